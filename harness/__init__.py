@@ -1,0 +1,3 @@
+"""A fault-injection harness for PyTorch's static TCP rendezvous."""
+
+__version__ = "0.1.0"

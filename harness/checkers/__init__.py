@@ -1,0 +1,1 @@
+"""Checkers: what a history is held against, one file each; all pure."""

@@ -1,0 +1,20 @@
+"""The one clock: CLOCK_MONOTONIC, which all processes of a machine share, so stamps of different processes compare."""
+
+from __future__ import annotations
+
+import time
+
+
+def now_ns() -> int:
+    """Nanoseconds on CLOCK_MONOTONIC; comparable between processes of one machine, without a meaning of its own."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+
+def wall_time() -> float:
+    """Seconds since the epoch, for names and reports only; never compared with `now_ns`."""
+    return time.time()
+
+
+def sleep_ns(duration_ns: int) -> None:
+    """Block this thread for `duration_ns` nanoseconds: for a scenario's `sleep` step, never to wait for a fact."""
+    time.sleep(duration_ns / 1e9)

@@ -1,0 +1,1 @@
+"""Faults: what the nemesis can inject, one file each."""

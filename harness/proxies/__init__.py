@@ -1,0 +1,1 @@
+"""Proxies: how a rank's path to the endpoint is made, one file each."""

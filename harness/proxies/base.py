@@ -1,0 +1,91 @@
+"""What a proxy server promises: links that can be made all at once and taken away one by one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from harness.registry import Registry
+from harness.words.endpoint import Endpoint
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What has passed a link so far.
+
+    Attributes:
+        accepted: connections accepted since the link was made.
+        upstream_bytes, downstream_bytes: bytes towards the master and back, all connections; None where it cannot be read.
+        refused: connection attempts refused while the link was down; None where it cannot be read.
+    """
+
+    accepted: int
+    upstream_bytes: int | None = None
+    downstream_bytes: int | None = None
+    refused: int | None = None
+
+
+class Link(Protocol):
+    """A rank's path to an endpoint, through a proxy."""
+
+    rank: int
+    name: str
+    address: Endpoint
+    upstream: Endpoint
+
+    def add_toxic(self, name: str, kind: str, stream: str, toxicity: float, attributes: Mapping[str, int]) -> None:
+        """Put a toxic at the end of the chain and verify it; raises ProxyLost or HarnessError."""
+
+    def update_toxic(self, name: str, toxicity: float, attributes: Mapping[str, int]) -> None:
+        """Change a toxic; live connections draw their toxicity anew."""
+
+    def remove_toxic(self, name: str) -> None:
+        """Take a toxic away; a toxic that is gone already is no error."""
+
+    def disable(self) -> None:
+        """Refuse new connections and cut open ones."""
+
+    def enable(self) -> None:
+        """Listen again on the same port."""
+
+    def traffic(self) -> Traffic:
+        """What has passed so far; grows only."""
+
+
+@dataclass(frozen=True)
+class LinkSpec:
+    """A link to make: whose it is, and where it leads."""
+
+    rank: int
+    upstream: Endpoint
+
+
+class Proxies(ABC):
+    """A proxy server in use by one controller.
+
+    `describe` names the server and its version for every report, e.g. `toxiproxy-server 2.12.0 (found on PATH)`.
+    """
+
+    @abstractmethod
+    def describe(self) -> str: ...
+
+    @abstractmethod
+    def make(self, specs: Sequence[LinkSpec]) -> Sequence[Link]:
+        """All links of a world in one request, in the order of `specs`; raises ProxyLost or HarnessError."""
+
+    @abstractmethod
+    def remove(self, links: Sequence[Link]) -> None:
+        """Take the links away, one by one, and verify that nothing of ours is left; raises ProxyLost."""
+
+    @abstractmethod
+    def restart(self) -> None:
+        """Replace a server that was lost; a no-op where the server is not ours (then raises ProxyLost)."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the server if it is ours; else remove what is ours from it."""
+
+
+PROXIES: Registry[type[Proxies]] = Registry("proxy", "harness.proxies")

@@ -1,0 +1,1 @@
+"""Reports: what people and machines read of the judged runs, one file each."""

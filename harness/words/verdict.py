@@ -1,0 +1,101 @@
+"""What a run was judged to be, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+PASSED, FAILED, VACUOUS, ERROR, KNOWN, SKIPPED = "passed", "failed", "vacuous", "error", "known failure", "skipped"
+STATUSES = (PASSED, FAILED, VACUOUS, ERROR, KNOWN, SKIPPED)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one checker, or one claim, says of one history.
+
+    Attributes:
+        name: the claim's or the invariant's name; what `known.breaks` lists.
+        status: `passed`, `failed`, `vacuous` (nothing to judge) or `error` (the machine was too busy, a checker crashed).
+        because: one sentence a person reads.
+        expected, happened: the two sides, short; empty where nothing was expected.
+        evidence: indexes of the operations that prove it.
+        line: the claim's line in the scenario file, from 1; 0 for standing invariants.
+    """
+
+    name: str
+    status: str
+    because: str = ""
+    expected: str = ""
+    happened: str = ""
+    evidence: Tuple[int, ...] = ()
+    line: int = 0
+
+    def to_json(self) -> Dict[str, Any]:
+        return {
+            "name": self.name,
+            "status": self.status,
+            "because": self.because,
+            "expected": self.expected,
+            "happened": self.happened,
+            "evidence": list(self.evidence),
+            "line": self.line,
+        }
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Verdict:
+        return cls(**{**row, "evidence": tuple(row["evidence"])})
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict of one cell: the status, and what every checker said.
+
+    Attributes:
+        status: one of `STATUSES`.
+        because: one sentence: why this status and no other.
+        verdicts: every claim's and every invariant's, in the order of the file, invariants last.
+        known_refs: for `known failure`: the references of the entry that fits.
+        unnamed_calls: how many calls no claim names.
+        notes: things a reader should know (`unproven` faults, the host's network in use, ...).
+    """
+
+    status: str
+    because: str
+    verdicts: Tuple[Verdict, ...] = ()
+    known_refs: Tuple[str, ...] = ()
+    unnamed_calls: int = 0
+    notes: Tuple[str, ...] = field(default=())
+
+    @property
+    def broken(self) -> Tuple[Verdict, ...]:
+        """The verdicts that are not `passed`."""
+        return tuple(verdict for verdict in self.verdicts if verdict.status != PASSED)
+
+    def to_json(self) -> Dict[str, Any]:
+        return {
+            "status": self.status,
+            "because": self.because,
+            "verdicts": [verdict.to_json() for verdict in self.verdicts],
+            "known_refs": list(self.known_refs),
+            "unnamed_calls": self.unnamed_calls,
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Judgement:
+        return cls(
+            row["status"],
+            row["because"],
+            tuple(Verdict.from_json(verdict) for verdict in row["verdicts"]),
+            tuple(row["known_refs"]),
+            row["unnamed_calls"],
+            tuple(row["notes"]),
+        )
+
+
+def worst(statuses: Tuple[str, ...]) -> Optional[str]:
+    """The status that decides when several are mixed: error, then failed, then vacuous; None of nothing."""
+    for status in (ERROR, FAILED, VACUOUS, PASSED, KNOWN, SKIPPED):
+        if status in statuses:
+            return status
+    return None
