@@ -314,7 +314,7 @@ def _calls(ops: Iterable[Op]) -> List[Call]:
         if op.type == INVOKE:
             running[key] = (op.index, op)
             continue
-        order, invoke = running.pop(key, (op.index, None))  # type: ignore[assignment]
+        order, invoke = running.pop(key, (op.index, None))
         found.append((order, _call(op, invoke, op, outcome_of(op))))
     found.extend((order, _call(invoke, invoke, None, "running")) for order, invoke in running.values())
     return [call for _, call in sorted(found, key=lambda item: item[0])]

@@ -78,7 +78,7 @@ class WireMoment:
 class AllMoments:
     """All of these have come; the time is the latest of them."""
 
-    moments: Tuple["Moment", ...]
+    moments: Tuple[Moment, ...]
 
     def __str__(self) -> str:
         return " and ".join(map(str, self.moments))
