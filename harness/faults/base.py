@@ -87,6 +87,8 @@ class FaultMember(ABC):
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
+        # Set by the nemesis before it lets go at the end of the play, where nobody is started again.
+        self.end_of_play = False
 
     @classmethod
     def problems(cls, attributes: Mapping[str, Any]) -> Sequence[str]:

@@ -1,0 +1,154 @@
+"""The run directory: everything needed to read, show and judge a run again."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from harness import clock
+from harness.loader import load_text
+from harness.scenario import Scenario
+from harness.words.errors import HarnessError, UsageError
+from harness.words.history import History, Op
+from harness.words.verdict import Judgement
+
+SCENARIO, META, PLAN, HISTORY, VERDICT = (
+    "scenario.rdzv.yaml",
+    "run.json",
+    "plan.json",
+    "history.jsonl",
+    "verdict.json",
+)
+FOLDERS = ("ops", "logs", "stacks")
+STEADY = "steady"
+LONGEST_NAME = 100  # a file system allows 255 bytes; folders below add their own
+
+
+@dataclass(frozen=True)
+class Archived:
+    """A run as it lies on disk.
+
+    Attributes:
+        judgement: as it was given then; None if the run was never judged.
+        meta: `run.json`: path, cell, subject, seed, attempt, command, python, started.
+        steady: the history of the steady-state check, if one was made.
+    """
+
+    run_dir: Path
+    scenario: Scenario
+    history: History
+    judgement: Judgement | None
+    meta: Mapping[str, Any]
+    steady: History | None
+
+
+def create_run(runs_dir: Path, scenario: Scenario, meta: Mapping[str, Any]) -> Path:
+    """A new run directory with what is known before the play; its name sorts by time and tells the scenario."""
+    stamp = datetime.fromtimestamp(clock.wall_time(), timezone.utc).strftime("%Y%m%d-%H%M%S-%f")[:-3]
+    slug = re.sub(r"[^A-Za-z0-9=,.-]+", "-", scenario.id)[:LONGEST_NAME].strip("-")
+    run_dir = _make_unique(runs_dir.absolute(), f"{stamp}-{slug}")
+    fill_run(run_dir, scenario, {"started": stamp, **meta})
+    return run_dir
+
+
+def fill_run(run_dir: Path, scenario: Scenario, meta: Mapping[str, Any]) -> None:
+    """Lay out a run directory: its folders, the scenario and `run.json`."""
+    for folder in FOLDERS:
+        (run_dir / folder).mkdir(parents=True, exist_ok=True)
+    (run_dir / SCENARIO).write_text(scenario.text, encoding="utf-8")
+    about = {"path": str(scenario.path), "cell": [list(pair) for pair in scenario.cell], **meta}
+    (run_dir / META).write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+def write_history(run_dir: Path, ops: Iterable[Op]) -> History:
+    """Merge all operations into one numbered file; the raw ones stay beside it."""
+    history = History.of(ops)
+    lines = [json.dumps(op.to_json(), separators=(",", ":")) for op in history]
+    (run_dir / HISTORY).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return history
+
+
+def write_judgement(run_dir: Path, judgement: Judgement) -> None:
+    """Keep the verdict beside the history."""
+    (run_dir / VERDICT).write_text(json.dumps(judgement.to_json(), indent=1), encoding="utf-8")
+
+
+def read_history(run_dir: Path) -> History:
+    """The history of a run; of a run that was cut short, what its processes had written.
+
+    Raises HarnessError for a line that is not an operation.
+    """
+    merged = run_dir / HISTORY
+    if merged.exists():
+        return History.of(read_ops(merged))
+    parts = sorted((run_dir / "ops").glob("*.jsonl"))
+    return History.of(op for part in parts for op in read_ops(part))
+
+
+def read_ops(path: Path) -> list[Op]:
+    """The operations of one file; a last line that was cut by a crash is left out."""
+    ops = []
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True), 1):
+        if not line.endswith("\n"):
+            break
+        try:
+            ops.append(Op.from_json(json.loads(line)))
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise HarnessError(f"{path}:{number}: not an operation ({error}); was the file edited?") from error
+    return ops
+
+
+def read_run(run_dir: Path) -> Archived:
+    """A run directory as values; raises UsageError if it is none, ScenarioError if its scenario no longer loads."""
+    if not (run_dir / META).is_file():
+        raise UsageError(f"{run_dir} is no run directory (no {META} in it); they lie under .rdzv/runs/")
+    try:
+        meta = json.loads((run_dir / META).read_text(encoding="utf-8"))
+        cell = tuple((path, label) for path, label in meta["cell"])
+        text = (run_dir / SCENARIO).read_text(encoding="utf-8")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{run_dir} is not a whole run directory ({error}); play the scenario again") from error
+    cells = load_text(text, Path(meta["path"]))
+    scenario = next((one for one in cells if one.cell == cell), None)
+    if scenario is None:
+        raise UsageError(f"{run_dir / SCENARIO} has no cell {dict(cell)}; was the file edited?")
+    verdict = run_dir / VERDICT
+    steady = run_dir / STEADY
+    return Archived(
+        run_dir=run_dir,
+        scenario=scenario,
+        history=read_history(run_dir),
+        judgement=Judgement.from_json(json.loads(verdict.read_text())) if verdict.exists() else None,
+        meta=meta,
+        steady=read_history(steady) if steady.is_dir() else None,
+    )
+
+
+def prune(runs_dir: Path, keep: int) -> None:
+    """Delete the oldest run directories beyond `keep`; anything that is no run directory is left alone."""
+    if not runs_dir.is_dir():
+        return
+    runs = sorted(path for path in runs_dir.iterdir() if (path / META).is_file())
+    for old in runs[: max(0, len(runs) - keep)]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _make_unique(runs_dir: Path, name: str) -> Path:
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        run_dir = runs_dir / (name if number == 1 else f"{name}-{number}")
+        try:
+            run_dir.mkdir()
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise UsageError(f"cannot make {run_dir} ({error.strerror}); choose another --runs-dir") from error
+        else:
+            return run_dir

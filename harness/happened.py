@@ -1,0 +1,68 @@
+"""Everything that has happened so far in a play, as the schedule asks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+CallKey = tuple[str, int, int, int]
+"""Step name, rank, life, call number."""
+
+
+@dataclass
+class CallState:
+    """How far one call is."""
+
+    begun_ns: int | None = None
+    ended_ns: int | None = None
+    outcome: str | None = None
+
+
+@dataclass
+class FaultState:
+    """How far one fault is; `failed` if it could not be injected."""
+
+    injected_ns: int | None = None
+    healed_ns: int | None = None
+    failed: bool = False
+
+
+@dataclass
+class LifeState:
+    """How far one rank is: which life, whether it was told to begin, whether its process has ended."""
+
+    life: int = 1
+    begun: bool = False
+    ended: bool = False
+
+
+@dataclass
+class Happened:
+    """Everything that has happened so far, as the questions of a schedule need it."""
+
+    start_ns: int = 0
+    calls: dict[CallKey, CallState] = field(default_factory=dict)
+    faults: dict[str, FaultState] = field(default_factory=dict)
+    ranks: dict[int, LifeState] = field(default_factory=dict)
+    running: set[CallKey] = field(default_factory=set)
+
+    def begun(self, key: CallKey, time_ns: int) -> None:
+        """A call began."""
+        self.calls.setdefault(key, CallState()).begun_ns = time_ns
+        self.running.add(key)
+
+    def ended(self, key: CallKey, time_ns: int, outcome: str) -> None:
+        """A call ended, was skipped, or died; the first end counts."""
+        call = self.calls.setdefault(key, CallState())
+        if call.ended_ns is None:
+            call.ended_ns, call.outcome = time_ns, outcome
+        self.running.discard(key)
+
+    def has_ended(self, key: CallKey) -> bool:
+        call = self.calls.get(key)
+        return call is not None and call.ended_ns is not None
+
+    def fault(self, name: str) -> FaultState:
+        return self.faults.setdefault(name, FaultState())
+
+    def rank(self, rank: int) -> LifeState:
+        return self.ranks.setdefault(rank, LifeState())

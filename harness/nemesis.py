@@ -1,0 +1,113 @@
+"""Performing what the schedule says: faults are injected, held, asked for evidence, and healed in reverse order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
+from harness.happened import Happened
+from harness.scenario import Fault, Scenario
+from harness.words.errors import HarnessError, NothingToHit, ProxyLost
+from harness.words.history import FAIL, INVOKE, NEMESIS, OK, Op, Process
+
+
+@dataclass
+class _Held:
+    fault: Fault
+    member: FaultMember
+    context: AbstractContextManager[Callable[[], Evidence]]
+    evidence: Callable[[], Evidence]
+
+
+class Nemesis:
+    """The faults of one play.
+
+    Args:
+        surroundings: what the faults may touch.
+        record: takes each operation.
+        now_ns: the clock.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        surroundings: Surroundings,
+        happened: Happened,
+        record: Callable[[Op], None],
+        now_ns: Callable[[], int],
+    ) -> None:
+        self._surroundings = surroundings
+        self._happened = happened
+        self._record = record
+        self._now_ns = now_ns
+        self._members = {fault.name: FAULTS[fault.kind](fault) for fault in scenario.faults}
+        self._held: dict[str, _Held] = {}
+
+    def arm(self) -> None:
+        """Prepare the faults that must be prepared before any rank starts."""
+        for member in self._members.values():
+            member.arm(self._surroundings)
+
+    def inject(self, name: str) -> None:
+        """Put a fault in place; one that finds nothing to hit, or that the system refuses, is recorded as failed.
+
+        Raises ProxyLost if the proxy server is lost.
+        """
+        member = self._members[name]
+        self._note(member.fault, INVOKE, "inject", {})
+        context = member.hold(self._surroundings)
+        try:
+            evidence = context.__enter__()
+        except ProxyLost:
+            raise
+        except (NothingToHit, HarnessError, OSError) as error:
+            self._happened.fault(name).failed = True
+            self._note(member.fault, FAIL, "inject", {"because": str(error)})
+            return
+        self._held[name] = _Held(member.fault, member, context, evidence)
+        self._happened.fault(name).injected_ns = self._note(member.fault, OK, "inject", {})
+
+    def heal(self, name: str) -> None:
+        """Let go of a fault; its evidence is taken just before."""
+        self._let_go(self._held.pop(name), at_end=False)
+
+    def heal_all(self) -> None:
+        """Let go of whatever is still held, the latest first; nothing is started again."""
+        failures = []
+        while self._held:
+            _, held = self._held.popitem()
+            try:
+                self._let_go(held, at_end=True)
+            except HarnessError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def _let_go(self, held: _Held, at_end: bool) -> None:
+        self._note(held.fault, INVOKE, "heal", {})
+        evidence = _ask(held.evidence)
+        told = {"touched": evidence.touched, "facts": dict(evidence.facts)}
+        held.member.end_of_play = at_end
+        try:
+            held.context.__exit__(None, None, None)
+        except (HarnessError, OSError) as error:
+            self._note(held.fault, FAIL, "heal", {**told, "because": str(error)})
+            raise HarnessError(f"{held.fault.name} ({held.fault.kind}) could not be healed: {error}") from error
+        self._happened.fault(held.fault.name).healed_ns = self._note(held.fault, OK, "heal", told)
+
+    def _note(self, fault: Fault, type: str, f: str, value: dict[str, Any]) -> int:
+        about = {"kind": fault.kind, "ranks": list(fault.ranks), **value}
+        op = Op(self._now_ns(), Process(None, NEMESIS), type, f, step=fault.name, value=about)
+        self._record(op)
+        return op.time_ns
+
+
+def _ask(evidence: Callable[[], Evidence]) -> Evidence:
+    """The evidence; what cannot be read is unproven, never a reason not to heal."""
+    try:
+        return evidence()
+    except (HarnessError, OSError) as error:
+        return Evidence(None, {"unreadable": str(error)})
