@@ -3,16 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Mapping, Protocol
+from random import Random
+from typing import Any, Callable, Dict, Mapping, Optional, Protocol, Sequence, Tuple, TypeVar
 
 from harness.words.attribute import Declaration
+from harness.words.plan import ToldPlan
+
+Arguments = Mapping[str, Any]
 
 
 class Context(Protocol):
-    """What a verb may use of its rank: implemented by the worker.
+    """What a verb may use of its rank; implemented by the worker, one for each step."""
 
-    `handlers` are the subject's handlers by name, `store(name)` the newest store of a handler.
-    """
+    @property
+    def told(self) -> ToldPlan:
+        """What the step's handler is told."""
+
+    @property
+    def handler(self) -> Any:
+        """The step's handler; only for verbs that need `handler` or `store`."""
+
+    @property
+    def store(self) -> Any:
+        """The newest store of the step's handler, with the methods of torch's Store; for verbs that need `store`."""
+
+    def join(self) -> Dict[str, Any]:
+        """Build the handler if the rank has none of that name, and take it through its next rendezvous."""
+
+    def drop(self) -> None:
+        """Let go of the handler and its stores."""
+
+    def leave(self, code: int) -> None:
+        """End the process with this status as soon as the call is on record."""
+
+
+class Skip(Exception):
+    """Raised before anything was done: this call cannot be made here; the text says why."""
+
+
+Run = Callable[[Any, Arguments], Any]
+Draw = Callable[[Random, Arguments], Tuple[str, Dict[str, Any]]]
+
+
+def _no_problems(_arguments: Arguments) -> Sequence[str]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -22,26 +56,36 @@ class StepMember:
     Attributes:
         declaration: what it is called and takes.
         run: called with the rank's context and the converted arguments; returns a JSON value or raises.
-        needs: `store` or `handler` if the step is skipped where its rank has none; empty otherwise.
+        needs: `store`, `handler` or `group` if the step is skipped where its rank has none; empty otherwise.
         tells: whether it may build a handler, and so takes `run_id`, `timeout`, ... beside it.
+        problems: what is wrong with arguments that fit one by one but not together; the loader shows it at the step.
+        draw: of a verb that stands for others: draws the verb and the arguments of its next call.
     """
 
     declaration: Declaration
-    run: Callable[[Any, Mapping[str, Any]], Any]
+    run: Run
     needs: str = ""
     tells: bool = False
+    problems: Callable[[Arguments], Sequence[str]] = _no_problems
+    draw: Optional[Draw] = None
 
 
 STEPS: Dict[str, StepMember] = {}
 
+Decorated = TypeVar("Decorated", bound=Run)
+
 
 def step(
-    declaration: Declaration, needs: str = "", tells: bool = False
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    declaration: Declaration,
+    needs: str = "",
+    tells: bool = False,
+    problems: Callable[[Arguments], Sequence[str]] = _no_problems,
+    draw: Optional[Draw] = None,
+) -> Callable[[Decorated], Decorated]:
     """Function decorator: register a verb under its declared kind."""
 
-    def remember(run: Callable[..., Any]) -> Callable[..., Any]:
-        STEPS[declaration.kind] = StepMember(declaration, run, needs, tells)
+    def remember(run: Decorated) -> Decorated:
+        STEPS[declaration.kind] = StepMember(declaration, run, needs, tells, problems, draw)
         return run
 
     return remember

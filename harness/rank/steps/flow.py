@@ -1,0 +1,74 @@
+"""The verbs of the flow: waiting, leaving, and trying the port."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from harness import clock
+from harness.rank.steps.base import Arguments, Context, step
+from harness.words.attribute import Attribute, Declaration
+from harness.words.endpoint import Endpoint
+from harness.words.quantity import format_ns
+
+_POLL_NS = 5_000_000
+
+
+@step(
+    Declaration(
+        kind="sleep",
+        summary="Do nothing for a while.",
+        attributes=(Attribute("for", "duration", "how long"),),
+        example="{do: sleep, ranks: 1, for: 500ms}",
+        details="Only to be slow: to wait for something that happens, write `after`.",
+    )
+)
+def sleep(_context: Context, arguments: Arguments) -> None:
+    clock.sleep_ns(arguments["for"])
+
+
+@step(
+    Declaration(
+        kind="exit",
+        summary="End the rank's process at once, without letting go of anything.",
+        attributes=(Attribute("code", "int", "the exit status", default=0, minimum=0, maximum=255),),
+        example="{id: crash, do: exit, ranks: 1, code: 1}",
+        details="A written one needs an id, because the unwritten end of each process is named `exit`.",
+    )
+)
+def exit_(context: Context, arguments: Arguments) -> None:
+    context.leave(arguments["code"])
+
+
+@step(
+    Declaration(
+        kind="bind",
+        summary="Bind the endpoint's port until it succeeds, at most for the handler's timeout, and let it go.",
+        example="{do: bind, ranks: 0, after: shut}",
+        details="How a scenario sees that the port is free again. Raises TimeoutError that names the endpoint.",
+    )
+)
+def bind(context: Context, _arguments: Arguments) -> None:
+    endpoint = Endpoint(context.told.master_host, context.told.master_port)
+    deadline_ns = clock.now_ns() + context.told.timeout_ns
+    while not _try_to_bind(endpoint):
+        if clock.now_ns() >= deadline_ns:
+            waited = format_ns(context.told.timeout_ns)
+            raise TimeoutError(f"{endpoint} could not be bound within {waited}: address already in use")
+        clock.sleep_ns(_POLL_NS)
+
+
+def _try_to_bind(endpoint: Endpoint) -> bool:
+    """Whether the address is free; raises OSError for anything but `in use`."""
+    family, kind, protocol, _, address = socket.getaddrinfo(*endpoint.connectable, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as listener:
+        # As TCPStore does it: connections in TIME_WAIT do not count, listeners do.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+            listener.listen(1)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise OSError(error.errno, f"{endpoint} cannot be bound: {error.strerror}") from error
+    return True

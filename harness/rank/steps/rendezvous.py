@@ -1,0 +1,76 @@
+"""The verbs of a handler: joining, closing, letting go."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from harness.rank.steps.base import Arguments, Context, step
+from harness.words.attribute import Declaration
+
+
+@step(
+    Declaration(
+        kind="rendezvous",
+        summary="Join the world: build the handler if there is none, and call its next_rendezvous.",
+        example="{id: join, do: rendezvous}",
+        details=(
+            "Returns a mapping: rank, world_size, master_addr, master_port; round and roster where the subject reports "
+            "them; and, of who is told rank 0, the listening sockets of the process. A second one on the same handler "
+            "is its next round, or a retry if none has returned yet."
+        ),
+    ),
+    tells=True,
+)
+def rendezvous(context: Context, _arguments: Arguments) -> Dict[str, Any]:
+    return context.join()
+
+
+@step(
+    Declaration(
+        kind="drop",
+        summary="Let go of the handler and its stores, without shutting it down.",
+        example="{do: drop, ranks: 0}",
+        details="Of who is told rank 0 this frees the port, if nothing else holds the store.",
+    ),
+    needs="handler",
+)
+def drop(context: Context, _arguments: Arguments) -> None:
+    context.drop()
+
+
+@step(
+    Declaration(
+        kind="shutdown",
+        summary="Call the handler's shutdown.",
+        example="{do: shutdown, ranks: 0}",
+        details="Returns what the subject returns: true if it shut down.",
+    ),
+    needs="handler",
+)
+def shutdown(context: Context, _arguments: Arguments) -> bool:
+    return bool(context.handler.shutdown())
+
+
+@step(
+    Declaration(
+        kind="set_closed",
+        summary="Mark the rendezvous as closed for everybody.",
+        example="{do: set_closed, ranks: 0}",
+    ),
+    needs="handler",
+)
+def set_closed(context: Context, _arguments: Arguments) -> None:
+    context.handler.set_closed()
+
+
+@step(
+    Declaration(
+        kind="is_closed",
+        summary="Ask the handler whether the rendezvous is closed.",
+        example="{do: is_closed, ranks: 1}",
+        details="Returns true or false.",
+    ),
+    needs="handler",
+)
+def is_closed(context: Context, _arguments: Arguments) -> bool:
+    return bool(context.handler.is_closed())
