@@ -65,7 +65,7 @@ class World:
     timeout_ns: int
     kind: str = "processes"
     route: str = "proxy"
-    guard: Duration = Duration(5_000_000_000, 2.0)
+    guard: Duration = field(default_factory=lambda: Duration(5_000_000_000, 2.0))
     run_id: str = "train"
     env: Mapping[str, str] = field(default_factory=dict)
     fresh: bool = False

@@ -1,0 +1,15 @@
+"""What the project's own tests share: how many worlds play side by side, and the ranks' interpreter."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+WORLDS_PER_PROCESSOR = 3
+"""Scenarios mostly wait, so `-n auto` plays more worlds than there are processors."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    return WORLDS_PER_PROCESSOR * (os.cpu_count() or 1)

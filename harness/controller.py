@@ -1,0 +1,146 @@
+"""`play` served over a pipe: pid 1 of the world's namespaces, playing scenario after scenario until its parent goes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from harness.core.play import Interrupted, Theatre, play
+from harness.machine.children import Children
+from harness.machine.zygote_client import clean_environment
+from harness.proxies.base import PROXIES, Proxies
+from harness.proxies.direct import Direct
+from harness.proxies.toxiproxy import Toxiproxy
+from harness.settings import TORCHLESS, Order, Settings
+from harness.words.errors import HarnessError
+from harness.worlds.processes import Isolation, Processes
+
+MASTER_PORT = 29500
+"""torchrun's own default. It lies under the ephemeral range, so no link or client socket ever takes it."""
+
+HOST_PORTS = (20000, 29000)
+"""On the host's network the endpoint's port is drawn from here: below the ephemeral range, above the usual services."""
+
+
+def main() -> int:
+    """Serve plays on the connection whose descriptor is the first argument."""
+    connection = Connection(int(sys.argv[1]))
+    settings = Settings.from_json(sys.argv[2])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, and the parent closes the connection
+    isolation = Isolation.from_environment()
+    children = Children()
+    if isolation.kind == "host":
+        children.become_subreaper()
+    try:
+        with _Workshop(settings, isolation, children, connection) as workshop:
+            connection.send({"ready": workshop.describe()})
+            _serve(connection, workshop)
+    except (EOFError, BrokenPipeError, ConnectionResetError, Interrupted):
+        return 0  # the parent is gone, or wants an end
+    except HarnessError as error:
+        connection.send({"failed": str(error)})
+        return 3
+    finally:
+        children.end_all()
+    return 0
+
+
+def _serve(connection: Connection, workshop: _Workshop) -> None:
+    while True:
+        order: Order = connection.recv()
+        play(order, workshop.theatre())
+        connection.send({"played": str(order.run_dir)})
+
+
+class _Workshop:
+    """Everything that is kept warm between plays."""
+
+    def __init__(self, settings: Settings, isolation: Isolation, children: Children, connection: Connection) -> None:
+        self._settings = settings
+        self._isolation = isolation
+        self._children = children
+        self._connection = connection
+        self._log_dir = Path(settings.log_dir)
+        self._proxies: dict[str, Proxies] = {}
+        self._doorbell_read, self._doorbell_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._world = Processes(
+            children,
+            Path(settings.python),
+            _rank_environment(isolation),
+            isolation,
+            self._doorbell_write,
+            self._log_dir,
+            needs_torch=settings.subject not in TORCHLESS,
+        )
+
+    def __enter__(self) -> _Workshop:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for proxies in self._proxies.values():
+            proxies.close()
+        self._world.close()
+
+    def describe(self) -> Mapping[str, Any]:
+        """What the parent may want to say before anything is played."""
+        return {"world": dict(self._world.describe()), "versions": dict(self._world.versions())}
+
+    def theatre(self) -> Theatre:
+        return Theatre(
+            children=self._children,
+            world=self._world,
+            proxies=self._proxies_for,
+            doorbell_fd=self._doorbell_read,
+            free_port=self._free_port,
+            interrupt_fd=self._connection.fileno(),
+            interpreter=self._settings.python,
+        )
+
+    def _proxies_for(self, route: str) -> Proxies:
+        if route not in self._proxies:
+            self._proxies[route] = Direct() if route == "direct" else self._toxiproxy()
+        return self._proxies[route]
+
+    def _toxiproxy(self) -> Proxies:
+        assert "toxiproxy" in PROXIES
+        return Toxiproxy.start(self._children, self._log_dir / "proxy.log", url=self._settings.toxiproxy)
+
+    def _free_port(self) -> int:
+        if self._isolation.kind == "private":
+            return MASTER_PORT
+        chance = random.Random(f"{os.getpid()}:{os.urandom(4).hex()}")
+        for _ in range(100):
+            port = chance.randrange(*HOST_PORTS)
+            if _is_free(port):
+                return port
+        raise HarnessError("found no free port for the endpoint in 100 tries; what listens on this machine?")
+
+
+def _is_free(port: int) -> bool:
+    for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                probe.bind((address, port))
+        except OSError as error:
+            if family == socket.AF_INET6 and not socket.has_ipv6:
+                continue
+            return not error.errno
+    return True
+
+
+def _rank_environment(isolation: Isolation) -> Mapping[str, str]:
+    environment = dict(clean_environment(os.environ))
+    if isolation.kind == "host":
+        environment.setdefault("RES_OPTIONS", "timeout:1 attempts:1")
+    return environment
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""Guards from outside: a call that lasts too long is hung; its stacks are kept and its process is ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import clock
+from harness.core.cast import Cast, Member
+from harness.happened import CallKey, Happened
+from harness.machine.children import Children
+from harness.machine.guard import start_stacks
+from harness.scenario import EXIT, Scenario
+from harness.words.quantity import format_ns
+
+STACKS_LIMIT_NS = 5_000_000_000
+"""Reading the stacks from outside takes some 10 ms; on a machine that swaps it may take seconds, but never forever."""
+
+
+@dataclass
+class _Reading:
+    member: Member
+    dump_pid: int
+    deadline_ns: int
+
+
+class Guards:
+    """The guards of all calls of one play; a paused rank's guard stands still."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        happened: Happened,
+        cast: Cast,
+        children: Children,
+        run_dir: Path,
+        start_stacks: Callable[[Children, int, Path], int] = start_stacks,
+    ) -> None:
+        self._scenario = scenario
+        self._happened = happened
+        self._cast = cast
+        self._children = children
+        self._run_dir = run_dir
+        self._start_stacks = start_stacks
+        self._paused_since: dict[int, int] = {}
+        self._extra_ns: dict[CallKey, int] = {}
+        self._readings: list[_Reading] = []
+
+    def paused(self, rank: int, is_paused: bool) -> None:
+        """Stop the guards of a rank, or let them run on."""
+        now_ns = clock.now_ns()
+        if is_paused:
+            self._paused_since.setdefault(rank, now_ns)
+        elif rank in self._paused_since:
+            since_ns = self._paused_since.pop(rank)
+            for key in self._running(rank):
+                self._extra_ns[key] = self._extra_ns.get(key, 0) + now_ns - max(since_ns, self._begun_ns(key))
+
+    def enforce(self, now_ns: int) -> int | None:
+        """End what is overdue; returns when to look again, or None if no guard runs."""
+        self._finish_readings(now_ns)
+        deadlines = [reading.deadline_ns for reading in self._readings]
+        for key in list(self._happened.running):
+            if key[1] in self._paused_since:
+                continue
+            deadline_ns = self._deadline_ns(key)
+            if now_ns < deadline_ns:
+                deadlines.append(deadline_ns)
+            elif self._end_hung(key, now_ns):
+                deadlines.append(now_ns + STACKS_LIMIT_NS)
+        return min(deadlines) if deadlines else None
+
+    @property
+    def busy(self) -> bool:
+        """Whether stacks are being read."""
+        return bool(self._readings)
+
+    def _running(self, rank: int) -> list[CallKey]:
+        return [key for key in self._happened.running if key[1] == rank]
+
+    def _begun_ns(self, key: CallKey) -> int:
+        return self._happened.calls[key].begun_ns or 0
+
+    def _guard_ns(self, key: CallKey) -> int:
+        guard_ns = self._scenario.world.ranks[key[1]].guard_ns
+        if key[0] == EXIT:
+            return guard_ns
+        step = self._scenario.step(key[0])
+        return guard_ns + (int(step.arguments.get("for") or 0) if step.do == "sleep" else 0)
+
+    def _deadline_ns(self, key: CallKey) -> int:
+        return self._begun_ns(key) + self._guard_ns(key) + self._extra_ns.get(key, 0)
+
+    def _end_hung(self, key: CallKey, now_ns: int) -> bool:
+        member = self._cast.member(key[1])
+        if member is None or any(reading.member is member for reading in self._readings):
+            return False
+        _signal(member.pid, signal.SIGSTOP)  # from here on it writes nothing more
+        self._cast.drain(key[1])
+        if self._happened.has_ended(key):
+            _signal(member.pid, signal.SIGCONT)
+            return False
+        path = self._run_dir / "stacks" / f"rank-{member.rank}.life-{member.life}.txt"
+        because = f"{key[0]} of rank {key[1]} lasted longer than its guard of {format_ns(self._guard_ns(key))}"
+        self._cast.hung(key, because, str(path.relative_to(self._run_dir)))
+        dump_pid = self._start_stacks(self._children, member.pid, path)
+        self._readings.append(_Reading(member, dump_pid, now_ns + STACKS_LIMIT_NS))
+        return True
+
+    def _finish_readings(self, now_ns: int) -> None:
+        for reading in list(self._readings):
+            if self._children.is_running(reading.dump_pid) and now_ns < reading.deadline_ns:
+                continue
+            if self._children.is_running(reading.dump_pid):
+                self._children.kill(reading.dump_pid)
+            self._children.kill(reading.member.pid)
+            self._readings.remove(reading)
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass  # it has just ended; its burial will tell

@@ -1,0 +1,307 @@
+"""Playing one scenario: the only place that knows the order from a world being made to its history being whole."""
+
+from __future__ import annotations
+
+import json
+import select
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness import __version__, clock
+from harness.archive import PLAN, write_history
+from harness.core.aftermath import left_behind
+from harness.core.cast import Cast
+from harness.core.guards import Guards
+from harness.core.recording import LagMeter, Recording
+from harness.core.stage import Stage, endpoint_of, link_specs, make_plan
+from harness.happened import Happened
+from harness.machine.children import Children
+from harness.nemesis import Nemesis
+from harness.proxies.base import Link, Proxies
+from harness.schedule import Decisions, Schedule
+from harness.settings import Order
+from harness.words.endpoint import Endpoint
+from harness.words.errors import HarnessError, ProxyLost, Unsupported
+from harness.words.moment import START
+from harness.worlds.base import World
+
+READY_LIMIT_NS = 90_000_000_000
+"""A clone is ready in milliseconds; eight fresh interpreters that import torch on a busy machine take a minute."""
+
+CLOSING_LIMIT_NS = 30_000_000_000
+"""After the play every rank leaves within its guard; this is on top, for the machine."""
+
+
+class Interrupted(HarnessError):
+    """The parent asked for an end."""
+
+
+@dataclass(frozen=True)
+class Theatre:
+    """What a controller keeps over many plays.
+
+    Attributes:
+        proxies: of the route asked for.
+        free_port: gives a port for the endpoint.
+        interrupted: polled fd; readable means that the parent wants an end, or is gone.
+    """
+
+    children: Children
+    world: World
+    proxies: Callable[[str], Proxies]
+    doorbell_fd: int
+    free_port: Callable[[], int]
+    interrupt_fd: int
+    interpreter: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def play(order: Order, theatre: Theatre) -> None:
+    """Play a scenario and leave its history in the run directory, whatever happens.
+
+    What goes wrong in the harness is the `end` operation's `error`; only an interruption is raised.
+    """
+    performance = _Performance(order, theatre)
+    end: dict[str, Any] = {}
+    try:
+        performance.perform()
+    except Unsupported as unsupported:
+        end = {"unsupported": [unsupported.need, unsupported.reason]}
+    except Interrupted:
+        end = {"error": "interrupted"}
+        raise
+    except Exception as error:  # whatever it is, it is no statement about the subject
+        end = {"error": f"{type(error).__name__}: {error}"}
+        if not isinstance(error, HarnessError):
+            performance.keep_traceback(error)
+    finally:
+        end.update(performance.close())
+        performance.recording.note("end", end)
+        performance.recording.close()
+        write_history(order.run_dir, performance.recording.ops)
+
+
+class _Performance:
+    def __init__(self, order: Order, theatre: Theatre) -> None:
+        self._order, self._theatre = order, theatre
+        self._scenario = order.scenario
+        self._happened = Happened()
+        self._schedule = Schedule(order.scenario)
+        self.recording = Recording(order.run_dir / "ops" / "controller.jsonl")
+        self._lag = LagMeter(lambda lag_ns: self.recording.note("lag", lag_ns=lag_ns))
+        self._proxies = theatre.proxies(order.scenario.world.route)
+        self._links: Sequence[Link] = ()
+        self._cast: Cast | None = None
+        self._nemesis: Nemesis | None = None
+        self._poll = select.poll()
+        for fd in (theatre.doorbell_fd, theatre.children.fileno(), theatre.interrupt_fd):
+            self._poll.register(fd, select.POLLIN)
+
+    # -- the order of a play -----------------------------------------------------------------------------------
+
+    def perform(self) -> None:
+        port = self._theatre.free_port()
+        self._make_links(port)
+        self._make_cast(port)
+        self._begin_record()
+        self.nemesis.arm()
+        self._assemble()
+        self._inject_at_start()
+        self._start_clock()
+        self._play_to_the_end()
+        self._close_up()
+
+    def close(self) -> dict[str, Any]:
+        """Let go of everything, also after a failure; returns what to add to the `end` operation."""
+        problems: list[str] = []
+        for act in (self._heal_rest, self._end_cast, self._remove_links):
+            try:
+                act()
+            except Exception as error:  # each act must run, whatever the one before met
+                problems.append(f"{type(error).__name__}: {error}")
+        return {"error": "; ".join(problems)} if problems else {}
+
+    def keep_traceback(self, error: BaseException) -> None:
+        """An error that is none of ours is a bug of the harness: keep where it came from."""
+        import traceback
+
+        text = "".join(traceback.format_exception(error))
+        (self._order.run_dir / "logs" / "harness-error.txt").write_text(text)
+
+    @property
+    def cast(self) -> Cast:
+        assert self._cast is not None
+        return self._cast
+
+    @property
+    def nemesis(self) -> Nemesis:
+        assert self._nemesis is not None
+        return self._nemesis
+
+    # -- making ------------------------------------------------------------------------------------------------
+
+    def _make_links(self, port: int) -> None:
+        specs = link_specs(self._scenario, port)
+        if specs:
+            try:
+                self._links = self._proxies.make(specs)
+            except ProxyLost:
+                self._proxies.restart()
+                self._links = self._proxies.make(specs)
+
+    def _make_cast(self, port: int) -> None:
+        order, theatre = self._order, self._theatre
+        plan = make_plan(self._scenario, self._links, port, order.subject, order.command, order.seed)
+        path = order.run_dir / PLAN
+        path.write_text(json.dumps(plan.to_json()), encoding="utf-8")
+        self._cast = Cast(
+            self._scenario, self._schedule, self._happened, self.recording, theatre.world, theatre.children,
+            theatre.doorbell_fd, order.run_dir, path,
+        )  # fmt: skip
+        self._guards = Guards(self._scenario, self._happened, self._cast, theatre.children, order.run_dir)
+        self._endpoint = self._main_endpoint(port)
+        self._endpoints = sorted(
+            {str(endpoint_of(told, port)) for spec in self._scenario.world.ranks for told in spec.told.values()}
+        )
+        stage = Stage(
+            self._scenario, self._happened, self._cast, self._guards, theatre.world, self._links, self._endpoint,
+            order.run_dir, order.seed,
+        )  # fmt: skip
+        self._nemesis = Nemesis(self._scenario, stage, self._happened, self.recording.add, clock.now_ns)
+
+    def _main_endpoint(self, port: int) -> Endpoint:
+        """The endpoint of the world: what the first process told rank 0 serves, else what the first is told."""
+        told = [told for spec in self._scenario.world.ranks for told in spec.told.values()]
+        masters = [one for one in told if one.rank == 0] or told
+        return endpoint_of(masters[0], port) if masters else Endpoint("127.0.0.1", port)
+
+    def _begin_record(self) -> None:
+        scenario, world = self._scenario, self._theatre.world
+        self.recording.note(
+            "begin",
+            {
+                "title": scenario.title,
+                "scenario": str(scenario.path),
+                "cell": dict(scenario.cell),
+                "subject": self._order.subject,
+                "seed": self._order.seed,
+                "size": scenario.world.size,
+                "timeout_ns": scenario.world.timeout_ns,
+                "versions": {"harness": __version__, **world.versions()},
+                "proxy": self._proxies.describe() if self._links else "none (direct)",
+                "world": dict(world.describe()),
+                "interpreter": self._theatre.interpreter,
+                "endpoint": str(self._endpoint),
+                **self._theatre.facts,
+            },
+        )
+
+    def _assemble(self) -> None:
+        """Make all rank processes that will come and wait until each is ready."""
+        ranks = [rank for rank, spec in enumerate(self._scenario.world.ranks) if spec.start is not None]
+        self.cast.launch(ranks)
+        deadline_ns = clock.now_ns() + READY_LIMIT_NS
+        while not self.cast.all_ready():
+            if clock.now_ns() > deadline_ns:
+                raise HarnessError(f"not all ranks were ready within {READY_LIMIT_NS // 10**9} s; see logs/")
+            self._wait(deadline_ns)
+            self.cast.listen()
+        self.cast.check()
+
+    def _inject_at_start(self) -> None:
+        for fault in self._scenario.faults:
+            if fault.after == START:
+                self.nemesis.inject(fault.name)
+
+    def _start_clock(self) -> None:
+        self._happened.start_ns = self.recording.note("start")
+
+    # -- the play ----------------------------------------------------------------------------------------------
+
+    def _play_to_the_end(self) -> None:
+        while True:
+            self.cast.listen()
+            self.cast.check()
+            now_ns = clock.now_ns()
+            decisions = self._schedule.decide(self._happened, now_ns)
+            if decisions.over:
+                return
+            self._perform(decisions)
+            guard_ns = self._guards.enforce(clock.now_ns())
+            if decisions.idle:
+                self._wait(_earliest(decisions.wake_ns, guard_ns))
+
+    def _perform(self, decisions: Decisions) -> None:
+        for rank in decisions.never_start:
+            self.cast.never_comes(rank, "the rank never comes")
+        for name in decisions.heal:
+            self.nemesis.heal(name)
+        for name in decisions.inject:
+            self.nemesis.inject(name)
+        for rank in decisions.begin:
+            self.cast.begin(rank)
+        for rank, life, index in decisions.go:
+            self.cast.tell(rank, {"go": index})
+            self._schedule.decided(rank, life, index)
+        for rank, life, index, because in decisions.skip:
+            self.cast.tell(rank, {"skip": index, "because": because})
+            self._schedule.decided(rank, life, index)
+
+    def _close_up(self) -> None:
+        """Heal what is active, in reverse; let every rank leave; see what is left."""
+        for rank in range(self._scenario.world.size):
+            state = self._happened.rank(rank)
+            if not state.begun and not state.ended:
+                self.cast.never_comes(rank, "the play ended before the rank came")
+        for member in self.cast.living():
+            member.handle.tell({"leave": True})
+        self.nemesis.heal_all()
+        self._await_ends()
+        self._remove_links()
+        self.recording.note("left_behind", left_behind(self._theatre.children, self._endpoints, self._poll))
+
+    def _await_ends(self) -> None:
+        deadline_ns = clock.now_ns() + CLOSING_LIMIT_NS
+        while self.cast.living():
+            now_ns = clock.now_ns()
+            guard_ns = self._guards.enforce(now_ns)
+            if guard_ns is None and now_ns > deadline_ns:
+                raise HarnessError("a rank did not leave although none of its calls runs; see logs/")
+            self._wait(_earliest(guard_ns, deadline_ns))
+            self.cast.listen()
+
+    def _wait(self, until_ns: int | None) -> None:
+        """Sleep until something happens, until then, or for one tick; measures how late it woke."""
+        now_ns = clock.now_ns()
+        due_ns = now_ns + LagMeter.TICK_NS if until_ns is None else min(until_ns, now_ns + LagMeter.TICK_NS)
+        events = self._poll.poll(max(0, due_ns - now_ns) / 1e6)
+        self._lag.woke(due_ns, clock.now_ns())
+        if any(fd == self._theatre.interrupt_fd for fd, _ in events):
+            raise Interrupted("the parent asked for an end, or is gone")
+
+    # -- letting go --------------------------------------------------------------------------------------------
+
+    def _heal_rest(self) -> None:
+        if self._nemesis is not None:
+            self._nemesis.heal_all()
+
+    def _end_cast(self) -> None:
+        if self._cast is None:
+            return
+        self._cast.kill_all()
+        deadline_ns = clock.now_ns() + CLOSING_LIMIT_NS
+        while self._cast.living() and clock.now_ns() < deadline_ns:
+            self._poll.poll(LagMeter.TICK_NS / 1e6)
+            self._cast.listen()
+        self._cast.kill_all()
+
+    def _remove_links(self) -> None:
+        links, self._links = self._links, ()
+        if links:
+            self._proxies.remove(links)
+
+
+def _earliest(*times_ns: int | None) -> int | None:
+    known = [time_ns for time_ns in times_ns if time_ns is not None]
+    return min(known) if known else None

@@ -1,0 +1,52 @@
+"""What a controller is started with, and what it is asked to play."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from harness.scenario import Scenario
+
+TORCHLESS = ("echo", "command")
+"""Subjects whose ranks need no torch."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one controller, handed over as JSON in its argument.
+
+    Attributes:
+        python: the ranks' interpreter.
+        toxiproxy: URL of a server that is not ours, or None.
+        log_dir: for the logs of what outlives a play: zygote, proxy server.
+    """
+
+    subject: str
+    python: str
+    toxiproxy: str | None
+    log_dir: str
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Settings:
+        """The settings that `to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be played.
+
+    Attributes:
+        run_dir: laid out already; receives plan, operations, logs, stacks and history.
+        subject, command: as on the command line.
+    """
+
+    scenario: Scenario
+    run_dir: Path
+    subject: str
+    command: tuple[str, ...] = ()
+    seed: int = 0
