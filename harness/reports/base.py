@@ -1,0 +1,67 @@
+"""What a report promises: it hears of every cell that starts and ends, and writes when the run is over."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.registry import Registry
+from harness.result import Result
+from harness.scenario import Scenario
+from harness.words.errors import HarnessError, UsageError
+
+
+class Report(ABC):
+    """One way to tell people or programs what a run found."""
+
+    def started(self, scenario: Scenario, attempt: int) -> None:  # noqa: B027 - most reports need no start
+        """A cell was sent to be played, for the `attempt`-th time, from 1."""
+
+    def finished(self, result: Result) -> None:  # noqa: B027 - most reports wait for the end
+        """A cell has been judged; called in the order in which they end."""
+
+    @abstractmethod
+    def closed(self, results: Sequence[Result], interrupted: bool) -> None:
+        """The run is over; `results` are all that ended, in that order; `interrupted` if somebody stopped it.
+
+        Raises HarnessError if the report cannot be written.
+        """
+
+    @classmethod
+    @abstractmethod
+    def to(cls, path: Path | None) -> Report:
+        """A report that is written to a file, or to standard output if `path` is None.
+
+        Raises UsageError at once, before anything is played, if no file can be written there.
+        """
+
+
+REPORTS: Registry[type[Report]] = Registry("report", "harness.reports")
+
+
+def check_writable(path: Path) -> Path:
+    """The path, its folder made; raises UsageError if a file cannot be written there."""
+    existed = path.exists()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "ab"):
+            pass
+        if not existed:  # an empty file would be taken for a report if the run never ends
+            path.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"cannot write a report to {path}: {error.strerror}; give a file that you may write"
+        ) from error
+    return path
+
+
+def write(path: Path | None, text: str) -> None:
+    """Write a finished report in one go, or print it; raises HarnessError if that fails."""
+    if path is None:
+        print(text, end="")
+        return
+    try:
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise HarnessError(f"the report {path} was not written: {error.strerror}; give another file") from error

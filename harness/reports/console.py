@@ -1,0 +1,239 @@
+"""What a person sees: what runs now, then a table to read in ten seconds, then every red result with its proof."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from harness import clock
+from harness.reports.base import REPORTS, Report, check_writable
+from harness.reports.parts import facts, red
+from harness.reports.parts.safe import printable, shorten
+from harness.result import Result
+from harness.scenario import Scenario
+from harness.statistics import of_n
+from harness.words.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS, worst
+
+STYLES = {
+    PASSED: "green",
+    KNOWN: "cyan",
+    FAILED: "bold red",
+    VACUOUS: "bold yellow",
+    ERROR: "bold magenta",
+    SKIPPED: "dim",
+}
+
+# Passed cells have a row each while the table fits a screen or two; beyond, a folder has one row.
+PASSED_ROWS_SHOWN = 60
+# Of one cell that is red again and again, the first few runs say it all.
+RED_RUNS_SHOWN = 3
+# A pipe has no width; log viewers of CI services show about this much.
+PIPE_WIDTH = 140
+WHY_WIDTH = 120
+# A name that needs more of the line than this is folded, so that the reason keeps its room.
+NAME_SHARE = 0.65
+Row = tuple[str, str, float, str]
+
+
+@REPORTS.register("console")
+class ConsoleReport(Report):
+    """Live while the run goes on, complete at its end.
+
+    Args:
+        console: where to write.
+        total: how many results are awaited; None if nobody knows.
+        quiet: nothing for each cell; at the end no rows of what went as expected.
+        now_ns: the clock.
+    """
+
+    def __init__(
+        self, console: Console, total: int | None = None, quiet: bool = False, now_ns: Callable[[], int] = clock.now_ns
+    ) -> None:
+        self._console = console
+        self._quiet = quiet
+        self._now_ns = now_ns
+        self._begun_ns = now_ns()
+        self._running: dict[tuple[str, int], None] = {}
+        self._progress = _progress(console) if console.is_terminal and not quiet else None
+        self._task = self._progress.add_task("", total=total) if self._progress else None
+
+    @classmethod
+    def to(cls, path: Path | None) -> Report:
+        if path is None:
+            return cls(terminal())
+        return cls(Console(file=open(check_writable(path), "w", encoding="utf-8"), width=PIPE_WIDTH))
+
+    def started(self, scenario: Scenario, attempt: int) -> None:
+        self._running[_key(scenario, attempt)] = None
+        if self._progress is not None:
+            self._progress.start()
+        self._show_running()
+
+    def finished(self, result: Result) -> None:
+        self._running.pop(_key(result.scenario, result.attempt), None)
+        if self._progress is None:
+            if not self._quiet:
+                self._print_line(result)
+            return
+        if result.status in facts.RED:
+            self._print_line(result)
+        if self._task is not None:
+            self._progress.advance(self._task)
+        self._show_running()
+
+    def closed(self, results: Sequence[Result], interrupted: bool) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+        seconds = (self._now_ns() - self._begun_ns) / 1e9
+        self._print_table(results, seconds, interrupted)
+        reds = [result for result in results if result.status in facts.RED]
+        self._print_reds(reds)
+        if reds:
+            self._console.print()
+            self._print_summary(results, seconds, interrupted)
+
+    def _print_line(self, result: Result) -> None:
+        why = facts.why(result)
+        attempt = f" run {result.attempt}" if result.attempt > 1 else ""
+        line = Text(f"{facts.SHORT[result.status]:8}", STYLES[result.status])
+        line.append(f"{result.seconds:7.2f} s  {printable(_label(result.scenario))}{attempt}", "none")
+        self._console.print(line.append(f"   {shorten(why, WHY_WIDTH)}" if why else "", "dim"), soft_wrap=True)
+
+    def _show_running(self) -> None:
+        if self._progress is None or self._task is None:
+            return
+        names = [printable(name) for name, _ in self._running]
+        room = max(self._console.width - 40, 20)
+        self._progress.update(self._task, description=shorten(", ".join(names), room))
+
+    def _print_table(self, results: Sequence[Result], seconds: float, interrupted: bool) -> None:
+        self._console.print()
+        for label, text in facts.headline(dict.fromkeys(map(facts.about, results))):
+            self._console.print(Text(f"{label:10}{text}"), soft_wrap=True)
+        self._console.print()
+        rows = _rows(results, self._quiet)
+        if rows:
+            self._console.print(_table(rows, self._console.width))
+            self._console.print()
+        self._print_summary(results, seconds, interrupted)
+
+    def _print_summary(self, results: Sequence[Result], seconds: float, interrupted: bool) -> None:
+        worst_status = worst(tuple(result.status for result in results)) or SKIPPED
+        text = Text(facts.summary(results, seconds), STYLES[worst_status])
+        if interrupted:
+            text.append("; interrupted, the rest was not played", "bold red")
+        self._console.print(text, soft_wrap=True)
+        unnamed = sum(result.judgement.unnamed_calls for result in results)
+        if unnamed:
+            self._console.print(Text(f"calls that no claim names: {unnamed}", "dim"))
+
+    def _print_reds(self, reds: Sequence[Result]) -> None:
+        for runs in _by_cell(reds):
+            for result in runs[:RED_RUNS_SHOWN]:
+                self._console.print()
+                self._console.print(Text(red.title(result), STYLES[result.status]), soft_wrap=True)
+                self._console.print(Text("\n".join(red.body(result))), soft_wrap=True)
+            if len(runs) > RED_RUNS_SHOWN:
+                more = len(runs) - RED_RUNS_SHOWN
+                self._console.print(Text(f"\n… {more} more red runs of {_label(runs[0].scenario)}"), soft_wrap=True)
+
+
+def terminal() -> Console:
+    """Standard output as rich knows it: colours and movement only on a terminal, and never with NO_COLOR."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
+    return Console(width=width, highlight=False, markup=False, emoji=False)
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        BarColumn(bar_width=16),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=console,
+        transient=True,
+    )
+
+
+def _key(scenario: Scenario, attempt: int) -> tuple[str, int]:
+    return (_label(scenario), attempt)
+
+
+def _label(scenario: Scenario) -> str:
+    """The last folder and the id: enough to know the file, short enough for a row."""
+    folder = scenario.path.parent.name
+    return f"{folder}/{scenario.id}" if folder else scenario.id
+
+
+def _by_cell(results: Iterable[Result]) -> list[list[Result]]:
+    cells: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        cells.setdefault((str(result.scenario.path), result.scenario.cell_id), []).append(result)
+    return list(cells.values())
+
+
+def _rows(results: Sequence[Result], quiet: bool) -> list[Row]:
+    """A row for each cell, what went wrong last, nearest to its proof; many passed cells share one for their folder."""
+    cells = _by_cell(results)
+    passed = [runs for runs in cells if all(run.status == PASSED for run in runs)]
+    if quiet:
+        return [_row(runs) for runs in cells if any(run.status in facts.RED for run in runs)]
+    if len(passed) <= PASSED_ROWS_SHOWN:
+        return sorted((_row(runs) for runs in cells), key=_rank)
+    others = sorted((_row(runs) for runs in cells if runs not in passed), key=_rank)
+    return [*_folders(passed), *others]
+
+
+def _rank(row: Row) -> int:
+    return (PASSED, KNOWN, SKIPPED, VACUOUS, ERROR, FAILED).index(row[0])
+
+
+def _row(runs: Sequence[Result]) -> Row:
+    status = worst(tuple(run.status for run in runs)) or SKIPPED
+    telling = next(run for run in runs if run.status == status)
+    seconds = sum(run.seconds for run in runs)
+    why = facts.why(telling)
+    if len(runs) > 1:
+        why = f"{share(runs)}{': ' + why if why else ''}"
+    return (status, _label(telling.scenario), seconds, why)
+
+
+def share(runs: Sequence[Result]) -> str:
+    """`18 of 20 passed (95 % interval ...)`, for the repetitions of one cell; skipped ones do not count."""
+    played = [run.status for run in runs if run.status != SKIPPED]
+    good = [status for status in played if status in (PASSED, KNOWN)]
+    what = "passed" if set(good) <= {PASSED} else "known failures" if set(good) == {KNOWN} else "as expected"
+    return of_n(len(good), len(played), what)
+
+
+def _folders(passed: Sequence[Sequence[Result]]) -> list[Row]:
+    folders: dict[str, list[Result]] = {}
+    for runs in passed:
+        folders.setdefault(runs[0].scenario.path.parent.as_posix(), []).extend(runs)
+    return [
+        (PASSED, f"{folder}/", sum(run.seconds for run in runs), f"{len(runs)} passed")
+        for folder, runs in folders.items()
+    ]
+
+
+def _table(rows: Sequence[Row], room: int) -> Table:
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    table.add_column("status", no_wrap=True)
+    table.add_column("seconds", justify="right", no_wrap=True)
+    name_width = min(max(len(row[1]) for row in rows), max(int((room - 17) * NAME_SHARE), 20))
+    table.add_column("scenario", overflow="fold", width=name_width)
+    table.add_column("why" if any(row[3] for row in rows) else "", overflow="fold", max_width=room - 17 - name_width)
+    for status, name, seconds, why in rows:
+        style = STYLES[status]
+        table.add_row(
+            Text(facts.SHORT[status], style), f"{seconds:.2f}", Text(printable(name)), Text(shorten(why, WHY_WIDTH))
+        )
+    return table

@@ -1,0 +1,111 @@
+"""JUnit XML, as CI services read it: one test case for each result."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from xml.etree import ElementTree
+
+from harness import clock
+from harness.reports.base import REPORTS, Report, check_writable, write
+from harness.reports.parts import facts, red
+from harness.result import Result
+from harness.words.verdict import ERROR, FAILED, KNOWN, SKIPPED, VACUOUS
+
+# XML 1.0 has no way to write these, not even escaped.
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@REPORTS.register("junit")
+class JUnitReport(Report):
+    """Failed and vacuous are failures, error an error, known failure and skipped are skipped with their reason."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    @classmethod
+    def to(cls, path: Path | None) -> Report:
+        return cls(None if path is None else check_writable(path))
+
+    def closed(self, results: Sequence[Result], interrupted: bool) -> None:
+        root = document(results, datetime.fromtimestamp(clock.wall_time(), timezone.utc))
+        ElementTree.indent(root)
+        text = ElementTree.tostring(root, encoding="unicode")
+        write(self._path, f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n')
+
+
+def document(results: Sequence[Result], written: datetime) -> ElementTree.Element:
+    """The whole document as elements."""
+    found = facts.counts(result.status for result in results)
+    numbers = {
+        "tests": str(len(results)),
+        "failures": str(found["failed"] + found["vacuous"]),
+        "errors": str(found["error"]),
+        "skipped": str(found["known"] + found["skipped"]),
+        "time": f"{sum(result.seconds for result in results):.3f}",
+    }
+    # `skipped` is an attribute of the suite only: the common schema knows none at the root.
+    totals = {key: value for key, value in numbers.items() if key != "skipped"}
+    root = ElementTree.Element("testsuites", {"name": "rdzv-harness", **totals})
+    stamp = written.strftime("%Y-%m-%dT%H:%M:%S")
+    suite = ElementTree.SubElement(root, "testsuite", {"name": "rdzv-harness", **numbers, "timestamp": stamp})
+    repeated = any(result.attempt > 1 for result in results)
+    for result in results:
+        _case(suite, result, repeated)
+    return root
+
+
+def _case(suite: ElementTree.Element, result: Result, repeated: bool) -> None:
+    name = f"{result.scenario.id} run {result.attempt}" if repeated else result.scenario.id
+    about = {"classname": folder(result.scenario.path), "name": _xml(name), "time": f"{result.seconds:.3f}"}
+    case = ElementTree.SubElement(suite, "testcase", about)
+    _properties(case, result)
+    _outcome(case, result)
+    if result.status in facts.RED:
+        ElementTree.SubElement(case, "system-out").text = _xml(red.text(result))
+
+
+def folder(path: Path) -> str:
+    """The folder of a scenario as a dotted name, which is what CI services group by."""
+    parts = [part for part in path.parent.parts if part not in ("/", ".", "..")]
+    return _xml(".".join(part.replace(".", "_") for part in parts)) or "scenarios"
+
+
+def _properties(case: ElementTree.Element, result: Result) -> None:
+    about = facts.about(result)
+    rows = {
+        "subject": about.subject,
+        "torch": about.torch,
+        "seed": str(result.seed),
+        "run_dir": "" if result.run_dir is None else str(result.run_dir),
+        "status": result.status,
+    }
+    properties = ElementTree.SubElement(case, "properties")
+    for name, value in rows.items():
+        ElementTree.SubElement(properties, "property", {"name": name, "value": _xml(value)})
+
+
+def _outcome(case: ElementTree.Element, result: Result) -> None:
+    because = result.judgement.because
+    if result.status in (FAILED, VACUOUS):
+        message = {"message": _xml(because), "type": result.status}
+        ElementTree.SubElement(case, "failure", message).text = _xml(_summary(result))
+    elif result.status == ERROR:
+        ElementTree.SubElement(case, "error", {"message": _xml(because), "type": "error"})
+    elif result.status == KNOWN:
+        refs = ", ".join(result.judgement.known_refs) or because
+        ElementTree.SubElement(case, "skipped", {"message": _xml(f"known failure: {refs}")})
+    elif result.status == SKIPPED:
+        ElementTree.SubElement(case, "skipped", {"message": _xml(because)})
+
+
+def _summary(result: Result) -> str:
+    """The broken claims in a line each; the proof stands in system-out."""
+    broken = result.judgement.broken
+    return "\n".join(f"{verdict.name}: expected {verdict.expected}; {verdict.happened}" for verdict in broken)
+
+
+def _xml(text: str) -> str:
+    return _NOT_XML.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)

@@ -1,0 +1,1 @@
+"""What several reports share: not members of the family."""

@@ -1,0 +1,111 @@
+"""One operation as a cell of a time line: `join ▶`, `join ✓ 12 ms`, `get ✗ 3.00 s DistNetworkError`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.reports.parts.safe import printable, short_json
+from harness.words.history import FAIL, INFO, INVOKE, OK, Op
+from harness.words.quantity import format_ns
+
+BEGUN, DONE, RAISED, GONE, HUNG, LEFT_OUT = "▶", "✓", "✗", "†", "∞", "○"
+LEGEND = f"{BEGUN} begins   {DONE} ok   {RAISED} failed   {GONE} died   {HUNG} hung   {LEFT_OUT} skipped"
+
+
+def rank_cell(op: Op, elapsed_ns: int | None) -> str:
+    """What a rank did; `elapsed_ns` since the call began, None where that is not known."""
+    name = _name(op)
+    took = "" if elapsed_ns is None else f" {format_ns(elapsed_ns)}"
+    if op.type == INVOKE:
+        return f"{name} {BEGUN}"
+    if op.type == OK:
+        return f"{name} {DONE}{took}{_returned(op)}"
+    if op.type == FAIL:
+        return f"{name} {RAISED}{took} {_failure(op)}"
+    return _unknown(op, name, took)
+
+
+def _name(op: Op) -> str:
+    thread = "" if op.process.thread == "main" else f"{op.process.thread}: "
+    call = f"#{op.call}" if op.call != 1 else ""
+    return printable(f"{thread}{op.step or op.f}{call}")
+
+
+def _returned(op: Op) -> str:
+    """A join's place in its world, or a plain value; a mapping would not fit."""
+    if isinstance(op.value, Mapping):
+        if "rank" in op.value and "world_size" in op.value:
+            return f" as {op.value['rank']}/{op.value['world_size']}"
+        return ""
+    return "" if op.value is None else f" {short_json(op.value, 24)}"
+
+
+def _failure(op: Op) -> str:
+    if op.error is None:
+        return printable(_ending(op.value))
+    if op.error.kind == "ExitStatus":
+        return printable(op.error.first_line)
+    return printable(op.error.kind)
+
+
+def _unknown(op: Op, name: str, took: str) -> str:
+    value = op.value if isinstance(op.value, Mapping) else {}
+    outcome = value.get("outcome")
+    if op.type == INFO and op.f == "ready":
+        life = f" life {op.process.life}" if op.process.life != 1 else ""
+        return f"ready{life}"
+    because = printable(str(value.get("because") or _ending(value)))
+    if outcome == "skipped":
+        return f"{name} {LEFT_OUT} {because}".rstrip()
+    if outcome in ("died", "hung"):
+        return f"{name} {HUNG if outcome == 'hung' else GONE}{took} {because}".rstrip()
+    return f"{name} {short_json(op.value)}"
+
+
+def _ending(value: Any) -> str:
+    """How a process ended: `status 1`, `signal 9 by master-killed`."""
+    if not isinstance(value, Mapping):
+        return ""
+    if "signal" in value:
+        return f"signal {value['signal']}{' by ' + str(value['by']) if value.get('by') else ''}"
+    return f"status {value['status']}" if "status" in value else ""
+
+
+def nemesis_cell(op: Op) -> str:
+    """What the nemesis did."""
+    value = op.value if isinstance(op.value, Mapping) else {}
+    name = printable(op.step)
+    if op.f == "inject":
+        return _injecting(op, name, value)
+    if op.type == INVOKE:
+        return f"heal {name} {BEGUN}"
+    if op.type == FAIL:
+        return f"heal {name} {RAISED} {printable(str(value.get('because', '')))}".rstrip()
+    touched = {True: "touched", False: "touched nothing", None: "unproven"}[value.get("touched")]
+    return f"heal {name} {DONE} {touched}"
+
+
+def _injecting(op: Op, name: str, value: Mapping[str, Any]) -> str:
+    if op.type == FAIL:
+        return f"{name} {RAISED} {printable(str(value.get('because', '')))}".rstrip()
+    if op.type == OK:
+        return f"{name} {DONE} in place"
+    kind = "" if value.get("kind") in (None, op.step) else f" {value['kind']}"
+    ranks = f" on {','.join(map(str, value['ranks']))}" if value.get("ranks") else ""
+    return printable(f"{name} {BEGUN}{kind}{ranks}")
+
+
+def mark(op: Op) -> str:
+    """What the controller saw, as a line across all columns; empty for what a time line need not show."""
+    value = op.value if isinstance(op.value, Mapping) else {}
+    if op.f == "start":
+        return "the clock starts"
+    if op.f == "lag":
+        return f"the machine was late by {format_ns(op.lag_ns)}"
+    if op.f == "left_behind":
+        left = {key: value[key] for key in ("processes", "sockets", "proxies") if value.get(key)}
+        return f"left behind: {short_json(left, 120)}" if left else ""
+    if op.f == "end":
+        return f"the harness failed: {printable(str(value['error']))}" if value.get("error") else "end"
+    return "" if op.f == "begin" else f"{op.f} {short_json(op.value)}"

@@ -1,0 +1,86 @@
+"""What is said once for a whole run: who was tested, where, and how many ended how."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.reports.parts.safe import printable
+from harness.result import Result
+from harness.words.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS
+
+RED = (FAILED, ERROR, VACUOUS)
+
+# The order of the summary; the short word is what a table has room for.
+SHORT = {PASSED: "passed", KNOWN: "known", FAILED: "failed", VACUOUS: "vacuous", ERROR: "error", SKIPPED: "skipped"}
+
+
+@dataclass(frozen=True)
+class About:
+    """What the first operation of a run tells of where it ran; empty texts where it does not say."""
+
+    subject: str
+    torch: str
+    python: str
+    proxy: str
+    isolation: str
+
+
+def about(result: Result) -> About:
+    """Where one result comes from."""
+    begin = result.history.begin
+    versions, world = _mapping(begin, "versions"), _mapping(begin, "world")
+    return About(
+        subject=str(begin.get("subject") or result.subject),
+        torch=str(versions.get("torch") or ""),
+        python=str(versions.get("python") or ""),
+        proxy=str(begin.get("proxy") or ""),
+        isolation=str(world.get("isolation") or ""),
+    )
+
+
+def _mapping(begin: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = begin.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def headline(everywhere: Iterable[About]) -> list[tuple[str, str]]:
+    """Label and text of what a report names once at its top; several answers are all named."""
+    seen = list(everywhere)
+    rows = [
+        ("subject", _together(row.subject for row in seen)),
+        ("torch", _together(row.torch for row in seen)),
+        ("proxy", _together(row.proxy for row in seen)),
+        ("isolation", _together(row.isolation for row in seen)),
+    ]
+    return [(label, text) for label, text in rows if text]
+
+
+def _together(texts: Iterable[str]) -> str:
+    return printable("; ".join(dict.fromkeys(text for text in texts if text)))
+
+
+def counts(statuses: Iterable[str]) -> dict[str, int]:
+    """How many ended in each status, by its short word, zeros included: silence is never the signal."""
+    found = Counter(statuses)
+    return {short: found[status] for status, short in SHORT.items()}
+
+
+def summary(results: Sequence[Result], seconds: float | None = None) -> str:
+    """`3 cells: 1 passed, 0 known, 1 failed, ...`; with repetitions, runs are counted."""
+    what = "runs" if any(result.attempt > 1 for result in results) else "cells"
+    what = what if len(results) != 1 else what[:-1]
+    told = ", ".join(f"{number} {short}" for short, number in counts(result.status for result in results).items())
+    wall = "" if seconds is None else f" in {seconds:.1f} s"
+    return f"{len(results)} {what}: {told}{wall}"
+
+
+def why(result: Result) -> str:
+    """Why this status, in a few words; empty for what passed."""
+    if result.status == PASSED:
+        return ""
+    if result.status == KNOWN and result.judgement.known_refs:
+        return printable(", ".join(result.judgement.known_refs))
+    return printable(result.judgement.because)

@@ -1,0 +1,147 @@
+"""Everything one red result has to say: the claim, both sides, the proof, the stacks, and how to play just this one."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.checkers.base import CHECKERS
+from harness.reports.parts.operations import describe, since_start
+from harness.reports.parts.safe import printable, short_json
+from harness.reports.parts.stacks import stacks_of
+from harness.result import Result
+from harness.scenario import STANDING_INVARIANTS
+from harness.words.history import History, Injection
+from harness.words.verdict import ERROR, FAILED, VACUOUS, Verdict
+
+# More proof than this is for `show` and for history.jsonl.
+EVIDENCE_SHOWN = 12
+CLAIM_LINES_SHOWN = 6
+LABEL_WIDTH = 10
+_SEVERITY = {FAILED: 0, ERROR: 1, VACUOUS: 2}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A label and the lines that stand beside it."""
+
+    label: str
+    lines: tuple[str, ...]
+
+
+def text(result: Result) -> str:
+    """The whole block as plain text, every line but the first indented."""
+    return "\n".join([title(result), *body(result)])
+
+
+def title(result: Result) -> str:
+    """`FAILED  timeouts/a-link.rdzv.yaml[cut=1B]  2.31 s`, with the attempt where there were several."""
+    cell = f"[{result.scenario.cell_id}]" if result.scenario.cell else ""
+    attempt = f"  run {result.attempt}" if result.attempt > 1 else ""
+    return printable(f"{result.status.upper()}  {result.scenario.path}{cell}{attempt}  {result.seconds:.2f} s")
+
+
+def body(result: Result) -> list[str]:
+    """The lines below the title."""
+    return [line for section in sections(result) for line in _laid_out(section)]
+
+
+def _laid_out(section: Section) -> Iterator[str]:
+    for number, line in enumerate(section.lines):
+        label = section.label if number == 0 else ""
+        yield f"  {label:{LABEL_WIDTH}} {line}".rstrip()
+
+
+def sections(result: Result) -> Iterator[Section]:
+    """The parts of the block in the order in which a person asks for them."""
+    yield Section("because", (printable(result.judgement.because),))
+    for verdict in sorted(result.judgement.broken, key=lambda verdict: _SEVERITY.get(verdict.status, 9)):
+        yield from _of_verdict(result, verdict)
+    yield from _faults(result.history)
+    for stack in stacks_of(result.history, result.run_dir):
+        yield Section("stacks", (printable(str(stack.path)), *(f"  {line}" for line in stack.lines)))
+    yield from (Section("note", (printable(note),)) for note in result.judgement.notes)
+    if result.run_dir is not None:
+        yield Section("run", (printable(str(result.run_dir)),))
+    yield Section("again", (again(result),))
+
+
+def _of_verdict(result: Result, verdict: Verdict) -> Iterator[Section]:
+    name = f"{verdict.name}: {verdict.status}   {_place(result, verdict)}".rstrip()
+    yield Section("claim", (name, *_claim_text(result, verdict)))
+    if verdict.expected:
+        yield Section("expected", _lines(verdict.expected))
+    if verdict.happened:
+        yield Section("happened", _lines(verdict.happened))
+    if verdict.because and verdict.because != result.judgement.because:
+        yield Section("why", _lines(verdict.because))
+    proof = tuple(evidence(result.history, verdict.evidence))
+    if proof:
+        yield Section("proof", proof)
+
+
+def _place(result: Result, verdict: Verdict) -> str:
+    if verdict.line:
+        return printable(f"{result.scenario.path}:{verdict.line}")
+    return "standing invariant" if verdict.name in STANDING_INVARIANTS else ""
+
+
+def _claim_text(result: Result, verdict: Verdict) -> tuple[str, ...]:
+    """The claim as it stands in the file; of a standing invariant what it says."""
+    if not verdict.line:
+        return (CHECKERS[verdict.name].declaration.summary,) if verdict.name in CHECKERS else ()
+    claims = [claim for claim in result.scenario.expect if claim.line == verdict.line or claim.name == verdict.name]
+    written = next((claim.text for claim in claims if claim.text), "")
+    file = result.scenario.text.splitlines()
+    lines = written.splitlines() or file[verdict.line - 1 : verdict.line]
+    return tuple(printable(line.rstrip()) for line in lines[:CLAIM_LINES_SHOWN])
+
+
+def evidence(history: History, indexes: Sequence[int]) -> Iterator[str]:
+    """The operations that prove a verdict, one line each; what is left out is counted."""
+    ops = [history.ops[index] for index in dict.fromkeys(sorted(indexes)) if 0 <= index < len(history.ops)]
+    names = [str(op.process) for op in ops[:EVIDENCE_SHOWN]]
+    width = max(map(len, names), default=0)
+    for op, name in zip(ops, names, strict=False):
+        yield f"{since_start(history, op.time_ns):>10}  {name:{width}}  {describe(op)}"
+    if len(ops) > EVIDENCE_SHOWN:
+        yield f"… {len(ops) - EVIDENCE_SHOWN} more operations; `rdzv-harness show` has them all"
+
+
+def _faults(history: History) -> Iterator[Section]:
+    for injection in history.injections:
+        yield Section("fault", (_fault(history, injection),))
+
+
+def _fault(history: History, injection: Injection) -> str:
+    ranks = f" on rank {', '.join(map(str, injection.ranks))}" if injection.ranks else ""
+    name = injection.fault if injection.fault == injection.kind else f"{injection.fault} ({injection.kind})"
+    return printable(f"{name}{ranks}: {_played(history, injection)}")
+
+
+def _played(history: History, injection: Injection) -> str:
+    if injection.injected_ns is None:
+        return f"never in place{': ' + injection.failed if injection.failed else ''}"
+    placed = f"in place {since_start(history, injection.injected_ns)}"
+    if injection.healed_ns is None:
+        return f"{placed}, never healed"
+    touched = {True: "touched something", False: "touched nothing", None: "unproven"}[injection.touched]
+    facts = f" {short_json(dict(injection.facts), 120)}" if injection.facts else ""
+    return f"{placed}, healed {since_start(history, injection.healed_ns)}, {touched}{facts}"
+
+
+def again(result: Result) -> str:
+    """The command line that plays just this cell."""
+    if result.command:
+        return printable(result.command)
+    words = ["rdzv-harness", "run", str(result.scenario.path), "--subject", result.subject]
+    if result.scenario.cell:
+        words += ["-k", result.scenario.id]
+    if result.seed:
+        words += ["--seed", str(result.seed)]
+    return printable(shlex.join(words))
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(printable(line) for line in text.splitlines())

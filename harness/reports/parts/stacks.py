@@ -1,0 +1,85 @@
+"""The Python stacks of ranks that hung, as read from outside, shortened to what a person looks at first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.reports.parts.safe import printable
+from harness.words.history import History
+
+# Deep enough for rank code, the rendezvous handler and torch's store; the file has the rest.
+FRAMES_SHOWN = 10
+THREADS_SHOWN = 4
+
+_FRAME = re.compile(r"\s+(?P<name>.+?) \((?P<file>[^()]+?)(?::(?P<line>\d+))?\)\s*\Z")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The stacks of one process.
+
+    Attributes:
+        path: the file that has them whole.
+        lines: threads and frames, innermost first; empty if the file cannot be read.
+    """
+
+    path: Path
+    lines: tuple[str, ...]
+
+
+def stacks_of(history: History, run_dir: Path | None) -> tuple[Stack, ...]:
+    """The stacks that were kept of this run, in the order of the ranks' ends."""
+    if run_dir is None:
+        return ()
+    named = list(dict.fromkeys(_named(history)))
+    paths = [run_dir / name for name in named] or sorted((run_dir / "stacks").glob("*.txt"))
+    return tuple(Stack(path, _read(path)) for path in paths)
+
+
+def _named(history: History) -> Iterator[str]:
+    for op in history:
+        if op.f == "exit" and isinstance(op.value, dict) and op.value.get("stacks"):
+            yield str(op.value["stacks"])
+
+
+def _read(path: Path) -> tuple[str, ...]:
+    try:
+        return shortened(path.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return ()
+
+
+def shortened(text: str) -> tuple[str, ...]:
+    """The threads and their innermost frames; what was left out is counted."""
+    threads = _threads(text)
+    lines = [line for thread in threads[:THREADS_SHOWN] for line in _shortened_thread(thread)]
+    if len(threads) > THREADS_SHOWN:
+        lines.append(f"… {len(threads) - THREADS_SHOWN} more threads")
+    return tuple(lines)
+
+
+def _threads(text: str) -> list[list[str]]:
+    threads: list[list[str]] = []
+    for line in text.splitlines():
+        if line.startswith("Thread "):
+            threads.append([printable(line.strip())])
+        elif threads and line.strip():
+            threads[-1].append("  " + printable(_frame(line)))
+    return threads
+
+
+def _shortened_thread(lines: list[str]) -> list[str]:
+    left_out = len(lines) - 1 - FRAMES_SHOWN
+    return [*lines[: FRAMES_SHOWN + 1], f"  … {left_out} more frames"] if left_out > 0 else lines
+
+
+def _frame(line: str) -> str:
+    """`get (steps/store.py:31)`: of a long path the last two parts name the place."""
+    frame = _FRAME.match(line)
+    if frame is None:
+        return line.strip()
+    place = "/".join(Path(frame["file"]).parts[-2:])
+    return f"{frame['name']} ({place}{':' + frame['line'] if frame['line'] else ''})"

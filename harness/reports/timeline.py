@@ -1,0 +1,229 @@
+"""One run as a time line: a column for each rank, one for the nemesis, and what the controller saw across them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.reports.base import REPORTS, Report, check_writable, write
+from harness.reports.parts import facts
+from harness.reports.parts.cells import LEGEND, mark, nemesis_cell, rank_cell
+from harness.reports.parts.safe import printable, shorten
+from harness.result import Result
+from harness.words.history import NEMESIS, History, Op
+from harness.words.verdict import Judgement
+
+TIME_WIDTH, NEMESIS_WIDTH, SMALLEST_COLUMN = 12, 34, 24
+GAP = 2
+PIPE_WIDTH = 140
+# A screen or three; a stress mix has thousands of lines, which nobody reads.
+LINES_SHOWN = 400
+# Of a step that one rank calls many times, these first calls, the last one, and all that did not end ok.
+CALLS_SHOWN = 2
+
+
+@dataclass(frozen=True)
+class View:
+    """What to show.
+
+    Attributes:
+        width: columns of the terminal.
+        ranks: only these; empty means all.
+        lines: at most so many rows for each group of ranks; 0 means all.
+    """
+
+    width: int = PIPE_WIDTH
+    ranks: tuple[int, ...] = ()
+    lines: int = LINES_SHOWN
+
+
+@dataclass
+class _Row:
+    """One line: cells by column (a rank, or `nemesis`), or a mark across all of them."""
+
+    label: str
+    cells: dict[int | str, str]
+    mark: str = ""
+    proof: bool = False
+
+
+@REPORTS.register("timeline")
+class TimelineReport(Report):
+    """The time lines of all runs that were played, one below the other."""
+
+    def __init__(self, path: Path | None, view: View | None = None) -> None:
+        self._path = path
+        self._view = view or View(width=terminal_width() if path is None else PIPE_WIDTH)
+
+    @classmethod
+    def to(cls, path: Path | None) -> Report:
+        return cls(None if path is None else check_writable(path))
+
+    def closed(self, results: Sequence[Result], interrupted: bool) -> None:
+        played = [result for result in results if len(result.history)]
+        write(self._path, "\n".join(of_result(result, self._view) for result in played))
+
+
+def terminal_width() -> int:
+    """The width of the terminal, of COLUMNS, or of a page for a pipe."""
+    if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+        return PIPE_WIDTH
+    return shutil.get_terminal_size((PIPE_WIDTH, 24)).columns
+
+
+def of_result(result: Result, view: View) -> str:
+    """The time line of one result, with its title and its verdict."""
+    title = printable(f"{result.scenario.id}: {result.status}")
+    about = "   ".join(f"{label} {text}" for label, text in facts.headline([facts.about(result)]))
+    broken = _broken(result.judgement)
+    return "\n".join([title, about, "", *lines(result.history, view, _proof(result.judgement)), *broken]) + "\n"
+
+
+def of_history(history: History, view: View) -> str:
+    """The time line of a run that was never judged."""
+    return "\n".join(lines(history, view)) + "\n"
+
+
+def _proof(judgement: Judgement) -> frozenset[int]:
+    return frozenset(index for verdict in judgement.broken for index in verdict.evidence)
+
+
+def _broken(judgement: Judgement) -> list[str]:
+    found = [printable(f"* {verdict.name}: {verdict.because or verdict.happened}") for verdict in judgement.broken]
+    return ["", *found] if found else []
+
+
+def lines(history: History, view: View, proof: frozenset[int] = frozenset()) -> Iterator[str]:
+    """The time line, a table for each group of ranks that fits the width; operations in `proof` are marked with `*`."""
+    ranks = _ranks(history, view)
+    if not len(history):
+        yield "nothing has happened: the history is empty"
+        return
+    shown, left_out = _chosen(history)
+    nemesis = _nemesis_width(history)
+    for number, group in enumerate(_groups(ranks, view.width - TIME_WIDTH - nemesis - GAP)):
+        if number:
+            yield ""
+        yield from _table(_rows(shown, history, group, proof), group, view, nemesis)
+    yield ""
+    yield LEGEND + ("   * proves a broken claim" if proof else "")
+    yield from left_out
+    hidden = sorted(_all_ranks(history) - set(ranks))
+    if hidden:
+        yield f"ranks not shown: {_spans(hidden)} (--ranks {_spans(hidden)})"
+
+
+def _all_ranks(history: History) -> set[int]:
+    size = history.begin.get("size")
+    told = set(range(size)) if isinstance(size, int) else set()
+    return told | {op.process.rank for op in history if op.process.rank is not None}
+
+
+def _ranks(history: History, view: View) -> list[int]:
+    known = sorted(_all_ranks(history))
+    return [rank for rank in known if not view.ranks or rank in view.ranks]
+
+
+def _nemesis_width(history: History) -> int:
+    """As wide as what the nemesis did, within reason."""
+    texts = (nemesis_cell(op) for op in history if op.process.thread == NEMESIS)
+    return min(max(map(len, texts), default=len(NEMESIS)), NEMESIS_WIDTH)
+
+
+def _groups(ranks: Sequence[int], room: int) -> list[Sequence[int]]:
+    fits = max(room // (SMALLEST_COLUMN + GAP), 1)
+    return [ranks[first : first + fits] for first in range(0, len(ranks), fits)] or [()]
+
+
+def _spans(ranks: Sequence[int]) -> str:
+    """`0-3,7`: the ranks as `--ranks` takes them."""
+    spans: list[list[int]] = []
+    for rank in ranks:
+        if spans and spans[-1][1] == rank - 1:
+            spans[-1][1] = rank
+        else:
+            spans.append([rank, rank])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
+
+
+def _chosen(history: History) -> tuple[list[tuple[Op, int | None]], list[str]]:
+    """The operations to show, each with the time since its call began, and notices of what was left out."""
+    hidden, notices = _repetitive(history)
+    elapsed = {call.end.index: call.elapsed_ns for call in history.calls if call.end is not None}
+    return [(op, elapsed.get(op.index)) for op in history if op.index not in hidden], notices
+
+
+def _repetitive(history: History) -> tuple[set[int], list[str]]:
+    """The operations of calls in the middle of a long row of calls that all went well."""
+    rows: dict[tuple[int, str, int, str], list[tuple[int, ...]]] = {}
+    last: dict[tuple[int, str, int, str], int] = {}
+    for call in history.calls:
+        key = (call.rank, call.thread, call.life, call.step)
+        last[key] = max(last.get(key, 0), call.number)
+    for call in history.calls:
+        key = (call.rank, call.thread, call.life, call.step)
+        if call.outcome == "ok" and CALLS_SHOWN < call.number < last[key]:
+            rows.setdefault(key, []).append(call.evidence)
+    long = {key: calls for key, calls in rows.items() if len(calls) > 1}
+    notices = [f"rank {rank}: {len(calls)} more calls of {step}, all ok" for (rank, _, _, step), calls in long.items()]
+    return {index for calls in long.values() for evidence in calls for index in evidence}, notices
+
+
+def _rows(
+    shown: Sequence[tuple[Op, int | None]], history: History, group: Sequence[int], proof: frozenset[int]
+) -> list[_Row]:
+    """Operations of one millisecond share a row while their columns differ: what starts together is seen together."""
+    rows: list[_Row] = []
+    for op, elapsed in shown:
+        label = _time(history, op)
+        if op.process.rank is None and op.process.thread != NEMESIS:
+            across = mark(op)
+            if across:
+                rows.append(_Row(label, {}, across))
+            continue
+        column = op.process.rank if op.process.rank is not None else NEMESIS
+        if column != NEMESIS and column not in group:
+            continue
+        text = nemesis_cell(op) if column == NEMESIS else rank_cell(op, elapsed)
+        if not (rows and rows[-1].label == label and not rows[-1].mark and column not in rows[-1].cells):
+            rows.append(_Row(label, {}))
+        rows[-1].cells[column] = text
+        rows[-1].proof |= op.index in proof
+    return rows
+
+
+def _time(history: History, op: Op) -> str:
+    zero = history.start_ns or history.ops[0].time_ns
+    return f"{(op.time_ns - zero) / 1e9:.3f} s"
+
+
+def _table(rows: Sequence[_Row], group: Sequence[int], view: View, nemesis: int) -> Iterator[str]:
+    room = view.width - TIME_WIDTH - nemesis - GAP
+    width = max(room // max(len(group), 1) - GAP, SMALLEST_COLUMN) if group else 0
+    width = min(width, max(_widest(rows, group), SMALLEST_COLUMN))
+    columns: list[tuple[int | str, str, int]] = [(rank, f"rank {rank}", width) for rank in group]
+    columns.append((NEMESIS, NEMESIS, nemesis))
+    header = "".join(" " * GAP + f"{title:{size}}" for _, title, size in columns)
+    yield f"{'time':>{TIME_WIDTH - GAP}}  {header}".rstrip()
+    limit = view.lines or len(rows)
+    for row in rows[:limit]:
+        yield _line(row, columns)
+    if len(rows) > limit:
+        yield f"… {len(rows) - limit} more lines cut here (--lines 0 shows all)"
+
+
+def _widest(rows: Sequence[_Row], group: Sequence[int]) -> int:
+    return max((len(text) for row in rows for column, text in row.cells.items() if column in group), default=0)
+
+
+def _line(row: _Row, columns: Sequence[tuple[int | str, str, int]]) -> str:
+    flag = "*" if row.proof else " "
+    start = f"{row.label:>{TIME_WIDTH - GAP}} {flag}"
+    if row.mark:
+        return f"{start}  ── {row.mark} ──"
+    cells = (f"{shorten(row.cells.get(column, ''), size):{size}}" for column, _, size in columns)
+    return (start + "".join(" " * GAP + cell for cell in cells)).rstrip()
