@@ -35,11 +35,8 @@ class ControllerProcess:
         ours, theirs = socket.socketpair()
         life_read, self._life_write = os.pipe()
         os.set_inheritable(theirs.fileno(), True)
-        argv = boot.command(
-            [sys.executable, "-m", "harness.controller", str(theirs.fileno()), settings.to_json()],
-            isolation=isolation,
-            life_fd=life_read,
-        )
+        serve = [sys.executable, "-m", "harness.controller", str(theirs.fileno()), settings.to_json()]
+        argv = boot.argv(sys.executable, life_read, isolation, serve)
         with open(self._log, "wb") as log:
             self._process = subprocess.Popen(
                 argv,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable
@@ -121,7 +122,5 @@ class Guards:
 
 
 def _signal(pid: int, number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):  # it has just ended; its burial will tell
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass  # it has just ended; its burial will tell

@@ -56,7 +56,7 @@ class Processes(World):
         kind="processes",
         summary="Each rank is a process of this machine, in a private network where the kernel allows.",
         example="world: {size: 4, kind: processes}",
-        details="Private user, network, pid and mount namespaces if the kernel allows, else the host; the report says which.",
+        details="Private user, network, pid and mount namespaces if the kernel allows, else the host; reports say which.",
     )
     capabilities = frozenset({"kill", "pause", "restart", "ports", "file_limit"})
 
