@@ -36,17 +36,21 @@ class Context(Protocol):
     def leave(self, code: int) -> None:
         """End the process with this status as soon as the call is on record."""
 
-
-class Skip(Exception):
-    """Raised before anything was done: this call cannot be made here; the text says why."""
+    def keep_group(self, destroy: Callable[[], None]) -> None:
+        """Remember the handler's process group; `destroy` is called before the handler is dropped."""
 
 
 Run = Callable[[Any, Arguments], Any]
 Draw = Callable[[Random, Arguments], Tuple[str, Dict[str, Any]]]
+Lacks = Callable[[Context], str]
 
 
 def _no_problems(_arguments: Arguments) -> Sequence[str]:
     return ()
+
+
+def _lacks_nothing(_context: Context) -> str:
+    return ""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class StepMember:
         needs: `store`, `handler` or `group` if the step is skipped where its rank has none; empty otherwise.
         tells: whether it may build a handler, and so takes `run_id`, `timeout`, ... beside it.
         problems: what is wrong with arguments that fit one by one but not together; the loader shows it at the step.
+        lacks: what the rank's store does not offer, so that the verb is skipped; empty text if it can be done.
         draw: of a verb that stands for others: draws the verb and the arguments of its next call.
     """
 
@@ -67,6 +72,7 @@ class StepMember:
     needs: str = ""
     tells: bool = False
     problems: Callable[[Arguments], Sequence[str]] = _no_problems
+    lacks: Lacks = _lacks_nothing
     draw: Optional[Draw] = None
 
 
@@ -80,12 +86,13 @@ def step(
     needs: str = "",
     tells: bool = False,
     problems: Callable[[Arguments], Sequence[str]] = _no_problems,
+    lacks: Lacks = _lacks_nothing,
     draw: Optional[Draw] = None,
 ) -> Callable[[Decorated], Decorated]:
     """Function decorator: register a verb under its declared kind."""
 
     def remember(run: Decorated) -> Decorated:
-        STEPS[declaration.kind] = StepMember(declaration, run, needs, tells, problems, draw)
+        STEPS[declaration.kind] = StepMember(declaration, run, needs, tells, problems, lacks, draw)
         return run
 
     return remember

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from harness.rank.steps.base import Arguments, Context, Skip, step
+from harness.rank.steps.base import Arguments, Context, step
 from harness.words.attribute import Attribute, Declaration
 
 KEY = Attribute("key", "key", "the key, below the store's prefix")
@@ -147,10 +147,10 @@ def delete_key(context: Context, arguments: Arguments) -> bool:
 @step(
     Declaration(
         "num_keys",
-        "Count the keys of the whole server, whatever their prefix.",
+        "Count the keys.",
         (),
         "{do: num_keys, ranks: 0}",
-        "Returns a number; the store's own bookkeeping keys count too.",
+        "Returns a number. Torch counts the whole server, whatever the prefix, and its own bookkeeping keys too.",
     ),
     needs="store",
 )
@@ -200,6 +200,10 @@ def multi_set(context: Context, arguments: Arguments) -> None:
     context.store.multi_set(list(values), list(values.values()))
 
 
+def _lacks_queues(context: Context) -> str:
+    return "" if hasattr(context.store, "queue_push") else "the store of this rank has no queues; later torches have"
+
+
 @step(
     Declaration(
         "queue_push",
@@ -209,9 +213,10 @@ def multi_set(context: Context, arguments: Arguments) -> None:
         "Skipped where the rank's torch has no queues.",
     ),
     needs="store",
+    lacks=_lacks_queues,
 )
 def queue_push(context: Context, arguments: Arguments) -> None:
-    _queue(context, "queue_push")(arguments["key"], arguments["value"])
+    context.store.queue_push(arguments["key"], arguments["value"])
 
 
 @step(
@@ -223,17 +228,10 @@ def queue_push(context: Context, arguments: Arguments) -> None:
         "Returns the text. Skipped where the rank's torch has no queues.",
     ),
     needs="store",
+    lacks=_lacks_queues,
 )
 def queue_pop(context: Context, arguments: Arguments) -> str:
-    return text(_queue(context, "queue_pop")(arguments["key"]))
-
-
-def _queue(context: Context, verb: str) -> Callable[..., Any]:
-    method = getattr(context.store, verb, None)
-    if method is None:
-        raise Skip(f"the store of this rank has no {verb}; it came with a later torch")
-    found: Callable[..., Any] = method
-    return found
+    return text(context.store.queue_pop(arguments["key"]))
 
 
 # What `mix` may draw, and how often it draws it unless told: reading is the most frequent, as it is in real jobs.

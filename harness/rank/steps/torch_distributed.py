@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
 
-from harness.rank.steps.base import Arguments, Context, Skip, step
+from harness.rank.steps.base import Arguments, Context, step
 from harness.words.attribute import Declaration
+
+
+def _lacks_torch(context: Context) -> str:
+    if type(context.store).__module__.startswith("torch"):
+        return ""
+    return "a process group needs torch's own store; this subject brings another"
 
 
 @step(
@@ -17,9 +22,11 @@ from harness.words.attribute import Declaration
         details="Told the handler's rank, world size and timeout. One that exists already is destroyed first.",
     ),
     needs="store",
+    lacks=_lacks_torch,
 )
 def init_process_group(context: Context, _arguments: Arguments) -> None:
-    distributed = _torch_distributed(context)
+    import torch.distributed as distributed
+
     if distributed.is_initialized():
         distributed.destroy_process_group()
     distributed.init_process_group(
@@ -29,6 +36,7 @@ def init_process_group(context: Context, _arguments: Arguments) -> None:
         world_size=context.told.world_size,
         timeout=datetime.timedelta(microseconds=context.told.timeout_ns / 1000),
     )
+    context.keep_group(distributed.destroy_process_group)
 
 
 @step(
@@ -46,11 +54,3 @@ def all_reduce(_context: Context, _arguments: Arguments) -> int:
     ones = torch.ones(1, dtype=torch.int64)
     torch.distributed.all_reduce(ones)
     return int(ones.item())
-
-
-def _torch_distributed(context: Context) -> Any:
-    if not type(context.store).__module__.startswith("torch"):
-        raise Skip("a process group needs torch's own store; this subject brings another")
-    import torch.distributed
-
-    return torch.distributed

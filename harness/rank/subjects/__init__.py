@@ -1,0 +1,27 @@
+"""The systems under test: by the name of a backend in torch's registry, or one of the two that need no torch."""
+
+from __future__ import annotations
+
+from harness.rank.subjects.base import Handler, Subject
+from harness.rank.subjects.command import CommandSubject
+from harness.rank.subjects.echo import EchoSubject
+from harness.rank.subjects.rendezvous import RendezvousSubject
+from harness.words.plan import Plan
+
+ECHO, COMMAND = "echo", "command"
+
+__all__ = ["COMMAND", "ECHO", "CommandSubject", "Handler", "Subject", "needs_torch", "subject_of"]
+
+
+def needs_torch(name: str) -> bool:
+    """Whether ranks of this subject import torch."""
+    return name not in (ECHO, COMMAND)
+
+
+def subject_of(plan: Plan) -> Subject:
+    """The subject of a plan; whether torch knows the backend shows when it is prepared."""
+    if plan.subject == ECHO:
+        return EchoSubject()
+    if plan.subject == COMMAND:
+        return CommandSubject(plan.command)
+    return RendezvousSubject(plan.subject)

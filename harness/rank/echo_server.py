@@ -1,0 +1,290 @@
+"""The server of the subject `echo`: joins by name, and a key-value store for each round of each run."""
+
+from __future__ import annotations
+
+import json
+import selectors
+import socket
+import threading
+from collections import deque
+from contextlib import suppress
+from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Set, Tuple
+
+from harness.words.endpoint import Endpoint
+
+Ask = Mapping[str, Any]
+_RECEIVE_BYTES = 65536
+_WAIT = object()
+
+
+class EchoServer:
+    """Listens on an endpoint and answers in one daemon thread, until it is stopped.
+
+    A question and an answer are one JSON line each: `{"ask": VERB, ...}` and `{"answer": VALUE}` or
+    `{"error": KIND, "message": TEXT}`; before its answer a question may get `{"notice": TEXT}`.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        """Raises OSError if the endpoint cannot be listened on."""
+        self.runs: Dict[str, Run] = {}
+        self._opened: Set[str] = set()
+        self._spaces: Dict[Tuple[str, int], Space] = {}
+        self._listener = _listen(endpoint)
+        self._stop, stopped = socket.socketpair()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._selector.register(stopped, selectors.EVENT_READ, None)
+        self._stopped = stopped
+        self._thread = threading.Thread(target=self._serve, name="echo", daemon=True)
+        self._thread.start()
+
+    def open_run(self, run_id: str) -> None:
+        """Rank 0 of this run is in this process; others of the run are expected."""
+        self._opened.add(run_id)
+
+    def missing(self, run_id: str, world_size: int) -> List[int]:
+        """The ranks that have not joined the coming round."""
+        run = self.runs.get(run_id)
+        joined = set(run.joined) if run is not None else set()
+        return [rank for rank in range(world_size) if rank not in joined]
+
+    def stop(self) -> None:
+        """Let go of the port, the connections and the thread."""
+        self._stop.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while True:
+            for key, events in self._selector.select():
+                if key.data is None:
+                    self._close()
+                    return
+                key.data(events)
+
+    def _close(self) -> None:
+        for key in list(self._selector.get_map().values()):
+            if isinstance(key.fileobj, socket.socket):
+                key.fileobj.close()
+        self._selector.close()
+
+    def _accept(self, _events: int) -> None:
+        with suppress(OSError):
+            accepted, _ = self._listener.accept()
+            accepted.setblocking(False)
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            peer = Peer(accepted, self._selector, self._answer, self._forget)
+            self._selector.register(accepted, selectors.EVENT_READ, peer.on_event)
+
+    def _forget(self, peer: Peer) -> None:
+        for run in self.runs.values():
+            run.forget(peer)
+        for space in self._spaces.values():
+            space.waiting = [waiter for waiter in space.waiting if waiter[0] is not peer]
+
+    def _answer(self, peer: Peer, ask: Ask) -> None:
+        if ask["ask"] in ("join", "close", "closed"):
+            run = self.runs.setdefault(ask["run_id"], Run(ask["run_id"]))
+            run.answer(peer, ask)
+            if ask["ask"] == "join" and ask["run_id"] not in self._opened:
+                runs = ", ".join(repr(run_id) for run_id in sorted(self._opened)) or "none"
+                peer.send({"notice": f"this server serves no run {ask['run_id']!r}; run ids here: {runs}"})
+            return
+        self._spaces.setdefault((ask["run_id"], ask["round"]), Space()).answer(peer, ask)
+
+
+class Peer:
+    """One connection, non-blocking in both directions."""
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        selector: selectors.BaseSelector,
+        answer: Callable[[Peer, Ask], None],
+        forget: Callable[[Peer], None],
+    ) -> None:
+        self._socket = connection
+        self._selector = selector
+        self._answer = answer
+        self._forget = forget
+        self._received = b""
+        self._unsent = b""
+
+    def on_event(self, events: int) -> None:
+        try:
+            if events & selectors.EVENT_WRITE:
+                self._flush()
+            if events & selectors.EVENT_READ:
+                self._receive()
+        except (OSError, ValueError, KeyError, TypeError):
+            # Gone, or no client of ours: scanners and health checks end up here.
+            self._close()
+
+    def send(self, line: Mapping[str, Any]) -> None:
+        self._unsent += (json.dumps(line) + "\n").encode()
+        with suppress(OSError):
+            # A connection that is gone shows itself as unreadable.
+            self._flush()
+
+    def _flush(self) -> None:
+        with suppress(BlockingIOError):
+            self._unsent = self._unsent[self._socket.send(self._unsent) :]
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
+        self._selector.modify(self._socket, events, self.on_event)
+
+    def _receive(self) -> None:
+        data = self._socket.recv(_RECEIVE_BYTES)
+        if not data:
+            self._close()
+            return
+        *lines, self._received = (self._received + data).split(b"\n")
+        for line in lines:
+            self._answer(self, json.loads(line))
+
+    def _close(self) -> None:
+        self._selector.unregister(self._socket)
+        self._socket.close()
+        self._forget(self)
+
+
+class Run:
+    """One run id: who has joined its coming round, and whether it is closed."""
+
+    def __init__(self, run_id: str) -> None:
+        self.joined: Dict[int, Peer] = {}
+        self._run_id = run_id
+        self._world_size = 0
+        self._round = 0
+        self._closed = False
+
+    def answer(self, peer: Peer, ask: Ask) -> None:
+        if ask["ask"] == "closed":
+            peer.send({"answer": self._closed})
+        elif ask["ask"] == "close":
+            self._closed = True
+            self._refuse_all()
+            peer.send({"answer": None})
+        else:
+            self._join(peer, ask)
+
+    def forget(self, peer: Peer) -> None:
+        """A connection that ended before its round was complete has not joined."""
+        self.joined = {rank: joined for rank, joined in self.joined.items() if joined is not peer}
+
+    def _join(self, peer: Peer, ask: Ask) -> None:
+        rank, world_size = ask["rank"], ask["world_size"]
+        if self._closed:
+            peer.send(_error("RendezvousClosedError", f"run {self._run_id!r} is closed"))
+        elif self.joined and world_size != self._world_size:
+            theirs = f"rank {rank} says {world_size}, run {self._run_id!r} has {self._world_size}"
+            peer.send(_error("RendezvousStateError", f"the world sizes differ: {theirs}"))
+        else:
+            replaced = self.joined.get(rank)
+            if replaced is not None:
+                again = f"rank {rank} of run {self._run_id!r} is doubled: another process joined as it"
+                replaced.send(_error("RendezvousStateError", again))
+            self._world_size = world_size
+            self._round = max(self._round, ask["last_round"])
+            self.joined[rank] = peer
+            self._complete()
+
+    def _complete(self) -> None:
+        if len(self.joined) == self._world_size:
+            self._round += 1
+            joined, self.joined = self.joined, {}
+            for peer in joined.values():
+                peer.send({"answer": {"round": self._round, "roster": sorted(joined)}})
+
+    def _refuse_all(self) -> None:
+        joined, self.joined = self.joined, {}
+        for peer in joined.values():
+            peer.send(_error("RendezvousClosedError", f"run {self._run_id!r} was closed"))
+
+
+class Space:
+    """The keys of one round of one run; nobody else sees them."""
+
+    def __init__(self) -> None:
+        self.waiting: List[Tuple[Peer, Ask]] = []
+        self._values: Dict[str, str] = {}
+        self._queues: Dict[str, Deque[str]] = {}
+
+    def answer(self, peer: Peer, ask: Ask) -> None:
+        if not self._try(peer, ask):
+            self.waiting.append((peer, ask))
+            return
+        self.waiting = [waiter for waiter in self.waiting if not self._try(*waiter)]
+
+    def _try(self, peer: Peer, ask: Ask) -> bool:
+        """Answer if it can be answered now."""
+        try:
+            value = getattr(self, f"_{ask['ask']}")(ask)
+        except (ValueError, AttributeError) as error:
+            peer.send(_error("RendezvousStateError", str(error)))
+            return True
+        if value is not _WAIT:
+            peer.send({"answer": value})
+        return value is not _WAIT
+
+    def _set(self, ask: Ask) -> None:
+        self._values[ask["key"]] = ask["value"]
+
+    def _append(self, ask: Ask) -> None:
+        self._values[ask["key"]] = self._values.get(ask["key"], "") + ask["value"]
+
+    def _multi_set(self, ask: Ask) -> None:
+        for index, key in enumerate(ask["keys"]):
+            self._values[key] = ask["values"][index]
+
+    def _get(self, ask: Ask) -> Any:
+        return self._values.get(ask["key"], _WAIT)
+
+    def _multi_get(self, ask: Ask) -> Any:
+        return [self._values[key] for key in ask["keys"]] if self._check(ask) else _WAIT
+
+    def _wait(self, ask: Ask) -> Any:
+        return None if self._check(ask) else _WAIT
+
+    def _check(self, ask: Ask) -> bool:
+        return all(key in self._values for key in ask["keys"])
+
+    def _add(self, ask: Ask) -> int:
+        number = int(self._values.get(ask["key"], "0")) + int(ask["amount"])
+        self._values[ask["key"]] = str(number)
+        return number
+
+    def _compare_set(self, ask: Ask) -> str:
+        held: Optional[str] = self._values.get(ask["key"])
+        if held == ask["expected"] or (held is None and ask["expected"] == ""):
+            held = self._values[ask["key"]] = ask["desired"]
+        return ask["expected"] if held is None else held
+
+    def _delete_key(self, ask: Ask) -> bool:
+        return self._values.pop(ask["key"], None) is not None
+
+    def _num_keys(self, _ask: Ask) -> int:
+        return len(self._values)
+
+    def _queue_push(self, ask: Ask) -> None:
+        self._queues.setdefault(ask["key"], deque()).append(ask["value"])
+
+    def _queue_pop(self, ask: Ask) -> Any:
+        queue = self._queues.get(ask["key"])
+        return queue.popleft() if queue else _WAIT
+
+
+def _error(kind: str, message: str) -> Dict[str, str]:
+    return {"error": kind, "message": message}
+
+
+def _listen(endpoint: Endpoint) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(*endpoint.connectable, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(socket.SOMAXCONN)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener

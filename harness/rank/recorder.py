@@ -1,0 +1,98 @@
+"""Writes what a rank does to its file of operations, one line at a time, and rings the controller's doorbell."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from contextlib import suppress
+from typing import Any, List, Tuple
+
+from harness.words.history import ErrorInfo, Op
+
+_MAX_CAUSES = 16
+
+
+class Recorder:
+    """The file of operations of one life of a rank.
+
+    A line is on the file system's side before `write` returns, so a crash of the rank loses none; lines of several
+    threads never mix, because each is one appending write.
+    """
+
+    def __init__(self, path: str, rank: int, life: int, doorbell_fd: int) -> None:
+        """`doorbell_fd` is a non-blocking pipe shared by all ranks; negative for none."""
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._doorbell_fd = doorbell_fd
+        self._ring = struct.pack("<HH", rank, life)
+
+    def write(self, op: Op) -> None:
+        os.write(self._fd, (json.dumps(op.to_json(), default=str) + "\n").encode())
+        if self._doorbell_fd >= 0:
+            # A full doorbell is rung already; one that nobody holds is noticed on the control pipe.
+            with suppress(BlockingIOError, BrokenPipeError):
+                os.write(self._doorbell_fd, self._ring)
+
+    def close_on_exec(self) -> None:
+        """Keep the files from a program that takes this process over."""
+        for fd in (self._fd, self._doorbell_fd):
+            if fd >= 0:
+                os.set_inheritable(fd, False)
+
+
+def error_info(error: BaseException) -> ErrorInfo:
+    """An exception as data: its classes up to Exception, its message, and what caused it."""
+    causes: List[str] = []
+    seen = {id(error)}
+    cause = _cause(error)
+    while cause is not None and id(cause) not in seen and len(causes) < _MAX_CAUSES:
+        seen.add(id(cause))
+        causes.append(_one_line(cause))
+        cause = _cause(cause)
+    return ErrorInfo(type(error).__name__, _bases(type(error)), _message(error), tuple(causes))
+
+
+def lag_ns() -> int:
+    """Nanoseconds that the threads of this process have waited for a processor so far; 0 where it cannot be read.
+
+    A thread that has ended no longer counts, so a difference of two readings may be too small, even negative.
+    """
+    total = 0
+    with suppress(OSError, ValueError, IndexError):
+        for thread in os.listdir("/proc/self/task"):
+            total += _waited_ns(f"/proc/self/task/{thread}/schedstat")
+    return total
+
+
+def _waited_ns(path: str) -> int:
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return 0
+    try:
+        return int(os.read(fd, 128).split()[1])
+    finally:
+        os.close(fd)
+
+
+def _cause(error: BaseException) -> Any:
+    if error.__cause__ is not None:
+        return error.__cause__
+    return None if error.__suppress_context__ else error.__context__
+
+
+def _bases(kind: type) -> Tuple[str, ...]:
+    names = [base.__name__ for base in kind.__mro__ if base is not object]
+    return tuple(names[: names.index("Exception") + 1] if "Exception" in names else names)
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as second:
+        return f"(its message cannot be read: {type(second).__name__})"
+
+
+def _one_line(error: BaseException) -> str:
+    lines = _message(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

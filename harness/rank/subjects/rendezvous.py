@@ -1,0 +1,137 @@
+"""Any backend of torch's rendezvous registry, built as torchrun builds it."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import importlib.metadata
+import sys
+import weakref
+from typing import Any, Dict, List, Optional
+
+from harness.rank.listeners import listening_sockets
+from harness.words.endpoint import Endpoint
+from harness.words.plan import ToldPlan
+
+_RENDEZVOUS = "torch.distributed.elastic.rendezvous"
+STATIC = "static"
+
+
+def preload() -> None:
+    """Import torch and its rendezvous, but no out-of-tree handler: for a process that others are forked from.
+
+    Torch loads the entry points while its rendezvous package is imported; third-party code may start threads or open
+    sockets, which a process that is to be forked must not. Each rank loads them itself if it needs one.
+    """
+
+    if _RENDEZVOUS in sys.modules:
+        return
+    metadata: Any = importlib.metadata if sys.version_info >= (3, 10) else importlib.import_module("importlib_metadata")
+    real = metadata.entry_points
+    metadata.entry_points = lambda **_selection: {}
+    try:
+        registry = importlib.import_module(f"{_RENDEZVOUS}.registry")
+    finally:
+        metadata.entry_points = real
+    registry.entry_points = real  # type: ignore[attr-defined]
+    importlib.import_module(f"{_RENDEZVOUS}.static_tcp_rendezvous")
+
+
+class RendezvousSubject:
+    """A backend by its registered name."""
+
+    def __init__(self, backend: str) -> None:
+        self._backend = backend
+
+    def prepare(self) -> Dict[str, Any]:
+        """Raises ValueError, with the names that are registered, if the backend is not."""
+        preload()
+        import torch
+
+        names = _registered()
+        if names is not None and self._backend not in names:
+            raise ValueError(
+                f"torch {torch.__version__} has no rendezvous backend {self._backend!r}; "
+                f"registered: {', '.join(names)}. Install the package that brings it for the interpreter of the ranks"
+            )
+        return {"torch": str(torch.__version__), "torch_file": torch.__file__}
+
+    def open(self, told: ToldPlan) -> TorchHandler:
+        return TorchHandler(self._backend, told)
+
+
+def _registered() -> Optional[List[str]]:
+    """All registered backends, the out-of-tree ones too; None if this torch does not let one see."""
+    package = importlib.import_module(_RENDEZVOUS)
+    known: Any = getattr(package.rendezvous_handler_registry, "_registry", None)
+    if known is None:
+        return None
+    load = getattr(importlib.import_module(f"{_RENDEZVOUS}.registry"), "_register_out_of_tree_handlers", None)
+    if load is not None and not _loaded_already(known):
+        load()
+    return sorted(known)
+
+
+def _loaded_already(known: Dict[str, Any]) -> bool:
+    """Whether every out-of-tree handler that is installed is registered: registering one twice makes torch complain."""
+    registry: Any = importlib.import_module(f"{_RENDEZVOUS}.registry")
+    return all(entry.name in known for entry in registry.entry_points(group="torchrun.handlers"))
+
+
+class TorchHandler:
+    """A handler of torch's registry, with the newest store that it returned."""
+
+    def __init__(self, backend: str, told: ToldPlan) -> None:
+        from torch.distributed.elastic.rendezvous import RendezvousParameters
+        from torch.distributed.elastic.rendezvous.registry import get_rendezvous_handler
+
+        self._told = told
+        self.store: Any = None
+        self._handler: Any = get_rendezvous_handler(
+            RendezvousParameters(
+                backend=backend,
+                endpoint=str(Endpoint(told.host, told.port)),
+                run_id=told.run_id,
+                min_nodes=told.world_size,
+                max_nodes=told.world_size,
+                **_config(backend, told),
+            )
+        )
+
+    def join(self) -> Dict[str, Any]:
+        info = self._handler.next_rendezvous()
+        self.store = info.store
+        value = {"rank": info.rank, "world_size": info.world_size}
+        address = getattr(info, "bootstrap_store_info", None)
+        if address is not None:
+            value.update(master_addr=address.master_addr, master_port=address.master_port)
+        for name in ("round", "roster"):
+            reported = getattr(info, name, getattr(self._handler, name, None))
+            if reported is not None:
+                value[name] = reported
+        if self._told.rank == 0:
+            value["listeners"] = listening_sockets()
+        return value
+
+    def shutdown(self) -> bool:
+        return bool(self._handler.shutdown())
+
+    def set_closed(self) -> None:
+        self._handler.set_closed()
+
+    def is_closed(self) -> bool:
+        return bool(self._handler.is_closed())
+
+    def release(self) -> None:
+        trace = weakref.ref(self._handler)
+        self.store = None
+        self._handler = None
+        if trace() is not None:
+            # Somebody holds it in a cycle; only then is the price of a collection paid.
+            gc.collect()
+
+
+def _config(backend: str, told: ToldPlan) -> Dict[str, Any]:
+    """What torchrun puts beside the parameters: the rank of `static` as a number, of others as the text that was typed."""
+    rank = told.rank if backend == STATIC else str(told.rank)
+    return {"timeout": told.timeout_ns // 1_000_000_000, "rank": rank, **told.config}
