@@ -31,11 +31,16 @@ class Evidence:
 
 
 class RankProcess(Protocol):
-    """The living process of a rank."""
+    """The living process of a rank: which rank, in which life, and its pid, reserved until it was seen to end."""
 
-    rank: int
-    life: int
-    pid: int
+    @property
+    def rank(self) -> int: ...
+
+    @property
+    def life(self) -> int: ...
+
+    @property
+    def pid(self) -> int: ...
 
 
 class Surroundings(Protocol):
@@ -64,11 +69,14 @@ class Surroundings(Protocol):
         """A number drawn from the run's seed, the same for the same purpose."""
 
     def helper(self, module: str, arguments: Mapping[str, Any]) -> AbstractContextManager[int]:
-        """Run `harness.rank.<module>.main(arguments)` in a process of its own that has torch; yields its pid once it is ready."""
+        """Run `harness.rank.<module>.main(arguments)` in a process of its own that has torch; yields its pid when ready."""
 
     @property
     def private_network(self) -> bool:
         """Whether counters of the whole network namespace are this world's alone."""
+
+    def master_join_begun_since(self, time_ns: int) -> bool:
+        """Whether a process told rank 0 was in a join, or began one, at or after that time: it wanted the port."""
 
 
 class FaultMember(ABC):
@@ -95,7 +103,7 @@ class FaultMember(ABC):
         """What is wrong with attributes that fit one by one but not together; the loader shows it at the fault."""
         return ()
 
-    def arm(self, surroundings: Surroundings) -> None:
+    def arm(self, surroundings: Surroundings) -> None:  # noqa: B027 - most members have nothing to do here
         """Prepare before any rank starts; most faults need nothing."""
 
     @abstractmethod

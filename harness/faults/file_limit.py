@@ -1,0 +1,118 @@
+"""Leave a rank's process only a few descriptors: the open-file limit of a busy host."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from harness.faults.base import FAULTS, Evidence, FaultMember, RankProcess, Surroundings
+from harness.machine import processes
+from harness.words.attribute import Attribute, Declaration
+from harness.words.errors import HarnessError, NothingToHit
+
+
+@dataclass(frozen=True)
+class _Limited:
+    """A process under a limit: what it had before."""
+
+    process: RankProcess
+    held: processes.HeldProcess
+    old_limit: int
+    limit: int
+    before: frozenset[int]
+
+
+@FAULTS.register("file_limit")
+class FileLimit(FaultMember):
+    """A soft limit of open files, lowered from outside."""
+
+    declaration = Declaration(
+        kind="file_limit",
+        summary="Lowers the open-file limit of its ranks' processes: only `spare` more descriptors can be opened.",
+        attributes=(
+            Attribute("spare", "int", "descriptors left free when it is injected", minimum=0, maximum=1_000_000),
+        ),
+        example="{inject: file_limit, ranks: 0, spare: 3, after: join}",
+        details=(
+            "What is open stays open. Healing restores the limit. Whether a process ran into it between injection and "
+            "healing and let go again cannot be seen from outside: the report then says `unproven`."
+        ),
+    )
+    layer = "host"
+
+    @contextlib.contextmanager
+    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        with contextlib.ExitStack() as stack:
+            limited = list(self._limit(surroundings, stack))
+            if not limited:
+                raise NothingToHit(f"no process of rank {', '.join(map(str, self.fault.ranks))} is alive")
+            yield lambda: _evidence(limited)
+
+    def _limit(self, surroundings: Surroundings, stack: contextlib.ExitStack) -> Iterator[_Limited]:
+        for rank in self.fault.ranks:
+            process = surroundings.process(rank)
+            if process is None:
+                continue
+            with contextlib.suppress(ProcessLookupError):
+                yield stack.enter_context(_limited(process, self.fault.attributes["spare"]))
+
+
+@contextlib.contextmanager
+def _limited(process: RankProcess, spare: int) -> Iterator[_Limited]:
+    """One process under the limit; raises ProcessLookupError if it has ended, HarnessError if it cannot be limited."""
+    with processes.hold(process.pid) as held:
+        before, old_limit = held.descriptors(), held.file_limit()
+        if old_limit is None:
+            raise ProcessLookupError(process.pid)
+        if before is None:
+            raise HarnessError(f"the descriptors of rank {process.rank} cannot be read; is /proc mounted?")
+        limit = min(limit_for(before, spare), old_limit)
+        _set(held, limit, process.rank)
+        try:
+            yield _Limited(process, held, old_limit, limit, before)
+        finally:
+            _set(held, old_limit, process.rank)
+
+
+def limit_for(open_: frozenset[int], spare: int) -> int:
+    """The limit under which exactly `spare` more descriptors can be opened.
+
+    The limit is one above the highest number that may be used, not a count, and the lowest free number is used
+    first: so it must leave `spare` unused numbers below it.
+    """
+    free = (number for number in itertools.count() if number not in open_)
+    return next(itertools.islice(free, spare, None))
+
+
+def _set(held: processes.HeldProcess, limit: int, rank: int) -> None:
+    try:
+        held.file_limit(limit)
+    except PermissionError as error:
+        raise HarnessError(
+            f"the open-file limit of rank {rank} may not be changed from outside; does it run as another user?"
+        ) from error
+
+
+def _evidence(limited: list[_Limited]) -> Evidence:
+    looks = [_look(one) for one in limited]
+    return Evidence(_touched(looks), {"processes": looks})
+
+
+def _look(one: _Limited) -> dict[str, Any]:
+    now = one.held.descriptors()
+    about: dict[str, Any] = {"rank": one.process.rank, "pid": one.process.pid, "limit": one.limit}
+    about |= {"open_before": len(one.before), "in_force": one.held.file_limit() == one.limit}
+    if now is not None:
+        about |= {"open": len(now), "free": sum(number not in now for number in range(one.limit))}
+    return about
+
+
+def _touched(looks: list[dict[str, Any]]) -> bool | None:
+    """True if one grew or stood at its limit, False if the limit of none was in force, else nobody can know."""
+    alive = [look for look in looks if "open" in look]
+    if any(look["in_force"] and (look["open"] > look["open_before"] or not look["free"]) for look in alive):
+        return True
+    return False if alive and not any(look["in_force"] for look in alive) else None

@@ -1,0 +1,88 @@
+"""End a rank's process at once, as the kernel's memory killer or a pulled plug does."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from harness.faults.base import FAULTS, Evidence, FaultMember, RankProcess, Surroundings
+from harness.machine import processes
+from harness.words.attribute import Declaration
+from harness.words.errors import HarnessError, NothingToHit
+
+# Tearing down a process with torch takes some 10 ms; one that is not gone by then hangs in the kernel.
+END_LIMIT_NS = 5_000_000_000
+
+
+@dataclass
+class _Victim:
+    process: RankProcess
+    held: processes.HeldProcess
+    before: str
+    after: str = ""
+
+    def facts(self) -> dict[str, object]:
+        about = {"rank": self.process.rank, "life": self.process.life, "pid": self.process.pid}
+        return {**about, "before": self.before, "after": self.after}
+
+
+@FAULTS.register("kill")
+class Kill(FaultMember):
+    """SIGKILL to the processes of the ranks it names."""
+
+    declaration = Declaration(
+        kind="kill",
+        summary="Ends the processes of its ranks with SIGKILL, all at once.",
+        example="{inject: kill, ranks: 0, after: join}",
+        details=(
+            "With `for` or `until` the rank is started again when that comes, from its first step, in its next life; "
+            "at the end of the play nobody is started. A rank whose process has ended already is not hit; if that is "
+            "so for all of them, the cell is vacuous."
+        ),
+    )
+    layer = "rank"
+
+    @contextlib.contextmanager
+    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        with contextlib.ExitStack() as stack:
+            victims = list(self._living(surroundings, stack))
+            if not victims:
+                raise NothingToHit(f"no process of rank {_list(self.fault.ranks)} is alive")
+            for victim in victims:
+                surroundings.expect_end(victim.process.rank, self.fault.name)
+                victim.held.signal(signal.SIGKILL)
+            for victim in victims:
+                self._await_end(victim)
+            killed = tuple(victim.process.rank for victim in victims)
+            facts = {
+                "processes": [victim.facts() for victim in victims],
+                "missed": [rank for rank in self.fault.ranks if rank not in killed],
+            }
+        yield lambda: Evidence(True, facts)
+        if self.fault.until is not None and not self.end_of_play:
+            for rank in killed:
+                surroundings.start_again(rank)
+
+    def _living(self, surroundings: Surroundings, stack: contextlib.ExitStack) -> Iterator[_Victim]:
+        for rank in self.fault.ranks:
+            process = surroundings.process(rank)
+            if process is None:
+                continue
+            with contextlib.suppress(ProcessLookupError):
+                held = stack.enter_context(processes.hold(process.pid))
+                if not held.ended():
+                    yield _Victim(process, held, before=held.states())
+
+    def _await_end(self, victim: _Victim) -> None:
+        if not victim.held.await_end(END_LIMIT_NS):
+            raise HarnessError(
+                f"rank {victim.process.rank} (pid {victim.process.pid}) did not end within {END_LIMIT_NS / 1e9:g} s of "
+                f"SIGKILL, its threads are {victim.held.states()!r}; look for a wedged file system or device"
+            )
+        victim.after = victim.held.states() or "gone"
+
+
+def _list(ranks: tuple[int, ...]) -> str:
+    return ", ".join(map(str, ranks)) or "(none)"

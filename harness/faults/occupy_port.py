@@ -1,0 +1,71 @@
+"""Hold the master's port, as a forgotten process or another job does; whoever connects is left hanging."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from harness import clock
+from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
+from harness.machine import listening
+from harness.words.attribute import Attribute, Declaration
+from harness.words.errors import HarnessError
+
+ADDRESSES = ("127.0.0.1", "0.0.0.0", "::1", "::")
+
+
+@FAULTS.register("occupy_port")
+class OccupyPort(FaultMember):
+    """A listener on the endpoint's port that never accepts."""
+
+    declaration = Declaration(
+        kind="occupy_port",
+        summary="Listens on the endpoint's port and never accepts: a bind is refused, a connection hangs.",
+        attributes=(
+            Attribute(
+                "address",
+                "choice",
+                "where it listens; `::` takes the port for IPv4 too",
+                default="127.0.0.1",
+                choices=ADDRESSES,
+            ),
+        ),
+        example="{inject: occupy_port, address: 0.0.0.0, until: {step: rendezvous, ranks: 0, is: failed}}",
+        details=(
+            "Healing frees the port. To hold it before rank 0 comes, leave `after` out; a port that is in use already "
+            "cannot be occupied, and the cell is vacuous. It is vacuous too if, while the port was held, nobody who "
+            "was told rank 0 was in a join and nobody connected."
+        ),
+    )
+    layer = "port"
+
+    @contextlib.contextmanager
+    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        address, port = self.fault.attributes["address"], surroundings.endpoint.port
+        with contextlib.ExitStack() as stack:
+            try:
+                listener = stack.enter_context(listening.listen(address, port))
+            except OSError as error:
+                raise HarnessError(
+                    f"{address} port {port} cannot be occupied ({error.strerror or error}); "
+                    "inject it before rank 0 starts, or after the port is free"
+                ) from error
+            since_ns = clock.now_ns()
+            inode = listening.inode_of(listener)
+
+            def evidence() -> Evidence:
+                # Taken out of the queue but kept open until the port is freed: nobody notices that they were counted.
+                waiting = listening.accept_all(listener)
+                for connection in waiting:
+                    stack.enter_context(connection)
+                wanted = surroundings.master_join_begun_since(since_ns)
+                facts = {
+                    "address": address,
+                    "port": port,
+                    "inode": inode,
+                    "connections": len(waiting),
+                    "master_wanted_it": wanted,
+                }
+                return Evidence(bool(waiting) or wanted, facts)
+
+            yield evidence

@@ -1,0 +1,85 @@
+"""Freeze a rank's process and thaw it: a swap storm, a paused virtual machine, a debugger that holds it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+
+from harness.faults.base import FAULTS, Evidence, FaultMember, RankProcess, Surroundings
+from harness.machine import processes
+from harness.words.attribute import Declaration
+from harness.words.errors import HarnessError, NothingToHit
+
+# A thread stops within microseconds unless it sits in an uninterruptible system call (a slow disk).
+STOP_LIMIT_NS = 5_000_000_000
+
+
+@FAULTS.register("pause")
+class Pause(FaultMember):
+    """SIGSTOP to the processes of the ranks it names, SIGCONT when healed."""
+
+    declaration = Declaration(
+        kind="pause",
+        summary="Freezes the processes of its ranks with SIGSTOP, and thaws them with SIGCONT when it is healed.",
+        example="{inject: pause, ranks: 0, after: join, for: 3s}",
+        details=(
+            "The kernel of a frozen process still completes handshakes and acknowledges data. "
+            "The guard of a frozen rank stands still. A rank that ends while it is frozen needs no thawing."
+        ),
+    )
+    layer = "rank"
+
+    @contextlib.contextmanager
+    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        with contextlib.ExitStack() as frozen:
+            held = {}
+            for rank in self.fault.ranks:
+                process = surroundings.process(rank)
+                if process is None:
+                    continue
+                with contextlib.suppress(ProcessLookupError):
+                    held[rank] = (process, frozen.enter_context(_frozen(process, surroundings)))
+            if not held:
+                raise NothingToHit(f"no process of rank {', '.join(map(str, self.fault.ranks))} is alive")
+            yield lambda: self._evidence(held)
+
+    def _evidence(self, held: dict[int, tuple[RankProcess, processes.HeldProcess]]) -> Evidence:
+        facts = [
+            {"rank": rank, "life": process.life, "pid": process.pid, "threads": frozen.states() or "gone"}
+            for rank, (process, frozen) in held.items()
+        ]
+        return Evidence(True, {"processes": facts, "missed": [rank for rank in self.fault.ranks if rank not in held]})
+
+
+@contextlib.contextmanager
+def _frozen(process: RankProcess, surroundings: Surroundings) -> Iterator[processes.HeldProcess]:
+    """One process that stands still; raises ProcessLookupError if it has ended, HarnessError if it will not stop."""
+    with processes.hold(process.pid) as held:
+        try:
+            surroundings.paused(process.rank, True)
+            if not held.signal(signal.SIGSTOP):
+                raise ProcessLookupError(process.pid)
+            _verify(process, held, stopped=True)
+            if held.ended():
+                raise ProcessLookupError(process.pid)
+            yield held
+        finally:
+            try:
+                _thaw(process, held)
+            finally:
+                surroundings.paused(process.rank, False)
+
+
+def _thaw(process: RankProcess, held: processes.HeldProcess) -> None:
+    if held.signal(signal.SIGCONT):
+        _verify(process, held, stopped=False)
+
+
+def _verify(process: RankProcess, held: processes.HeldProcess, stopped: bool) -> None:
+    if not held.await_stop(stopped, STOP_LIMIT_NS):
+        done = "stop" if stopped else "go on"
+        raise HarnessError(
+            f"rank {process.rank} (pid {process.pid}) did not {done} within {STOP_LIMIT_NS / 1e9:g} s, its threads are "
+            f"{held.states()!r}; is a debugger or another fault at work on it?"
+        )

@@ -1,0 +1,128 @@
+"""Connect to the master's port without being a rank: port scanners, health checks, a browser."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
+from harness.words.attribute import Attribute, Declaration
+from harness.words.endpoint import Endpoint
+from harness.words.errors import HarnessError
+
+# On loopback a connect succeeds or is refused at once; only one that the listener's full queue drops takes longer.
+CONNECT_SECONDS = 0.05
+RETRY_SECONDS = 0.01
+FIRST_ROUND_SECONDS = 5.0
+
+
+@FAULTS.register("strangers")
+class Strangers(FaultMember):
+    """Connections to the real endpoint, held until healed."""
+
+    declaration = Declaration(
+        kind="strangers",
+        summary="Connects to the real endpoint, sends something or nothing, and stays until it is healed.",
+        attributes=(
+            Attribute("connections", "int", "how many connections", default=1, minimum=1, maximum=10_000),
+            Attribute("send", "text", "what each sends once, in UTF-8", default=None, default_text="nothing"),
+        ),
+        example='{inject: strangers, connections: 50, send: "GET / HTTP/1.0\\r\\n\\r\\n", after: join}',
+        details=(
+            "It goes straight to the endpoint, past every link. Where nobody listens yet it tries again until it is "
+            "healed, so it may be injected before rank 0 comes; a connection that the master drops is not made again. "
+            "If none was ever made, the cell is vacuous."
+        ),
+    )
+    layer = "port"
+
+    @contextlib.contextmanager
+    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        crowd = _Crowd(
+            surroundings.endpoint,
+            self.fault.attributes["connections"],
+            (self.fault.attributes["send"] or "").encode(),
+        )
+        with crowd:
+            yield crowd.evidence
+
+
+class _Crowd:
+    """The connections, made one after another by a thread of its own so that the controller never waits for one."""
+
+    def __init__(self, endpoint: Endpoint, wanted: int, send: bytes) -> None:
+        self._endpoint = endpoint
+        self._wanted = wanted
+        self._send = send
+        self._open: list[socket.socket] = []
+        self._sent_bytes = 0
+        self._leave = threading.Event()
+        self._first_round = threading.Event()
+        self._thread = threading.Thread(target=self._gather, name="strangers", daemon=True)
+
+    def __enter__(self) -> _Crowd:
+        """Start; with a listener there, all that it takes at once are connected when this returns."""
+        self._thread.start()
+        if not self._first_round.wait(FIRST_ROUND_SECONDS):
+            self.__exit__()
+            raise HarnessError(f"the first connection to {self._endpoint} was neither made nor refused in time")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave.set()
+        self._thread.join()
+        for connection in self._open:
+            connection.close()
+
+    def evidence(self) -> Evidence:
+        made = list(self._open)
+        facts = {
+            "connected": len(made),
+            "wanted": self._wanted,
+            "dropped_by_master": sum(_is_dropped(connection) for connection in made),
+            "sent_bytes": self._sent_bytes,
+        }
+        return Evidence(bool(made), facts)
+
+    def _gather(self) -> None:
+        while len(self._open) < self._wanted and not self._leave.is_set():
+            if self._connect_one():
+                continue
+            self._first_round.set()
+            self._leave.wait(RETRY_SECONDS)
+        self._first_round.set()
+
+    def _connect_one(self) -> bool:
+        try:
+            connection = socket.create_connection(self._endpoint.connectable, timeout=CONNECT_SECONDS)
+        except OSError:
+            return False
+        if _is_self_connected(connection):
+            connection.close()
+            return False
+        with contextlib.suppress(OSError):  # dropped already; the evidence tells
+            connection.sendall(self._send)
+            self._sent_bytes += len(self._send)
+        connection.setblocking(False)
+        self._open.append(connection)
+        return True
+
+
+def _is_self_connected(connection: socket.socket) -> bool:
+    """Whether the system connected the socket to itself: it may, where nobody listens on a port it hands out."""
+    try:
+        return bool(connection.getsockname() == connection.getpeername())
+    except OSError:
+        return False
+
+
+def _is_dropped(connection: socket.socket) -> bool:
+    """Whether the other side has closed; what it sent is left unread."""
+    try:
+        return not connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

@@ -1,0 +1,135 @@
+"""A double of what a fault may touch: real processes and ports, and a note of everything it was told."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.proxies.base import Link
+from harness.scenario import Fault
+from harness.words.endpoint import Endpoint
+from harness.words.moment import FaultMoment
+
+LIMIT_SECONDS = 10
+"""How long a test waits for a fact before it fails; never reached where all is well."""
+
+
+@dataclass
+class FakeRank:
+    """A living process that stands in for a rank."""
+
+    rank: int
+    process: subprocess.Popen[str]
+    life: int = 1
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def ask(self, line: str) -> str:
+        """Send a line to the program and read its answer."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self.hear()
+
+    def hear(self) -> str:
+        """The next line it prints."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+
+@dataclass
+class FakeSurroundings:
+    """Implements `harness.faults.base.Surroundings`; `told` lists what the fault said, in order."""
+
+    endpoint: Endpoint = field(default_factory=lambda: Endpoint("127.0.0.1", 1))
+    ranks: dict[int, FakeRank] = field(default_factory=dict)
+    known_links: Sequence[Link] = ()
+    told: list[tuple[Any, ...]] = field(default_factory=list)
+    master_joins: bool = False
+    private_network: bool = False
+    helper_program: str = ""
+
+    def links(self, ranks: Sequence[int]) -> Sequence[Link]:
+        return [link for link in self.known_links if link.rank in ranks]
+
+    def process(self, rank: int) -> FakeRank | None:
+        return self.ranks.get(rank)
+
+    def expect_end(self, rank: int, fault: str) -> None:
+        self.told.append(("expect_end", rank, fault))
+
+    def start_again(self, rank: int) -> None:
+        self.told.append(("start_again", rank))
+
+    def paused(self, rank: int, is_paused: bool) -> None:
+        self.told.append(("paused", rank, is_paused))
+
+    def seed(self, purpose: str) -> int:
+        return int.from_bytes(hashlib.sha256(purpose.encode()).digest()[:8], "big")
+
+    def master_join_begun_since(self, time_ns: int) -> bool:
+        return self.master_joins
+
+    @contextlib.contextmanager
+    def helper(self, module: str, arguments: Mapping[str, Any]) -> Iterator[int]:
+        """Run `helper_program` with the port as its argument; it is ready when it prints a line."""
+        self.told.append(("helper", module, dict(arguments)))
+        with program(self.helper_program, str(arguments.get("port"))) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            yield process.pid
+        self.told.append(("helper ended", module))
+
+
+@contextlib.contextmanager
+def program(source: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A Python program in a process of its own, ended by its pid."""
+    command = [sys.executable, "-I", "-c", source, *arguments]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextlib.contextmanager
+def rank_processes(source: str, *ranks: int) -> Iterator[FakeSurroundings]:
+    """Surroundings with such a process for each rank, each awaited until it prints a line."""
+    with contextlib.ExitStack() as stack:
+        surroundings = FakeSurroundings()
+        for rank in ranks:
+            surroundings.ranks[rank] = FakeRank(rank, stack.enter_context(program(source)))
+        for fake in surroundings.ranks.values():
+            fake.hear()
+        yield surroundings
+
+
+def fault(kind: str, *ranks: int, heals: bool = False, **attributes: Any) -> Fault:
+    """A fault as the loader would make it; `heals` says that it has a `for`."""
+    until = FaultMoment(kind, "injected", 1_000_000_000) if heals else None
+    return Fault(name=kind, kind=kind, ranks=ranks, attributes=attributes, until=until)
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    """A port that nobody holds at the moment, below those that the system hands out to clients."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    for port in range(21000, 32000):
+        with contextlib.suppress(OSError), socket.socket(family) as probe:
+            probe.bind((address, port))
+            return port
+    raise AssertionError("no free port")
+
+
+def connects(host: str, port: int) -> bool:
+    """Whether somebody listens there."""
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=LIMIT_SECONDS):
+        return True
+    return False
