@@ -1,0 +1,100 @@
+"""Whoever returned agrees: distinct ranks in range, one world size, and no master back before its world has begun."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.checkers.base import CHECKERS, Checker, Finding
+from harness.history_joins import Join, joins, ranks_begun
+from harness.history_words import joined
+from harness.scenario import Scenario
+from harness.words.attribute import Declaration
+from harness.words.history import History
+from harness.words.verdict import Verdict
+
+
+@CHECKERS.register("agreement")
+class Agreement(Checker):
+    """Safety of the join itself."""
+
+    declaration = Declaration(
+        kind="agreement",
+        summary="whoever returned for one run id and round has a rank of its own, in range, and the same world size",
+        example="{check: agreement}",
+        details=(
+            "Each process counts by its last return. Whoever was told rank 0 returns only when as many distinct ranks"
+            " of that run id as its world size have begun; a rank out of range stands in for nobody. Where a subject"
+            " reports no round, all joins of a run id are one round. The endpoint is never judged, since links differ."
+        ),
+    )
+    standing = True
+
+    def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
+        everybody = joins(history)
+        returned = [join for join in everybody if join.returned]
+        if not returned:
+            return self.nothing("no rendezvous returned")
+        findings = [finding for group in _groups(returned) for finding in _disagreements(group)]
+        findings += [finding for join in returned if join.told_rank == 0 for finding in _early(join, everybody)]
+        return self.verdict(findings, f"{len(returned)} joins returned and agree")
+
+
+def _groups(returned: list[Join]) -> list[list[Join]]:
+    """The last return of each process, by run id and round."""
+    groups: dict[tuple[str | None, int | None], dict[int, Join]] = defaultdict(dict)
+    for join in sorted(returned, key=lambda join: join.ended_ns):
+        groups[join.run_id, join.round][join.call.rank] = join
+    return [list(group.values()) for group in groups.values()]
+
+
+def _disagreements(group: list[Join]) -> Iterator[Finding]:
+    yield from _doubled(group)
+    yield from _out_of_range(group)
+    sizes = {join.world_size: join for join in group if join.world_size is not None}
+    if len(sizes) > 1:
+        each = [f"rank {join.call.rank} has {size}" for size, join in sizes.items()]
+        yield _finding(f"the world size differs: {joined(each)}", list(sizes.values()))
+
+
+def _doubled(group: list[Join]) -> Iterator[Finding]:
+    holders: dict[int, list[Join]] = defaultdict(list)
+    for join in group:
+        if join.returned_rank is not None:
+            holders[join.returned_rank].append(join)
+    for rank, doubled in holders.items():
+        if len(doubled) > 1:
+            who = joined([str(join.call.rank) for join in doubled])
+            yield _finding(f"processes {who} both returned as rank {rank}{_of_run(doubled[0])}", doubled)
+
+
+def _out_of_range(group: list[Join]) -> Iterator[Finding]:
+    for join in group:
+        rank, size = join.returned_rank, join.world_size
+        if rank is not None and size is not None and not 0 <= rank < size:
+            yield _finding(f"process {join.call.rank} returned as rank {rank} of a world of {size}", [join])
+
+
+def _early(master: Join, everybody: tuple[Join, ...]) -> Iterator[Finding]:
+    """A master that returned although its world had not begun."""
+    size = master.world_size
+    if size is None:
+        return
+    own_run = tuple(join for join in everybody if join.run_id == master.run_id)
+    begun = ranks_begun(own_run, size, master.ended_ns)
+    if len(begun) < size:
+        missing = joined([str(rank) for rank in range(size) if rank not in begun])
+        yield _finding(
+            f"rank {master.call.rank}, told rank 0{_of_run(master)}, returned a world of {size} when"
+            f" {'ranks' if size - len(begun) > 1 else 'rank'} {missing} had not begun to join",
+            [master],
+        )
+
+
+def _of_run(join: Join) -> str:
+    return "" if join.run_id is None else f" of run {join.run_id}"
+
+
+def _finding(because: str, by: list[Join]) -> Finding:
+    return Finding(because, evidence=tuple(index for join in by for index in join.call.evidence))

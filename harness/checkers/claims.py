@@ -1,0 +1,268 @@
+"""Whether a claim of `expect`, `any` or `instead` holds in a history."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from harness.checkers.base import CHECKERS, Finding, late, verdict_of
+from harness.history_joins import handler_of
+from harness.history_moments import moment_time
+from harness.history_words import bounds, ending, how, joined, whose, with_stacks
+from harness.scenario import ABSENT, EXIT, AnyClaim, CheckClaim, Claim, Scenario, Step, StepClaim
+from harness.words.endpoint import Endpoint
+from harness.words.history import Call, History
+from harness.words.quantity import format_ns
+from harness.words.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
+
+# A bound missed by less than this would read "returned after 3.00 s, allowed at most 3.00 s".
+_SHOW_MISSED_BELOW_NS = 10_000_000
+
+
+def judge_claim(scenario: Scenario, history: History, claim: Claim) -> Verdict:
+    """The verdict of one claim, named after it and with its line.
+
+    Raises UsageError for a check that does not exist, KeyError for a step that does not.
+    """
+    if isinstance(claim, CheckClaim):
+        verdict = CHECKERS[claim.check]().check(scenario, history, claim.parameters)
+        return replace(verdict, name=claim.name, line=claim.line)
+    if isinstance(claim, AnyClaim):
+        return _judge_any(scenario, history, claim)
+    return _judge_step(scenario, history, claim)
+
+
+def named_calls(scenario: Scenario, history: History, claim: Claim) -> tuple[Call, ...]:
+    """The calls that a claim is about; a check names none."""
+    if isinstance(claim, AnyClaim):
+        return tuple(call for part in claim.claims for call in named_calls(scenario, history, part))
+    if isinstance(claim, CheckClaim):
+        return ()
+    return tuple(call for _, _, calls in _named(scenario, history, claim) for call in calls)
+
+
+def _named(scenario: Scenario, history: History, claim: StepClaim) -> Iterator[tuple[Step, int, list[Call]]]:
+    """By step and rank the calls that a claim is about: of the last life that has the step, unless it names one."""
+    for name in claim.steps:
+        by_rank: dict[int, list[Call]] = defaultdict(list)
+        for call in history.calls_of(name):
+            by_rank[call.rank].append(call)
+        for rank in claim.ranks or scenario.ranks_of(name):
+            last = max((call.life for call in by_rank[rank]), default=1)
+            life = last if claim.life is None else claim.life
+            yield scenario.step(name), rank, [call for call in by_rank[rank] if call.life == life]
+
+
+def _judge_any(scenario: Scenario, history: History, claim: AnyClaim) -> Verdict:
+    verdicts = [judge_claim(scenario, history, part) for part in claim.claims]
+    fits = [verdict for verdict in verdicts if verdict.status == PASSED]
+    if fits:
+        return replace(fits[0], name=claim.name, line=claim.line)
+    statuses = [verdict.status for verdict in verdicts]
+    status = next((status for status in (ERROR, FAILED) if status in statuses), VACUOUS)
+    each = "; ".join(f"{verdict.name}: {verdict.because}" for verdict in verdicts)
+    return Verdict(
+        claim.name,
+        status,
+        f"none of the {len(verdicts)} claims holds: {each}",
+        joined([verdict.expected for verdict in verdicts], "or"),
+        "; ".join(verdict.happened for verdict in verdicts if verdict.happened),
+        tuple(dict.fromkeys(index for verdict in verdicts for index in verdict.evidence)),
+        claim.line,
+    )
+
+
+def _judge_step(scenario: Scenario, history: History, claim: StepClaim) -> Verdict:
+    calls = named_calls(scenario, history, claim)
+    since_ns = None if claim.since is None else moment_time(history, scenario, claim.since)
+    judged = [(call, next(_mismatches(scenario, history, claim, call, since_ns), None)) for call in calls]
+    if claim.count is not None:
+        findings = _miscount(history, claim, claim.count, judged)
+    else:
+        findings = [finding for _, finding in judged if finding is not None]
+        findings += _missing(scenario, history, claim)
+    verdict = verdict_of(claim.name, findings, _expected(claim), _fine(judged))
+    return replace(verdict, line=claim.line)
+
+
+def _fine(judged: list[tuple[Call, Finding | None]]) -> str:
+    met = [call for call, finding in judged if finding is None]
+    return f"{whose(met[0])} {ending(met[0])}" if len(met) == 1 else f"{len(met)} calls are as claimed"
+
+
+def _missing(scenario: Scenario, history: History, claim: StepClaim) -> Iterator[Finding]:
+    """Calls that the claim is about and the history does not have: they were never begun."""
+    if "skipped" in claim.outcomes:
+        return
+    for step, rank, calls in _named(scenario, history, claim):
+        if len(calls) < step.times:
+            what = f"was called {len(calls)} times, not {step.times}" if calls else "was never begun"
+            yield Finding(f"rank {rank}'s {step.name} {what}", what)
+
+
+def _miscount(
+    history: History, claim: StepClaim, count: tuple[int, int], judged: list[tuple[Call, Finding | None]]
+) -> list[Finding]:
+    lowest, highest = count
+    met = sum(finding is None for _, finding in judged)
+    if lowest <= met <= highest:
+        return []
+    busy = sum(finding is not None and finding.busy for _, finding in judged)
+    wanted = str(lowest) if lowest == highest else f"{lowest} to {highest}"
+    verb = "is" if met == 1 else "are"
+    because = f"{met} of {len(judged)} calls of {joined(list(claim.steps))} {verb} as claimed, not {wanted}"
+    rest = [finding.because for _, finding in judged if finding is not None]
+    return [
+        Finding(
+            because + (f": {rest[0]}" if rest and met < lowest else ""),
+            f"{met} of {len(judged)} calls",
+            tuple(index for call, _ in judged for index in call.evidence),
+            busy=met < lowest <= met + busy,
+        )
+    ]
+
+
+def _mismatches(
+    scenario: Scenario, history: History, claim: StepClaim, call: Call, since_ns: int | None
+) -> Iterator[Finding]:
+    """What of the call is not as claimed, the plainest first."""
+    if call.outcome not in claim.outcomes:
+        because = f"{whose(call)} {ending(call)}{_said(call)}, claimed {joined(list(claim.outcomes), 'or')}"
+        yield Finding(with_stacks(history, call, because), ending(call), call.evidence)
+    yield from _wrong_value(claim, call)
+    yield from _wrong_error(scenario, history, claim, call)
+    if claim.within is not None:
+        yield from _wrong_time(history, claim, claim.within, call, since_ns)
+
+
+def _said(call: Call) -> str:
+    return f": {call.error.first_line}" if call.error is not None and call.error.first_line else ""
+
+
+def _wrong_value(claim: StepClaim, call: Call) -> Iterator[Finding]:
+    """A claim about what was returned speaks of calls that returned."""
+    if call.outcome != "ok":
+        return
+    allowed = [*([] if claim.value is ABSENT else [claim.value]), *claim.one_of]
+    if allowed and not any(_same(value, call.returned) for value in allowed):
+        wanted = joined([repr(value) for value in allowed], "or")
+        because = f"{whose(call)} returned {call.returned!r}, claimed {wanted}"
+        yield Finding(because, f"returned {call.returned!r}", call.evidence)
+
+
+def _same(wanted: Any, got: Any) -> bool:
+    """Equal; of a mapping the keys given. True is not 1, a list may be a tuple."""
+    if isinstance(wanted, Mapping):
+        return isinstance(got, Mapping) and all(key in got and _same(value, got[key]) for key, value in wanted.items())
+    if isinstance(wanted, (list, tuple)):
+        return (
+            isinstance(got, (list, tuple))
+            and len(wanted) == len(got)
+            and all(_same(one, other) for one, other in zip(wanted, got, strict=True))
+        )
+    return bool(wanted == got) and isinstance(wanted, bool) == isinstance(got, bool)
+
+
+def _wrong_error(scenario: Scenario, history: History, claim: StepClaim, call: Call) -> Iterator[Finding]:
+    """A claim about the error speaks of calls that raised."""
+    if call.outcome != "failed" or not (claim.errors or claim.messages):
+        return
+    error = call.error
+    kinds = () if error is None else (error.kind, *error.bases)
+    if claim.errors and not set(kinds).intersection(claim.errors):
+        because = f"{whose(call)} {how(call)}{_said(call)}, claimed {joined(list(claim.errors), 'or')}"
+        yield Finding(because, how(call), call.evidence)
+    line = "" if error is None else error.first_line
+    for template in claim.messages:
+        text = _filled_in(scenario, history, call, template)
+        if text.casefold() not in line.casefold():
+            yield Finding(f"{whose(call)} {how(call)} without {text!r} in its first line: {line}", line, call.evidence)
+
+
+def _filled_in(scenario: Scenario, history: History, call: Call, template: str) -> str:
+    """`{host}`, `{port}` and `{run_id}` as the rank's handler was told them."""
+    if "{" not in template:
+        return template
+    for name, value in _told(scenario, history, call).items():
+        template = template.replace("{%s}" % name, value)  # noqa: UP031 - braces inside braces read worse
+    return template
+
+
+def _told(scenario: Scenario, history: History, call: Call) -> Mapping[str, str]:
+    invoke = _told_by(history, call)
+    endpoint = invoke.get("endpoint")
+    if isinstance(endpoint, str):
+        address = Endpoint.parse(endpoint)
+        return {"host": address.host, "port": str(address.port), "run_id": str(invoke.get("run_id", ""))}
+    ranks = scenario.world.ranks
+    told = ranks[call.rank].told.get(handler_of(call)) if call.rank < len(ranks) else None
+    if told is None:
+        return {"run_id": scenario.world.run_id}
+    port = {} if told.port is None else {"port": str(told.port)}
+    return {"host": told.host, "run_id": told.run_id, **port}
+
+
+def _told_by(history: History, call: Call) -> Mapping[str, Any]:
+    """What the handler of this call was told by its last rendezvous that had begun when the call did."""
+    whose_handler = (call.rank, call.life, handler_of(call))
+    earlier = [
+        join.told
+        for join in history.rendezvous_calls
+        if (join.rank, join.life, handler_of(join)) == whose_handler
+        and join.begun_ns is not None
+        and join.begun_ns <= (call.begun_ns or 0)
+    ]
+    return earlier[-1] if earlier else {}
+
+
+def _wrong_time(
+    history: History, claim: StepClaim, within: tuple[int | None, int], call: Call, since_ns: int | None
+) -> Iterator[Finding]:
+    if call.ended_ns is None or call.outcome == "skipped":
+        return  # it never ran: there is no time to judge
+    from_ns = call.begun_ns if claim.since is None else since_ns
+    if from_ns is None:
+        what = f"{claim.since} never came" if claim.since is not None else "its begin is not known"
+        yield Finding(f"{whose(call)} {ending(call)}, but {what}", what, call.evidence)
+        return
+    lower_ns, upper_ns = within
+    taken_ns = call.ended_ns - from_ns
+    missed_ns = max(taken_ns - upper_ns, (taken_ns if lower_ns is None else lower_ns) - taken_ns)
+    if missed_ns <= 0:
+        return
+    happened = f"{_ended(call)} {_when(claim, taken_ns)}"
+    exactly = f" (by {format_ns(missed_ns)})" if missed_ns < _SHOW_MISSED_BELOW_NS else ""
+    because = with_stacks(history, call, f"{whose(call)} {happened}, allowed {bounds(lower_ns, upper_ns)}{exactly}")
+    yield late(history, (from_ns, call.ended_ns), missed_ns, because, happened=happened, evidence=call.evidence)
+
+
+def _ended(call: Call) -> str:
+    return "ended" if call.step == EXIT else how(call)
+
+
+def _when(claim: StepClaim, taken_ns: int) -> str:
+    """`after 5.03 s`; with `since` counted from that moment, and before it where it is negative."""
+    if claim.since is None:
+        return f"after {format_ns(taken_ns)}"
+    return f"{format_ns(abs(taken_ns))} {'after' if taken_ns >= 0 else 'before'} {claim.since}"
+
+
+def _expected(claim: StepClaim) -> str:
+    """The claim as a phrase: `ok within 3.00 to 4.00 s`."""
+    texts = [joined(list(claim.outcomes), "or")]
+    if claim.count is not None:
+        texts.insert(0, f"{claim.count[0]} to {claim.count[1]} calls")
+    if claim.value is not ABSENT:
+        texts.append(f"value {claim.value!r}")
+    if claim.one_of:
+        texts.append(f"value {joined([repr(value) for value in claim.one_of], 'or')}")
+    if claim.errors:
+        texts.append(f"error {joined(list(claim.errors), 'or')}")
+    if claim.messages:
+        texts.append(f"message with {joined([repr(text) for text in claim.messages])}")
+    if claim.within is not None:
+        since = "" if claim.since is None else f" since {claim.since}"
+        texts.append(f"within {bounds(*claim.within)}{since}")
+    return ", ".join(texts)

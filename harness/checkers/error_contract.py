@@ -1,0 +1,54 @@
+"""A join that raises does so with a class that callers can tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.checkers.base import CHECKERS, Checker, Finding
+from harness.history_words import whose
+from harness.scenario import Scenario
+from harness.words.attribute import Declaration
+from harness.words.history import Call, History
+from harness.words.verdict import Verdict
+
+CONTRACT = (
+    "DistNetworkError", "RendezvousConnectionError",  # refused, reset, unresolvable
+    "DistStoreError", "RendezvousTimeoutError",  # the deadline, missing ranks
+    "RendezvousStateError",  # not a store, or it disagrees
+    "RendezvousClosedError",
+    "ValueError",  # the arguments
+)  # fmt: skip
+
+
+@CHECKERS.register("error_contract")
+class ErrorContract(Checker):
+    """The classes in `CONTRACT`, or classes derived from them."""
+
+    declaration = Declaration(
+        kind="error_contract",
+        summary="a join that raised did so with a class of the contract",
+        example="{check: error_contract}",
+        details=(
+            "DistNetworkError or RendezvousConnectionError (refused, reset, unresolvable), DistStoreError or"
+            " RendezvousTimeoutError (deadline, missing ranks), RendezvousStateError (not a store, or disagrees),"
+            " RendezvousClosedError, or ValueError (arguments); or a class derived from one of these."
+        ),
+    )
+
+    def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
+        raised = [call for call in history.rendezvous_calls if call.outcome == "failed"]
+        if not raised:
+            return self.nothing("no rendezvous raised")
+        findings = [_finding(call) for call in raised if not _within_contract(call)]
+        return self.verdict(findings, f"all {len(raised)} joins that raised kept to the contract")
+
+
+def _within_contract(call: Call) -> bool:
+    return call.error is not None and not {call.error.kind, *call.error.bases}.isdisjoint(CONTRACT)
+
+
+def _finding(call: Call) -> Finding:
+    kind = call.error.kind if call.error is not None else "an unknown error"
+    line = f": {call.error.first_line}" if call.error is not None and call.error.first_line else ""
+    return Finding(f"{whose(call)} raised {kind}, which is not in the contract{line}", kind, call.evidence)

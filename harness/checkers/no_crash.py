@@ -1,0 +1,85 @@
+"""No process ends unasked: only by `exit`, by a fault, or by its guard (and that is `no_hang`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.checkers.base import CHECKERS, Checker, Finding
+from harness.history_joins import mapping, whole
+from harness.scenario import EXIT, Scenario
+from harness.words.attribute import Declaration
+from harness.words.history import Call, History
+from harness.words.verdict import Verdict
+
+# Who may end a process: its guard, a fault, and a torchrun agent its worker.
+_ENTITLED = ("guard", "fault", "agent")
+
+
+@CHECKERS.register("no_crash")
+class NoCrash(Checker):
+    """Signals and statuses that nobody asked for."""
+
+    declaration = Declaration(
+        kind="no_crash",
+        summary="no process ends but by `exit`, by a fault, or by its guard",
+        example="{check: no_crash}",
+        details="Of `command` any exit status is an exit; a signal that no fault sent is a crash there too.",
+    )
+    standing = True
+
+    def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
+        ends = [call for call in history.calls_of(EXIT) if call.outcome != "skipped" and call.end is not None]
+        if not ends:
+            return self.nothing("no process ended")
+        crashed = [(call, because) for call in ends if (because := _crash(scenario, history, call))]
+        findings = [Finding(f"{_who(call)} {because}", because, call.evidence) for call, because in crashed]
+        return self.verdict(findings, f"all {len(ends)} processes ended as they were asked to")
+
+
+def _crash(scenario: Scenario, history: History, end: Call) -> str:
+    """Why the end of a process is a crash; empty if it is none."""
+    told = mapping(end.end.value if end.end is not None else None)
+    if end.outcome == "hung" or str(told.get("by") or "").split(" ")[0] in _ENTITLED:
+        return ""
+    if "signal" in told or end.outcome == "died":
+        return f"was ended by signal {told.get('signal', 'unknown')}, and no fault sent it{_in_call(history, end)}"
+    if history.begin.get("subject") == "command":
+        return ""
+    status = whole(told.get("status"))
+    if end.invoke is None:
+        return f"ended with status {_shown(status)} before it was asked to{_in_call(history, end)}"
+    asked = _asked_status(scenario, history, end)
+    if status is None or status == asked:
+        return ""
+    return f"ended with status {status}, asked for {asked}"
+
+
+def _shown(status: int | None) -> str:
+    return "unknown" if status is None else str(status)
+
+
+def _asked_status(scenario: Scenario, history: History, end: Call) -> int:
+    """The code of the written `exit` that ended this life; 0 without one."""
+    own = [call for call in history.calls if (call.rank, call.life, call.f) == (end.rank, end.life, "exit")]
+    written = [call for call in own if call.step != EXIT and call.invoke is not None]
+    if not written:
+        return 0
+    code = whole(written[-1].told.get("code"))
+    return _written_code(scenario, written[-1].step) if code is None else code
+
+
+def _written_code(scenario: Scenario, step: str) -> int:
+    return next((whole(each.arguments.get("code")) or 0 for each in scenario.steps if each.name == step), 0)
+
+
+def _in_call(history: History, end: Call) -> str:
+    """Which call was running when the process ended."""
+    for call in history.calls:
+        if (call.rank, call.life, call.outcome) == (end.rank, end.life, "died") and call.step != EXIT:
+            return f", in {call.step}"
+    return ""
+
+
+def _who(call: Call) -> str:
+    return f"rank {call.rank}" + ("" if call.life == 1 else f" (life {call.life})")

@@ -1,0 +1,191 @@
+"""No call sees or changes a key that only another run id, or an earlier round of its own, wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.checkers.base import CHECKERS, Checker, Finding
+from harness.history_joins import Rounds, handler_of, run_id_of
+from harness.history_keys import (
+    Count,
+    Sighting,
+    Write,
+    deletes_of,
+    explained,
+    possible_counts,
+    sightings_of,
+    writes_of,
+)
+from harness.history_words import whose
+from harness.scenario import Scenario
+from harness.words.attribute import Declaration
+from harness.words.history import Call, History
+from harness.words.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """Whose keys they are: a run id, and the round of it."""
+
+    run_id: str
+    round: int
+
+    def owns(self, writer: Tenant) -> bool:
+        """Whether a key of that writer is the tenant's to see; what a later round wrote is not judged."""
+        return self.run_id == writer.run_id and writer.round >= self.round
+
+    def __str__(self) -> str:
+        return f"run {self.run_id}, round {self.round}"
+
+
+@dataclass(frozen=True)
+class _Touch:
+    """A call by which a tenant may have written a key, or (without a write) taken it away."""
+
+    tenant: Tenant
+    call: Call
+    write: Write | None = None
+
+
+@CHECKERS.register("prefix_isolation")
+class PrefixIsolation(Checker):
+    """Values tell whose write was seen where they can; a write whose outcome is unknown counts as maybe done."""
+
+    declaration = Declaration(
+        kind="prefix_isolation",
+        summary="no call sees or changes a key that only another run id, or an earlier round of its own, wrote",
+        example="{check: prefix_isolation}",
+        details=(
+            "The round is what the subject reports, else how often this handler has returned in this life. Run ids that"
+            " contain slashes are judged by the whole path too: key `b/x` of run `a` is not key `x` of run `a/b`."
+            " `num_keys` is not judged."
+        ),
+    )
+    standing = True
+
+    def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
+        used = _used(scenario, history)
+        tenants = {tenant for _, tenant in used}
+        if len(tenants) < 2:
+            return self.nothing("fewer than two run ids or rounds used a store")
+        touches = _Touches(used)
+        findings = [finding for call, tenant in used for finding in _trespasses(call, tenant, touches)]
+        return self.verdict(findings, f"{len(used)} calls of {len(tenants)} run ids and rounds kept to their own keys")
+
+
+def _used(scenario: Scenario, history: History) -> list[tuple[Call, Tenant]]:
+    """Every call that may have touched a key, and whose store it used."""
+    rounds = Rounds(history)
+    return [
+        (call, Tenant(_run_id(scenario, call), rounds.at(call)))
+        for call in history.calls
+        if writes_of(call) or deletes_of(call) or sightings_of(call)
+    ]
+
+
+def _run_id(scenario: Scenario, call: Call) -> str:
+    recorded = run_id_of(call)
+    if recorded is not None:
+        return recorded
+    ranks = scenario.world.ranks
+    told = ranks[call.rank].told.get(handler_of(call)) if call.rank < len(ranks) else None
+    return scenario.world.run_id if told is None else told.run_id
+
+
+class _Touches:
+    """Who may have written or deleted what: by key, and by the whole path that a prefix makes of it."""
+
+    def __init__(self, used: list[tuple[Call, Tenant]]) -> None:
+        self._by_key: dict[str, dict[Tenant, list[_Touch]]] = {}
+        self._by_path: dict[str, dict[Tenant, list[_Touch]]] = {}
+        for call, tenant in used:
+            for write in writes_of(call):
+                self._remember(write.key, _Touch(tenant, call, write))
+            for key in deletes_of(call):
+                self._remember(key, _Touch(tenant, call))
+
+    def _remember(self, key: str, touch: _Touch) -> None:
+        for index, place in ((self._by_key, key), (self._by_path, f"{touch.tenant.run_id}/{key}")):
+            index.setdefault(place, {}).setdefault(touch.tenant, []).append(touch)
+
+    def own(self, call: Call, tenant: Tenant, key: str) -> list[_Touch]:
+        """What the tenant may have done to the key by the end of the call, the call itself not among it."""
+        return [
+            touch
+            for writer, touches in self._by_key.get(key, {}).items()
+            if tenant.owns(writer)
+            for touch in touches
+            if touch.call is not call and _before_end(touch, call)
+        ]
+
+    def foreign(self, call: Call, tenant: Tenant, key: str) -> list[_Touch]:
+        """What others may have written by the end of the call, under that key or under the same path."""
+        writers = {**self._by_path.get(f"{tenant.run_id}/{key}", {}), **self._by_key.get(key, {})}
+        return [
+            touch
+            for writer, touches in writers.items()
+            if not tenant.owns(writer)
+            for touch in touches
+            if touch.write is not None and _before_end(touch, call)
+        ]
+
+
+def _before_end(touch: _Touch, call: Call) -> bool:
+    return (touch.call.begun_ns or 0) <= (call.ended_ns or 0)
+
+
+def _trespasses(call: Call, tenant: Tenant, touches: _Touches) -> Iterator[Finding]:
+    for sighting in sightings_of(call):
+        foreign = touches.foreign(call, tenant, sighting.key)
+        if not foreign:
+            continue
+        own = touches.own(call, tenant, sighting.key)
+        if _is_trespass(call, sighting, own, foreign):
+            yield _finding(call, tenant, sighting, _culprit(sighting, foreign))
+
+
+def _is_trespass(call: Call, sighting: Sighting, own: list[_Touch], foreign: list[_Touch]) -> bool:
+    if isinstance(sighting.seen, Count):
+        return _is_foreign_count(call, sighting.seen, own)
+    if not any(touch.write for touch in own):
+        return True
+    if sighting.seen is None or explained(sighting.seen, _writes(own)):
+        return False
+    return explained(sighting.seen, _writes([*own, *foreign]))
+
+
+def _is_foreign_count(call: Call, count: Count, own: list[_Touch]) -> bool:
+    """Whether a count cannot come of the tenant's own adds; not known once it also set or deleted the key."""
+    if any(touch.write is None or touch.write.kind != "add" for touch in own):
+        return False
+    adds = [(write.value, _is_certain(touch.call, call)) for touch in own if (write := touch.write)]
+    least, most = possible_counts(adds)
+    return not least <= count.result - count.amount <= most
+
+
+def _is_certain(earlier: Call, later: Call) -> bool:
+    return earlier.outcome == "ok" and (earlier.ended_ns or 0) <= (later.begun_ns or 0)
+
+
+def _writes(touches: list[_Touch]) -> list[Write]:
+    return [touch.write for touch in touches if touch.write is not None]
+
+
+def _culprit(sighting: Sighting, foreign: list[_Touch]) -> _Touch:
+    """Whose write it most likely saw: the last that wrote this very value, else the last."""
+    exact = [touch for touch in foreign if touch.write is not None and touch.write.value == sighting.seen]
+    return (exact or foreign)[-1]
+
+
+def _finding(call: Call, tenant: Tenant, sighting: Sighting, culprit: _Touch) -> Finding:
+    seen = sighting.seen.result if isinstance(sighting.seen, Count) else sighting.seen
+    what = f"key {sighting.key!r}" + ("" if seen is None else f" = {seen!r}")
+    writer = f"{whose(culprit.call)} ({culprit.tenant})"
+    verb = "deleted" if call.f == "delete_key" else "saw"
+    return Finding(
+        f"{whose(call)} ({tenant}) {verb} {what}, which is not its own: {writer} wrote it",
+        f"{verb} {what} of {culprit.tenant}",
+        (*culprit.call.evidence, *call.evidence),
+    )

@@ -1,0 +1,78 @@
+"""Tenants of one master share one listening socket, and a later round opens no second one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from harness.checkers.base import CHECKERS, Checker, Finding
+from harness.history_joins import Join, joins, mapping
+from harness.history_words import joined, whose
+from harness.scenario import Scenario
+from harness.words.attribute import Attribute, Declaration
+from harness.words.history import History
+from harness.words.verdict import Verdict
+
+
+@CHECKERS.register("store_reuse")
+class StoreReuse(Checker):
+    """Judged by the inodes of the sockets that the master's process listened on at each return."""
+
+    declaration = Declaration(
+        kind="store_reuse",
+        summary="the handlers of the process told rank 0 shared one listening socket, in later rounds too",
+        attributes=(
+            Attribute("handlers", "handlers", "the handlers that must share it", default=None, default_text="all"),
+        ),
+        example="{check: store_reuse, handlers: [main, second]}",
+        details="There is something to judge when a process told rank 0 returned from at least two of these joins.",
+    )
+
+    def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
+        handlers = parameters.get("handlers")
+        masters: dict[tuple[int, int], list[Join]] = defaultdict(list)
+        for join in joins(history):
+            if join.returned and join.told_rank == 0 and (not handlers or join.handler in handlers):
+                masters[join.call.rank, join.call.life].append(join)
+        several = [returns for returns in masters.values() if len(returns) > 1 and any(map(_listeners, returns))]
+        if not several:
+            return self.nothing("no process told rank 0 returned from two joins and told what it listened on")
+        findings = [finding for returns in several for finding in _split(returns)]
+        return self.verdict(findings, "one listening socket served every join")
+
+
+def _listeners(join: Join) -> dict[Any, str]:
+    """What the process listened on when the join returned: inode to address.
+
+    Only on the port that the handler was told: torch's process groups have listeners of their own.
+    """
+    rows = [mapping(row) for row in mapping(join.call.returned).get("listeners") or ()]
+    port = _told_port(join)
+    return {row.get("inode"): f"{row.get('address')}:{row.get('port')}" for row in rows if port in (0, row.get("port"))}
+
+
+def _told_port(join: Join) -> int:
+    """The port that the handler was told to serve; 0 if any."""
+    port = str(join.call.told.get("endpoint", "")).rpartition(":")[2]
+    return int(port) if port.isdigit() else 0
+
+
+def _split(returns: list[Join]) -> list[Finding]:
+    sockets: dict[Any, str] = {}
+    opened_by: dict[Any, Join] = {}
+    for join in returns:
+        for inode, address in _listeners(join).items():
+            sockets.setdefault(inode, address)
+            opened_by.setdefault(inode, join)
+    if len(sockets) <= 1:
+        return []
+    culprit = list(opened_by.values())[-1]
+    listed = joined([f"{address} (inode {inode})" for inode, address in sockets.items()])
+    return [
+        Finding(
+            f"by the end of {whose(culprit.call)} its process had listened on {len(sockets)} sockets: {listed}",
+            listed,
+            tuple(index for join in returns for index in join.call.evidence),
+        )
+    ]

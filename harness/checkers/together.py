@@ -1,0 +1,69 @@
+"""A round is joined together: nobody is back before all have begun, and all return or all raise."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.checkers.base import CHECKERS, Checker, Finding
+from harness.history_joins import Join, Rounds, joins, ranks_begun
+from harness.history_words import joined, more, whose
+from harness.scenario import Scenario
+from harness.words.attribute import Declaration
+from harness.words.history import History
+from harness.words.verdict import Verdict
+
+
+@CHECKERS.register("together")
+class Together(Checker):
+    """All or nothing; on request, since the stock rendezvous does not promise it."""
+
+    declaration = Declaration(
+        kind="together",
+        summary="no rank returns before all have begun, and all of a round return or all raise",
+        example="{check: together}",
+        details=(
+            "On request only: in the stock rendezvous a worker returns as soon as it is counted, so a clean join is a"
+            " race. A process that raised and then returned in the same round counts as returned; one that died or hung"
+            " counts as neither."
+        ),
+    )
+
+    def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
+        rounds = Rounds(history)
+        groups: dict[tuple[str | None, int], list[Join]] = defaultdict(list)
+        for join in joins(history):
+            groups[join.run_id, rounds.of(join)].append(join)
+        settled = [join for group in groups.values() for join in group if join.call.outcome in ("ok", "failed")]
+        if not settled:
+            return self.nothing("no rendezvous returned or raised")
+        findings = [finding for group in groups.values() for finding in (*_early(group), *_split(group))]
+        return self.verdict(findings, f"{len(groups)} rounds were joined together")
+
+
+def _early(group: list[Join]) -> Iterator[Finding]:
+    for join in group:
+        size = join.world_size
+        if not join.returned or size is None:
+            continue
+        begun = ranks_begun(tuple(group), size, join.ended_ns)
+        if len(begun) < size:
+            missing = joined([str(rank) for rank in range(size) if rank not in begun])
+            yield Finding(
+                f"{whose(join.call)} returned when rank {missing} had not begun to join", evidence=join.call.evidence
+            )
+
+
+def _split(group: list[Join]) -> Iterator[Finding]:
+    returned = {join.call.rank: join for join in group if join.returned}
+    raised = {
+        join.call.rank: join for join in group if join.call.outcome == "failed" and join.call.rank not in returned
+    }
+    if returned and raised:
+        first = next(iter(raised.values()))
+        yield Finding(
+            f"rank {joined([str(rank) for rank in sorted(returned)])} returned, but {whose(first.call)} raised"
+            + more(len(raised)),
+            evidence=tuple(index for join in (*returned.values(), *raised.values()) for index in join.call.evidence),
+        )

@@ -1,0 +1,1 @@
+"""The order of the arrows: `play` a scenario into a history, `judge` the history into a judgement."""

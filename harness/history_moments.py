@@ -1,0 +1,54 @@
+"""When a moment came, read from a finished history."""
+
+from __future__ import annotations
+
+from harness.scenario import EXIT, Scenario
+from harness.words.history import Call, History
+from harness.words.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment
+
+
+def moment_time(history: History, scenario: Scenario, moment: Moment) -> int | None:
+    """The monotonic nanosecond at which a moment came; None if it never did.
+
+    A moment on the wire never comes: no world of this release sees the wire.
+    Raises KeyError for a step that the scenario does not have.
+    """
+    if isinstance(moment, TimeMoment):
+        return history.start_ns + moment.offset_ns
+    if isinstance(moment, StepMoment):
+        return _step_time(history, scenario, moment)
+    if isinstance(moment, FaultMoment):
+        return _fault_time(history, moment)
+    if isinstance(moment, AllMoments):
+        return _latest([moment_time(history, scenario, part) for part in moment.moments])
+    return None
+
+
+def _latest(times: list[int | None]) -> int | None:
+    come = [time for time in times if time is not None]
+    return max(come) if come and len(come) == len(times) else None
+
+
+def _fault_time(history: History, moment: FaultMoment) -> int | None:
+    for injection in history.injections:
+        if injection.fault == moment.fault:
+            time = injection.injected_ns if moment.state == "injected" else injection.healed_ns
+            return None if time is None else time + moment.plus_ns
+    return None
+
+
+def _step_time(history: History, scenario: Scenario, moment: StepMoment) -> int | None:
+    step = scenario.step(moment.step)
+    ranks = moment.ranks or scenario.ranks_of(moment.step)
+    # A step that exists in one life only can be meant in no other.
+    life = moment.life if step.life is None or moment.step == EXIT else step.life
+    calls = [call for call in history.calls_of(moment.step) if call.rank in ranks and call.life == life]
+    times = sorted(time for call in calls if (time := _time_in_state(call, moment.state)) is not None)
+    wanted = len(ranks) * step.times if moment.count is None else moment.count
+    return times[wanted - 1] + moment.plus_ns if 0 < wanted <= len(times) else None
+
+
+def _time_in_state(call: Call, states: tuple[str, ...]) -> int | None:
+    if "begun" in states and call.begun_ns is not None:
+        return call.begun_ns
+    return call.ended_ns if call.outcome in states or "ended" in states else None
