@@ -12,7 +12,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.clock import now_ns
 from harness.machine.children import Children, outer_pid
 
 # py-spy takes 10 to 200 ms; longer, and the process cannot be read.
@@ -20,60 +19,33 @@ STACKS_WITHIN_NS = 5_000_000_000
 _STATUS_LINES = ("Name:", "State:", "Threads:", "VmRSS:", "SigPnd:", "voluntary_ctxt_switches:")
 
 
-class StackDump:
-    """A py-spy at work, so that the controller's loop goes on meanwhile.
+def start_stacks(children: Children, pid: int, path: Path) -> int:
+    """Begin to write what `pid`, a descendant, is doing to `path`; the pid of the py-spy at work, 0 if there is none.
 
-    Args:
-        children: py-spy becomes one of them.
-        pid: whose stacks, as this process tree numbers it.
-        path: the file to write; what /proc tells is in it at once, the stacks when it is done.
-        within_ns: how long py-spy may take, in nanoseconds.
+    What /proc tells is written at once; the Python stacks are there when that child has ended with status 0. Whoever
+    calls gives it a limit, such as `STACKS_WITHIN_NS`, and kills it then.
     """
-
-    def __init__(self, children: Children, pid: int, path: Path, within_ns: int = STACKS_WITHIN_NS) -> None:
-        self._children = children
-        self._path = path
-        self.deadline_ns = now_ns() + within_ns
-        self.helper_pid: int | None = None
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(_told_by_proc(pid)) + "\n\n")
-        py_spy = find_py_spy()
-        if py_spy is None:
-            _append(path, "no Python stacks: py-spy is not installed; python -m pip install py-spy")
-        elif outer_pid(pid) != pid:
-            _append(path, "no Python stacks: /proc shows another process tree here, and py-spy needs this one")
-        else:
-            self._start(py_spy, pid)
-
-    def _start(self, py_spy: str, pid: int) -> None:
-        command = [py_spy, "dump", "--nonblocking", "--pid", str(pid)]
-        try:
-            self.helper_pid = self._children.spawn(command, env=os.environ, stdout_path=self._path)
-        except OSError as exc:
-            _append(self._path, f"no Python stacks: {py_spy} cannot be run: {exc.strerror}")
-
-    def done(self) -> bool:
-        """Whether nothing more will be written; ends a py-spy that is over its time. Call it after `children.reap`."""
-        if self.helper_pid is None or not self._children.is_running(self.helper_pid):
-            return True
-        if now_ns() < self.deadline_ns:
-            return False
-        self._children.end(self.helper_pid, grace_ns=0)
-        _append(self._path, "no Python stacks: py-spy did not finish in time")
-        return True
-
-    @property
-    def has_stacks(self) -> bool:
-        """Whether py-spy has read the stacks; meaningful once `done`."""
-        return self.helper_pid is not None and self._children.status_of(self.helper_pid) == 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(_told_by_proc(pid)) + "\n\n")
+    py_spy = find_py_spy()
+    if py_spy is None:
+        return _no_stacks(path, "py-spy is not installed; python -m pip install py-spy")
+    if outer_pid(pid) != pid:
+        return _no_stacks(path, "/proc shows another process tree here, and py-spy needs this one")
+    command = [py_spy, "dump", "--nonblocking", "--pid", str(pid)]
+    try:
+        return children.spawn(command, env=os.environ, stdout_path=path)
+    except OSError as exc:
+        return _no_stacks(path, f"{py_spy} cannot be run: {exc.strerror}")
 
 
 def stacks(children: Children, pid: int, path: Path, within_ns: int = STACKS_WITHIN_NS) -> bool:
-    """Write the stacks of `pid` to `path` and wait for them; whether there are Python ones."""
-    dump = StackDump(children, pid, path, within_ns)
-    if dump.helper_pid is not None:
-        children.wait(dump.helper_pid, within_ns)
-    return dump.done() and dump.has_stacks
+    """Write what `pid` is doing to `path`, and wait at most `within_ns` nanoseconds; whether Python stacks are there."""
+    helper = start_stacks(children, pid, path)
+    if helper and children.wait(helper, within_ns) is None:
+        children.end(helper, grace_ns=0)
+        _no_stacks(path, "py-spy did not finish in time")
+    return children.status_of(helper) == 0
 
 
 def find_py_spy() -> str | None:
@@ -82,9 +54,10 @@ def find_py_spy() -> str | None:
     return str(beside) if os.access(beside, os.X_OK) else shutil.which("py-spy")
 
 
-def _append(path: Path, line: str) -> None:
+def _no_stacks(path: Path, because: str) -> int:
     with path.open("a") as stream:
-        stream.write(line + "\n")
+        stream.write(f"no Python stacks: {because}\n")
+    return 0
 
 
 def _told_by_proc(pid: int) -> Iterator[str]:

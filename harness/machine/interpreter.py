@@ -38,6 +38,7 @@ _UNWANTED = re.compile(
     r"|COVERAGE_.*|COV_CORE_.*|PYTEST_.*|.*_PROXY|PYTHONINSPECT|PYTHONSTARTUP)\Z",
     re.IGNORECASE,
 )
+_ROOT = Path(__file__).resolve().parents[2]
 # With more, numpy and torch start threads on import, and a zygote with threads cannot clone.
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
@@ -64,6 +65,10 @@ class InterpreterInfo:
 def clean_environment(environment: Mapping[str, str], given: Mapping[str, str] | None = None) -> dict[str, str]:
     """This environment without what would meddle with ranks (a torchrun's, proxies', test tools'), then `given`."""
     kept = {name: value for name, value in environment.items() if not _UNWANTED.match(name)}
+    # The folder we ourselves are imported from may be full of packages that would shadow the ranks'.
+    paths = [path for path in kept.pop("PYTHONPATH", "").split(os.pathsep) if path and Path(path).resolve() != _ROOT]
+    if paths:
+        kept["PYTHONPATH"] = os.pathsep.join(paths)
     return {**kept, **_ONE_THREAD, **(given or {})}
 
 

@@ -8,6 +8,7 @@ is importable in here but its folder, so a package installed beside the harness 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -25,13 +26,9 @@ import types
 from typing import Any, Dict, List, NoReturn, Optional, Tuple
 
 OLDEST_TORCH = (2, 6)
-# What ranks import anyway; imported here it costs once, not once a rank.
-WARM_MODULES = (
-    "torch.distributed",
-    "torch.distributed.elastic.rendezvous.api",
-    "torch.distributed.elastic.rendezvous.registry",
-    "torch.distributed.elastic.rendezvous.static_tcp_rendezvous",
-)
+_HOW_TO_INSTALL = f"install one: {sys.executable} -m pip install 'torch>=2.6' numpy,"
+# The subject by which the worker is asked to import what ranks of any backend of torch's registry need.
+ANY_BACKEND = "static"
 # Exit codes of a rank that never came to its work.
 CANNOT_LOAD, WORKER_FAILED, CONTROLLER_GONE = 96, 70, 98
 LARGEST_MESSAGE = 65536
@@ -66,10 +63,13 @@ def main(settings: Dict[str, Any]) -> NoReturn:
 
 
 def _be_fresh_rank(settings: Dict[str, Any]) -> NoReturn:
+    request = settings["request"]
     try:
-        torch_facts(settings["needs_torch"])
-        request = dict(settings["request"], plan_object=_read_plan(settings["request"]["plan"]))
+        request["plan_object"] = _read_plan(request["plan"])
         worker = importlib.import_module(settings["worker"])
+        _preload(worker, request["plan_object"].subject)
+        if "torch" in sys.modules:
+            check_torch(sys.modules["torch"])
     except Exception as exc:
         print(exc if isinstance(exc, Problem) else traceback.format_exc(), file=sys.stderr, flush=True)
         os._exit(CANNOT_LOAD)
@@ -91,8 +91,11 @@ class Zygote:
     def serve(self) -> NoReturn:
         """Until the controller closes its end."""
         try:
-            ready = torch_facts(self._settings["needs_torch"])
+            ready: Dict[str, Any] = {"python": platform.python_version(), "prefix": sys.prefix}
             self._worker = importlib.import_module(self._settings["worker"])
+            if self._settings["needs_torch"]:
+                ready.update(import_torch())
+                _preload(self._worker, ANY_BACKEND)
             self._settle()
             ready["threads"] = other_threads()
         except Exception as exc:
@@ -196,25 +199,44 @@ class Zygote:
         _run(self._worker.main, request, descriptor, _doorbell(request, self._settings))
 
 
-def torch_facts(needs_torch: bool) -> Dict[str, Any]:
-    """What this interpreter is, torch imported if needed; raises Problem if it cannot run ranks."""
-    facts: Dict[str, Any] = {"python": platform.python_version(), "prefix": sys.prefix}
-    if not needs_torch:
-        return facts
-    how = f"{sys.executable} -m pip install 'torch>=2.6' numpy"
+def import_torch() -> Dict[str, Any]:
+    """Import torch and tell which one; raises Problem if ranks cannot use it."""
     try:
         torch = importlib.import_module("torch")
     except ModuleNotFoundError as exc:
         if exc.name != "torch":
             raise
-        raise Problem(f"{sys.executable} has no torch; install it ({how}) or choose another with --python") from exc
-    version = str(torch.__version__)
+        raise Problem(f"{sys.executable} has no torch; {_HOW_TO_INSTALL} or choose another with --python") from exc
+    check_torch(torch)
+    return {"torch": str(torch.__version__), "torch_file": torch.__file__}
+
+
+def check_torch(torch: Any) -> None:
+    """Raise Problem for a torch that is too old, or not this interpreter's own.
+
+    Comparing two torches must compare two torches: one that came in from elsewhere is refused.
+    """
+    version, file = str(torch.__version__), os.path.realpath(torch.__file__)
     if _numbers(version) < OLDEST_TORCH:
-        raise Problem(f"{sys.executable} has torch {version}, and 2.6 is the oldest that works; upgrade it: {how}")
-    _check_place(str(torch.__file__))
-    for name in WARM_MODULES:
-        importlib.import_module(name)
-    return {**facts, "torch": version, "torch_file": torch.__file__}
+        raise Problem(f"{sys.executable} has torch {version}, and 2.6 is the oldest that works; {_HOW_TO_INSTALL}")
+    if not any(file.startswith(os.path.realpath(place).rstrip("/") + "/") for place in _own_places()):
+        raise Problem(
+            f"{sys.executable} imports torch from {torch.__file__}, outside its own prefix {sys.prefix}; "
+            "if you mean that one, put its folder on PYTHONPATH"
+        )
+
+
+def _own_places() -> List[str]:
+    places = [sys.prefix, sys.base_prefix, *site.getsitepackages()]
+    if site.ENABLE_USER_SITE:
+        places.append(site.getusersitepackages())
+    return places + [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+
+
+def _preload(worker: Any, subject: str) -> None:
+    """Let the worker import what ranks of a subject need; a torch that is missing is told by the rank itself."""
+    with contextlib.suppress(ImportError):
+        getattr(worker, "preload", lambda subject: None)(subject)
 
 
 def other_threads() -> List[str]:
@@ -250,20 +272,6 @@ def collapse_memory() -> None:
 
 def _numbers(version: str) -> Tuple[int, ...]:
     return tuple(int(part) for part in version.split("+")[0].split(".")[:2] if part.isdigit())
-
-
-def _check_place(torch_file: str) -> None:
-    """Refuse a torch that is not this interpreter's own: comparing two torches must compare two torches."""
-    places = [sys.prefix, sys.base_prefix, *site.getsitepackages()]
-    if site.ENABLE_USER_SITE:
-        places.append(site.getusersitepackages())
-    places += [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    file = os.path.realpath(torch_file)
-    if not any(file.startswith(os.path.realpath(place).rstrip("/") + "/") for place in places):
-        raise Problem(
-            f"{sys.executable} imports torch from {torch_file}, outside its own prefix {sys.prefix}; "
-            "if you mean that one, put its folder on PYTHONPATH"
-        )
 
 
 def _listening_sockets() -> List[int]:

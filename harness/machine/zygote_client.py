@@ -83,7 +83,8 @@ class Zygote:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.setblocking(False)
         settings = {
-            **_common_settings("zygote", needs_torch, worker, doorbell_fd),
+            **_common_settings("zygote", worker, doorbell_fd),
+            "needs_torch": needs_torch,
             "socket": theirs.fileno(),
             "controller": os.getpid(),
             "fork": fork_twice,
@@ -203,24 +204,24 @@ def spawn_fresh(
     request: Mapping[str, Any],
     control_fd: int,
     doorbell_fd: int,
-    *,
     environment: Mapping[str, str] | None = None,
-    needs_torch: bool = True,
+    *,
     worker: str = _WORKER,
 ) -> int:
     """Start a rank in a new interpreter, without the zygote; its pid.
 
-    `environment` is the rank's own and is there before Python starts. Raises HarnessError if it cannot be started.
+    `environment` is for all ranks, `request["env"]` this rank's own; both are there before Python starts.
+    Raises HarnessError if it cannot be started.
     """
     settings = {
-        **_common_settings("rank", needs_torch, worker, doorbell_fd),
+        **_common_settings("rank", worker, doorbell_fd),
         "request": dict(request),
         "control": control_fd,
     }
     try:
         return children.spawn(
             [str(interpreter), zygote.__file__, json.dumps(settings)],
-            env=clean_environment(os.environ, environment),
+            env=clean_environment(os.environ, {**(environment or {}), **request.get("env", {})}),
             stdout_path=Path(request["log"]),
             pass_fds=[control_fd, doorbell_fd],
         )
@@ -244,12 +245,6 @@ def doorbell_pipe() -> tuple[int, int]:
     return reader, writer
 
 
-def _common_settings(mode: str, needs_torch: bool, worker: str, doorbell_fd: int) -> dict[str, Any]:
+def _common_settings(mode: str, worker: str, doorbell_fd: int) -> dict[str, Any]:
     package = Path(__file__).resolve().parent.parent
-    return {
-        "mode": mode,
-        "harness": str(package),
-        "needs_torch": needs_torch,
-        "worker": worker,
-        "doorbell_fd": doorbell_fd,
-    }
+    return {"mode": mode, "harness": str(package), "worker": worker, "doorbell_fd": doorbell_fd}
