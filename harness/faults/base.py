@@ -69,7 +69,7 @@ class Surroundings(Protocol):
         """A number drawn from the run's seed, the same for the same purpose."""
 
     def helper(self, module: str, arguments: Mapping[str, Any]) -> AbstractContextManager[int]:
-        """Run `harness.rank.<module>.main(arguments)` in a process of its own that has torch; yields its pid once ready."""
+        """Run `harness.rank.<module>.main(arguments)` in its own process, with torch; yields its pid once ready."""
 
     @property
     def private_network(self) -> bool:

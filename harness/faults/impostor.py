@@ -19,10 +19,9 @@ from harness.words.attribute import Attribute, Declaration
 from harness.words.endpoint import Endpoint
 from harness.words.errors import HarnessError
 
-ADDRESSES = ("127.0.0.1", "0.0.0.0", "::1", "::")
+DEFAULT_ADDRESS = "127.0.0.1"
+ADDRESSES = (DEFAULT_ADDRESS, "0.0.0.0", "::1", "::")
 ANSWERS = ("nothing", "echo", "http", "store")
-OTHER_RUN = "somebody-else"
-"""The run id of the store that `answers: store` puts there."""
 
 HTTP_ANSWER = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nBad Request\n"
 CHUNK = 65536
@@ -52,7 +51,7 @@ class Impostor(FaultMember):
                 "address",
                 "choice",
                 "where it listens; `::` takes the port for IPv4 too; a `store` listens everywhere",
-                default="127.0.0.1",
+                default=DEFAULT_ADDRESS,
                 choices=ADDRESSES,
             ),
         ),
@@ -67,7 +66,7 @@ class Impostor(FaultMember):
 
     @classmethod
     def problems(cls, attributes: Mapping[str, Any]) -> Sequence[str]:
-        if attributes.get("answers") == "store" and attributes.get("address", "127.0.0.1") != "127.0.0.1":
+        if attributes.get("answers") == "store" and attributes.get("address", DEFAULT_ADDRESS) != DEFAULT_ADDRESS:
             return ("a TCPStore listens on every address; leave `address` out where `answers` is `store`",)
         return ()
 
@@ -98,9 +97,9 @@ _Count = Callable[[], tuple[int | None, Mapping[str, Any]]]
 @contextlib.contextmanager
 def _foreign_store(surroundings: Surroundings, port: int) -> Iterator[_Count]:
     """A store in a process of its own: torch never comes into the controller."""
-    before = listening.connections_of_port(port)
-    since_ns = clock.now_ns()
-    with surroundings.helper("impostor_store", {"port": port, "run_id": OTHER_RUN}) as pid:
+    with surroundings.helper("impostor_store", {"port": port}) as pid:
+        since_ns = clock.now_ns()
+        before = listening.connections_of_port(port)  # its own client is one of them
 
         def counted() -> tuple[int | None, Mapping[str, Any]]:
             # The store itself does not count, but the kernel remembers.

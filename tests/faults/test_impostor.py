@@ -153,13 +153,13 @@ def test_a_port_in_use_cannot_be_taken():
 
 
 def test_a_foreign_store_runs_in_a_process_of_its_own_and_ends_with_the_fault():
-    """The helper is told the port and another run's id, and has ended when the fault is healed."""
+    """The helper is told the port, and has ended when the fault is healed."""
     member, surroundings, port = impostor("store", helper_program=LISTENER)
     with member.hold(surroundings) as evidence:
         assert connects("127.0.0.1", port)
         assert evidence().facts["pid"] > 0
     assert surroundings.told == [
-        ("helper", "impostor_store", {"port": port, "run_id": "somebody-else"}),
+        ("helper", "impostor_store", {"port": port}),
         ("helper ended", "impostor_store"),
     ]
     assert not connects("127.0.0.1", port)
