@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from harness import clock
-from harness.loader import load_text
 from harness.scenario import Scenario
 from harness.words.errors import HarnessError, UsageError
 from harness.words.history import History, Op
@@ -106,6 +105,8 @@ def read_ops(path: Path) -> list[Op]:
 
 def read_run(run_dir: Path) -> Archived:
     """A run directory as values; raises UsageError if it is none, ScenarioError if its scenario no longer loads."""
+    from harness.loader import load_text  # a controller writes archives and never reads one: it is spared pydantic
+
     if not (run_dir / META).is_file():
         raise UsageError(f"{run_dir} is no run directory (no {META} in it); they lie under .rdzv/runs/")
     try:

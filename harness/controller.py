@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.core.play import Interrupted, Theatre, play
 from harness.machine.children import Children
-from harness.machine.zygote_client import clean_environment
+from harness.machine.zygote_client import doorbell_pipe
 from harness.proxies.base import PROXIES, Proxies
 from harness.proxies.direct import Direct
 from harness.proxies.toxiproxy import Toxiproxy
@@ -69,11 +69,11 @@ class _Workshop:
         self._connection = connection
         self._log_dir = Path(settings.log_dir)
         self._proxies: dict[str, Proxies] = {}
-        self._doorbell_read, self._doorbell_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._doorbell_read, self._doorbell_write = doorbell_pipe()
         self._world = Processes(
             children,
             Path(settings.python),
-            _rank_environment(isolation),
+            {},
             isolation,
             self._doorbell_write,
             self._log_dir,
@@ -133,13 +133,6 @@ def _is_free(port: int) -> bool:
                 continue
             return not error.errno
     return True
-
-
-def _rank_environment(isolation: Isolation) -> Mapping[str, str]:
-    environment = dict(clean_environment(os.environ))
-    if isolation.kind == "host":
-        environment.setdefault("RES_OPTIONS", "timeout:1 attempts:1")
-    return environment
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import random
 import shlex
+import shutil
 import sys
-import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from harness import clock
 from harness.archive import STEADY, create_run, fill_run, prune, read_history, write_judgement
 from harness.controller_process import ControllerProcess
 from harness.core.judge import judge, judge_skipped, needs_steady_state
-from harness.machine.proxy_server import find_server
+from harness.machine.proxy_server import require_server
 from harness.result import Result
 from harness.scenario import Scenario
 from harness.settings import TORCHLESS, Order, Settings
@@ -34,6 +34,10 @@ STARTUP_LIMIT_NS = 120_000_000_000
 
 MARGIN_NS = 120_000_000_000
 """What a play may take beyond its own times: only a controller that is stuck takes longer."""
+
+
+CONTROLLER_LOGS = ".controllers"
+"""Beside the run directories: logs of what outlives a play; gone when the runner is."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +103,12 @@ class Runner:
         self.seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**31)
         self._controllers: list[ControllerProcess] = []
         self._tasks: dict[ControllerProcess, _Task] = {}
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._logs = options.runs_dir / CONTROLLER_LOGS / str(os.getpid())
+        self._hired = 0
         self.facts: dict[str, Any] = {}
 
     def __enter__(self) -> Runner:
-        self._scratch = tempfile.TemporaryDirectory(prefix="rdzv-harness-")
+        _sweep_logs(self._logs.parent)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -112,8 +117,7 @@ class Runner:
         for controller in self._controllers:
             controller.wait_gone()
         self._controllers.clear()
-        if self._scratch is not None:
-            self._scratch.cleanup()
+        shutil.rmtree(self._logs, ignore_errors=True)
         prune(self.options.runs_dir, self.options.keep)
 
     # -- running -----------------------------------------------------------------------------------------------
@@ -147,7 +151,7 @@ class Runner:
 
     def _check_proxy(self, cells: Sequence[Scenario]) -> None:
         if self.options.toxiproxy is None and any(_plays_through_proxy(cell) for cell in cells):
-            find_server()  # raises with the ways to get one
+            require_server()  # raises with the ways to get one
 
     def _feed(self, queue: deque[_Task], observer: Observer | None) -> Iterator[Result]:
         """Give idle controllers their next cell; what cannot be played at all is a result at once."""
@@ -173,12 +177,14 @@ class Runner:
             self._controllers.append(self._start_controller())
 
     def _start_controller(self) -> ControllerProcess:
-        assert self._scratch is not None, "use the runner as a context manager"
+        self._hired += 1
+        log_dir = (self._logs / str(self._hired)).absolute()
+        log_dir.mkdir(parents=True)
         settings = Settings(
             subject=self.options.subject,
             python=self.options.python,
             toxiproxy=self.options.toxiproxy,
-            log_dir=tempfile.mkdtemp(dir=self._scratch.name),
+            log_dir=str(log_dir),
         )
         # A server that is not ours lies outside any namespace, so its worlds stay on the host's network.
         isolation = "host" if self.options.toxiproxy else self.options.isolation
@@ -317,6 +323,13 @@ class Runner:
             "python": self.options.python,
             "command": self.command(task.scenario, task.seed),
         }
+
+
+def _sweep_logs(folder: Path) -> None:
+    """Delete the logs of harnesses that were killed before they could."""
+    for logs in folder.iterdir() if folder.is_dir() else ():
+        if logs.name.isdigit() and not Path("/proc", logs.name).exists():
+            shutil.rmtree(logs, ignore_errors=True)
 
 
 def longest_ns(scenario: Scenario) -> int:

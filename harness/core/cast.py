@@ -154,7 +154,7 @@ class Cast:
                 data = os.read(self._doorbell_fd, 4096)
             except BlockingIOError:
                 return rung
-            rung.update(struct.iter_unpack("<HH", data[: len(data) // 4 * 4]))  # type: ignore[arg-type]
+            rung.update(struct.iter_unpack("<HH", data[: len(data) // 4 * 4]))
             if len(data) < 4096:
                 return rung
 

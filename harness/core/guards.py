@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,18 +12,15 @@ from harness import clock
 from harness.core.cast import Cast, Member
 from harness.happened import CallKey, Happened
 from harness.machine.children import Children
-from harness.machine.guard import start_stacks
+from harness.machine.guard import STACKS_WITHIN_NS, start_stacks
 from harness.scenario import EXIT, Scenario
 from harness.words.quantity import format_ns
-
-STACKS_LIMIT_NS = 5_000_000_000
-"""Reading the stacks from outside takes some 10 ms; on a machine that swaps it may take seconds, but never forever."""
 
 
 @dataclass
 class _Reading:
     member: Member
-    dump_pid: int
+    helper_pid: int
     deadline_ns: int
 
 
@@ -38,14 +34,12 @@ class Guards:
         cast: Cast,
         children: Children,
         run_dir: Path,
-        start_stacks: Callable[[Children, int, Path], int] = start_stacks,
     ) -> None:
         self._scenario = scenario
         self._happened = happened
         self._cast = cast
         self._children = children
         self._run_dir = run_dir
-        self._start_stacks = start_stacks
         self._paused_since: dict[int, int] = {}
         self._extra_ns: dict[CallKey, int] = {}
         self._readings: list[_Reading] = []
@@ -71,13 +65,8 @@ class Guards:
             if now_ns < deadline_ns:
                 deadlines.append(deadline_ns)
             elif self._end_hung(key, now_ns):
-                deadlines.append(now_ns + STACKS_LIMIT_NS)
+                deadlines.append(now_ns + STACKS_WITHIN_NS)
         return min(deadlines) if deadlines else None
-
-    @property
-    def busy(self) -> bool:
-        """Whether stacks are being read."""
-        return bool(self._readings)
 
     def _running(self, rank: int) -> list[CallKey]:
         return [key for key in self._happened.running if key[1] == rank]
@@ -107,16 +96,15 @@ class Guards:
         path = self._run_dir / "stacks" / f"rank-{member.rank}.life-{member.life}.txt"
         because = f"{key[0]} of rank {key[1]} lasted longer than its guard of {format_ns(self._guard_ns(key))}"
         self._cast.hung(key, because, str(path.relative_to(self._run_dir)))
-        dump_pid = self._start_stacks(self._children, member.pid, path)
-        self._readings.append(_Reading(member, dump_pid, now_ns + STACKS_LIMIT_NS))
+        helper_pid = start_stacks(self._children, member.pid, path)
+        self._readings.append(_Reading(member, helper_pid, now_ns + STACKS_WITHIN_NS))
         return True
 
     def _finish_readings(self, now_ns: int) -> None:
         for reading in list(self._readings):
-            if self._children.is_running(reading.dump_pid) and now_ns < reading.deadline_ns:
+            if self._children.is_running(reading.helper_pid) and now_ns < reading.deadline_ns:
                 continue
-            if self._children.is_running(reading.dump_pid):
-                self._children.kill(reading.dump_pid)
+            self._children.kill(reading.helper_pid)
             self._children.kill(reading.member.pid)
             self._readings.remove(reading)
 

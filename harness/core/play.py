@@ -10,7 +10,7 @@ from typing import Any
 
 from harness import __version__, clock
 from harness.archive import PLAN, write_history
-from harness.core.aftermath import left_behind
+from harness.core.aftermath import await_listener, left_behind
 from harness.core.cast import Cast
 from harness.core.guards import Guards
 from harness.core.recording import LagMeter, Recording
@@ -31,6 +31,11 @@ READY_LIMIT_NS = 90_000_000_000
 
 CLOSING_LIMIT_NS = 30_000_000_000
 """After the play every rank leaves within its guard; this is on top, for the machine."""
+
+
+HEAD_START_NS = 20_000_000
+"""A worker that meets no listener backs off for half a second (torch's own delay), and which of two processes that were
+released at one moment comes first is a lottery. Late masters are scenarios of their own, so a common start is none."""
 
 
 class Interrupted(HarnessError):
@@ -105,6 +110,7 @@ class _Performance:
         self._make_links(port)
         self._make_cast(port)
         self._begin_record()
+        self._standing = frozenset(self._theatre.children.others())
         self.nemesis.arm()
         self._assemble()
         self._inject_at_start()
@@ -239,14 +245,27 @@ class _Performance:
             self.nemesis.heal(name)
         for name in decisions.inject:
             self.nemesis.inject(name)
-        for rank in decisions.begin:
-            self.cast.begin(rank)
+        self._begin(decisions.begin)
         for rank, life, index in decisions.go:
             self.cast.tell(rank, {"go": index})
             self._schedule.decided(rank, life, index)
         for rank, life, index, because in decisions.skip:
             self.cast.tell(rank, {"skip": index, "because": because})
             self._schedule.decided(rank, life, index)
+
+    def _begin(self, ranks: Sequence[int]) -> None:
+        """Send ranks off together: masters first, the others once the endpoint listens, or `HEAD_START_NS` later."""
+        masters = [rank for rank in ranks if self._is_master(rank)]
+        for rank in masters:
+            self.cast.begin(rank)
+        others = [rank for rank in ranks if rank not in masters]
+        if masters and others:
+            await_listener(self._endpoint.port, HEAD_START_NS)
+        for rank in others:
+            self.cast.begin(rank)
+
+    def _is_master(self, rank: int) -> bool:
+        return any(told.rank == 0 for told in self._scenario.world.ranks[rank].told.values())
 
     def _close_up(self) -> None:
         """Heal what is active, in reverse; let every rank leave; see what is left."""
@@ -259,7 +278,7 @@ class _Performance:
         self.nemesis.heal_all()
         self._await_ends()
         self._remove_links()
-        self.recording.note("left_behind", left_behind(self._theatre.children, self._endpoints, self._poll))
+        self.recording.note("left_behind", left_behind(self._theatre.children, self._standing, self._endpoints))
 
     def _await_ends(self) -> None:
         deadline_ns = clock.now_ns() + CLOSING_LIMIT_NS

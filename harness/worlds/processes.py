@@ -13,13 +13,15 @@ from typing import Any
 
 from harness import clock
 from harness.machine.children import Children
-from harness.machine.zygote_client import Zygote, spawn_fresh
+from harness.machine.zygote_client import Ready, Zygote, spawn_fresh
 from harness.words.attribute import Declaration
 from harness.words.errors import HarnessError, Unsupported
 from harness.worlds.base import WORLDS, LaunchOrder, RankHandle, World
 
 HELPER_LIMIT_NS = 20_000_000_000
 """A helper is a clone that opens one store: milliseconds, seconds on a machine that swaps."""
+
+CLONES = "clones of a zygote"
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Processes(World):
         kind="processes",
         summary="Each rank is a process of this machine, in a private network where the kernel allows.",
         example="world: {size: 4, kind: processes}",
-        details="Private user, network, pid and mount namespaces if the kernel allows, else the host; reports say which.",
+        details="In private user, network, pid and mount namespaces if the kernel allows, else on the host.",
     )
     capabilities = frozenset({"kill", "pause", "restart", "ports", "file_limit"})
 
@@ -78,8 +80,8 @@ class Processes(World):
         self._log_dir = log_dir
         self._needs_torch = needs_torch
         self._zygote: Zygote | None = None
-        self._start_mode = "clones of a zygote"
-        self._versions: Mapping[str, Any] = {}
+        self._start_mode = CLONES
+        self._ready: Ready | None = None
 
     def describe(self) -> Mapping[str, Any]:
         private = self._isolation.kind == "private"
@@ -93,7 +95,9 @@ class Processes(World):
 
     def versions(self) -> Mapping[str, Any]:
         self._warm()
-        return self._versions
+        assert self._ready is not None
+        facts = {"python": self._ready.python, "torch": self._ready.torch, "torch_file": self._ready.torch_file}
+        return {name: fact for name, fact in facts.items() if fact is not None}
 
     def launch(self, orders: Sequence[LaunchOrder], plan: Path, run_dir: Path) -> Sequence[RankHandle]:
         zygote = self._warm()
@@ -106,7 +110,13 @@ class Processes(World):
             handles.append(RankHandle(order.rank, order.life, 0, write_fd, ops_path))
             if order.fresh or zygote is None:
                 handles[-1].pid = spawn_fresh(
-                    self._children, self._interpreter, request, read_fd, self._doorbell_fd, self._environment
+                    self._children,
+                    self._interpreter,
+                    request,
+                    read_fd,
+                    self._doorbell_fd,
+                    environment={**self._environment, **order.env},
+                    needs_torch=self._needs_torch,
                 )
                 os.close(read_fd)
             else:
@@ -129,7 +139,7 @@ class Processes(World):
         log = run_dir / "logs" / f"{module}.log"
         request = {"helper": module, "arguments": dict(arguments), "log": str(log)}
         try:
-            (pid,) = zygote.spawn_all([(request, write_fd)])
+            pid = zygote.spawn(request, write_fd)
         finally:
             os.close(write_fd)
         try:
@@ -147,9 +157,9 @@ class Processes(World):
 
     def _warm(self) -> Zygote | None:
         """The zygote, made if there is none; None where ranks must be fresh because it had threads."""
-        if self._zygote is not None and not self._zygote.is_alive():
+        if self._zygote is not None and not self._children.is_running(self._zygote.pid):
             self.close()
-        if self._zygote is None and self._start_mode.startswith("clones"):
+        if self._zygote is None and self._start_mode == CLONES:
             zygote = Zygote.start(
                 self._children,
                 self._interpreter,
@@ -158,9 +168,9 @@ class Processes(World):
                 self._log_dir / "zygote.log",
                 needs_torch=self._needs_torch,
             )
-            self._versions = zygote.versions
-            if zygote.threads:
-                self._start_mode = f"fresh interpreters (the zygote had threads: {', '.join(zygote.threads)})"
+            self._ready = zygote.ready
+            if zygote.ready.threads:
+                self._start_mode = f"fresh interpreters (the zygote had threads: {', '.join(zygote.ready.threads)})"
                 zygote.close()
             else:
                 self._zygote = zygote
