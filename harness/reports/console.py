@@ -145,6 +145,11 @@ class ConsoleReport(Report):
                 self._console.print(Text(f"\n… {more} more red runs of {_label(runs[0].scenario)}"), soft_wrap=True)
 
 
+def describe(result: Result) -> str:
+    """Everything a red result has to say, as plain text: for other tools that show failures, such as pytest."""
+    return red.text(result)
+
+
 def terminal() -> Console:
     """Standard output as rich knows it: colours and movement only on a terminal, and never with NO_COLOR."""
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ from harness.reports.parts import facts, red
 from harness.result import Result
 
 FORMAT = "rdzv-report/v1"
+
+# What each row says of where it ran, and `meta` once for all, as a list of the distinct answers.
+ABOUT = ("subject", "torch", "python", "proxy", "isolation")
 
 
 @REPORTS.register("json")
@@ -27,39 +30,36 @@ class JsonReport(Report):
         return cls(None if path is None else check_writable(path))
 
     def closed(self, results: Sequence[Result], interrupted: bool) -> None:
-        write(self._path, json.dumps(document(results, interrupted), indent=2) + "\n")
+        write(self._path, json.dumps(document([row(result) for result in results], interrupted), indent=2) + "\n")
 
 
-def document(results: Sequence[Result], interrupted: bool) -> dict[str, Any]:
-    """The whole document as plain values."""
-    everywhere = list(dict.fromkeys(map(facts.about, results)))
+def document(rows: Sequence[Mapping[str, Any]], interrupted: bool = False) -> dict[str, Any]:
+    """The whole document as plain values; the rows may come from several processes."""
+    statuses = [str(row["status"]) for row in rows]
     meta = {
         "schema": FORMAT,
         "harness": __version__,
-        "subjects": _distinct(about.subject for about in everywhere),
-        "torch": _distinct(about.torch for about in everywhere),
-        "python": _distinct(about.python for about in everywhere),
-        "proxies": _distinct(about.proxy for about in everywhere),
-        "isolation": _distinct(about.isolation for about in everywhere),
-        "counts": facts.counts(result.status for result in results),
+        **{name: _distinct(rows, name) for name in ABOUT},
+        "counts": facts.counts(statuses),
         "interrupted": interrupted,
     }
-    return {"meta": meta, "results": [_row(result) for result in results]}
+    return {"meta": meta, "results": list(rows)}
 
 
-def _distinct(texts: Any) -> list[str]:
-    return list(dict.fromkeys(text for text in texts if text))
+def _distinct(rows: Sequence[Mapping[str, Any]], name: str) -> list[str]:
+    return list(dict.fromkeys(row[name] for row in rows if row.get(name)))
 
 
-def _row(result: Result) -> dict[str, Any]:
-    judgement = result.judgement
+def row(result: Result) -> dict[str, Any]:
+    """One result as plain values."""
+    judgement, about = result.judgement, facts.about(result)
     return {
         "id": result.scenario.id,
         "title": result.scenario.title,
         "path": str(result.scenario.path),
         "cell": dict(result.scenario.cell),
         "attempt": result.attempt,
-        "subject": result.subject,
+        **{name: getattr(about, name) for name in ABOUT},
         "seed": result.seed,
         "status": judgement.status,
         "because": judgement.because,

@@ -54,7 +54,7 @@ def _read(path: Path) -> tuple[str, ...]:
 
 def shortened(text: str) -> tuple[str, ...]:
     """The threads and their innermost frames; what was left out is counted."""
-    threads = _threads(text)
+    threads = _threads(text) or [[line] for line in text.splitlines() if line.startswith("no Python stacks")]
     lines = [line for thread in threads[:THREADS_SHOWN] for line in _shortened_thread(thread)]
     if len(threads) > THREADS_SHOWN:
         lines.append(f"… {len(threads) - THREADS_SHOWN} more threads")

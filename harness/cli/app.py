@@ -1,0 +1,147 @@
+"""The commands; each imports what it needs when it runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from harness.cli import options as o
+from harness.cli.exit_codes import TABLE
+from harness.words.errors import UsageError
+
+app = typer.Typer(
+    name="rdzv-harness",
+    help="Test and break PyTorch's static TCP rendezvous: one claim, one scenario file.",
+    epilog=TABLE,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+toxiproxy = typer.Typer(help="The proxy server that injects faults into links.", rich_markup_mode=None)
+app.add_typer(toxiproxy, name="toxiproxy")
+
+
+@app.callback()
+def every_command(
+    context: typer.Context,
+    version: o.Version = False,
+) -> None:
+    if context.obj and context.invoked_subcommand != "run":
+        raise UsageError("only `run --subject command` takes words behind `--`")
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    paths: o.Paths,
+    subject: o.Subject = "static",
+    python: o.Python = o.OWN_PYTHON,
+    toxiproxy: o.Toxiproxy = None,
+    tags: o.Tags = None,
+    names: o.Names = None,
+    jobs: o.Jobs = None,
+    repeat: o.Repeat = None,
+    until_fail: o.UntilFail = False,
+    seed: o.Seed = None,
+    require: o.Require = None,
+    keep: o.Keep = 50,
+    runs_dir: o.RunsDir = o.RUNS_DIR,
+    junit: o.JUnit = None,
+    json: o.Json = None,
+    quiet: o.Quiet = False,
+) -> int:
+    """Play scenarios and judge them."""
+    from harness.cli import running
+    from harness.cli.selecting import check_subject
+    from harness.runner import Options
+
+    command = tuple(context.obj or ())
+    check_subject(subject, command)
+    request = running.Request(tuple(paths), tags, names, repeat, until_fail, junit, json, quiet)
+    chosen = Options(
+        subject=subject,
+        command=command,
+        python=python,
+        toxiproxy=toxiproxy,
+        jobs=jobs,
+        seed=seed,
+        runs_dir=runs_dir,
+        keep=keep,
+        require=frozenset(require or ()),
+    )
+    return running.run(request, chosen)
+
+
+@app.command()
+def validate(paths: o.Paths) -> int:
+    """Check scenario files, without playing them."""
+    from harness.cli import looking
+
+    return looking.validate(paths)
+
+
+@app.command("list")
+def list_members(family: o.Family = None) -> int:
+    """List every fault, step, check and world."""
+    from harness.cli import looking
+
+    return looking.list_members(family)
+
+
+@app.command()
+def explain(kind: o.Kind) -> int:
+    """Tell what a kind does: attributes, units, an example."""
+    from harness.cli import looking
+
+    return looking.explain(kind)
+
+
+@app.command()
+def new(name: o.Name, directory: o.Directory = Path()) -> int:
+    """Write a commented scenario to begin with."""
+    from harness.cli import looking
+
+    return looking.new(name, directory)
+
+
+@app.command()
+def schema() -> int:
+    """Print the JSON Schema of scenario files."""
+    from harness.cli import looking
+
+    return looking.schema()
+
+
+@app.command()
+def judge(run_dirs: o.RunDirs) -> int:
+    """Judge stored runs again, without torch."""
+    from harness.cli import looking
+
+    return looking.judge_again(run_dirs)
+
+
+@app.command()
+def show(run_dir: o.RunDir, ranks: o.Ranks = None, lines: o.Lines = None) -> int:
+    """Print one run as a time line, a column per rank."""
+    from harness.cli import looking
+
+    return looking.show(run_dir, ranks, lines)
+
+
+@app.command()
+def doctor(python: o.Python = o.OWN_PYTHON, require: o.MustPass = None) -> int:
+    """Tell what this machine can do, and what it lacks."""
+    from harness import doctor as checks
+
+    return checks.report(python, require or ())
+
+
+@toxiproxy.command()
+def install() -> int:
+    """Build the pinned server into the cache (needs Go)."""
+    from harness.machine.toxiproxy_install import install as build
+
+    print(build())
+    return 0

@@ -1,0 +1,90 @@
+"""From the words on the command line to an exit code; bad input is a message, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from harness.cli.exit_codes import AS_EXPECTED, BROKEN_PIPE, INTERRUPTED, SOME_ERROR, USAGE
+from harness.words.errors import HarnessError, ScenarioError, UsageError
+
+TRACEBACK = "RDZV_TRACEBACK"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code. `arguments` are those of the process unless given."""
+    _print_everything()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _dispatch(words)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has gone, `head` for instance; the interpreter's own last flush must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except Exception as error:
+        return _told(error)
+
+
+def _print_everything() -> None:
+    """A terminal that cannot show a character gets a substitute, not an exception."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+def _dispatch(words: list[str]) -> int:
+    from harness.cli.app import app
+
+    own, command = split_command(words or ["--help"])
+    code = app(args=own, prog_name="rdzv-harness", standalone_mode=False, obj=command)
+    sys.stdout.flush()
+    return code if isinstance(code, int) else AS_EXPECTED
+
+
+def split_command(words: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Our own words, and those behind the first `--`, which belong to `--subject command`."""
+    if "--" not in words:
+        return list(words), ()
+    place = words.index("--")
+    return list(words[:place]), tuple(words[place + 1 :])
+
+
+def _told(error: Exception) -> int:
+    """Print what went wrong and what to do; returns the exit code."""
+    if os.environ.get(TRACEBACK):
+        traceback.print_exception(error)
+    if isinstance(error, ScenarioError):
+        count = len(error.problems)
+        print(f"{error}\n\n{count} problem{'s' if count != 1 else ''}", file=sys.stderr)
+        return USAGE
+    if isinstance(error, UsageError):
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE
+    if isinstance(error, HarnessError):
+        print(f"error: {error}", file=sys.stderr)
+        return SOME_ERROR
+    return _told_by_parser(error) or _told_unexpected(error)
+
+
+def _told_by_parser(error: Exception) -> int | None:
+    """The command line parser's own errors; None if it is none of them."""
+    format_message = getattr(error, "format_message", None)
+    if format_message is None:
+        return INTERRUPTED if type(error).__name__ == "Abort" else None
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "rdzv-harness"
+    print(f"error: {format_message()}\nsee `{command} --help`", file=sys.stderr)
+    return USAGE
+
+
+def _told_unexpected(error: Exception) -> int:
+    first = (str(error).strip().splitlines() or [""])[0]
+    told = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    print(f"error: {told}; this is a bug of rdzv-harness, {TRACEBACK}=1 shows where", file=sys.stderr)
+    return SOME_ERROR

@@ -1,0 +1,30 @@
+"""What the exit code says, so that a CI job can tell a broken subject from a broken harness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.words.verdict import ERROR, FAILED, VACUOUS
+
+AS_EXPECTED = 0
+SOME_FAILED = 1
+USAGE = 2
+SOME_ERROR = 3
+SOME_VACUOUS = 4
+NOTHING_SELECTED = 5
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+# The first that occurs decides.
+_BY_STATUS = ((ERROR, SOME_ERROR), (FAILED, SOME_FAILED), (VACUOUS, SOME_VACUOUS))
+
+TABLE = (
+    "Exit codes: 0 all as expected (passed, known failure, skipped), 1 failed, 2 usage or unreadable scenario, "
+    "3 error of harness or machine, 4 vacuous, 5 nothing selected, 130 interrupted; when mixed 3, then 1, then 4."
+)
+
+
+def exit_code(statuses: Iterable[str]) -> int:
+    """The exit code of a run whose results have these statuses."""
+    found = set(statuses)
+    return next((code for status, code in _BY_STATUS if status in found), AS_EXPECTED)

@@ -1,0 +1,162 @@
+"""Everything that plays nothing: reading files, explaining kinds, judging and showing stored runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli.exit_codes import AS_EXPECTED, USAGE, exit_code
+from harness.words.errors import ScenarioError, UsageError
+
+if TYPE_CHECKING:
+    from harness.archive import Archived
+    from harness.result import Result
+    from harness.words.verdict import Judgement
+
+SUFFIX = ".rdzv.yaml"
+
+
+def validate(paths: Sequence[Path]) -> int:
+    """Print a line for each file and every problem; returns the exit code."""
+    from harness.loader import discover, load
+
+    problems = 0
+    for path in discover(paths):
+        try:
+            cells = load(path)
+        except ScenarioError as error:
+            problems += len(error.problems)
+            print(f"{error}\n", file=sys.stderr)
+        else:
+            print(f"{path}: well, {len(cells)} cell{'s' if len(cells) != 1 else ''}")
+    if problems:
+        print(f"{problems} problem{'s' if problems != 1 else ''}", file=sys.stderr)
+    return USAGE if problems else AS_EXPECTED
+
+
+def list_members(family: str | None) -> int:
+    """Print the catalogue, or one family of it."""
+    from harness.loader import catalogue
+
+    families = catalogue()
+    if family is not None:
+        families = {name: members for name, members in families.items() if name.startswith(family.rstrip("s"))}
+        if not families:
+            raise UsageError(f"there is no family {family!r}; known: {', '.join(catalogue())}")
+    for number, (name, members) in enumerate(families.items()):
+        print(f"{chr(10) if number else ''}{name}")
+        width = max((len(member.kind) for member in members), default=0)
+        for member in members:
+            print(f"  {member.kind:{width}}  {member.summary}")
+    print("\n`rdzv-harness explain KIND` tells attributes, units and an example")
+    return AS_EXPECTED
+
+
+def explain(kind: str) -> int:
+    """Print what a kind does."""
+    from harness.loader import explain as explanation
+
+    print(explanation(kind).rstrip())
+    return AS_EXPECTED
+
+
+def schema() -> int:
+    """Print the JSON Schema."""
+    from harness.loader import schema as document
+
+    print(json.dumps(document(), indent=2))
+    return AS_EXPECTED
+
+
+def new(name: str, directory: Path) -> int:
+    """Write a scenario to begin with; raises UsageError for a name that is none, or a file that is there."""
+    from harness.loader import template
+
+    claim = Path(name).name.removesuffix(SUFFIX)
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", claim):
+        raise UsageError(
+            f"{claim!r} is no name for a scenario; write the claim in small letters and hyphens: a-late-worker-joins"
+        )
+    path = directory / Path(name).parent / f"{claim}{SUFFIX}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(template(claim))
+    except FileExistsError:
+        raise UsageError(f"{path} is there already; choose another name") from None
+    except OSError as error:
+        raise UsageError(f"cannot write {path} ({error.strerror}); choose another --dir") from error
+    print(f"{path}: run it with `rdzv-harness run {path}`")
+    return AS_EXPECTED
+
+
+def judge_again(run_dirs: Sequence[Path]) -> int:
+    """Judge stored runs again and report; says where a verdict is no longer what it was."""
+    from harness.archive import read_run
+    from harness.core.judge import judge
+    from harness.reports.console import ConsoleReport, terminal
+
+    results = []
+    for run_dir in run_dirs:
+        archived = read_run(run_dir)
+        judgement = judge(archived.scenario, archived.history, archived.steady)
+        results.append(_result(archived, judgement))
+        if archived.judgement is not None and archived.judgement.status != judgement.status:
+            print(f"{run_dir}: was {archived.judgement.status}, is now {judgement.status}")
+    ConsoleReport(terminal()).closed(results, interrupted=False)
+    return exit_code(result.status for result in results)
+
+
+def show(run_dir: Path, ranks: str | None, lines: int | None) -> int:
+    """Print one run as a time line; of a run that was never judged, what happened so far."""
+    from harness.archive import read_run
+    from harness.reports.timeline import LINES_SHOWN, View, of_history, of_result, terminal_width
+
+    archived = read_run(run_dir)
+    size = archived.scenario.world.size
+    view = View(terminal_width(), parse_ranks(ranks, size), LINES_SHOWN if lines is None else lines)
+    if archived.judgement is None:
+        print(of_history(archived.history, view), end="")
+    else:
+        print(of_result(_result(archived, archived.judgement), view), end="")
+    return AS_EXPECTED
+
+
+def _result(archived: Archived, judgement: Judgement) -> Result:
+    """A stored run as a result; how long it took was not kept, so the history says."""
+    from harness.result import Result
+
+    ops = archived.history.ops
+    meta = archived.meta
+    return Result(
+        scenario=archived.scenario,
+        judgement=judgement,
+        history=archived.history,
+        run_dir=archived.run_dir,
+        seconds=(ops[-1].time_ns - ops[0].time_ns) / 1e9 if ops else 0.0,
+        attempt=meta.get("attempt", 1),
+        subject=meta.get("subject", "static"),
+        seed=meta.get("seed", 0),
+        command=meta.get("command", ""),
+    )
+
+
+def parse_ranks(text: str | None, size: int) -> tuple[int, ...]:
+    """`0,3` or `4-7` as numbers; empty means all. Raises UsageError for anything else, or a rank that is not there."""
+    if text is None:
+        return ()
+    ranks: list[int] = []
+    for part in text.split(","):
+        span = re.fullmatch(r"\s*(\d+)(?:\s*-\s*(\d+))?\s*", part)
+        if span is None or int(span[2] or span[1]) >= size:
+            raise UsageError(
+                f"--ranks {text}: {part.strip()!r} is no rank of this world; write 0 to {size - 1}, as 0,3 or 4-7"
+            )
+        ranks.extend(range(int(span[1]), int(span[2] or span[1]) + 1))
+    if not ranks:
+        raise UsageError(f"--ranks {text}: no rank is meant; write them as 0,3 or 4-7")
+    return tuple(ranks)

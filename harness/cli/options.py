@@ -1,0 +1,67 @@
+"""The options of the commands: how each is written, and what `--help` says of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from harness import __version__
+
+        print(f"rdzv-harness {__version__}")
+        raise typer.Exit
+
+
+OWN_PYTHON = sys.executable
+RUNS_DIR = Path(".rdzv/runs")
+
+Version = Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="tell the version")]
+Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="scenario files, and folders of them")]
+RunDir = Annotated[Path, typer.Argument(metavar="RUNDIR", help="a run directory, from .rdzv/runs/")]
+RunDirs = Annotated[list[Path], typer.Argument(metavar="RUNDIR...", help="run directories, from .rdzv/runs/")]
+Family = Annotated[str | None, typer.Argument(metavar="[FAMILY]", help="faults, steps, checks or worlds")]
+Kind = Annotated[str, typer.Argument(metavar="KIND", help="of a fault, a step, a check or a world")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="the claim in hyphens: a-late-worker-joins")]
+
+Subject = Annotated[
+    str, typer.Option(metavar="NAME", help="static, another backend of torch's registry, echo, or command (-- ARGV)")
+]
+Python = Annotated[str, typer.Option(metavar="PATH", help="the ranks' interpreter, one that has torch")]
+Toxiproxy = Annotated[
+    str | None, typer.Option(metavar="URL", help="a running server on loopback; else one found on this machine")
+]
+Tags = Annotated[
+    str | None, typer.Option(metavar="EXPR", help="'links and not slow', or 'links,ports' for any of them")
+]
+Names = Annotated[
+    str | None,
+    typer.Option("-k", metavar="EXPR", help="words in folder and id, with and, or, not; or exactly one id"),
+]
+Jobs = Annotated[int | None, typer.Option(min=1, metavar="N", help="worlds side by side; else twice the processors")]
+Repeat = Annotated[int | None, typer.Option(min=1, metavar="N", help="play each cell so often, and tell k of N")]
+UntilFail = Annotated[bool, typer.Option("--until-fail", help="play again and again, until one is red")]
+Seed = Annotated[int | None, typer.Option(metavar="N", help="of everything drawn by lot; else drawn itself, and told")]
+Require = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KIND", help="a need (torch, world, proxy, ...) whose absence is an error, not a skip"),
+]
+Keep = Annotated[int, typer.Option(min=0, metavar="N", help="how many run directories stay")]
+RunsDir = Annotated[Path, typer.Option(metavar="DIR", help="where run directories go")]
+JUnit = Annotated[Path | None, typer.Option(metavar="FILE", help="write JUnit XML")]
+Json = Annotated[Path | None, typer.Option(metavar="FILE", help="write JSON")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="only what is red, and the summary")]
+
+Directory = Annotated[Path, typer.Option("--dir", metavar="DIR", help="the folder it goes to")]
+Ranks = Annotated[str | None, typer.Option(metavar="RANKS", help="only these columns, as 0,3 or 4-7")]
+Lines = Annotated[
+    int | None, typer.Option(min=0, metavar="N", help="at most so many lines for each group of ranks; 0 is all")
+]
+MustPass = Annotated[
+    list[str] | None,
+    typer.Option("--require", metavar="CHECK", help="a check that must pass, or all; else exit 3"),
+]

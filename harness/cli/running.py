@@ -1,0 +1,169 @@
+"""`run`: from paths to results, reports and an exit code; Ctrl-C heals, ends everything and still reports."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from harness.cli.exit_codes import INTERRUPTED, NOTHING_SELECTED, SOME_ERROR, exit_code
+from harness.cli.selecting import load_all, select
+from harness.words.errors import HarnessError, UsageError
+
+if TYPE_CHECKING:
+    from harness.reports.base import Report
+    from harness.result import Result
+    from harness.runner import Options
+    from harness.scenario import Scenario
+
+# `--until-fail` alone: enough for a weekend.
+UNTIL_FAIL_RUNS = 10_000
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks of `run`.
+
+    Attributes:
+        paths: files and folders.
+        tags, names: expressions that select cells, or None.
+        repeat: how often each cell is played; None is once, or with `until_fail` until one is red.
+        junit, json: files to write.
+    """
+
+    paths: tuple[Path, ...]
+    tags: str | None = None
+    names: str | None = None
+    repeat: int | None = None
+    until_fail: bool = False
+    junit: Path | None = None
+    json: Path | None = None
+    quiet: bool = False
+
+    @property
+    def runs(self) -> int:
+        """How often each cell is played at most."""
+        return self.repeat or (UNTIL_FAIL_RUNS if self.until_fail else 1)
+
+
+class Playing(Protocol):
+    """What `run` needs of a runner."""
+
+    def run(self, cells: Sequence[Scenario], repeat: int, until_fail: bool, observer: Any) -> Iterator[Result]: ...
+
+
+MakeRunner = Callable[["Options"], AbstractContextManager[Playing]]
+
+
+def run(request: Request, options: Options, make_runner: MakeRunner | None = None) -> int:
+    """Play what is asked for and report; returns the exit code.
+
+    Raises UsageError or ScenarioError before anything is played.
+    """
+    if request.repeat is not None and request.repeat < 1:
+        raise UsageError(f"--repeat {request.repeat}: a cell is played at least once")
+    cells = select(load_all(request.paths), request.tags, request.names)
+    if not cells:
+        print("nothing selected: no cell fits --tags and -k; `rdzv-harness validate` lists the files", file=sys.stderr)
+        return NOTHING_SELECTED
+    reports = _reports(request, len(cells))
+    results, interrupted, failure = _play(request, options, cells, reports, make_runner or _real_runner)
+    unwritten = _close(reports, results, interrupted)
+    return _exit_code(results, interrupted, [error for error in (failure, *unwritten) if error is not None])
+
+
+def _real_runner(options: Options) -> AbstractContextManager[Playing]:
+    from harness.runner import Runner
+
+    return Runner(options)
+
+
+def _reports(request: Request, cells: int) -> list[Report]:
+    from harness.reports.base import REPORTS
+    from harness.reports.console import ConsoleReport, terminal
+
+    total = None if request.until_fail else cells * request.runs
+    reports: list[Report] = [ConsoleReport(terminal(), total, request.quiet)]
+    for kind, path in (("junit", request.junit), ("json", request.json)):
+        if path is not None:
+            reports.append(REPORTS[kind].to(path))
+    return reports
+
+
+class _Observer:
+    """Hands every start to all reports."""
+
+    def __init__(self, reports: Sequence[Report]) -> None:
+        self._reports = reports
+
+    def started(self, scenario: Scenario, attempt: int) -> None:
+        for report in self._reports:
+            report.started(scenario, attempt)
+
+
+def _play(
+    request: Request, options: Options, cells: Sequence[Scenario], reports: Sequence[Report], make_runner: MakeRunner
+) -> tuple[list[Result], bool, HarnessError | None]:
+    """All results that came, whether somebody stopped the run, and what the harness could not do."""
+    results: list[Result] = []
+    try:
+        with _termination_interrupts(), make_runner(options) as runner:
+            for result in runner.run(cells, request.runs, request.until_fail, _Observer(reports)):
+                for report in reports:
+                    report.finished(result)
+                results.append(_slim(result) if request.runs > 1 else result)
+    except KeyboardInterrupt:
+        return results, True, None
+    except UsageError:
+        raise
+    except HarnessError as error:
+        return results, False, error
+    return results, False, None
+
+
+def _slim(result: Result) -> Result:
+    """A result to keep by the thousand: of what went well, the first operation tells all that a report needs."""
+    from harness.reports.parts.facts import RED
+    from harness.words.history import History
+
+    if result.status in RED:
+        return result
+    return replace(result, history=History(result.history.ops[:1]))
+
+
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    """SIGTERM, which CI services send first, ends a run as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _close(reports: Sequence[Report], results: Sequence[Result], interrupted: bool) -> list[HarnessError]:
+    """Finish every report, also when another one fails; returns what could not be written."""
+    failures: list[HarnessError] = []
+    for report in reports:
+        try:
+            report.closed(results, interrupted)
+        except HarnessError as error:
+            failures.append(error)
+    return failures
+
+
+def _exit_code(results: Sequence[Result], interrupted: bool, failures: Sequence[HarnessError]) -> int:
+    for failure in failures:
+        print(f"error: {failure}", file=sys.stderr)
+    if interrupted:
+        return INTERRUPTED
+    return SOME_ERROR if failures else exit_code(result.status for result in results)

@@ -1,0 +1,62 @@
+"""Which cells are played: files read, every problem of every file told at once, then tags and names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.cli.expression import parse
+from harness.scenario import Scenario
+from harness.words.errors import ScenarioError, UsageError
+
+
+def load_all(paths: Sequence[Path]) -> list[Scenario]:
+    """All cells of all files; raises ScenarioError with the problems of every unreadable file."""
+    from harness.loader import discover, load
+
+    cells: list[Scenario] = []
+    problems: list[str] = []
+    for path in discover(paths):
+        try:
+            cells.extend(load(path))
+        except ScenarioError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ScenarioError(problems)
+    return cells
+
+
+def select(cells: Sequence[Scenario], tags: str | None, names: str | None) -> list[Scenario]:
+    """The cells that fit both expressions; raises UsageError for what is no expression, or names no tag at all."""
+    chosen = list(cells) if tags is None else _by_tags(cells, tags)
+    return chosen if names is None else _by_names(chosen, names)
+
+
+def _by_tags(cells: Sequence[Scenario], text: str) -> list[Scenario]:
+    """An expression over tags, or a list with commas: any of them."""
+    words = [word.strip() for word in text.split(",")]
+    expression = parse(" or ".join(words) if len(words) > 1 else text, "--tags")
+    return [cell for cell in cells if expression(lambda word, cell=cell: word in cell.tags)]  # type: ignore[misc]
+
+
+def _by_names(cells: Sequence[Scenario], text: str) -> list[Scenario]:
+    """Exactly the cells of that id if there are any; else those whose folder and id fit the expression."""
+    exact = [cell for cell in cells if text in (cell.id, cell.name)]
+    if exact:
+        return exact
+    expression = parse(text, "-k")
+    return [cell for cell in cells if expression(lambda word, cell=cell: word.lower() in _searched(cell))]  # type: ignore[misc]
+
+
+def _searched(cell: Scenario) -> str:
+    return f"{cell.path.parent.as_posix()}/{cell.id}".lower()
+
+
+def check_subject(subject: str, command: Sequence[str]) -> None:
+    """Raises UsageError unless the words behind `--` and the subject `command` come together."""
+    if subject == "command" and not command:
+        raise UsageError(
+            "--subject command needs the command of a rank behind `--`: run PATH --subject command -- ARGV"
+        )
+    if command and subject != "command":
+        raise UsageError(f"the words behind `--` are for --subject command, and the subject is {subject}")
