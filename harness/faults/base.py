@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
-from harness.proxies.base import Link
+from harness.proxies.base import Link, Traffic
 from harness.registry import Registry
 from harness.scenario import Fault
 from harness.words.attribute import Declaration
 from harness.words.endpoint import Endpoint
+from harness.words.errors import NothingToHit
 
 LAYERS = ("link", "rank", "port", "host")
 
@@ -116,3 +120,115 @@ class FaultMember(ABC):
 
 
 FAULTS: Registry[type[FaultMember]] = Registry("fault", "harness.faults")
+
+
+class ToxicFault(FaultMember):
+    """A fault that is a toxic of Toxiproxy, on every link of its ranks and in each of its streams.
+
+    Attributes:
+        toxic_kind: what Toxiproxy calls it.
+        units: how many nanoseconds, or bytes per second, make one of Toxiproxy's units, by attribute, and the unit's name;
+            whatever is not named goes over as it is.
+    """
+
+    layer = "link"
+    toxic = True
+    toxic_kind: ClassVar[str]
+    units: ClassVar[Mapping[str, tuple[int, str]]] = {}
+
+    @classmethod
+    def problems(cls, attributes: Mapping[str, Any]) -> Sequence[str]:
+        return [
+            f"{name} is {attributes[name] / unit:g} {word}, and Toxiproxy counts in whole {word}; write a multiple of 1{word}"
+            for name, (unit, word) in cls.units.items()
+            if attributes[name] % unit
+        ]
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        return self.fault.streams
+
+    @property
+    def toxic_attributes(self) -> dict[str, int]:
+        """The attributes in Toxiproxy's units."""
+        given = self.fault.attributes
+        return {name: given[name] // self.units.get(name, (1, ""))[0] for name in self.own_attributes()}
+
+    @classmethod
+    def own_attributes(cls) -> Sequence[str]:
+        """The attributes that Toxiproxy takes."""
+        return [attribute.name for attribute in cls.declaration.attributes]
+
+    @contextlib.contextmanager
+    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        links = links_of(self.fault, surroundings)
+        before = traffic_of(links)
+        with contextlib.ExitStack() as toxics:
+            for link in links:
+                for stream in self.streams:
+                    # First the healing: what fails after the server has it must go away too.
+                    toxics.callback(link.remove_toxic, toxic_name(self.fault, stream))
+                    self.place(link, stream)
+            yield lambda: self.evidence(links, before, traffic_of(links))
+
+    def place(self, link: Link, stream: str) -> None:
+        """Put the toxic on one link, in one direction."""
+        name, toxicity = toxic_name(self.fault, stream), self.fault.toxicity
+        link.add_toxic(name, self.toxic_kind, stream, toxicity, self.toxic_attributes)
+
+    def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
+        """Whether a connection or a byte met the toxics: what passed the links meanwhile, in their direction."""
+        return link_evidence(self.streams, links, before, after)
+
+
+def links_of(fault: Fault, surroundings: Surroundings) -> Sequence[Link]:
+    """The links a fault hits; raises NothingToHit if there is none."""
+    links = surroundings.links(fault.ranks)
+    if not links:
+        raise NothingToHit(f"no link leads from rank {', '.join(map(str, fault.ranks))}")
+    return links
+
+
+def traffic_of(links: Sequence[Link]) -> list[Traffic]:
+    """What has passed these links of one server, from one look."""
+    return [link.traffic(fresh=position == 0) for position, link in enumerate(links)]
+
+
+def toxic_name(fault: Fault, stream: str) -> str:
+    """The fault's name as a part of a URL, and the stream: unique on a link."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "-", fault.name)
+    return f"{plain}-{stream}" if plain == fault.name else f"{plain}.{zlib.crc32(fault.name.encode()):08x}-{stream}"
+
+
+def link_evidence(
+    streams: Sequence[str], links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]
+) -> Evidence:
+    """Evidence from what passed links between two looks: connections, and bytes in the given directions.
+
+    Bytes held back on the way down count if only these links can have kept them; if others can too, nobody knows.
+    """
+    pairs = list(zip(before, after, strict=True))
+    new_bytes = [_grown(old, new, f"{stream}_bytes") for old, new in pairs for stream in streams]
+    held = after[0].held[len(before[0].held) :] if "downstream" in streams else ()
+    names = frozenset(link.name for link in links)
+    facts: dict[str, Any] = {
+        "accepted": sum(new.accepted - old.accepted for old, new in pairs),
+        "bytes": None if None in new_bytes else sum(number or 0 for number in new_bytes),
+        "held_bytes": sum(entry.bytes for entry in held if entry.links <= names),
+        "ranks": sorted(
+            {link.rank for link, (old, new) in zip(links, pairs, strict=True) if _moved(streams, old, new)}
+        ),
+    }
+    if facts["accepted"] or facts["bytes"] or facts["held_bytes"]:
+        return Evidence(True, facts)
+    doubtful = any(entry.links & names for entry in held) or facts["bytes"] is None
+    return Evidence(None if doubtful or not all(new.complete for new in after) else False, facts)
+
+
+def _moved(streams: Sequence[str], before: Traffic, after: Traffic) -> bool:
+    return after.accepted > before.accepted or any(_grown(before, after, f"{stream}_bytes") for stream in streams)
+
+
+def _grown(before: Traffic, after: Traffic, name: str) -> int | None:
+    old, new = getattr(before, name), getattr(after, name)
+    return None if old is None or new is None else new - old

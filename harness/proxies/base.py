@@ -12,28 +12,56 @@ from harness.words.endpoint import Endpoint
 
 
 @dataclass(frozen=True)
+class Held:
+    """Bytes from the master that have reached the proxy, but nobody behind it.
+
+    Attributes:
+        links: names of the links that may have kept them, because a toxic lay on their way down.
+    """
+
+    bytes: int
+    links: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Traffic:
     """What has passed a link so far.
 
     Attributes:
         accepted: connections accepted since the link was made.
-        upstream_bytes, downstream_bytes: bytes towards the master and back, all connections; None where it cannot be read.
-        refused: connection attempts refused while the link was down; None where it cannot be read.
+        open: connections open now.
+        ended: connections that have ended, or have begun to.
+        unreached: connections accepted by any link of the server for which the upstream could not be reached.
+        upstream_bytes: bytes that ranks sent into the link, whatever became of them; None where it cannot be read.
+        downstream_bytes: bytes that ranks were sent by it, plus those of ended connections that were swallowed; likewise.
+        held: one entry whenever more bytes were found to be kept back than before, on any link to the same upstream.
+        complete: False where a connection that came and went unseen, or bytes that were swallowed, may be missing.
     """
 
     accepted: int
+    open: int = 0
+    ended: int = 0
+    unreached: int = 0
     upstream_bytes: int | None = None
     downstream_bytes: int | None = None
-    refused: int | None = None
+    held: tuple[Held, ...] = ()
+    complete: bool = True
 
 
 class Link(Protocol):
     """A rank's path to an endpoint, through a proxy."""
 
-    rank: int
-    name: str
-    address: Endpoint
-    upstream: Endpoint
+    @property
+    def rank(self) -> int: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def address(self) -> Endpoint: ...
+
+    @property
+    def upstream(self) -> Endpoint: ...
 
     def add_toxic(self, name: str, kind: str, stream: str, toxicity: float, attributes: Mapping[str, int]) -> None:
         """Put a toxic at the end of the chain and verify it; raises ProxyLost or HarnessError."""
@@ -50,8 +78,8 @@ class Link(Protocol):
     def enable(self) -> None:
         """Listen again on the same port."""
 
-    def traffic(self) -> Traffic:
-        """What has passed so far; grows only."""
+    def traffic(self, fresh: bool = True) -> Traffic:
+        """What has passed so far; grows only. `fresh` False: as of the last look at any link of this server."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +114,10 @@ class Proxies(ABC):
     @abstractmethod
     def close(self) -> None:
         """End the server if it is ours; else remove what is ours from it."""
+
+    def log(self) -> str:
+        """What the server has logged since the last `make`; empty where it is not ours."""
+        return ""
 
 
 PROXIES: Registry[type[Proxies]] = Registry("proxy", "harness.proxies")

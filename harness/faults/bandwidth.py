@@ -1,0 +1,24 @@
+"""Let a link carry only so many bytes per second."""
+
+from __future__ import annotations
+
+from harness.faults.base import FAULTS, ToxicFault
+from harness.words.attribute import Attribute, Declaration
+
+
+@FAULTS.register("bandwidth")
+class Bandwidth(ToxicFault):
+    """Toxiproxy's `bandwidth`."""
+
+    declaration = Declaration(
+        kind="bandwidth",
+        summary="Limits each connection to `rate` in each of its directions.",
+        attributes=(Attribute("rate", "rate", "bytes per second, in whole KB/s (1 KB = 1000 B)", minimum=0),),
+        example="{inject: bandwidth, stream: both, rate: 10KB/s}",
+        details=(
+            "The first bytes wait too. 0KB/s lets nothing pass, not even the end of a connection, and the sender stalls "
+            "once the buffers are full. Healing lets what waits pass at once."
+        ),
+    )
+    toxic_kind = "bandwidth"
+    units = {"rate": (1000, "KB/s")}

@@ -1,0 +1,52 @@
+"""Take links down: open connections are cut, new ones refused."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings, links_of, traffic_of
+from harness.machine import sockets
+from harness.proxies.base import Link, Traffic
+from harness.words.attribute import Declaration
+
+
+@FAULTS.register("down")
+class Down(FaultMember):
+    """Toxiproxy's disabled proxy; no toxic."""
+
+    declaration = Declaration(
+        kind="down",
+        summary="Takes the links of its ranks down: open connections are cut, and connecting is refused.",
+        example="{inject: down, ranks: 1, after: join, for: 500ms}",
+        details="Healing listens on the same port again. Whether an attempt was refused is known in a private network only.",
+    )
+    layer = "link"
+
+    @contextlib.contextmanager
+    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        links = links_of(self.fault, surroundings)
+        before, refused_before = traffic_of(links), _refused(surroundings)
+        with contextlib.ExitStack() as disabled:
+            for link in links:
+                disabled.callback(link.enable)
+                link.disable()
+            yield lambda: _evidence(links, before, refused_before, _refused(surroundings))
+
+
+def _evidence(
+    links: Sequence[Link], before: Sequence[Traffic], refused_before: int | None, refused_now: int | None
+) -> Evidence:
+    """Connections cut, or attempts refused: attempts to reach the links, not those of the proxy to reach the master."""
+    cut = sum(traffic.open for traffic in before)
+    refused = None
+    if refused_before is not None and refused_now is not None:
+        by_the_master = traffic_of(links)[0].unreached - before[0].unreached
+        refused = max(0, refused_now - refused_before - by_the_master)
+    touched = True if cut or refused else None if refused is None else False
+    return Evidence(touched, {"cut": cut, "refused": refused})
+
+
+def _refused(surroundings: Surroundings) -> int | None:
+    """Attempts refused in this network so far; in a network shared with others it says nothing."""
+    return sockets.tcp_counters().attempts_failed if surroundings.private_network else None

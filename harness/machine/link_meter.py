@@ -1,0 +1,221 @@
+"""How much has passed each proxy port: the kernel's counters of open connections, the server's own of ended ones.
+
+    rank ──▶ [link port]  proxy server  [any port] ──▶ master
+              accepted ▲                 ▲ dialled
+              exact per link             only the sum over all links to one upstream: nothing says which is whose
+
+What ranks send is counted as it reaches the link port, so no toxic hides it. What the master sends is counted as it leaves
+the link port; what a toxic keeps or swallows shows as the difference between the dialled and the accepted sides.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.machine import sockets
+from harness.machine.sockets import Connection
+
+_OPEN = ("established", "close_wait")
+_HELD_LOOKS = 3
+"""Bytes on their way through a healthy link look held for some 50 us; what is there at the third look too is held."""
+
+EndedBytes = Callable[[], "Mapping[tuple[str, str], int] | None"]
+"""By link and direction, what the server says its ended connections brought; None if it does not say."""
+
+
+@dataclass
+class Count:
+    """The totals of one link; they only grow.
+
+    Attributes:
+        logged: connections accepted by the server's log; `seen`: distinct ones met in the kernel's table.
+        missed: bytes up and down of ended connections that came after we last saw them.
+    """
+
+    port: int
+    upstream_port: int
+    logged: int = 0
+    missed: tuple[int, int] = (0, 0)
+    last: dict[int, Connection] = field(default_factory=dict)
+    present: frozenset[int] = frozenset()
+
+    def take(self, accepted: Sequence[Connection]) -> None:
+        """The accepted side of every connection of the link, as the kernel has it now."""
+        now = {connection.cookie or connection.remote.port: connection for connection in accepted}
+        self.last.update(now)
+        self.present = frozenset(now)
+
+    def take_ended(self, upstream: int, downstream: int) -> None:
+        """The server's own count of the bytes of ended connections."""
+        up = upstream - sum(c.received_bytes or 0 for c in self.closed)
+        down = downstream - sum(c.sent_bytes or 0 for c in self.closed)
+        self.missed = (max(self.missed[0], up), max(self.missed[1], down))
+
+    @property
+    def accepted(self) -> int:
+        return max(self.logged, len(self.last))
+
+    @property
+    def open(self) -> list[Connection]:
+        return [self.last[key] for key in self.present if self.last[key].state in _OPEN]
+
+    @property
+    def closed(self) -> list[Connection]:
+        """As they were seen last."""
+        return [c for key, c in self.last.items() if key not in self.present or c.state not in _OPEN]
+
+    @property
+    def gone(self) -> int:
+        """How many connections have ended, seen or not."""
+        return self.accepted - len(self.open)
+
+    @property
+    def ended(self) -> int:
+        """How many have ended or begun to: half-closed ones too."""
+        return self.accepted - sum(c.state == "established" for c in self.open)
+
+    @property
+    def upstream_bytes(self) -> int | None:
+        return _sum((c.received_bytes for c in self.last.values()), self.missed[0])
+
+    @property
+    def downstream_bytes(self) -> int | None:
+        return _sum((c.sent_bytes for c in self.last.values()), self.missed[1])
+
+
+class LinkMeter:
+    """Counts the links of one proxy server.
+
+    Attributes:
+        unreached: accepted connections of all links for which the upstream could not be reached.
+
+    Args:
+        pid: the server's, for the sockets it dialled; None where it is not known.
+        log_path: the server's log, for connections that came and went between two looks; None where we have none.
+        ended_bytes: asks the server.
+    """
+
+    def __init__(self, pid: int | None, log_path: Path | None, ended_bytes: EndedBytes) -> None:
+        self.unreached = 0
+        self._pid = pid
+        self._log_path = log_path
+        self._log_offset = 0
+        self._ended_bytes = ended_bytes
+        self._asked_at = 0
+        self._ask_again = False
+        self._server_counts = True
+        self._counts: dict[str, Count] = {}
+        self._held: dict[int, list[tuple[int, frozenset[str]]]] = {}
+        self._held_level: dict[int, int] = {}
+        self._keeping: set[str] = set()
+        self._kept: set[str] = set()
+
+    def add(self, name: str, port: int, upstream_port: int) -> None:
+        """Count this link from now on."""
+        self._counts[name] = Count(port, upstream_port)
+
+    def forget(self, names: Sequence[str]) -> None:
+        """These links are gone; with the last one all that was held is forgotten too."""
+        for name in names:
+            self._counts.pop(name, None)
+            self._keeping.discard(name)
+        if not self._counts:
+            self._held.clear()
+            self._held_level.clear()
+            self._asked_at = 0
+
+    def keeps(self, name: str, is_keeping: bool) -> None:
+        """Say whether toxics lie on this link's way down, so that it may keep bytes back."""
+        if is_keeping:
+            self._keeping.add(name)
+            self._kept.add(name)
+        else:
+            self._keeping.discard(name)
+
+    def count(self, name: str) -> Count:
+        """As of the last look."""
+        return self._counts[name]
+
+    def held(self, name: str) -> Sequence[tuple[int, frozenset[str]]]:
+        """Bytes found to be kept back, one entry for each time they grew, with the links that may keep them."""
+        return self._held.get(self._counts[name].upstream_port, ())
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing that passed can have gone unseen."""
+        return self._log_path is not None and self._server_counts and bool(self._dialled())
+
+    def look(self) -> None:
+        """Read everything anew."""
+        self._look_at_connections()
+        self._look_at_log()
+        self._look_at_ended()
+        self._look_at_held()
+
+    def _look_at_connections(self) -> Sequence[Connection]:
+        everything = sockets.connections()
+        by_port: dict[int, list[Connection]] = {}
+        for connection in everything:
+            by_port.setdefault(connection.local.port, []).append(connection)
+        for count in self._counts.values():
+            count.take(by_port.get(count.port, ()))
+        return everything
+
+    def _look_at_log(self) -> None:
+        if self._log_path is None or not self._log_path.exists():
+            return
+        with self._log_path.open("rb") as log:
+            log.seek(self._log_offset)
+            new, newline, _ = log.read().rpartition(b"\n")
+        self._log_offset += len(new) + len(newline)
+        for line in new.splitlines():
+            if b'"Accepted client"' in line:
+                count = self._counts.get(json.loads(line).get("name"))
+                if count is not None:
+                    count.logged += 1
+            elif b'"Unable to open connection to upstream"' in line:
+                self.unreached += 1
+
+    def _look_at_ended(self) -> None:
+        """Ask the server when more connections have ended, and once again: it counts a moment after it closes."""
+        gone = sum(count.gone for count in self._counts.values())
+        if gone == self._asked_at and not self._ask_again:
+            return
+        self._ask_again = gone != self._asked_at
+        self._asked_at = gone
+        ended = self._ended_bytes()
+        self._server_counts = ended is not None
+        for name, count in self._counts.items() if ended is not None else ():
+            count.take_ended(ended.get((name, "upstream"), 0), ended.get((name, "downstream"), 0))
+
+    def _look_at_held(self) -> None:
+        holders, self._kept = frozenset(self._kept | self._keeping), set(self._keeping)
+        for upstream_port in {count.upstream_port for count in self._counts.values()}:
+            before = self._held_level.get(upstream_port, 0)
+            level = self._level(upstream_port)
+            for _ in range(_HELD_LOOKS - 1):
+                if level <= before:
+                    break
+                level = min(level, self._level(upstream_port))
+            if level > before and holders:
+                self._held.setdefault(upstream_port, []).append((level - before, holders))
+            self._held_level[upstream_port] = level
+
+    def _level(self, upstream_port: int) -> int:
+        """Bytes that the master has sent into open connections, less those that have left the link ports."""
+        everything = self._look_at_connections()
+        dialled = self._dialled()
+        came = sum(c.received_bytes or 0 for c in everything if c.remote.port == upstream_port and c.inode in dialled)
+        links = [count for count in self._counts.values() if count.upstream_port == upstream_port]
+        return came - sum(c.sent_bytes or 0 for count in links for c in count.open)
+
+    def _dialled(self) -> set[int]:
+        return sockets.inodes_of(self._pid) if self._pid is not None else set()
+
+
+def _sum(numbers: Iterable[int | None], more: int) -> int | None:
+    values = list(numbers)
+    return None if None in values else sum(value or 0 for value in values) + more

@@ -1,0 +1,262 @@
+"""The one place that touches toxiproxy-python: the same client, with time-outs, typed errors and no proxy of its own."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import requests
+import toxiproxy.api
+from toxiproxy.api import APIConsumer
+from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
+from toxiproxy.proxy import Proxy
+
+from harness.words.endpoint import Endpoint
+from harness.words.errors import HarnessError, ProxyLost
+
+CONNECT_S = 1.0
+READ_S = 5.0
+"""The API answers in a millisecond. A server that is wedged answers 503 after 25 s: five are enough to know."""
+
+ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
+    "latency": ("latency", "jitter"),
+    "bandwidth": ("rate",),
+    "slow_close": ("delay",),
+    "timeout": ("timeout",),
+    "reset_peer": ("timeout",),
+    "slicer": ("average_size", "size_variation", "delay"),
+    "limit_data": ("bytes",),
+}
+"""The toxics, under Toxiproxy's names, and what each takes."""
+
+# The client keeps host and port on a class and calls module-level functions of `requests`, which have no time-outs and
+# obey HTTP_PROXY. We put an object of ours under that name in its module; a client of another shape must not pass.
+if not hasattr(toxiproxy.api, "requests") or not {"host", "port", "get", "post", "delete"} <= set(vars(APIConsumer)):
+    raise HarnessError("this toxiproxy-python has another shape than 0.1.1; install toxiproxy-python==0.1.1")
+
+_lock = threading.RLock()
+
+
+class _Transport:
+    """What the client takes for the module `requests`: one session, with time-outs, that reads no environment."""
+
+    def __init__(self) -> None:
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def get(self, url: str, **options: Any) -> requests.Response:
+        return self._send("GET", url, **options)
+
+    def post(self, url: str, **options: Any) -> requests.Response:
+        return self._send("POST", url, **options)
+
+    def delete(self, url: str, **options: Any) -> requests.Response:
+        return self._send("DELETE", url, **options)
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _send(self, method: str, url: str, timeout: float = READ_S, **options: Any) -> requests.Response:
+        try:
+            response = self._session.request(
+                method, url, timeout=(CONNECT_S, timeout), allow_redirects=False, **options
+            )
+        except requests.RequestException as error:
+            raise ProxyLost(
+                f"toxiproxy-server does not answer {method} {url} ({error}); it must be restarted"
+            ) from error
+        if response.status_code >= 500:
+            raise ProxyLost(f"toxiproxy-server answered {response.status_code} to {method} {url}: {_text(response)}")
+        if response.status_code >= 300 and response.status_code not in (400, 404, 409):
+            raise HarnessError(
+                f"{method} {url} answered {response.status_code}: {_text(response)}; is it a toxiproxy-server?"
+            )
+        return response
+
+
+class Api:
+    """Toxiproxy's HTTP API at one address.
+
+    The client's address belongs to the whole process: making a second Api for another address moves it, and the first
+    then raises HarnessError rather than talk to the wrong server. After one ProxyLost every call raises ProxyLost.
+    """
+
+    def __init__(self, address: Endpoint) -> None:
+        self.address = address
+        self._transport = _Transport()
+        self._lost: ProxyLost | None = None
+        self._where = (f"[{address.host}]" if ":" in address.host else address.host, address.port)
+        with _lock:
+            APIConsumer.host, APIConsumer.port = self._where
+
+    def close(self) -> None:
+        self._transport.close()
+
+    # -- proxies -------------------------------------------------------------------------------------------------------
+
+    def version(self) -> str:
+        """The server's version; `git` for an unreleased build. 2.5 answers plain text, 2.6 JSON that is none."""
+        text = self._call(APIConsumer.get, "/version").text.strip()
+        try:
+            return str(json.loads(text)["version"])
+        except (ValueError, KeyError, TypeError):
+            return text.strip("{}\\n ").rpartition(":")[2].strip(' "')
+
+    def proxies(self) -> dict[str, Proxy]:
+        """All proxies of the server, ours or not, by name; `.listen` and `.enabled` as the server has them."""
+        return {name: Proxy(**fields) for name, fields in self._call(APIConsumer.get, "/proxies").json().items()}
+
+    def proxy(self, name: str) -> Proxy:
+        """One proxy; raises HarnessError if it is gone."""
+        return Proxy(**self._call(APIConsumer.get, f"/proxies/{name}").json())
+
+    def populate(self, proxies: Sequence[tuple[str, Endpoint]]) -> list[Proxy]:
+        """Make proxies (name, upstream) on free ports of 127.0.0.1, all in one request, in order."""
+        wanted = [{"name": name, "listen": "127.0.0.1:0", "upstream": str(upstream)} for name, upstream in proxies]
+        made = [
+            Proxy(**fields) for fields in self._call(APIConsumer.post, "/populate", json=wanted).json()["proxies"] or ()
+        ]
+        if [proxy.name for proxy in made] != [name for name, _ in proxies]:
+            raise ProxyLost(f"asked for {len(wanted)} proxies, toxiproxy-server made {len(made)}; it must be restarted")
+        return made
+
+    def delete(self, proxy: Proxy) -> None:
+        """Take a proxy away; one that is gone already is no error."""
+        self._forgiving(proxy.destroy)
+
+    def switch(self, proxy: Proxy, enabled: bool) -> None:
+        """Enable or disable a proxy, verified: the client believes whatever it asked for."""
+        self._call(proxy.enable if enabled else proxy.disable)
+        now = self.proxy(proxy.name)
+        if now.enabled != enabled or now.listen != proxy.listen:
+            raise ProxyLost(
+                f"proxy {proxy.name} should be {'enabled' if enabled else 'disabled'} on {proxy.listen}, "
+                f"and is {'enabled' if now.enabled else 'disabled'} on {now.listen}; the server must be restarted"
+            )
+
+    # -- toxics --------------------------------------------------------------------------------------------------------
+
+    def add_toxic(
+        self, proxy: Proxy, name: str, kind: str, stream: str, toxicity: float, attributes: Mapping[str, int]
+    ) -> None:
+        """Put a toxic at the end of the chain, and compare what the server has with what was asked for."""
+        check_toxic(kind, stream, toxicity, attributes)
+        self._call(proxy.add_toxic, name=name, type=kind, stream=stream, toxicity=toxicity, attributes=dict(attributes))
+        self._compare(proxy, name, {"type": kind, "stream": stream}, toxicity, attributes)
+
+    def update_toxic(self, proxy: Proxy, name: str, toxicity: float, attributes: Mapping[str, int]) -> None:
+        """Change a toxic; the client has no verb for it."""
+        wanted = {"toxicity": toxicity, "attributes": dict(attributes)}
+        self._call(APIConsumer.post, f"/proxies/{proxy.name}/toxics/{name}", json=wanted)
+        self._compare(proxy, name, {}, toxicity, attributes)
+
+    def remove_toxic(self, proxy: Proxy, name: str, read_s: float = READ_S) -> None:
+        """Take a toxic away; one that is gone already is no error. `read_s`: reset_peer answers after its countdown."""
+        self._forgiving(APIConsumer.delete, f"/proxies/{proxy.name}/toxics/{name}", timeout=read_s)
+
+    def received_bytes(self) -> dict[tuple[str, str], int] | None:
+        """By proxy and direction, what *ended* connections brought; None if the server counts nothing (-proxy-metrics)."""
+        try:
+            text = self._call(APIConsumer.get, "/metrics").text
+        except _Refused:
+            return None
+        counted: dict[tuple[str, str], int] = {}
+        for line in text.splitlines():
+            if line.startswith("toxiproxy_proxy_received_bytes_total{"):
+                labels, _, number = line.rpartition("} ")
+                key = (_label(labels, "proxy"), _label(labels, "direction"))
+                counted[key] = counted.get(key, 0) + int(float(number))
+        return counted
+
+    # -- the border ----------------------------------------------------------------------------------------------------
+
+    def _compare(
+        self, proxy: Proxy, name: str, words: Mapping[str, str], toxicity: float, attributes: Mapping[str, int]
+    ) -> None:
+        stored = self._call(proxy.get_toxic, name)
+        fields = vars(stored) if stored is not None else {}
+        alike = all(fields.get(key) == value for key, value in words.items())
+        alike = alike and attributes.items() <= fields.get("attributes", {}).items()
+        if not alike or abs(fields.get("toxicity", -1) - toxicity) > 1e-6:  # the server keeps toxicity in 32 bits
+            asked = {**words, "toxicity": toxicity, "attributes": dict(attributes)}
+            raise ProxyLost(f"toxic {name} of {proxy.name}: asked for {asked}, the server has {fields or 'nothing'}")
+
+    def _forgiving(self, verb: Any, *arguments: Any, **options: Any) -> None:
+        try:
+            self._call(verb, *arguments, **options)
+        except _Refused as refused:
+            if not isinstance(refused.__cause__, NotFound):
+                raise
+
+    def _call(self, verb: Any, *arguments: Any, **options: Any) -> Any:
+        """One call of the client, to our server and through our transport; its errors translated into ours."""
+        with _lock:
+            if self._lost is not None:
+                raise ProxyLost(f"the server was lost before: {self._lost}")
+            if (APIConsumer.host, APIConsumer.port) != self._where:
+                raise HarnessError(
+                    f"toxiproxy-python was moved from {self.address} to {APIConsumer.host}:{APIConsumer.port} by somebody "
+                    "else in this process; it has one address per process: use one server"
+                )
+            toxiproxy.api.requests = self._transport
+            try:
+                return verb(*arguments, **options)
+            except ProxyLost as lost:
+                self._lost = lost
+                raise
+            except (NotFound, InvalidToxic, ProxyExists) as refused:
+                raise _Refused(f"toxiproxy-server at {self.address} refuses: {_reason(refused)}") from refused
+            except (KeyError, TypeError, ValueError) as odd:
+                raise HarnessError(
+                    f"toxiproxy-server at {self.address} gave an answer that cannot be read: {odd!r}"
+                ) from odd
+            finally:
+                toxiproxy.api.requests = requests
+
+
+class _Refused(HarnessError):
+    """The server answered 400, 404 or 409."""
+
+
+def check_toxic(kind: str, stream: str, toxicity: float, attributes: Mapping[str, int]) -> None:
+    """Raise HarnessError for values that the server would misread, or that would kill it and every proxy with it."""
+    problems = [
+        *([f"there is no toxic {kind!r}"] if kind not in ATTRIBUTES else []),
+        *(
+            [f"stream {stream!r} is neither upstream nor downstream"]
+            if stream not in ("upstream", "downstream")
+            else []
+        ),
+        *([f"toxicity {toxicity!r} is not between 0 and 1"] if not 0 <= toxicity <= 1 else []),
+        *(f"{kind} has no attribute {name!r}" for name in attributes if name not in ATTRIBUTES.get(kind, attributes)),
+        *(
+            f"{name} {value!r} is not a whole number from 0"
+            for name, value in attributes.items()
+            if not _is_whole(value)
+        ),
+    ]
+    if kind == "slicer" and not problems:
+        average, variation = attributes.get("average_size", 0), attributes.get("size_variation", 0)
+        if average < 1 or variation >= average:
+            problems.append(f"average_size {average} must be at least 1 and above size_variation {variation}")
+    if problems:
+        raise HarnessError(f"not sent to toxiproxy-server: {'; '.join(problems)}")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
+
+
+def _reason(refused: Exception) -> str:
+    content = refused.args[0] if refused.args else b""
+    return content.decode(errors="replace").strip() if isinstance(content, bytes) else str(content)
+
+
+def _text(response: requests.Response) -> str:
+    return " ".join(response.text.split())[:200]
+
+
+def _label(labels: str, name: str) -> str:
+    return labels.partition(f'{name}="')[2].partition('"')[0]

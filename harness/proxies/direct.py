@@ -1,0 +1,31 @@
+"""No proxy at all: every rank is told the endpoint itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.proxies.base import PROXIES, Link, LinkSpec, Proxies
+from harness.words.errors import HarnessError
+
+
+@PROXIES.register("direct")
+class Direct(Proxies):
+    """The do-nothing member: `route: direct` has no links."""
+
+    def describe(self) -> str:
+        return "none (direct)"
+
+    def make(self, specs: Sequence[LinkSpec]) -> Sequence[Link]:
+        """No links for no specs; raises HarnessError if any is asked for."""
+        if specs:
+            raise HarnessError("`route: direct` has no links; write `route: proxy` to hit the way to the endpoint")
+        return ()
+
+    def remove(self, links: Sequence[Link]) -> None:
+        """There is nothing to take away."""
+
+    def restart(self) -> None:
+        """There is nothing to restart."""
+
+    def close(self) -> None:
+        """There is nothing to end."""
