@@ -16,8 +16,8 @@ class Bandwidth(ToxicFault):
         attributes=(Attribute("rate", "rate", "bytes per second, in whole KB/s (1 KB = 1000 B)", minimum=0),),
         example="{inject: bandwidth, stream: both, rate: 10KB/s}",
         details=(
-            "The first bytes wait too. 0KB/s lets nothing pass, not even the end of a connection, and the sender stalls "
-            "once the buffers are full. Healing lets what waits pass at once."
+            "The first bytes wait too. 0KB/s lets nothing pass, not even the end of a connection, and the sender "
+            "stalls once the buffers are full. Healing lets what waits pass at once."
         ),
     )
     toxic_kind = "bandwidth"

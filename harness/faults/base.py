@@ -127,7 +127,7 @@ class ToxicFault(FaultMember):
 
     Attributes:
         toxic_kind: what Toxiproxy calls it.
-        units: how many nanoseconds, or bytes per second, make one of Toxiproxy's units, by attribute, and the unit's name;
+        units: by attribute, how many nanoseconds, or bytes per second, make one of Toxiproxy's units, and its name;
             whatever is not named goes over as it is.
     """
 
@@ -139,7 +139,7 @@ class ToxicFault(FaultMember):
     @classmethod
     def problems(cls, attributes: Mapping[str, Any]) -> Sequence[str]:
         return [
-            f"{name} is {attributes[name] / unit:g} {word}, and Toxiproxy counts in whole {word}; write a multiple of 1{word}"
+            f"{name} is {attributes[name] / unit:g} {word}, and Toxiproxy counts whole ones; write a multiple of 1{word}"
             for name, (unit, word) in cls.units.items()
             if attributes[name] % unit
         ]

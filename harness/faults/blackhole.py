@@ -25,8 +25,9 @@ class Blackhole(ToxicFault):
         ),
         example="{inject: blackhole, ranks: 3, stream: downstream, after: join, for: 3 * timeout}",
         details=(
-            "New connections are accepted and swallowed too; the other direction flows. A connection that a peer closes is "
-            "closed. Healing closes every connection it lay on, since bytes are missing: a call that hangs raises then."
+            "New connections are accepted and swallowed too; the other direction flows. A connection that a peer "
+            "closes is closed. Healing closes every connection it lay on, since bytes are missing: "
+            "a call that hangs raises then."
         ),
     )
     toxic_kind = "timeout"

@@ -19,7 +19,9 @@ class Down(FaultMember):
         kind="down",
         summary="Takes the links of its ranks down: open connections are cut, and connecting is refused.",
         example="{inject: down, ranks: 1, after: join, for: 500ms}",
-        details="Healing listens on the same port again. Whether an attempt was refused is known in a private network only.",
+        details=(
+            "Healing listens on the same port again. Whether an attempt was refused is known in a private network only."
+        ),
     )
     layer = "link"
 

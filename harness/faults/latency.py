@@ -17,14 +17,12 @@ class Latency(ToxicFault):
         summary="Delays everything that passes, in order, by `latency` give or take `jitter`.",
         attributes=(
             Attribute("latency", "duration", "how long each piece waits, in whole milliseconds", minimum=0),
-            Attribute(
-                "jitter", "duration", "drawn anew for each piece, evenly up to it either way", 0, "0ms", minimum=0
-            ),
+            Attribute("jitter", "duration", "drawn anew for each piece, evenly either way", 0, "0ms", minimum=0),
         ),
         example="{inject: latency, ranks: 2, stream: downstream, latency: 300ms, jitter: 50ms}",
         details=(
-            "Pieces follow each other as they came: the delay does not add up over a stream. Connecting is not delayed, nor "
-            "the end of a connection unless bytes wait before it. Healing lets what waits pass at once."
+            "Pieces follow each other as they came: the delay does not add up over a stream. Connecting is not "
+            "delayed, nor the end of a connection unless bytes wait before it. Healing lets what waits pass at once."
         ),
     )
     toxic_kind = "latency"

@@ -16,8 +16,8 @@ class LimitData(ToxicFault):
         attributes=(Attribute("bytes", "size", "how many bytes pass, counted from the injection", minimum=0),),
         example="{inject: limit_data, ranks: 1, stream: downstream, bytes: 5B}",
         details=(
-            "It closes as soon as the last byte that may pass has passed, not at the next one. 0B closes at the first byte "
-            "and lets none pass; an idle connection stays."
+            "It closes as soon as the last byte that may pass has passed, not at the next one. 0B closes at the first "
+            "byte and lets none pass; an idle connection stays."
         ),
     )
     toxic_kind = "limit_data"

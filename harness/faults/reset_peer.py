@@ -16,8 +16,8 @@ LONGEST_NS = 10_000_000_000
 class ResetPeer(ToxicFault):
     """Toxiproxy's `reset_peer`.
 
-    The server makes a connection end by a reset only if the toxic was there when it was opened. So it is put in place before
-    any rank starts, with toxicity 0, and made to bite when the fault's moment has come.
+    The server makes a connection end by a reset only if the toxic was there when it was opened. So it is put in place
+    before any rank starts, with toxicity 0, and made to bite when the fault's moment has come.
     """
 
     declaration = Declaration(
@@ -31,9 +31,9 @@ class ResetPeer(ToxicFault):
         ),
         example="{inject: reset_peer, ranks: 2, stream: upstream, after: join}",
         details=(
-            "The bytes that set it off are swallowed. A connection on which nothing is sent in that direction stays. On links "
-            "with this fault the ordinary end of a connection is a reset too, from the start of the world: Toxiproxy decides "
-            "that when the connection opens."
+            "The bytes that set it off are swallowed. A connection on which nothing is sent in that direction stays. "
+            "On links with this fault the ordinary end of a connection is a reset too, from the start of the world: "
+            "Toxiproxy decides that when the connection opens."
         ),
     )  # fmt: skip
     toxic_kind = "reset_peer"

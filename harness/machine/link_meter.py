@@ -4,8 +4,8 @@
               accepted ▲                 ▲ dialled
               exact per link             only the sum over all links to one upstream: nothing says which is whose
 
-What ranks send is counted as it reaches the link port, so no toxic hides it. What the master sends is counted as it leaves
-the link port; what a toxic keeps or swallows shows as the difference between the dialled and the accepted sides.
+What ranks send is counted as it reaches the link port, so no toxic hides it. What the master sends is counted as it
+leaves the link port; what a toxic keeps or swallows shows as the difference between the dialled and the accepted sides.
 """
 
 from __future__ import annotations
@@ -188,7 +188,9 @@ class LinkMeter:
         self._asked_at = gone
         ended = self._ended_bytes()
         self._server_counts = ended is not None
-        for name, count in self._counts.items() if ended is not None else ():
+        for name, count in self._counts.items():
+            if ended is None:
+                return
             count.take_ended(ended.get((name, "upstream"), 0), ended.get((name, "downstream"), 0))
 
     def _look_at_held(self) -> None:

@@ -25,9 +25,9 @@ VERSION = "2.12.0"
 
 VARIABLE = "RDZV_TOXIPROXY_SERVER"
 HOW_TO_GET_IT = (
-    "run `rdzv-harness toxiproxy install` (needs Go >= 1.23), or install toxiproxy with the system's package manager so "
-    f"that `toxiproxy-server` is on PATH, or set {VARIABLE} to the binary, or give a running server with --toxiproxy URL; "
-    "scenarios with `route: direct` need none"
+    "run `rdzv-harness toxiproxy install` (needs Go >= 1.23), or install toxiproxy with the system's package manager, "
+    f"so that `toxiproxy-server` is on PATH, or set {VARIABLE} to the binary, or give a running server with "
+    "--toxiproxy URL; scenarios with `route: direct` need none"
 )
 
 READY_WITHIN_NS = 10_000_000_000
@@ -107,7 +107,7 @@ def origin(server: Path) -> str:
 
 
 def version_of(binary: Path) -> str | None:
-    """What the binary says to `-version`; None if it is no toxiproxy-server. `git` is an unreleased build of any version."""
+    """What the binary says to `-version`; `git` is an unreleased build of any version, None no toxiproxy-server."""
     try:
         ran = subprocess.run([binary, "-version"], capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired):
@@ -214,7 +214,7 @@ def _await_ready(children: Children, server: Path, running: RunningServer) -> No
 
 
 def _is_ours(session: requests.Session, running: RunningServer) -> bool:
-    """Whether our sentinel is there: if the port was taken, somebody else's server may answer while ours lives on, mute."""
+    """Whether our sentinel is there: if the port was taken, another server answers while ours lives on, mute."""
     try:
         answer = session.get(f"http://{running.api}/proxies", timeout=(1, 1))
         return answer.status_code == 200 and running.sentinel in answer.json()

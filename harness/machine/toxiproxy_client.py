@@ -1,4 +1,4 @@
-"""The one place that touches toxiproxy-python: the same client, with time-outs, typed errors and no proxy of its own."""
+"""The one place that touches toxiproxy-python: its client, with time-outs and typed errors, deaf to HTTP_PROXY."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Api:
 
     def version(self) -> str:
         """The server's version; `git` for an unreleased build. 2.5 answers plain text, 2.6 JSON that is none."""
-        text = self._call(APIConsumer.get, "/version").text.strip()
+        text: str = self._call(APIConsumer.get, "/version").text.strip()
         try:
             return str(json.loads(text)["version"])
         except (ValueError, KeyError, TypeError):
@@ -157,7 +157,7 @@ class Api:
         self._forgiving(APIConsumer.delete, f"/proxies/{proxy.name}/toxics/{name}", timeout=read_s)
 
     def received_bytes(self) -> dict[tuple[str, str], int] | None:
-        """By proxy and direction, what *ended* connections brought; None if the server counts nothing (-proxy-metrics)."""
+        """By proxy and direction, what *ended* connections brought; None unless the server runs with -proxy-metrics."""
         try:
             text = self._call(APIConsumer.get, "/metrics").text
         except _Refused:
@@ -197,8 +197,8 @@ class Api:
                 raise ProxyLost(f"the server was lost before: {self._lost}")
             if (APIConsumer.host, APIConsumer.port) != self._where:
                 raise HarnessError(
-                    f"toxiproxy-python was moved from {self.address} to {APIConsumer.host}:{APIConsumer.port} by somebody "
-                    "else in this process; it has one address per process: use one server"
+                    f"somebody else in this process moved toxiproxy-python from {self.address} to {APIConsumer.host}:"
+                    f"{APIConsumer.port}; it has one address per process: use one server"
                 )
             toxiproxy.api.requests = self._transport
             try:

@@ -59,7 +59,7 @@ def _go(run: Run) -> str:
 
 
 def _build(go: str, directory: Path, run: Run) -> None:
-    """`go install` of the pinned module; static, and stamped with its version (an unstamped build calls itself `git`)."""
+    """`go install` of the pinned module, static, and stamped: an unstamped build says its version is `git`."""
     environment: dict[str, Any] = {**os.environ, "CGO_ENABLED": "0", "GOBIN": str(directory), "GOFLAGS": ""}
     stamp = f"-s -w -X {MODULE}.Version={VERSION}"
     built = run(

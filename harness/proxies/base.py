@@ -33,7 +33,7 @@ class Traffic:
         ended: connections that have ended, or have begun to.
         unreached: connections accepted by any link of the server for which the upstream could not be reached.
         upstream_bytes: bytes that ranks sent into the link, whatever became of them; None where it cannot be read.
-        downstream_bytes: bytes that ranks were sent by it, plus those of ended connections that were swallowed; likewise.
+        downstream_bytes: bytes sent on to ranks, and those swallowed on connections that have ended; likewise.
         held: one entry whenever more bytes were found to be kept back than before, on any link to the same upstream.
         complete: False where a connection that came and went unseen, or bytes that were swallowed, may be missing.
     """

@@ -20,7 +20,7 @@ from harness.words.errors import HarnessError, ProxyLost, UsageError
 
 DEFAULT_PORT = 8474
 WORLDS_PER_SERVER = 64
-"""The server keeps a counter for each proxy it ever had, so it is renewed after that many worlds; a renewal costs 10 ms."""
+"""The server keeps counters of every proxy it ever had, so it is renewed after that many worlds."""
 
 
 class ToxiproxyLink:
@@ -101,8 +101,8 @@ class Toxiproxy(Proxies):
             children: whoever starts and ends processes here.
             log_path: where a server of our own writes what it says.
 
-        Raises UsageError for a URL that is not on loopback or does not answer, Unsupported if there is no server on this
-        machine, ProxyLost if it does not come up.
+        Raises UsageError for a URL that is not on loopback or does not answer, Unsupported if there is no server on
+        this machine, ProxyLost if it does not come up.
         """
         if url is not None:
             return cls._given(parse_url(url))
