@@ -7,7 +7,6 @@ import signal
 import socket
 from typing import Any, Callable, Mapping
 
-_RUN_ID = "another-run"
 _TIMEOUT = datetime.timedelta(seconds=60)
 
 
@@ -15,20 +14,21 @@ def main(arguments: Mapping[str, Any], ready: Callable[[str], None]) -> None:
     """Serve a store as another job's rank 0 would, until this process is killed.
 
     Args:
-        arguments: `port`; `address` (or `host`), the address to listen on; without one all addresses, as torch does.
+        arguments: `port`; `address`, where to listen (all addresses, as torch does, if absent); `run_id`, of the job.
         ready: called with a line of text once the store listens.
 
     Raises OSError or torch's DistNetworkError if the port cannot be listened on.
     """
     import torch.distributed as distributed
 
-    address = arguments.get("address") or arguments.get("host")
+    address = arguments.get("address")
     port = int(arguments["port"])
+    run_id = arguments.get("run_id", "another-run")
     listener = {} if not address else {"master_listen_fd": _listen(address, port)}
     host = _connectable(address)
     store = distributed.TCPStore(host, port, None, True, _TIMEOUT, wait_for_workers=False, **listener)
-    distributed.PrefixStore(_RUN_ID, store).set("owner", "impostor")
-    ready(f"a store of run {_RUN_ID} listens on port {port}")
+    distributed.PrefixStore(run_id, store).set("owner", "impostor")
+    ready(f"a store of run {run_id} listens on port {port}")
     while True:
         signal.pause()
 

@@ -132,6 +132,6 @@ class TorchHandler:
 
 
 def _config(backend: str, told: ToldPlan) -> Dict[str, Any]:
-    """What torchrun puts beside the parameters: the rank of `static` as a number, of others as the text that was typed."""
+    """What torchrun hands on beside the parameters: the rank of `static` as a number, of others as text."""
     rank = told.rank if backend == STATIC else str(told.rank)
     return {"timeout": told.timeout_ns // 1_000_000_000, "rank": rank, **told.config}

@@ -1,0 +1,331 @@
+"""The subject `echo` keeps what a correct rendezvous promises: it is the harness's double for torch."""
+
+import socket
+import threading
+
+import pytest
+from rank_world import step, told
+
+from harness import clock
+from harness.rank.echo_client import (
+    RendezvousClosedError,
+    RendezvousConnectionError,
+    RendezvousStateError,
+    RendezvousTimeoutError,
+)
+from harness.rank.subjects.echo import EchoHandler
+
+VERBS = {
+    "set": {"key": "a", "value": "1"},
+    "append": {"key": "a", "value": "2"},
+    "get": {"key": "a"},
+    "add": {"key": "n", "amount": 5},
+    "compare_set": {"key": "new", "expected": "", "desired": "x"},
+    "multi_set": {"values": {"b": "1", "c": "2"}},
+    "multi_get": {"keys": ["b", "c"]},
+    "wait": {"keys": ["b"], "timeout": 1_000_000_000},
+    "check": {"keys": ["b", "missing"]},
+    "queue_push": {"key": "q", "value": "first"},
+    "queue_pop": {"key": "q"},
+    "delete_key": {"key": "a"},
+    "num_keys": {},
+}
+RETURNED = {
+    "set": None,
+    "append": None,
+    "get": "12",
+    "add": 5,
+    "compare_set": "x",
+    "multi_set": None,
+    "multi_get": ["1", "2"],
+    "wait": None,
+    "check": False,
+    "queue_push": None,
+    "queue_pop": "first",
+    "delete_key": True,
+    "num_keys": 4,
+}
+
+NONSENSE = (b"GET / HTTP/1.0\r\n\r\n", b"\x00\xff\n", b'{"ask": "join"}\n', b"[]\n", b'{"ask": "_x", "run_id": 1}\n')
+
+
+@pytest.fixture
+def handlers():
+    """Builds handlers in this process, and lets go of them."""
+    built = []
+
+    def build(*args, **kwargs):
+        built.append(EchoHandler(told(*args, **kwargs)))
+        return built[-1]
+
+    yield build
+    for handler in built:
+        handler.release()
+
+
+def _in_thread(work):
+    """Run it aside; the function that is returned waits for it and gives what it returned or raised."""
+    outcome = []
+
+    def run():
+        try:
+            outcome.append(work())
+        except Exception as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+
+    def result():
+        thread.join()
+        return outcome[0]
+
+    return result
+
+
+def _join_all(*handlers):
+    return [result() for result in [_in_thread(handler.join) for handler in handlers]]
+
+
+def test_every_verb_does_what_torch_documents(ranks, port):
+    """One rank, all verbs, and what each returned."""
+    steps = [step(0, "rendezvous")]
+    steps += [step(index, verb, **arguments) for index, (verb, arguments) in enumerate(VERBS.items(), 1)]
+    world = ranks(steps, [told(0, 1, port)])
+    world.play()
+    ends = {op.step: op for op in world.ends(0) if op.step in VERBS}
+    assert {name: op.type for name, op in ends.items()} == dict.fromkeys(VERBS, "ok")
+    assert {name: op.value for name, op in ends.items()} == RETURNED
+
+
+def test_eight_ranks_join_and_agree(ranks, port):
+    """All return the same round and roster, each its own rank."""
+    world = ranks([step(0, "rendezvous", ranks=range(8))], [told(rank, 8, port) for rank in range(8)])
+    world.play()
+    values = [world.ends(rank)[0].value for rank in range(8)]
+    assert [value["rank"] for value in values] == list(range(8))
+    assert {(value["round"], tuple(value["roster"])) for value in values} == {(1, tuple(range(8)))}
+
+
+def test_a_missing_rank_is_named_at_the_deadline(handlers, port):
+    """Neither earlier nor much later, and the error says who is awaited."""
+    master = handlers(0, 3, port, timeout_s=0.3)
+    begun_ns = clock.now_ns()
+    with pytest.raises(RendezvousTimeoutError, match=r"rank 0 of run 'train'.*rank 1, rank 2 has not joined"):
+        master.join()
+    assert clock.now_ns() - begun_ns >= 300_000_000
+
+
+def test_an_absent_master_is_a_lost_connection(handlers, port):
+    """The worker tries until its deadline, and the last refusal is the cause."""
+    worker = handlers(1, 2, port, timeout_s=0.2)
+    begun_ns = clock.now_ns()
+    with pytest.raises(RendezvousConnectionError, match="refused") as raised:
+        worker.join()
+    assert isinstance(raised.value.__cause__, ConnectionRefusedError)
+    assert clock.now_ns() - begun_ns >= 140_000_000
+
+
+def test_a_worker_waits_for_a_late_master(handlers, port):
+    """It is refused at first and joins all the same."""
+    worker = _in_thread(handlers(1, 2, port).join)
+    assert handlers(0, 2, port).join()["rank"] == 0
+    assert worker()["rank"] == 1
+
+
+def test_a_retried_join_counts_once(handlers, port):
+    """A rank that joined, gave up and joined again stands for itself alone: the world still waits for the third."""
+    master = _in_thread(handlers(0, 3, port, timeout_s=1).join)
+    with pytest.raises(RendezvousTimeoutError):
+        handlers(1, 3, port, timeout_s=0.2).join()
+    assert isinstance(_in_thread(handlers(1, 3, port, timeout_s=0.3).join)(), RendezvousTimeoutError)
+    assert "rank 1, rank 2 has not joined" in str(master())
+
+
+def test_a_doubled_rank_is_told_at_once(handlers, port):
+    """The newer one takes the place, the older one learns that its rank is doubled."""
+    master = handlers(0, 3, port, timeout_s=1)
+    rest = _in_thread(master.join)
+    older = _in_thread(handlers(1, 3, port).join)
+    while 1 in master._server.missing("train", 3) if master._server else True:
+        clock.sleep_ns(1_000_000)
+    newer = _in_thread(handlers(1, 3, port, timeout_s=1).join)
+    error = older()
+    assert isinstance(error, RendezvousStateError)
+    assert "rank 1 of run 'train' is doubled" in str(error)
+    assert isinstance(newer(), RendezvousTimeoutError)
+    assert isinstance(rest(), RendezvousTimeoutError)
+
+
+def test_another_run_on_the_port_is_not_joined(handlers, port):
+    """The stranger waits to its deadline, and its error names the runs that are served."""
+    master = _in_thread(handlers(0, 2, port, run_id="a", timeout_s=0.6).join)
+    stranger = handlers(1, 2, port, run_id="b", timeout_s=0.3)
+    with pytest.raises(RendezvousTimeoutError, match="serves no run 'b'; run ids here: 'a'"):
+        stranger.join()
+    assert isinstance(master(), RendezvousTimeoutError)
+
+
+def test_another_world_size_is_refused_at_once(handlers, port):
+    """The error says both sizes."""
+    master = _in_thread(handlers(0, 3, port, timeout_s=0.5).join)
+    error = _in_thread(handlers(1, 2, port).join)()
+    # Whoever comes second is the one that disagrees.
+    errors = [str(error), str(master())]
+    assert any("the world sizes differ" in text for text in errors)
+
+
+@pytest.mark.parametrize(("rank", "size", "at"), [(2, 2, 20000), (-1, 2, 20000), (0, 0, 20000), (0, 1, 0)])
+def test_arguments_that_cannot_be_meant_are_refused(rank, size, at):
+    """Rank out of range, an empty world, port 0."""
+    with pytest.raises(ValueError):
+        EchoHandler(told(rank, size, at))
+
+
+def test_a_timeout_in_the_config_counts_in_seconds(handlers, port):
+    """It is handed on raw and wins."""
+    handler = handlers(0, 2, port, timeout_s=60, config={"timeout": "0.2"})
+    with pytest.raises(RendezvousTimeoutError, match="timeout 200 ms"):
+        handler.join()
+
+
+def test_a_second_round_cannot_see_the_first(handlers, port):
+    """The round grows by one, and a key of the first is not there."""
+    both = handlers(0, 2, port), handlers(1, 2, port)
+    assert [value["round"] for value in _join_all(*both)] == [1, 1]
+    both[0].store.set("k", "1")
+    assert both[1].store.get("k") == b"1"
+    assert [value["round"] for value in _join_all(*both)] == [2, 2]
+    assert both[1].store.check(["k"]) is False
+
+
+def test_a_master_that_came_again_does_not_repeat_a_round(handlers, port):
+    """Its server is new, but the workers remember where they were."""
+    first, worker = handlers(0, 2, port), handlers(1, 2, port)
+    _join_all(first, worker)
+    first.release()
+    assert [value["round"] for value in _join_all(handlers(0, 2, port), worker)] == [2, 2]
+
+
+def test_run_ids_with_slashes_do_not_mix(handlers, port):
+    """`a` with the key `b/k` is not `a/b` with the key `k`."""
+    short, long = handlers(0, 1, port, run_id="a"), handlers(0, 1, port, run_id="a/b")
+    short.join()
+    long.join()
+    short.store.set("b/k", "1")
+    assert long.store.check(["k"]) is False
+
+
+def test_a_store_call_keeps_its_deadline(handlers, port):
+    """A key that never comes, with the store's own timeout and with a shorter one."""
+    handler = handlers(0, 1, port, timeout_s=0.3)
+    handler.join()
+    begun_ns = clock.now_ns()
+    with pytest.raises(RendezvousTimeoutError, match="'get'"):
+        handler.store.get("never")
+    assert clock.now_ns() - begun_ns >= 300_000_000
+
+
+def test_a_silent_listener_costs_one_timeout(handlers, port):
+    """Somebody accepts and never answers."""
+    with socket.create_server(("127.0.0.1", port)):
+        with pytest.raises(RendezvousTimeoutError, match="did not answer 'join'"):
+            handlers(1, 2, port, timeout_s=0.2).join()
+
+
+def test_a_listener_that_talks_otherwise_is_no_store(handlers, port):
+    """What it answered is in the message and in the cause."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        joining = _in_thread(handlers(1, 2, port).join)
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            error = joining()
+    assert isinstance(error, RendezvousStateError)
+    assert "HTTP/1.1 400" in str(error)
+    assert error.__cause__ is not None
+
+
+def test_strangers_do_not_disturb_the_server(handlers, port):
+    """A scanner that sends nonsense and leaves is forgotten."""
+    master, worker = handlers(0, 2, port), handlers(1, 2, port)
+    joining = _in_thread(master.join)
+    while master._server is None:
+        clock.sleep_ns(1_000_000)
+    for nonsense in (
+        b"GET / HTTP/1.0\r\n\r\n",
+        b"\x00\xff\n",
+        b'{"ask": "join"}\n',
+        b"[]\n",
+        b'{"ask": "_x", "run_id": 1}\n',
+    ):
+        with socket.create_connection(("127.0.0.1", port)) as stranger:
+            stranger.sendall(nonsense)
+            stranger.shutdown(socket.SHUT_WR)
+            assert stranger.recv(1) == b""
+    assert worker.join()["round"] == 1
+    assert joining()["round"] == 1
+
+
+def test_a_taken_port_is_told_at_once(handlers, port):
+    """With the endpoint, in well under the timeout."""
+    with socket.create_server(("127.0.0.1", port)):
+        with pytest.raises(RendezvousConnectionError, match=f"127.0.0.1:{port}: Address already in use"):
+            handlers(0, 2, port, timeout_s=60).join()
+
+
+def test_a_lost_connection_is_made_anew(handlers, port):
+    """A store call after the link was cut finds its way."""
+    master, worker = handlers(0, 2, port), handlers(1, 2, port)
+    _join_all(master, worker)
+    for line in list(worker._client._open):
+        line._socket.shutdown(socket.SHUT_RDWR)
+    worker.store.set("k", "1")
+    assert master.store.get("k") == b"1"
+
+
+def test_shutdown_frees_the_port_and_closes_the_handler(handlers, port):
+    """Another process may take the port, and no join is possible any more."""
+    master = handlers(0, 1, port)
+    master.join()
+    assert master.shutdown() is True
+    with socket.create_server(("127.0.0.1", port)):
+        pass
+    assert master.is_closed() is True
+    with pytest.raises(RendezvousClosedError):
+        master.join()
+
+
+def test_a_closed_run_refuses_and_releases_joins(handlers, port):
+    """Who waits is told at once, who comes later too."""
+    master, worker = handlers(0, 2, port), handlers(1, 2, port)
+    _join_all(master, worker)
+    assert master.is_closed() is False
+    waiting = _in_thread(master.join)
+    while 0 in master._server.missing("train", 2):
+        clock.sleep_ns(1_000_000)
+    worker.set_closed()
+    assert isinstance(waiting(), RendezvousClosedError)
+    assert master.is_closed() is True
+    with pytest.raises(RendezvousClosedError, match="run 'train' is closed"):
+        worker.join()
+
+
+def test_the_last_handler_of_a_process_stops_the_server(handlers, port):
+    """Two tenants share it; it serves until both have let go."""
+    first, second = handlers(0, 1, port, run_id="a"), handlers(0, 1, port, run_id="b")
+    first.join()
+    second.join()
+    first.release()
+    assert second.store.add("n", 1) == 1
+    second.release()
+    with socket.create_server(("127.0.0.1", port)):
+        pass
+
+
+def test_large_values_pass(handlers, port):
+    """More than a socket buffer holds, in both directions."""
+    handler = handlers(0, 1, port)
+    handler.join()
+    handler.store.set("k", "x" * 3_000_000)
+    assert len(handler.store.get("k")) == 3_000_000
