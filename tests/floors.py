@@ -1,0 +1,296 @@
+"""The floors of the house as rules: each takes a source and yields what is wrong with it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+# From the ground up. A room imports from lower floors, from itself, and from the rooms to its left on its floor.
+# `bases` are the `base.py` files of the families on the floor above.
+FLOORS = (
+    ("words", "clock", "rendezvous"),
+    (
+        "scenario",
+        "registry",
+        "happened",
+        "result",
+        "settings",
+        "statistics",
+        "history_words",
+        "history_joins",
+        "history_keys",
+        "history_moments",
+        "rank",
+        "machine",
+    ),
+    ("bases", "schedule"),
+    ("proxies", "worlds", "faults", "checkers", "reports"),
+    ("loader", "archive", "nemesis"),
+    ("core", "controller"),
+    ("controller_process", "runner", "doctor"),
+    ("in_python", "pytest_plugin", "cli"),
+)
+PLACES = {room: (floor, place) for floor, rooms in enumerate(FLOORS) for place, room in enumerate(rooms)}
+
+FAMILIES = ("proxies", "worlds", "faults", "checkers", "reports", "rank.steps", "rank.subjects")
+
+# What runs in a rank, under any interpreter with torch from Python 3.9 on, and what it may take from the harness.
+IN_RANKS = {
+    "words": ("words",),
+    "clock": (),
+    "rendezvous": ("rendezvous",),
+    "rank": ("words", "clock", "rendezvous", "rank"),
+    "machine.boot": (),
+    "machine.zygote": ("words", "clock", "rank"),
+}
+WITH_TORCH = ("torch", "importlib_metadata")
+"""Not of the standard library, but there wherever torch is; the second on Python 3.9 only."""
+TORCH_ANYWHERE = ("rendezvous",)
+TORCH_IN_FUNCTIONS = ("rank", "machine.zygote")
+
+TIME = {
+    "clock": "it is the clock",
+    "rendezvous": "it must run alone, without the harness",
+    "machine.zygote": "it is one file that runs before the rest of the harness can be found",
+}
+# What is awkward about a library is handled in one or two places.
+FEW_PLACES = {"toxiproxy": ("machine.toxiproxy_client", "proxies.toxiproxy"), "ruamel": ("loader",)}
+
+PURE = (
+    *("words", "scenario", "schedule", "happened", "statistics", "checkers"),
+    *("history_words", "history_joins", "history_keys", "history_moments"),
+)
+# fmt: off
+EFFECTS = (
+    "asyncio", "ctypes", "docker", "io", "logging", "multiprocessing", "os", "psutil", "random", "requests", "resource",
+    "select", "selectors", "shutil", "signal", "socket", "subprocess", "tempfile", "threading", "time", "urllib",
+)
+# fmt: on
+
+MOST_LINES = 400
+LONGER: dict[str, str] = {}
+"""Files that may be longer, and why."""
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module, and where: `at_top` of the file or inside a function."""
+
+    name: str
+    line: int
+    at_top: bool
+
+
+@dataclass(frozen=True)
+class Module:
+    """One source file of the package; `name` has no `harness.` before it and is empty for the package itself."""
+
+    name: str
+    source: str
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.source)
+
+    @property
+    def room(self) -> str:
+        """The room it lies in: its first part, but `bases` for the contract of a family."""
+        first, _, rest = self.name.partition(".")
+        return "bases" if first in FAMILIES and rest.partition(".")[0] == "base" else first
+
+    @cached_property
+    def imports(self) -> tuple[Import, ...]:
+        return tuple(_imports(self.tree, at_top=True))
+
+    def within(self, *names: str) -> bool:
+        """Whether it is one of these modules or lies in one of these packages."""
+        return any(self.name == name or self.name.startswith(f"{name}.") for name in names)
+
+
+def _imports(node: ast.AST, at_top: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (Import(alias.name, child.lineno, at_top) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            yield from _imports_from(child, at_top)
+        elif isinstance(child, ast.Call) and _imported_by_name(child):
+            yield Import(_imported_by_name(child), child.lineno, at_top)
+        inner = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        yield from _imports(child, at_top and not inner)
+
+
+def _imports_from(node: ast.ImportFrom, at_top: bool) -> Iterator[Import]:
+    assert node.module is not None, "relative imports are not used here"
+    for alias in node.names:
+        # `from harness import clock` and `from harness.machine import listening` import modules too.
+        module = f"{node.module}.{alias.name}" if node.module.split(".")[0] == "harness" else node.module
+        yield Import(module, node.lineno, at_top)
+
+
+def _imported_by_name(call: ast.Call) -> str:
+    """The module that `import_module("...")` or `__import__("...")` names; empty for any other call."""
+    function = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    first = call.args[0] if call.args else None
+    named = function in ("import_module", "__import__") and isinstance(first, ast.Constant)
+    return str(first.value) if named and isinstance(first, ast.Constant) else ""
+
+
+def modules() -> list[Module]:
+    """Every source file of the package."""
+    package = ROOT / "harness"
+    return [Module(_name(path.relative_to(package)), path.read_text("utf-8")) for path in sorted(package.rglob("*.py"))]
+
+
+def _name(path: Path) -> str:
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+# -- the rules: each takes a module and yields what is wrong with it ---------------------------------------------------
+
+
+def imports_go_down(module: Module) -> Iterator[str]:
+    """From lower floors, from the own room, or from the left."""
+    if not module.name:
+        yield from (f"{at(module, one)} the package itself imports nothing" for one in _ours(module))
+        return
+    if module.room not in PLACES:
+        yield f"harness.{module.name} has no floor; give {module.room!r} a place in FLOORS"
+        return
+    for one in _ours(module):
+        target = Module(one.name.removeprefix("harness").removeprefix("."), "")
+        if not target.name or target.room == "__version__" or target.room == module.room:
+            continue
+        to, of = PLACES.get(target.room), PLACES[module.room]
+        if to is None or to[0] > of[0] or (to[0] == of[0] and to[1] > of[1]):
+            yield f"{at(module, one)} {one.name} lies above or to the right"
+
+
+def members_do_not_know_each_other(module: Module) -> Iterator[str]:
+    """Members of a family share only its base."""
+    family, _, member = module.name.rpartition(".")
+    if family not in FAMILIES or member == "base":
+        return
+    for one in _ours(module):
+        inside = one.name.removeprefix(f"harness.{family}.")
+        first = inside.split(".")[0]
+        if inside != one.name and first not in ("base", member) and _is_member(family, first):
+            yield f"{at(module, one)} {first} is another member of {family}"
+
+
+def _is_member(family: str, name: str) -> bool:
+    """A package inside a family (`reports/parts`) is what its members share, not a member."""
+    return not (ROOT / "harness" / family.replace(".", "/") / name).is_dir()
+
+
+def torch_stays_in_ranks(module: Module) -> Iterator[str]:
+    """The parent and the controller never import torch; ranks do so only inside functions."""
+    for one in module.imports:
+        if one.name.split(".")[0] == "torch":
+            if not module.within(*TORCH_ANYWHERE, *TORCH_IN_FUNCTIONS):
+                yield f"{at(module, one)} torch is for what runs in ranks"
+            elif one.at_top and not module.within(*TORCH_ANYWHERE):
+                yield f"{at(module, one)} torch is imported inside functions only"
+        elif one.name.startswith("harness.rendezvous") and not module.within("rendezvous", *TORCH_IN_FUNCTIONS):
+            yield f"{at(module, one)} the rendezvous imports torch, and so is for ranks"
+
+
+def ranks_need_nothing_else(module: Module) -> Iterator[str]:
+    """What runs in ranks imports the standard library, torch, and rooms that do the same; it parses as Python 3.9."""
+    place = next((place for place in IN_RANKS if module.within(place)), None)
+    if place is None:
+        return
+    for one in module.imports:
+        first, rest = one.name.split(".")[0], one.name.removeprefix("harness.")
+        if first == "harness":
+            if not Module(rest, "").within(*IN_RANKS[place]):
+                yield f"{at(module, one)} {place} may not use {one.name}"
+        elif first not in sys.stdlib_module_names and first not in WITH_TORCH:
+            yield f"{at(module, one)} {first} is not in the standard library"
+    try:
+        ast.parse(module.source, feature_version=(3, 9))
+    except SyntaxError as error:
+        yield f"harness.{module.name}:{error.lineno}: does not run on Python 3.9"
+
+
+def one_clock(module: Module) -> Iterator[str]:
+    """Time is asked for in one place."""
+    for one in module.imports:
+        if one.name == "time" and not module.within(*TIME):
+            yield f"{at(module, one)} ask harness.clock instead of time"
+
+
+def libraries_have_their_place(module: Module) -> Iterator[str]:
+    """What is awkward about a library stays where it is handled."""
+    for one in module.imports:
+        places = FEW_PLACES.get(one.name.split(".")[0], (module.name,))
+        if not module.within(*places):
+            yield f"{at(module, one)} {one.name} is for {' and '.join(places)} only"
+
+
+def values_and_checkers_are_pure(module: Module) -> Iterator[str]:
+    """What judges may neither look at the world nor change it, so that a history can be judged again anywhere."""
+    if not module.within(*PURE):
+        return
+    for one in module.imports:
+        if one.name.split(".")[0] in EFFECTS or one.name.startswith(("harness.machine", "harness.clock")):
+            yield f"{at(module, one)} {one.name} has effects"
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("open", "print", "input"):
+            yield f"harness.{module.name}:{node.lineno}: {ast.unparse(node.func)}() is an effect"
+
+
+def opens_with_a_sentence(module: Module) -> Iterator[str]:
+    """The sentence one would say to a colleague."""
+    first = (ast.get_docstring(module.tree) or "").split("\n\n")[0].strip()
+    if not first.endswith(".") or not (first[0].isupper() or first[0] == "`"):
+        yield f"harness.{module.name}:1: does not open with a sentence"
+
+
+def stays_short(path: str, source: str) -> Iterator[str]:
+    """A file that needs more lines holds two ideas."""
+    lines = len(source.splitlines())
+    if lines > MOST_LINES and path not in LONGER:
+        yield f"{path}: {lines} lines, at most {MOST_LINES}"
+
+
+def tests_state_their_claim(path: str, source: str) -> Iterator[str]:
+    """Every test has a docstring that could stand in the manual."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and not ast.get_docstring(node):
+            yield f"{path}:{node.lineno}: {node.name} does not say what it claims"
+
+
+def at(module: Module, one: Import) -> str:
+    return f"harness.{module.name}:{one.line}:"
+
+
+def _ours(module: Module) -> list[Import]:
+    return [one for one in module.imports if one.name.split(".")[0] == "harness"]
+
+
+def sources(*folders: str) -> dict[str, str]:
+    """Path from the root, and text, of every Python file in these folders."""
+    return {
+        str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+        for folder in folders
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    }
+
+
+RULES: tuple[Callable[[Module], Iterator[str]], ...] = (
+    imports_go_down,
+    members_do_not_know_each_other,
+    torch_stays_in_ranks,
+    ranks_need_nothing_else,
+    one_clock,
+    libraries_have_their_place,
+    values_and_checkers_are_pure,
+    opens_with_a_sentence,
+)
