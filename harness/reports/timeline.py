@@ -17,7 +17,8 @@ from harness.result import Result
 from harness.words.history import NEMESIS, History, Op
 from harness.words.verdict import Judgement
 
-TIME_WIDTH, NEMESIS_WIDTH, SMALLEST_COLUMN = 12, 34, 24
+# A rank's column takes at least so much room when ranks are put side by side; the nemesis at most a third of the width.
+TIME_WIDTH, SMALLEST_COLUMN, NEMESIS_SHARE = 12, 24, 3
 GAP = 2
 PIPE_WIDTH = 140
 # A screen or three; a stress mix has thousands of lines, which nobody reads.
@@ -104,7 +105,7 @@ def lines(history: History, view: View, proof: frozenset[int] = frozenset()) -> 
         yield "nothing has happened: the history is empty"
         return
     shown, left_out = _chosen(history)
-    nemesis = _nemesis_width(history)
+    nemesis = _nemesis_width(history, view)
     for number, group in enumerate(_groups(ranks, view.width - TIME_WIDTH - nemesis - GAP)):
         if number:
             yield ""
@@ -128,10 +129,10 @@ def _ranks(history: History, view: View) -> list[int]:
     return [rank for rank in known if not view.ranks or rank in view.ranks]
 
 
-def _nemesis_width(history: History) -> int:
+def _nemesis_width(history: History, view: View) -> int:
     """As wide as what the nemesis did, within reason."""
     texts = (nemesis_cell(op) for op in history if op.process.thread == NEMESIS)
-    return min(max(map(len, texts), default=len(NEMESIS)), NEMESIS_WIDTH)
+    return min(max(map(len, texts), default=len(NEMESIS)), (view.width - TIME_WIDTH) // NEMESIS_SHARE)
 
 
 def _groups(ranks: Sequence[int], room: int) -> list[Sequence[int]]:
@@ -202,10 +203,10 @@ def _time(history: History, op: Op) -> str:
 
 
 def _table(rows: Sequence[_Row], group: Sequence[int], view: View, nemesis: int) -> Iterator[str]:
-    room = view.width - TIME_WIDTH - nemesis - GAP
-    width = max(room // max(len(group), 1) - GAP, SMALLEST_COLUMN) if group else 0
-    width = min(width, max(_widest(rows, group), SMALLEST_COLUMN))
-    columns: list[tuple[int | str, str, int]] = [(rank, f"rank {rank}", width) for rank in group]
+    widths = _widths([_widest(rows, rank) for rank in group], view.width - TIME_WIDTH - nemesis - GAP)
+    columns: list[tuple[int | str, str, int]] = [
+        (rank, f"rank {rank}", width) for rank, width in zip(group, widths, strict=True)
+    ]
     columns.append((NEMESIS, NEMESIS, nemesis))
     header = "".join(" " * GAP + f"{title:{size}}" for _, title, size in columns)
     yield f"{'time':>{TIME_WIDTH - GAP}}  {header}".rstrip()
@@ -216,8 +217,19 @@ def _table(rows: Sequence[_Row], group: Sequence[int], view: View, nemesis: int)
         yield f"… {len(rows) - limit} more lines cut here (--lines 0 shows all)"
 
 
-def _widest(rows: Sequence[_Row], group: Sequence[int]) -> int:
-    return max((len(text) for row in rows for column, text in row.cells.items() if column in group), default=0)
+def _widest(rows: Sequence[_Row], rank: int) -> int:
+    return max((len(row.cells.get(rank, "")) for row in rows), default=0)
+
+
+def _widths(wanted: Sequence[int], room: int) -> list[int]:
+    """What each column gets: what it wants where all fits; else the narrow keep theirs and the wide share the rest."""
+    given = dict.fromkeys(range(len(wanted)), 0)
+    room -= GAP * len(wanted)
+    for count, column in enumerate(sorted(given, key=lambda column: wanted[column])):
+        share = room // (len(wanted) - count)
+        given[column] = min(max(wanted[column], len("rank 000")), share)
+        room -= given[column]
+    return list(given.values())
 
 
 def _line(row: _Row, columns: Sequence[tuple[int | str, str, int]]) -> str:

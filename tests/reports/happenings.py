@@ -32,7 +32,7 @@ BEGIN = {
     "size": 2,
     "versions": {"harness": "0.1.0", "python": "3.11.4", "torch": "2.15.0"},
     "proxy": "toxiproxy-server 2.12.0 (found on PATH)",
-    "world": {"kind": "processes", "isolation": "private user, net, pid and mount namespaces", "private_network": True},
+    "world": {"kind": "processes", "isolation": "private namespaces", "private_network": True},
 }
 
 
@@ -51,7 +51,9 @@ def scenario(path: Path = PATH, cell: tuple[tuple[str, str], ...] = (), **keys: 
 
 def op(at_ms: float, who: int | str, type: str, f: str, step: str = "", **keys: Any) -> Op:
     """An operation `at_ms` after the clock started."""
-    process = Process(None, who) if isinstance(who, str) else Process(who, keys.pop("thread", "main"), keys.pop("life", 1))
+    process = (
+        Process(None, who) if isinstance(who, str) else Process(who, keys.pop("thread", "main"), keys.pop("life", 1))
+    )
     return Op(ZERO + round(at_ms * MS), process, type, f, step=step, **keys)
 
 
@@ -73,6 +75,9 @@ def told(rank: int, port: int) -> dict[str, Any]:
 def muted() -> History:
     """Two ranks join; rank 1's link is muted; its get hangs until the guard ends it."""
     mute = {"kind": "blackhole", "ranks": [1]}
+    hung = {"outcome": "hung", "because": "no answer within its guard of 9.00 s"}
+    ended = {"outcome": "died", "signal": 9, "by": "guard", "stacks": "stacks/rank-1.life-1.txt"}
+    seen = {**mute, "touched": True, "facts": {"connections": 1, "bytes": 44}}
     return History.of(
         [
             op(-60, "controller", "ok", "begin", value=BEGIN),
@@ -86,10 +91,10 @@ def muted() -> History:
             op(6, "nemesis", "invoke", "inject", "mute", value=mute),
             op(8, "nemesis", "ok", "inject", "mute", value=mute),
             op(9, 1, "invoke", "get", "get", value={"key": "ready"}),
-            op(9_009, 1, "info", "get", "get", value={"outcome": "hung", "because": "no answer within its guard of 9.00 s"}),
-            op(9_010, 1, "info", "exit", "exit", value={"outcome": "died", "signal": 9, "by": "guard", "stacks": "stacks/rank-1.life-1.txt"}),
+            op(9_009, 1, "info", "get", "get", value=hung),
+            op(9_010, 1, "info", "exit", "exit", value=ended),
             op(9_020, "nemesis", "invoke", "heal", "mute", value=mute),
-            op(9_021, "nemesis", "ok", "heal", "mute", value={**mute, "touched": True, "facts": {"connections": 1, "bytes": 44}}),
+            op(9_021, "nemesis", "ok", "heal", "mute", value=seen),
             op(9_022, 0, "invoke", "exit", "exit"),
             op(9_040, 0, "ok", "exit", "exit", value={"status": 0}),
             op(9_050, "controller", "ok", "left_behind", value={"processes": [], "sockets": [], "proxies": []}),
@@ -101,7 +106,13 @@ def muted() -> History:
 def red_judgement() -> Judgement:
     """What a judge says of `muted`."""
     claim = Verdict(
-        "in-time", FAILED, "get of rank 1 hung", "failed within 0 s to 3.00 s", "rank 1: get hung after 9.00 s", (10, 11), 10
+        "in-time",
+        FAILED,
+        "get of rank 1 hung",
+        "failed within 0 s to 3.00 s",
+        "rank 1: get hung after 9.00 s",
+        (10, 11),
+        10,
     )
     standing = Verdict("no_hang", FAILED, "1 call hung", "every call ends", "get of rank 1 hung", (11,))
     return Judgement(FAILED, "no_hang is broken", (claim, standing), notes=("mute: unproven",), unnamed_calls=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import dedent
 
 from harness.checkers.base import CHECKERS
 from harness.reports.parts.operations import describe, since_start
@@ -94,7 +95,7 @@ def _claim_text(result: Result, verdict: Verdict) -> tuple[str, ...]:
     claims = [claim for claim in result.scenario.expect if claim.line == verdict.line or claim.name == verdict.name]
     written = next((claim.text for claim in claims if claim.text), "")
     file = result.scenario.text.splitlines()
-    lines = written.splitlines() or file[verdict.line - 1 : verdict.line]
+    lines = dedent(written).splitlines() or [line.strip() for line in file[verdict.line - 1 : verdict.line]]
     return tuple(printable(line.rstrip()) for line in lines[:CLAIM_LINES_SHOWN])
 
 
@@ -126,7 +127,7 @@ def _played(history: History, injection: Injection) -> str:
     placed = f"in place {since_start(history, injection.injected_ns)}"
     if injection.healed_ns is None:
         return f"{placed}, never healed"
-    touched = {True: "touched something", False: "touched nothing", None: "unproven"}[injection.touched]
+    touched = {True: "touched", False: "touched nothing", None: "unproven"}[injection.touched]
     facts = f" {short_json(dict(injection.facts), 120)}" if injection.facts else ""
     return f"{placed}, healed {since_start(history, injection.healed_ns)}, {touched}{facts}"
 

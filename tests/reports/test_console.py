@@ -1,0 +1,186 @@
+"""The console report, as the exact text that a person or a log gets."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import happenings
+from rich.console import Console
+
+from harness.reports.console import PASSED_ROWS_SHOWN, RED_RUNS_SHOWN, ConsoleReport, describe, share, terminal
+from harness.reports.parts import red
+from harness.result import Result
+from harness.words.history import History
+from harness.words.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS, Judgement
+
+CELL = (("world.timeout", "3s"),)
+
+
+def printed(results: Sequence[Result], interrupted: bool = False, quiet: bool = False, width: int = 110) -> str:
+    """What the report prints where there is no terminal; 4.2 s pass."""
+    out = io.StringIO()
+    times = iter([0, 4_200_000_000])
+    report = ConsoleReport(Console(file=out, width=width), quiet=quiet, now_ns=lambda: next(times))
+    for result in results:
+        report.started(result.scenario, result.attempt)
+        report.finished(result)
+    report.closed(results, interrupted)
+    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+
+
+def known(**keys: object) -> Result:
+    judgement = Judgement(KNOWN, "as known", known_refs=("F07", "pytorch/pytorch#73320"))
+    return happenings.result(judgement, scenario=happenings.scenario(cell=CELL), seconds=3.1, **keys)
+
+
+def skipped() -> Result:
+    judgement = Judgement(SKIPPED, "world: containers; not yet")
+    path = Path("scenarios/latency/a-host.rdzv.yaml")
+    return happenings.result(judgement, History(), scenario=happenings.scenario(path), run_dir=None, seconds=0.0)
+
+
+GREEN = """\
+passed     9.20 s  timeouts/a-muted-link-costs-one-timeout
+known      3.10 s  timeouts/a-muted-link-costs-one-timeout[timeout=3s]   F07, pytorch/pytorch#73320
+skipped    0.00 s  latency/a-host   world: containers; not yet
+
+subject   static
+torch     2.15.0
+proxy     toxiproxy-server 2.12.0 (found on PATH)
+isolation private namespaces
+
+status   seconds  scenario                                             why
+passed      9.20  timeouts/a-muted-link-costs-one-timeout
+known       3.10  timeouts/a-muted-link-costs-one-timeout[timeout=3s]  F07, pytorch/pytorch#73320
+skipped     0.00  latency/a-host                                       world: containers; not yet
+
+3 cells: 1 passed, 1 known, 0 failed, 0 vacuous, 0 error, 1 skipped in 4.2 s
+"""
+
+
+def test_a_green_run_is_a_line_each_then_a_table() -> None:
+    """Where it ran is said once; every status is counted."""
+    assert printed([happenings.result(), known(), skipped()]) == GREEN
+
+
+def test_a_red_run_ends_with_proof_and_the_count() -> None:
+    """The block of the red one follows the table, and the last line is the summary again."""
+    bad = happenings.result(happenings.red_judgement(), command="rdzv-harness run x")
+    lines = printed([bad, known()]).splitlines()
+    assert lines[0] == "failed     9.20 s  timeouts/a-muted-link-costs-one-timeout   no_hang is broken"
+    summary = "2 cells: 0 passed, 1 known, 1 failed, 0 vacuous, 0 error, 0 skipped in 4.2 s"
+    table = lines.index(summary)
+    assert [line.split()[0] for line in lines[table - 3 : table - 1]] == ["known", "failed"]
+    block = red.text(bad).splitlines()
+    assert lines[lines.index(block[0]) :] == [*block, "", summary, "calls that no claim names: 2"]
+
+
+def test_a_quiet_run_tells_what_is_red_only() -> None:
+    """No line while it runs, no row of what went well."""
+    text = printed([happenings.result(), known()], quiet=True)
+    assert text.splitlines()[-1] == "2 cells: 1 passed, 1 known, 0 failed, 0 vacuous, 0 error, 0 skipped in 4.2 s"
+    assert "a-muted-link" not in text
+
+
+def test_an_interrupted_run_says_so() -> None:
+    """What was not played must not look as if it had passed."""
+    text = printed([happenings.result()], interrupted=True)
+    assert text.splitlines()[-1].endswith("in 4.2 s; interrupted, the rest was not played")
+
+
+def test_an_interrupted_run_without_results_says_so() -> None:
+    """Nothing at all is a report too."""
+    assert printed([], interrupted=True).splitlines()[-1] == (
+        "0 cells: 0 passed, 0 known, 0 failed, 0 vacuous, 0 error, 0 skipped in 4.2 s; "
+        "interrupted, the rest was not played"
+    )
+
+
+def test_repetitions_are_one_row_with_an_interval() -> None:
+    """20 runs of a cell say how sure one may be."""
+    runs = [happenings.result(attempt=number) for number in range(1, 20)]
+    runs.append(happenings.result(Judgement(FAILED, "in-time is not met"), attempt=20))
+    text = printed(runs, width=140)
+    assert "19 of 20 passed (95 % interval 76.4 % to 99.1 %): in-time is not met" in " ".join(text.split())
+    assert "20 runs: 19 passed, 0 known, 1 failed" in text
+
+
+def test_many_red_runs_of_one_cell_are_cut_and_counted() -> None:
+    """The first few tell the story; the rest are counted."""
+    runs = [happenings.result(Judgement(FAILED, "x"), attempt=number) for number in range(1, 9)]
+    text = printed(runs)
+    assert text.count("FAILED  ") == RED_RUNS_SHOWN
+    assert f"… {8 - RED_RUNS_SHOWN} more red runs of timeouts/a-muted-link-costs-one-timeout" in text
+
+
+def test_known_failures_of_repetitions_are_called_so() -> None:
+    """`20 of 20 passed` would be a lie for a known failure; skipped runs do not count."""
+    assert share([known(), known()]).startswith("2 of 2 known failures")
+    assert share([known(), happenings.result()]).startswith("2 of 2 as expected")
+    assert share([skipped(), skipped()]).startswith("0 of 0 passed (95 % interval 0.0 % to 100.0 %)")
+
+
+def test_hundreds_of_passed_cells_are_a_row_for_each_folder() -> None:
+    """The table stays readable; what did not pass keeps its own row."""
+    cells = [happenings.scenario(Path(f"s/a/{number}.rdzv.yaml")) for number in range(PASSED_ROWS_SHOWN + 1)]
+    results = [happenings.result(scenario=cell, seconds=1.0) for cell in cells]
+    text = printed([*results, known()])
+    table = text[text.index("status ") :]
+    assert "\npassed    61.00  s/a/                                                 61 passed\n" in table
+    assert table.count("\nknown ") == 1
+    assert "a/17" not in table
+
+
+def test_vacuous_and_error_are_red() -> None:
+    """Both get a block of their own."""
+    text = printed([happenings.result(Judgement(status, "x")) for status in (VACUOUS, ERROR)])
+    assert "\nVACUOUS  scenarios/" in text
+    assert "\nERROR  scenarios/" in text
+
+
+def test_a_hostile_reason_cannot_move_the_cursor_or_style_the_table() -> None:
+    """Messages come from processes under test: no escape, no markup of rich's gets through."""
+    text = printed([happenings.result(Judgement(FAILED, "\x1b[2J [bold]no[/bold] [/nope]"))])
+    assert "\x1b" not in text
+    assert "\\x1b[2J [bold]no[/bold] [/nope]" in text
+
+
+def test_a_terminal_shows_what_runs_and_prints_only_red_lines() -> None:
+    """The live display names what is running; what passed waits for the table."""
+    out = io.StringIO()
+    console = Console(file=out, width=100, force_terminal=True, color_system=None, legacy_windows=False)
+    report = ConsoleReport(console, total=2)
+    report.started(happenings.scenario(), 1)
+    report._progress.refresh()  # type: ignore[union-attr]
+    report.finished(happenings.result())
+    report.finished(happenings.result(Judgement(FAILED, "x")))
+    before = out.getvalue()
+    report.closed([happenings.result()], interrupted=False)
+    assert "timeouts/a-muted-link-costs-one-timeout" in before
+    assert "passed " not in before
+    assert "failed     9.20 s" in before
+    assert "1 cell: 1 passed" in out.getvalue()
+
+
+def test_a_report_can_go_to_a_file(tmp_path: Path) -> None:
+    """`to` with a path writes the same text there."""
+    path = tmp_path / "deep/report.txt"
+    report = ConsoleReport.to(path)
+    report.closed([happenings.result()], interrupted=False)
+    assert "1 cell: 1 passed" in path.read_text()
+
+
+def test_no_colour_is_a_matter_of_the_environment(monkeypatch: object) -> None:
+    """A pipe gets text without escapes, as wide as a log shows."""
+    console = terminal()
+    assert console.is_terminal is False
+    assert console.width >= 80
+
+
+def test_other_tools_get_the_block_as_text() -> None:
+    """pytest shows it as the failure's representation."""
+    bad = happenings.result(happenings.red_judgement())
+    assert describe(bad) == red.text(bad)
+    assert PASSED not in describe(bad)
