@@ -139,7 +139,7 @@ class ToxicFault(FaultMember):
     @classmethod
     def problems(cls, attributes: Mapping[str, Any]) -> Sequence[str]:
         return [
-            f"{name} is {attributes[name] / unit:g} {word}, and Toxiproxy counts whole ones; write a multiple of 1{word}"
+            f"{name} is {attributes[name] / unit:g} {word}, but Toxiproxy needs whole ones; write 1{word} or 2{word}"
             for name, (unit, word) in cls.units.items()
             if attributes[name] % unit
         ]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import requests
+import urllib3
 
 from harness import clock
 from harness.words.endpoint import Endpoint
@@ -201,24 +201,24 @@ def _config(sentinel: str) -> Iterator[int]:
 
 def _await_ready(children: Children, server: Path, running: RunningServer) -> None:
     deadline_ns = clock.now_ns() + READY_WITHIN_NS
-    with requests.Session() as session:
-        session.trust_env = False
-        while not _is_ours(session, running):
+    api = urllib3.HTTPConnectionPool(running.api.host, running.api.port, retries=False, timeout=1.0)
+    with contextlib.closing(api):
+        while not _is_ours(api, running.sentinel):
             log = running.log_path.read_bytes() if running.log_path.exists() else b""
             if _LAUNCH_FAILED in log:
                 raise _PortTaken(f"{server} cannot listen on {running.api}: {_last_error(log)}")
             if children.wait(running.pid, _LOOK_EVERY_NS) is not None:
-                raise ProxyLost(f"{server} ended at its start; it said: {_tail(log)}")
+                raise ProxyLost(f"{server} ended at its start; it said: {_tail(log)}; {HOW_TO_GET_IT}")
             if clock.now_ns() > deadline_ns:
                 raise ProxyLost(f"{server} did not answer on {running.api} within 10 s; it said: {_tail(log)}")
 
 
-def _is_ours(session: requests.Session, running: RunningServer) -> bool:
+def _is_ours(api: urllib3.HTTPConnectionPool, sentinel: str) -> bool:
     """Whether our sentinel is there: if the port was taken, another server answers while ours lives on, mute."""
     try:
-        answer = session.get(f"http://{running.api}/proxies", timeout=(1, 1))
-        return answer.status_code == 200 and running.sentinel in answer.json()
-    except (requests.RequestException, ValueError):
+        answer = api.request("GET", "/proxies")
+        return answer.status == 200 and sentinel in json.loads(answer.data)
+    except (urllib3.exceptions.HTTPError, ValueError):
         return False
 
 

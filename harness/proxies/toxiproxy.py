@@ -8,12 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from toxiproxy.proxy import Proxy
-
 from harness.machine import proxy_server, sockets
 from harness.machine.link_meter import LinkMeter
 from harness.machine.proxy_server import Children, RunningServer
-from harness.machine.toxiproxy_client import READ_S, Api
+from harness.machine.toxiproxy_client import Api, RemoteProxy
 from harness.proxies.base import PROXIES, Held, Link, LinkSpec, Proxies, Traffic
 from harness.words.endpoint import Endpoint
 from harness.words.errors import HarnessError, ProxyLost, UsageError
@@ -26,7 +24,7 @@ WORLDS_PER_SERVER = 64
 class ToxiproxyLink:
     """One proxy of the server; implements `harness.proxies.base.Link`."""
 
-    def __init__(self, spec: LinkSpec, proxy: Proxy, api: Api, meter: LinkMeter) -> None:
+    def __init__(self, spec: LinkSpec, proxy: RemoteProxy, api: Api, meter: LinkMeter) -> None:
         self.rank = spec.rank
         self.upstream = spec.upstream
         self.name: str = proxy.name
@@ -50,7 +48,7 @@ class ToxiproxyLink:
     def remove_toxic(self, name: str) -> None:
         kind, _, timeout_ms = self._toxics.pop(name, ("", "", 0))
         # A reset that counts down cannot be interrupted: the server answers when it has come.
-        self._api.remove_toxic(self._proxy, name, READ_S + (timeout_ms / 1000 if kind == "reset_peer" else 0))
+        self._api.remove_toxic(self._proxy, name, timeout_ms / 1000 if kind == "reset_peer" else 0)
         self._say_if_keeping()
 
     def disable(self) -> None:
@@ -184,7 +182,7 @@ class Toxiproxy(Proxies):
     def log(self) -> str:
         return "" if self._own is None else self._own.log()
 
-    def _ours(self, there: Mapping[str, Proxy]) -> set[str]:
+    def _ours(self, there: Mapping[str, RemoteProxy]) -> set[str]:
         return {name for name in there if name.startswith(f"{self._prefix}-")}
 
 
