@@ -1,0 +1,109 @@
+"""The doctor: a line for each check, advice for what is missing, and never a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import doctor
+from harness.doctor import Check
+from harness.words.errors import UsageError
+
+
+def broken() -> Check:
+    raise OSError("no /proc here")
+
+
+EXAMINED = [
+    ("torch", lambda: Check("torch", True, "torch 2.15.0")),
+    ("go", lambda: Check("go", False, "not on PATH", "install Go >= 1.23")),
+    ("docker", broken),
+]
+
+
+def test_every_check_has_a_line_and_what_is_missing_has_advice(capsys: pytest.CaptureFixture[str]) -> None:
+    """A check that itself breaks says so, and the rest goes on; exit code 0."""
+    assert doctor.report("python", (), EXAMINED) == 0
+    assert capsys.readouterr().out == (
+        "✓ torch   torch 2.15.0\n"
+        "✗ go      not on PATH\n"
+        "    install Go >= 1.23\n"
+        "✗ docker  could not be found out: no /proc here\n"
+    )
+
+
+@pytest.mark.parametrize(("require", "code"), [(["torch"], 0), (["go"], 3), (["torch", "docker"], 3), (["all"], 3)])
+def test_what_is_required_must_be_good(require: list[str], code: int) -> None:
+    """For CI jobs that must not silently skip."""
+    assert doctor.report("python", require, EXAMINED) == code
+
+
+def test_a_requirement_that_is_no_check_is_refused() -> None:
+    """The error lists the checks."""
+    with pytest.raises(UsageError, match="known: all, torch, go, docker"):
+        doctor.report("python", ["gpu"], EXAMINED)
+
+
+def test_every_check_runs_on_this_machine() -> None:
+    """Whatever it has: each check comes under its own name, bad ones with something to read."""
+    examined = doctor.examinations(sys.executable)
+    found = list(doctor.checked(examined))
+    assert [check.name for check in found] == [name for name, _ in examined]
+    assert all(check.found for check in found)
+
+
+def test_an_interpreter_without_torch_is_told(tmp_path: Path) -> None:
+    """With the command that installs it."""
+    missing = doctor.torch(str(tmp_path / "python"))
+    assert (missing.good, "cannot be run" in missing.found) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("said", "good"), [("go1.26.1", True), ("go1.23", True), ("go1.22.9", False), ("", False), ("devel", False)]
+)
+def test_go_must_be_new_enough(said: str, good: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1.23 is the oldest that builds the pinned server."""
+    monkeypatch.setattr(doctor, "_said", lambda command: said)
+    assert doctor.go().good is good
+
+
+@pytest.mark.parametrize(
+    ("said", "good", "found"),
+    [
+        ("127.0.0.1 0.0001\n::ffff:127.0.0.1 0.0002\n", True, "127.0.0.1 in 0.1 ms, ::ffff:127.0.0.1 in 0.2 ms"),
+        ("127.0.0.1 0.0001\n::ffff:127.0.0.1 5.0\n", False, "127.0.0.1 in 0.1 ms, ::ffff:127.0.0.1 in 5000.0 ms"),
+        ("", False, "the helper failed: "),
+    ],
+)
+def test_slow_look_ups_are_told(said: str, good: bool, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each connection of torch's store waits for them."""
+    monkeypatch.setattr(doctor.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, said, ""))
+    check = doctor.lookups()
+    assert (check.good, check.found) == (good, found)
+
+
+def test_a_resolver_that_never_answers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The helper is ended, and what it had found is kept."""
+
+    def late(*_: Any, **__: Any) -> None:
+        raise subprocess.TimeoutExpired("python", 12, output=b"127.0.0.1 0.0001\n")
+
+    monkeypatch.setattr(doctor.subprocess, "run", late)
+    assert doctor.lookups().found == "127.0.0.1 answers, the other not within 12 s"
+
+
+def test_an_engine_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one line, with what Docker would be for."""
+
+    def refused() -> str:
+        raise ConnectionError("Connection aborted\nlong story")
+
+    monkeypatch.setattr(doctor, "_engine_version", refused)
+    check = doctor.docker()
+    assert check.good is False
+    assert check.found.startswith("no engine answers (Connection aborted); ")
+    assert "only needed for worlds of containers" in check.advice

@@ -1,0 +1,131 @@
+"""The command line from outside: words in, text and exit code out."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import __version__
+from harness.cli import entry, main
+
+ROOT = Path(__file__).parents[2]
+Patch = pytest.MonkeyPatch
+Captured = pytest.CaptureFixture[str]
+PROGRAM = "import sys; from harness.cli import main; sys.exit(main())"
+
+
+def test_the_version_is_told(capsys: Captured) -> None:
+    """One line, exit code 0."""
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"rdzv-harness {__version__}\n"
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])
+def test_help_names_every_command_and_the_exit_codes(words: list[str], capsys: Captured) -> None:
+    """Without words too."""
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    for command in ("run", "validate", "list", "explain", "new", "schema", "judge", "show", "doctor", "toxiproxy"):
+        assert f"\n  {command} " in said
+    assert "130 interrupted" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["run"], "Missing argument 'PATH...'"),
+        (["rn"], "did you mean 'run'"),
+        (["run", "x", "--jobs", "0"], "--jobs"),
+        (["run", "x", "--jobs", "many"], "--jobs"),
+        (["run", "x", "--repeat", "0"], "--repeat"),
+        (["run", "x", "--nosuch"], "--nosuch"),
+        (["run", "no/such/folder"], "no/such/folder"),
+        (["run", "x", "--", "true"], "--subject command"),
+        (["run", "x", "--subject", "command"], "-- ARGV"),
+        (["list", "--", "true"], "only `run --subject command`"),
+        (["show", "no/such/run"], "no/such/run"),
+        (["judge", "no/such/run"], "no/such/run"),
+        (["explain", "blackhoel"], "blackhole"),
+        (["list", "toxins"], "toxins"),
+        (["new", "Not A Name"], "small letters and hyphens"),
+        (["doctor", "--require", "luck"], "no such check"),
+        (["toxiproxy"], "command"),
+        (["toxiproxy", "remove"], "remove"),
+    ],
+)
+def test_bad_input_is_a_message_and_exit_code_two(words: list[str], told: str, capsys: Captured) -> None:
+    """On standard error, never a traceback, and it names what was wrong."""
+    assert main(words) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("error: ")
+    assert told.lower() in said.err.lower()
+    assert "Traceback" not in said.err
+    assert said.out == ""
+
+
+def test_an_unexpected_exception_is_one_line_with_a_hint(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    """Exit code 3; the traceback on request."""
+
+    def broken(words: list[str]) -> int:
+        raise RuntimeError("oh\nno")
+
+    monkeypatch.setattr(entry, "_dispatch", broken)
+    monkeypatch.delenv("RDZV_TRACEBACK", raising=False)
+    assert main(["run"]) == 3
+    assert capsys.readouterr().err == (
+        "error: RuntimeError: oh; this is a bug of rdzv-harness, RDZV_TRACEBACK=1 shows where\n"
+    )
+    monkeypatch.setenv("RDZV_TRACEBACK", "1")
+    assert main(["run"]) == 3
+    assert "in broken" in capsys.readouterr().err
+
+
+def test_an_interrupt_before_anything_runs_is_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    """Ctrl-C while files are read."""
+
+    def interrupted(words: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(entry, "_dispatch", interrupted)
+    assert main(["run"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_the_words_behind_two_hyphens_are_split_off() -> None:
+    """Options of the command under test are not ours."""
+    assert entry.split_command(["run", "x", "--", "a", "--jobs", "--"]) == (["run", "x"], ("a", "--jobs", "--"))
+    assert entry.split_command(["run", "x"]) == (["run", "x"], ())
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    """`rdzv-harness ... | head -1`."""
+    done = subprocess.run(
+        ["bash", "-c", f'"$0" -c "{PROGRAM}" schema | head -c 1; exit ${{PIPESTATUS[0]}}', sys.executable],
+        cwd=ROOT, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert done.returncode in (0, 141)
+
+
+def test_help_imports_neither_torch_nor_what_only_commands_need() -> None:
+    """So that it is quick."""
+    heavy = ["torch", "docker", "ruamel.yaml", "requests", "rich.live", "harness.runner", "harness.loader"]
+    program = (
+        "import sys; from harness.cli import main; code = main(['run', '--help']);"
+        f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "[]\n")
+
+
+def test_a_terminal_without_unicode_gets_substitutes() -> None:
+    """`PYTHONIOENCODING=ascii` must not break the doctor's ticks."""
+    program = "import sys; from harness.cli.entry import _print_everything as p; p(); print('\\u2713')"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, env={"PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert (done.stdout, done.returncode) == ("?\n", 0)

@@ -1,0 +1,35 @@
+"""What the exit code of a run says."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+
+from harness.cli.exit_codes import exit_code
+from harness.words.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, STATUSES, VACUOUS
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code"),
+    [
+        ([PASSED, KNOWN, SKIPPED], 0),
+        ([SKIPPED], 0),
+        ([PASSED, FAILED], 1),
+        ([PASSED, ERROR], 3),
+        ([PASSED, VACUOUS], 4),
+        ([VACUOUS, FAILED], 1),
+        ([VACUOUS, FAILED, ERROR], 3),
+        ([VACUOUS, ERROR], 3),
+    ],
+)
+def test_the_table(statuses: list[str], code: int) -> None:
+    """0 as expected, 1 failed, 3 error, 4 vacuous; when mixed 3, then 1, then 4."""
+    assert exit_code(statuses) == code
+
+
+def test_only_what_is_expected_is_zero() -> None:
+    """Every mixture that has something red in it is red."""
+    for count in range(1, len(STATUSES) + 1):
+        for statuses in combinations(STATUSES, count):
+            assert (exit_code(statuses) == 0) == (not {FAILED, ERROR, VACUOUS} & set(statuses))
