@@ -1,0 +1,34 @@
+"""Scenario files: YAML to frozen values, one per cell of the matrix, or every problem of the file at once."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.loader.explanation import explain
+    from harness.loader.finding import discover
+    from harness.loader.json_schema import schema
+    from harness.loader.members import catalogue
+    from harness.loader.reading import load, load_mapping, load_text
+    from harness.loader.templates import template
+
+# pydantic and ruamel.yaml take a tenth of a second to import: only who loads a scenario pays for them.
+_WHERE = {
+    "load": "reading",
+    "load_text": "reading",
+    "load_mapping": "reading",
+    "discover": "finding",
+    "schema": "json_schema",
+    "explain": "explanation",
+    "catalogue": "members",
+    "template": "templates",
+}
+
+__all__ = ["catalogue", "discover", "explain", "load", "load_mapping", "load_text", "schema", "template"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)

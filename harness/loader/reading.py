@@ -1,0 +1,98 @@
+"""From a file to scenarios: every cell of its matrix, or every problem it has."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping as AnyMapping
+from pathlib import Path
+from typing import Any
+
+from harness.loader import document
+from harness.loader.entries import tidied
+from harness.loader.matrix import Cell, axes_of, cells_of, read_pattern
+from harness.loader.models import SCHEMA
+from harness.loader.nodes import Listing, Mapping, Position
+from harness.loader.problems import Problems
+from harness.loader.resolving import Resolver
+from harness.scenario import Scenario
+from harness.words.errors import ScenarioError
+
+
+def load(path: Path) -> list[Scenario]:
+    """The scenarios of a file, one per cell of its matrix, in the order of the file.
+
+    Raises ScenarioError with every problem found, each as `file:line:column`, the line, a caret, and what to write.
+    """
+    return load_text(document.read_text(path), path)
+
+
+def load_text(text: str, path: Path) -> list[Scenario]:
+    """The scenarios of a file whose text is known already; `path` is for messages and ids. Raises ScenarioError."""
+    text = text.removeprefix("\ufeff")
+    problems = Problems()
+    tree = document.parse(text, problems)
+    problems.raise_if_any(path, text)
+    assert tree is not None
+    tidy = tidied(tree, problems)
+    assert isinstance(tidy, Mapping)
+    cells = cells_of(tidy, problems)
+    axes = axes_of(tidy, Problems())
+    # With a broken matrix the file itself is read, so that all of its problems come at once.
+    found = [Resolver(cell, axes, path, text, problems).scenario() for cell in cells or [Cell((), tidy)]]
+    if len(cells) > 0:
+        _tell_idle_entries(tidy, cells, problems)
+    problems.raise_if_any(path, text, len(cells))
+    return [scenario for scenario in found if scenario is not None]
+
+
+def load_mapping(keys: AnyMapping[str, Any], name: str) -> list[Scenario]:
+    """The scenarios that the keys of a file say, for tests in Python; raises ScenarioError.
+
+    `schema` may be left out, and so may `title`, which is then the name. Problems point into the YAML of these keys.
+    """
+    path = Path(name if name.endswith(".rdzv.yaml") else f"{name}.rdzv.yaml")
+    whole = {"schema": SCHEMA, "title": name, **keys}
+    return load_text(_written(whole, path), path)
+
+
+def _written(keys: AnyMapping[str, Any], path: Path) -> str:
+    """The keys as a YAML file."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.sort_base_mapping_type_on_output = False
+    writer.representer.ignore_aliases = lambda *_: True
+    target = io.StringIO()
+    try:
+        writer.dump(_listed(dict(keys)), target)
+    except (YAMLError, RecursionError, TypeError, ValueError) as error:
+        hint = "give dicts, lists, text, numbers and flags only"
+        raise ScenarioError([f"{path}: these keys cannot be written as YAML: {error}\n  {hint}"]) from None
+    return target.getvalue()
+
+
+def _listed(value: Any) -> Any:
+    """Tuples as lists, so that they are written as such."""
+    if isinstance(value, AnyMapping):
+        return {key: _listed(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_listed(one) for one in value]
+    return value
+
+
+def _tell_idle_entries(tree: Mapping, cells: list[Cell], problems: Problems) -> None:
+    """Tell which known failures fit no cell that is played."""
+    from harness.loader.matrix import fits
+
+    known = tree.get("known")
+    axes = axes_of(tree, Problems())
+    for item in known.items if isinstance(known, Listing) else ():
+        pattern = item.get("cells") if isinstance(item, Mapping) else None
+        if pattern is None:
+            continue
+        read = read_pattern(pattern, axes, problems)
+        if read and not any(fits(cell.labels, read) for cell in cells):
+            place = pattern.position if isinstance(pattern, Mapping) else Position(1, 1)
+            problems.add(place, "no cell that is played fits this", "compare it with `exclude`")
