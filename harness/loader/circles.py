@@ -10,7 +10,7 @@ from harness.scenario import EXIT, Fault, Step
 from harness.words.moment import FaultMoment, Moment, StepMoment, parts
 
 Node = tuple[str, str, int, int]
-"""What can happen: (`begin`, step, rank, life), `end` likewise, (`injected`, fault, 0, 0), `healed`, (`start`, "", rank, life)."""
+"""What can happen: `begin` or `end` of a step in a rank's life, `injected` or `healed` of a fault, a rank's `start`."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,11 @@ class Waiting:
     edges: dict[Node, list[Node]] = field(default_factory=dict)
     owners: dict[Node, tuple[str, str]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._by_name = {step.name: step for step in self.steps}
+
     def circle(self) -> Circle | None:
         """The first circle, or None."""
-        self._by_name = {step.name: step for step in self.steps}
         self._join()
         cycle = _first_cycle(self.edges)
         return None if cycle is None else self._named(cycle)

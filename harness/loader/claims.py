@@ -131,9 +131,7 @@ class Claims:
     def _check_outcomes(self, keys: StepClaimKeys, outcomes: tuple[str, ...], at: Location, inside: str) -> None:
         """Tell what contradicts `is`."""
         if "hung" in outcomes and inside != "instead":
-            hint = (
-                "that no call hangs is judged in every run; what a subject does in its place stands in `known: instead`"
-            )
+            hint = "that no call hangs is judged in every run; what a subject does stands in `known: instead`"
             self.tell((*at, "is"), "`hung` is for `instead` only", hint)
         for key, needed, words in (
             ("value", "ok", "only what is ok returns something"),
@@ -142,9 +140,8 @@ class Claims:
             ("message", "failed", "only what failed raised something"),
         ):
             if key in keys.model_fields_set and needed not in outcomes:
-                self.tell(
-                    (*at, key), f"`{key}` contradicts `is`: {words}", f"write `is: {needed}`, or take it out", key=True
-                )
+                hint = f"write `is: {needed}`, or take it out"
+                self.tell((*at, key), f"`{key}` contradicts `is`: {words}", hint, key=True)
 
     def _within(self, bounds: list[Duration] | None, at: Location) -> tuple[int | None, int] | None:
         if bounds is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass
 from typing import Any
@@ -122,22 +122,18 @@ class Entries:
 
     def _no_one_subject(self, node: Mapping, subjects: Sequence[str]) -> None:
         if subjects:
-            hint = "make two claims of it"
-            self.tell_at(
-                node.entries[subjects[1]].position, f"a claim has either {' or '.join(subjects)}, not both", hint
-            )
+            place = node.entries[subjects[1]].position
+            self.tell_at(place, f"a claim has either {' or '.join(subjects)}, not both", "make two claims of it")
             return
         if node.dropped & {"step", "check", "any"}:
             return
-        self.tell_at(
-            node.position, "a claim needs `step`, `check` or `any`", "write {step: join, is: ok} or {check: together}"
-        )
+        hint = "write {step: join, is: ok} or {check: together}"
+        self.tell_at(node.position, "a claim needs `step`, `check` or `any`", hint)
         known = keys_of(StepClaimKeys)
         for key, entry in node.entries.items():
             if key not in known:
-                self.tell_at(
-                    entry.position, f"a claim has no key {str(key)!r}", suggestion(key, ["check", "any", *known])
-                )
+                near = suggestion(key, ["check", "any", *known])
+                self.tell_at(entry.position, f"a claim has no key {str(key)!r}", near)
 
     def _check(self, node: Mapping, location: Location, name: str) -> Entry:
         kind, known = node.scalar("check"), members.check_declarations()
@@ -186,9 +182,8 @@ class Entries:
             hint = suggestion(value.value, sorted(known), "there is")
             self.tell_at(value.position, f"there is no {family} {value.value!r}", hint)
         else:
-            self.tell_at(
-                value.position, f"`{selector}` is the name of a {family}, not {describe(value)}", "write a name"
-            )
+            message = f"`{selector}` is the name of a {family}, not {describe(value)}"
+            self.tell_at(value.position, message, f"there is: {', '.join(sorted(known))}")
 
     def _simple(self, node: Node, location: Location, model: type[Keys], family: str, what: str) -> Entry:
         if not isinstance(node, Mapping):

@@ -169,16 +169,13 @@ def _converted(attribute: Attribute, value: Any, timeout_ns: int, wrong: Callabl
         return None if attribute.default is REQUIRED else attribute.default
     if attribute.kind == "duration":
         value = value.resolve(timeout_ns)
-        if value < 0:
-            wrong(attribute.name, "a duration cannot be negative")
     if attribute.kind in ("keys", "handlers"):
         return tuple(value)
-    for bound, is_out, words in (
-        (attribute.minimum, lambda limit: value < limit, "less than the smallest"),
-        (attribute.maximum, lambda limit: value > limit, "more than the largest"),
-    ):
-        if bound is not None and is_out(bound):
-            wrong(attribute.name, f"it is {words} that makes sense, {bound_text(attribute, bound)}")
+    minimum = 0 if attribute.kind == "duration" and attribute.minimum is None else attribute.minimum
+    if minimum is not None and value < minimum:
+        wrong(attribute.name, f"`{attribute.name}` is at least {bound_text(attribute, minimum)}")
+    if attribute.maximum is not None and value > attribute.maximum:
+        wrong(attribute.name, f"`{attribute.name}` is at most {bound_text(attribute, attribute.maximum)}")
     return value
 
 

@@ -197,7 +197,7 @@ class StepClaimKeys(Keys):
     ranks: Ranks | None = key("whose calls", default="all", example="workers")
     life: int | None = key("the rank's life", default="the last that has the step", example="2", ge=1)
     is_: Outcomes | None = key(
-        "`ok`, `failed` (raised), `died` (its process ended), `skipped` (never begun), `hung` (in `instead`); or several",
+        "`ok`, `failed` (raised), `died` (its process ended), `skipped` (never begun), `hung` (in `instead`); a list",
         "is", default="[ok, failed]", example="ok",
     )  # fmt: skip
     count: Count | None = key("how many of the calls: a number, or lowest and highest", default="all", example="[1, 6]")
@@ -207,7 +207,7 @@ class StepClaimKeys(Keys):
         "the class raised, or one of its bases; or several", default="any", example="RendezvousTimeoutError"
     )
     message: Texts | None = key(
-        "all contained in the first line, case ignored; `{host}`, `{port}`, `{run_id}` stand for what that rank was told",
+        "all contained in the first line, case ignored; `{host}`, `{port}`, `{run_id}` are what the rank was told",
         default="any", example='["address already in use", "{port}"]',
     )  # fmt: skip
     within: Within | None = key("the upper bound, or [lower, upper]", default="any", example="[timeout, timeout + 1s]")

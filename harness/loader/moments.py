@@ -107,9 +107,8 @@ class Moments:
         ranks = raw.wire.ranks
         found = () if ranks is None else resolve_ranks(ranks, self.size, (*location, "wire", "ranks"), self.tell)
         if (raw.wire.query is None) == (raw.wire.reply is None):
-            self.tell(
-                (*location, "wire"), "a message is either a query or a reply", "write {query: KIND} or {reply: KIND}"
-            )
+            hint = "write {query: KIND} or {reply: KIND}"
+            self.tell((*location, "wire"), "a message is either a query or a reply", hint)
             return None
         direction, kind = ("query", raw.wire.query) if raw.wire.query is not None else ("reply", raw.wire.reply)
         return WireMoment(direction, str(kind), found, raw.wire.key_, raw.count or 1, plus_ns)

@@ -62,7 +62,7 @@ def _written(keys: AnyMapping[str, Any], path: Path) -> str:
 
     writer = YAML(typ="safe", pure=True)
     writer.default_flow_style = False
-    writer.sort_base_mapping_type_on_output = False
+    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     writer.representer.ignore_aliases = lambda *_: True
     target = io.StringIO()
     try:

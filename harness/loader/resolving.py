@@ -69,12 +69,8 @@ class Resolver:
         faults = self._read_faults(world, ranks)
         self._starts = {rank: self._start(rank) for rank in range(world.size)}
         ranks = tuple(replace(spec, start=self._starts[rank]) for rank, spec in enumerate(ranks))
-        steps = tuple(
-            self._with_moment(step, entry) for step, entry in zip(steps, self._sound(self._steps), strict=True)
-        )
-        faults = tuple(
-            self._with_moments(one, entry) for one, entry in zip(faults, self._sound(self._faults), strict=True)
-        )
+        steps = tuple(map(self._with_moment, steps, self._sound(self._steps)))
+        faults = tuple(map(self._with_moments, faults, self._sound(self._faults)))
         self._check_circles(steps, faults)
         expect = self._reader().read_all(self._claims)
         return Scenario(
@@ -232,13 +228,11 @@ class Resolver:
             return ranks
         if world.route == "direct":
             hint = "take `route: direct` out, or leave this cell out with `exclude`"
-            self._tell(
-                (*entry.location, "inject"), f"{entry.kind!r} works on links, and `route: direct` has none", hint
-            )
+            message = f"{entry.kind!r} works on links, and `route: direct` has none"
+            self._tell((*entry.location, "inject"), message, hint)
         elif not ranks:
-            self._tell(
-                entry.location, "no rank of this world has a link", "only who is told rank 0 has none; make it larger"
-            )
+            hint = "who is told rank 0 has none; make the world larger"
+            self._tell(entry.location, "no rank of this world has a link", hint)
         for rank in ranks:
             if rank not in self._linked and world.route != "direct":
                 hint = "name the workers: who is told rank 0 gets the real endpoint"

@@ -22,6 +22,9 @@ DEFAULT_HOST = "127.0.0.1"
 READ_AT_IMPORT = ("TORCH_", "OMP_", "LD_", "PYTHON")
 """Variables that a process reads when it imports: a rank cloned from a warm one would never see them."""
 
+RanksByNumber = Mapping[int, tuple[str | int, RankKeys]]
+"""By number of the rank, the key in the file and what it holds."""
+
 # Verbs that need no handler, but are told where the endpoint of theirs is.
 _TOLD_THE_ENDPOINT = ("bind",)
 
@@ -32,7 +35,7 @@ def needs_fresh(env: Mapping[str, str]) -> bool:
 
 
 def read_timeout(duration: Duration | None, location: Location, tell: Tell, world_timeout_ns: int | None) -> int | None:
-    """A timeout that handlers are told, in nanoseconds; None if it is absent. What stock could not be told is told here.
+    """A timeout that handlers are told, in nanoseconds; None if it is absent. Fractions of a second are a problem.
 
     Args:
         world_timeout_ns: `timeout` in a duration; None for the world's own.
@@ -57,7 +60,7 @@ def read_timeout(duration: Duration | None, location: Location, tell: Tell, worl
     return timeout_ns
 
 
-def rank_keys(world: World, tell: Tell) -> dict[int, tuple[str | int, RankKeys]]:
+def rank_keys(world: World, tell: Tell) -> RanksByNumber:
     """By number of the rank, the key in the file and what it holds."""
     found: dict[int, tuple[str | int, RankKeys]] = {}
     for key, keys in (world.ranks or {}).items():
@@ -92,9 +95,7 @@ class Telling:
 class Teller:
     """What the handlers of each rank are told."""
 
-    def __init__(
-        self, world: World, ranks: Mapping[int, tuple[str | int, RankKeys]], timeout_ns: int, tell: Tell
-    ) -> None:
+    def __init__(self, world: World, ranks: RanksByNumber, timeout_ns: int, tell: Tell) -> None:
         self._world = world
         self._ranks = ranks
         self._timeout_ns = timeout_ns
@@ -103,13 +104,12 @@ class Teller:
     def told(self, rank: int, steps: Sequence[Step], tellings: Sequence[Telling]) -> dict[str, Told]:
         """By handler name, what each is told; every handler that the rank's steps use is among them."""
         builders = self._builders(rank, tellings)
-        names = dict.fromkeys(
-            [*builders, *(step.handler for step in steps if rank in step.ranks and _uses_handler(step))]
-        )
+        users = [step.handler for step in steps if rank in step.ranks and _uses_handler(step)]
+        names = dict.fromkeys([*builders, *users])
         return {name: self._one(rank, builders.get(name)) for name in names or {"main": None}}
 
     def _builders(self, rank: int, tellings: Sequence[Telling]) -> dict[str, Telling]:
-        """By handler name, the step of this rank that first uses it; a later one that tells it something is told off."""
+        """By handler name, the step of this rank that builds it; a later one that tells it something is a problem."""
         builders: dict[str, Telling] = {}
         for telling in tellings:
             if rank not in telling.step.ranks:

@@ -12,7 +12,10 @@ from harness.loader.fields import MOMENT_TAGS
 from harness.loader.nodes import Location, Mapping, Node, Scalar, describe, find, key_position, value_position
 from harness.loader.problems import Problems, suggestion
 
-MOMENT_HINT = "write a duration (2s), the name of a step or a fault, {step: NAME, is: begun}, {fault: NAME, is: healed}, or a list of these"
+MOMENT_HINT = (
+    "write a duration (2s), the name of a step or a fault, {step: NAME, is: begun}, {fault: NAME, is: healed}, "
+    "or a list of these"
+)
 
 _EXPECTED = {
     "string_type": "text",
