@@ -207,10 +207,11 @@ class LinkMeter:
             self._held_level[upstream_port] = level
 
     def _level(self, upstream_port: int) -> int:
-        """Bytes that the master has sent into open connections, less those that have left the link ports."""
+        """What the master has sent into open connections, an end counted as one, less what has left the link ports."""
         everything = self._look_at_connections()
         dialled = self._dialled()
-        came = sum(c.received_bytes or 0 for c in everything if c.remote.port == upstream_port and c.inode in dialled)
+        ours = [c for c in everything if c.remote.port == upstream_port and c.inode in dialled]
+        came = sum((c.received_bytes or 0) + (c.state == "close_wait") for c in ours)
         links = [count for count in self._counts.values() if count.upstream_port == upstream_port]
         return came - sum(c.sent_bytes or 0 for count in links for c in count.open)
 

@@ -13,7 +13,7 @@ from harness.words.endpoint import Endpoint
 
 @dataclass(frozen=True)
 class Held:
-    """Bytes from the master that have reached the proxy, but nobody behind it.
+    """Bytes from the master that have reached the proxy, but nobody behind it; the end of a connection counts as one.
 
     Attributes:
         links: names of the links that may have kept them, because a toxic lay on their way down.

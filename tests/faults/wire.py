@@ -1,0 +1,114 @@
+"""Links through a real toxiproxy-server to a raw-socket master, for tests that look at real bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from surroundings import LIMIT_SECONDS, FakeSurroundings
+
+from harness.faults.base import FAULTS, Evidence, FaultMember
+from harness.machine.children import Children
+from harness.proxies.base import Link, LinkSpec
+from harness.proxies.toxiproxy import Toxiproxy
+from harness.scenario import Fault
+from harness.words.endpoint import Endpoint
+from harness.words.errors import Unsupported
+from harness.words.moment import START, Moment, StepMoment
+
+LATER = StepMoment("join")
+"""A moment that is not the start."""
+
+
+@dataclass
+class Wire:
+    """A master that accepts what the test tells it to, and a link to it for each of some ranks."""
+
+    surroundings: FakeSurroundings
+    links: dict[int, Link]
+    listener: socket.socket
+
+    def connect(self, rank: int) -> tuple[socket.socket, socket.socket]:
+        """A connection through the rank's link: the rank's end and the master's."""
+        client = socket.create_connection(self.links[rank].address.connectable, timeout=LIMIT_SECONDS)
+        master, _ = self.listener.accept()
+        master.settimeout(LIMIT_SECONDS)
+        return client, master
+
+
+@contextlib.contextmanager
+def wired(directory: Path, *ranks: int) -> Iterator[Wire]:
+    """A wire with a server of its own, which ends with it."""
+    with contextlib.ExitStack() as stack:
+        children = stack.enter_context(Children())
+        try:
+            server = Toxiproxy.start(children, directory / "proxy.log")
+        except Unsupported as missing:
+            pytest.skip(str(missing))
+        stack.callback(server.close)
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        listener.settimeout(LIMIT_SECONDS)
+        made = server.make([LinkSpec(rank, Endpoint(*listener.getsockname())) for rank in ranks])
+        yield Wire(FakeSurroundings(known_links=made), {link.rank: link for link in made}, listener)
+
+
+def member(kind: str, *ranks: int, stream: str | None = None, after: Moment = START, **attributes: Any) -> FaultMember:
+    """A fault as the loader makes it: defaults filled in, in nanoseconds, bytes, bytes per second."""
+    toxicity = attributes.pop("toxicity", 1.0)
+    declared = FAULTS[kind].declaration.attributes
+    filled = {attribute.name: attributes.get(attribute.name, attribute.default) for attribute in declared}
+    assert not FAULTS[kind].problems(filled)
+    return FAULTS[kind](Fault(kind, kind, ranks, filled, stream, toxicity, after))
+
+
+@contextlib.contextmanager
+def held(wire: Wire, fault: FaultMember) -> Iterator[list[Evidence]]:
+    """Hold a fault; when it has been healed, the list has the evidence that was taken just before."""
+    evidence: list[Evidence] = []
+    with fault.hold(wire.surroundings) as ask:
+        yield evidence
+        evidence.append(ask())
+
+
+def receive(end: socket.socket, number: int) -> bytes:
+    """Exactly so many bytes, or fewer if the connection ends."""
+    received = b""
+    while len(received) < number and (piece := end.recv(number - len(received))):
+        received += piece
+    return received
+
+
+def how_it_ends(end: socket.socket) -> str:
+    """`FIN` or `RST`, whatever bytes come before."""
+    try:
+        while end.recv(4096):
+            pass
+    except ConnectionResetError:
+        return "RST"
+    return "FIN"
+
+
+def silent(end: socket.socket, seconds: float = 0.15) -> bool:
+    """Whether nothing, not even an end, comes for so long."""
+    end.settimeout(seconds)
+    try:
+        end.recv(1, socket.MSG_PEEK)
+    except TimeoutError:
+        return True
+    finally:
+        end.settimeout(LIMIT_SECONDS)
+    return False
+
+
+def await_true(fact: Any) -> None:
+    """Wait until a fact is so; fails after the limit."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not fact():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
