@@ -47,7 +47,7 @@ def step(
     index, do, *, ranks=(0,), name=None, thread="main", life=None, times=1, gated=False, handler="main", **arguments
 ):
     """A step of a plan; its name is the verb unless said."""
-    return StepPlan(index, name or do, do, tuple(ranks), args, handler, thread, life, times, gated)
+    return StepPlan(index, name or do, do, tuple(ranks), arguments, handler, thread, life, times, gated)
 
 
 def told(rank, size, port, *, run_id="train", timeout_s=5.0, config=None, host="127.0.0.1"):

@@ -1,0 +1,257 @@
+"""The small parts of a rank: errors as data, gates, listeners, and what the verbs declare."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+import pytest
+from rank_world import HARNESS
+
+from harness.rank.control import Control
+from harness.rank.listeners import listening_sockets
+from harness.rank.recorder import error_info, lag_ns
+from harness.rank.steps import STEPS
+from harness.rank.steps import store as store_steps
+from harness.rank.subjects.rendezvous import _config
+from harness.words.attribute import ATTRIBUTE_KINDS, REQUIRED
+from harness.words.plan import ToldPlan
+
+# The verbs of the format with what they take; `~` marks what may be absent.
+ARGUMENTS = {
+    "rendezvous": "",
+    "set": "key value",
+    "append": "key value",
+    "queue_push": "key value",
+    "get": "key",
+    "delete_key": "key",
+    "queue_pop": "key",
+    "check": "~key ~keys",
+    "wait": "~key ~keys ~timeout",
+    "multi_get": "~key ~keys",
+    "multi_set": "values",
+    "add": "key ~amount",
+    "compare_set": "key expected desired",
+    "sleep": "for",
+    "exit": "~code",
+    "mix": "calls ~keys ~weights",
+    "bind": "",
+    "num_keys": "",
+    "drop": "",
+    "shutdown": "",
+    "set_closed": "",
+    "is_closed": "",
+    "init_process_group": "",
+    "all_reduce": "",
+}
+IMPORT_ALL = """
+import importlib, pkgutil, sys, types
+harness = types.ModuleType("harness")
+harness.__path__ = [sys.argv[1]]
+sys.modules["harness"] = harness
+before = set(sys.modules)
+for room in ("words", "rank"):
+    package = importlib.import_module(f"harness.{room}")
+    for module in pkgutil.walk_packages(package.__path__, f"harness.{room}."):
+        importlib.import_module(module.name)
+importlib.import_module("harness.clock")
+foreign = {name.split(".")[0] for name in set(sys.modules) - before} - {"harness"}
+print(*sorted(name for name in foreign if "site-packages" in (getattr(sys.modules[name], "__file__", "") or "")))
+"""
+
+
+def test_the_verbs_are_those_of_the_format():
+    """Every verb, with the arguments that the format gives it."""
+    declared = {
+        kind: " ".join(
+            ("" if attribute.default is REQUIRED else "~") + attribute.name
+            for attribute in member.declaration.attributes
+        )
+        for kind, member in STEPS.items()
+    }
+    assert declared == ARGUMENTS
+
+
+@pytest.mark.parametrize("kind", sorted(STEPS))
+def test_a_verb_explains_itself(kind):
+    """A sentence, an example that uses it, attributes of known kinds."""
+    declaration = STEPS[kind].declaration
+    assert declaration.kind == kind
+    assert declaration.summary.endswith(".")
+    assert f"do: {kind}" in declaration.example
+    assert {attribute.kind for attribute in declaration.attributes} <= set(ATTRIBUTE_KINDS)
+
+
+def test_a_verb_takes_key_or_keys():
+    """One of them, not both, not none."""
+    problems = STEPS["check"].problems
+    assert not problems({"key": "a", "keys": None})
+    assert not problems({"key": None, "keys": ("a",)})
+    assert "not both" in problems({"key": "a", "keys": ("b",)})[0]
+    assert "give `key: NAME`" in problems({"key": None, "keys": None})[0]
+
+
+def test_a_mix_refuses_what_it_cannot_draw():
+    """An unknown verb, weights below 0, weights that are all 0, no keys."""
+    problems = STEPS["mix"].problems
+    assert not problems({"keys": ("a",), "weights": None})
+    assert "cannot draw 'drop'" in problems({"keys": ("a",), "weights": {"drop": 1}})[0]
+    assert "below 0" in problems({"keys": ("a",), "weights": {"set": -1, "get": 1}})[0]
+    assert "all weights are 0" in problems({"keys": ("a",), "weights": {"set": 0}})[0]
+    assert "at least one key" in problems({"keys": (), "weights": None})[0]
+
+
+@pytest.mark.parametrize("verb", store_steps.MIX_VERBS)
+def test_what_a_mix_draws_has_the_arguments_of_its_verb(verb):
+    """Each verb that may be drawn gets what it requires."""
+    drawn, arguments = store_steps.draw(Random(1), {"keys": ["a"], "weights": {verb: 1}})
+    required = {item.name for item in STEPS[verb].declaration.attributes if item.default is REQUIRED}
+    assert drawn == verb
+    assert required <= arguments.keys()
+
+
+def test_bytes_become_text():
+    """UTF-8 as it is, anything else in escapes."""
+    assert store_steps.text("é".encode()) == "é"
+    assert store_steps.text(b"\xff1") == "\\xff1"
+
+
+def test_an_error_tells_its_chain():
+    """An explicit cause hides the context; first lines only; a circle ends."""
+    inner = KeyError("k")
+    inner.__cause__ = OSError("first\nsecond")
+    outer = ValueError("outer\nstack")
+    outer.__context__ = inner
+    inner.__cause__.__context__ = outer
+    info = error_info(outer)
+    assert info.kind == "ValueError"
+    assert info.bases == ("ValueError", "Exception")
+    assert info.message == "outer\nstack"
+    assert info.causes == ("KeyError: 'k'", "OSError: first")
+
+
+def test_a_suppressed_context_is_no_cause():
+    """`raise ... from None` means it."""
+    error = ValueError("v")
+    error.__context__ = KeyError("k")
+    error.__suppress_context__ = True
+    assert error_info(error).causes == ()
+
+
+def test_an_error_beyond_exception_keeps_its_bases():
+    """SystemExit is recorded, too."""
+    assert error_info(SystemExit(1)).bases == ("SystemExit", "BaseException")
+
+
+def test_an_error_whose_text_fails_is_recorded_all_the_same():
+    """A broken `__str__` must not lose the call."""
+
+    class Broken(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    assert "RuntimeError" in error_info(Broken()).message
+
+
+def test_lag_can_be_read():
+    """A number of nanoseconds that does not go back while no thread ends."""
+    first = lag_ns()
+    assert first >= 0
+    assert lag_ns() >= first
+
+
+@pytest.mark.parametrize(
+    ("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::1")]
+)
+def test_a_listening_socket_is_seen_with_its_inode(family, address):
+    """Address, port and inode; gone when it is closed."""
+    try:
+        listener = socket.create_server((address, 0), family=family)
+    except OSError as error:
+        pytest.skip(f"{address} cannot be bound here: {error}")
+    with listener:
+        expected = {
+            "address": address,
+            "port": listener.getsockname()[1],
+            "inode": os.fstat(listener.fileno()).st_ino,
+        }
+        assert expected in listening_sockets()
+    assert expected not in listening_sockets()
+
+
+def test_a_connected_socket_is_no_listener():
+    """Only what listens counts: the accepted end has the same port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            accepted, _ = listener.accept()
+            with accepted:
+                assert [row["port"] for row in listening_sockets()].count(port) == 1
+
+
+@pytest.fixture
+def control():
+    """A Control and the pipe that speaks to it; the pipe stays open, since its end would end this process."""
+    reader, writer = os.pipe()
+    heard = Control(reader)
+    heard.start()
+    yield heard, lambda **word: os.write(writer, (json.dumps(word) + "\n").encode())
+    _KEPT.append(writer)
+
+
+_KEPT = []
+
+
+def test_the_first_word_on_a_gate_counts(control):
+    """A skip after a go changes nothing; words may come before anybody waits."""
+    heard, tell = control
+    tell(go=1)
+    tell(skip=1, because="late")
+    tell(skip=2, because="never")
+    tell(begin=True)
+    assert heard.wait_for_begin() is True
+    assert heard.wait_for_step(1) is None
+    assert heard.wait_for_step(2) == "never"
+
+
+def test_leave_opens_what_is_still_closed(control):
+    """A thread at a gate learns that the play has ended."""
+    heard, tell = control
+    heard._gate(5)
+    tell(leave=True)
+    assert heard.wait_for_step(5) == "the play has ended"
+    heard.wait_for_leave()
+    assert heard.wait_for_begin() is False
+
+
+@pytest.mark.parametrize(("backend", "rank"), [("static", 3), ("static-strict", "3"), ("c10d", "3")])
+def test_a_backend_is_configured_as_torchrun_does(backend, rank):
+    """Whole seconds, the rank as a number for `static` and as text for others, the raw config on top."""
+    told = ToldPlan(3, 4, "r", 2_000_000_000, "h", 1, "h", 1, {"read_timeout": "5"})
+    assert _config(backend, told) == {"timeout": 2, "rank": rank, "read_timeout": "5"}
+    raw = ToldPlan(3, 4, "r", 2_000_000_000, "h", 1, "h", 1, {"timeout": "0.5"})
+    assert _config(backend, raw)["timeout"] == "0.5"
+
+
+def _python(version):
+    """An interpreter of that version that starts; a shim on PATH may name one that does not."""
+    candidates = [shutil.which(f"python{version}"), *Path.home().glob(f".pyenv/versions/{version}*/bin/python")]
+    for candidate in filter(None, candidates):
+        if subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return candidate
+    return None
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.13", None])
+def test_a_rank_needs_the_standard_library_only(version):
+    """Words, clock and rank import on the oldest interpreter, through a bare folder, and bring nobody along."""
+    python = sys.executable if version is None else _python(version)
+    if python is None:
+        pytest.skip(f"there is no python{version} here")
+    done = subprocess.run([python, "-c", IMPORT_ALL, str(HARNESS)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == ""
