@@ -40,7 +40,7 @@ def start_stacks(children: Children, pid: int, path: Path) -> int:
 
 
 def stacks(children: Children, pid: int, path: Path, within_ns: int = STACKS_WITHIN_NS) -> bool:
-    """Write what `pid` is doing to `path`, and wait at most `within_ns` nanoseconds; whether Python stacks are there."""
+    """Write what `pid` is doing to `path`, waiting at most `within_ns` nanoseconds; whether it has Python stacks."""
     helper = start_stacks(children, pid, path)
     if helper and children.wait(helper, within_ns) is None:
         children.end(helper, grace_ns=0)

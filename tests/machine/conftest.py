@@ -1,0 +1,65 @@
+"""Who runs the tests of this room, and what the kernel allows them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import users
+
+from harness.machine.namespaces import probe_elsewhere
+
+
+@pytest.fixture(params=["root", "ordinary"])
+def user(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[users.User]:
+    """Root, then an ordinary user; whoever cannot be had is skipped by name."""
+    is_root = os.getuid() == 0
+    if request.param == "root" and not is_root:
+        pytest.skip("needs root")
+    if request.param == "root" or not is_root:
+        with users.this_user(tmp_path) as someone:
+            yield someone
+        return
+    try:
+        with users.ordinary_user() as someone:
+            yield someone
+    except LookupError as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture
+def me(tmp_path: Path) -> Iterator[users.User]:
+    """Whoever runs the tests."""
+    with users.this_user(tmp_path) as someone:
+        yield someone
+
+
+@pytest.fixture
+def namespaces_allowed(user: users.User) -> None:
+    """Skip where the kernel gives this user no namespaces."""
+    found = probe_elsewhere(as_user=user.become is not None)
+    if not found.possible:
+        pytest.skip(f"no namespaces for {user.name}: {found.reason}")
+
+
+@pytest.fixture
+def namespaces_of_mine() -> None:
+    """Skip where the kernel gives whoever runs the tests no namespaces."""
+    found = probe_elsewhere()
+    if not found.possible:
+        pytest.skip(f"no namespaces: {found.reason}")
+
+
+@pytest.fixture(scope="session")
+def rank_python() -> str:
+    """An interpreter with torch: RDZV_TEST_PYTHON, else our own."""
+    python = os.environ.get("RDZV_TEST_PYTHON", sys.executable)
+    if subprocess.run(
+        [python, "-c", "import importlib.metadata as m; m.version('torch')"], capture_output=True
+    ).returncode:
+        pytest.skip(f"{python} has no torch; name one that has in RDZV_TEST_PYTHON")
+    return python
