@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read has gone, `head` for instance; the interpreter's own last flush must not complain either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return BROKEN_PIPE
     except Exception as error:
         return _told(error)
@@ -42,7 +42,10 @@ def _dispatch(words: list[str]) -> int:
     from harness.cli.app import app
 
     own, command = split_command(words or ["--help"])
-    code = app(args=own, prog_name="rdzv-harness", standalone_mode=False, obj=command)
+    try:
+        code = app(args=own, prog_name="rdzv-harness", standalone_mode=False, obj=command)
+    except SystemExit as leaving:  # the parser's way to meet a broken pipe, and its only way out of this mode
+        raise BrokenPipeError from leaving
     sys.stdout.flush()
     return code if isinstance(code, int) else AS_EXPECTED
 

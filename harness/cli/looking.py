@@ -32,7 +32,7 @@ def validate(paths: Sequence[Path]) -> int:
             problems += len(error.problems)
             print(f"{error}\n", file=sys.stderr)
         else:
-            print(f"{path}: well, {len(cells)} cell{'s' if len(cells) != 1 else ''}")
+            print(f"{path}: ok, {len(cells)} cell{'s' if len(cells) != 1 else ''}")
     if problems:
         print(f"{problems} problem{'s' if problems != 1 else ''}", file=sys.stderr)
     return USAGE if problems else AS_EXPECTED
@@ -44,11 +44,12 @@ def list_members(family: str | None) -> int:
 
     families = catalogue()
     if family is not None:
-        families = {name: members for name, members in families.items() if name.startswith(family.rstrip("s"))}
-        if not families:
-            raise UsageError(f"there is no family {family!r}; known: {', '.join(catalogue())}")
+        wanted = family.removesuffix("s")
+        if wanted not in families:
+            raise UsageError(f"there is no family {family!r}; known: {', '.join(families)}")
+        families = {wanted: families[wanted]}
     for number, (name, members) in enumerate(families.items()):
-        print(f"{chr(10) if number else ''}{name}")
+        print(f"{chr(10) if number else ''}{name}s")
         width = max((len(member.kind) for member in members), default=0)
         for member in members:
             print(f"  {member.kind:{width}}  {member.summary}")
@@ -74,13 +75,13 @@ def schema() -> int:
 
 def new(name: str, directory: Path) -> int:
     """Write a scenario to begin with; raises UsageError for a name that is none, or a file that is there."""
-    from harness.loader import template
-
     claim = Path(name).name.removesuffix(SUFFIX)
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", claim):
         raise UsageError(
             f"{claim!r} is no name for a scenario; write the claim in small letters and hyphens: a-late-worker-joins"
         )
+    from harness.loader import template
+
     path = directory / Path(name).parent / f"{claim}{SUFFIX}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

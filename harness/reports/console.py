@@ -30,8 +30,10 @@ STYLES = {
     SKIPPED: "dim",
 }
 
-# Passed cells have a row each while the table fits a screen or two; beyond, a folder has one row.
-PASSED_ROWS_SHOWN = 60
+# Passed cells have a row each while the table fits a screen; beyond, a folder has one row.
+PASSED_ROWS_SHOWN = 20
+# Cells of one file that ended alike have a row each up to here; beyond, they share one.
+ALIKE_ROWS_SHOWN = 3
 # Of one cell that is red again and again, the first few runs say it all.
 RED_RUNS_SHOWN = 3
 # A pipe has no width; log viewers of CI services show about this much.
@@ -60,6 +62,7 @@ class ConsoleReport(Report):
         self._quiet = quiet
         self._now_ns = now_ns
         self._begun_ns = now_ns()
+        self._played = False
         self._running: dict[tuple[str, int], None] = {}
         self._progress = _progress(console) if console.is_terminal and not quiet else None
         self._task = self._progress.add_task("", total=total) if self._progress else None
@@ -71,6 +74,7 @@ class ConsoleReport(Report):
         return cls(Console(file=open(check_writable(path), "w", encoding="utf-8"), width=PIPE_WIDTH))
 
     def started(self, scenario: Scenario, attempt: int) -> None:
+        self._played = True
         self._running[_key(scenario, attempt)] = None
         if self._progress is not None:
             self._progress.start()
@@ -91,7 +95,7 @@ class ConsoleReport(Report):
     def closed(self, results: Sequence[Result], interrupted: bool) -> None:
         if self._progress is not None:
             self._progress.stop()
-        seconds = (self._now_ns() - self._begun_ns) / 1e9
+        seconds = (self._now_ns() - self._begun_ns) / 1e9 if self._played else None
         self._print_table(results, seconds, interrupted)
         reds = [result for result in results if result.status in facts.RED]
         self._print_reds(reds)
@@ -113,7 +117,7 @@ class ConsoleReport(Report):
         room = max(self._console.width - 40, 20)
         self._progress.update(self._task, description=shorten(", ".join(names), room))
 
-    def _print_table(self, results: Sequence[Result], seconds: float, interrupted: bool) -> None:
+    def _print_table(self, results: Sequence[Result], seconds: float | None, interrupted: bool) -> None:
         self._console.print()
         for label, text in facts.headline(dict.fromkeys(map(facts.about, results))):
             self._console.print(Text(f"{label:10}{text}"), soft_wrap=True)
@@ -124,9 +128,8 @@ class ConsoleReport(Report):
             self._console.print()
         self._print_summary(results, seconds, interrupted)
 
-    def _print_summary(self, results: Sequence[Result], seconds: float, interrupted: bool) -> None:
-        worst_status = worst(tuple(result.status for result in results)) or SKIPPED
-        text = Text(facts.summary(results, seconds), STYLES[worst_status])
+    def _print_summary(self, results: Sequence[Result], seconds: float | None, interrupted: bool) -> None:
+        text = Text(facts.summary(results, seconds), STYLES[_worst(results)])
         if interrupted:
             text.append("; interrupted, the rest was not played", "bold red")
         self._console.print(text, soft_wrap=True)
@@ -186,29 +189,47 @@ def _by_cell(results: Iterable[Result]) -> list[list[Result]]:
 
 
 def _rows(results: Sequence[Result], quiet: bool) -> list[Row]:
-    """A row for each cell, what went wrong last, nearest to its proof; many passed cells share one for their folder."""
+    """A row for each cell, what went wrong last, nearest to its proof; many that ended alike share one."""
     cells = _by_cell(results)
     passed = [runs for runs in cells if all(run.status == PASSED for run in runs)]
+    others = [runs for runs in cells if runs not in passed]
     if quiet:
-        return [_row(runs) for runs in cells if any(run.status in facts.RED for run in runs)]
-    if len(passed) <= PASSED_ROWS_SHOWN:
-        return sorted((_row(runs) for runs in cells), key=_rank)
-    others = sorted((_row(runs) for runs in cells if runs not in passed), key=_rank)
-    return [*_folders(passed), *others]
+        passed, others = [], [runs for runs in others if any(run.status in facts.RED for run in runs)]
+    rows = [_row(runs) for runs in passed] if len(passed) <= PASSED_ROWS_SHOWN else _folders(passed)
+    return sorted([*rows, *_alike(others)], key=_rank)
 
 
 def _rank(row: Row) -> int:
     return (PASSED, KNOWN, SKIPPED, VACUOUS, ERROR, FAILED).index(row[0])
 
 
+def _alike(cells: Sequence[Sequence[Result]]) -> list[Row]:
+    groups: dict[tuple[str, str], list[Sequence[Result]]] = {}
+    for runs in cells:
+        groups.setdefault((str(runs[0].scenario.path), _worst(runs)), []).append(runs)
+    rows: list[Row] = []
+    for (_, status), group in groups.items():
+        if len(group) <= ALIKE_ROWS_SHOWN:
+            rows += map(_row, group)
+            continue
+        _, _, _, why = _row(group[0])
+        first = group[0][0].scenario
+        name = f"{_label(first).removesuffix(f'[{first.cell_id}]')} ({len(group)} cells)"
+        rows.append((status, name, sum(run.seconds for runs in group for run in runs), why))
+    return rows
+
+
+def _worst(runs: Sequence[Result]) -> str:
+    return worst(tuple(run.status for run in runs)) or SKIPPED
+
+
 def _row(runs: Sequence[Result]) -> Row:
-    status = worst(tuple(run.status for run in runs)) or SKIPPED
+    status = _worst(runs)
     telling = next(run for run in runs if run.status == status)
-    seconds = sum(run.seconds for run in runs)
     why = facts.why(telling)
     if len(runs) > 1:
         why = f"{share(runs)}{': ' + why if why else ''}"
-    return (status, _label(telling.scenario), seconds, why)
+    return (status, _label(telling.scenario), sum(run.seconds for run in runs), why)
 
 
 def share(runs: Sequence[Result]) -> str:

@@ -199,7 +199,7 @@ def _rows(
 
 def _time(history: History, op: Op) -> str:
     zero = history.start_ns or history.ops[0].time_ns
-    return f"{(op.time_ns - zero) / 1e9:.3f} s"
+    return f"{round((op.time_ns - zero) / 1e9, 3) + 0.0:.3f} s"  # + 0.0: no minus before a zero
 
 
 def _table(rows: Sequence[_Row], group: Sequence[int], view: View, nemesis: int) -> Iterator[str]:

@@ -103,11 +103,11 @@ def test_the_words_behind_two_hyphens_are_split_off() -> None:
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
     """`rdzv-harness ... | head -1`."""
     done = subprocess.run(
-        ["bash", "-c", f'"$0" -c "{PROGRAM}" schema | head -c 1; exit ${{PIPESTATUS[0]}}', sys.executable],
+        ["bash", "-c", f'"$0" -c "{PROGRAM}" schema | true; exit ${{PIPESTATUS[0]}}', sys.executable],
         cwd=ROOT, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.stderr == ""
-    assert done.returncode in (0, 141)
+    assert done.returncode == 141
 
 
 def test_help_imports_neither_torch_nor_what_only_commands_need() -> None:

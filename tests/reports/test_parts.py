@@ -26,6 +26,8 @@ Thread 12 (idle): "MainThread"
     get (torch/distributed/distributed_c10d.py:77)
     run (/opt/site-packages/harness/rank/steps/store.py:31)
     main (<string>:1)
+Thread 13 (idle): "control"
+    _listen (harness/rank/control.py:49)
 Thread 14 (active): "watchdog"
     poll (selectors.py:415)
 """
@@ -82,7 +84,7 @@ def test_time_counts_from_the_clock_or_from_the_first_operation() -> None:
 
 
 def test_stacks_are_shortened_to_threads_and_places() -> None:
-    """Long paths keep the two parts that tell the place."""
+    """Long paths keep the two parts that tell the place; the harness's own thread says nothing."""
     assert shortened(PY_SPY) == (
         'Thread 12 (idle): "MainThread"',
         "  get (distributed/distributed_c10d.py:77)",

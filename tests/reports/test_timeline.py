@@ -113,6 +113,7 @@ def test_every_way_to_end_has_its_sign() -> None:
         op(40, 0, "info", "ready", life=2),
         op(50, 0, "fail", "exit", "exit", error=error("ExitStatus", "status 3")),
         op(60, 0, "ok", "add", "add", value=5, call=2),
+        op(65, "controller", "ok", "lag", lag_ns=19_000_000),
         op(70, "controller", "ok", "lag", lag_ns=35_000_000),
         op(80, "controller", "ok", "left_behind", value={"processes": [12], "sockets": [], "proxies": []}),
         op(90, "controller", "ok", "end", value={"error": "the proxy was lost"}),

@@ -16,7 +16,7 @@ MESSAGE_WIDTH = 200
 def since_start(history: History, time_ns: int) -> str:
     """`+1.234 s` since the clock started; where it never did, since the first operation."""
     zero = history.start_ns or (history.ops[0].time_ns if history.ops else time_ns)
-    return f"{(time_ns - zero) / 1e9:+.3f} s"
+    return f"{round((time_ns - zero) / 1e9, 3) + 0.0:+.3f} s"  # + 0.0: no minus before a zero
 
 
 def describe(op: Op, width: int = MESSAGE_WIDTH) -> str:

@@ -75,7 +75,7 @@ def _of_verdict(result: Result, verdict: Verdict) -> Iterator[Section]:
         yield Section("expected", _lines(verdict.expected))
     if verdict.happened:
         yield Section("happened", _lines(verdict.happened))
-    if verdict.because and verdict.because != result.judgement.because:
+    if verdict.because and verdict.because not in result.judgement.because:
         yield Section("why", _lines(verdict.because))
     proof = tuple(evidence(result.history, verdict.evidence))
     if proof:

@@ -14,6 +14,9 @@ from harness.words.history import History
 FRAMES_SHOWN = 10
 THREADS_SHOWN = 4
 
+# It waits for the harness's word in every rank, and hangs nothing.
+OWN_THREAD = '"control"'
+
 _FRAME = re.compile(r"\s+(?P<name>.+?) \((?P<file>[^()]+?)(?::(?P<line>\d+))?\)\s*\Z")
 
 
@@ -68,7 +71,7 @@ def _threads(text: str) -> list[list[str]]:
             threads.append([printable(line.strip())])
         elif threads and line.strip():
             threads[-1].append("  " + printable(_frame(line)))
-    return threads
+    return [thread for thread in threads if OWN_THREAD not in thread[0]] or threads
 
 
 def _shortened_thread(lines: list[str]) -> list[str]:
