@@ -84,6 +84,11 @@ def joined(texts: list[str], word: str = "and") -> str:
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} {word} {texts[-1]}" if texts else ""
 
 
+def counted(count: int, one: str, several: str = "") -> str:
+    """`1 call`, `2 calls`."""
+    return f"{count} {one if count == 1 else several or f'{one}s'}"
+
+
 def more(count: int) -> str:
     """What follows the first of several findings: ` (and 2 more)`."""
     return f" (and {count - 1} more)" if count > 1 else ""

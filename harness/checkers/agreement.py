@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
 from harness.history_joins import Join, joins, ranks_begun
-from harness.history_words import joined
+from harness.history_words import counted, joined
 from harness.scenario import Scenario
 from harness.words.attribute import Declaration
 from harness.words.history import History
@@ -38,7 +38,7 @@ class Agreement(Checker):
             return self.nothing("no rendezvous returned")
         findings = [finding for group in _groups(returned) for finding in _disagreements(group)]
         findings += [finding for join in returned if join.told_rank == 0 for finding in _early(join, everybody)]
-        return self.verdict(findings, f"{len(returned)} joins returned and agree")
+        return self.verdict(findings, f"{counted(len(returned), 'join')} returned without disagreement")
 
 
 def _groups(returned: list[Join]) -> list[list[Join]]:

@@ -138,6 +138,9 @@ def _mismatches(
 
 
 def _said(call: Call) -> str:
+    """What the error says; the end of a process says nothing beyond its status."""
+    if call.step == EXIT:
+        return ""
     return f": {call.error.first_line}" if call.error is not None and call.error.first_line else ""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding, late
 from harness.history_joins import handler_of, whole
-from harness.history_words import how, whose, with_stacks
+from harness.history_words import counted, how, whose, with_stacks
 from harness.scenario import Scenario
 from harness.words.attribute import Attribute, Declaration
 from harness.words.history import Call, History
@@ -46,7 +46,7 @@ class Deadline(Checker):
         if not timed:
             return self.nothing("no call that was told a timeout ended")
         findings = [finding for call, timeout_ns in timed for finding in _overrun(history, call, timeout_ns, slack_ns)]
-        return self.verdict(findings, f"all {len(timed)} calls that were told a timeout kept it")
+        return self.verdict(findings, f"{counted(len(timed), 'call')} kept the timeout")
 
 
 def _overrun(history: History, call: Call, timeout_ns: int, slack_ns: int) -> Iterator[Finding]:

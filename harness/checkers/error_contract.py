@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history_words import whose
+from harness.history_words import counted, whose
 from harness.scenario import Scenario
 from harness.words.attribute import Declaration
 from harness.words.history import Call, History
@@ -41,7 +41,7 @@ class ErrorContract(Checker):
         if not raised:
             return self.nothing("no rendezvous raised")
         findings = [_finding(call) for call in raised if not _within_contract(call)]
-        return self.verdict(findings, f"all {len(raised)} joins that raised kept to the contract")
+        return self.verdict(findings, f"{counted(len(raised), 'join')} raised within the contract")
 
 
 def _within_contract(call: Call) -> bool:

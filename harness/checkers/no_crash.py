@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
 from harness.history_joins import mapping, whole
+from harness.history_words import counted
 from harness.scenario import EXIT, Scenario
 from harness.words.attribute import Declaration
 from harness.words.history import Call, History
@@ -34,7 +35,7 @@ class NoCrash(Checker):
             return self.nothing("no process ended")
         crashed = [(call, because) for call in ends if (because := _crash(scenario, history, call))]
         findings = [Finding(f"{_who(call)} {because}", because, call.evidence) for call, because in crashed]
-        return self.verdict(findings, f"all {len(ends)} processes ended as they were asked to")
+        return self.verdict(findings, f"{counted(len(ends), 'process', 'processes')} ended as asked")
 
 
 def _crash(scenario: Scenario, history: History, end: Call) -> str:

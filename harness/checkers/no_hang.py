@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
 from harness.history_joins import mapping
-from harness.history_words import stacks_of, whose
+from harness.history_words import counted, stacks_of, whose
 from harness.scenario import EXIT, Scenario
 from harness.words.attribute import Declaration
 from harness.words.history import Call, History
@@ -31,7 +31,9 @@ class NoHang(Checker):
         calls = history.calls
         if not calls:
             return self.nothing("no call was made")
-        return self.verdict([_finding(history, call) for call in _hung(calls)], f"all {len(calls)} calls ended")
+        return self.verdict(
+            [_finding(history, call) for call in _hung(calls)], f"{counted(len(calls), 'call')}, none hung"
+        )
 
 
 def _hung(calls: tuple[Call, ...]) -> Iterator[Call]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding, late
 from harness.history_joins import whole
-from harness.history_words import ending, whose, with_stacks
+from harness.history_words import counted, ending, whose, with_stacks
 from harness.scenario import Scenario
 from harness.words.attribute import Attribute, Declaration
 from harness.words.history import Call, History, Injection
@@ -41,7 +41,7 @@ class Recovery(Checker):
         if not next_calls:
             return self.nothing("no rank that a fault touched called anything after the healing")
         findings = [finding for pair in next_calls for finding in _not_recovered(history, *pair, within_ns)]
-        return self.verdict(findings, f"all {len(next_calls)} next calls were ok within {format_ns(within_ns)}")
+        return self.verdict(findings, f"{counted(len(next_calls), 'next call')} ok within {format_ns(within_ns)}")
 
 
 def _next_calls(scenario: Scenario, history: History, fault: Injection) -> Iterator[tuple[Injection, Call]]:

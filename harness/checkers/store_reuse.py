@@ -11,6 +11,7 @@ from harness.history_joins import Join, joins, mapping
 from harness.history_words import joined, whose
 from harness.scenario import Scenario
 from harness.words.attribute import Attribute, Declaration
+from harness.words.endpoint import Endpoint
 from harness.words.history import History
 from harness.words.verdict import Verdict
 
@@ -49,7 +50,11 @@ def _listeners(join: Join) -> dict[Any, str]:
     """
     rows = [mapping(row) for row in mapping(join.call.returned).get("listeners") or ()]
     port = _told_port(join)
-    return {row.get("inode"): f"{row.get('address')}:{row.get('port')}" for row in rows if port in (0, row.get("port"))}
+    return {row.get("inode"): _address(row) for row in rows if port in (0, row.get("port"))}
+
+
+def _address(row: Mapping[str, Any]) -> str:
+    return str(Endpoint(str(row.get("address")), row.get("port") or 0))
 
 
 def _told_port(join: Join) -> int:

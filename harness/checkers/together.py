@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
 from harness.history_joins import Join, Rounds, joins, ranks_begun
-from harness.history_words import joined, more, whose
+from harness.history_words import counted, joined, more, whose
 from harness.scenario import Scenario
 from harness.words.attribute import Declaration
 from harness.words.history import History
@@ -39,7 +39,7 @@ class Together(Checker):
         if not settled:
             return self.nothing("no rendezvous returned or raised")
         findings = [finding for group in groups.values() for finding in (*_early(group), *_split(group))]
-        return self.verdict(findings, f"{len(groups)} rounds were joined together")
+        return self.verdict(findings, f"{counted(len(groups), 'round')} joined together")
 
 
 def _early(group: list[Join]) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from harness.checkers.base import CHECKERS, Checker
 from harness.checkers.claims import judge_claim, named_calls
 from harness.core.known import entries_that_fit, judge_known
 from harness.history_joins import mapping
-from harness.history_words import ending, more, whose
+from harness.history_words import counted, ending, more, whose
 from harness.scenario import EXIT, Claim, Fault, Scenario
 from harness.words.history import History, Injection
 from harness.words.verdict import ERROR, FAILED, PASSED, SKIPPED, VACUOUS, Judgement, Verdict
@@ -104,7 +104,7 @@ def _decide(found: _Findings) -> Judgement:
         decisive = [verdict for verdict in verdicts if verdict.status == looked_for]
         if decisive:
             return found.judgement(status, _sentence(decisive))
-    return found.judgement(PASSED, f"all {len(found.claims)} claims and the standing invariants hold")
+    return found.judgement(PASSED, f"{counted(len(found.claims), 'claim')} and the standing invariants hold")
 
 
 def _sentence(decisive: list[Verdict]) -> str:

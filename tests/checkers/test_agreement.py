@@ -1,0 +1,111 @@
+"""Agreement: histories it accepts, and histories it rejects."""
+
+from __future__ import annotations
+
+from pasts import Past, scenario
+
+from harness.checkers.agreement import Agreement
+from harness.words.history import History
+from harness.words.verdict import FAILED, PASSED, VACUOUS, Verdict
+
+RULE = Agreement.declaration.summary
+
+
+def judged(history: History) -> Verdict:
+    return Agreement().check(scenario(), history, {})
+
+
+def rejected(because: str, *evidence: int) -> Verdict:
+    return Verdict("agreement", FAILED, because, RULE, because, evidence)
+
+
+def test_a_clean_join_agrees() -> None:
+    """Distinct ranks, one world size, and the master back last."""
+    past = Past(3).all_join()
+    assert judged(past.whole()) == Verdict("agreement", PASSED, "3 joins returned without disagreement", RULE)
+
+
+def test_a_worker_may_return_before_others_have_begun() -> None:
+    """Stock workers return as soon as they are counted; only `together` forbids it."""
+    past = Past(2).join(1, 0.001, 0.002).join(0, 0.005, 0.01)
+    assert judged(past.whole()).status == PASSED
+
+
+def test_a_retry_counts_by_its_last_return() -> None:
+    """A process that joined twice is one member, not two of the same rank."""
+    past = Past(2).all_join().join(1, 0.5, 0.6, step="again")
+    assert judged(past.whole()).status == PASSED
+
+
+def test_a_second_life_takes_the_place_of_the_first() -> None:
+    """A process that was killed and came again is the same member."""
+    past = Past(2).all_join().join(1, 1.0, 1.1, life=2)
+    assert judged(past.whole()).status == PASSED
+
+
+def test_two_run_ids_may_both_have_a_rank_0() -> None:
+    """Ranks are compared within one run only."""
+    past = Past(2).all_join().join(0, 0.5, 0.6, step="own", handler="second", run_id="other", world_size=1)
+    assert judged(past.whole()).status == PASSED
+
+
+def test_rounds_that_are_reported_are_judged_apart() -> None:
+    """A rank may change from one round to the next."""
+    past = Past(2)
+    for rank in (0, 1):
+        past.join(rank, 0.001, 0.01, returned={"round": 1})
+        past.join(rank, 0.5, 0.6, step="again", returned={"round": 2, "rank": 1 - rank})
+    assert judged(past.whole()).status == PASSED
+
+
+def test_nobody_returned_is_nothing_to_judge() -> None:
+    """A join that raised promises nothing."""
+    past = Past(2).join(0, 0.001, 2.0, "failed")
+    assert judged(past.whole()) == Verdict("agreement", VACUOUS, "no rendezvous returned", RULE)
+
+
+def test_one_rank_held_twice_is_rejected() -> None:
+    """F06 a: two processes that came with the same node rank."""
+    past = Past(3).join(0, 0.001, 0.02).join(1, 0.002, 0.01).join(2, 0.003, 0.011, as_rank=1)
+    assert judged(past.whole()).because == "processes 1 and 2 both returned as rank 1 of run train (and 1 more)"
+
+
+def test_a_rank_out_of_range_is_rejected() -> None:
+    """F06 b: rank 7 of a world of 2; and it does not stand in for rank 1 that never came."""
+    past = Past(2).join(0, 0.001, 0.02).join(1, 0.002, 0.01, as_rank=7)
+    assert judged(past.whole()) == Verdict(
+        "agreement",
+        FAILED,
+        "process 1 returned as rank 7 of a world of 2 (and 1 more)",
+        RULE,
+        "process 1 returned as rank 7 of a world of 2",
+        (3, 4, 2, 5),
+    )
+
+
+def test_different_world_sizes_are_rejected() -> None:
+    """F06 c: the master's world has 2 members, the worker's 4."""
+    past = Past(2).join(0, 0.001, 0.02).join(1, 0.002, 0.01, world_size=4)
+    assert judged(past.whole()) == rejected("the world size differs: rank 1 has 4 and rank 0 has 2", 3, 4, 2, 5)
+
+
+def test_a_master_that_returns_without_its_world_is_rejected() -> None:
+    """F05: a retried join stood in for the rank that never came."""
+    past = Past(3).join(0, 0.001, 0.5).join(1, 0.002, 0.01, "failed").join(1, 0.2, 0.3, step="retry")
+    assert judged(past.whole()) == rejected(
+        "rank 0, told rank 0 of run train, returned a world of 3 when rank 2 had not begun to join", 2, 7
+    )
+
+
+def test_a_rank_that_begins_after_the_master_returned_is_rejected() -> None:
+    """That it joins later does not make the early return right."""
+    past = Past(2).join(0, 0.001, 0.5).join(1, 0.7, 0.8)
+    assert judged(past.whole()).status == FAILED
+
+
+def test_a_rank_of_another_run_does_not_count() -> None:
+    """F07: job a's master was completed by job b's worker."""
+    past = Past(2).join(0, 0.001, 0.5, run_id="a").join(1, 0.002, 0.01, run_id="b")
+    assert judged(past.whole()) == rejected(
+        "rank 0, told rank 0 of run a, returned a world of 2 when rank 1 had not begun to join", 2, 5
+    )

@@ -1,0 +1,109 @@
+"""The deadline: histories it accepts, and histories it rejects."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pasts import SECOND, Past, scenario
+
+from harness.checkers.deadline import Deadline
+from harness.scenario import RankSpec, Scenario, Told
+from harness.words.history import History
+from harness.words.moment import START
+from harness.words.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
+
+RULE = Deadline.declaration.summary
+
+
+def judged(history: History, plan: Scenario | None = None, **parameters: Any) -> Verdict:
+    return Deadline().check(plan or scenario(), history, {"slack": SECOND, **parameters})
+
+
+def test_calls_within_timeout_and_slack_are_accepted() -> None:
+    """Told 2 s, slack 1 s."""
+    past = Past(2).join(0, 0, 3.0, "failed").join(1, 0, 1).call(1, "get", 1, 4, handler="main")
+    assert judged(past.whole()) == Verdict("deadline", PASSED, "3 calls kept the timeout", RULE)
+
+
+def test_a_wait_is_held_to_its_own_timeout() -> None:
+    """Given beside it, it wins over the store's."""
+    past = Past(2).all_join().call(1, "wait", 1, 8.5, told={"key": "x", "timeout": 8 * SECOND}, handler="main")
+    assert judged(past.whole()).status == PASSED
+
+
+def test_sleeps_and_dead_callers_are_not_judged() -> None:
+    """A sleep is told no timeout; who died cannot be late."""
+    past = Past(2).join(0, 0, 9, "died").call(1, "sleep", 0, 9).call(1, "bind", 10, 20)
+    assert judged(past.whole()) == Verdict("deadline", VACUOUS, "no call that was told a timeout ended", RULE)
+
+
+def test_time_for_which_the_caller_was_paused_does_not_count() -> None:
+    """A stopped process cannot keep a deadline."""
+    past = Past(2).join(0, 0, 1).join(1, 0, 8).fault("pause", 0.5, 6.0, kind="pause", ranks=(1,))
+    assert judged(past.whole()).status == PASSED
+
+
+def test_a_timeout_handed_on_raw_is_the_one_that_counts() -> None:
+    """`config: {timeout: "6"}` is what the subject saw."""
+    spec = RankSpec(START, {}, False, {"main": Told(0, 2, "train", 2 * SECOND, config={"timeout": "6"})}, 20 * SECOND)
+    plan = scenario()
+    plan = replace(plan, world=replace(plan.world, ranks=(spec, spec)))
+    assert judged(Past(2).join(0, 0, 6.5, "failed").whole(), plan).status == PASSED
+
+
+def test_a_late_join_is_rejected() -> None:
+    """F12: told 2 s, back after 5.1 s."""
+    past = Past(2).join(0, 0, 1).join(1, 0, 5.1, "failed")
+    assert judged(past.whole()) == Verdict(
+        "deadline",
+        FAILED,
+        "rank 1's join raised DistNetworkError after 5.10 s, told 2.00 s (slack 1.00 s)",
+        RULE,
+        "raised DistNetworkError after 5.10 s",
+        (3, 5),
+    )
+
+
+@pytest.mark.parametrize("verb", ["get", "add", "check", "compare_set", "wait", "num_keys", "queue_pop"])
+def test_a_late_store_call_is_rejected(verb: str) -> None:
+    """F02: the store's timeout is its handler's."""
+    past = Past(2).all_join().call(1, verb, 1, 4.5, handler="main")
+    assert judged(past.whole()).status == FAILED
+
+
+def test_a_hang_is_rejected_and_points_to_its_stacks() -> None:
+    """It was ended by its guard, long after its deadline."""
+    past = Past(2).join(0, 0, 9, "hung").ends(0, None, 9.1, signal=9, by="guard", stacks="stacks/rank-0.life-1.txt")
+    because = "rank 0's join hung after 9.00 s, told 2.00 s (slack 1.00 s); stacks: stacks/rank-0.life-1.txt"
+    assert judged(past.whole()).because == because
+
+
+def test_another_rank_s_pause_is_no_excuse() -> None:
+    """F03: the master is frozen, the worker must not wait for it."""
+    past = Past(2).join(0, 0, 1).join(1, 0, 8, "failed").fault("pause", 0.5, 6.0, kind="pause", ranks=(0,))
+    assert judged(past.whole()).status == FAILED
+
+
+def test_the_slack_can_be_chosen() -> None:
+    """Half a second late is too late with a slack of 100 ms."""
+    history = Past(2).join(0, 0, 2.5).whole()
+    assert judged(history).status == PASSED
+    assert judged(history, slack=SECOND // 10).status == FAILED
+
+
+def test_a_deadline_missed_by_less_than_the_lag_is_an_error() -> None:
+    """The machine may have done it."""
+    verdict = judged(Past(2).join(0, 0, 3.02, "failed", lag=0.05).whole())
+    assert (verdict.status, verdict.because) == (
+        ERROR,
+        "rank 0's join raised DistNetworkError after 3.02 s, told 2.00 s (slack 1.00 s); missed by 20 ms, and a process"
+        " waited 50 ms for a processor: the machine was too busy",
+    )
+
+
+def test_lag_elsewhere_is_no_excuse() -> None:
+    """It was measured long after the call had ended."""
+    past = Past(2).join(0, 0, 3.02, "failed").lag(20.0, 0.05)
+    assert judged(past.whole()).status == FAILED

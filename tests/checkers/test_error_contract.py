@@ -1,0 +1,57 @@
+"""The error contract: histories it accepts, and histories it rejects."""
+
+from __future__ import annotations
+
+import pytest
+from pasts import NETWORK, RUNTIME, TIMEOUT, Past, scenario
+
+from harness.checkers.error_contract import CONTRACT, ErrorContract
+from harness.words.history import ErrorInfo, History
+from harness.words.verdict import FAILED, PASSED, VACUOUS, Verdict
+
+RULE = ErrorContract.declaration.summary
+
+
+def judged(history: History) -> Verdict:
+    return ErrorContract().check(scenario(), history, {})
+
+
+@pytest.mark.parametrize("kind", CONTRACT)
+def test_each_class_of_the_contract_is_accepted(kind: str) -> None:
+    """And so is a class derived from it."""
+    derived = ErrorInfo("Special", ("Special", kind, "Exception"), "")
+    past = Past(2).join(0, 0, 1, "failed", error=ErrorInfo(kind, (kind, "Exception"), "x"))
+    past.join(1, 0, 1, "failed", error=derived)
+    assert judged(past.whole()) == Verdict("error_contract", PASSED, "2 joins raised within the contract", RULE)
+
+
+def test_joins_that_returned_are_nothing_to_judge() -> None:
+    """Nor are other calls that raised."""
+    past = Past(2).all_join().call(1, "get", 1, 2, "failed", error=RUNTIME)
+    assert judged(past.whole()) == Verdict("error_contract", VACUOUS, "no rendezvous raised", RULE)
+
+
+def test_a_bare_runtime_error_is_rejected() -> None:
+    """F31: what torch 2.6 raises for a port in use."""
+    past = Past(2).join(0, 0, 1, "failed", error=RUNTIME).join(1, 0, 1, "failed", error=NETWORK)
+    assert judged(past.whole()) == Verdict(
+        "error_contract",
+        FAILED,
+        "rank 0's join raised RuntimeError, which is not in the contract: Connection refused",
+        RULE,
+        "RuntimeError",
+        (2, 4),
+    )
+
+
+def test_the_base_of_a_class_of_the_contract_is_rejected() -> None:
+    """DistError says neither network nor store."""
+    past = Past(2).join(0, 0, 1, "failed", error=ErrorInfo("DistError", ("DistError", "RuntimeError"), ""))
+    past.join(1, 0, 1, "failed", error=TIMEOUT)
+    assert judged(past.whole()).because == "rank 0's join raised DistError, which is not in the contract"
+
+
+def test_every_join_is_judged() -> None:
+    """The first is named, the others are counted."""
+    past = Past(3).all_join(outcome="failed", error=RUNTIME)
+    assert judged(past.whole()).because.endswith("Connection refused (and 2 more)")

@@ -1,0 +1,102 @@
+"""No crash: histories it accepts, and histories it rejects."""
+
+from __future__ import annotations
+
+from pasts import Past, scenario, step
+
+from harness.checkers.no_crash import NoCrash
+from harness.words.history import History
+from harness.words.verdict import FAILED, PASSED, VACUOUS, Verdict
+
+RULE = NoCrash.declaration.summary
+CRASH = step("crash", 1, do="exit", arguments={"code": 3})
+
+
+def judged(history: History) -> Verdict:
+    return NoCrash().check(scenario(step("join"), CRASH), history, {})
+
+
+def rejected(because: str, *evidence: int) -> Verdict:
+    return Verdict("no_crash", FAILED, f"rank 1 {because}", RULE, because, evidence)
+
+
+def test_processes_that_left_when_asked_did_not_crash() -> None:
+    """The plain end of a play."""
+    assert judged(Past(2).all_join().whole()) == Verdict("no_crash", PASSED, "2 processes ended as asked", RULE)
+
+
+def test_a_written_exit_may_have_any_code() -> None:
+    """The code of the step is the status that was asked for."""
+    past = Past(2).all_join().call(1, "crash", 1.0, 1.0, f="exit", told={"code": 3}).ends(1, 1.0, 1.1, status=3)
+    assert judged(past.whole()).status == PASSED
+
+
+def test_the_code_is_taken_from_the_scenario_where_the_history_lacks_it() -> None:
+    """An invoke without arguments is no excuse to reject."""
+    past = Past(2).all_join().call(1, "crash", 1.0, 1.0, f="exit").ends(1, 1.0, 1.1, status=3)
+    assert judged(past.whole()).status == PASSED
+
+
+def test_a_kill_is_no_crash() -> None:
+    """A fault sent the signal."""
+    past = Past(2).all_join().ends(1, None, 1.0, signal=9, by="fault kill")
+    assert judged(past.whole()).status == PASSED
+
+
+def test_a_guard_is_no_crash() -> None:
+    """That is what `no_hang` is for."""
+    past = Past(2).join(1, 0.001, 9.0, "hung").ends(1, None, 9.1, signal=9, by="guard")
+    assert judged(past.whole()).status == PASSED
+
+
+def test_of_a_command_any_status_is_an_exit() -> None:
+    """What a command says by its status is for claims to judge."""
+    past = Past(2, subject="command", torch=None).ends(0, 0.0, 1.0, status=1).ends(1, 0.0, 1.0)
+    assert judged(past.whole()).status == PASSED
+
+
+def test_a_rank_that_never_came_did_not_crash() -> None:
+    """Its end was skipped."""
+    past = Past(1).call(1, "exit", None, 3.0, "skipped", value={"because": "the rank never comes"})
+    assert judged(past.whole()).because == "1 process ended as asked"
+
+
+def test_no_end_is_nothing_to_judge() -> None:
+    """A history in which no process has ended."""
+    assert judged(Past(2).all_join().so_far()).status == VACUOUS
+
+
+def test_a_signal_that_no_fault_sent_is_rejected() -> None:
+    """A segmentation fault in a join."""
+    past = Past(2).join(1, 0.001, 0.5, "died").ends(1, None, 0.5, signal=11, by="")
+    assert judged(past.whole()) == rejected("was ended by signal 11, and no fault sent it, in join", 4)
+
+
+def test_a_signal_to_a_command_is_rejected() -> None:
+    """Any status is an exit, a signal is not."""
+    past = Past(2, subject="command", torch=None).ends(1, 0.0, 1.0, signal=6)
+    assert judged(past.whole()).because == "rank 1 was ended by signal 6, and no fault sent it"
+
+
+def test_a_status_that_nobody_asked_for_is_rejected() -> None:
+    """An interpreter that broke while it left."""
+    past = Past(2).all_join().ends(1, 1.0, 1.1, status=1)
+    assert judged(past.whole()) == rejected("ended with status 1, asked for 0", 6, 7)
+
+
+def test_an_end_before_it_was_asked_for_is_rejected() -> None:
+    """Something called sys.exit inside a call, with status 0 at that."""
+    past = Past(2).join(1, 0.001, 0.5, "died").ends(1, None, 0.5)
+    assert judged(past.whole()) == rejected("ended with status 0 before it was asked to, in join", 4)
+
+
+def test_another_code_than_the_written_one_is_rejected() -> None:
+    """The step said 3."""
+    past = Past(2).call(1, "crash", 1.0, 1.0, f="exit", told={"code": 3}).ends(1, 1.0, 1.1, status=1)
+    assert judged(past.whole()).because == "rank 1 ended with status 1, asked for 3"
+
+
+def test_a_crash_of_a_second_life_names_it() -> None:
+    """Each life ends for itself."""
+    past = Past(2).ends(1, None, 1.0, signal=9, by="fault kill").ends(1, None, 2.0, life=2, signal=11)
+    assert judged(past.whole()).because == "rank 1 (life 2) was ended by signal 11, and no fault sent it"

@@ -1,0 +1,76 @@
+"""Together: histories it accepts, and histories it rejects."""
+
+from __future__ import annotations
+
+from pasts import Past, scenario
+
+from harness.checkers.together import Together
+from harness.words.history import History
+from harness.words.verdict import FAILED, PASSED, VACUOUS, Verdict
+
+RULE = Together.declaration.summary
+
+
+def judged(history: History) -> Verdict:
+    return Together().check(scenario(), history, {})
+
+
+def test_all_begin_and_then_all_return() -> None:
+    """The plain case."""
+    past = Past(3).all_join()
+    assert judged(past.whole()) == Verdict("together", PASSED, "1 round joined together", RULE)
+
+
+def test_all_raise() -> None:
+    """All or nothing: nothing is fine too."""
+    assert judged(Past(2).all_join(outcome="failed").whole()).status == PASSED
+
+
+def test_a_retry_that_returns_counts_as_returned() -> None:
+    """Raised first, returned then, in the same round."""
+    past = Past(2).join(0, 0.001, 1.0).join(1, 0.002, 0.1, "failed").join(1, 0.5, 1.0, step="retry")
+    assert judged(past.whole()).status == PASSED
+
+
+def test_a_process_that_died_neither_returned_nor_raised() -> None:
+    """A kill in the join is no split."""
+    past = Past(2).join(0, 0.001, 0.5).join(1, 0.002, 0.4, "died")
+    assert judged(past.whole()).status == PASSED
+
+
+def test_a_second_round_is_judged_by_itself() -> None:
+    """The first returned, the second raised, each by all."""
+    past = Past(2).all_join().all_join(1.0, 3.0, outcome="failed", step="again")
+    assert judged(past.whole()).because == "2 rounds joined together"
+
+
+def test_no_join_is_nothing_to_judge() -> None:
+    """A play in which nobody called rendezvous."""
+    assert judged(Past().whole()).status == VACUOUS
+
+
+def test_an_early_worker_is_rejected() -> None:
+    """It was back before rank 0 had begun."""
+    past = Past(2).join(1, 0.001, 0.002).join(0, 0.005, 0.01)
+    because = "rank 1's join returned when rank 0 had not begun to join"
+    assert judged(past.whole()) == Verdict("together", FAILED, because, RULE, because, (2, 3))
+
+
+def test_a_split_is_rejected() -> None:
+    """F33: the worker returned, the master raised."""
+    past = Past(2).join(0, 0.001, 2.0, "failed").join(1, 0.002, 0.01)
+    because = "rank 1 returned, but rank 0's join raised"
+    assert judged(past.whole()) == Verdict("together", FAILED, because, RULE, because, (3, 4, 2, 5))
+
+
+def test_a_second_round_without_barrier_is_rejected() -> None:
+    """F25: one rank alone is back from round 2 at once."""
+    past = Past(2).all_join().join(0, 0.5, 0.501, step="again")
+    assert judged(past.whole()).because == "rank 0's again returned when rank 1 had not begun to join"
+
+
+def test_a_split_in_a_reported_round_is_rejected() -> None:
+    """Who raised reports no round: it was the one after its last."""
+    past = Past(2).all_join(returned={"round": 7})
+    past.join(0, 1.0, 1.1, step="again", returned={"round": 8}).join(1, 1.0, 3.0, "failed", step="again")
+    assert judged(past.whole()).because == "rank 0 returned, but rank 1's again raised"
