@@ -126,11 +126,12 @@ def _check_count(value: Any) -> tuple[int, int]:
     return bounds[0], bounds[1]
 
 
-_WRITTEN_DURATION = {
+WRITTEN_DURATION = {
     "type": "string",
     "pattern": _DURATION_TEXT,
     "examples": ["250ms", "6s", "timeout + 1s", "3 * timeout"],
 }
+_ANY_DURATION = {"x-ref": "Duration"}
 _WRITTEN_SIZE = {
     "type": "string",
     "pattern": r"^ *[0-9.]+ *(B|KB|MB|KiB|MiB|GiB)$",
@@ -138,7 +139,7 @@ _WRITTEN_SIZE = {
 }
 _WRITTEN_RATE = {"type": "string", "pattern": r"^ *[0-9.]+ *(B|KB|MB)/s$", "examples": ["100KB/s"]}
 
-DurationText = Annotated[Duration, PlainValidator(parse_duration), WithJsonSchema(_WRITTEN_DURATION)]
+DurationText = Annotated[Duration, PlainValidator(parse_duration), WithJsonSchema(_ANY_DURATION)]
 SizeText = Annotated[int, PlainValidator(parse_size), WithJsonSchema(_WRITTEN_SIZE)]
 RateText = Annotated[int, PlainValidator(parse_rate), WithJsonSchema(_WRITTEN_RATE)]
 
@@ -157,25 +158,18 @@ Texts = Annotated[
 ]
 Tags = list[Name]
 Environment = dict[str, str]
-Ranks = Annotated[
-    Any,
-    PlainValidator(_check_ranks),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": 0},
-                {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1},
-                {"type": "string", "pattern": "^([0-9]+ *- *[0-9]+|workers|all)$"},
-            ]
-        }
-    ),
-]
+WRITTEN_RANKS = {
+    "anyOf": [
+        {"type": "integer", "minimum": 0},
+        {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1},
+        {"type": "string", "pattern": "^([0-9]+ *- *[0-9]+|workers|all)$"},
+    ]
+}
+Ranks = Annotated[Any, PlainValidator(_check_ranks), WithJsonSchema({"x-ref": "Ranks"})]
 Within = Annotated[
     list[Duration],
     PlainValidator(_check_within),
-    WithJsonSchema(
-        {"anyOf": [_WRITTEN_DURATION, {"type": "array", "items": _WRITTEN_DURATION, "minItems": 2, "maxItems": 2}]}
-    ),
+    WithJsonSchema({"anyOf": [_ANY_DURATION, {"type": "array", "items": _ANY_DURATION, "minItems": 2, "maxItems": 2}]}),
 ]
 _WHOLE = {"type": "integer", "minimum": 0}
 Count = Annotated[
@@ -280,6 +274,7 @@ Moment = Annotated[
     | Annotated[WireMomentKeys, Tag("moment:wire")]
     | Annotated[_Several, AfterValidator(_check_many), Tag("moment:list")],
     Discriminator(_moment_tag, custom_error_type="moment", custom_error_message=_UNLIKE),
+    WithJsonSchema({"x-ref": "Moment"}),
 ]
 RawMoment = str | StepMomentKeys | FaultMomentKeys | WireMomentKeys | list[Any]
 
