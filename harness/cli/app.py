@@ -54,7 +54,7 @@ def run(
 ) -> int:
     """Play scenarios and judge them."""
     from harness.cli import running
-    from harness.cli.selecting import check_subject
+    from harness.cli.selecting import check_subject, interpreter
     from harness.runner import Options
 
     command = tuple(context.obj or ())
@@ -63,7 +63,7 @@ def run(
     chosen = Options(
         subject=subject,
         command=command,
-        python=python,
+        python=interpreter(python),
         toxiproxy=toxiproxy,
         jobs=jobs,
         seed=seed,
@@ -134,8 +134,9 @@ def show(run_dir: o.RunDir, ranks: o.Ranks = None, lines: o.Lines = None) -> int
 def doctor(python: o.Python = o.OWN_PYTHON, require: o.MustPass = None) -> int:
     """Tell what this machine can do, and what it lacks."""
     from harness import doctor as checks
+    from harness.cli.selecting import interpreter
 
-    return checks.report(python, require or ())
+    return checks.report(interpreter(python), require or ())
 
 
 @toxiproxy.command()

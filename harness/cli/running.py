@@ -80,7 +80,20 @@ def run(request: Request, options: Options, make_runner: MakeRunner | None = Non
 def _real_runner(options: Options) -> AbstractContextManager[Playing]:
     from harness.runner import Runner
 
+    check_machine(options)
     return Runner(options)
+
+
+def check_machine(options: Options) -> None:
+    """Raises UsageError for an interpreter or a server that no run can use, before a world is made."""
+    from harness.machine.interpreter import require
+    from harness.settings import TORCHLESS
+
+    require(Path(options.python), needs_torch=options.subject not in TORCHLESS)
+    if options.toxiproxy is not None:
+        from harness.proxies.toxiproxy import parse_url
+
+        parse_url(options.toxiproxy)
 
 
 def _reports(request: Request, cells: int) -> list[Report]:

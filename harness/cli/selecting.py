@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,6 +52,13 @@ def _by_names(cells: Sequence[Scenario], text: str) -> list[Scenario]:
 
 def _searched(cell: Scenario) -> str:
     return f"{cell.path.parent.as_posix()}/{cell.id}".lower()
+
+
+def interpreter(python: str) -> str:
+    """The interpreter as an absolute path, links kept (virtual environments are links); a bare name is one on PATH."""
+    if os.sep in python:
+        return os.path.abspath(python)
+    return shutil.which(python) or python
 
 
 def check_subject(subject: str, command: Sequence[str]) -> None:

@@ -95,6 +95,8 @@ class ConsoleReport(Report):
     def closed(self, results: Sequence[Result], interrupted: bool) -> None:
         if self._progress is not None:
             self._progress.stop()
+        if not results and not interrupted:  # the run never came to anything; the error that follows says why
+            return
         seconds = (self._now_ns() - self._begun_ns) / 1e9 if self._played else None
         self._print_table(results, seconds, interrupted)
         reds = [result for result in results if result.status in facts.RED]
@@ -191,12 +193,13 @@ def _by_cell(results: Iterable[Result]) -> list[list[Result]]:
 def _rows(results: Sequence[Result], quiet: bool) -> list[Row]:
     """A row for each cell, what went wrong last, nearest to its proof; many that ended alike share one."""
     cells = _by_cell(results)
-    passed = [runs for runs in cells if all(run.status == PASSED for run in runs)]
-    others = [runs for runs in cells if runs not in passed]
+    if any(len(runs) > 1 for runs in cells):  # k of N is what was asked for: of each cell
+        return sorted(map(_row, cells), key=_rank)
     if quiet:
-        passed, others = [], [runs for runs in others if any(run.status in facts.RED for run in runs)]
+        cells = [runs for runs in cells if _worst(runs) in facts.RED]
+    passed = [runs for runs in cells if _worst(runs) == PASSED]
     rows = [_row(runs) for runs in passed] if len(passed) <= PASSED_ROWS_SHOWN else _folders(passed)
-    return sorted([*rows, *_alike(others)], key=_rank)
+    return sorted([*rows, *_alike([runs for runs in cells if runs not in passed])], key=_rank)
 
 
 def _rank(row: Row) -> int:
@@ -254,7 +257,8 @@ def _table(rows: Sequence[Row], room: int) -> Table:
     table = Table(box=None, pad_edge=False, show_edge=False)
     table.add_column("status", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
-    name_width = min(max(len(row[1]) for row in rows), max(int((room - 17) * NAME_SHARE), 20))
+    names, whys = max(len(row[1]) for row in rows), max(len(row[3]) for row in rows)
+    name_width = max(min(names, max(int((room - 17) * NAME_SHARE), room - 17 - whys)), 20)
     table.add_column("scenario", overflow="fold", width=name_width)
     table.add_column("why" if any(row[3] for row in rows) else "", overflow="fold", max_width=room - 17 - name_width)
     for status, name, seconds, why in rows:

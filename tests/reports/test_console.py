@@ -114,6 +114,20 @@ def test_repetitions_are_one_row_with_an_interval() -> None:
     assert "20 runs: 19 passed, 0 known, 1 failed" in text
 
 
+def test_repetitions_tell_k_of_n_for_each_cell_even_in_quiet() -> None:
+    """It is what `--repeat` is for, also of what went well and of what is known."""
+    cells = [happenings.scenario(cell=(("faults.cut", f"{number}B"),)) for number in range(ALIKE_ROWS_SHOWN + 2)]
+    runs = [happenings.result(scenario=cell, attempt=attempt) for attempt in (1, 2) for cell in cells]
+    text = printed([*runs, known(), known(attempt=2)], quiet=True, width=140)
+    assert text.count("2 of 2 passed (95 % interval 34.2 % to 100.0 %)") == len(cells)
+    assert text.count("2 of 2 known failures") == 1
+
+
+def test_a_run_that_never_came_to_anything_prints_no_table() -> None:
+    """The error that follows says why."""
+    assert printed([]) == ""
+
+
 def test_many_red_runs_of_one_cell_are_cut_and_counted() -> None:
     """The first few tell the story; the rest are counted."""
     runs = [happenings.result(Judgement(FAILED, "x"), attempt=number) for number in range(1, 9)]
