@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 (every look-up needs it, and a forked rank would import it anew)
 import json
 import select
 import socket

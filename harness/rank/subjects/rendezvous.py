@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import gc
 import importlib
-import importlib.metadata
 import sys
 import weakref
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict
 
 from harness.rank.listeners import listening_sockets
 from harness.words.endpoint import Endpoint
 from harness.words.plan import ToldPlan
 
 _RENDEZVOUS = "torch.distributed.elastic.rendezvous"
+# Where torch takes entry points from.
+_METADATA = "importlib.metadata" if sys.version_info >= (3, 10) else "importlib_metadata"
 STATIC = "static"
 
 
@@ -23,10 +24,11 @@ def preload() -> None:
     Torch loads the entry points while its rendezvous package is imported; third-party code may start threads or open
     sockets, which a process that is to be forked must not. Each rank loads them itself if it needs one.
     """
-
     if _RENDEZVOUS in sys.modules:
         return
-    metadata: Any = importlib.metadata if sys.version_info >= (3, 10) else importlib.import_module("importlib_metadata")
+    # Before the entry points are hidden: torch has some of its own.
+    importlib.import_module("torch.distributed")
+    metadata: Any = importlib.import_module(_METADATA)
     real = metadata.entry_points
     metadata.entry_points = lambda **_selection: {}
     try:
@@ -35,6 +37,8 @@ def preload() -> None:
         metadata.entry_points = real
     registry.entry_points = real  # type: ignore[attr-defined]
     importlib.import_module(f"{_RENDEZVOUS}.static_tcp_rendezvous")
+    # Compiles torch's regular expressions once instead of once a rank.
+    importlib.import_module(f"{_RENDEZVOUS}.utils").parse_rendezvous_endpoint("localhost:1", -1)
 
 
 class RendezvousSubject:
@@ -48,11 +52,11 @@ class RendezvousSubject:
         preload()
         import torch
 
-        names = _registered()
-        if names is not None and self._backend not in names:
+        if not _is_registered(self._backend):
             raise ValueError(
                 f"torch {torch.__version__} has no rendezvous backend {self._backend!r}; "
-                f"registered: {', '.join(names)}. Install the package that brings it for the interpreter of the ranks"
+                f"registered: {', '.join(sorted(_registered()))}. "
+                "Install the package that brings it for the interpreter of the ranks"
             )
         return {"torch": str(torch.__version__), "torch_file": torch.__file__}
 
@@ -60,22 +64,22 @@ class RendezvousSubject:
         return TorchHandler(self._backend, told)
 
 
-def _registered() -> Optional[List[str]]:
-    """All registered backends, the out-of-tree ones too; None if this torch does not let one see."""
-    package = importlib.import_module(_RENDEZVOUS)
-    known: Any = getattr(package.rendezvous_handler_registry, "_registry", None)
-    if known is None:
-        return None
-    load = getattr(importlib.import_module(f"{_RENDEZVOUS}.registry"), "_register_out_of_tree_handlers", None)
-    if load is not None and not _loaded_already(known):
-        load()
-    return sorted(known)
-
-
-def _loaded_already(known: Dict[str, Any]) -> bool:
-    """Whether every out-of-tree handler that is installed is registered: registering one twice makes torch complain."""
+def _is_registered(backend: str) -> bool:
+    """Whether torch knows the backend; those from outside its tree are loaded only if it may be one of them."""
+    if backend in _registered():
+        return True
     registry: Any = importlib.import_module(f"{_RENDEZVOUS}.registry")
-    return all(entry.name in known for entry in registry.entry_points(group="torchrun.handlers"))
+    installed = {entry.name for entry in registry.entry_points(group="torchrun.handlers")}
+    # Registering one twice makes torch complain, and a process that was not forked has loaded them with torch.
+    if not installed <= _registered().keys():
+        registry._register_out_of_tree_handlers()
+    return backend in _registered()
+
+
+def _registered() -> Dict[str, Any]:
+    package: Any = importlib.import_module(_RENDEZVOUS)
+    known: Dict[str, Any] = package.rendezvous_handler_registry._registry
+    return known
 
 
 class TorchHandler:
