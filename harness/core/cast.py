@@ -100,7 +100,8 @@ class Cast:
         self._members[rank].handle.tell({"begin": True})
 
     def start_again(self, rank: int) -> None:
-        """The rank's next life, from its first step."""
+        """The rank's next life, from its first step; the one before is buried first."""
+        self.listen()
         self.launch((rank,), self._happened.rank(rank).life + 1)
         self.begin(rank)
 
@@ -133,7 +134,7 @@ class Cast:
     def listen(self) -> None:
         """Take in what the ranks have written and which of them have ended."""
         for rank, life in self._rung():
-            member = self._members.get(rank)
+            member = self.member(rank)
             if member is not None and member.life == life:
                 self._read(member)
         for pid, status in self._children.reap():
@@ -197,7 +198,7 @@ class Cast:
             self._complete(key, self._verb(key), {"outcome": "died", "because": because})
         self._skip_rest(rank, life, because)
         self._record_exit(member, how)
-        state.ended = True
+        state.ended = state.ended or state.life == life
 
     def _record_exit(self, member: Member, how: Mapping[str, int]) -> None:
         value: dict[str, Any] = {**how, "by": member.ends_by}

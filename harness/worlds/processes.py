@@ -115,8 +115,7 @@ class Processes(World):
                     request,
                     read_fd,
                     self._doorbell_fd,
-                    environment={**self._environment, **order.env},
-                    needs_torch=self._needs_torch,
+                    self._environment,
                 )
                 os.close(read_fd)
             else:
