@@ -46,6 +46,7 @@ expect:
 """
 STAYS_SECONDS = 3
 LOOK_AGAIN_SECONDS = 0.05
+LARGEST_WEIGHED = 64  # weighing more processes would take longer than they stay
 
 # What a torchrun agent starts: it tells when it was started, and returns at once.
 WORKER = "import time\nprint('started', time.clock_gettime_ns(time.CLOCK_MONOTONIC), flush=True)\n"
@@ -74,7 +75,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     with Runner(options) as runner:
         for size in larger:
             worlds[size] = file_to_verdict(runner, folder, size, arguments.repeat)
-        pss = memory(runner, folder, first)
+        pss = {str(size): memory(runner, folder, size) for size in arguments.sizes if size <= LARGEST_WEIGHED}
         facts = runner.facts
     ours = statistics.median(worlds[first])
     return {
@@ -237,10 +238,9 @@ def show(measured: dict[str, Any]) -> None:
         ratio = f"{measured['times_faster'][name]:.1f}" if seconds else ""
         table.add_row(f"{name}, {size} ranks", *_figures(seconds), ratio)
     console.print(table)
-    pss = measured["pss_mib"]
-    console.print(
-        f"memory (PSS): {pss['rank']:.1f} MiB a rank, {pss['zygote']:.0f} MiB zygote, {pss['all']:.0f} MiB in all"
-    )
+    for text_size, pss in measured["pss_mib"].items():
+        about = f"{pss['rank']:.1f} MiB a rank, {pss['zygote']:.0f} the zygote, {pss['all']:.0f} in all"
+        console.print(f"memory (PSS), {text_size} ranks: {about}")
 
 
 def _figures(seconds: Sequence[float]) -> tuple[str, ...]:
