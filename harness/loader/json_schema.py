@@ -17,6 +17,7 @@ from harness.loader.models import AnyClaimKeys, Document, KnownKeys, RankKeys, S
 COMMITTED = Path(__file__).parent / "rdzv-scenario.schema.json"
 """The copy that ships with the package, for editors; `python -m harness.loader.json_schema` writes it."""
 
+TITLE = "rdzv-harness scenario, v1"
 _SELECTORS = ("do", "inject", "check", "step", "any", "fault", "wire", "subject", "because", "breaks")
 
 
@@ -44,7 +45,7 @@ def schema() -> dict[str, Any]:
     top = definitions.pop("Document")
     whole = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "rdzv-harness scenario, v1",
+        "title": TITLE,
         **top,
         "$defs": {name: _lenient(definition) for name, definition in sorted(definitions.items())},
     }
@@ -118,9 +119,9 @@ def _cleaned(node: Any, names: bool = False) -> Any:
 
 
 def _says_nothing(key: str, value: Any) -> bool:
-    return (
-        (key == "title" and value != "rdzv-harness scenario, v1") or (key == "default" and value is None) or value == []
-    )
+    if key == "title":
+        return bool(value != TITLE)
+    return value == [] or (key == "default" and value is None)
 
 
 def _example(text: str) -> Any:

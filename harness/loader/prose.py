@@ -1,0 +1,161 @@
+"""What the format means beyond its keys, in words: `explain` and the reference page print it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Prose:
+    """One topic.
+
+    Attributes:
+        name: what `explain` finds it under.
+        others: further words it is found under.
+        text: paragraphs and `- ` lists.
+    """
+
+    name: str
+    title: str
+    text: str
+    others: tuple[str, ...] = ()
+
+
+NAMES = Prose(
+    "names",
+    "Names",
+    """
+Steps, faults and claims may have an `id`; without one the name is the `do`, `inject`, `check` or `step`. A name must be
+unique once something refers to it. Steps and faults share one name space. Keys that begin with `x_` are ignored.
+
+Each rank ends with a step named `exit` that is not written: the end of its process, `ok` with status 0, `failed`
+with another, `died` by a signal. It begins when the rank may leave. A written `do: exit` needs an id.
+""",
+    ("name", "id"),
+)
+
+UNITS = Prose(
+    "units",
+    "Quantities",
+    """
+Quantities carry units; a bare number is refused.
+
+- durations: `250us`, `250ms`, `6s`, `2min`; `timeout` is `world.timeout`: `timeout + 1s`, `3 * timeout`
+- sizes: `5B`, `100KB`, `512MiB`
+- rates: `100KB/s`, `1MB/s`
+
+Values of keys are text: `value: "1"`.
+""",
+    ("unit", "duration", "durations", "size", "rate", "quantities"),
+)
+
+RANKS = Prose(
+    "ranks",
+    "Ranks",
+    """
+A choice of rank processes is `2`, `[0, 3]`, `1-6`, `workers` (all but 0) or `all`. Below `world`, `ranks` has a key
+for each rank for which something else holds.
+
+A rank that is told rank 0 gets the real endpoint, every other its own link through the proxy. A fault on links that
+names a rank without a link is an error when the file is read, and so is any under `route: direct`.
+""",
+)
+
+MOMENTS = Prose(
+    "moment",
+    "Moments",
+    """
+`after`, `until`, `since` and `start` take the same thing:
+
+- a duration since the clock started: `2s`
+- the name of a step or of a fault: `join` (all its calls have ended), `broken` (it is in place)
+- a list of these: all of them
+- a mapping, below
+
+A moment stays come. A step whose moment can no longer come is skipped at once. What waits for itself is refused
+when the file is read.
+""",
+    ("moments", "after", "until", "since", "start"),
+)
+
+MATRIX = Prose(
+    "matrix",
+    "Matrix",
+    """
+One cell, and one pytest item, for each combination. Each line is a path, `section.name.key`, and either a list of
+single values or, by label, a mapping that is laid over the entry:
+
+    matrix:
+      world.timeout: [1s, 3s]
+      faults.broken:
+        mute: {}
+        cut: {inject: reset_peer}
+    exclude:
+      - {world.timeout: 3s, faults.broken: cut}
+
+`exclude` and `cells` name cells by path and label, or a list of labels. Every cell is checked when the file is
+read.
+""",
+    ("exclude", "cell", "cells"),
+)
+
+ORDER = Prose(
+    "order",
+    "Order and time",
+    """
+1. Links and rank processes are made and all faults of `after: 0s` are in place and verified; then the clock starts,
+   and the ranks whose `start` is `0s` go off together.
+2. A rank (a thread of it) takes its steps from top to bottom, each when the one above has ended, however it ended,
+   and its `after` has come. Ranks wait for each other through `after` alone, never through the store.
+3. A step whose moment can no longer come, or which needs a store or handler its rank does not have, is skipped at
+   once.
+4. An event is acted on some milliseconds after it, and a whole join may take less. What must happen under a fault
+   says `after: THE-FAULT`, never a duration; what must be hit in the middle is held there first, by a toxic or a
+   missing rank.
+5. A rank with no more steps stays, its stores open, until all have none; `exit` leaves at once, `drop` lets go of a
+   handler and its stores.
+6. A `kill` with `for` or `until` starts the rank again, from the first step, in its next life. In a moment `life`
+   is the first unless said, in a claim the last. At the end of the play nobody is started.
+7. The play ends when no step runs and none can begin any more. Then what is active is healed in reverse order, and
+   the ranks leave.
+8. Times are of one monotonic clock. The guard of a paused rank stands still.
+9. `failed` is what the caller saw, not what the server did.
+""",
+    ("time", "play"),
+)
+
+VERDICT = Prose(
+    "verdict",
+    "Verdict",
+    """
+The verdict of a cell is the first that fits:
+
+1. `error`: harness or machine; no statement about the subject. Also when, after a red verdict, the same world
+   without faults does not join, and when a bound was missed by less than the scheduling lag measured in its window.
+2. `failed`: a standing invariant is broken.
+3. `vacuous`: the premise was missing: a fault was never injected or touched nothing, or a check had nothing to
+   judge.
+4. `failed`: a claim is not met. A claim about a call that was skipped is not met, unless it says `skipped`.
+5. `passed`.
+
+Beside these: `known failure`, and `skipped`: what the machine or the world lacks, by name.
+
+Standing invariants are judged in every run: `agreement`, `prefix_isolation`, `no_hang`, `no_crash`,
+`nothing_left_behind`. `waive` is for a fault that makes one of them meaningless.
+""",
+    ("status", "invariants", "agreement", "prefix_isolation", "no_hang", "no_crash", "nothing_left_behind"),
+)
+
+KNOWN = Prose(
+    "known",
+    "Known failures",
+    """
+A claim says what a correct system does: for every subject and every torch the same. What one does instead stands in
+`known`: where `subject`, `torch` and `cells` fit, exactly the claims and invariants in `breaks` must be broken, no
+other, and every claim in `instead` must hold. Anything else is `failed`, and so is passing: then delete the entry.
+Nothing that rests on chance may be known.
+""",
+    ("instead", "breaks"),
+)
+
+TOPICS = (NAMES, UNITS, RANKS, MOMENTS, MATRIX, ORDER, VERDICT, KNOWN)
