@@ -284,6 +284,7 @@ class Schedule:
         return any(
             fault.kind == "kill"
             and rank in fault.ranks
+            and happened.fault(fault.name).healed_ns is None
             and self._comes_by_itself(FaultMoment(fault.name, "healed"), happened, now_ns)
             for fault in self.scenario.faults
         )

@@ -180,6 +180,18 @@ def test_the_play_waits_for_the_next_life_that_a_healed_kill_gives() -> None:
     assert (decisions.over, decisions.wake_ns) == (False, BEGIN + 6 * S)
 
 
+def test_a_kill_that_was_healed_gives_no_further_life() -> None:
+    """After its last life the rank has nothing before it, and the play ends."""
+    kill = fault("kill", "kill", START, FaultMoment("kill", "injected", S), 0)
+    plan = scenario([step("join", 0)], [kill], size=1)
+    schedule, happened = Schedule(plan), begun(plan)
+    happened.fault("kill").injected_ns, happened.fault("kill").healed_ns = BEGIN + S, BEGIN + 2 * S
+    happened.rank(0).life = 2
+    call(happened, "join", 0, "died")
+    call(happened, "join", 0, "ok", at=3, life=2)
+    assert schedule.decide(happened, BEGIN + 4 * S).over
+
+
 def test_a_moment_of_a_later_life_is_pending_while_a_kill_may_give_it() -> None:
     """Without a kill that heals, a second life can never come."""
     kill = fault("kill", "kill", START, FaultMoment("kill", "injected", S), 0)
