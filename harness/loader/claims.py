@@ -47,7 +47,7 @@ class Claims:
         return tuple(claim for claim in found if claim is not None)
 
     def _read(self, entry: Entry, name: str, inside: str) -> Claim | None:
-        if name in STANDING_INVARIANTS:
+        if name in STANDING_INVARIANTS and entry.model is not None:
             self.tell(entry.location, f"a claim cannot be named {name!r}, as a standing invariant is", "give it an id")
         if entry.model is None:
             return None

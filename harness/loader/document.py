@@ -53,7 +53,10 @@ def parse(text: str, problems: Problems) -> Mapping | None:
     root = _compose(text, problems)
     if root is None:
         return None
-    node = _Builder(text, problems).build(root, 0)
+    builder = _Builder(text, problems)
+    node = builder.build(root, 0)
+    if builder.lost:
+        return None
     if isinstance(node, Mapping):
         return node
     if node is not None:
@@ -143,9 +146,15 @@ class _Builder:
         self._text = text
         self._problems = problems
         self._left = MOST_NODES
+        self.lost = False
 
     def build(self, node: Any, depth: int) -> Node | None:
-        """Our node; None if it cannot be one, which was told."""
+        """Our node; None if it cannot be one, which was told: then `lost` is true."""
+        built = self._build(node, depth)
+        self.lost = self.lost or built is None
+        return built
+
+    def _build(self, node: Any, depth: int) -> Node | None:
         self._left -= 1
         if depth > DEEPEST or self._left < 0:
             if depth > DEEPEST or self._left == -1:
@@ -185,6 +194,7 @@ class _Builder:
             key = self._key(key_node)
             value = self.build(value_node, depth + 1)
             if key is None or value is None:
+                self.lost = True
                 continue
             if key in entries:
                 first = entries[key].position

@@ -73,8 +73,8 @@ class Entries:
         node = self.tree.get("world")
         try:
             return None if node is None else World.model_validate(plain(node))
-        except ValidationError:
-            return None
+        except ValidationError as error:
+            return _without_unknown_keys(node, error)
 
     def steps(self) -> list[Entry]:
         """The workload."""
@@ -209,6 +209,19 @@ class Entries:
             told_problems(error, model, node, what, self._problems, self._cell)
             return None, False
         return (None, False) if isinstance(node, Mapping) and node.dropped else (validated, True)
+
+
+def _without_unknown_keys(node: Node, error: ValidationError) -> World | None:
+    """The world, if unknown keys are all that is wrong with it."""
+    keys = plain(node)
+    for one in error.errors(include_url=False):
+        if one["type"] != "extra_forbidden" or any(isinstance(part, str) and ":" in part for part in one["loc"]):
+            return None
+        parent = keys
+        for part in one["loc"][:-1]:
+            parent = parent[part]
+        parent.pop(one["loc"][-1], None)
+    return World.model_validate(keys)
 
 
 FREE = ("env", "config", "values", "value", "one_of", "weights")

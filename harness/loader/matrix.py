@@ -53,12 +53,12 @@ class Cell:
 
 
 def cells_of(tree: Mapping, problems: Problems) -> list[Cell]:
-    """Every cell that is not excluded, in the order of the file; empty if the matrix itself is wrong."""
+    """Every cell that is not excluded, in the order of the file; empty if there are too many, or none is left."""
     before = len(problems)
     axes = axes_of(tree, problems)
     excluded = _excluded(tree, axes, problems)
     if len(problems) > before:
-        return []
+        excluded = []  # what is sound is read all the same, so that all problems come at once
     count = 1
     for axis in axes:
         count *= len(axis.values)

@@ -60,7 +60,7 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel], tuple[str, ...]], ...] = (
         "expect",
         "a claim of `expect`",
         models.StepClaimKeys,
-        ("claim", "claims", "check", "within", "is", "count", "message"),
+        ("claim", "claims", "check", "within", "is", "count"),
     ),
     ("any", "a claim of which one part must hold", models.AnyClaimKeys, ()),
     ("known", "an entry of `known`", models.KnownKeys, ()),

@@ -31,13 +31,14 @@ def load_text(text: str, path: Path) -> list[Scenario]:
     text = text.removeprefix("\ufeff")
     problems = Problems()
     tree = document.parse(text, problems)
-    problems.raise_if_any(path, text)
+    if tree is None:
+        problems.raise_if_any(path, text)
     assert tree is not None
     tidy = tidied(tree, problems)
     assert isinstance(tidy, Mapping)
     cells = cells_of(tidy, problems)
     axes = axes_of(tidy, Problems())
-    # With a broken matrix the file itself is read, so that all of its problems come at once.
+    # Where no cell is left, the file itself is read, so that all of its problems come at once.
     found = [Resolver(cell, axes, path, text, problems).scenario() for cell in cells or [Cell((), tidy)]]
     if len(cells) > 0:
         _tell_idle_entries(tidy, cells, problems)

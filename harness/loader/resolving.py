@@ -53,7 +53,7 @@ class Resolver:
         if world is None:
             return None
         # Entries that are wrong are missing from here on: what then looks wrong because of them is not told.
-        self._whole = all(entry.model is not None for entry in (*self._steps, *self._faults))
+        self._whole = document is not None and all(one.model is not None for one in (*self._steps, *self._faults))
         resolved = self._resolve(world, document)
         return resolved if len(self._problems) == before else None
 
@@ -230,11 +230,11 @@ class Resolver:
             hint = "take `route: direct` out, or leave this cell out with `exclude`"
             message = f"{entry.kind!r} works on links, and `route: direct` has none"
             self._tell((*entry.location, "inject"), message, hint)
-        elif not ranks:
+        elif not self._linked:
             hint = "who is told rank 0 has none; make the world larger"
             self._tell(entry.location, "no rank of this world has a link", hint)
         for rank in ranks:
-            if rank not in self._linked and world.route != "direct":
+            if self._linked and rank not in self._linked and world.route != "direct":
                 hint = "name the workers: who is told rank 0 gets the real endpoint"
                 self._tell(location, f"rank {rank} has no link: all its handlers are told rank 0", hint)
         return ranks
@@ -262,7 +262,8 @@ class Resolver:
             places["start", str(rank)] = ("world", "ranks", key, "start")
         circle = Waiting(steps, faults, self._starts, places).circle()
         if circle is not None:
-            chain = " waits for ".join(circle.names)
+            first, *others = circle.names
+            chain = f"{first} waits for {', which waits for '.join(others)}"
             hint = "take one of these moments away, or let another thread do the step"
             self._tell(circle.location, f"this waits for itself: {chain}", hint)
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from harness.loader.fields import MOMENT_TAGS
 from harness.loader.nodes import Location, Mapping, Node, Scalar, describe, find, key_position, value_position
-from harness.loader.problems import Problems, suggestion
+from harness.loader.problems import Problems, nearest, suggestion
 
 MOMENT_HINT = (
     "write a duration (2s), the name of a step or a fault, {step: NAME, is: begun}, {fault: NAME, is: healed}, "
@@ -77,12 +77,16 @@ def _unknown_key(one: Any, model: type[BaseModel], node: Node, location: Locatio
     parent = find(node, location[:-1])
     free = [key for key in known if not (isinstance(parent, Mapping) and key in parent.entries)]
     message = f"{_inside(location, what)} has no key {str(location[-1])!r}"
-    return key_position(node, location), message, suggestion(location[-1], free or known)
+    near = nearest(location[-1], free)
+    return key_position(node, location), message, suggestion(location[-1], free if near else known)
 
 
 def _inside(location: Location, what: str) -> str:
     """What the key lies in: the thing itself, or a part of it."""
-    return f"`{'.'.join(map(str, location[:-1]))}` of {what}" if len(location) > 1 else what
+    if len(location) == 1:
+        return what
+    part = f"`{'.'.join(map(str, location[:-1]))}`"
+    return part if what == "a scenario" else f"{part} of {what}"
 
 
 def _addition(location: Location, field: Any) -> str:
@@ -103,7 +107,7 @@ def _wrong_value(one: Any, node: Node, location: Location) -> tuple[Any, str, st
         message, _, hint = str(context["error"]).partition("; ")
         return position, message, hint
     if kind == "moment":
-        return position, f"{describe(value)} is not a moment", MOMENT_HINT
+        return _no_moment(value)
     if kind == "literal_error":
         known = re.findall(r"'([^']*)'", context["expected"])
         return (
@@ -121,6 +125,16 @@ def _wrong_value(one: Any, node: Node, location: Location) -> tuple[Any, str, st
     return position, f"{behind}: {one['msg']}", ""
 
 
+def _no_moment(value: Node) -> tuple[Any, str, str]:
+    """A mapping that has none of the keys that say what kind of moment it is, or no mapping at all."""
+    if isinstance(value, Mapping):
+        for key, entry in value.entries.items():
+            near = nearest(key, ("step", "fault", "wire"))
+            if near:
+                return entry.position, f"a moment has no key {str(key)!r}", f"did you mean {near!r}?"
+    return value.position, f"{describe(value)} is not a moment", MOMENT_HINT
+
+
 _BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
 
@@ -129,6 +143,10 @@ def _instead(kind: str, value: Node) -> str:
         return f'write "{value.text}" in quotes' if value.value is not None else 'write ""'
     if kind in ("int_type", "float_type") and isinstance(value, Scalar) and re.fullmatch(r"-?\d+", value.text):
         return f"write {value.text} without quotes"
+    if kind in ("int_type", "float_type", "int_from_float"):
+        return f"write {_EXPECTED[kind]}"
+    if kind == "bool_type":
+        return "write true or false, without quotes"
     if kind == "list_type":
         return "write [ ... ], or one entry per line with `- ` before it"
     if kind in ("dict_type", "model_type", "model_attributes_type"):
