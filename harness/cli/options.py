@@ -35,6 +35,9 @@ Python = Annotated[str, typer.Option(metavar="PATH", help="the ranks' interprete
 Toxiproxy = Annotated[
     str | None, typer.Option(metavar="URL", help="a running server on loopback; else one found on this machine")
 ]
+Isolation = Annotated[
+    str, typer.Option(metavar="KIND", help="private namespaces, the host, or auto: private where the kernel allows")
+]
 Tags = Annotated[
     str | None, typer.Option(metavar="EXPR", help="'links and not slow', or 'links,ports' for any of them")
 ]

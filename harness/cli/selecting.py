@@ -11,6 +11,8 @@ from harness.cli.expression import parse
 from harness.scenario import Scenario
 from harness.words.errors import ScenarioError, UsageError
 
+ISOLATIONS = ("auto", "private", "host")
+
 
 def load_all(paths: Sequence[Path]) -> list[Scenario]:
     """All cells of all files; raises ScenarioError with the problems of every unreadable file."""
@@ -69,3 +71,10 @@ def check_subject(subject: str, command: Sequence[str]) -> None:
         )
     if command and subject != "command":
         raise UsageError(f"the words behind `--` are for --subject command, and the subject is {subject}")
+
+
+def check_isolation(isolation: str) -> str:
+    """The isolation asked for; raises UsageError for one that does not exist."""
+    if isolation not in ISOLATIONS:
+        raise UsageError(f"--isolation {isolation}: there is {', '.join(ISOLATIONS)}")
+    return isolation
