@@ -1,0 +1,131 @@
+"""The plug-in as a foreign test suite meets it: ids, verdicts as outcomes, the failing line, and no cost when unused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+HEAD = "schema: rdzv-scenario/v1\ntitle: A claim\n"
+WORLD = "world: {size: 2, timeout: 2s, route: direct}\nworkload:\n  - {do: rendezvous}\n"
+PASSES = HEAD + WORLD + "expect:\n  - {step: rendezvous, is: ok, within: 2s}\n"
+FAILS = HEAD + WORLD + "expect:\n  - {step: rendezvous, is: failed}\n"
+VACUOUS = HEAD + WORLD + "faults:\n  - {id: late, inject: kill, ranks: 1, after: 60s}\n"
+KNOWN = FAILS + (
+    "known:\n  - subject: echo\n    breaks: [rendezvous]\n    instead: [{step: rendezvous, is: ok}]\n"
+    "    because: echo joins\n    refs: [F99]\n"
+)
+SKIPPED = HEAD + WORLD.replace("route: direct", "kind: namespaces")
+MATRIX = HEAD + "matrix:\n  world.timeout: [1s, 2s]\n" + WORLD + "expect:\n  - {step: rendezvous, is: ok}\n"
+
+
+def played(pytester: pytest.Pytester, *arguments: str, **files: str) -> pytest.RunResult:
+    """Run pytest over these scenarios with the subject that needs no torch."""
+    for name, text in files.items():
+        (pytester.path / f"{name}.rdzv.yaml").write_text(text)
+    return pytester.runpytest_subprocess("--rdzv-subject", "echo", "-p", "no:cacheprovider", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "outcomes"),
+    [
+        (PASSES, {"passed": 1}),
+        (FAILS, {"failed": 1}),
+        (VACUOUS, {"failed": 1}),
+        (KNOWN, {"xfailed": 1}),
+        (SKIPPED, {"skipped": 1}),
+    ],
+    ids=["passed", "failed", "vacuous", "known", "skipped"],
+)
+def test_a_verdict_becomes_the_outcome_of_an_item(
+    pytester: pytest.Pytester, text: str, outcomes: dict[str, int]
+) -> None:
+    """Failed and vacuous are failures, known an expected failure, skipped a skip."""
+    played(pytester, a=text).assert_outcomes(**outcomes)
+
+
+def test_an_error_of_the_harness_is_an_error_and_no_failure(pytester: pytest.Pytester) -> None:
+    """A world that cannot be made says nothing about the subject."""
+    result = played(pytester, "--rdzv-python", "/bin/false", a=PASSES)
+    result.assert_outcomes(errors=1)
+
+
+def test_a_failure_shows_the_failing_line_and_the_command_that_plays_it_again(pytester: pytest.Pytester) -> None:
+    """The reader sees the claim, what happened, and what to type."""
+    result = played(pytester, claim=FAILS)
+    result.stdout.fnmatch_lines(["*claim.rdzv.yaml:7*", "*expected*", "*rdzv-harness run *claim.rdzv.yaml*"])
+
+
+def test_each_cell_is_an_item_with_a_readable_id(pytester: pytest.Pytester) -> None:
+    """`-k` finds a cell by what it is about."""
+    result = played(pytester, "--collect-only", "-q", m=MATRIX)
+    result.stdout.fnmatch_lines(["m.rdzv.yaml::m[[]timeout=1s[]]", "m.rdzv.yaml::m[[]timeout=2s[]]"])
+
+
+def test_tags_are_markers(pytester: pytest.Pytester) -> None:
+    """`-m` selects by tag, also under --strict-markers."""
+    tagged = PASSES.replace("title: A claim", "title: A claim\ntags: [slow-links]")
+    result = played(pytester, "--strict-markers", "-m", "slow-links", a=tagged, b=PASSES)
+    result.assert_outcomes(passed=1, deselected=1)
+
+
+def test_a_file_that_cannot_be_read_is_reported_with_its_lines(pytester: pytest.Pytester) -> None:
+    """Bad input is a collection error with `file:line:column`, never a traceback of ours."""
+    result = played(pytester, a=PASSES.replace("step: rendezvous", "stepp: rendezvous"))
+    result.stdout.fnmatch_lines(["*a.rdzv.yaml:7:*", "*did you mean*step*"])
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+
+
+def test_workers_of_xdist_each_play_in_worlds_of_their_own(pytester: pytest.Pytester, tmp_path: Path) -> None:
+    """`-n 2` plays the same files, and one report has them all."""
+    report = tmp_path / "report.json"
+    result = played(pytester, "-n", "2", "--rdzv-report", str(report), a=PASSES, b=PASSES, c=FAILS)
+    result.assert_outcomes(passed=2, failed=1)
+    statuses = sorted(row["status"] for row in json.loads(report.read_text())["results"])
+    assert statuses == ["failed", "passed", "passed"]
+
+
+def test_the_fixture_plays_keys_and_returns_verdict_and_history(pytester: pytest.Pytester) -> None:
+    """A test in Python takes the keys of a file."""
+    pytester.makepyfile(
+        """
+        def test_join(world):
+            run = world(world={"size": 2, "timeout": "2s", "route": "direct"}, workload=[{"do": "rendezvous"}],
+                        expect=[{"step": "rendezvous", "is": "ok"}])
+            assert run.verdict.status == "passed", run.verdict.because
+            assert [call.outcome for call in run.history.rendezvous_calls] == ["ok", "ok"]
+        """
+    )
+    played(pytester).assert_outcomes(passed=1)
+
+
+def test_unused_the_plug_in_imports_nothing_of_the_harness_but_itself(pytester: pytest.Pytester) -> None:
+    """A foreign suite that never uses it does not pay for it."""
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_foreign():
+            ours = sorted(name for name in sys.modules if name.split(".")[0] == "harness")
+            assert ours == ["harness", "harness.pytest_plugin"]
+            heavy = {"torch", "pydantic", "ruamel.yaml", "toxiproxy", "requests", "docker", "rich", "typer", "psutil"}
+            assert heavy & set(sys.modules) == set()
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1)
+
+
+def test_the_parent_never_imports_torch() -> None:
+    """Torch costs a second and threads: only ranks and their zygote have it."""
+    code = (
+        "import sys, harness.cli, harness.runner, harness.loader, harness.pytest_plugin, harness.core.judge;"
+        "sys.exit('torch' in sys.modules)"
+    )
+    root = Path(__file__).resolve().parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
