@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from xml.etree import ElementTree
@@ -46,45 +46,49 @@ def document(results: Sequence[Result], written: datetime) -> ElementTree.Elemen
         "skipped": str(found["known"] + found["skipped"]),
         "time": f"{sum(result.seconds for result in results):.3f}",
     }
-    # `skipped` is an attribute of the suite only: the common schema knows none at the root.
+    # The schema that CI services share (Jenkins' junit-10) knows `skipped` on a suite only, and properties too.
     totals = {key: value for key, value in numbers.items() if key != "skipped"}
     root = ElementTree.Element("testsuites", {"name": "rdzv-harness", **totals})
     stamp = written.strftime("%Y-%m-%dT%H:%M:%S")
     suite = ElementTree.SubElement(root, "testsuite", {"name": "rdzv-harness", **numbers, "timestamp": stamp})
+    _properties(suite, results)
     repeated = any(result.attempt > 1 for result in results)
     for result in results:
         _case(suite, result, repeated)
     return root
 
 
+def _properties(suite: ElementTree.Element, results: Sequence[Result]) -> None:
+    """Where all of them ran."""
+    properties = ElementTree.SubElement(suite, "properties")
+    for name, value in facts.headline(map(facts.about, results)):
+        ElementTree.SubElement(properties, "property", {"name": name, "value": _xml(value)})
+
+
 def _case(suite: ElementTree.Element, result: Result, repeated: bool) -> None:
     name = f"{result.scenario.id} run {result.attempt}" if repeated else result.scenario.id
     about = {"classname": folder(result.scenario.path), "name": _xml(name), "time": f"{result.seconds:.3f}"}
     case = ElementTree.SubElement(suite, "testcase", about)
-    _properties(case, result)
     _outcome(case, result)
+    ElementTree.SubElement(case, "system-out").text = _xml("\n".join(_output(result)))
+
+
+def _output(result: Result) -> Iterator[str]:
+    """What this one was, and for a red one everything the console tells."""
+    about = facts.about(result)
+    yield f"subject: {about.subject}"
+    yield f"torch: {about.torch}"
+    yield f"seed: {result.seed}"
+    yield f"run_dir: {result.run_dir or ''}"
+    yield f"status: {result.status}"
     if result.status in facts.RED:
-        ElementTree.SubElement(case, "system-out").text = _xml(red.text(result))
+        yield from ("", red.text(result))
 
 
 def folder(path: Path) -> str:
     """The folder of a scenario as a dotted name, which is what CI services group by."""
     parts = [part for part in path.parent.parts if part not in ("/", ".", "..")]
     return _xml(".".join(part.replace(".", "_") for part in parts)) or "scenarios"
-
-
-def _properties(case: ElementTree.Element, result: Result) -> None:
-    about = facts.about(result)
-    rows = {
-        "subject": about.subject,
-        "torch": about.torch,
-        "seed": str(result.seed),
-        "run_dir": "" if result.run_dir is None else str(result.run_dir),
-        "status": result.status,
-    }
-    properties = ElementTree.SubElement(case, "properties")
-    for name, value in rows.items():
-        ElementTree.SubElement(properties, "property", {"name": name, "value": _xml(value)})
 
 
 def _outcome(case: ElementTree.Element, result: Result) -> None:

@@ -60,15 +60,44 @@ def test_junit_has_a_case_for_each_result(tmp_path: Path) -> None:
 
 
 def test_junit_names_subject_torch_seed_and_run(tmp_path: Path) -> None:
-    """Properties say where a result comes from, and system-out has the proof."""
+    """The suite says where all ran, each case its seed and its run directory, and a red one its proof."""
     root = ElementTree.fromstring(written("junit", tmp_path / "j.xml", results()))
-    case = root.findall("testsuite/testcase")[1]
-    properties = {row.get("name"): row.get("value") for row in case.findall("properties/property")}
+    properties = {row.get("name"): row.get("value") for row in root.findall("testsuite/properties/property")}
+    outputs = [case.findtext("system-out") or "" for case in root.iter("testcase")]
     assert properties == {
-        "subject": "static", "torch": "2.15.0", "seed": "7", "run_dir": ".rdzv/runs/x", "status": "failed",
-    }  # fmt: skip
-    assert "get hung no answer within its guard" in (case.findtext("system-out") or "")
-    assert [child.tag for child in case] == ["properties", "failure", "system-out"]
+        "subject": "static",
+        "torch": "2.15.0",
+        "proxy": "toxiproxy-server 2.12.0 (found on PATH)",
+        "isolation": "private namespaces",
+    }
+    assert outputs[0] == "subject: static\ntorch: 2.15.0\nseed: 7\nrun_dir: .rdzv/runs/x\nstatus: passed"
+    assert "get hung no answer within its guard" in outputs[1]
+
+
+# Of the schema that CI services share: what may stand in each element, and what must.
+ALLOWED = {
+    "testsuites": ({"testsuite"}, {"name", "time", "tests", "failures", "errors"}, set()),
+    "testsuite": (
+        {"properties", "testcase", "system-out"},
+        {"name", "tests", "failures", "errors", "time", "skipped", "timestamp"},
+        {"name", "tests", "failures", "errors"},
+    ),
+    "properties": ({"property"}, set(), set()),
+    "property": (set(), {"name", "value"}, {"name", "value"}),
+    "testcase": ({"skipped", "error", "failure", "system-out"}, {"name", "time", "classname"}, {"name"}),
+    "skipped": (set(), {"type", "message"}, set()),
+    "error": (set(), {"type", "message"}, set()),
+    "failure": (set(), {"type", "message"}, set()),
+    "system-out": (set(), set(), set()),
+}
+
+
+def test_junit_keeps_to_the_common_schema(tmp_path: Path) -> None:
+    """Every element and attribute stands where readers look for it."""
+    for element in ElementTree.fromstring(written("junit", tmp_path / "j.xml", results())).iter():
+        children, attributes, required = ALLOWED[element.tag]
+        assert {child.tag for child in element} <= children
+        assert required <= set(element.attrib) <= attributes
 
 
 def test_junit_survives_text_that_xml_cannot_hold(tmp_path: Path) -> None:
