@@ -55,7 +55,7 @@ def run(
 ) -> int:
     """Play scenarios and judge them."""
     from harness.cli import running
-    from harness.cli.selecting import check_subject, interpreter
+    from harness.cli.selecting import check_isolation, check_subject, interpreter
     from harness.runner import Options
 
     command = tuple(context.obj or ())
