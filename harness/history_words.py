@@ -58,10 +58,8 @@ def _told(call: Call) -> Mapping[str, Any]:
 
 def stacks_of(history: History, call: Call) -> str:
     """Where the stacks of a process that its guard ended lie, relative to the run directory; empty if nowhere."""
-    for end in history.calls_of(EXIT):
-        if (end.rank, end.life) == (call.rank, call.life):
-            return str(_told(end).get("stacks") or "")
-    return ""
+    ends = [end for end in history.calls_of(EXIT) if (end.rank, end.life) == (call.rank, call.life)]
+    return next((str(stacks) for each in (call, *ends) if (stacks := _told(each).get("stacks"))), "")
 
 
 def with_stacks(history: History, call: Call, sentence: str) -> str:

@@ -472,10 +472,17 @@ OPS = st.builds(
     error=st.none() | st.just(ErrorInfo("E", ("E",), "")),
     lag_ns=st.integers(0, 3),
 )
+ENDS = st.builds(
+    lambda op, outcome, value: replace(op, type="info", value={**value, "outcome": outcome}),
+    OPS,
+    st.sampled_from(["died", "hung", "skipped"]),
+    st.dictionaries(st.sampled_from(["signal", "by", "stacks", "because"]), JSON, max_size=2),
+)
+WELL_FORMED = OPS.filter(lambda op: op.type != "info") | ENDS
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(OPS, max_size=14), st.booleans())
+@given(st.lists(WELL_FORMED, max_size=14) | st.lists(OPS, max_size=5), st.booleans())
 def test_judging_never_raises(ops: list[Op], is_whole: bool) -> None:
     """Whatever a history holds, there is a judgement; an odd one is an error, never a traceback."""
     end = [Op(60, Process(None, "controller"), "ok", "end", value={})] if is_whole else []

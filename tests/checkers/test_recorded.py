@@ -1,0 +1,105 @@
+"""Histories recorded with torch 2.15.0 and a real toxiproxy-server, judged again without either."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.archive import read_ops
+from harness.core.judge import judge
+from harness.loader import load_text
+from harness.scenario import Scenario
+from harness.words.history import History
+from harness.words.verdict import FAILED, KNOWN, PASSED, VACUOUS, Judgement
+
+RECORDED = Path(__file__).parent / "recorded"
+NAMES = sorted(path.stem for path in RECORDED.glob("*.jsonl"))
+
+
+def history(name: str) -> History:
+    return History.of(read_ops(RECORDED / f"{name}.jsonl"))
+
+
+def plan(name: str) -> Scenario:
+    """The scenario that was played; not named *.rdzv.yaml, so that nobody plays it again."""
+    (scenario,) = load_text((RECORDED / f"{name}.yaml").read_text(), Path(f"{name}.rdzv.yaml"))
+    return scenario
+
+
+def judged(name: str) -> Judgement:
+    return judge(plan(name), history(name))
+
+
+def broken(judgement: Judgement) -> dict[str, str]:
+    return {verdict.name: verdict.because for verdict in judgement.verdicts if verdict.status == FAILED}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recorded_history_survives_being_written_again(name: str) -> None:
+    """Line by line what was read."""
+    lines = (RECORDED / f"{name}.jsonl").read_text().splitlines()
+    assert [op.to_json() for op in history(name)] == [json.loads(line) for line in lines]
+
+
+def test_a_clean_join_passed() -> None:
+    """Three ranks, a key, and nothing broken."""
+    judgement = judged("clean-join")
+    assert (judgement.status, judgement.broken, judgement.unnamed_calls) == (PASSED, (), 1)
+
+
+def test_a_retried_join_is_the_known_failure() -> None:
+    """F05: the second try stood in for rank 2."""
+    judgement = judged("retried-join")
+    assert (judgement.status, judgement.known_refs) == (KNOWN, ("F05",))
+    assert broken(judgement)["agreement"] == (
+        "rank 0, told rank 0 of run train, returned a world of 3 when rank 2 had not begun to join"
+    )
+
+
+def test_two_jobs_on_one_port_are_the_known_failure() -> None:
+    """F07: job a's master was completed by job b's worker."""
+    judgement = judged("two-jobs-on-one-port")
+    assert (judgement.status, set(broken(judgement))) == (KNOWN, {"a-alone", "b-told", "agreement"})
+
+
+def test_a_second_round_that_sees_the_first_is_rejected() -> None:
+    """F25, for the same reason as the claim."""
+    assert broken(judged("second-round")) == {
+        "peek": "rank 1's peek returned True, claimed False",
+        "prefix_isolation": (
+            "rank 1's peek (run train, round 2) saw key 'x', which is not its own: rank 0's put (run train, round 1)"
+            " wrote it"
+        ),
+    }
+
+
+def test_a_second_tenant_that_does_not_wait_is_rejected() -> None:
+    """F08; but it did share the socket."""
+    judgement = judged("second-tenant")
+    assert set(broken(judgement)) == {"agreement", "waits"}
+    assert judgement.verdicts[0].because == "one listening socket served every join"
+
+
+def test_a_muted_link_hangs_for_good() -> None:
+    """F02: the guard ended it, and the report says where the stacks are."""
+    judgement = judged("muted-link")
+    assert (
+        judgement.because
+        == "no_hang: rank 1's stuck hung: its guard ended it after 3.00 s; stacks: stacks/rank-1.life-1.txt"
+    )
+    assert set(broken(judgement)) == {"no_hang", "in-time", "deadline"}
+
+
+def test_a_fault_that_touched_nothing_proved_nothing() -> None:
+    """Its link carried nothing while it was in place."""
+    judgement = judged("untouched-fault")
+    assert (judgement.status, judgement.verdicts[0].name) == (VACUOUS, "late")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recorded_history_that_is_cut_short_is_an_error(name: str) -> None:
+    """Without its last line nobody knows whether it was whole."""
+    ops = history(name).ops
+    assert judge(plan(name), History.of(ops[:-1])).status == "error"
