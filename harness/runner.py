@@ -20,6 +20,7 @@ from harness import clock
 from harness.archive import STEADY, create_run, fill_run, prune, read_history, write_judgement
 from harness.controller_process import ControllerProcess
 from harness.core.judge import judge, judge_skipped, needs_steady_state
+from harness.machine.interpreter import require
 from harness.machine.proxy_server import require_server
 from harness.result import Result
 from harness.scenario import Scenario
@@ -105,6 +106,7 @@ class Runner:
         self._tasks: dict[ControllerProcess, _Task] = {}
         self._logs = options.runs_dir / CONTROLLER_LOGS / str(os.getpid())
         self._hired = 0
+        self._checked = False
         self.facts: dict[str, Any] = {}
 
     def __enter__(self) -> Runner:
@@ -136,7 +138,7 @@ class Runner:
         queue = deque(
             _Task(cell, attempt, self.seed + attempt - 1) for attempt in range(1, repeat + 1) for cell in cells
         )
-        self._check_proxy([task.scenario for task in queue])
+        self._check_machine([task.scenario for task in queue])
         stop = False
         while (queue and not stop) or self._tasks:
             if not stop:
@@ -149,7 +151,12 @@ class Runner:
         """Play and judge one cell."""
         return next(iter(self.run([scenario])))
 
-    def _check_proxy(self, cells: Sequence[Scenario]) -> None:
+    def _check_machine(self, cells: Sequence[Scenario]) -> None:
+        """Say at once, and by name, what every cell would meet: no torch, no proxy server."""
+        if self._checked:
+            return
+        self._checked = True
+        require(Path(self.options.python), needs_torch=self.options.subject not in TORCHLESS)
         if self.options.toxiproxy is None and any(_plays_through_proxy(cell) for cell in cells):
             require_server()  # raises with the ways to get one
 

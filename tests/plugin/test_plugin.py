@@ -15,12 +15,12 @@ HEAD = "schema: rdzv-scenario/v1\ntitle: A claim\n"
 WORLD = "world: {size: 2, timeout: 2s, route: direct}\nworkload:\n  - {do: rendezvous}\n"
 PASSES = HEAD + WORLD + "expect:\n  - {step: rendezvous, is: ok, within: 2s}\n"
 FAILS = HEAD + WORLD + "expect:\n  - {step: rendezvous, is: failed}\n"
-VACUOUS = HEAD + WORLD + "faults:\n  - {id: late, inject: kill, ranks: 1, after: 60s}\n"
+VACUOUS = PASSES + "faults:\n  - {id: late, inject: kill, ranks: 1, after: 60s}\n"
 KNOWN = FAILS + (
     "known:\n  - subject: echo\n    breaks: [rendezvous]\n    instead: [{step: rendezvous, is: ok}]\n"
     "    because: echo joins\n    refs: [F99]\n"
 )
-SKIPPED = HEAD + WORLD.replace("route: direct", "kind: namespaces")
+SKIPPED = PASSES.replace("route: direct", "kind: namespaces")
 MATRIX = HEAD + "matrix:\n  world.timeout: [1s, 2s]\n" + WORLD + "expect:\n  - {step: rendezvous, is: ok}\n"
 
 

@@ -20,6 +20,9 @@ JOIN = "world: {size: 3, timeout: 2s, route: direct}\nworkload:\n  - {do: rendez
 
 
 def cell(body: str, name: str = "claim") -> Scenario:
+    """The one cell of a file; where the body claims nothing, that the joins end."""
+    if "expect:" not in body:
+        body += "expect:\n  - {step: rendezvous}\n"
     (scenario,) = load_text(HEAD + body, Path(f"{name}.rdzv.yaml"))
     return scenario
 
@@ -88,9 +91,9 @@ def test_a_red_verdict_is_checked_against_the_steady_state(runner: Runner) -> No
 def test_a_rank_that_dies_of_a_signal_is_seen(runner: Runner) -> None:
     """A killed rank's call has died, its later steps are skipped, and no_crash knows the fault."""
     body = JOIN + (
-        "  - {id: stay, do: sleep, for: 30s}\n  - {id: never, do: sleep, for: 1s, ranks: 1}\n"
+        "  - {id: stay, do: sleep, for: 30s}\n  - {id: then, do: sleep, for: 1s, ranks: 1}\n"
         "faults:\n  - {inject: kill, ranks: all, after: {step: stay, is: begun}}\n"
-        "expect:\n  - {step: stay, is: died}\n  - {step: never, is: skipped}\n  - {step: exit, is: died}\n"
+        "expect:\n  - {step: stay, is: died}\n  - {step: then, is: skipped}\n  - {step: exit, is: died}\n"
     )
     result = runner.play(cell(body))
     assert (result.status, result.judgement.because, result.judgement.broken) == (
@@ -160,7 +163,7 @@ def test_a_controller_that_dies_is_an_error_and_the_next_cell_gets_a_new_one(tmp
 
 
 def test_a_harness_that_cannot_start_says_why(tmp_path: Path) -> None:
-    """An interpreter without torch is told by name, not by a time-out."""
+    """What is no interpreter is told by name, before anything is started."""
     with Runner(Options(subject="static", python="/bin/false", runs_dir=tmp_path, jobs=1)) as runner:
         with pytest.raises(HarnessError, match="false"):
             runner.play(cell(JOIN))
