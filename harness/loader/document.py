@@ -12,6 +12,7 @@ from harness.words.errors import ScenarioError
 
 LARGEST_FILE_BYTES = 1 << 20
 DEEPEST = 40
+MOST_OPEN_BRACKETS = 500
 MOST_NODES = 50_000
 
 _NULLS = "tag:yaml.org,2002:null"
@@ -73,7 +74,7 @@ def _compose(text: str, problems: Problems) -> Any:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
     from ruamel.yaml.reader import ReaderError
 
-    if _has_directive(text, problems):
+    if _has_directive(text, problems) or _is_bottomless(text, problems):
         return None
     try:
         with warnings.catch_warnings():
@@ -112,6 +113,22 @@ def _has_directive(text: str, problems: Problems) -> bool:
             return True
         if line.strip() and not line.lstrip().startswith("#"):
             return False
+    return False
+
+
+def _is_bottomless(text: str, problems: Problems) -> bool:
+    """Whether more brackets stand open than any scenario has: the scanner's time grows with their square."""
+    depth = 0
+    for index, character in enumerate(text):
+        if character in "[{":
+            depth += 1
+        elif character in "]}" and depth:
+            depth -= 1
+        if depth > MOST_OPEN_BRACKETS:
+            before = split_lines(text[:index])
+            place = Position(len(before), len(before[-1]) + 1)
+            problems.add(place, "too much is nested here for a scenario", "check the brackets")
+            return True
     return False
 
 

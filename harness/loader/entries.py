@@ -71,8 +71,10 @@ class Entries:
     def world(self) -> World | None:
         """The world, where the top of the file is wrong elsewhere."""
         node = self.tree.get("world")
+        if node is None:
+            return None
         try:
-            return None if node is None else World.model_validate(plain(node))
+            return World.model_validate(plain(node))
         except ValidationError as error:
             return _without_unknown_keys(node, error)
 

@@ -114,8 +114,9 @@ def resolve_ranks(value: Any, size: int, location: Location, tell: Tell) -> tupl
     named = _named_ranks(value, location, tell)
     absent = sorted({rank for rank in named if rank >= size})
     if absent:
-        which = f"rank {absent[0]}" if len(absent) == 1 else f"ranks {', '.join(map(str, absent[:5]))}"
-        tell(location, f"there is no {which} in a world of size {size}", f"ranks are 0 to {size - 1}")
+        several = f"are no ranks {', '.join(map(str, absent[:5]))}"
+        which = f"is no rank {absent[0]}" if len(absent) == 1 else several
+        tell(location, f"there {which} in a world of size {size}", f"ranks are 0 to {size - 1}")
     return tuple(sorted({rank for rank in named if rank < size}))
 
 
