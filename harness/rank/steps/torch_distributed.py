@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any, List
 
 from harness.rank.steps.base import Arguments, Context, step
 from harness.words.attribute import Declaration
+
+# Tensors that a thread of gloo may still hold. Were it the last to let go of one, it would need the interpreter's lock
+# for that, and destroying the group waits for the thread with the lock held: torch 2.6 then stands still for ever.
+_REDUCED: List[Any] = []
 
 
 def _lacks_torch(context: Context) -> str:
@@ -27,8 +32,7 @@ def _lacks_torch(context: Context) -> str:
 def init_process_group(context: Context, _arguments: Arguments) -> None:
     import torch.distributed as distributed
 
-    if distributed.is_initialized():
-        distributed.destroy_process_group()
+    _destroy_group()
     distributed.init_process_group(
         "gloo",
         store=distributed.PrefixStore("process_group", context.store),
@@ -36,7 +40,7 @@ def init_process_group(context: Context, _arguments: Arguments) -> None:
         world_size=context.told.world_size,
         timeout=datetime.timedelta(microseconds=context.told.timeout_ns / 1000),
     )
-    context.keep_group(distributed.destroy_process_group)
+    context.keep_group(_destroy_group)
 
 
 @step(
@@ -52,5 +56,14 @@ def all_reduce(_context: Context, _arguments: Arguments) -> int:
     import torch
 
     ones = torch.ones(1, dtype=torch.int64)
+    _REDUCED.append(ones)
     torch.distributed.all_reduce(ones)
     return int(ones.item())
+
+
+def _destroy_group() -> None:
+    import torch.distributed as distributed
+
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+    _REDUCED.clear()
