@@ -24,6 +24,22 @@ def moment_time(history: History, scenario: Scenario, moment: Moment) -> int | N
     return None
 
 
+def came_within_ns(history: History, moment: Moment | None) -> int:
+    """How long before `moment_time` the thing may really have been so, in nanoseconds.
+
+    A fault comes into force somewhere between its injection's begin and the proof that it is in place (a killed process
+    cuts its connections some milliseconds before it is seen to be gone); everything else has one time.
+    """
+    if not isinstance(moment, FaultMoment):
+        return 0
+    for injection in history.injections:
+        if injection.fault == moment.fault:
+            injected = moment.state == "injected"
+            first, last = (injection.tried_ns if injected else injection.healing_ns), _fault_time(history, moment)
+            return 0 if first is None or last is None else max(0, last - moment.plus_ns - first)
+    return 0
+
+
 def _latest(times: list[int | None]) -> int | None:
     come = [time for time in times if time is not None]
     return max(come) if come and len(come) == len(times) else None

@@ -20,6 +20,7 @@ class _Held:
     member: FaultMember
     context: AbstractContextManager[Callable[[], Evidence]]
     evidence: Callable[[], Evidence]
+    found: Evidence | None = None
 
 
 class Nemesis:
@@ -74,6 +75,11 @@ class Nemesis:
         """Let go of a fault; its evidence is taken just before."""
         self._let_go(self._held.pop(name), at_end=False)
 
+    def take_evidence(self) -> None:
+        """Ask every fault that is held what it has touched: before ranks leave, and their connections with them."""
+        for held in self._held.values():
+            held.found = _ask(held.evidence)
+
     def heal_all(self) -> None:
         """Let go of whatever is still held, the latest first; nothing is started again."""
         failures = []
@@ -88,7 +94,7 @@ class Nemesis:
 
     def _let_go(self, held: _Held, at_end: bool) -> None:
         self._note(held.fault, INVOKE, "heal", {})
-        evidence = _ask(held.evidence)
+        evidence = held.found or _ask(held.evidence)
         told = {"touched": evidence.touched, "facts": dict(evidence.facts)}
         held.member.end_of_play = at_end
         try:

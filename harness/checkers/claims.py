@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.checkers.base import CHECKERS, Finding, late, verdict_of
 from harness.history_joins import handler_of
-from harness.history_moments import moment_time
+from harness.history_moments import came_within_ns, moment_time
 from harness.history_words import bounds, ending, how, joined, whose, with_stacks
 from harness.scenario import ABSENT, EXIT, AnyClaim, CheckClaim, Claim, Scenario, Step, StepClaim
 from harness.words.endpoint import Endpoint
@@ -232,7 +232,8 @@ def _wrong_time(
         return
     lower_ns, upper_ns = within
     taken_ns = call.ended_ns - from_ns
-    missed_ns = max(taken_ns - upper_ns, (taken_ns if lower_ns is None else lower_ns) - taken_ns)
+    early_ns = 0 if lower_ns is None else lower_ns - taken_ns - came_within_ns(history, claim.since)
+    missed_ns = max(taken_ns - upper_ns, early_ns)
     if missed_ns <= 0:
         return
     happened = f"{_ended(call)} {_when(claim, taken_ns)}"

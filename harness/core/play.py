@@ -273,6 +273,7 @@ class _Performance:
             state = self._happened.rank(rank)
             if not state.begun and not state.ended:
                 self.cast.never_comes(rank, "the play ended before the rank came")
+        self.nemesis.take_evidence()
         for member in self.cast.living():
             member.handle.tell({"leave": True})
         self.nemesis.heal_all()

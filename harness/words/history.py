@@ -71,8 +71,9 @@ class Op:
         step: the unique name of the step or the fault; empty for the harness's own.
         call: which call of this step in this life of the rank, from 1.
         handler, run_id, round: whose store or handler; None where there is none.
-        value: on invoke the arguments (for `rendezvous` what the handler is told: `rank`, `world_size`, `endpoint`, `run_id`,
-            `timeout_ns`), afterwards what it returned. On `info`: `{"outcome": "died" | "hung" | "skipped", "because": text}`.
+        value: on invoke the arguments (for `rendezvous` what the handler is told: `rank`, `world_size`, `endpoint`,
+            `run_id`, `timeout_ns`), afterwards what it returned. On `info`:
+            `{"outcome": "died" | "hung" | "skipped", "because": text}`.
         error: on `fail`, what was raised.
         lag_ns: how long the process waited for a processor during the call (ends of calls only), in nanoseconds.
     """
@@ -206,6 +207,8 @@ class Injection:
         ranks: whom it was to hit.
         injected_ns: when it was in place; None if it never was.
         healed_ns: when it was let go; None if it never was in place.
+        tried_ns: when its injection began; between this and `injected_ns` it came into force.
+        healing_ns: when its healing began, likewise.
         touched: whether it touched anything; None where that cannot be read (`unproven`).
         facts: how one knows, for the report.
         failed: why injecting failed, or None.
@@ -220,6 +223,8 @@ class Injection:
     facts: Mapping[str, Any]
     failed: Optional[str]
     evidence: Tuple[int, ...]
+    tried_ns: Optional[int] = None
+    healing_ns: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -288,9 +293,10 @@ class History:
         """The largest scheduling lag, of any process, measured in a window that touches [from_ns, to_ns]."""
         largest = 0
         for call in self.calls:
-            if call.end is not None and call.end.lag_ns and call.invoke is not None:
-                if call.invoke.time_ns <= to_ns and call.end.time_ns >= from_ns:
-                    largest = max(largest, call.end.lag_ns)
+            if call.end is None or call.invoke is None:
+                continue
+            if call.invoke.time_ns <= to_ns and call.end.time_ns >= from_ns:
+                largest = max(largest, call.end.lag_ns)
         for op in self.ops:
             if op.f == "lag" and op.time_ns - op.lag_ns <= to_ns and op.time_ns >= from_ns:
                 largest = max(largest, op.lag_ns)
@@ -360,4 +366,6 @@ def _injections(ops: Iterable[Op]) -> Iterator[Injection]:
             facts=told.get("facts", {}),
             failed=None if refused is None else str((refused.value or {}).get("because", "")),
             evidence=tuple(op.index for op in its.values()),
+            tried_ns=None if begun is None else begun.time_ns,
+            healing_ns=its["heal invoke"].time_ns if "heal invoke" in its else None,
         )

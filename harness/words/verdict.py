@@ -15,7 +15,7 @@ class Verdict:
 
     Attributes:
         name: the claim's or the invariant's name; what `known.breaks` lists.
-        status: `passed`, `failed`, `vacuous` (nothing to judge) or `error` (the machine was too busy, a checker crashed).
+        status: `passed`, `failed`, `vacuous` (nothing to judge) or `error` (a busy machine, a checker that crashed).
         because: one sentence a person reads.
         expected, happened: the two sides, short; empty where nothing was expected.
         evidence: indexes of the operations that prove it.

@@ -9,7 +9,7 @@ from pasts import NETWORK, RUNTIME, SECOND, TIMEOUT, Past, scenario, step
 
 from harness.checkers.claims import judge_claim, named_calls
 from harness.scenario import AnyClaim, CheckClaim, StepClaim
-from harness.words.history import ErrorInfo, History
+from harness.words.history import INVOKE, NEMESIS, ErrorInfo, History
 from harness.words.moment import FaultMoment, StepMoment
 from harness.words.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
 
@@ -310,6 +310,15 @@ def test_ended_before_since_is_negative() -> None:
         "rank 1's join returned 1.00 s before cut injected, allowed 0 to 2.00 s"
     )
     assert judged(history, within=seconds(None, 2), **keys).status == PASSED
+
+
+def test_what_a_fault_does_while_it_is_being_injected_is_not_too_early() -> None:
+    """A killed process cuts its connections before it is seen to be gone; before the kill was sent is too early."""
+    keys = {"ranks": (1,), "since": FaultMoment("cut"), "within": seconds(0, 1)}
+    tried = {"step": "cut", "value": {"kind": "kill", "ranks": [0]}}
+    during = Past(2).join(1, 0, 2.95)._own(2.9, NEMESIS, INVOKE, "inject", **tried).fault("cut", 3, None).whole()
+    before = Past(2).join(1, 0, 2.85)._own(2.9, NEMESIS, INVOKE, "inject", **tried).fault("cut", 3, None).whole()
+    assert (judged(during, **keys).status, judged(before, **keys).status) == (PASSED, FAILED)
 
 
 def test_a_moment_that_never_came_cannot_be_counted_from() -> None:

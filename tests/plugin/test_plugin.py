@@ -1,4 +1,4 @@
-"""The plug-in as a foreign test suite meets it: ids, verdicts as outcomes, the failing line, and no cost when unused."""
+"""The plug-in as a foreign test suite meets it: ids, verdicts as outcomes, the failing line, no cost when unused."""
 
 from __future__ import annotations
 

@@ -130,7 +130,8 @@ def test_a_written_exit_ends_the_rank_with_its_status(runner: Runner) -> None:
 def test_a_killed_rank_that_is_healed_lives_again(runner: Runner) -> None:
     """Healing a kill starts the rank anew, from its first step, in its next life."""
     body = JOIN + (
-        "  - {id: stay, do: sleep, for: 100ms, ranks: 1, life: 2}\n  - {id: hold, do: sleep, for: 30s, ranks: 1, life: 1}\n"
+        "  - {id: stay, do: sleep, for: 100ms, ranks: 1, life: 2}\n"
+        "  - {id: hold, do: sleep, for: 30s, ranks: 1, life: 1}\n"
         "faults:\n  - {inject: kill, ranks: 1, after: {step: hold, is: begun}, for: 100ms}\n"
         "expect:\n  - {step: stay, is: ok}\n  - {step: hold, life: 1, is: died}\n"
     )

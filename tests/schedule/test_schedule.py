@@ -69,7 +69,9 @@ def test_a_count_takes_the_time_of_that_call() -> None:
     assert schedule.when(StepMoment("join", state=("ok",), count=2), happened, BEGIN + 9 * S) == Come(BEGIN + 4 * S)
 
 
-@pytest.mark.parametrize(("state", "answer"), [("ok", Never()), ("failed", Come(BEGIN + S)), ("ended", Come(BEGIN + S))])
+@pytest.mark.parametrize(
+    ("state", "answer"), [("ok", Never()), ("failed", Come(BEGIN + S)), ("ended", Come(BEGIN + S))]
+)
 def test_a_call_that_ended_otherwise_makes_the_moment_impossible(state: str, answer: object) -> None:
     """A join that failed can no longer be ok."""
     plan = scenario([step("join", 1)])

@@ -64,9 +64,7 @@ def kill_and_look(scenario: Path, moment_seconds: float, subject: str, *options:
 
 @pytest.mark.needs_toxiproxy
 @pytest.mark.parametrize("isolation", ["auto", "host"])
-def test_a_killed_harness_leaves_nothing_behind(
-    scenario: Path, isolation: str
-) -> None:
+def test_a_killed_harness_leaves_nothing_behind(scenario: Path, isolation: str) -> None:
     """Three moments for every push: while it starts, while it joins, while it plays."""
     for moment_seconds in (0.3, 1.0, 2.5):
         _, left = kill_and_look(scenario, moment_seconds, "echo", "--isolation", isolation)
