@@ -15,12 +15,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness import clock
 from harness.machine import sockets
 from harness.machine.sockets import Connection
 
 _OPEN = ("established", "close_wait")
-_HELD_LOOKS = 3
-"""Bytes on their way through a healthy link look held for some 50 us; what is there at the third look too is held."""
+_LOOKS_FOR_REST = 4
+"""How often to look again while bytes are passing: how many are kept back is known only when all stand still."""
+
+_STILL_NS = 2_000_000
+"""A healthy link passes bytes on within some 50 us of processor time, which a busy machine gives while we sleep."""
 
 EndedBytes = Callable[[], "Mapping[tuple[str, str], int] | None"]
 """By link and direction, what the server says its ended connections brought; None if it does not say."""
@@ -86,6 +90,30 @@ class Count:
         return _sum((c.sent_bytes for c in self.last.values()), self.missed[1])
 
 
+@dataclass(frozen=True)
+class _Passage:
+    """By connection, what came from the master (its end counted as one byte), and what has left the link ports."""
+
+    came: Mapping[int, int]
+    left: Mapping[int, int]
+
+    @property
+    def has_both_sides(self) -> bool:
+        return len(self.came) == len(self.left)
+
+    @property
+    def kept_bytes(self) -> int:
+        return sum(self.came.values()) - sum(self.left.values())
+
+
+@dataclass(frozen=True)
+class _Level:
+    """How many bytes are kept back by all links to one upstream, as far as is known."""
+
+    bytes: int
+    is_sure: bool = True
+
+
 class LinkMeter:
     """Counts the links of one proxy server.
 
@@ -109,7 +137,7 @@ class LinkMeter:
         self._server_counts = True
         self._counts: dict[str, Count] = {}
         self._held: dict[int, list[tuple[int, frozenset[str]]]] = {}
-        self._held_level: dict[int, int] = {}
+        self._held_level: dict[int, _Level] = {}
         self._keeping: set[str] = set()
         self._kept: set[str] = set()
 
@@ -196,24 +224,42 @@ class LinkMeter:
     def _look_at_held(self) -> None:
         holders, self._kept = frozenset(self._kept | self._keeping), set(self._keeping)
         for upstream_port in {count.upstream_port for count in self._counts.values()}:
-            before = self._held_level.get(upstream_port, 0)
-            level = self._level(upstream_port)
-            for _ in range(_HELD_LOOKS - 1):
-                if level <= before:
-                    break
-                level = min(level, self._level(upstream_port))
-            if level > before and holders:
-                self._held.setdefault(upstream_port, []).append((level - before, holders))
-            self._held_level[upstream_port] = level
+            links = frozenset(name for name, count in self._counts.items() if count.upstream_port == upstream_port)
+            known = self._held_level.get(upstream_port, _Level(0))
+            now = self._level(upstream_port, known.bytes)
+            self._held_level[upstream_port] = now
+            grown = now.bytes - known.bytes
+            if holders & links and (grown > 0 or not now.is_sure):
+                # While bytes are passing, what is on its way through any link looks kept back as well.
+                may_keep = holders & links if now.is_sure and known.is_sure else links
+                self._held.setdefault(upstream_port, []).append((grown, may_keep))
 
-    def _level(self, upstream_port: int) -> int:
-        """What the master has sent into open connections, an end counted as one, less what has left the link ports."""
+    def _level(self, upstream_port: int, known: int) -> _Level:
+        """How many bytes are kept back; unsure, and as known before, if connections never stand still."""
+        passage = self._passage(upstream_port)
+        for _ in range(_LOOKS_FOR_REST):
+            before, passage = passage, self._passage(upstream_port)
+            if passage != before or not passage.has_both_sides:
+                continue
+            if passage.kept_bytes <= known:
+                return _Level(passage.kept_bytes)
+            clock.sleep_ns(_STILL_NS)
+            if self._passage(upstream_port) == passage:
+                return _Level(passage.kept_bytes)
+        return _Level(known, is_sure=False)
+
+    def _passage(self, upstream_port: int) -> _Passage:
         everything = self._look_at_connections()
         dialled = self._dialled()
-        ours = [c for c in everything if c.remote.port == upstream_port and c.inode in dialled]
-        came = sum((c.received_bytes or 0) + (c.state == "close_wait") for c in ours)
         links = [count for count in self._counts.values() if count.upstream_port == upstream_port]
-        return came - sum(c.sent_bytes or 0 for count in links for c in count.open)
+        return _Passage(
+            {
+                c.cookie: (c.received_bytes or 0) + (c.state == "close_wait")
+                for c in everything
+                if c.remote.port == upstream_port and c.inode in dialled
+            },
+            {c.cookie: c.sent_bytes or 0 for count in links for c in count.open if c.inode},
+        )
 
     def _dialled(self) -> set[int]:
         return sockets.inodes_of(self._pid) if self._pid is not None else set()

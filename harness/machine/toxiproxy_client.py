@@ -83,7 +83,7 @@ class _Transport:
         self._pool.close()
 
     def _send(self, method: str, url: str, body: object = None, read_s: float | None = None) -> _Response:
-        limits = urllib3.Timeout(CONNECT_S, READ_S if read_s is None else read_s)
+        limits = urllib3.Timeout(connect=CONNECT_S, read=READ_S if read_s is None else read_s)
         content = None if body is None else json.dumps(body)
         try:
             answer = self._pool.request(method, urlsplit(url).path, body=content, timeout=limits, redirect=False)
@@ -128,17 +128,17 @@ class Api:
 
     def proxies(self) -> dict[str, RemoteProxy]:
         """All proxies of the server, ours or not, by name; `.listen` and `.enabled` as the server has them."""
-        return {name: RemoteProxy(**fields) for name, fields in self._call(APIConsumer.get, "/proxies").json().items()}
+        return {name: RemoteProxy(**fields) for name, fields in self._read(APIConsumer.get, "/proxies").items()}
 
     def proxy(self, name: str) -> RemoteProxy:
         """One proxy; raises HarnessError if it is gone."""
-        return RemoteProxy(**self._call(APIConsumer.get, f"/proxies/{name}").json())
+        return RemoteProxy(**self._read(APIConsumer.get, f"/proxies/{name}"))
 
     def populate(self, proxies: Sequence[tuple[str, Endpoint]]) -> list[RemoteProxy]:
         """Make proxies (name, upstream) on free ports of 127.0.0.1, all in one request, in order."""
         wanted = [{"name": name, "listen": "127.0.0.1:0", "upstream": str(upstream)} for name, upstream in proxies]
-        answer = self._call(APIConsumer.post, "/populate", json=wanted).json()
-        made = [RemoteProxy(**fields) for fields in answer["proxies"] or ()]
+        answer = self._read(APIConsumer.post, "/populate", json=wanted)
+        made = [RemoteProxy(**fields) for fields in answer.get("proxies") or ()]
         if [proxy.name for proxy in made] != [name for name, _ in proxies]:
             raise ProxyLost(f"asked for {len(wanted)} proxies, toxiproxy-server made {len(made)}; it must be restarted")
         return made
@@ -211,6 +211,13 @@ class Api:
             if not isinstance(refused.__cause__, NotFound):
                 raise
 
+    def _read(self, verb: Any, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """The JSON object that a call answers."""
+        answer = self._call(lambda: verb(*arguments, **options).json())
+        if not isinstance(answer, dict):
+            raise HarnessError(f"{self.address} answered {answer!r}; is it a toxiproxy-server that listens there?")
+        return answer
+
     def _call(self, verb: Any, *arguments: Any, **options: Any) -> Any:
         """One call of the client, to our server and through our transport; its errors translated into ours."""
         with _lock:
@@ -231,7 +238,7 @@ class Api:
                 raise _Refused(f"toxiproxy-server at {self.address} refuses: {_reason(refused)}") from refused
             except (KeyError, TypeError, ValueError) as odd:
                 raise HarnessError(
-                    f"toxiproxy-server at {self.address} gave an answer that cannot be read: {odd!r}"
+                    f"cannot read what {self.address} answers ({odd!r}); is it a toxiproxy-server?"
                 ) from odd
             finally:
                 toxiproxy.api.requests = _client_requests
@@ -245,15 +252,11 @@ def check_toxic(kind: str, stream: str, toxicity: float, attributes: Mapping[str
     """Raise HarnessError for values that the server would misread, or that would kill it and every proxy with it."""
     problems = [
         *([f"there is no toxic {kind!r}"] if kind not in ATTRIBUTES else []),
-        *(
-            [f"stream {stream!r} is neither upstream nor downstream"]
-            if stream not in ("upstream", "downstream")
-            else []
-        ),
+        *([f"{stream!r} is neither upstream nor downstream"] if stream not in ("upstream", "downstream") else []),
         *([f"toxicity {toxicity!r} is not between 0 and 1"] if not 0 <= toxicity <= 1 else []),
         *(f"{kind} has no attribute {name!r}" for name in attributes if name not in ATTRIBUTES.get(kind, attributes)),
         *(
-            f"{name} {value!r} is not a whole number from 0"
+            f"{name} {value!r} is no whole number from 0 on"
             for name, value in attributes.items()
             if not _is_whole(value)
         ),
