@@ -8,7 +8,7 @@ import select
 import socket
 import threading
 from contextlib import suppress
-from typing import Any, Dict, List, Set, Type
+from typing import Any, Dict, List, Optional, Set, Type
 
 from harness import clock
 from harness.words.endpoint import Endpoint
@@ -38,6 +38,18 @@ class RendezvousClosedError(RendezvousError):
     """The rendezvous is closed."""
 
 
+class DistError(RuntimeError):
+    """The base of what a store raises, named as torch names it."""
+
+
+class DistNetworkError(DistError):
+    """A store's connection was lost, or could not be made."""
+
+
+class DistStoreError(DistError):
+    """A store did not answer in time, or could not do it."""
+
+
 _KINDS: Dict[str, Type[RendezvousError]] = {
     kind.__name__: kind for kind in (RendezvousStateError, RendezvousClosedError, RendezvousTimeoutError)
 }
@@ -54,24 +66,26 @@ class Client:
         self._lock = threading.Lock()
         self._closed = False
 
-    def ask(self, deadline_ns: int, repeatable: bool, verb: str, **fields: Any) -> Any:
-        """The answer to a question.
+    def ask(self, deadline_ns: int, patient: bool, verb: str, **fields: Any) -> Any:
+        """The answer to a question; a `patient` one is asked anew, until the deadline, whenever a connection is lost.
 
-        What is `repeatable` is asked again over a new connection if one is lost; anything else only if it was lost
-        before the question was sent.
-
-        Raises RendezvousTimeoutError at the deadline, RendezvousConnectionError if the last try met a lost connection,
-        RendezvousStateError if the other side is no server of ours or refuses.
+        Raises RendezvousTimeoutError at the deadline, RendezvousConnectionError if the last try was lost (of a patient
+        question at the deadline, else at once), RendezvousStateError if the other side is no server of ours or refuses.
         """
         pause_ns = _FIRST_PAUSE_NS
+        lost: Optional[_Lost] = None
         while True:
             try:
-                return self._ask_once(deadline_ns, repeatable, {"ask": verb, **fields})
-            except _Lost as lost:
-                if clock.now_ns() + pause_ns >= deadline_ns or not lost.try_again:
-                    why = f"{self._who} lost its connection to {self._endpoint}: {lost.error}"
-                    raise RendezvousConnectionError(why) from lost.error
-            clock.sleep_ns(pause_ns)
+                return self._ask_once(deadline_ns, {"ask": verb, **fields})
+            except _Lost as error:
+                lost = error
+            except _Unheard as error:
+                # A last try that was begun too late to be heard says less than what the one before it met.
+                raise (self._connection_error(lost) if lost is not None else error.timeout) from error
+            left_ns = deadline_ns - clock.now_ns()
+            if left_ns <= 0 or not patient:
+                raise self._connection_error(lost) from lost.error
+            clock.sleep_ns(min(pause_ns, left_ns))
             pause_ns = min(2 * pause_ns, _LONGEST_PAUSE_NS)
 
     def close(self) -> None:
@@ -82,17 +96,24 @@ class Client:
         for line in lines:
             line.close()
 
-    def _ask_once(self, deadline_ns: int, repeatable: bool, question: Dict[str, Any]) -> Any:
+    def _connection_error(self, lost: _Lost) -> RendezvousConnectionError:
+        error = RendezvousConnectionError(f"{self._who} lost its connection to {self._endpoint}: {lost.error}")
+        error.__cause__ = lost.error
+        return error
+
+    def _ask_once(self, deadline_ns: int, question: Dict[str, Any]) -> Any:
         line = self._take(deadline_ns)
         try:
             answer = line.ask(question, deadline_ns)
         except TimeoutError as error:
             self._discard(line)
-            notice = line.notice or "no answer"
-            raise RendezvousTimeoutError(f"{self._endpoint} did not answer {question['ask']!r}: {notice}") from error
+            why = f"{self._endpoint} did not answer {question['ask']!r}: {line.notice or 'no answer'}"
+            if line.notice:
+                raise RendezvousTimeoutError(why) from error
+            raise _Unheard(RendezvousTimeoutError(why)) from error
         except OSError as error:
             self._discard(line)
-            raise _Lost(error, repeatable) from error
+            raise _Lost(error) from error
         except ValueError as error:
             self._discard(line)
             raise RendezvousStateError(f"{self._endpoint} is no store of this kind: {error}") from error
@@ -120,9 +141,9 @@ class Client:
         try:
             line = Line(socket.create_connection(self._endpoint.connectable, _seconds_until(deadline_ns)))
         except TimeoutError as error:
-            raise RendezvousTimeoutError(f"{self._endpoint} did not accept a connection") from error
+            raise _Unheard(RendezvousTimeoutError(f"{self._endpoint} did not accept a connection")) from error
         except OSError as error:
-            raise _Lost(error, True) from error
+            raise _Lost(error) from error
         with self._lock:
             self._open.add(line)
         return line
@@ -136,10 +157,17 @@ class Client:
 class _Lost(Exception):
     """A connection that could not be made or was lost."""
 
-    def __init__(self, error: OSError, try_again: bool) -> None:
+    def __init__(self, error: OSError) -> None:
         super().__init__(str(error))
         self.error = error
-        self.try_again = try_again
+
+
+class _Unheard(Exception):
+    """The deadline passed without any sign of the other side."""
+
+    def __init__(self, timeout: RendezvousTimeoutError) -> None:
+        super().__init__(str(timeout))
+        self.timeout = timeout
 
 
 class Line:

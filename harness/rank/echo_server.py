@@ -14,6 +14,7 @@ from harness.words.endpoint import Endpoint
 
 Ask = Mapping[str, Any]
 _RECEIVE_BYTES = 65536
+_LARGEST_NUMBER = 2**63 - 1
 _WAIT = object()
 
 
@@ -84,12 +85,18 @@ class EchoServer:
     def _answer(self, peer: Peer, ask: Ask) -> None:
         if ask["ask"] in ("join", "close", "closed"):
             run = self.runs.setdefault(ask["run_id"], Run(ask["run_id"]))
+            if ask["ask"] == "join":
+                peer.send({"notice": self._notice(ask["run_id"])})
             run.answer(peer, ask)
-            if ask["ask"] == "join" and ask["run_id"] not in self._opened:
-                runs = ", ".join(repr(run_id) for run_id in sorted(self._opened)) or "none"
-                peer.send({"notice": f"this server serves no run {ask['run_id']!r}; run ids here: {runs}"})
             return
         self._spaces.setdefault((ask["run_id"], ask["round"]), Space()).answer(peer, ask)
+
+    def _notice(self, run_id: str) -> str:
+        """What a join learns at once, to tell it if nothing more comes."""
+        if run_id in self._opened:
+            return "joined, but others are missing"
+        runs = ", ".join(repr(opened) for opened in sorted(self._opened)) or "none"
+        return f"this server serves no run {run_id!r}; run ids here: {runs}"
 
 
 class Peer:
@@ -155,6 +162,9 @@ class Run:
         self._world_size = 0
         self._round = 0
         self._closed = False
+        self._tokens: Dict[int, str] = {}
+        # What the last complete round was answered, by the token of each join: the answer may have been lost.
+        self._answered: Dict[str, Dict[str, Any]] = {}
 
     def answer(self, peer: Peer, ask: Ask) -> None:
         if ask["ask"] == "closed":
@@ -172,27 +182,31 @@ class Run:
 
     def _join(self, peer: Peer, ask: Ask) -> None:
         rank, world_size = ask["rank"], ask["world_size"]
-        if self._closed:
+        if ask["token"] in self._answered:
+            peer.send(self._answered[ask["token"]])
+        elif self._closed:
             peer.send(_error("RendezvousClosedError", f"run {self._run_id!r} is closed"))
         elif self.joined and world_size != self._world_size:
             theirs = f"rank {rank} says {world_size}, run {self._run_id!r} has {self._world_size}"
             peer.send(_error("RendezvousStateError", f"the world sizes differ: {theirs}"))
         else:
             replaced = self.joined.get(rank)
-            if replaced is not None:
+            if replaced is not None and self._tokens[rank] != ask["token"]:
                 again = f"rank {rank} of run {self._run_id!r} is doubled: another process joined as it"
                 replaced.send(_error("RendezvousStateError", again))
             self._world_size = world_size
             self._round = max(self._round, ask["last_round"])
-            self.joined[rank] = peer
+            self.joined[rank], self._tokens[rank] = peer, ask["token"]
             self._complete()
 
     def _complete(self) -> None:
         if len(self.joined) == self._world_size:
             self._round += 1
             joined, self.joined = self.joined, {}
+            answer = {"answer": {"round": self._round, "roster": sorted(joined)}}
+            self._answered = {self._tokens[rank]: answer for rank in joined}
             for peer in joined.values():
-                peer.send({"answer": {"round": self._round, "roster": sorted(joined)}})
+                peer.send(answer)
 
     def _refuse_all(self) -> None:
         joined, self.joined = self.joined, {}
@@ -249,6 +263,8 @@ class Space:
 
     def _add(self, ask: Ask) -> int:
         number = int(self._values.get(ask["key"], "0")) + int(ask["amount"])
+        if abs(number) > _LARGEST_NUMBER:
+            raise ValueError(f"{ask['key']!r} cannot hold {number}: a counter has 64 bits")
         self._values[ask["key"]] = str(number)
         return number
 
@@ -256,7 +272,7 @@ class Space:
         held: Optional[str] = self._values.get(ask["key"])
         if held == ask["expected"] or (held is None and ask["expected"] == ""):
             held = self._values[ask["key"]] = ask["desired"]
-        return ask["expected"] if held is None else held
+        return "" if held is None else held
 
     def _delete_key(self, ask: Ask) -> bool:
         return self._values.pop(ask["key"], None) is not None

@@ -61,6 +61,7 @@ def test_each_call_stands_twice_in_the_history(ranks, port):
         "master_endpoint": f"127.0.0.1:{port}",
         "timeout_ns": 5_000_000_000,
     }
+    assert ops[2].value.pop("listeners")[0]["port"] == port
     assert ops[2].value == {
         "rank": 0,
         "world_size": 1,

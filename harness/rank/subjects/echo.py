@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from harness import clock
 from harness.rank.echo_client import (
     Client,
+    DistNetworkError,
+    DistStoreError,
     RendezvousClosedError,
     RendezvousConnectionError,
     RendezvousError,
     RendezvousTimeoutError,
 )
 from harness.rank.echo_server import EchoServer
+from harness.rank.listeners import listening_sockets
 from harness.words.endpoint import Endpoint
 from harness.words.plan import ToldPlan
 from harness.words.quantity import format_ns
@@ -60,13 +64,14 @@ class EchoHandler:
         answer = self._ask_to_join(begun_ns)
         self._round = answer["round"]
         self.store = EchoStore(self._client, self._told.run_id, self._round, self._timeout_ns)
-        return {
+        value = {
             "rank": self._told.rank,
             "world_size": self._told.world_size,
             "master_addr": self._told.host,
             "master_port": self._told.port,
             **answer,
         }
+        return {**value, "listeners": listening_sockets()} if self._told.rank == 0 else value
 
     def shutdown(self) -> bool:
         self._is_shut = True
@@ -100,6 +105,8 @@ class EchoHandler:
                 rank=self._told.rank,
                 world_size=self._told.world_size,
                 last_round=self._round,
+                # A join that is asked again, because its connection was lost, is the same join.
+                token=f"{os.getpid()}.{id(self)}.{begun_ns}",
             )
         except RendezvousTimeoutError as error:
             waited = format_ns(clock.now_ns() - begun_ns)
@@ -118,7 +125,11 @@ class EchoHandler:
 
 
 class EchoStore:
-    """The keys of one round, with the methods of torch's Store."""
+    """The keys of one round, with the methods and the errors of torch's Store.
+
+    A call raises DistNetworkError as soon as its connection is lost: it may or may not have been done. The next call
+    makes a new one. DistStoreError at the deadline.
+    """
 
     def __init__(self, client: Client, run_id: str, number: int, timeout_ns: int) -> None:
         self._client = client
@@ -126,53 +137,54 @@ class EchoStore:
         self._timeout_ns = timeout_ns
 
     def set(self, key: str, value: str) -> None:
-        self._write("set", key=key, value=value)
+        self._ask("set", key=key, value=value)
 
     def get(self, key: str) -> bytes:
-        return _bytes(self._read("get", key=key))
+        return _bytes(self._ask("get", key=key))
 
     def add(self, key: str, amount: int) -> int:
-        return int(self._write("add", key=key, amount=amount))
+        return int(self._ask("add", key=key, amount=amount))
 
     def compare_set(self, key: str, expected: str, desired: str) -> bytes:
-        return _bytes(self._write("compare_set", key=key, expected=expected, desired=desired))
+        return _bytes(self._ask("compare_set", key=key, expected=expected, desired=desired))
 
     def wait(self, keys: Sequence[str], timeout: Any = None) -> None:
         """`timeout` is a timedelta; None means the store's own."""
         timeout_ns = None if timeout is None else int(timeout.total_seconds() * 1e9)
-        self._read("wait", timeout_ns, keys=list(keys))
+        self._ask("wait", timeout_ns, keys=list(keys))
 
     def check(self, keys: Sequence[str]) -> bool:
-        return bool(self._read("check", keys=list(keys)))
+        return bool(self._ask("check", keys=list(keys)))
 
     def delete_key(self, key: str) -> bool:
-        return bool(self._write("delete_key", key=key))
+        return bool(self._ask("delete_key", key=key))
 
     def num_keys(self) -> int:
-        return int(self._read("num_keys"))
+        return int(self._ask("num_keys"))
 
     def append(self, key: str, value: str) -> None:
-        self._write("append", key=key, value=value)
+        self._ask("append", key=key, value=value)
 
     def multi_get(self, keys: Sequence[str]) -> List[bytes]:
-        return [_bytes(value) for value in self._read("multi_get", keys=list(keys))]
+        return [_bytes(value) for value in self._ask("multi_get", keys=list(keys))]
 
     def multi_set(self, keys: Sequence[str], values: Sequence[str]) -> None:
-        self._write("multi_set", keys=list(keys), values=list(values))
+        self._ask("multi_set", keys=list(keys), values=list(values))
 
     def queue_push(self, key: str, value: str) -> None:
-        self._write("queue_push", key=key, value=value)
+        self._ask("queue_push", key=key, value=value)
 
     def queue_pop(self, key: str) -> bytes:
-        return _bytes(self._write("queue_pop", key=key))
+        return _bytes(self._ask("queue_pop", key=key))
 
-    def _read(self, verb: str, timeout_ns: Optional[int] = None, **fields: Any) -> Any:
-        """What may be asked twice without harm."""
+    def _ask(self, verb: str, timeout_ns: Optional[int] = None, **fields: Any) -> Any:
         deadline_ns = clock.now_ns() + (self._timeout_ns if timeout_ns is None else timeout_ns)
-        return self._client.ask(deadline_ns, True, verb, **self._space, **fields)
-
-    def _write(self, verb: str, **fields: Any) -> Any:
-        return self._client.ask(clock.now_ns() + self._timeout_ns, False, verb, **self._space, **fields)
+        try:
+            return self._client.ask(deadline_ns, False, verb, **self._space, **fields)
+        except (RendezvousConnectionError, RendezvousClosedError) as error:
+            raise DistNetworkError(str(error)) from error
+        except RendezvousError as error:
+            raise DistStoreError(str(error)) from error
 
 
 def _bytes(value: str) -> bytes:
