@@ -213,7 +213,7 @@ class Cast:
         self._end(key, EXIT, OK if status == 0 else FAIL, value, error)
 
     def hung(self, key: CallKey, because: str, stacks: str) -> None:
-        """A call outlasted its guard: its process, already stopped, will be ended by it."""
+        """A call outlasted its guard: its process will be ended by it, whatever it still says."""
         member = self._members[key[1]]
         member.ends_by, member.stacks = "guard", stacks
         verb = EXIT if key[0] == EXIT else self._verb(key)

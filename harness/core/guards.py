@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,10 +85,8 @@ class Guards:
         member = self._cast.member(key[1])
         if member is None or any(reading.member is member for reading in self._readings):
             return False
-        _signal(member.pid, signal.SIGSTOP)  # from here on it writes nothing more
         self._cast.drain(key[1])
         if self._happened.has_ended(key):
-            _signal(member.pid, signal.SIGCONT)
             return False
         path = self._run_dir / "stacks" / f"rank-{member.rank}.life-{member.life}.txt"
         because = f"{key[0]} of rank {key[1]} lasted longer than its guard of {format_ns(self._guard_ns(key))}"
@@ -107,8 +102,3 @@ class Guards:
             self._children.kill(reading.helper_pid)
             self._children.kill(reading.member.pid)
             self._readings.remove(reading)
-
-
-def _signal(pid: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):  # it has just ended; its burial will tell
-        os.kill(pid, number)

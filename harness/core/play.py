@@ -85,6 +85,7 @@ def play(order: Order, theatre: Theatre) -> None:
         performance.recording.note("end", end)
         performance.recording.close()
         write_history(order.run_dir, performance.recording.ops)
+        theatre.children.forget()
 
 
 class _Performance:
