@@ -204,10 +204,11 @@ def _await_ready(children: Children, server: Path, running: RunningServer) -> No
     api = urllib3.HTTPConnectionPool(running.api.host, running.api.port, retries=False, timeout=1.0)
     with contextlib.closing(api):
         while not _is_ours(api, running.sentinel):
+            ended = children.wait(running.pid, _LOOK_EVERY_NS) is not None
             log = running.log_path.read_bytes() if running.log_path.exists() else b""
             if _LAUNCH_FAILED in log:
                 raise _PortTaken(f"{server} cannot listen on {running.api}: {_last_error(log)}")
-            if children.wait(running.pid, _LOOK_EVERY_NS) is not None:
+            if ended:
                 raise ProxyLost(f"{server} ended at its start; it said: {_tail(log)}; {HOW_TO_GET_IT}")
             if clock.now_ns() > deadline_ns:
                 raise ProxyLost(f"{server} did not answer on {running.api} within 10 s; it said: {_tail(log)}")

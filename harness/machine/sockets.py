@@ -156,7 +156,8 @@ def _diagnosed(family: int, states: int) -> Iterator[Connection]:
                     return
                 if kind == _ERROR:
                     raise OSError(-struct.unpack_from("=i", payload)[0], "sock_diag refuses")
-                yield _connection(payload)
+                if _attribute(payload, _INFO):  # without: the remains of a connection that has ended
+                    yield _connection(payload)
 
 
 def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -217,10 +218,10 @@ def _from_proc(states: int) -> Iterator[Connection]:
         table = Path(f"/proc/self/net/{name}")
         for line in table.read_text().splitlines()[1:] if table.exists() else ():
             _, local, remote, state, *_, inode = line.split()[:10]
-            if states & (1 << int(state, 16)):
-                yield Connection(
-                    _endpoint(family, local), _endpoint(family, remote), STATES[int(state, 16)], int(inode)
-                )
+            number = int(state, 16)
+            is_remains = STATES[number] == "fin_wait2" and inode == "0"
+            if states & (1 << number) and not is_remains:
+                yield Connection(_endpoint(family, local), _endpoint(family, remote), STATES[number], int(inode))
 
 
 def _endpoint(family: int, text: str) -> Endpoint:

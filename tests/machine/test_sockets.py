@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -76,6 +77,25 @@ def test_a_cookie_is_never_used_twice(listener: socket.socket):
                 cookies |= {c.cookie for c in sockets.connections() if c.inode == os.fstat(server.fileno()).st_ino}
     assert len(cookies) == 3
     assert 0 not in cookies
+
+
+@pytest.mark.parametrize("has_sock_diag", [True, False])
+def test_the_remains_of_a_connection_are_none(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch, has_sock_diag: bool
+):
+    """A side that closed first waits for the other's end without a socket; it would look like a new connection."""
+    if not has_sock_diag:
+        monkeypatch.setattr(sockets, "_diagnosed", _refuse)
+    with socket.create_connection(listener.getsockname()[:2]) as client:
+        listener.accept()[0].close()
+        client.recv(1)
+        port = listener.getsockname()[1]
+        deadline = (
+            time.monotonic() + 10
+        )  # until the end is acknowledged; the remains stay for 60 s
+        while [c for c in sockets.connections() if c.local.port == port]:
+            assert time.monotonic() < deadline
+        assert [c.state for c in sockets.connections() if c.remote.port == port] == ["close_wait"]
 
 
 def test_an_ipv4_client_of_a_dual_stack_server_is_shown_as_ipv4():
