@@ -22,7 +22,7 @@ class Variant:
 
     Attributes:
         how: what was done to it, for messages.
-        must_turn: whether it has to turn whatever else does; claims may hold without the fault.
+        must_turn: whether it has to turn; claims may hold without the fault, and another torch may not fail as known.
     """
 
     how: str
@@ -34,7 +34,8 @@ def variants(scenario: Scenario, subject: str) -> Iterator[Variant]:
     """Every way in which this module breaks a scenario, cheapest first."""
     known = tuple(entry for entry in scenario.known if _fits(entry, scenario, subject))
     if known:
-        yield Variant("with its known failure forgotten", replace(scenario, known=()))
+        whatever_torch = any(not entry.torch for entry in known)
+        yield Variant("with its known failure forgotten", replace(scenario, known=()), must_turn=whatever_torch)
     broken = {name for entry in known for name in entry.breaks}
     for number, claim in enumerate(scenario.expect):
         if claim.name not in broken and not isinstance(claim, CheckClaim):
