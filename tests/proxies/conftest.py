@@ -1,0 +1,51 @@
+"""Servers of our own and of somebody else, and a master that links lead to."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from linking import LIMIT_SECONDS
+
+from harness.machine import proxy_server
+from harness.machine.children import Children
+from harness.machine.proxy_server import RunningServer
+from harness.proxies.toxiproxy import Toxiproxy
+from harness.words.errors import Unsupported
+
+
+@pytest.fixture
+def children() -> Iterator[Children]:
+    """Whoever starts and ends processes; none is left."""
+    with Children() as made:
+        yield made
+
+
+@pytest.fixture
+def own(children: Children, tmp_path: Path) -> Iterator[Toxiproxy]:
+    """A server of our own."""
+    try:
+        server = Toxiproxy.start(children, tmp_path / "proxy.log")
+    except Unsupported as missing:
+        pytest.skip(str(missing))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def running(children: Children, tmp_path: Path) -> RunningServer:
+    """A server that somebody else started."""
+    try:
+        return proxy_server.launch(children, proxy_server.require_server(), tmp_path / "somebody.log")
+    except Unsupported as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def master() -> Iterator[socket.socket]:
+    """A listening socket that links lead to."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(LIMIT_SECONDS)
+        yield listener

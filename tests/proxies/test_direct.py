@@ -1,0 +1,27 @@
+"""No proxy: the do-nothing member."""
+
+from __future__ import annotations
+
+import pytest
+from linking import NOWHERE
+
+from harness.proxies.base import PROXIES, LinkSpec
+from harness.proxies.direct import Direct
+from harness.words.errors import HarnessError
+
+
+def test_direct_has_no_links():
+    """The do-nothing member does nothing, and refuses what it cannot do."""
+    direct = Direct()
+    assert direct.make([]) == ()
+    with pytest.raises(HarnessError, match="no links"):
+        direct.make([LinkSpec(1, NOWHERE)])
+    direct.remove([])
+    direct.restart()
+    direct.close()
+    assert (direct.describe(), direct.log()) == ("none (direct)", "")
+
+
+def test_both_members_are_registered():
+    """By file name."""
+    assert list(PROXIES) == ["direct", "toxiproxy"]
