@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import socket
 import subprocess
 import sys
@@ -119,9 +120,11 @@ def fault(kind: str, *ranks: int, heals: bool = False, **attributes: Any) -> Fau
 
 
 def free_port(address: str = "127.0.0.1") -> int:
-    """A port that nobody holds at the moment, below those that the system hands out to clients."""
+    """A port that nobody holds, below those that the system hands out, and of a range that only this worker uses."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    for port in range(21000, 32000):
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 10_000 + worker % 20 * 500
+    for port in range(first, first + 500):
         with contextlib.suppress(OSError), socket.socket(family) as probe:
             probe.bind((address, port))
             return port
