@@ -320,6 +320,8 @@ class _Performance:
     def _remove_links(self) -> None:
         links, self._links = self._links, ()
         if links:
+            log = self._order.run_dir / "logs" / "proxy.log"
+            log.write_text(self._proxies.log(), encoding="utf-8")
             self._proxies.remove(links)
 
 
