@@ -25,10 +25,10 @@ class EchoServer:
     `{"error": KIND, "message": TEXT}`; before its answer a question may get `{"notice": TEXT}`.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        """Raises OSError if the endpoint cannot be listened on."""
+    def __init__(self, endpoint: Endpoint, run_id: str) -> None:
+        """Raises OSError if the endpoint cannot be listened on; `run_id` is the first run that it serves."""
         self.runs: Dict[str, Run] = {}
-        self._opened: Set[str] = set()
+        self._opened: Set[str] = {run_id}
         self._spaces: Dict[Tuple[str, int], Space] = {}
         self._listener = _listen(endpoint)
         self._stop, stopped = socket.socketpair()
@@ -40,7 +40,7 @@ class EchoServer:
         self._thread.start()
 
     def open_run(self, run_id: str) -> None:
-        """Rank 0 of this run is in this process; others of the run are expected."""
+        """Serve another run, whose rank 0 is in this process too."""
         self._opened.add(run_id)
 
     def missing(self, run_id: str, world_size: int) -> List[int]:

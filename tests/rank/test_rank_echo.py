@@ -86,6 +86,12 @@ def _in_thread(work):
     return result
 
 
+def _await_join(master, run_id="train", rank=0, world_size=2):
+    """Until the rank waits in the master's server."""
+    while master._server is None or rank in master._server.missing(run_id, world_size):
+        clock.sleep_ns(1_000_000)
+
+
 def _join_all(*handlers):
     return [result() for result in [_in_thread(handler.join) for handler in handlers]]
 
@@ -138,20 +144,21 @@ def test_a_worker_waits_for_a_late_master(handlers, port):
 
 def test_a_retried_join_counts_once(handlers, port):
     """A rank that joined, gave up and joined again stands for itself alone: the world still waits for the third."""
-    master = _in_thread(handlers(0, 3, port, timeout_s=1).join)
-    with pytest.raises(RendezvousTimeoutError):
-        handlers(1, 3, port, timeout_s=0.2).join()
-    assert isinstance(_in_thread(handlers(1, 3, port, timeout_s=0.3).join)(), RendezvousTimeoutError)
-    assert "rank 1, rank 2 has not joined" in str(master())
+    master = handlers(0, 3, port, timeout_s=3)
+    joining = _in_thread(master.join)
+    _await_join(master, world_size=3)
+    for _ in range(2):
+        with pytest.raises(RendezvousTimeoutError):
+            handlers(1, 3, port, timeout_s=0.3).join()
+    assert "rank 1, rank 2 has not joined" in str(joining())
 
 
 def test_a_doubled_rank_is_told_at_once(handlers, port):
     """The newer one takes the place, the older one learns that its rank is doubled."""
-    master = handlers(0, 3, port, timeout_s=1)
+    master = handlers(0, 3, port, timeout_s=3)
     rest = _in_thread(master.join)
     older = _in_thread(handlers(1, 3, port).join)
-    while 1 in master._server.missing("train", 3) if master._server else True:
-        clock.sleep_ns(1_000_000)
+    _await_join(master, rank=1, world_size=3)
     newer = _in_thread(handlers(1, 3, port, timeout_s=1).join)
     error = older()
     assert isinstance(error, RendezvousStateError)
@@ -162,20 +169,23 @@ def test_a_doubled_rank_is_told_at_once(handlers, port):
 
 def test_another_run_on_the_port_is_not_joined(handlers, port):
     """The stranger waits to its deadline, and its error names the runs that are served."""
-    master = _in_thread(handlers(0, 2, port, run_id="a", timeout_s=0.6).join)
-    stranger = handlers(1, 2, port, run_id="b", timeout_s=0.3)
+    master = handlers(0, 2, port, run_id="a", timeout_s=2)
+    joining = _in_thread(master.join)
+    _await_join(master, "a")
+    stranger = handlers(1, 2, port, run_id="b", timeout_s=0.5)
     with pytest.raises(RendezvousTimeoutError, match="serves no run 'b'; run ids here: 'a'"):
         stranger.join()
-    assert isinstance(master(), RendezvousTimeoutError)
+    assert isinstance(joining(), RendezvousTimeoutError)
 
 
 def test_another_world_size_is_refused_at_once(handlers, port):
     """The error says both sizes."""
-    master = _in_thread(handlers(0, 3, port, timeout_s=0.5).join)
-    error = _in_thread(handlers(1, 2, port).join)()
-    # Whoever comes second is the one that disagrees.
-    errors = [str(error), str(master())]
-    assert any("the world sizes differ" in text for text in errors)
+    master = handlers(0, 3, port, timeout_s=2)
+    joining = _in_thread(master.join)
+    _await_join(master)
+    with pytest.raises(RendezvousStateError, match=r"the world sizes differ: rank 1 says 2, run 'train' has 3"):
+        handlers(1, 2, port).join()
+    assert isinstance(joining(), RendezvousTimeoutError)
 
 
 @pytest.mark.parametrize(("rank", "size", "at"), [(2, 2, 20000), (-1, 2, 20000), (0, 0, 20000), (0, 1, 0)])
@@ -253,8 +263,7 @@ def test_strangers_do_not_disturb_the_server(handlers, port):
     """A scanner that sends nonsense and leaves is forgotten."""
     master, worker = handlers(0, 2, port), handlers(1, 2, port)
     joining = _in_thread(master.join)
-    while master._server is None:
-        clock.sleep_ns(1_000_000)
+    _await_join(master)
     for nonsense in (
         b"GET / HTTP/1.0\r\n\r\n",
         b"\x00\xff\n",
@@ -304,8 +313,7 @@ def test_a_join_whose_answer_was_lost_gets_it_again(handlers, port):
     """The round was complete without the worker's knowing; asked again it is told of that round, not of a next one."""
     master = handlers(0, 2, port)
     master_joins = _in_thread(master.join)
-    while master._server is None or 0 in master._server.missing("train", 2):
-        clock.sleep_ns(1_000_000)
+    _await_join(master)
     ask = {"ask": "join", "run_id": "train", "rank": 1, "world_size": 2, "last_round": 0, "token": "same"}
     rounds = []
     for _ in range(2):
@@ -354,8 +362,7 @@ def test_a_closed_run_refuses_and_releases_joins(handlers, port):
     _join_all(master, worker)
     assert master.is_closed() is False
     waiting = _in_thread(master.join)
-    while 0 in master._server.missing("train", 2):
-        clock.sleep_ns(1_000_000)
+    _await_join(master)
     worker.set_closed()
     assert isinstance(waiting(), RendezvousClosedError)
     assert master.is_closed() is True

@@ -59,8 +59,7 @@ class EchoHandler:
             raise RendezvousClosedError(f"{self._who} was shut down")
         begun_ns = clock.now_ns()
         if self._told.rank == 0 and self._server is None:
-            self._server = _serve(Endpoint(self._told.host, self._told.port), self._who)
-            self._server.open_run(self._told.run_id)
+            self._server = _serve(Endpoint(self._told.host, self._told.port), self._told.run_id, self._who)
         answer = self._ask_to_join(begun_ns)
         self._round = answer["round"]
         self.store = EchoStore(self._client, self._told.run_id, self._round, self._timeout_ns)
@@ -205,15 +204,16 @@ _SERVERS: Dict[Endpoint, Tuple[EchoServer, int]] = {}
 _SERVERS_LOCK = threading.Lock()
 
 
-def _serve(endpoint: Endpoint, who: str) -> EchoServer:
+def _serve(endpoint: Endpoint, run_id: str, who: str) -> EchoServer:
     with _SERVERS_LOCK:
         server, users = _SERVERS.get(endpoint, (None, 0))
         if server is None:
             try:
-                server = EchoServer(endpoint)
+                server = EchoServer(endpoint, run_id)
             except OSError as error:
                 because = f"{who} cannot listen on {endpoint}: {error.strerror or error}"
                 raise RendezvousConnectionError(because) from error
+        server.open_run(run_id)
         _SERVERS[endpoint] = (server, users + 1)
         return server
 
