@@ -148,7 +148,7 @@ def _values(path: str, entry: Entry, problems: Problems) -> dict[str, Node] | No
                 problems.add(item.position, f"a value in a list is a single one, not {describe(item)}", hint)
         if len({value.text for value in values}) < len(values):
             problems.add(node.position, f"two values of {path!r} are the same", "take one of them out")
-        return {value.text: value for value in values}
+        return {value.text: value for value in values} if len(values) == len(node.items) else None
     hint = "write a list of single values, or `label: {KEY: VALUE}` lines"
     problems.add(node.position, f"a line of the matrix has values, not {_emptiness(node)}", hint)
     return None

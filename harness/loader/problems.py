@@ -68,10 +68,8 @@ def _in_cells(problem: Problem, met: list[str], cells: int) -> Problem:
 
 
 def split_lines(text: str) -> list[str]:
-    """The lines as YAML counts them: ended by CR LF, CR, LF, NEL, or the separators of Unicode."""
-    for newline in ("\r\n", "\r", "\x85", "\u2028", "\u2029"):
-        text = text.replace(newline, "\n")
-    return text.split("\n")
+    """The lines as YAML 1.2 counts them: ended by CR LF, CR or LF; byte order marks take no column."""
+    return text.replace("\ufeff", "").replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def _picture(position: Position, lines: list[str]) -> list[str]:

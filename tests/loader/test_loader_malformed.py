@@ -299,6 +299,15 @@ f.rdzv.yaml:7:10: `faults` has no entry 'cat'
   did you mean 'cut'?""",
     ),
     (
+        "a list among the values of a matrix",
+        ("faults:", "matrix: {faults.cut.for: [[1s]]}\nfaults:"),
+        """\
+f.rdzv.yaml:7:27: a value in a list is a single one, not a list
+  matrix: {faults.cut.for: [[1s]]}
+                            ^
+  give it a label: `label: {KEY: VALUE}` in place of the list""",
+    ),
+    (
         "a problem of one cell",
         ("faults:", "matrix: {faults.cut.for: [1s, 2]}\nfaults:"),
         """\
