@@ -115,6 +115,11 @@ class Cast:
         member = self._members.get(rank)
         return None if member is None or member.ended else member
 
+    def has_begun(self, rank: int) -> bool:
+        """Whether a rank has begun a call, or has ended."""
+        calls = self._happened.calls.items()
+        return self.member(rank) is None or any(key[1] == rank and call.begun_ns is not None for key, call in calls)
+
     def living(self) -> list[Member]:
         return [member for member in self._members.values() if not member.ended]
 
