@@ -156,7 +156,7 @@ def measure_peers(arguments: argparse.Namespace, folder: Path, size: int) -> dic
     """Seconds of the same join, made in the ways that torch offers; no proxy, no judging."""
     repeat = arguments.peer_repeat
     agents = [torchrun(arguments.python, folder, size) for _ in range(repeat)]
-    server = forkserver(arguments.python, size, repeat)
+    server = forkserver(arguments.python, folder, size, repeat)
     return {
         "torchrun, until the last worker runs": [joined for joined, _ in agents],
         "torchrun, until the last agent has ended": [ended for _, ended in agents],
@@ -190,7 +190,7 @@ def torchrun(python: str, folder: Path, size: int) -> tuple[float, float]:
 @contextlib.contextmanager
 def _agent(command: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        command, cwd=folder, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=folder, env=_environment(folder), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as agent:
         try:
             yield agent
@@ -198,20 +198,23 @@ def _agent(command: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[st
             agent.terminate()
 
 
-def forkserver(python: str, size: int, repeat: int) -> dict[str, Any]:
+def forkserver(python: str, folder: Path, size: int, repeat: int) -> dict[str, Any]:
     """Worlds through the fork server, one after another: seconds of the first, and of `repeat` warm ones."""
     ports = [str(port) for port in _free_ports(repeat + 1)]
     command = [python, str(PEERS), str(size), str(repeat + 1), *ports]
-    done = subprocess.run(command, env=_environment(), capture_output=True, text=True)
+    done = subprocess.run(command, env=_environment(folder), capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"the fork server failed:\n{done.stderr}")
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return told
 
 
-def _environment() -> dict[str, str]:
-    """Look-ups that answer at once, as the harness's worlds have them: a slow resolver would flatter us."""
-    return {**os.environ, "RES_OPTIONS": "timeout:1 attempts:1", "OMP_NUM_THREADS": "1"}
+def _environment(folder: Path) -> dict[str, str]:
+    """Look-ups that answer at once, as the harness's worlds have them: a slow resolver would flatter us.
+
+    What the peers leave in the folder for temporary files goes with ours.
+    """
+    return {**os.environ, "RES_OPTIONS": "timeout:1 attempts:1", "OMP_NUM_THREADS": "1", "TMPDIR": str(folder)}
 
 
 def _free_ports(count: int) -> list[int]:
