@@ -139,7 +139,8 @@ _WRITTEN_SIZE = {
 }
 _WRITTEN_RATE = {"type": "string", "pattern": r"^ *[0-9.]+ *(B|KB|MB)/s$", "examples": ["100KB/s"]}
 
-DurationText = Annotated[Duration, PlainValidator(parse_duration), WithJsonSchema(_ANY_DURATION)]
+# `Any`, not Duration: no model may be made of what a validator returns.
+DurationText = Annotated[Any, PlainValidator(parse_duration), WithJsonSchema(_ANY_DURATION)]
 SizeText = Annotated[int, PlainValidator(parse_size), WithJsonSchema(_WRITTEN_SIZE)]
 RateText = Annotated[int, PlainValidator(parse_rate), WithJsonSchema(_WRITTEN_RATE)]
 
@@ -167,7 +168,7 @@ WRITTEN_RANKS = {
 }
 Ranks = Annotated[Any, PlainValidator(_check_ranks), WithJsonSchema({"x-ref": "Ranks"})]
 Within = Annotated[
-    list[Duration],
+    Any,
     PlainValidator(_check_within),
     WithJsonSchema({"anyOf": [_ANY_DURATION, {"type": "array", "items": _ANY_DURATION, "minItems": 2, "maxItems": 2}]}),
 ]

@@ -103,6 +103,10 @@ def _cleaned(node: Any, names: bool = False) -> Any:
     if names:
         return {key: _cleaned(value) for key, value in node.items()}
     kept = {key: value for key, value in node.items() if not _says_nothing(key, value)}
+    if len(kept.get("allOf", ())) == 1:
+        kept = {**{key: value for key, value in kept.items() if key != "allOf"}, **kept["allOf"][0]}
+    if "const" in kept:  # some versions of pydantic say the same three times
+        kept = {key: value for key, value in kept.items() if key not in ("enum", "type")}
     choices = [one for one in kept.get("anyOf", ()) if one != {"type": "null"}]
     if "anyOf" in kept and len(choices) == 1:
         kept = {**{key: value for key, value in kept.items() if key != "anyOf"}, **choices[0]}
@@ -128,7 +132,7 @@ def _example(text: str) -> Any:
     """An example as the value that its YAML stands for."""
     from ruamel.yaml import YAML
 
-    return YAML(typ="safe", pure=True).load(text)
+    return json.loads(json.dumps(YAML(typ="safe", pure=True).load(text)))  # keys of JSON are text
 
 
 def _used(whole: dict[str, Any]) -> dict[str, Any]:

@@ -52,6 +52,15 @@ f.rdzv.yaml:3:18: `world` has no key 'tiemout'
   did you mean 'timeout'?""",
     ),
     (
+        "an unknown key of a rank",
+        ("size: 3", "size: 3, ranks: {2: {strat: never}}"),
+        """\
+f.rdzv.yaml:3:30: `world.ranks.2` has no key 'strat'
+  world: {size: 3, ranks: {2: {strat: never}}, timeout: 2s}
+                               ^
+  did you mean 'start'?""",
+    ),
+    (
         "a key that YAML 1.1 takes for a flag",
         ("faults:", "on: 1\nfaults:"),
         """\
