@@ -26,14 +26,21 @@ def _carries(entry: Path, needle: bytes) -> bool:
 
 def await_none(mark: str, within_seconds: float) -> list[int]:
     """What is still there after `within_seconds`; returns early once nothing is."""
-    return _await(lambda: marked(mark), within_seconds)
+    _await(lambda: not marked(mark), within_seconds)
+    return marked(mark)
 
 
-def _await(left: Callable[[], list[int]], within_seconds: float) -> list[int]:
+def await_many(mark: str, count: int, within_seconds: float) -> None:
+    """Wait until so many processes are there; TimeoutError if they never are."""
+    if not _await(lambda: len(marked(mark)) >= count, within_seconds):
+        raise TimeoutError(f"{len(marked(mark))} processes of {count} after {within_seconds:.0f} s")
+
+
+def _await(is_so: Callable[[], bool], within_seconds: float) -> bool:
     deadline = time.monotonic() + within_seconds
-    while (rest := left()) and time.monotonic() < deadline:
+    while not (so := is_so()) and time.monotonic() < deadline:
         time.sleep(0.005)
-    return rest
+    return so
 
 
 def environment(mark: str) -> dict[str, str]:

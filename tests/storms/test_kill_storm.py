@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -11,7 +12,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from leftovers import await_none, environment, marked
+from leftovers import await_many, await_none, environment, marked
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = """
@@ -24,8 +25,15 @@ workload:
 faults:
   - {inject: latency, latency: 20ms, stream: both}
   - {inject: pause, ranks: 2, after: {step: sleep, ranks: 2, is: begun}}
+expect:
+  - {step: rendezvous, is: ok}
 """
 SECOND = 1.0
+WHOLE = -1.0
+WHOLE_WORLD = 8
+"""The command, boot, the controller, the zygote, the proxy server, and three ranks before the fourth comes."""
+
+WITHIN_SECONDS = 60.0
 LATEST_SECONDS = 4.0
 """A warm world is up in about 1.5 s here: moments up to this one fall before, during and after it."""
 
@@ -44,14 +52,18 @@ def start(scenario: Path, mark: str, subject: str, *options: str) -> subprocess.
 
 
 def kill_and_look(scenario: Path, moment_seconds: float, subject: str, *options: str) -> tuple[int, list[int]]:
-    """Kill a harness so long after its start; how many processes it had, and which are left a second later."""
+    """Kill a harness so long after its start; how many processes it had, and which are left a second later.
+
+    The moment `WHOLE` is when its world is whole, however long that takes.
+    """
     mark = uuid.uuid4().hex
     harness = start(scenario, mark, subject, *options)
-    try:
-        harness.wait(moment_seconds)
-    except subprocess.TimeoutExpired:
-        pass
+    if moment_seconds == WHOLE:
+        await_many(mark, WHOLE_WORLD, WITHIN_SECONDS)
     else:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            harness.wait(moment_seconds)
+    if harness.poll() is not None:
         pytest.fail(f"the harness ended by itself with {harness.returncode}")
     before = len(marked(mark))
     harness.kill()
@@ -66,9 +78,11 @@ def kill_and_look(scenario: Path, moment_seconds: float, subject: str, *options:
 @pytest.mark.parametrize("isolation", ["auto", "host"])
 def test_a_killed_harness_leaves_nothing_behind(scenario: Path, isolation: str) -> None:
     """Three moments for every push: while it starts, while it joins, while it plays."""
-    for moment_seconds in (0.3, 1.0, 2.5):
+    for moment_seconds in (0.3, 1.0):
         _, left = kill_and_look(scenario, moment_seconds, "echo", "--isolation", isolation)
         assert left == []
+    before, left = kill_and_look(scenario, WHOLE, "echo", "--isolation", isolation)
+    assert (before >= WHOLE_WORLD, left) == (True, [])
 
 
 @pytest.mark.nightly
