@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.loader import load_text
+from harness.machine.interpreter import examine
 from harness.result import Result
 from harness.runner import Options, Runner, longest_ns
 from harness.scenario import Scenario
@@ -193,3 +195,19 @@ def test_the_longest_a_play_may_take_counts_guards_and_durations() -> None:
     """Only a stuck controller outlasts it."""
     short, long = cell(JOIN), cell(JOIN + "  - {do: sleep, for: 100s, after: 50s}\n")
     assert longest_ns(long) - longest_ns(short) >= 150 * 10**9
+
+
+@pytest.mark.needs_torch
+def test_ranks_run_under_another_interpreter_with_another_torch(tmp_path: Path) -> None:
+    """One harness, two torches: the ranks' first operation tells which one they have, and where it lies."""
+    other = os.environ.get("RDZV_OTHER_PYTHON")
+    if other is None:
+        pytest.skip("RDZV_OTHER_PYTHON names no second environment with another torch")
+    wanted = examine(Path(other))
+    with Runner(Options(python=other, runs_dir=tmp_path, jobs=1)) as runner:
+        result = runner.play(cell(JOIN + "expect:\n  - {step: rendezvous, is: ok}\n"))
+    assert result.status == "passed", result.judgement
+    ready = [op.value for op in result.history if op.f == "ready"]
+    assert {facts["torch"].split("+")[0] for facts in ready} == {wanted.torch}
+    assert all(facts["torch_file"].startswith(wanted.prefix) for facts in ready)
+    assert wanted.torch != examine(Path(sys.executable)).torch
