@@ -90,9 +90,7 @@ def test_the_remains_of_a_connection_are_none(
         listener.accept()[0].close()
         client.recv(1)
         port = listener.getsockname()[1]
-        deadline = (
-            time.monotonic() + 10
-        )  # until the end is acknowledged; the remains stay for 60 s
+        deadline = time.monotonic() + 10  # until the end is acknowledged; the remains stay for 60 s
         while [c for c in sockets.connections() if c.local.port == port]:
             assert time.monotonic() < deadline
         assert [c.state for c in sockets.connections() if c.remote.port == port] == ["close_wait"]
