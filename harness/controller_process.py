@@ -87,9 +87,13 @@ class ControllerProcess:
             self._process.wait()
 
     def last_words(self) -> str:
-        """Why it ended, as far as its log tells."""
+        """How and why it ended, as far as its exit code and its log tell."""
+        try:
+            code: object = self._process.wait(GONE_LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            code = "none yet"
         lines = self._log.read_text(errors="replace").strip().splitlines() if self._log.exists() else []
-        return f"the controller ended unexpectedly: {lines[-1] if lines else 'it wrote nothing'}"
+        return f"the controller ended unexpectedly (exit code {code}): {lines[-1] if lines else 'it wrote nothing'}"
 
 
 def _environment() -> dict[str, str]:
