@@ -45,8 +45,11 @@ class Children:
         self.close()
 
     def close(self) -> None:
-        """End every child and descendant, and let go of the wake-up pipe."""
-        self.end_all()
+        """End every known child, and let go of the wake-up pipe.
+
+        Strays are for `end_all`: in a process that is not a controller's own they may be somebody else's.
+        """
+        self._wait_until(self._no_known_child, KILLED_WITHIN_NS, look_every_ms=5)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, self._previous_handler)
         os.close(self._reader)
@@ -149,6 +152,11 @@ class Children:
     def others(self) -> list[int]:
         """Pids of all living descendants, as this process tree numbers them: children, their children, orphans."""
         return [pid for pid, _ in _descendants()]
+
+    def _no_known_child(self) -> bool:
+        for pid in self._running:
+            _kill_quietly(pid)
+        return not self._running
 
     def _nothing_left(self) -> bool:
         left = self._running.union(self.others())

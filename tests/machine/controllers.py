@@ -115,7 +115,7 @@ def family() -> object:
     children.wait(parent, LONG_NS)
     before = children.others()
     commands = [command_of(pid) for pid in before]
-    children.close()
+    children.end_all()
     return {"before": len(before), "commands": commands, "after": children.others(), "eof": os.read(reader, 1) == b""}
 
 

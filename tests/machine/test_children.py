@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+from pathlib import Path
+
 from users import User
 
-from harness.machine.children import describe_status
+from harness.machine.children import Children, describe_status
 
 
 def test_statuses_tell_exit_codes_and_signals(me: User) -> None:
@@ -23,12 +28,24 @@ def test_child_is_asked_to_end_and_then_made_to(me: User) -> None:
 
 
 def test_descendants_are_seen_and_ended(me: User) -> None:
-    """Orphans of a child that has ended count, and closing ends every one of them."""
+    """Orphans of a child that has ended count, and `end_all` ends every one of them."""
     told = me.ask("family")
     assert told["before"] == 2
     assert all("time.sleep(600)" in command for command in told["commands"])
     assert told["after"] == []
     assert told["eof"]
+
+
+def test_closing_ends_only_what_it_has_started() -> None:
+    """In a test process other children are somebody else's: a warm world, say."""
+    with subprocess.Popen(["sleep", "600"]) as other:
+        try:
+            with Children() as children:
+                own = children.spawn(["sleep", "600"], env=os.environ)
+            assert children.status_of(own) == signal.SIGKILL
+            assert Path(f"/proc/{other.pid}/stat").read_text().rpartition(")")[2].split()[0] in "SR"
+        finally:
+            other.kill()
 
 
 def test_program_that_is_not_there_is_named(me: User) -> None:
