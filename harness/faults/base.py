@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+from harness import clock
 from harness.proxies.base import Link, Traffic
 from harness.registry import Registry
 from harness.scenario import Fault
@@ -18,6 +19,8 @@ from harness.words.attribute import Declaration
 from harness.words.endpoint import Endpoint
 from harness.words.errors import NothingToHit
 
+# A server counts a connection a moment after it has ended, and nothing tells when it has: 20 looks, 100 ms in all.
+LOOK_AGAIN_NS, COUNTED_WITHIN_LOOKS = 5_000_000, 20
 LAYERS = ("link", "rank", "port", "host")
 
 
@@ -169,12 +172,21 @@ class ToxicFault(FaultMember):
                     # First the healing: what fails after the server has it must go away too.
                     toxics.callback(link.remove_toxic, toxic_name(self.fault, stream))
                     self.place(link, stream)
-            yield lambda: self.evidence(links, before, traffic_of(links))
+            yield lambda: self.settled_evidence(links, before)
 
     def place(self, link: Link, stream: str) -> None:
         """Put the toxic on one link, in one direction."""
         name, toxicity = toxic_name(self.fault, stream), self.fault.toxicity
         link.add_toxic(name, self.toxic_kind, stream, toxicity, self.toxic_attributes)
+
+    def settled_evidence(self, links: Sequence[Link], before: Sequence[Traffic]) -> Evidence:
+        """The evidence; a `nothing` is looked at again until it can no longer be the server's being late to count."""
+        for _ in range(COUNTED_WITHIN_LOOKS):
+            found = self.evidence(links, before, traffic_of(links))
+            if found.touched is not False:
+                break
+            clock.sleep_ns(LOOK_AGAIN_NS)
+        return found
 
     def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
         """Whether a connection or a byte met the toxics: what passed the links meanwhile, in their direction."""
