@@ -23,8 +23,9 @@ _OPEN = ("established", "close_wait")
 _LOOKS_FOR_REST = 4
 """How often to look again while bytes are passing: how many are kept back is known only when all stand still."""
 
-_STILL_NS = 2_000_000
-"""A healthy link passes bytes on within some 50 us of processor time, which a busy machine gives while we sleep."""
+_STILL_NS = 20_000_000
+"""A healthy link passes bytes on within some 50 us of processor time. A busy machine has kept the server from it for
+more than 2 ms, and bytes on their way were taken for bytes kept back; 20 ms are several turns of the scheduler."""
 
 EndedBytes = Callable[[], "Mapping[tuple[str, str], int] | None"]
 """By link and direction, what the server says its ended connections brought; None if it does not say."""
