@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import socket
 import sys
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
@@ -14,8 +13,9 @@ from typing import Any
 
 from harness.core.play import Interrupted, Theatre, play
 from harness.machine.children import Children
+from harness.machine.sockets import port_is_bindable
 from harness.machine.zygote_client import doorbell_pipe
-from harness.proxies.base import PROXIES, Proxies
+from harness.proxies.base import Proxies
 from harness.proxies.direct import Direct
 from harness.proxies.toxiproxy import Toxiproxy
 from harness.settings import TORCHLESS, Order, Settings
@@ -73,7 +73,6 @@ class _Workshop:
         self._world = Processes(
             children,
             Path(settings.python),
-            {},
             isolation,
             self._doorbell_write,
             self._log_dir,
@@ -109,7 +108,6 @@ class _Workshop:
         return self._proxies[route]
 
     def _toxiproxy(self) -> Proxies:
-        assert "toxiproxy" in PROXIES
         return Toxiproxy.start(self._children, self._log_dir / "proxy.log", url=self._settings.toxiproxy)
 
     def _free_port(self) -> int:
@@ -124,15 +122,9 @@ class _Workshop:
 
 
 def _is_free(port: int) -> bool:
-    for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
-        try:
-            with socket.socket(family, socket.SOCK_STREAM) as probe:
-                probe.bind((address, port))
-        except OSError as error:
-            if family == socket.AF_INET6 and not socket.has_ipv6:
-                continue
-            return not error.errno
-    return True
+    """Whether a master could bind it, on every address as torch does."""
+    addresses = ("0.0.0.0", "::") if Path("/proc/net/if_inet6").exists() else ("0.0.0.0",)
+    return all(port_is_bindable(address, port) for address in addresses)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 SUFFIX = ".rdzv.yaml"
 RUNNER: pytest.StashKey[Any] = pytest.StashKey()
-ROWS: pytest.StashKey[list[dict[str, Any]]] = pytest.StashKey()
 PROPERTY = "rdzv"
 
 
@@ -41,8 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--rdzv-report"):
-        config.stash[ROWS] = []
+    path = config.getoption("--rdzv-report")
+    if path and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(JsonFile(Path(path)), "rdzv-report")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -112,6 +112,7 @@ class ScenarioItem(pytest.Item):
             self.add_marker(getattr(pytest.mark, tag))
 
     def setup(self) -> None:
+        from harness.reports.json import row
         from harness.words.errors import HarnessError
         from harness.words.verdict import ERROR, SKIPPED
 
@@ -119,7 +120,7 @@ class ScenarioItem(pytest.Item):
             result = self.result = runner_of(self.config).play(self.scenario)
         except HarnessError as error:
             pytest.fail(str(error), pytrace=False)
-        self.user_properties.append((PROPERTY, json.dumps(row_of(result))))
+        self.user_properties.append((PROPERTY, json.dumps(row(result))))
         if result.status == SKIPPED:
             pytest.skip(result.judgement.because)
         if result.status == ERROR:
@@ -171,30 +172,18 @@ def world(request: pytest.FixtureRequest) -> Callable[..., Any]:
 # -- the report ----------------------------------------------------------------------------------------------------
 
 
-def row_of(result: Result) -> dict[str, Any]:
-    """What the report says of one run."""
-    from harness.reports.json import row
+class JsonFile:
+    """Gathers the rows that items carry, from xdist's workers too, and writes them when the session ends."""
 
-    return row(result)
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows: list[dict[str, Any]] = []
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "teardown":
+            self._rows.extend(json.loads(str(value)) for name, value in report.user_properties if name == PROPERTY)
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.when == "teardown":
-        _remember(report)
-
-
-_REMEMBERED: list[str] = []
-
-
-def _remember(report: pytest.TestReport) -> None:
-    _REMEMBERED.extend(value for name, value in report.user_properties if name == PROPERTY and isinstance(value, str))
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    path = session.config.getoption("--rdzv-report")
-    if path and not hasattr(session.config, "workerinput"):
+    def pytest_sessionfinish(self) -> None:
         from harness.reports.json import document
 
-        text = json.dumps(document([json.loads(row) for row in _REMEMBERED]), indent=1)
-        Path(path).write_text(text, encoding="utf-8")
+        self._path.write_text(json.dumps(document(self._rows), indent=1), encoding="utf-8")

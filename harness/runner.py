@@ -106,7 +106,7 @@ class Runner:
         self._tasks: dict[ControllerProcess, _Task] = {}
         self._logs = options.runs_dir / CONTROLLER_LOGS / str(os.getpid())
         self._hired = 0
-        self._checked = False
+        self._examined = False
         self.facts: dict[str, Any] = {}
 
     def __enter__(self) -> Runner:
@@ -153,10 +153,9 @@ class Runner:
 
     def _check_machine(self, cells: Sequence[Scenario]) -> None:
         """Say at once, and by name, what every cell would meet: no torch, no proxy server."""
-        if self._checked:
-            return
-        self._checked = True
-        require(Path(self.options.python), needs_torch=self.options.subject not in TORCHLESS)
+        if not self._examined:
+            require(Path(self.options.python), needs_torch=self.options.subject not in TORCHLESS)
+            self._examined = True
         if self.options.toxiproxy is None and any(_plays_through_proxy(cell) for cell in cells):
             require_server()  # raises with the ways to get one
 

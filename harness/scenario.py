@@ -264,13 +264,12 @@ class Scenario:
 
     def steady_state(self) -> Scenario:
         """The same world without faults: everybody starts at once and joins. What a red verdict is checked against."""
-        plain = {"main": None}
         ranks = tuple(
             RankSpec(
                 start=START,
                 env=self.world.env,
                 fresh=self.world.fresh,
-                told={name: Told(rank, self.world.size, "steady-state", self.world.timeout_ns) for name in plain},
+                told={"main": Told(rank, self.world.size, "steady-state", self.world.timeout_ns)},
                 guard_ns=self.world.guard.resolve(self.world.timeout_ns),
             )
             for rank in range(self.world.size)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.happened import CallKey, CallState, Happened
+from harness.happened import CallKey, CallState, FaultState, Happened
 from harness.scenario import EXIT, Fault, Scenario, Step
 from harness.words.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment
 
@@ -138,8 +138,7 @@ class Schedule:
         return Pending() if self._can_inject(fault, happened) else Never()
 
     def _can_inject(self, fault: Fault, happened: Happened) -> bool:
-        state = happened.fault(fault.name)
-        if state.injected_ns is not None or state.failed:
+        if not _may_inject(happened.fault(fault.name)):
             return False
         return not isinstance(self.when(fault.after, happened, happened.start_ns), Never)
 
@@ -223,27 +222,25 @@ class Schedule:
                     yield gate, step
 
     def _injections(self, happened: Happened, now_ns: int, wakes: list[int]) -> tuple[str, ...]:
-        due: list[tuple[int, int, str]] = []
-        for order, fault in enumerate(self.scenario.faults):
-            state = happened.fault(fault.name)
-            if state.injected_ns is not None or state.failed:
-                continue
-            answer = self.when(fault.after, happened, now_ns)
-            if isinstance(answer, Come):
-                due.append((answer.time_ns, order, fault.name))
-            else:
-                _wake(answer, wakes)
-        return tuple(name for _, _, name in sorted(due))
+        waiting = [
+            (fault.name, fault.after) for fault in self.scenario.faults if _may_inject(happened.fault(fault.name))
+        ]
+        return self._due(waiting, happened, now_ns, wakes)
 
     def _healings(self, happened: Happened, now_ns: int, wakes: list[int]) -> tuple[str, ...]:
+        held = [fault for fault in self.scenario.faults if _is_held(happened.fault(fault.name))]
+        waiting = [(fault.name, fault.until) for fault in held if fault.until is not None]
+        return self._due(waiting, happened, now_ns, wakes)
+
+    def _due(
+        self, waiting: Sequence[tuple[str, Moment]], happened: Happened, now_ns: int, wakes: list[int]
+    ) -> tuple[str, ...]:
+        """Those whose moment has come, in the order of their moments, then of the file."""
         due: list[tuple[int, int, str]] = []
-        for order, fault in enumerate(self.scenario.faults):
-            state = happened.fault(fault.name)
-            if state.injected_ns is None or state.healed_ns is not None or fault.until is None:
-                continue
-            answer = self.when(fault.until, happened, now_ns)
+        for order, (name, moment) in enumerate(waiting):
+            answer = self.when(moment, happened, now_ns)
             if isinstance(answer, Come):
-                due.append((answer.time_ns, order, fault.name))
+                due.append((answer.time_ns, order, name))
             else:
                 _wake(answer, wakes)
         return tuple(name for _, _, name in sorted(due))
@@ -340,11 +337,17 @@ class Schedule:
         return {
             rank: fault.name
             for fault in self.scenario.faults
-            if fault.kind == "pause"
-            and happened.fault(fault.name).injected_ns is not None
-            and happened.fault(fault.name).healed_ns is None
+            if fault.kind == "pause" and _is_held(happened.fault(fault.name))
             for rank in fault.ranks
         }
+
+
+def _may_inject(state: FaultState) -> bool:
+    return state.injected_ns is None and not state.failed
+
+
+def _is_held(state: FaultState) -> bool:
+    return state.injected_ns is not None and state.healed_ns is None
 
 
 def _at(time_ns: int, now_ns: int) -> Answer:

@@ -27,7 +27,6 @@ class Member:
     handle: RankHandle
     file: RankFile
     ready: bool = False
-    exit_begun: bool = False
     ended: bool = False
     ends_by: str = ""
     stacks: str = ""
@@ -76,7 +75,6 @@ class Cast:
         self._members: dict[int, Member] = {}
         self._by_pid: dict[int, Member] = {}
         self.failures: list[str] = []
-        self.torch: Mapping[str, Any] = {}
 
     # -- making ------------------------------------------------------------------------------------------------
 
@@ -149,8 +147,8 @@ class Cast:
 
     def drain(self, rank: int) -> None:
         """Read one rank's file now."""
-        member = self._members.get(rank)
-        if member is not None and not member.ended:
+        member = self.member(rank)
+        if member is not None:
             self._read(member)
 
     def _rung(self) -> set[tuple[int, int]]:
@@ -169,7 +167,6 @@ class Cast:
             if op.f == "ready":
                 self._is_ready(member, op)
             elif op.type == INVOKE:
-                member.exit_begun = member.exit_begun or op.step == EXIT
                 self._happened.begun(_key(op), op.time_ns)
             elif self._happened.has_ended(_key(op)):
                 continue  # it was ended by its guard while its last words were on their way
@@ -181,8 +178,6 @@ class Cast:
         member.ready = True
         if op.type == FAIL:
             self.failures.append(f"rank {member.rank}: {op.error.first_line if op.error else 'did not start'}")
-        elif isinstance(op.value, dict) and op.value.get("torch_file"):
-            self.torch = op.value
 
     # -- burying -----------------------------------------------------------------------------------------------
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import select
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from harness import __version__, clock
@@ -53,7 +53,7 @@ class Theatre:
     Attributes:
         proxies: of the route asked for.
         free_port: gives a port for the endpoint.
-        interrupted: polled fd; readable means that the parent wants an end, or is gone.
+        interrupt_fd: polled; readable means that the parent wants an end, or is gone.
     """
 
     children: Children
@@ -63,7 +63,6 @@ class Theatre:
     free_port: Callable[[], int]
     interrupt_fd: int
     interpreter: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def play(order: Order, theatre: Theatre) -> None:
@@ -204,7 +203,6 @@ class _Performance:
                 "world": dict(world.describe()),
                 "interpreter": self._theatre.interpreter,
                 "endpoint": str(self._endpoint),
-                **self._theatre.facts,
             },
         )
 

@@ -37,6 +37,21 @@ class Report(ABC):
         """
 
 
+class FileReport(Report):
+    """A report that is written whole when the run is over.
+
+    Args:
+        path: the file; None is standard output.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    @classmethod
+    def to(cls, path: Path | None) -> Report:
+        return cls(None if path is None else check_writable(path))
+
+
 REPORTS: Registry[type[Report]] = Registry("report", "harness.reports")
 
 

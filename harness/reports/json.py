@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from harness import __version__
-from harness.reports.base import REPORTS, Report, check_writable, write
+from harness.reports.base import REPORTS, FileReport, write
 from harness.reports.parts import facts, red
 from harness.result import Result
 
@@ -19,15 +18,8 @@ ABOUT = ("subject", "torch", "python", "proxy", "isolation")
 
 
 @REPORTS.register("json")
-class JsonReport(Report):
+class JsonReport(FileReport):
     """`meta`, then `results` in the order in which they ended."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-
-    @classmethod
-    def to(cls, path: Path | None) -> Report:
-        return cls(None if path is None else check_writable(path))
 
     def closed(self, results: Sequence[Result], interrupted: bool) -> None:
         write(self._path, json.dumps(document([row(result) for result in results], interrupted), indent=2) + "\n")

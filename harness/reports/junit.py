@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from harness import clock
-from harness.reports.base import REPORTS, Report, check_writable, write
+from harness.reports.base import REPORTS, FileReport, write
 from harness.reports.parts import facts, red
 from harness.result import Result
 from harness.words.verdict import ERROR, FAILED, KNOWN, SKIPPED, VACUOUS
@@ -19,15 +19,8 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 @REPORTS.register("junit")
-class JUnitReport(Report):
+class JUnitReport(FileReport):
     """Failed and vacuous are failures, error an error, known failure and skipped are skipped with their reason."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-
-    @classmethod
-    def to(cls, path: Path | None) -> Report:
-        return cls(None if path is None else check_writable(path))
 
     def closed(self, results: Sequence[Result], interrupted: bool) -> None:
         root = document(results, datetime.fromtimestamp(clock.wall_time(), timezone.utc))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.reports.base import REPORTS, Report, check_writable, write
+from harness.reports.base import REPORTS, FileReport, write
 from harness.reports.parts import facts
 from harness.reports.parts.cells import LEGEND, mark, nemesis_cell, rank_cell
 from harness.reports.parts.safe import printable, shorten
@@ -53,16 +53,12 @@ class _Row:
 
 
 @REPORTS.register("timeline")
-class TimelineReport(Report):
+class TimelineReport(FileReport):
     """The time lines of all runs that were played, one below the other."""
 
     def __init__(self, path: Path | None, view: View | None = None) -> None:
-        self._path = path
+        super().__init__(path)
         self._view = view or View(width=terminal_width() if path is None else PIPE_WIDTH)
-
-    @classmethod
-    def to(cls, path: Path | None) -> Report:
-        return cls(None if path is None else check_writable(path))
 
     def closed(self, results: Sequence[Result], interrupted: bool) -> None:
         played = [result for result in results if len(result.history)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 NEMESIS = "nemesis"
@@ -238,7 +238,7 @@ class History:
     def of(cls, ops: Iterable[Op]) -> History:
         """A history of these operations, sorted by time (stable) and numbered."""
         ordered = sorted(ops, key=lambda op: op.time_ns)
-        return cls(tuple(_numbered(op, index) for index, op in enumerate(ordered)))
+        return cls(tuple(replace(op, index=index) for index, op in enumerate(ordered)))
 
     def __iter__(self) -> Iterator[Op]:
         return iter(self.ops)
@@ -287,7 +287,10 @@ class History:
     @property
     def injections(self) -> Tuple[Injection, ...]:
         """Every fault that was tried, in the order of the trying; a fault that never was tried is absent."""
-        return tuple(_injections(self.ops))
+        if "injections" not in self._cache:
+            self._cache["injections"] = tuple(_injections(self.ops))
+        injections: Tuple[Injection, ...] = self._cache["injections"]
+        return injections
 
     def largest_lag_ns(self, from_ns: int, to_ns: int) -> int:
         """The largest scheduling lag, of any process, measured in a window that touches [from_ns, to_ns]."""
@@ -301,13 +304,6 @@ class History:
             if op.f == "lag" and op.time_ns - op.lag_ns <= to_ns and op.time_ns >= from_ns:
                 largest = max(largest, op.lag_ns)
         return largest
-
-
-def _numbered(op: Op, index: int) -> Op:
-    return Op(
-        op.time_ns, op.process, op.type, op.f, op.step, op.call, op.handler, op.run_id, op.round, op.value, op.error,
-        op.lag_ns, index,
-    )  # fmt: skip
 
 
 def _calls(ops: Iterable[Op]) -> List[Call]:

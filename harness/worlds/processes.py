@@ -66,7 +66,6 @@ class Processes(World):
         self,
         children: Children,
         interpreter: Path,
-        environment: Mapping[str, str],
         isolation: Isolation,
         doorbell_fd: int,
         log_dir: Path,
@@ -74,7 +73,6 @@ class Processes(World):
     ) -> None:
         self._children = children
         self._interpreter = interpreter
-        self._environment = environment
         self._isolation = isolation
         self._doorbell_fd = doorbell_fd
         self._log_dir = log_dir
@@ -109,14 +107,7 @@ class Processes(World):
             os.set_blocking(write_fd, False)
             handles.append(RankHandle(order.rank, order.life, 0, write_fd, ops_path))
             if order.fresh or zygote is None:
-                handles[-1].pid = spawn_fresh(
-                    self._children,
-                    self._interpreter,
-                    request,
-                    read_fd,
-                    self._doorbell_fd,
-                    self._environment,
-                )
+                handles[-1].pid = spawn_fresh(self._children, self._interpreter, request, read_fd, self._doorbell_fd)
                 os.close(read_fd)
             else:
                 cloned.append((request, read_fd))
@@ -162,7 +153,7 @@ class Processes(World):
             zygote = Zygote.start(
                 self._children,
                 self._interpreter,
-                self._environment,
+                {},
                 self._doorbell_fd,
                 self._log_dir / "zygote.log",
                 needs_torch=self._needs_torch,

@@ -15,7 +15,7 @@ from harness.machine.interpreter import examine
 from harness.result import Result
 from harness.runner import Options, Runner, longest_ns
 from harness.scenario import Scenario
-from harness.words.errors import HarnessError
+from harness.words.errors import HarnessError, Unsupported
 
 HEAD = "schema: rdzv-scenario/v1\ntitle: A claim\n"
 JOIN = "world: {size: 3, timeout: 2s, route: direct}\nworkload:\n  - {do: rendezvous}\n"
@@ -170,6 +170,25 @@ def test_a_harness_that_cannot_start_says_why(tmp_path: Path) -> None:
     with Runner(Options(subject="static", python="/bin/false", runs_dir=tmp_path, jobs=1)) as runner:
         with pytest.raises(HarnessError, match="false"):
             runner.play(cell(JOIN))
+
+
+def test_what_the_machine_lacks_is_told_to_every_cell_that_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only to the first: a wrong interpreter each time, a missing server also after a cell that needs none."""
+    with Runner(Options(python="/bin/false", runs_dir=tmp_path, jobs=1)) as runner:
+        for _ in range(2):
+            with pytest.raises(HarnessError, match="/bin/false is not a Python"):
+                runner.play(cell(JOIN))
+    with Runner(Options(subject="echo", runs_dir=tmp_path, jobs=1)) as runner:
+        assert runner.play(cell(JOIN)).status == "passed"
+        monkeypatch.setattr("harness.runner.require_server", no_server)
+        with pytest.raises(HarnessError, match="no toxiproxy-server"):
+            runner.play(cell(JOIN.replace(", route: direct", "")))
+
+
+def no_server() -> Path:
+    raise Unsupported("proxy", "there is no toxiproxy-server on this machine")
 
 
 def test_leaving_the_runner_leaves_nothing_running(tmp_path: Path) -> None:
