@@ -103,7 +103,7 @@ def _foreign_store(surroundings: Surroundings, port: int) -> Iterator[_Count]:
 
         def counted() -> tuple[int | None, Mapping[str, Any]]:
             # The store itself does not count, but the kernel remembers.
-            seen = len(listening.connections_of_port(port) - before)
+            seen = listening.new_connections(before, listening.connections_of_port(port))
             unknown = seen == 0 and clock.now_ns() - since_ns > TRACE_NS
             return (None if unknown else seen), {"port": port, "pid": pid}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,13 +83,25 @@ def tcp_entries() -> Iterator[TcpEntry]:
                 yield TcpEntry(_address(fields[1]), _address(fields[2]), int(fields[3], 16), int(fields[9]))
 
 
-def connections_of_port(port: int) -> frozenset[frozenset[tuple[str, int]]]:
-    """The connections to or from a port that are open or have left a trace, each as the pair of its ends."""
-    return frozenset(
-        frozenset((entry.local, entry.remote))
-        for entry in tcp_entries()
-        if entry.state != LISTEN_STATE and port in (entry.local[1], entry.remote[1])
-    )
+Pair = frozenset[tuple[str, int]]
+"""A connection, by its two ends."""
+
+
+def connections_of_port(port: int) -> dict[Pair, frozenset[int]]:
+    """The connections to or from a port that are open or have left a trace, each with the inodes of its open ends."""
+    found: dict[Pair, set[int]] = {}
+    for entry in tcp_entries():
+        if entry.state != LISTEN_STATE and port in (entry.local[1], entry.remote[1]):
+            found.setdefault(frozenset((entry.local, entry.remote)), set()).update({entry.inode} - {0})
+    return {pair: frozenset(inodes) for pair, inodes in found.items()}
+
+
+def new_connections(before: Mapping[Pair, frozenset[int]], now: Mapping[Pair, frozenset[int]]) -> int:
+    """How many connections there are that were not there before.
+
+    On loopback the kernel gives a pair of ends that is still in TIME_WAIT to a new connection: its open ends tell.
+    """
+    return sum(1 for pair, inodes in now.items() if pair not in before or inodes - before[pair])
 
 
 def _address(text: str) -> tuple[str, int]:
