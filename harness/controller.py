@@ -93,7 +93,6 @@ class _Workshop:
 
     def theatre(self) -> Theatre:
         return Theatre(
-            children=self._children,
             world=self._world,
             proxies=self._proxies_for,
             doorbell_fd=self._doorbell_read,

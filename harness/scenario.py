@@ -25,7 +25,7 @@ class Told:
     Attributes:
         rank: the rank it is told to be (`as_rank`), not the number of the process.
         timeout_ns: the timeout in nanoseconds; `config` may override what the subject sees of it.
-        host, port: the real endpoint; port None means the world's free port.
+        host, port: the real endpoint; None means where the master lives, and the world's free port.
         config: handed on raw to the subject.
     """
 
@@ -33,7 +33,7 @@ class Told:
     world_size: int
     run_id: str
     timeout_ns: int
-    host: str = "127.0.0.1"
+    host: str | None = None
     port: int | None = None
     config: Mapping[str, str] = field(default_factory=dict)
 

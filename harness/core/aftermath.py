@@ -9,7 +9,7 @@ from typing import Any
 from harness import clock
 from harness.machine.children import Children, command_of
 from harness.machine.sockets import listeners
-from harness.words.endpoint import Endpoint
+from harness.worlds.base import Host, World
 
 GLANCE_NS = 200_000
 """Between two looks for a listener: asking the kernel takes half of it."""
@@ -21,27 +21,27 @@ LIMIT_NS = 1_000_000_000
 """How long the system may take to let go: the kernel closes sockets of ended processes at once, threads may linger."""
 
 
-def left_behind(children: Children, standing: Collection[int], endpoints: Sequence[str]) -> dict[str, Any]:
+def left_behind(world: World, standing: Collection[int], ports: Collection[int]) -> dict[str, Any]:
     """What is left, looked at until nothing is, or `LIMIT_NS` have passed.
 
     Args:
         standing: pids that were there before the ranks: the zygote, the proxy server.
+        ports: of all endpoints; nobody may listen on one, on any host.
     """
     begun_ns = clock.now_ns()
-    ports = {Endpoint.parse(endpoint).port for endpoint in endpoints}
     while True:
-        left = {"processes": _strays(children, standing), "sockets": _sockets(ports)}
+        left = {"processes": _strays(world.children, standing), "sockets": _listening(world.hosts, ports)}
         waited_ns = clock.now_ns() - begun_ns
         if not any(left.values()) or waited_ns > LIMIT_NS:
             return {**left, "waited_ns": waited_ns}
-        select.select([children.fileno()], [], [], LOOK_AGAIN_NS / 1e9)
-        children.reap()
+        select.select([world.fileno()], [], [], LOOK_AGAIN_NS / 1e9)
+        world.reap()
 
 
-def await_listener(port: int, within_ns: int) -> bool:
-    """Whether something listens on that port, waiting for it at most `within_ns`."""
+def await_listener(host: Host, port: int, within_ns: int) -> bool:
+    """Whether something listens on that port of a host, waiting for it at most `within_ns`."""
     deadline_ns = clock.now_ns() + within_ns
-    while not _sockets({port}):
+    while not _listening((host,), {port}):
         if clock.now_ns() > deadline_ns:
             return False
         select.select([], [], [], GLANCE_NS / 1e9)
@@ -52,5 +52,9 @@ def _strays(children: Children, standing: Collection[int]) -> list[str]:
     return [f"{pid} {command_of(pid)}".strip() for pid in children.others() if pid not in standing]
 
 
-def _sockets(ports: set[int]) -> list[str]:
-    return [str(one.address) for one in listeners(owners=False) if one.address.port in ports]
+def _listening(hosts: Sequence[Host], ports: Collection[int]) -> list[str]:
+    found: list[str] = []
+    for host in hosts:
+        with host.inside():
+            found += [str(one.address) for one in listeners(owners=False) if one.address.port in ports]
+    return found

@@ -12,7 +12,7 @@ from typing import Any
 from harness import clock
 from harness.core.recording import RankFile, Recording
 from harness.happened import CallKey, Happened
-from harness.machine.children import Children, describe_status
+from harness.machine.children import describe_status
 from harness.scenario import EXIT, Scenario
 from harness.schedule import Schedule
 from harness.words.errors import HarnessError
@@ -58,7 +58,6 @@ class Cast:
         happened: Happened,
         recording: Recording,
         world: World,
-        children: Children,
         doorbell_fd: int,
         run_dir: Path,
         plan: Path,
@@ -68,7 +67,6 @@ class Cast:
         self._happened = happened
         self._recording = recording
         self._world = world
-        self._children = children
         self._doorbell_fd = doorbell_fd
         self._run_dir = run_dir
         self._plan = plan
@@ -140,7 +138,7 @@ class Cast:
             member = self.member(rank)
             if member is not None and member.life == life:
                 self._read(member)
-        for pid, status in self._children.reap():
+        for pid, status in self._world.reap():
             member = self._by_pid.pop(pid, None)
             if member is not None:
                 self._bury(member, status)
@@ -258,7 +256,7 @@ class Cast:
     def kill_all(self) -> None:
         """End whatever still lives; for a play that was broken off."""
         for member in self.living():
-            self._children.kill(member.pid)
+            self._world.kill(member.pid)
             member.ends_by = member.ends_by or "harness"
 
     def check(self) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 from harness import clock
 from harness.core.cast import Cast, Member
 from harness.happened import CallKey, Happened
-from harness.machine.children import Children
 from harness.machine.guard import STACKS_WITHIN_NS, start_stacks
 from harness.scenario import EXIT, Scenario
 from harness.words.quantity import format_ns
+from harness.worlds.base import World
 
 
 @dataclass
@@ -29,13 +29,14 @@ class Guards:
         scenario: Scenario,
         happened: Happened,
         cast: Cast,
-        children: Children,
+        world: World,
         run_dir: Path,
     ) -> None:
         self._scenario = scenario
         self._happened = happened
         self._cast = cast
-        self._children = children
+        self._world = world
+        self._children = world.children
         self._run_dir = run_dir
         self._paused_since: dict[int, int] = {}
         self._extra_ns: dict[CallKey, int] = {}
@@ -100,5 +101,5 @@ class Guards:
             if self._children.is_running(reading.helper_pid) and now_ns < reading.deadline_ns:
                 continue
             self._children.kill(reading.helper_pid)
-            self._children.kill(reading.member.pid)
+            self._world.kill(reading.member.pid)
             self._readings.remove(reading)

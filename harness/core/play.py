@@ -16,7 +16,6 @@ from harness.core.guards import Guards
 from harness.core.recording import LagMeter, Recording
 from harness.core.stage import Stage, endpoint_of, link_specs, make_plan
 from harness.happened import Happened
-from harness.machine.children import Children
 from harness.nemesis import Nemesis
 from harness.proxies.base import Link, Proxies
 from harness.schedule import Decisions, Schedule
@@ -56,7 +55,6 @@ class Theatre:
         interrupt_fd: polled; readable means that the parent wants an end, or is gone.
     """
 
-    children: Children
     world: World
     proxies: Callable[[str], Proxies]
     doorbell_fd: int
@@ -88,7 +86,7 @@ def play(order: Order, theatre: Theatre) -> None:
         performance.recording.note("end", end)
         performance.recording.close()
         write_history(order.run_dir, performance.recording.ops)
-        theatre.children.forget()
+        theatre.world.children.forget()
 
 
 class _Performance:
@@ -104,17 +102,18 @@ class _Performance:
         self._cast: Cast | None = None
         self._nemesis: Nemesis | None = None
         self._poll = select.poll()
-        for fd in (theatre.doorbell_fd, theatre.children.fileno(), theatre.interrupt_fd):
+        for fd in (theatre.doorbell_fd, theatre.world.fileno(), theatre.interrupt_fd):
             self._poll.register(fd, select.POLLIN)
 
     # -- the order of a play -----------------------------------------------------------------------------------
 
     def perform(self) -> None:
         port = self._theatre.free_port()
+        self._theatre.world.stage(self._scenario, self._order.run_dir)
         self._make_links(port)
         self._make_cast(port)
         self._begin_record()
-        self._standing = frozenset(self._theatre.children.others())
+        self._standing = frozenset(self._theatre.world.children.others())
         self.nemesis.arm()
         self._assemble()
         self._inject_at_start()
@@ -125,7 +124,7 @@ class _Performance:
     def close(self) -> dict[str, Any]:
         """Let go of everything, also after a failure; returns what to add to the `end` operation."""
         problems: list[str] = []
-        for act in (self._heal_rest, self._end_cast, self._remove_links):
+        for act in (self._heal_rest, self._end_cast, self._remove_links, self._theatre.world.strike):
             try:
                 act()
             except Exception as error:  # each act must run, whatever the one before met
@@ -152,39 +151,41 @@ class _Performance:
     # -- making ------------------------------------------------------------------------------------------------
 
     def _make_links(self, port: int) -> None:
-        specs = link_specs(self._scenario, port)
+        world = self._theatre.world
+        specs = link_specs(self._scenario, port, world.master_host.address)
         if specs:
             try:
-                self._links = self._proxies.make(specs)
+                self._links = self._proxies.make(specs, world.proxy_host.address)
             except ProxyLost:
                 self._proxies.restart()
-                self._links = self._proxies.make(specs)
+                self._links = self._proxies.make(specs, world.proxy_host.address)
 
     def _make_cast(self, port: int) -> None:
         order, theatre = self._order, self._theatre
-        plan = make_plan(self._scenario, self._links, port, order.subject, order.command, order.seed)
+        plan = make_plan(self._scenario, self._links, port, theatre.world, order.subject, order.command, order.seed)
         path = order.run_dir / PLAN
         path.write_text(json.dumps(plan.to_json()), encoding="utf-8")
         self._cast = Cast(
-            self._scenario, self._schedule, self._happened, self.recording, theatre.world, theatre.children,
+            self._scenario, self._schedule, self._happened, self.recording, theatre.world,
             theatre.doorbell_fd, order.run_dir, path,
         )  # fmt: skip
-        self._guards = Guards(self._scenario, self._happened, self._cast, theatre.children, order.run_dir)
-        self._endpoint = self._main_endpoint(port)
-        self._endpoints = sorted(
-            {str(endpoint_of(told, port)) for spec in self._scenario.world.ranks for told in spec.told.values()}
-        )
+        self._guards = Guards(self._scenario, self._happened, self._cast, theatre.world, order.run_dir)
+        self._endpoint = self._main_endpoint(port, theatre.world.endpoint_host)
+        self._ports = {
+            endpoint_of(told, port, "").port for spec in self._scenario.world.ranks for told in spec.told.values()
+        }
         stage = Stage(
-            self._scenario, self._happened, self._cast, self._guards, theatre.world, self._links, self._endpoint,
+            self._scenario, self._happened, self._cast, self._guards, theatre.world, self._links,
+            self._main_endpoint(port, theatre.world.master_host.address),
             order.run_dir, order.seed,
         )  # fmt: skip
         self._nemesis = Nemesis(self._scenario, stage, self._happened, self.recording.add, clock.now_ns)
 
-    def _main_endpoint(self, port: int) -> Endpoint:
+    def _main_endpoint(self, port: int, host: str) -> Endpoint:
         """The endpoint of the world: what the first process told rank 0 serves, else what the first is told."""
         told = [told for spec in self._scenario.world.ranks for told in spec.told.values()]
         masters = [one for one in told if one.rank == 0] or told
-        return endpoint_of(masters[0], port) if masters else Endpoint("127.0.0.1", port)
+        return endpoint_of(masters[0], port, host) if masters else Endpoint(host, port)
 
     def _begin_record(self) -> None:
         scenario, world = self._scenario, self._theatre.world
@@ -264,7 +265,7 @@ class _Performance:
         others = [rank for rank in ranks if rank not in masters]
         if masters and others:
             self._await_begin(masters)
-            await_listener(self._endpoint.port, HEAD_START_NS)
+            await_listener(self._theatre.world.master_host, self._endpoint.port, HEAD_START_NS)
         for rank in others:
             self.cast.begin(rank)
 
@@ -295,7 +296,7 @@ class _Performance:
         self.nemesis.heal_all()
         self._await_ends()
         self._remove_links()
-        self.recording.note("left_behind", left_behind(self._theatre.children, self._standing, self._endpoints))
+        self.recording.note("left_behind", left_behind(self._theatre.world, self._standing, self._ports))
 
     def _await_ends(self) -> None:
         deadline_ns = clock.now_ns() + CLOSING_LIMIT_NS

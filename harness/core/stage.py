@@ -15,15 +15,15 @@ from harness.proxies.base import Link, LinkSpec
 from harness.scenario import Scenario, Told
 from harness.words.endpoint import Endpoint
 from harness.words.plan import Plan, RankPlan, StepPlan, ToldPlan
-from harness.worlds.base import World
+from harness.worlds.base import Host, World
 
 
-def endpoint_of(told: Told, free_port: int) -> Endpoint:
-    """The real endpoint that a handler is told, the world's free port filled in."""
-    return Endpoint(told.host, free_port if told.port is None else told.port)
+def endpoint_of(told: Told, free_port: int, host: str) -> Endpoint:
+    """The real endpoint that a handler is told, the world's free port and `host` filled in where it is told none."""
+    return Endpoint(host if told.host is None else told.host, free_port if told.port is None else told.port)
 
 
-def link_specs(scenario: Scenario, free_port: int) -> list[LinkSpec]:
+def link_specs(scenario: Scenario, free_port: int, master_address: str) -> list[LinkSpec]:
     """One link for each rank told anything but rank 0 and each endpoint it is told; none under `route: direct`."""
     if scenario.world.route == "direct":
         return []
@@ -31,19 +31,25 @@ def link_specs(scenario: Scenario, free_port: int) -> list[LinkSpec]:
     for rank, spec in enumerate(scenario.world.ranks):
         for told in spec.told.values():
             if told.rank != 0:
-                specs[LinkSpec(rank, endpoint_of(told, free_port))] = None
+                specs[LinkSpec(rank, endpoint_of(told, free_port, master_address))] = None
     return list(specs)
 
 
 def make_plan(
-    scenario: Scenario, links: Sequence[Link], free_port: int, subject: str, command: Sequence[str], seed: int
+    scenario: Scenario,
+    links: Sequence[Link],
+    free_port: int,
+    world: World,
+    subject: str,
+    command: Sequence[str],
+    seed: int,
 ) -> Plan:
-    """What the rank processes are given."""
+    """What the rank processes are given; a staged world tells where the master lives."""
     addresses = {(link.rank, link.upstream): link.address for link in links}
     ranks = tuple(
         RankPlan(
             env=dict(spec.env),
-            told={name: _told_plan(rank, told, addresses, free_port) for name, told in spec.told.items()},
+            told={name: _told_plan(rank, told, addresses, free_port, world) for name, told in spec.told.items()},
             fresh=spec.fresh,
         )
         for rank, spec in enumerate(scenario.world.ranks)
@@ -66,9 +72,12 @@ def make_plan(
     return Plan(subject, tuple(command), seed, steps, ranks)
 
 
-def _told_plan(rank: int, told: Told, addresses: Mapping[tuple[int, Endpoint], Endpoint], free_port: int) -> ToldPlan:
-    master = endpoint_of(told, free_port)
-    given = master if told.rank == 0 else addresses.get((rank, master), master)
+def _told_plan(
+    rank: int, told: Told, addresses: Mapping[tuple[int, Endpoint], Endpoint], free_port: int, world: World
+) -> ToldPlan:
+    master = endpoint_of(told, free_port, world.endpoint_host)
+    upstream = endpoint_of(told, free_port, world.master_host.address)
+    given = master if told.rank == 0 else addresses.get((rank, upstream), master)
     return ToldPlan(
         rank=told.rank,
         world_size=told.world_size,
@@ -130,6 +139,21 @@ class Stage:
     @property
     def endpoint(self) -> Endpoint:
         return self._endpoint
+
+    def host(self, rank: int) -> Host:
+        return self._world.host_of(rank)
+
+    @property
+    def hosts(self) -> Sequence[Host]:
+        return self._world.hosts
+
+    @property
+    def master_host(self) -> Host:
+        return self._world.master_host
+
+    @property
+    def proxy_host(self) -> Host:
+        return self._world.proxy_host
 
     def seed(self, purpose: str) -> int:
         return int.from_bytes(hashlib.sha256(f"{self._seed}:{purpose}".encode()).digest()[:8], "big")

@@ -18,6 +18,7 @@ from harness.scenario import Fault
 from harness.words.attribute import Declaration
 from harness.words.endpoint import Endpoint
 from harness.words.errors import NothingToHit
+from harness.worlds.base import Host
 
 # A server counts a connection a moment after it has ended, and nothing tells when it has: 20 looks, 100 ms in all.
 LOOK_AGAIN_NS, COUNTED_WITHIN_LOOKS = 5_000_000, 20
@@ -70,7 +71,22 @@ class Surroundings(Protocol):
 
     @property
     def endpoint(self) -> Endpoint:
-        """The real endpoint of the world's default handler."""
+        """The real endpoint of the world's default handler, its host as a numeric address where the world has hosts."""
+
+    def host(self, rank: int) -> Host:
+        """The host a rank lives on; in a world of one host always that one."""
+
+    @property
+    def hosts(self) -> Sequence[Host]:
+        """All hosts of the world, the proxy server's among them."""
+
+    @property
+    def master_host(self) -> Host:
+        """Where the endpoint is: port faults listen there, `with surroundings.master_host.inside()`."""
+
+    @property
+    def proxy_host(self) -> Host:
+        """Where links listen."""
 
     def seed(self, purpose: str) -> int:
         """A number drawn from the run's seed, the same for the same purpose."""
@@ -93,12 +109,14 @@ class FaultMember(ABC):
         declaration: what it is called and takes.
         layer: where it works: on a `link`, a `rank`, the master's `port`, or the `host`.
         toxic: whether it takes `stream` and `toxicity` (True only on links).
+        needs: what its world must be able to do, by names of `World.capabilities`; else the cell is skipped.
         healing_ends_connections: for the documentation of those that cannot be undone silently.
     """
 
     declaration: ClassVar[Declaration]
     layer: ClassVar[str]
     toxic: ClassVar[bool] = False
+    needs: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
@@ -109,6 +127,11 @@ class FaultMember(ABC):
     def problems(cls, attributes: Mapping[str, Any]) -> Sequence[str]:
         """What is wrong with attributes that fit one by one but not together; the loader shows it at the fault."""
         return ()
+
+    @classmethod
+    def needed(cls, fault: Fault) -> frozenset[str]:
+        """What this one needs of its world: `needs`, and what its attributes add."""
+        return cls.needs
 
     def arm(self, surroundings: Surroundings) -> None:  # noqa: B027 - most members have nothing to do here
         """Prepare before any rank starts; most faults need nothing."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings, links_of, traffic_of
 from harness.machine import sockets
 from harness.proxies.base import Link, Traffic
 from harness.words.attribute import Declaration
+from harness.worlds.base import Host
 
 
 @FAULTS.register("down")
@@ -28,27 +29,39 @@ class Down(FaultMember):
     @contextlib.contextmanager
     def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
         links = links_of(self.fault, surroundings)
-        before, refused_before = traffic_of(links), _refused(surroundings)
+        hosts = {host.name: host for host in map(surroundings.host, self.fault.ranks)}
+        before, refused_before = traffic_of(links), _refused(surroundings, hosts)
         with contextlib.ExitStack() as disabled:
             for link in links:
                 disabled.callback(link.enable)
                 link.disable()
-            yield lambda: _evidence(links, before, refused_before, _refused(surroundings))
+            shared = surroundings.proxy_host.name in hosts
+            yield lambda: _evidence(links, before, refused_before, _refused(surroundings, hosts), shared)
 
 
 def _evidence(
-    links: Sequence[Link], before: Sequence[Traffic], refused_before: int | None, refused_now: int | None
+    links: Sequence[Link], before: Sequence[Traffic], refused_before: int | None, refused_now: int | None, shared: bool
 ) -> Evidence:
-    """Connections cut, or attempts refused: attempts to reach the links, not those of the proxy to reach the master."""
+    """Connections cut, or attempts refused: attempts to reach the links, not those of the proxy to reach the master.
+
+    Args:
+        shared: whether the proxy's own attempts are counted with the ranks', since they live on one host.
+    """
     cut = sum(traffic.open for traffic in before)
     refused = None
     if refused_before is not None and refused_now is not None:
-        by_the_master = traffic_of(links)[0].unreached - before[0].unreached
+        by_the_master = traffic_of(links)[0].unreached - before[0].unreached if shared else 0
         refused = max(0, refused_now - refused_before - by_the_master)
     touched = True if cut or refused else None if refused is None else False
     return Evidence(touched, {"cut": cut, "refused": refused})
 
 
-def _refused(surroundings: Surroundings) -> int | None:
-    """Attempts refused in this network so far; in a network shared with others it says nothing."""
-    return sockets.tcp_counters().attempts_failed if surroundings.private_network else None
+def _refused(surroundings: Surroundings, hosts: Mapping[str, Host]) -> int | None:
+    """Attempts of these hosts refused so far; in a network shared with others it says nothing."""
+    if not surroundings.private_network:
+        return None
+    refused = 0
+    for host in hosts.values():
+        with host.inside():
+            refused += sockets.tcp_counters().attempts_failed
+    return refused

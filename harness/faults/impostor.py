@@ -18,6 +18,7 @@ from harness.machine import listening
 from harness.words.attribute import Attribute, Declaration
 from harness.words.endpoint import Endpoint
 from harness.words.errors import HarnessError
+from harness.worlds.base import Host
 
 DEFAULT_ADDRESS = "127.0.0.1"
 ADDRESSES = (DEFAULT_ADDRESS, "0.0.0.0", "::1", "::")
@@ -50,7 +51,8 @@ class Impostor(FaultMember):
             Attribute(
                 "address",
                 "choice",
-                "where it listens; `::` takes the port for IPv4 too; a `store` listens everywhere",
+                "where it listens; `::` takes the port for IPv4 too, 127.0.0.1 is the master's host; "
+                "a `store` listens everywhere",
                 default=DEFAULT_ADDRESS,
                 choices=ADDRESSES,
             ),
@@ -84,10 +86,11 @@ class Impostor(FaultMember):
             yield evidence
 
     def _impostor(self, surroundings: Surroundings) -> AbstractContextManager[_Count]:
-        endpoint = Endpoint(self.fault.attributes["address"], surroundings.endpoint.port)
+        port, address, host = surroundings.endpoint.port, self.fault.attributes["address"], surroundings.master_host
         if self.fault.attributes["answers"] == "store":
-            return _foreign_store(surroundings, endpoint.port)
-        return _listening(endpoint, BEHAVIOURS[self.fault.attributes["answers"]])
+            return _foreign_store(surroundings, port)
+        endpoint = Endpoint(host.address if address == DEFAULT_ADDRESS else address, port)
+        return _listening(host, endpoint, BEHAVIOURS[self.fault.attributes["answers"]])
 
 
 _Count = Callable[[], tuple[int | None, Mapping[str, Any]]]
@@ -99,22 +102,28 @@ def _foreign_store(surroundings: Surroundings, port: int) -> Iterator[_Count]:
     """A store in a process of its own: torch never comes into the controller."""
     with surroundings.helper("impostor_store", {"port": port}) as pid:
         since_ns = clock.now_ns()
-        before = listening.connections_of_port(port)  # its own client is one of them
+        before = _connections(surroundings, port)  # its own client is one of them
 
         def counted() -> tuple[int | None, Mapping[str, Any]]:
             # The store itself does not count, but the kernel remembers.
-            seen = listening.new_connections(before, listening.connections_of_port(port))
+            seen = listening.new_connections(before, _connections(surroundings, port))
             unknown = seen == 0 and clock.now_ns() - since_ns > TRACE_NS
             return (None if unknown else seen), {"port": port, "pid": pid}
 
         yield counted
 
 
+def _connections(surroundings: Surroundings, port: int) -> Mapping[listening.Pair, frozenset[int]]:
+    with surroundings.master_host.inside():
+        return listening.connections_of_port(port)
+
+
 @contextlib.contextmanager
-def _listening(endpoint: Endpoint, behaviour: type[_Peer]) -> Iterator[_Count]:
+def _listening(host: Host, endpoint: Endpoint, behaviour: type[_Peer]) -> Iterator[_Count]:
     with contextlib.ExitStack() as stack:
         try:
-            listener = stack.enter_context(listening.listen(endpoint.host, endpoint.port))
+            with host.inside():
+                listener = stack.enter_context(listening.listen(endpoint.host, endpoint.port))
         except OSError as error:
             raise HarnessError(
                 f"{endpoint} cannot be taken by an impostor ({error.strerror or error}); "

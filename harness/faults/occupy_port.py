@@ -25,7 +25,7 @@ class OccupyPort(FaultMember):
             Attribute(
                 "address",
                 "choice",
-                "where it listens; `::` takes the port for IPv4 too",
+                "where it listens; `::` takes the port for IPv4 too, 127.0.0.1 is the master's host",
                 default="127.0.0.1",
                 choices=ADDRESSES,
             ),
@@ -42,9 +42,12 @@ class OccupyPort(FaultMember):
     @contextlib.contextmanager
     def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
         address, port = self.fault.attributes["address"], surroundings.endpoint.port
+        host = surroundings.master_host
+        address = host.address if address == ADDRESSES[0] else address
         with contextlib.ExitStack() as stack:
             try:
-                listener = stack.enter_context(listening.listen(address, port))
+                with host.inside():
+                    listener = stack.enter_context(listening.listen(address, port))
             except OSError as error:
                 raise HarnessError(
                     f"{address} port {port} cannot be occupied ({error.strerror or error}); "

@@ -45,7 +45,9 @@ class Strangers(FaultMember):
             self.fault.attributes["connections"],
             (self.fault.attributes["send"] or "").encode(),
         )
-        with crowd:
+        with contextlib.ExitStack() as stack:
+            with surroundings.master_host.inside():  # a thread stays in the network that it was started in
+                stack.enter_context(crowd)
             yield crowd.evidence
 
 

@@ -62,7 +62,9 @@ class Told(Keys):
         'the timeout, in whole seconds, as stock casts it; hand a fraction on raw: `config: {timeout: "0.5"}`',
         default="5s", example="2s",
     )  # fmt: skip
-    host: str | None = key("the endpoint's host", default="127.0.0.1", example="localhost")
+    host: str | None = key(
+        "the endpoint's host", default="127.0.0.1; in worlds of hosts the master's name", example="localhost"
+    )
     port: int | None = key("the endpoint's port", default="a free one", example="29500", ge=0)
     world_size: int | None = key("the world size", default="`world.size`", example="2")
     config: Environment | None = key(

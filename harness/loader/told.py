@@ -17,7 +17,6 @@ SECOND_NS = 1_000_000_000
 DEFAULT_TIMEOUT_NS = 5 * SECOND_NS
 DEFAULT_GUARD = Duration(5 * SECOND_NS, 2.0)
 DEFAULT_RUN_ID = "train"
-DEFAULT_HOST = "127.0.0.1"
 
 READ_AT_IMPORT = ("TORCH_", "OMP_", "LD_", "PYTHON")
 """Variables that a process reads when it imports: a rank cloned from a warm one would never see them."""
@@ -131,7 +130,7 @@ class Teller:
             world_size=said.get("world_size", self._world.size),
             run_id=said.get("run_id", DEFAULT_RUN_ID),
             timeout_ns=self._timeout_ns if timeout is None else timeout.resolve(self._timeout_ns),
-            host=said.get("host", DEFAULT_HOST),
+            host=said.get("host"),
             port=said.get("port"),
             config=dict(said.get("config", {})),
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 LISTEN_STATE = 10
 BACKLOG = 4096  # as many as the system allows by default: who connects to a silent listener must not be refused
 
-_TABLES = ("/proc/self/net/tcp", "/proc/self/net/tcp6")
+_TABLES = ("/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6")
 
 
 @dataclass(frozen=True)

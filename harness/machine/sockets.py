@@ -128,7 +128,7 @@ def port_is_bindable(host: str, port: int) -> bool:
 def tcp_counters() -> TcpCounters:
     """The counters of this process's network namespace; raises OSError where /proc does not show them."""
     names, values = (
-        line.split() for line in Path("/proc/self/net/snmp").read_text().splitlines() if line.startswith("Tcp:")
+        line.split() for line in Path("/proc/thread-self/net/snmp").read_text().splitlines() if line.startswith("Tcp:")
     )
     counters = dict(zip(names, values, strict=True))
     return TcpCounters(int(counters["AttemptFails"]), int(counters["EstabResets"]))
@@ -215,7 +215,7 @@ def _host(family: int, packed: bytes) -> str:
 
 def _from_proc(states: int) -> Iterator[Connection]:
     for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
-        table = Path(f"/proc/self/net/{name}")
+        table = Path(f"/proc/thread-self/net/{name}")
         for line in table.read_text().splitlines()[1:] if table.exists() else ():
             _, local, remote, state, *_, inode = line.split()[:10]
             number = int(state, 16)

@@ -134,9 +134,10 @@ class Api:
         """One proxy; raises HarnessError if it is gone."""
         return RemoteProxy(**self._read(APIConsumer.get, f"/proxies/{name}"))
 
-    def populate(self, proxies: Sequence[tuple[str, Endpoint]]) -> list[RemoteProxy]:
-        """Make proxies (name, upstream) on free ports of 127.0.0.1, all in one request, in order."""
-        wanted = [{"name": name, "listen": "127.0.0.1:0", "upstream": str(upstream)} for name, upstream in proxies]
+    def populate(self, proxies: Sequence[tuple[str, Endpoint]], listen: str = "127.0.0.1") -> list[RemoteProxy]:
+        """Make proxies (name, upstream) on free ports of one address, all in one request, in order."""
+        any_port = str(Endpoint(listen, 0))
+        wanted = [{"name": name, "listen": any_port, "upstream": str(upstream)} for name, upstream in proxies]
         answer = self._read(APIConsumer.post, "/populate", json=wanted)
         made = [RemoteProxy(**fields) for fields in answer.get("proxies") or ()]
         if [proxy.name for proxy in made] != [name for name, _ in proxies]:

@@ -100,8 +100,12 @@ class Proxies(ABC):
     def describe(self) -> str: ...
 
     @abstractmethod
-    def make(self, specs: Sequence[LinkSpec]) -> Sequence[Link]:
-        """All links of a world in one request, in the order of `specs`; raises ProxyLost or HarnessError."""
+    def make(self, specs: Sequence[LinkSpec], listen: str = "127.0.0.1") -> Sequence[Link]:
+        """All links of a world in one request, in the order of `specs`; raises ProxyLost or HarnessError.
+
+        Args:
+            listen: the numeric address of the server's host that links listen on.
+        """
 
     @abstractmethod
     def remove(self, links: Sequence[Link]) -> None:

@@ -129,7 +129,7 @@ class Toxiproxy(Proxies):
     def describe(self) -> str:
         return self._description
 
-    def make(self, specs: Sequence[LinkSpec]) -> Sequence[Link]:
+    def make(self, specs: Sequence[LinkSpec], listen: str = "127.0.0.1") -> Sequence[Link]:
         if not specs:
             return ()
         self._worlds += 1
@@ -138,7 +138,7 @@ class Toxiproxy(Proxies):
         if self._own is not None:
             self._own.mark_log()
         names = [f"{self._prefix}-{self._worlds}-{index}-rank{spec.rank}" for index, spec in enumerate(specs)]
-        proxies = self._api.populate([(name, spec.upstream) for name, spec in zip(names, specs, strict=True)])
+        proxies = self._api.populate([(n, spec.upstream) for n, spec in zip(names, specs, strict=True)], listen)
         links = [ToxiproxyLink(s, p, self._api, self._meter) for s, p in zip(specs, proxies, strict=True)]
         for link in links:
             self._meter.add(link.name, link.address.port, link.upstream.port)

@@ -1,4 +1,4 @@
-"""What a world promises: it launches ranks, and says what it can do to them."""
+"""What a world promises: it launches ranks on hosts, sees their ends, and says what can be done to them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
+from harness.machine.children import Children
 from harness.registry import Registry
+from harness.scenario import Scenario
 from harness.words.attribute import Declaration
 
 
@@ -30,7 +32,7 @@ class RankHandle:
     """A rank process that was made, and the pipe to tell it things.
 
     Attributes:
-        pid: in the controller's pid namespace; stays reserved until the controller has reaped it.
+        pid: in the controller's pid namespace; stays reserved until the world has reaped it.
         control_fd: the write end of its control pipe; -1 once closed.
     """
 
@@ -56,23 +58,106 @@ class RankHandle:
             self.control_fd = -1
 
 
+class Host(Protocol):
+    """A machine of the world, with a network, an address and a name of its own.
+
+    Worlds of one host have one, which all ranks share.
+    """
+
+    @property
+    def name(self) -> str:
+        """What ranks call it: `r0`, `px`; `localhost` in a world of one host."""
+
+    @property
+    def address(self) -> str:
+        """Its numeric address as of now; `address_change` may move it."""
+
+    def inside(self) -> AbstractContextManager[None]:
+        """Meanwhile this process's network is the host's: sockets that are made, /proc/self/net, `nft`, `tc`, `ip`."""
+
+
+class WorldHost(Host, Protocol):
+    """A host of a world that has the capability `hosts`.
+
+    Attributes:
+        device: its network interface inside, `eth0`.
+        etc: the folder whose `hosts` and `resolv.conf` lie over /etc's in every process of this host; rewritten in
+            place (same inode) they change what its processes resolve.
+    """
+
+    device: str
+    etc: Path
+
+    def unplug(self) -> None:
+        """Pull its cable: the interface stays, and nothing passes; raises HarnessError."""
+
+    def plug(self) -> None:
+        """Put its cable back; raises HarnessError."""
+
+    def move(self) -> str:
+        """Give it another address, taken away the old one; the new address. Names are not changed by this."""
+
+
 class World(ABC):
     """One kind of world, kept by a controller over many plays.
 
     Attributes:
-        capabilities: what can be done to its ranks; a scenario that needs more is skipped by name.
+        capabilities: what can be done to its ranks and hosts; a scenario that needs more is skipped by name.
+        isolation: what its controller needs: `private` namespaces, the `host`'s, or `any` (private where possible).
     """
 
     declaration: ClassVar[Declaration]
     capabilities: ClassVar[frozenset[str]]
+    isolation: ClassVar[str] = "any"
+
+    children: Children
+    """The controller's; ranks are among them, except where a world says otherwise."""
 
     @abstractmethod
     def describe(self) -> Mapping[str, Any]:
-        """JSON for the `begin` operation: kind, isolation, private_network, lookups."""
+        """JSON for the `begin` operation: kind, isolation, private_network, lookups, start_mode."""
 
     @abstractmethod
     def versions(self) -> Mapping[str, Any]:
         """Of the ranks' interpreter: python, torch, torch_file."""
+
+    def missing(self) -> str:
+        """Why this machine cannot have such a world, ending with what to do; empty if it can."""
+        return ""
+
+    # -- one play ----------------------------------------------------------------------------------------------
+
+    def stage(self, scenario: Scenario, run_dir: Path) -> None:  # noqa: B027 - a world of one host has nothing to build
+        """Build the hosts of a play; raises Unsupported or HarnessError."""
+
+    def strike(self) -> None:  # noqa: B027 - as above
+        """Take the hosts of the play down again; also after a failure, and when nothing was built."""
+
+    @property
+    @abstractmethod
+    def hosts(self) -> Sequence[Host]:
+        """All hosts that ranks live on, and the proxy server's."""
+
+    @abstractmethod
+    def host_of(self, rank: int) -> Host:
+        """Where a rank lives."""
+
+    @property
+    @abstractmethod
+    def master_host(self) -> Host:
+        """Where the process told rank 0 lives: the endpoint is there."""
+
+    @property
+    @abstractmethod
+    def endpoint_host(self) -> str:
+        """What ranks are told the endpoint's host is, unless the scenario says: the master host's name or address."""
+
+    @property
+    @abstractmethod
+    def proxy_host(self) -> Host:
+        """Where links listen."""
+
+    # -- ranks -------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def launch(self, orders: Sequence[LaunchOrder], plan: Path, run_dir: Path) -> Sequence[RankHandle]:
@@ -80,7 +165,19 @@ class World(ABC):
 
     @abstractmethod
     def helper(self, module: str, arguments: Mapping[str, Any], run_dir: Path) -> AbstractContextManager[int]:
-        """A process that runs `harness.rank.<module>`; yields its pid once it is ready, and ends it."""
+        """A process on the master's host that runs `harness.rank.<module>`; yields its pid once ready, and ends it."""
+
+    def fileno(self) -> int:
+        """Readable when a rank may have ended; `reap` empties it."""
+        return self.children.fileno()
+
+    def reap(self) -> list[tuple[int, int]]:
+        """Every process that ended since the last call, with its wait status; never blocks."""
+        return self.children.reap()
+
+    def kill(self, pid: int) -> bool:
+        """SIGKILL to a rank process that has not been reaped; False if there is none."""
+        return self.children.kill(pid)
 
 
 WORLDS: Registry[type[World]] = Registry("world", "harness.worlds")

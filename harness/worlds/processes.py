@@ -6,7 +6,7 @@ import json
 import os
 import select
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from harness.machine.children import Children
 from harness.machine.zygote_client import Ready, Zygote, spawn_fresh
 from harness.words.attribute import Declaration
 from harness.words.errors import HarnessError, Unsupported
-from harness.worlds.base import WORLDS, LaunchOrder, RankHandle, World
+from harness.worlds.base import WORLDS, Host, LaunchOrder, RankHandle, World
 
 HELPER_LIMIT_NS = 20_000_000_000
 """A helper is a clone that opens one store: milliseconds, seconds on a machine that swaps."""
@@ -44,6 +44,20 @@ class Isolation:
         return f"the host's network and processes ({self.reason})"
 
 
+@dataclass(frozen=True)
+class OneHost:
+    """The machine that all ranks of a world share; implements `harness.worlds.base.Host`."""
+
+    name: str = "localhost"
+    address: str = "127.0.0.1"
+
+    def inside(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+ONE_HOST = OneHost()
+
+
 @WORLDS.register("processes")
 class Processes(World):
     """Ranks as processes of one host.
@@ -60,7 +74,7 @@ class Processes(World):
         example="world: {size: 4, kind: processes}",
         details="In private user, network, pid and mount namespaces if the kernel allows, else on the host.",
     )
-    capabilities = frozenset({"kill", "pause", "restart", "ports", "file_limit"})
+    capabilities = frozenset({"kill", "pause", "restart", "ports", "file_limit", "helper", "loopback"})
 
     def __init__(
         self,
@@ -71,7 +85,7 @@ class Processes(World):
         log_dir: Path,
         needs_torch: bool,
     ) -> None:
-        self._children = children
+        self.children = children
         self._interpreter = interpreter
         self._isolation = isolation
         self._doorbell_fd = doorbell_fd
@@ -97,6 +111,25 @@ class Processes(World):
         facts = {"python": self._ready.python, "torch": self._ready.torch, "torch_file": self._ready.torch_file}
         return {name: fact for name, fact in facts.items() if fact is not None}
 
+    @property
+    def hosts(self) -> Sequence[Host]:
+        return (ONE_HOST,)
+
+    def host_of(self, rank: int) -> Host:
+        return ONE_HOST
+
+    @property
+    def master_host(self) -> Host:
+        return ONE_HOST
+
+    @property
+    def endpoint_host(self) -> str:
+        return ONE_HOST.address
+
+    @property
+    def proxy_host(self) -> Host:
+        return ONE_HOST
+
     def launch(self, orders: Sequence[LaunchOrder], plan: Path, run_dir: Path) -> Sequence[RankHandle]:
         zygote = self._warm()
         handles: list[RankHandle] = []
@@ -107,7 +140,7 @@ class Processes(World):
             os.set_blocking(write_fd, False)
             handles.append(RankHandle(order.rank, order.life, 0, write_fd, ops_path))
             if order.fresh or zygote is None:
-                handles[-1].pid = spawn_fresh(self._children, self._interpreter, request, read_fd, self._doorbell_fd)
+                handles[-1].pid = spawn_fresh(self.children, self._interpreter, request, read_fd, self._doorbell_fd)
                 os.close(read_fd)
             else:
                 cloned.append((request, read_fd))
@@ -137,7 +170,7 @@ class Processes(World):
             yield pid
         finally:
             os.close(read_fd)
-            self._children.end(pid, 0)
+            self.children.end(pid, 0)
 
     def close(self) -> None:
         """End the zygote; a later launch makes a new one."""
@@ -147,11 +180,11 @@ class Processes(World):
 
     def _warm(self) -> Zygote | None:
         """The zygote, made if there is none; None where ranks must be fresh because it had threads."""
-        if self._zygote is not None and not self._children.is_running(self._zygote.pid):
+        if self._zygote is not None and not self.children.is_running(self._zygote.pid):
             self.close()
         if self._zygote is None and self._start_mode == CLONES:
             zygote = Zygote.start(
-                self._children,
+                self.children,
                 self._interpreter,
                 {},
                 self._doorbell_fd,

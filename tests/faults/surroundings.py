@@ -16,6 +16,8 @@ from harness.proxies.base import Link
 from harness.scenario import Fault
 from harness.words.endpoint import Endpoint
 from harness.words.moment import FaultMoment
+from harness.worlds.base import Host
+from harness.worlds.processes import ONE_HOST
 
 LIMIT_SECONDS = 10
 """How long a test waits for a fact before it fails; never reached where all is well."""
@@ -57,6 +59,22 @@ class FakeSurroundings:
     master_joins: bool = False
     private_network: bool = False
     helper_program: str = ""
+    world_host: Host = ONE_HOST
+
+    def host(self, rank: int) -> Host:
+        return self.world_host
+
+    @property
+    def hosts(self) -> Sequence[Host]:
+        return (self.world_host,)
+
+    @property
+    def master_host(self) -> Host:
+        return self.world_host
+
+    @property
+    def proxy_host(self) -> Host:
+        return self.world_host
 
     def links(self, ranks: Sequence[int]) -> Sequence[Link]:
         return [link for link in self.known_links if link.rank in ranks]
