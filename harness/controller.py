@@ -20,7 +20,7 @@ from harness.proxies.direct import Direct
 from harness.proxies.toxiproxy import Toxiproxy
 from harness.settings import TORCHLESS, Order, Settings
 from harness.words.errors import HarnessError
-from harness.worlds.processes import Isolation, Processes
+from harness.worlds.base import WORLDS, Isolation, World
 
 MASTER_PORT = 29500
 """torchrun's own default. It lies under the ephemeral range, so no link or client socket ever takes it."""
@@ -55,7 +55,7 @@ def main() -> int:
 def _serve(connection: Connection, workshop: _Workshop) -> None:
     while True:
         order: Order = connection.recv()
-        play(order, workshop.theatre())
+        play(order, workshop.theatre(order.scenario.world.kind))
         connection.send({"played": str(order.run_dir)})
 
 
@@ -69,15 +69,8 @@ class _Workshop:
         self._connection = connection
         self._log_dir = Path(settings.log_dir)
         self._proxies: dict[str, Proxies] = {}
+        self._worlds: dict[str, World] = {}
         self._doorbell_read, self._doorbell_write = doorbell_pipe()
-        self._world = Processes(
-            children,
-            Path(settings.python),
-            isolation,
-            self._doorbell_write,
-            self._log_dir,
-            needs_torch=settings.subject not in TORCHLESS,
-        )
 
     def __enter__(self) -> _Workshop:
         return self
@@ -85,21 +78,35 @@ class _Workshop:
     def __exit__(self, *_: object) -> None:
         for proxies in self._proxies.values():
             proxies.close()
-        self._world.close()
+        for world in self._worlds.values():
+            world.close()
 
     def describe(self) -> Mapping[str, Any]:
         """What the parent may want to say before anything is played."""
-        return {"world": dict(self._world.describe()), "versions": dict(self._world.versions())}
+        world = self._world(self._settings.world)
+        return {"world": dict(world.describe()), "versions": dict(world.versions())}
 
-    def theatre(self) -> Theatre:
+    def theatre(self, kind: str) -> Theatre:
         return Theatre(
-            world=self._world,
+            world=self._world(kind),
             proxies=self._proxies_for,
             doorbell_fd=self._doorbell_read,
             free_port=self._free_port,
             interrupt_fd=self._connection.fileno(),
             interpreter=self._settings.python,
         )
+
+    def _world(self, kind: str) -> World:
+        if kind not in self._worlds:
+            self._worlds[kind] = WORLDS[kind](
+                self._children,
+                Path(self._settings.python),
+                self._isolation,
+                self._doorbell_write,
+                self._log_dir,
+                needs_torch=self._settings.subject not in TORCHLESS,
+            )
+        return self._worlds[kind]
 
     def _proxies_for(self, route: str) -> Proxies:
         if route not in self._proxies:

@@ -28,6 +28,7 @@ class ControllerProcess:
     """
 
     def __init__(self, settings: Settings, isolation: str, startup_deadline_ns: int) -> None:
+        self.isolation = isolation
         self.startup_deadline_ns = startup_deadline_ns
         self.facts: Mapping[str, Any] = {}
         self.is_ready = False

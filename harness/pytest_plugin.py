@@ -36,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--rdzv-subject", default="static", metavar="NAME", help="static, any registered backend, or echo")
     group.addoption("--rdzv-python", default=sys.executable, metavar="PATH", help="the ranks' interpreter")
     group.addoption("--rdzv-toxiproxy", default=None, metavar="URL", help="a running server on loopback")
+    group.addoption("--rdzv-world", default=None, metavar="KIND", help="processes, namespaces or containers for all")
     group.addoption("--rdzv-report", default=None, metavar="FILE", help="write all verdicts to this JSON file")
 
 
@@ -65,6 +66,7 @@ def runner_of(config: pytest.Config) -> Runner:
             subject=config.getoption("--rdzv-subject"),
             python=config.getoption("--rdzv-python"),
             toxiproxy=config.getoption("--rdzv-toxiproxy"),
+            world=config.getoption("--rdzv-world"),
             jobs=1,
             runs_dir=config.rootpath / ".rdzv" / "runs",
             keep=500,

@@ -9,7 +9,8 @@ import shutil
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ from harness import clock
 from harness.archive import STEADY, create_run, fill_run, prune, read_history, write_judgement
 from harness.controller_process import ControllerProcess
 from harness.core.judge import judge, judge_skipped, needs_steady_state
+from harness.core.needs import unmet_by_world
 from harness.machine.interpreter import require
 from harness.machine.proxy_server import require_server
 from harness.result import Result
@@ -29,6 +31,7 @@ from harness.words.errors import HarnessError
 from harness.words.history import History
 from harness.words.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment
 from harness.words.verdict import ERROR, Judgement
+from harness.worlds.base import WORLDS
 
 STARTUP_LIMIT_NS = 120_000_000_000
 """A controller is up in 1.5 s; on a machine where many import torch at once it has taken half a minute."""
@@ -36,6 +39,9 @@ STARTUP_LIMIT_NS = 120_000_000_000
 MARGIN_NS = 120_000_000_000
 """What a play may take beyond its own times: only a controller that is stuck takes longer."""
 
+
+MOST_ENGINE_WORLDS = 2
+"""Worlds of containers side by side: the engine does one thing at a time, and four at once took twice as long each."""
 
 CONTROLLER_LOGS = ".controllers"
 """Beside the run directories: logs of what outlives a play; gone when the runner is."""
@@ -55,6 +61,7 @@ class Options:
         keep: how many run directories stay.
         require: kinds of need (`torch`, `world`, `proxy`, ...) whose absence is an error instead of a skip.
         isolation: `auto`, `private` or `host`.
+        world: play everything in this kind of world, whatever the files say; None as they say.
     """
 
     subject: str = "static"
@@ -67,6 +74,7 @@ class Options:
     keep: int = 50
     require: frozenset[str] = frozenset()
     isolation: str = "auto"
+    world: str | None = None
 
     @property
     def worlds(self) -> int:
@@ -135,6 +143,7 @@ class Runner:
 
         On KeyboardInterrupt what runs is healed and ended before it is raised again.
         """
+        cells = [self._placed(cell) for cell in cells]
         queue = deque(
             _Task(cell, attempt, self.seed + attempt - 1) for attempt in range(1, repeat + 1) for cell in cells
         )
@@ -159,30 +168,50 @@ class Runner:
         if self.options.toxiproxy is None and any(_plays_through_proxy(cell) for cell in cells):
             require_server()  # raises with the ways to get one
 
+    def _placed(self, cell: Scenario) -> Scenario:
+        return cell if self.options.world is None else replace(cell, world=replace(cell.world, kind=self.options.world))
+
     def _feed(self, queue: deque[_Task], observer: Observer | None) -> Iterator[Result]:
         """Give idle controllers their next cell; what cannot be played at all is a result at once."""
+        waiting: list[_Task] = []
         while queue:
-            unmet = self._unmet(queue[0].scenario)
+            task = queue.popleft()
+            unmet = self._unmet(task.scenario)
             if unmet is not None:
-                yield self._skipped(queue.popleft(), *unmet)
+                yield self._skipped(task, *unmet)
                 continue
-            self._hire(len(queue) + len(self._tasks))
-            controller = next((one for one in self._controllers if one.is_ready and one not in self._tasks), None)
+            controller = self._idle(task, queue, waiting)
             if controller is None:
-                return
+                waiting.append(task)
+                if len(self._tasks) == len(self._controllers) or not any(one.is_ready for one in self._controllers):
+                    break  # nobody is idle, so nothing behind it can be played now
+                continue
             if not self.facts:
                 self.facts = dict(controller.facts)
-                continue  # now that the ranks' versions are known, the needs are looked at again
-            task = queue.popleft()
+                queue.appendleft(task)  # now that the ranks' versions are known, the needs are looked at again
+                continue
             if observer is not None:
                 observer.started(task.scenario, task.attempt)
             self._send(controller, task)
+        queue.extendleft(reversed(waiting))
 
-    def _hire(self, work: int) -> None:
-        while len(self._controllers) < min(self.options.worlds, work):
-            self._controllers.append(self._start_controller())
+    def _idle(self, task: _Task, queue: Sequence[_Task], waiting: Sequence[_Task]) -> ControllerProcess | None:
+        """A controller that can play this now, hired if there is room; None if it must wait."""
+        isolation = self._isolation(task.scenario)
+        mine = [one for one in self._controllers if one.isolation == isolation]
+        most = min(self.options.worlds, MOST_ENGINE_WORLDS) if _in_engine(task.scenario) else self.options.worlds
+        alike = (other for other in chain(queue, waiting) if self._isolation(other.scenario) == isolation)
+        work = 1 + sum(one in self._tasks for one in mine) + sum(1 for _ in islice(alike, most))
+        for _ in range(min(most, work) - len(mine)):
+            mine.append(self._start_controller(isolation, task.scenario.world.kind))
+            self._controllers.append(mine[-1])
+        return next((one for one in mine if one.is_ready and one not in self._tasks), None)
 
-    def _start_controller(self) -> ControllerProcess:
+    def _isolation(self, scenario: Scenario) -> str:
+        # A server that is not ours lies outside any namespace, so its worlds stay on the host's network.
+        return "host" if self.options.toxiproxy or _in_engine(scenario) else self.options.isolation
+
+    def _start_controller(self, isolation: str, world: str) -> ControllerProcess:
         self._hired += 1
         log_dir = (self._logs / str(self._hired)).absolute()
         log_dir.mkdir(parents=True)
@@ -191,9 +220,8 @@ class Runner:
             python=self.options.python,
             toxiproxy=self.options.toxiproxy,
             log_dir=str(log_dir),
+            world=world,
         )
-        # A server that is not ours lies outside any namespace, so its worlds stay on the host's network.
-        isolation = "host" if self.options.toxiproxy else self.options.isolation
         return ControllerProcess(settings, isolation, clock.now_ns() + STARTUP_LIMIT_NS)
 
     def _send(self, controller: ControllerProcess, task: _Task) -> None:
@@ -286,10 +314,7 @@ class Runner:
         proxy = scenario.needs.get("proxy")
         if proxy and proxy != "toxiproxy":
             return ("proxy", f"needs the proxy {proxy}; not yet")
-        world = scenario.needs.get("world")
-        if world and world != "processes":
-            return ("world", f"needs the world {world}; not yet")
-        return None
+        return unmet_by_world(scenario)
 
     def _skipped(self, task: _Task, need: str, reason: str) -> Result:
         return self._result(task, judge_skipped(task.scenario, need, reason, need in self.options.require))
@@ -317,6 +342,7 @@ class Runner:
         words += ["--subject", options.subject] if options.subject != "static" else []
         words += ["--python", options.python] if options.python != sys.executable else []
         words += ["--toxiproxy", options.toxiproxy] if options.toxiproxy else []
+        words += ["--world", options.world] if options.world else []
         words += ["--seed", str(seed)]
         words += ["--", *options.command] if options.command else []
         return shlex.join(words)
@@ -329,6 +355,10 @@ class Runner:
             "python": self.options.python,
             "command": self.command(task.scenario, task.seed),
         }
+
+
+def _in_engine(scenario: Scenario) -> bool:
+    return WORLDS[scenario.world.kind].isolation == "host"
 
 
 def _sweep_logs(folder: Path) -> None:

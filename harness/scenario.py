@@ -59,11 +59,16 @@ class RankSpec:
 
 @dataclass(frozen=True)
 class World:
-    """The world of ranks: `ranks[n]` is rank process n."""
+    """The world of ranks: `ranks[n]` is rank process n.
+
+    Attributes:
+        family: `ipv4` or `ipv6`, the addresses of a world with hosts; then there are no others.
+    """
 
     size: int
     timeout_ns: int
     kind: str = "processes"
+    family: str = "ipv4"
     route: str = "proxy"
     guard: Duration = field(default_factory=lambda: Duration(5_000_000_000, 2.0))
     run_id: str = "train"

@@ -20,12 +20,14 @@ class Settings:
         python: the ranks' interpreter.
         toxiproxy: URL of a server that is not ours, or None.
         log_dir: for the logs of what outlives a play: zygote, proxy server.
+        world: the kind of world that it will mostly play in, made when it starts.
     """
 
     subject: str
     python: str
     toxiproxy: str | None
     log_dir: str
+    world: str = "processes"
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

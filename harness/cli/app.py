@@ -40,6 +40,7 @@ def run(
     python: o.Python = o.OWN_PYTHON,
     toxiproxy: o.Toxiproxy = None,
     isolation: o.Isolation = "auto",
+    world: o.World = None,
     tags: o.Tags = None,
     names: o.Names = None,
     jobs: o.Jobs = None,
@@ -55,7 +56,7 @@ def run(
 ) -> int:
     """Play scenarios and judge them."""
     from harness.cli import running
-    from harness.cli.selecting import check_isolation, check_subject, interpreter
+    from harness.cli.selecting import check_isolation, check_subject, check_world, interpreter
     from harness.runner import Options
 
     command = tuple(context.obj or ())
@@ -67,6 +68,7 @@ def run(
         python=interpreter(python),
         toxiproxy=toxiproxy,
         isolation=check_isolation(isolation),
+        world=check_world(world),
         jobs=jobs,
         seed=seed,
         runs_dir=runs_dir,

@@ -38,6 +38,10 @@ Toxiproxy = Annotated[
 Isolation = Annotated[
     str, typer.Option(metavar="KIND", help="private namespaces, the host, or auto: private where the kernel allows")
 ]
+World = Annotated[
+    str | None,
+    typer.Option(metavar="KIND", help="play all in worlds of processes, namespaces or containers; else as files say"),
+]
 Tags = Annotated[
     str | None, typer.Option(metavar="EXPR", help="'links and not slow', or 'links,ports' for any of them")
 ]

@@ -78,3 +78,12 @@ def check_isolation(isolation: str) -> str:
     if isolation not in ISOLATIONS:
         raise UsageError(f"--isolation {isolation}: there is {', '.join(ISOLATIONS)}")
     return isolation
+
+
+def check_world(kind: str | None) -> str | None:
+    """The kind of world asked for; raises UsageError for one that does not exist."""
+    from harness.worlds.base import WORLDS
+
+    if kind is not None and kind not in WORLDS:
+        raise UsageError(f"--world {kind}: there is {', '.join(WORLDS)}")
+    return kind

@@ -100,6 +100,9 @@ class World(Told):
     kind: Literal["processes", "namespaces", "containers"] | None = key(
         "the kind of world", default="processes", example="processes"
     )
+    family: Literal["ipv4", "ipv6"] | None = key(
+        "the only addresses there are, in a world with hosts", default="ipv4", example="ipv6"
+    )
     route: Literal["proxy", "direct"] | None = key(
         "`direct`: no proxy and no link faults", default="proxy", example="direct"
     )

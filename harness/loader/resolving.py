@@ -181,6 +181,7 @@ class Resolver:
             size=world.size,
             timeout_ns=self._timeout_ns,
             kind=world.kind or "processes",
+            family=world.family or "ipv4",
             route=world.route or "proxy",
             guard=DEFAULT_GUARD if world.guard is None else world.guard,
             run_id=world.run_id or "train",
@@ -317,8 +318,6 @@ class Resolver:
         self, world: WorldKeys, steps: tuple[Step, ...], faults: tuple[Fault, ...], expect: tuple[Claim, ...]
     ) -> Iterable[tuple[str, str]]:
         """What no world of this release can do."""
-        if world.kind not in (None, "processes"):
-            yield "world.kind", f"{members.NOT_YET} ({world.kind})"
         if world.torchrun is not None:
             yield "world.torchrun", members.NOT_YET
         moments = [*self._starts.values(), *(step.after for step in steps)]

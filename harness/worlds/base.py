@@ -18,6 +18,26 @@ from harness.words.attribute import Declaration
 
 
 @dataclass(frozen=True)
+class Isolation:
+    """What the kernel gave the controller: `private` namespaces, or the `host` and why."""
+
+    kind: str
+    reason: str = ""
+    user_namespace: bool = False
+
+    @classmethod
+    def from_environment(cls) -> Isolation:
+        """As boot tells it; without boot, the host."""
+        told = json.loads(os.environ.get("RDZV_ISOLATION", '{"kind": "host", "reason": "not started by boot"}'))
+        return cls(told["kind"], told.get("reason", ""), told.get("user_namespace", False))
+
+    def __str__(self) -> str:
+        if self.kind == "private":
+            return "private namespaces" + (" (as an ordinary user)" if self.user_namespace else " (as root)")
+        return f"the host's network and processes ({self.reason})"
+
+
+@dataclass(frozen=True)
 class LaunchOrder:
     """One rank process to make."""
 
@@ -112,6 +132,29 @@ class World(ABC):
 
     children: Children
     """The controller's; ranks are among them, except where a world says otherwise."""
+
+    @abstractmethod
+    def __init__(
+        self,
+        children: Children,
+        interpreter: Path,
+        isolation: Isolation,
+        doorbell_fd: int,
+        log_dir: Path,
+        needs_torch: bool,
+    ) -> None:
+        """Cheap: what a world keeps warm is made when it is needed first.
+
+        Args:
+            interpreter: the ranks' Python.
+            doorbell_fd: write end of the pipe that ranks ring.
+            log_dir: for the logs of what outlives a play.
+            needs_torch: False for subjects that do without.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what is kept warm over plays; a later launch makes it anew."""
 
     @abstractmethod
     def describe(self) -> Mapping[str, Any]:

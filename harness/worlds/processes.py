@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,32 +15,12 @@ from harness.machine.children import Children
 from harness.machine.zygote_client import Ready, Zygote, spawn_fresh
 from harness.words.attribute import Declaration
 from harness.words.errors import HarnessError, Unsupported
-from harness.worlds.base import WORLDS, Host, LaunchOrder, RankHandle, World
+from harness.worlds.base import WORLDS, Host, Isolation, LaunchOrder, RankHandle, World
 
 HELPER_LIMIT_NS = 20_000_000_000
 """A helper is a clone that opens one store: milliseconds, seconds on a machine that swaps."""
 
 CLONES = "clones of a zygote"
-
-
-@dataclass(frozen=True)
-class Isolation:
-    """What the kernel gave: `private` namespaces, or the `host` and why."""
-
-    kind: str
-    reason: str = ""
-    user_namespace: bool = False
-
-    @classmethod
-    def from_environment(cls) -> Isolation:
-        """As boot tells it; without boot, the host."""
-        told = json.loads(os.environ.get("RDZV_ISOLATION", '{"kind": "host", "reason": "not started by boot"}'))
-        return cls(told["kind"], told.get("reason", ""), told.get("user_namespace", False))
-
-    def __str__(self) -> str:
-        if self.kind == "private":
-            return "private namespaces" + (" (as an ordinary user)" if self.user_namespace else " (as root)")
-        return f"the host's network and processes ({self.reason})"
 
 
 @dataclass(frozen=True)

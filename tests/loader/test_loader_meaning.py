@@ -156,7 +156,6 @@ def test_a_value_may_be_nothing() -> None:
 @pytest.mark.parametrize(
     ("keys", "need"),
     [
-        ({"world": {"size": 2, "kind": "namespaces"}}, "world.kind"),
         ({"world": {"size": 2, "torchrun": {"max_restarts": 1}}}, "world.torchrun"),
         ({"workload": [JOIN, {"do": "num_keys", "after": {"wire": {"query": "wait"}}}]}, "wire"),
         ({"expect": [{"check": "linearizable"}]}, "linearizable"),
