@@ -63,6 +63,7 @@ def main(settings: Dict[str, Any]) -> NoReturn:
 
 
 def _be_fresh_rank(settings: Dict[str, Any]) -> NoReturn:
+    _write_line_by_line()
     request = settings["request"]
     try:
         request["plan_object"] = _read_plan(request["plan"])
@@ -306,8 +307,12 @@ def _write_output_to(log: str) -> None:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+    _write_line_by_line()
+
+
+def _write_line_by_line() -> None:
+    """A killed rank loses nothing that it printed."""
     for stream in (sys.stdout, sys.stderr):
-        # A killed rank loses nothing that it printed.
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
 

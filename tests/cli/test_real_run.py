@@ -86,7 +86,11 @@ def test_ctrl_c_heals_ends_everything_and_still_reports(scenario: Callable[..., 
     """Exit code 130, a report, and no process left."""
     runs_dir = tmp_path / "runs"
     command = [sys.executable, "-c", PROGRAM, *words(scenario(pause="50s"), runs_dir)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # Tests that run in the background of a shell inherit that Ctrl-C is ignored.
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     try:
         await_fact(lambda: any('"sleep"' in path.read_text() for path in runs_dir.glob("*/ops/rank-1*.jsonl")), process)
         children = psutil.Process(process.pid).children(recursive=True)
