@@ -1,0 +1,68 @@
+"""One runner for each kind of world, kept over the tests of a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.loader import load_text
+from harness.result import Result
+from harness.runner import Options, Runner
+from harness.scenario import Scenario
+
+KINDS = ("processes", "namespaces", "containers")
+HEAD = "schema: rdzv-scenario/v1\ntitle: A claim\n"
+
+Play = Callable[[str], Result]
+
+
+def cell(body: str) -> Scenario:
+    """The one cell of a file with this body."""
+    (scenario,) = load_text(HEAD + body, Path("claim.rdzv.yaml"))
+    return scenario
+
+
+def options(kind: str, runs_dir: Path, **more: object) -> Options:
+    """How these tests run: what RDZV_REQUIRE names must be there, anything else may be skipped."""
+    require = frozenset(filter(None, os.environ.get("RDZV_REQUIRE", "").split(",")))
+    python = os.environ.get("RDZV_TEST_PYTHON", sys.executable)
+    return Options(python=python, runs_dir=runs_dir, jobs=1, world=kind, require=require, **more)  # type: ignore[arg-type]
+
+
+def playing(runner: Runner) -> Play:
+    """Plays a body; what this machine lacks skips the test, with the reason."""
+
+    def play(body: str) -> Result:
+        result = runner.play(cell(body))
+        if result.status == "skipped":
+            pytest.skip(result.judgement.because)
+        return result
+
+    return play
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def play(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
+    """Stock ranks in a world of this kind."""
+    with Runner(options(kind, tmp_path_factory.mktemp("runs"))) as runner:
+        yield playing(runner)
+
+
+@pytest.fixture
+def command(kind: str, tmp_path: Path) -> Iterator[Callable[..., Result]]:
+    """Any command as ranks: `command("sh", "-c", ..., body=...)`."""
+
+    def run(*argv: str, body: str) -> Result:
+        with Runner(options(kind, tmp_path / "runs", subject="command", command=argv)) as runner:
+            return playing(runner)(body)
+
+    yield run
