@@ -6,7 +6,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.words.endpoint import Endpoint
@@ -19,6 +19,7 @@ _LISTEN = 1 << STATES.index("listen")
 _CONNECTED = sum(
     1 << STATES.index(s) for s in ("established", "fin_wait1", "fin_wait2", "close_wait", "last_ack", "closing")
 )
+_UNANSWERED = _CONNECTED | 1 << STATES.index("syn_sent")
 # In these states the peer's FIN has come; the kernel counts it as one byte received.
 _FIN_HAS_COME = ("close_wait", "last_ack", "closing")
 
@@ -27,17 +28,24 @@ _DONE, _ERROR = 3, 2
 _INFO = 2  # INET_DIAG_INFO
 _HEADER, _REQUEST, _MESSAGE = struct.Struct("=IHHII"), struct.Struct("=BBBBI48x"), struct.Struct("=BBBB48s5I")
 _IDENTITY = struct.Struct("!HH16s16s4x8s")
-# Offsets in struct tcp_info (linux/tcp.h): received since 4.1, sent and retransmitted since 4.19.
-_RECEIVED, _SENT, _RETRANSMITTED = 128, 200, 208
+# Offsets in struct tcp_info (linux/tcp.h): packets on their way always, bytes received since 4.1, sent and
+# retransmitted since 4.19.
+_UNACKNOWLEDGED, _RECEIVED, _SENT, _RETRANSMITTED = 24, 128, 200, 208
 
 
 @dataclass(frozen=True)
 class Listener:
-    """A listening socket; `pid` is who holds it, None where that cannot be read."""
+    """A listening socket.
+
+    Attributes:
+        pid: who holds it; None where that cannot be read.
+        backlog: how many connections may wait to be accepted; None where that cannot be read.
+    """
 
     address: Endpoint
     inode: int
     pid: int | None = None
+    backlog: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,8 @@ class Connection:
         inode: 0 if no process holds it: not yet accepted, or closed by its program.
         cookie: the kernel's number of this socket, never reused; 0 where it cannot be read.
         sent_bytes, received_bytes: payload, retransmissions not counted twice; None where it cannot be read.
+        unacknowledged: packets sent that the other side has not acknowledged; 0 where it cannot be read.
+        backlog: of a listening socket; None of any other.
     """
 
     local: Endpoint
@@ -58,6 +68,8 @@ class Connection:
     cookie: int = 0
     sent_bytes: int | None = None
     received_bytes: int | None = None
+    unacknowledged: int = 0
+    backlog: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -67,24 +79,41 @@ class TcpCounters:
     Attributes:
         attempts_failed: connects that were refused (and handshakes that broke off).
         resets: established connections that ended by a reset.
+        segments: received and sent, loopback too, retransmissions not counted.
+        retransmitted: segments sent once more.
+        timeouts: how often an answer stayed away for so long that the kernel looked whether to send once more.
+        given_up: connections ended because too many retransmissions stayed without an answer.
+        passive_opens: connections that listening sockets have taken.
+        not_queued: connections turned away because too many waited to be accepted.
     """
 
     attempts_failed: int
     resets: int
+    segments: int = 0
+    retransmitted: int = 0
+    timeouts: int = 0
+    given_up: int = 0
+    passive_opens: int = 0
+    not_queued: int = 0
 
 
 def listeners(owners: bool = True) -> list[Listener]:
     """All listening sockets; with `owners` False the (slow) search for the pids is left out."""
-    found = [Listener(c.local, c.inode) for c in _sockets(_LISTEN)]
+    found = [Listener(c.local, c.inode, backlog=c.backlog) for c in _sockets(_LISTEN)]
     if not owners:
         return found
     pids = owners_of(listener.inode for listener in found)
-    return [Listener(listener.address, listener.inode, pids.get(listener.inode)) for listener in found]
+    return [replace(listener, pid=pids.get(listener.inode)) for listener in found]
 
 
 def connections() -> list[Connection]:
     """All connections that are established or closing, each end that lies in this namespace."""
     return list(_sockets(_CONNECTED))
+
+
+def unanswered() -> list[Connection]:
+    """The connections, those still to be made too, that have sent what the other side has not acknowledged."""
+    return [connection for connection in _sockets(_UNANSWERED) if connection.unacknowledged]
 
 
 def owners_of(inodes: Iterable[int]) -> dict[int, int]:
@@ -126,12 +155,24 @@ def port_is_bindable(host: str, port: int) -> bool:
 
 
 def tcp_counters() -> TcpCounters:
-    """The counters of this process's network namespace; raises OSError where /proc does not show them."""
-    names, values = (
-        line.split() for line in Path("/proc/thread-self/net/snmp").read_text().splitlines() if line.startswith("Tcp:")
+    """The counters of this thread's network namespace; raises OSError where /proc does not show them."""
+    basic, more = _counters("snmp", "Tcp:"), _counters("netstat", "TcpExt:")
+    return TcpCounters(
+        attempts_failed=basic["AttemptFails"],
+        resets=basic["EstabResets"],
+        segments=basic["InSegs"] + basic["OutSegs"],
+        retransmitted=basic["RetransSegs"],
+        timeouts=more.get("TCPTimeouts", 0),
+        given_up=more.get("TCPAbortOnTimeout", 0),
+        passive_opens=basic["PassiveOpens"],
+        not_queued=more.get("ListenOverflows", 0),
     )
-    counters = dict(zip(names, values, strict=True))
-    return TcpCounters(int(counters["AttemptFails"]), int(counters["EstabResets"]))
+
+
+def _counters(table: str, label: str) -> dict[str, int]:
+    lines = Path(f"/proc/thread-self/net/{table}").read_text().splitlines()
+    names, values = (line.split()[1:] for line in lines if line.startswith(label))
+    return dict(zip(names, map(int, values), strict=True))
 
 
 # -- sock_diag -----------------------------------------------------------------------------------------------------
@@ -169,9 +210,10 @@ def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _connection(payload: bytes) -> Connection:
-    family, state, _, _, identity, *_, inode = _MESSAGE.unpack_from(payload)
+    family, state, _, _, identity, _, _, send_queue, _, inode = _MESSAGE.unpack_from(payload)
     local_port, remote_port, local, remote, cookie = _IDENTITY.unpack(identity)
-    sent, received = _bytes(_attribute(payload, _INFO), STATES[state])
+    info = _attribute(payload, _INFO)
+    sent, received = _bytes(info, STATES[state])
     return Connection(
         Endpoint(_host(family, local), local_port),
         Endpoint(_host(family, remote), remote_port),
@@ -180,6 +222,8 @@ def _connection(payload: bytes) -> Connection:
         int.from_bytes(cookie, "little"),
         sent,
         received,
+        struct.unpack_from("=I", info, _UNACKNOWLEDGED)[0],
+        send_queue if STATES[state] == "listen" else None,
     )
 
 
