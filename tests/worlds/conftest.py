@@ -58,11 +58,11 @@ def play(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
 
 
 @pytest.fixture
-def command(kind: str, tmp_path: Path) -> Iterator[Callable[..., Result]]:
+def command(kind: str, tmp_path: Path) -> Callable[..., Result]:
     """Any command as ranks: `command("sh", "-c", ..., body=...)`."""
 
     def run(*argv: str, body: str) -> Result:
         with Runner(options(kind, tmp_path / "runs", subject="command", command=argv)) as runner:
             return playing(runner)(body)
 
-    yield run
+    return run
