@@ -36,6 +36,8 @@ LARGEST_MESSAGE = 65536
 _CLONE_PARENT = 0x8000
 _CLONE_NUMBERS = {"x86_64": 56, "aarch64": 220}
 _PR_SET_PDEATHSIG, _PR_SET_PTRACER = 1, 0x59616D61
+# For whom the controller's number means nothing: its process tree is another.
+_ANYBODY = ctypes.c_ulong(-1).value
 _MADV_COLLAPSE, _HUGE_PAGE = 25, 2 << 20
 # A grandchild is handed to the controller the moment its parent is reaped; this only bounds a kernel that does not.
 _ADOPTION_TRIES = 2000
@@ -66,6 +68,10 @@ def _be_fresh_rank(settings: Dict[str, Any]) -> NoReturn:
     _write_line_by_line()
     request = settings["request"]
     try:
+        if isinstance(settings["control"], str):
+            _open_pipes(settings)
+        if "helper" in request:
+            _run_helper(request["helper"], request["arguments"], settings["control"])
         request["plan_object"] = _read_plan(request["plan"])
         worker = importlib.import_module(settings["worker"])
         _preload(worker, request["plan_object"].subject)
@@ -74,8 +80,21 @@ def _be_fresh_rank(settings: Dict[str, Any]) -> NoReturn:
     except Exception as exc:
         print(exc if isinstance(exc, Problem) else traceback.format_exc(), file=sys.stderr, flush=True)
         os._exit(CANNOT_LOAD)
-    _let_controller_read(os.getppid())
+    _let_controller_read(os.getppid() or _ANYBODY)
     _run(worker.main, request, settings["control"], _doorbell(request, settings))
+
+
+def _open_pipes(settings: Dict[str, Any]) -> None:
+    """Put descriptors in the place of named pipes, where no descriptor can be inherited: in a container.
+
+    Nothing here waits for the other end: if that has gone meanwhile, the first read tells it.
+    """
+    _write_output_to(settings["request"]["log"])
+    for name in ("control", "doorbell_fd"):
+        way = os.O_RDONLY if name == "control" and "helper" not in settings["request"] else os.O_WRONLY
+        if isinstance(settings[name], str):
+            settings[name] = os.open(settings[name], way | os.O_NONBLOCK)
+    os.set_blocking(settings["control"], True)
 
 
 class Zygote:
