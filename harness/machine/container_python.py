@@ -99,7 +99,7 @@ def for_container(python: Path) -> ContainerPython:
             # torch asks who runs it, and not every image knows its users by name.
             "USER": "rank",
             "LANG": "C.UTF-8",
-            **{name: value for name, value in clean_environment({}).items()},
+            **clean_environment({}),
         },
     )
 
