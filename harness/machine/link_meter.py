@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -125,14 +126,22 @@ class LinkMeter:
         pid: the server's, for the sockets it dialled; None where it is not known.
         log_path: the server's log, for connections that came and went between two looks; None where we have none.
         ended_bytes: asks the server.
+        inside: meanwhile the sockets of the server's network are seen.
     """
 
-    def __init__(self, pid: int | None, log_path: Path | None, ended_bytes: EndedBytes) -> None:
+    def __init__(
+        self,
+        pid: int | None,
+        log_path: Path | None,
+        ended_bytes: EndedBytes,
+        inside: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self.unreached = 0
         self._pid = pid
         self._log_path = log_path
         self._log_offset = 0
         self._ended_bytes = ended_bytes
+        self._inside = inside
         self._asked_at = 0
         self._ask_again = False
         self._server_counts = True
@@ -185,7 +194,8 @@ class LinkMeter:
         self._look_at_held()
 
     def _look_at_connections(self) -> Sequence[Connection]:
-        everything = sockets.connections()
+        with self._inside():
+            everything = sockets.connections()
         by_port: dict[int, list[Connection]] = {}
         for connection in everything:
             by_port.setdefault(connection.local.port, []).append(connection)

@@ -9,7 +9,8 @@ import secrets
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -130,6 +131,47 @@ class RunningServer:
     log_path: Path
 
 
+class Place(Protocol):
+    """Where a server of our own runs.
+
+    Attributes:
+        origin: how the server was found, or where it runs, for reports.
+    """
+
+    @property
+    def origin(self) -> str: ...
+
+    def launch(self, log_path: Path) -> RunningServer:
+        """Start it, its output in that file, and return when its API answers as ours; raises ProxyLost."""
+
+    def stop(self, running: RunningServer) -> None:
+        """End it."""
+
+    def inside(self) -> AbstractContextManager[None]:
+        """Meanwhile this process sees the sockets of the server's network."""
+
+
+@dataclass(frozen=True)
+class Here:
+    """In this network namespace, as a child; implements `Place`."""
+
+    children: Children
+    server: Path
+
+    @property
+    def origin(self) -> str:
+        return origin(self.server)
+
+    def launch(self, log_path: Path) -> RunningServer:
+        return launch(self.children, self.server, log_path)
+
+    def stop(self, running: RunningServer) -> None:
+        stop(self.children, running)
+
+    def inside(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+
 def launch(children: Children, server: Path, log_path: Path, *, api_port: int | None = None) -> RunningServer:
     """Start the server in this network namespace and return when its API answers as ours.
 
@@ -160,7 +202,7 @@ class _PortTaken(Exception):
 
 def _launch_on(children: Children, server: Path, log_path: Path, port: int) -> RunningServer:
     log_path.unlink(missing_ok=True)
-    sentinel = f"sentinel-{secrets.token_hex(8)}"
+    sentinel = new_sentinel()
     with _config(sentinel) as config:
         # A config file that cannot be read is logged and ignored; then the sentinel is missing, and we notice.
         argv = [
@@ -179,7 +221,7 @@ def _launch_on(children: Children, server: Path, log_path: Path, port: int) -> R
             raise ProxyLost(f"{server} cannot be started: {error}; {HOW_TO_GET_IT}") from error
         running = RunningServer(pid, Endpoint("127.0.0.1", port), sentinel, log_path)
         try:
-            _await_ready(children, server, running)
+            await_ready(running, str(server), lambda within_ns: children.wait(running.pid, within_ns) is not None)
         except BaseException:
             stop(children, running)
             raise
@@ -189,22 +231,37 @@ def _launch_on(children: Children, server: Path, log_path: Path, port: int) -> R
 @contextlib.contextmanager
 def _config(sentinel: str) -> Iterator[int]:
     """A descriptor of a config in memory, so that nothing is left on disk however we end."""
-    proxies = [{"name": sentinel, "listen": "127.0.0.1:0", "upstream": "127.0.0.1:9", "enabled": False}]
     descriptor = os.memfd_create("sentinel")
     try:
-        os.write(descriptor, json.dumps(proxies).encode())
+        os.write(descriptor, config_of(sentinel).encode())
         os.lseek(descriptor, 0, os.SEEK_SET)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _await_ready(children: Children, server: Path, running: RunningServer) -> None:
+def new_sentinel() -> str:
+    """A name that no other server has."""
+    return f"sentinel-{secrets.token_hex(8)}"
+
+
+def config_of(sentinel: str) -> str:
+    """The server's config, by which it is known to be ours."""
+    return json.dumps([{"name": sentinel, "listen": "127.0.0.1:0", "upstream": "127.0.0.1:9", "enabled": False}])
+
+
+def await_ready(running: RunningServer, server: str, ends: Callable[[int], bool]) -> None:
+    """Return when the API answers as ours; raises ProxyLost with what the server said.
+
+    Args:
+        server: what it is called in messages.
+        ends: waits so many nanoseconds at most, and tells whether the server has ended.
+    """
     deadline_ns = clock.now_ns() + READY_WITHIN_NS
     api = urllib3.HTTPConnectionPool(running.api.host, running.api.port, retries=False, timeout=1.0)
     with contextlib.closing(api):
         while not _is_ours(api, running.sentinel):
-            ended = children.wait(running.pid, _LOOK_EVERY_NS) is not None
+            ended = ends(_LOOK_EVERY_NS)
             log = running.log_path.read_bytes() if running.log_path.exists() else b""
             if _LAUNCH_FAILED in log:
                 raise _PortTaken(f"{server} cannot listen on {running.api}: {_last_error(log)}")

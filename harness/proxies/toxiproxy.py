@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from harness.machine import proxy_server, sockets
 from harness.machine.link_meter import LinkMeter
-from harness.machine.proxy_server import Children, RunningServer
+from harness.machine.proxy_server import Children, Here, Place, RunningServer
 from harness.machine.toxiproxy_client import Api, RemoteProxy
 from harness.proxies.base import PROXIES, Held, Link, LinkSpec, Proxies, Traffic
 from harness.words.endpoint import Endpoint
@@ -92,23 +92,25 @@ class Toxiproxy(Proxies):
         self._worlds = 0
 
     @classmethod
-    def start(cls, children: Children, log_path: Path, *, url: str | None = None) -> Toxiproxy:
+    def start(
+        cls, children: Children, log_path: Path, *, url: str | None = None, place: Place | None = None
+    ) -> Toxiproxy:
         """A server of our own (see `proxy_server.require_server`), or the one at `url`.
 
         Args:
             children: whoever starts and ends processes here.
             log_path: where a server of our own writes what it says.
+            place: where a server of our own runs; None is here, as a child.
 
         Raises UsageError for a URL that is not on loopback or does not answer, Unsupported if there is no server on
         this machine, ProxyLost if it does not come up.
         """
         if url is not None:
             return cls._given(parse_url(url))
-        own = _OwnServer(children, proxy_server.require_server(), log_path)
+        own = _OwnServer(place or Here(children, proxy_server.require_server()), log_path)
         api, meter = own.launch()
         try:
-            where = proxy_server.origin(own.server)
-            return cls(api, f"toxiproxy-server {api.version()} ({where})", meter, own)
+            return cls(api, f"toxiproxy-server {api.version()} ({own.place.origin})", meter, own)
         except BaseException:
             own.end()
             raise
@@ -189,18 +191,17 @@ class Toxiproxy(Proxies):
 class _OwnServer:
     """The server we started, and may start again."""
 
-    def __init__(self, children: Children, server: Path, log_path: Path) -> None:
-        self.server = server
-        self._children = children
+    def __init__(self, place: Place, log_path: Path) -> None:
+        self.place = place
         self._log_path = log_path
         self._log_from = 0
         self._running: RunningServer | None = None
 
     def launch(self) -> tuple[Api, LinkMeter]:
-        self._running = proxy_server.launch(self._children, self.server, self._log_path)
+        self._running = self.place.launch(self._log_path)
         self._log_from = 0
         api = Api(self._running.api)
-        return api, LinkMeter(self._running.pid, self._log_path, api.received_bytes)
+        return api, LinkMeter(self._running.pid, self._log_path, api.received_bytes, self.place.inside)
 
     @property
     def sentinel(self) -> str:
@@ -209,7 +210,7 @@ class _OwnServer:
     def end(self) -> None:
         running, self._running = self._running, None
         if running is not None:
-            proxy_server.stop(self._children, running)
+            self.place.stop(running)
 
     def mark_log(self) -> None:
         self._log_from = self._log_path.stat().st_size if self._log_path.exists() else 0
