@@ -70,6 +70,7 @@ def _be_fresh_rank(settings: Dict[str, Any]) -> NoReturn:
     try:
         if isinstance(settings["control"], str):
             _open_pipes(settings)
+        _enter_host(request)
         if "helper" in request:
             _run_helper(request["helper"], request["arguments"], settings["control"])
         request["plan_object"] = _read_plan(request["plan"])
@@ -113,6 +114,7 @@ class Zygote:
         try:
             ready: Dict[str, Any] = {"python": platform.python_version(), "prefix": sys.prefix}
             self._worker = importlib.import_module(self._settings["worker"])
+            importlib.import_module("harness.rank.residence")
             if self._settings["needs_torch"]:
                 ready.update(import_torch())
                 _preload(self._worker, ANY_BACKEND)
@@ -123,10 +125,10 @@ class Zygote:
             os._exit(CANNOT_LOAD)
         self._answer(ready)
         while True:
-            message, descriptors, _, _ = socket.recv_fds(self._socket, LARGEST_MESSAGE, 1)
+            message, descriptors, _, _ = socket.recv_fds(self._socket, LARGEST_MESSAGE, 2)
             if not message:
                 os._exit(0)
-            self._answer(self._serve_one(json.loads(message), descriptors[0]))
+            self._answer(self._serve_one(json.loads(message), descriptors))
 
     def _settle(self) -> None:
         """Make clones cheap: nothing for their collector to touch, and few page tables to copy."""
@@ -142,9 +144,12 @@ class Zygote:
     def _answer(self, message: Dict[str, Any]) -> None:
         self._socket.send(json.dumps(message).encode())
 
-    def _serve_one(self, request: Dict[str, Any], descriptor: int) -> Dict[str, Any]:
-        os.set_inheritable(descriptor, False)
+    def _serve_one(self, request: Dict[str, Any], descriptors: List[int]) -> Dict[str, Any]:
         try:
+            for descriptor in descriptors:
+                os.set_inheritable(descriptor, False)
+            if "host" in request:
+                request["host"]["network"] = descriptors[1]
             if other_threads():
                 raise Problem(f"threads run beside the main one ({', '.join(other_threads())}); use fresh: true")
             if "plan" in request:
@@ -153,12 +158,13 @@ class Zygote:
             sys.stderr.flush()
             pid = self._clone() if self._clone_number is not None else self._fork_twice()
             if pid == 0:
-                self._be_child(request, descriptor)
+                self._be_child(request, descriptors[0])
             return {"pid": pid}
         except Exception as exc:
             return {"error": str(exc) if isinstance(exc, Problem) else f"{type(exc).__name__}: {exc}"}
         finally:
-            os.close(descriptor)
+            for descriptor in descriptors:
+                os.close(descriptor)
 
     def _plan_at(self, path: str) -> Any:
         if self._plan[0] != path:
@@ -210,6 +216,7 @@ class Zygote:
             _end_with(self._controller)
             _let_controller_read(self._controller)
             _write_output_to(request["log"])
+            _enter_host(request)
             if "helper" in request:
                 _run_helper(request["helper"], request["arguments"], descriptor)
             os.environ.update(request["plan_object"].ranks[request["rank"]].env)
@@ -333,6 +340,11 @@ def _write_line_by_line() -> None:
     """A killed rank loses nothing that it printed."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+
+
+def _enter_host(request: Dict[str, Any]) -> None:
+    if "host" in request:
+        importlib.import_module("harness.rank.residence").enter(request["host"])
 
 
 def _read_plan(path: str) -> Any:

@@ -136,7 +136,8 @@ class Zygote:
         """Make a process for each request, in order; their pids, known to `children` as running.
 
         Each request comes with the descriptor it is given (the read end of a rank's control pipe, the write end of a
-        helper's ready pipe); the caller closes its own copy afterwards. Blocks for 1 to 7 ms each.
+        helper's ready pipe); the caller closes its own copy afterwards. A request may name a `host` to enter, with a
+        descriptor of its `network` that stays the caller's: see `harness.rank.residence`. Blocks for 1 to 7 ms each.
         Raises HarnessError, after all were answered, if one could not be made; those that were are children all the
         same.
         """
@@ -161,7 +162,7 @@ class Zygote:
     def _send(self, request: Mapping[str, Any], descriptor: int) -> None:
         try:
             self._wait(select.POLLOUT, REPLY_WITHIN_NS, "take a request")
-            socket.send_fds(self._socket, [json.dumps(request).encode()], [descriptor])
+            socket.send_fds(self._socket, [json.dumps(request).encode()], [descriptor, *_network_of(request)])
         except OSError as exc:
             raise HarnessError(f"the zygote is gone ({exc.strerror}); {self._last_words()}") from exc
 
@@ -210,7 +211,8 @@ def spawn_fresh(
 ) -> int:
     """Start a rank in a new interpreter, without the zygote; its pid.
 
-    `environment` is for all ranks, `request["env"]` this rank's own; both are there before Python starts.
+    `environment` is for all ranks, `request["env"]` this rank's own; both are there before Python starts. A `host` in
+    the request is entered first, as with `spawn_all`.
     Raises HarnessError if it cannot be started.
     """
     settings = {
@@ -223,10 +225,14 @@ def spawn_fresh(
             [str(interpreter), zygote.__file__, json.dumps(settings)],
             env=clean_environment(os.environ, {**(environment or {}), **request.get("env", {})}),
             stdout_path=Path(request["log"]),
-            pass_fds=[control_fd, doorbell_fd],
+            pass_fds=[control_fd, doorbell_fd, *_network_of(request)],
         )
     except OSError as exc:
         raise HarnessError(f"cannot start {interpreter}: {exc.strerror}; give --python an interpreter") from exc
+
+
+def _network_of(request: Mapping[str, Any]) -> list[int]:
+    return [request["host"]["network"]] if "host" in request else []
 
 
 def control_pipe() -> tuple[int, int]:

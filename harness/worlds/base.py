@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from harness.machine.children import Children
+from harness.machine.nursery import Born
 from harness.registry import Registry
 from harness.scenario import Scenario
 from harness.words.attribute import Declaration
@@ -76,6 +77,14 @@ class RankHandle:
         if self.control_fd >= 0:
             os.close(self.control_fd)
             self.control_fd = -1
+
+
+def handles(orders: Sequence[LaunchOrder], born: Sequence[Born]) -> Sequence[RankHandle]:
+    """Of the processes that a nursery made for these orders."""
+    return [
+        RankHandle(order.rank, order.life, one.pid, one.control_fd, one.ops_path)
+        for order, one in zip(orders, born, strict=True)
+    ]
 
 
 class Host(Protocol):

@@ -1,0 +1,149 @@
+"""A world of hosts, each a network namespace with an address, a name and name files of its own, joined by a switch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from harness.machine import name_files, network
+from harness.machine.children import Children
+from harness.machine.network import FAMILIES, PROXY, Network, NetworkHost
+from harness.machine.nursery import Nursery
+from harness.scenario import Scenario
+from harness.words.attribute import Declaration
+from harness.words.errors import HarnessError, Unsupported
+from harness.worlds.base import WORLDS, Host, Isolation, LaunchOrder, RankHandle, World, handles
+
+
+@WORLDS.register("namespaces")
+class Namespaces(World):
+    """Ranks as processes of hosts of their own; all who are told rank 0 share the master's host.
+
+    The controller's own network is the host of the proxy server, so what passes a link crosses the switch twice.
+    """
+
+    declaration = Declaration(
+        kind="namespaces",
+        summary="Each rank is on a host of its own: a network namespace with an address, a name and a hosts file.",
+        example="world: {size: 4, kind: namespaces}",
+        details="All who are told rank 0 share the master's host, `r0`; others are on `r1`, `r2` ... The proxy server "
+        "is on `px`. Needs private namespaces, and a kernel with bridge and veth.",
+    )
+    capabilities = frozenset({"kill", "pause", "restart", "ports", "file_limit", "helper", "hosts", "address_change"})
+    isolation = "private"
+
+    def __init__(
+        self,
+        children: Children,
+        interpreter: Path,
+        isolation: Isolation,
+        doorbell_fd: int,
+        log_dir: Path,
+        needs_torch: bool,
+    ) -> None:
+        self.children = children
+        self._isolation = isolation
+        self._nursery = Nursery(children, interpreter, doorbell_fd, log_dir / "zygote.log", needs_torch)
+        self._missing: str | None = None
+        self._family = "ipv4"
+        self._network: Network | None = None
+        self._names: Sequence[str] = ()
+        self._master = ""
+
+    def describe(self) -> Mapping[str, Any]:
+        return {
+            "kind": "namespaces",
+            "isolation": str(self._isolation),
+            "private_network": True,
+            "family": self._family,
+            "lookups": "answered at once (each host's hosts file)",
+            "start_mode": self._nursery.start_mode,
+        }
+
+    def versions(self) -> Mapping[str, Any]:
+        return self._nursery.versions()
+
+    def missing(self) -> str:
+        if self._missing is None:
+            self._missing = self._look_for_missing()
+        return self._missing
+
+    # -- one play ----------------------------------------------------------------------------------------------
+
+    def stage(self, scenario: Scenario, run_dir: Path) -> None:
+        if self.missing():
+            raise Unsupported("world", self.missing())
+        self._family = scenario.world.family
+        self._master, self._names = places(scenario)
+        self._network = Network(list(dict.fromkeys(self._names)), self._family, run_dir.absolute() / "etc")
+        addresses = {host.name: host.address for host in self._network.hosts.values()}
+        for host in self._network.hosts.values():
+            name_files.write(host.etc, addresses, FAMILIES[self._family].proxy)
+
+    def strike(self) -> None:
+        if self._network is not None:
+            self._network.close()
+            self._network = None
+
+    @property
+    def hosts(self) -> Sequence[Host]:
+        return () if self._network is None else tuple(self._network.hosts.values())
+
+    def host_of(self, rank: int) -> Host:
+        return self._host(self._names[rank])
+
+    @property
+    def master_host(self) -> Host:
+        return self._host(self._master)
+
+    @property
+    def endpoint_host(self) -> str:
+        return self._master
+
+    @property
+    def proxy_host(self) -> Host:
+        return self._host(PROXY)
+
+    # -- ranks -------------------------------------------------------------------------------------------------
+
+    def launch(self, orders: Sequence[LaunchOrder], plan: Path, run_dir: Path) -> Sequence[RankHandle]:
+        return handles(orders, self._nursery.make(orders, plan, run_dir, lambda rank: self._entry(self._names[rank])))
+
+    def helper(self, module: str, arguments: Mapping[str, Any], run_dir: Path) -> AbstractContextManager[int]:
+        return self._nursery.helper(module, arguments, run_dir, self._entry(self._master))
+
+    def close(self) -> None:
+        self.strike()
+        self._nursery.close()
+
+    def _host(self, name: str) -> NetworkHost:
+        if self._network is None:
+            raise HarnessError("no hosts are there; stage a play first")
+        return self._network.hosts[name]
+
+    def _entry(self, name: str) -> Mapping[str, Any]:
+        """What a process needs to enter a host, as `harness.rank.residence` wants it."""
+        host = self._host(name)
+        return {"name": name, "network": host.namespace, "etc": str(host.etc)}
+
+    def _look_for_missing(self) -> str:
+        if self._isolation.kind != "private":
+            return f"hosts need private namespaces, and here is {self._isolation}; give --isolation auto, or be root"
+        return network.missing()
+
+
+def places(scenario: Scenario) -> tuple[str, Sequence[str]]:
+    """The name of the master's host, and by rank the name of the host that each lives on.
+
+    Everybody told rank 0 at the world's own endpoint is on one host, `r` and the lowest of their numbers.
+    """
+    ranks = range(scenario.world.size)
+    masters = {
+        rank
+        for rank in ranks
+        if any(told.rank == 0 and told.host is None for told in scenario.world.ranks[rank].told.values())
+    }
+    master = f"r{min(masters, default=0)}"
+    return master, [master if rank in masters else f"r{rank}" for rank in ranks]
