@@ -1,0 +1,36 @@
+"""Start the engine: `python -m harness.proxies.embedded --port 0`."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+
+from harness.proxies.embedded import service
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve until told to end; prints one line of JSON with the API's address when ready."""
+    parser = argparse.ArgumentParser(prog="python -m harness.proxies.embedded", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="where the API listens (default: loopback only)")
+    parser.add_argument("--port", type=int, default=8474, help="the API's port; 0 is any free one")
+    parser.add_argument("--seed", help="names all chance; default: a random one, printed when ready")
+    parser.add_argument("--parent-pid", type=int, help="end when this process does")
+    parser.add_argument("--parent-fd", type=int, help="end when this descriptor reads its end")
+    parser.add_argument("--config", help="a file with a JSON list of proxies, as for /populate")
+    given = parser.parse_args(argv)
+    seed = given.seed if given.seed is not None else secrets.token_hex(8)
+    proxies = ""
+    if given.config:
+        with open(given.config, encoding="utf-8") as config:
+            proxies = config.read()
+    options = service.Options(given.host, given.port, seed, given.parent_pid, given.parent_fd, proxies)
+    try:
+        return service.run(options)
+    except OSError as error:
+        print(f"cannot listen on {given.host}:{given.port}: {error}; choose another --port", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""One end of a connection: a socket on the loop, closed in one place only."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+
+_RESET = struct.pack("ii", 1, 0)
+KEEPALIVE_SECONDS = 15
+"""As Go's default, which the real server leaves."""
+
+
+class Side:
+    """The client's or the server's socket of a connection.
+
+    Closing takes the socket off the loop first: a number that is closed while it is watched may be another socket soon.
+
+    Attributes:
+        name: `client` or `server`.
+        half_closed: whether our FIN has been sent, and the socket kept.
+    """
+
+    def __init__(self, name: str, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+        sock.setblocking(False)
+        self.name = name
+        self.sock = sock
+        self.closed = False
+        self.half_closed = False
+        self._loop = loop
+        self._reads = self._writes = False
+
+    def tune(self) -> None:
+        """The options that the real server sets on both sides."""
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_SECONDS)
+
+    def watch_reads(self, wanted: bool, callback: Callable[[], None]) -> None:
+        """Call back whenever there is something to read; or no longer."""
+        if wanted != self._reads and not self.closed:
+            self._reads = wanted
+            if wanted:
+                self._loop.add_reader(self.sock, callback)
+            else:
+                self._loop.remove_reader(self.sock)
+
+    def watch_writes(self, wanted: bool, callback: Callable[[], None]) -> None:
+        """Call back whenever something can be written; or no longer."""
+        if wanted != self._writes and not self.closed:
+            self._writes = wanted
+            if wanted:
+                self._loop.add_writer(self.sock, callback)
+            else:
+                self._loop.remove_writer(self.sock)
+
+    def close(self, reset: bool = False) -> bool:
+        """Close for good, with RST if asked to; False if it was closed before.
+
+        Without asking the kernel chooses: FIN if we have read all that the peer sent, else RST.
+        """
+        if self.closed:
+            return False
+        self.watch_reads(False, _nothing)
+        self.watch_writes(False, _nothing)
+        self.closed = True
+        if reset:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.sock.close()
+        return True
+
+    def finish_writing(self) -> None:
+        """Send FIN and go on reading."""
+        self.half_closed = True
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.close()
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,56 @@
+"""What a toxic promises: attributes with defaults, and a script for one direction of one connection."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+from harness.proxies.embedded.chunk import Chunk
+from harness.proxies.embedded.script import Script, Site
+
+MILLISECOND_NS = 1_000_000
+MICROSECOND_NS = 1_000
+
+
+@dataclass(frozen=True)
+class Behaviour(ABC):
+    """What a toxic does, with its attributes as fields; their names and units are Toxiproxy's.
+
+    Attributes:
+        queue_chunks: how many chunks wait in front of it before whatever comes before it must wait too.
+        closes_when_removed: bytes are missing, so that the connection cannot go on without it.
+    """
+
+    kind: ClassVar[str]
+    queue_chunks: ClassVar[int] = 0
+    closes_when_removed: ClassVar[bool] = False
+
+    @abstractmethod
+    def script(self, site: Site) -> Script:
+        """The toxic at work, from now on, on one direction of one connection."""
+
+    def problem(self) -> str:
+        """Why these values cannot be; empty if they can."""
+        return ""
+
+    def left_behind(self, memory: dict[str, Any]) -> list[Chunk]:
+        """What it keeps in its memory and must hand on when it no longer acts."""
+        return []
+
+
+BEHAVIOURS: dict[str, type[Behaviour]] = {}
+
+Kind = TypeVar("Kind", bound=type[Behaviour])
+
+
+def toxic(kind: str) -> Callable[[Kind], Kind]:
+    """Class decorator: make a toxic known under its name in the API."""
+
+    def remember(behaviour: Kind) -> Kind:
+        behaviour.kind = kind
+        BEHAVIOURS[kind] = behaviour
+        return behaviour
+
+    return remember
