@@ -9,12 +9,12 @@ from typing import Any
 
 from harness.machine import name_files, network
 from harness.machine.children import Children
-from harness.machine.network import FAMILIES, PROXY, Network, NetworkHost
+from harness.machine.network import PROXY, Network, NetworkHost
 from harness.machine.nursery import Nursery
 from harness.scenario import Scenario
 from harness.words.attribute import Declaration
 from harness.words.errors import HarnessError, Unsupported
-from harness.worlds.base import WORLDS, Host, Isolation, LaunchOrder, RankHandle, World, handles
+from harness.worlds.base import WORLDS, Host, Isolation, LaunchOrder, RankHandle, World, handles, places
 
 
 @WORLDS.register("namespaces")
@@ -80,7 +80,7 @@ class Namespaces(World):
         self._network = Network(list(dict.fromkeys(self._names)), self._family, run_dir.absolute() / "etc")
         addresses = {host.name: host.address for host in self._network.hosts.values()}
         for host in self._network.hosts.values():
-            name_files.write(host.etc, addresses, FAMILIES[self._family].proxy)
+            name_files.write(host.etc, addresses)
 
     def strike(self) -> None:
         if self._network is not None:
@@ -132,18 +132,3 @@ class Namespaces(World):
         if self._isolation.kind != "private":
             return f"hosts need private namespaces, and here is {self._isolation}; give --isolation auto, or be root"
         return network.missing()
-
-
-def places(scenario: Scenario) -> tuple[str, Sequence[str]]:
-    """The name of the master's host, and by rank the name of the host that each lives on.
-
-    Everybody told rank 0 at the world's own endpoint is on one host, `r` and the lowest of their numbers.
-    """
-    ranks = range(scenario.world.size)
-    masters = {
-        rank
-        for rank in ranks
-        if any(told.rank == 0 and told.host is None for told in scenario.world.ranks[rank].told.values())
-    }
-    master = f"r{min(masters, default=0)}"
-    return master, [master if rank in masters else f"r{rank}" for rank in ranks]
