@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.core.play import Interrupted, Theatre, play
 from harness.machine.children import Children
+from harness.machine.proxy_server import Place
 from harness.machine.sockets import port_is_bindable
 from harness.machine.zygote_client import doorbell_pipe
 from harness.proxies.base import Proxies
@@ -68,7 +69,9 @@ class _Workshop:
         self._children = children
         self._connection = connection
         self._log_dir = Path(settings.log_dir)
-        self._proxies: dict[str, Proxies] = {}
+        self._direct = Direct()
+        self._toxiproxy: Toxiproxy | None = None
+        self._toxiproxy_place: Place | None = None
         self._worlds: dict[str, World] = {}
         self._doorbell_read, self._doorbell_write = doorbell_pipe()
 
@@ -76,8 +79,8 @@ class _Workshop:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for proxies in self._proxies.values():
-            proxies.close()
+        if self._toxiproxy is not None:
+            self._toxiproxy.close()
         for world in self._worlds.values():
             world.close()
 
@@ -89,7 +92,7 @@ class _Workshop:
     def theatre(self, kind: str) -> Theatre:
         return Theatre(
             world=self._world(kind),
-            proxies=self._proxies_for,
+            proxies=lambda route: self._proxies_for(kind, route),
             doorbell_fd=self._doorbell_read,
             free_port=self._free_port,
             interrupt_fd=self._connection.fileno(),
@@ -108,13 +111,22 @@ class _Workshop:
             )
         return self._worlds[kind]
 
-    def _proxies_for(self, route: str) -> Proxies:
-        if route not in self._proxies:
-            self._proxies[route] = Direct() if route == "direct" else self._toxiproxy()
-        return self._proxies[route]
+    def _proxies_for(self, kind: str, route: str) -> Proxies:
+        # A world that this machine cannot have says so when it is staged, before links are made.
+        if route == "direct" or self._world(kind).missing():
+            return self._direct
+        return self._toxiproxy_at(self._world(kind).proxy_server_place())
 
-    def _toxiproxy(self) -> Proxies:
-        return Toxiproxy.start(self._children, self._log_dir / "proxy.log", url=self._settings.toxiproxy)
+    def _toxiproxy_at(self, place: Place | None) -> Toxiproxy:
+        """The one server of this process, where the world wants it: the client has one address per process."""
+        if self._toxiproxy is not None and place is not self._toxiproxy_place:
+            self._toxiproxy.close()
+            self._toxiproxy = None
+        if self._toxiproxy is None:
+            log_path, url = self._log_dir / "proxy.log", self._settings.toxiproxy
+            self._toxiproxy = Toxiproxy.start(self._children, log_path, url=url, place=place)
+            self._toxiproxy_place = place
+        return self._toxiproxy
 
     def _free_port(self) -> int:
         if self._isolation.kind == "private":

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 from harness.machine.children import Children
 from harness.machine.nursery import Born
+from harness.machine.proxy_server import Place
 from harness.registry import Registry
 from harness.scenario import Scenario
 from harness.words.attribute import Declaration
@@ -85,6 +86,21 @@ def handles(orders: Sequence[LaunchOrder], born: Sequence[Born]) -> Sequence[Ran
         RankHandle(order.rank, order.life, one.pid, one.control_fd, one.ops_path)
         for order, one in zip(orders, born, strict=True)
     ]
+
+
+def places(scenario: Scenario) -> tuple[str, Sequence[str]]:
+    """The name of the master's host, and by rank the name of the host that each lives on.
+
+    Everybody told rank 0 at the world's own endpoint is on one host, `r` and the lowest of their numbers.
+    """
+    ranks = range(scenario.world.size)
+    masters = {
+        rank
+        for rank in ranks
+        if any(told.rank == 0 and told.host is None for told in scenario.world.ranks[rank].told.values())
+    }
+    master = f"r{min(masters, default=0)}"
+    return master, [master if rank in masters else f"r{rank}" for rank in ranks]
 
 
 class Host(Protocol):
@@ -208,6 +224,10 @@ class World(ABC):
     @abstractmethod
     def proxy_host(self) -> Host:
         """Where links listen."""
+
+    def proxy_server_place(self) -> Place | None:
+        """Where a proxy server of our own runs; None is the controller's own network, as a child."""
+        return None
 
     # -- ranks -------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,266 @@
+"""Processes of ranks, and helpers beside them, each in a container of its own that joins a host."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.machine.container_network import ContainerHost
+from harness.machine.container_python import Bind, ContainerPython
+from harness.machine.containers import FULL_PERIOD_US, Client, Recipe
+from harness.machine.leases import Lease
+from harness.words.errors import HarnessError
+
+RUN = "/rdzv/run"
+"""Where a container has the run directory."""
+
+MEMORY_BYTES, PIDS, PROCESSORS = 1 << 30, 256, 2.0
+"""The limits of a rank: torch takes a quarter of this memory, and a few threads."""
+
+_NAME_FILES = ("hosts", "resolv.conf", "nsswitch.conf")
+_PIPES = "pipes"
+_WORKER = "harness.rank.worker"
+
+_QUESTION = r"""
+import importlib.util, json, os, platform, re
+told = {"python": platform.python_version()}
+spec = importlib.util.find_spec("torch")
+if spec is not None and spec.origin:
+    with open(os.path.join(os.path.dirname(spec.origin), "version.py")) as stream:
+        told.update(torch=re.search(r"__version__ = '([^']+)'", stream.read()).group(1), torch_file=spec.origin)
+print(json.dumps(told))
+"""
+
+
+class RunFolder:
+    """A run directory as containers see it: its pipes, and who may write where.
+
+    Raises HarnessError.
+
+    Args:
+        user: `uid:gid` of the containers' processes.
+    """
+
+    def __init__(self, run_dir: Path, user: str) -> None:
+        self.path = run_dir
+        self._user, self._group = (int(number) for number in user.split(":"))
+        pipes = run_dir / _PIPES
+        shutil.rmtree(pipes, ignore_errors=True)
+        for folder in (pipes, run_dir / "ops", run_dir / "logs"):
+            folder.mkdir(exist_ok=True)
+            self._give(folder)
+        run_dir.chmod(run_dir.stat().st_mode | stat.S_IXGRP | stat.S_IXOTH)
+        self.bell_fd = self.pipe("doorbell")
+
+    def close(self) -> None:
+        """Take the pipes away: whoever reads all files of the folder would wait at them for ever."""
+        os.close(self.bell_fd)
+        shutil.rmtree(self.path / _PIPES, ignore_errors=True)
+
+    def pipe(self, name: str) -> int:
+        """Make a named pipe; a descriptor that reads and writes it, never blocking.
+
+        Held so, it lets either end be opened at once, and does not end before we close it.
+        """
+        path = self.path / _PIPES / name
+        os.mkfifo(path, 0o600)
+        self._give(path)
+        return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def inside(self, path: Path) -> str:
+        """What a container calls a path of the run directory."""
+        return f"{RUN}/{path.relative_to(self.path)}"
+
+    def pipe_inside(self, name: str) -> str:
+        return f"{RUN}/{_PIPES}/{name}"
+
+    def readable(self, path: Path) -> None:
+        """Let containers read a file of ours, whatever our umask says."""
+        path.chmod(path.stat().st_mode | stat.S_IRGRP | stat.S_IROTH)
+
+    def _give(self, path: Path) -> None:
+        if os.geteuid() == 0:
+            os.chown(path, self._user, self._group)
+
+
+@dataclass
+class Contained:
+    """A container in which a process of ours runs; implements `container_network.RankContainer`.
+
+    Attributes:
+        pid: this machine's number of that process.
+        log_path: where what it prints goes.
+    """
+
+    client: Client
+    container: str
+    pid: int
+    log_path: Path
+    is_throttled: bool = False
+
+    def status(self) -> int:
+        """Its exit code, once it has ended; what else there is to say is appended to its log."""
+        code = self.client.wait(self.container)
+        if code:
+            self._note(self.client.output(self.container))
+        if code and self.oom_killed():
+            self._note(b"[its memory was full, and the kernel killed a process in its container]\n")
+        return code
+
+    def remove(self) -> None:
+        """End it, and take it away."""
+        self.client.remove(self.container, throttled=self.is_throttled)
+
+    def memory_bytes(self) -> int:
+        return self.client.memory_bytes(self.container)
+
+    def limit_memory(self, limit_bytes: int) -> None:
+        self.client.limit_memory(self.container, limit_bytes)
+
+    def oom_killed(self) -> bool:
+        return self.client.state(self.container).oom_killed
+
+    def run_beside(self, command: Sequence[str]) -> None:
+        self.client.run_beside(self.container, command)
+
+    def limit_processor(self, quota_us: int, period_us: int) -> None:
+        self.is_throttled = True
+        self.client.limit_processor(self.container, quota_us, period_us)
+
+    def unlimit_processor(self) -> None:
+        self.client.limit_processor(self.container, int(PROCESSORS * FULL_PERIOD_US), FULL_PERIOD_US)
+        self.is_throttled = False
+
+    def throttled_ns(self) -> int:
+        return self.client.throttling(self.container).throttled_ns
+
+    def _note(self, data: bytes) -> None:
+        if data:
+            with open(self.log_path, "ab") as log:
+                log.write(data)
+
+
+class ContainerProcesses:
+    """Makes them, all of one interpreter and one image."""
+
+    def __init__(self, client: Client, lease: Lease, image: str, user: str, python: ContainerPython) -> None:
+        self._client = client
+        self._lease = lease
+        self._image = image
+        self._user = user
+        self._python = python
+
+    def rank(
+        self, run: RunFolder, host: ContainerHost, rank: int, life: int, env: Mapping[str, str], plan: Path
+    ) -> tuple[Contained, int]:
+        """One life of a rank, and the write end of its control pipe; raises HarnessError."""
+        name = f"rank-{rank}.life-{life}"
+        request = {
+            "plan": run.inside(plan),
+            "rank": rank,
+            "life": life,
+            "ops": f"{RUN}/ops/{name}.jsonl",
+            "log": f"{RUN}/logs/{name}.log",
+            "env": dict(env),
+        }
+        control_fd = run.pipe(name)
+        try:
+            return self._start(run, host, name, request, run.pipe_inside("doorbell"), env), control_fd
+        except BaseException:
+            os.close(control_fd)
+            raise
+
+    @contextlib.contextmanager
+    def helper(
+        self, run: RunFolder, host: ContainerHost, module: str, arguments: Mapping[str, Any]
+    ) -> Iterator[tuple[Contained, int]]:
+        """`harness.rank.<module>` on a host, and the pipe on which it says that it is ready; ends it afterwards."""
+        ready_fd = run.pipe(module)
+        try:
+            request = {"helper": module, "arguments": dict(arguments), "log": f"{RUN}/logs/{module}.log"}
+            contained = self._start(run, host, module, request, -1, {})
+            try:
+                yield contained, ready_fd
+            finally:
+                contained.remove()
+        finally:
+            os.close(ready_fd)
+            (run.path / _PIPES / module).unlink()
+
+    def versions(self, needs_torch: bool) -> Mapping[str, Any]:
+        """Of the interpreter, as a container finds it: python, torch, torch_file; torch is not imported."""
+        container = self._client.start(self._recipe("versions", [self._python.executable, "-c", _QUESTION], {}, ()))
+        try:
+            code, output = self._client.wait(container), self._client.output(container)
+        finally:
+            self._client.remove(container)
+        try:
+            told: dict[str, Any] = json.loads(output.splitlines()[-1])
+        except (ValueError, IndexError) as error:
+            raise HarnessError(
+                f"the ranks' interpreter does not run in a container (exit code {code}): "
+                f"{output.decode(errors='replace').strip()[-500:]}; give --python another, or use another world"
+            ) from error
+        return told if needs_torch else {"python": told["python"]}
+
+    def _start(
+        self,
+        run: RunFolder,
+        host: ContainerHost,
+        name: str,
+        request: Mapping[str, Any],
+        doorbell: object,
+        env: Mapping[str, str],
+    ) -> Contained:
+        settings = {
+            "mode": "rank",
+            "harness": self._python.harness,
+            "worker": _WORKER,
+            "doorbell_fd": doorbell,
+            "control": run.pipe_inside(name),
+            "request": request,
+        }
+        command = [self._python.executable, self._python.zygote, json.dumps(settings)]
+        binds = [Bind(str(host.etc / file), f"/etc/{file}") for file in _NAME_FILES]
+        recipe = self._recipe(f"{host.name}-{name}", command, env, binds, host.container, [Bind(str(run.path), RUN)])
+        container = self._client.start(recipe)
+        contained = Contained(
+            self._client, container, self._client.state(container).pid, run.path / "logs" / f"{name}.log"
+        )
+        if contained.pid:
+            return contained
+        said = self._client.output(container).decode(errors="replace").strip()[-500:]
+        contained.remove()
+        raise HarnessError(f"{name} ended at once in its container; it said: {said or 'nothing'}")
+
+    def _recipe(
+        self,
+        name: str,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        binds: Sequence[Bind],
+        joins: str = "",
+        shared: Sequence[Bind] = (),
+    ) -> Recipe:
+        return Recipe(
+            name=f"rdzv-{self._lease.world}-{name}-{secrets.token_hex(3)}",
+            image=self._image,
+            command=command,
+            user=self._user,
+            labels=self._lease.labels,
+            memory_bytes=MEMORY_BYTES,
+            pids=PIDS,
+            processors=PROCESSORS,
+            environment={**self._python.environment, **env},
+            binds=[*self._python.binds, *binds],
+            shared=shared,
+            joins=joins,
+        )

@@ -1,0 +1,303 @@
+"""A world of containers: each rank a process of its own container, on a host that is a container too."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from harness.machine import container_python, engine, images, leases, name_files, turns
+from harness.machine.children import Children
+from harness.machine.container_network import PROXY, ContainerHost, ContainerNetwork
+from harness.machine.container_process import Contained, ContainerProcesses, RunFolder
+from harness.machine.container_proxy import InContainer
+from harness.machine.containers import Client
+from harness.machine.exits import Exits
+from harness.scenario import Scenario
+from harness.words.attribute import Declaration
+from harness.words.errors import HarnessError, Unsupported
+from harness.worlds.base import WORLDS, Host, Isolation, LaunchOrder, RankHandle, World, places
+
+_EVERYBODY = frozenset({"kill", "pause", "restart", "helper", "engine"})
+_ROOT = frozenset({"ports", "file_limit", "hosts", "address_change"})
+"""What needs to look into the network of a host, or into a process of another user."""
+
+MOST_WORLDS, TURN_WITHIN_NS = 2, 100_000_000_000
+"""The engine does one thing at a time: of more worlds at once each took twice as long. Who waits longer is stuck."""
+
+HELPER_LIMIT_NS = 60_000_000_000
+"""A helper imports torch and opens one store: two seconds, many more where many import at once."""
+
+_AT_ONCE = 8
+
+
+@WORLDS.register("containers")
+class Containers(World):
+    """Ranks in containers of a Docker engine, on hosts with addresses of their own, which outlive them."""
+
+    declaration = Declaration(
+        kind="containers",
+        summary="Each rank is a container: read-only, without privileges, within limits, on a host of its own.",
+        example="world: {size: 4, kind: containers}",
+        details="All who are told rank 0 share the master's host, `r0`; others are on `r1`, `r2` ... The proxy server "
+        "is on `px`. Needs a Docker engine on this machine, and the images of `rdzv-harness docker build`.",
+    )
+    capabilities = _EVERYBODY | _ROOT if os.geteuid() == 0 else _EVERYBODY
+    isolation = "host"
+
+    def __init__(
+        self,
+        children: Children,
+        interpreter: Path,
+        isolation: Isolation,
+        doorbell_fd: int,
+        log_dir: Path,
+        needs_torch: bool,
+    ) -> None:
+        self.children = children
+        self._interpreter = interpreter
+        self._doorbell_fd = doorbell_fd
+        self._log_dir = log_dir
+        self._needs_torch = needs_torch
+        self._missing: str | None = None
+        self._kept: _Kept | None = None
+        self._exits = Exits()
+        self._exits.also(children.fileno())
+        self._play: _Play | None = None
+
+    def describe(self) -> Mapping[str, Any]:
+        return {
+            "kind": "containers",
+            "isolation": self.missing() or f"Docker {self._warm().engine.version}",
+            "private_network": True,
+            "lookups": "answered at once (each host's hosts file)",
+            "start_mode": "a new interpreter in a new container each",
+        }
+
+    def versions(self) -> Mapping[str, Any]:
+        return {} if self.missing() else self._warm().versions(self._needs_torch)
+
+    def missing(self) -> str:
+        if self._missing is None:
+            try:
+                self._missing = ""
+                with engine.connect() as client:
+                    images.require(client)
+                if not engine.find().local:
+                    self._missing = "engine: folders of this machine cannot be mounted in an engine elsewhere"
+            except Unsupported as unsupported:
+                self._missing = str(unsupported)
+        return self._missing
+
+    # -- one play ----------------------------------------------------------------------------------------------
+
+    def stage(self, scenario: Scenario, run_dir: Path) -> None:
+        if self.missing():
+            raise Unsupported("world", self.missing())
+        if scenario.world.family != "ipv4":
+            raise Unsupported("world", "worlds of containers have IPv4 addresses only; give --world namespaces")
+        self._play = _Play(self._warm(), scenario, run_dir.absolute())
+        self._exits.also(self._play.bell_fd)
+
+    def strike(self) -> None:
+        play, self._play = self._play, None
+        if play is not None:
+            self._exits.forget()
+            play.close()
+
+    @property
+    def hosts(self) -> Sequence[Host]:
+        return () if self._play is None else self._play.hosts
+
+    def host_of(self, rank: int) -> Host:
+        return self._staged.host(self._staged.names[rank])
+
+    @property
+    def master_host(self) -> Host:
+        return self._staged.host(self._staged.master)
+
+    @property
+    def endpoint_host(self) -> str:
+        return self._staged.master
+
+    @property
+    def proxy_host(self) -> Host:
+        return self._staged.host(PROXY)
+
+    def proxy_server_place(self) -> InContainer:
+        return self._warm().place
+
+    # -- ranks -------------------------------------------------------------------------------------------------
+
+    def launch(self, orders: Sequence[LaunchOrder], plan: Path, run_dir: Path) -> Sequence[RankHandle]:
+        return self._staged.launch(orders, plan, self._exits)
+
+    @contextlib.contextmanager
+    def helper(self, module: str, arguments: Mapping[str, Any], run_dir: Path) -> Iterator[int]:
+        if not self._needs_torch:
+            raise Unsupported(module, "needs torch; this subject has none")
+        with self._staged.helper(module, arguments) as pid:
+            yield pid
+
+    def fileno(self) -> int:
+        return self._exits.fileno()
+
+    def reap(self) -> list[tuple[int, int]]:
+        if self._play is not None:
+            self._play.ring(self._doorbell_fd)
+        return [*self.children.reap(), *self._exits.collect()]
+
+    def kill(self, pid: int) -> bool:
+        return self._exits.kill(pid) or self.children.kill(pid)
+
+    def close(self) -> None:
+        self.strike()
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
+
+    @property
+    def _staged(self) -> _Play:
+        if self._play is None:
+            raise HarnessError("no hosts are there; stage a play first")
+        return self._play
+
+    def _warm(self) -> _Kept:
+        if self._kept is None:
+            self._kept = _Kept(self._interpreter, self._log_dir)
+        return self._kept
+
+
+class _Kept:
+    """What outlives a play: the engine's client, the lease, the network with its hosts, the proxy server's place."""
+
+    def __init__(self, interpreter: Path, log_dir: Path) -> None:
+        self.engine = engine.find()
+        self.python = container_python.for_container(interpreter)
+        self.client = Client(self.engine.url, self.engine.api)
+        self.user = container_python.NOBODY if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"
+        leases.sweep(self.client)
+        self.lease = leases.take(self.engine.url)
+        self.network = ContainerNetwork(self.client, self.lease, images.RANK, self.user)
+        self.processes = ContainerProcesses(self.client, self.lease, images.RANK, self.user, self.python)
+        self.place = InContainer(self.client, self.lease, images.PROXY, self.user, self._proxy_host, log_dir)
+        self._versions: Mapping[str, Any] | None = None
+
+    def versions(self, needs_torch: bool) -> Mapping[str, Any]:
+        if self._versions is None:
+            self._versions = self.processes.versions(needs_torch)
+        return self._versions
+
+    def close(self) -> None:
+        try:
+            leases.let_go(self.client, self.lease.world)
+            leases.release(self.lease)
+        finally:
+            self.client.close()
+
+    def _proxy_host(self) -> ContainerHost:
+        self.network.need([PROXY])
+        return self.network.hosts[PROXY]
+
+
+class _Play:
+    """One play: its hosts, its run directory, and the containers of its ranks."""
+
+    def __init__(self, kept: _Kept, scenario: Scenario, run_dir: Path) -> None:
+        self._kept = kept
+        self.master, self.names = places(scenario)
+        self._contained: list[Contained] = []
+        self._holding = ExitStack()
+        with self._undone_on_failure():
+            self._holding.callback(os.close, turns.take(leases.folder(), MOST_WORLDS, TURN_WITHIN_NS))
+            kept.network.need([PROXY, *self.names])
+            self._holding.callback(kept.network.refresh)
+            self._run = RunFolder(run_dir, kept.user)
+            self._holding.callback(self._run.close)
+            self._settle_in(run_dir / "etc")
+            self._holding.callback(self._remove_ranks)
+
+    def close(self) -> None:
+        """Take away what is this play's alone."""
+        self._holding.close()
+
+    @property
+    def hosts(self) -> Sequence[ContainerHost]:
+        return tuple(self.host(name) for name in dict.fromkeys([PROXY, *self.names]))
+
+    def host(self, name: str) -> ContainerHost:
+        return self._kept.network.hosts[name]
+
+    def launch(self, orders: Sequence[LaunchOrder], plan: Path, exits: Exits) -> Sequence[RankHandle]:
+        self._run.readable(plan)
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            handles = list(threads.map(lambda order: self._start(order, plan.absolute()), orders))
+        for handle in handles:
+            exits.watch(handle.pid, self._of(handle.pid).status)
+        return handles
+
+    @contextlib.contextmanager
+    def helper(self, module: str, arguments: Mapping[str, Any]) -> Iterator[int]:
+        with self._kept.processes.helper(self._run, self.host(self.master), module, arguments) as (contained, ready_fd):
+            _await_line(ready_fd, contained)
+            yield contained.pid
+
+    def ring(self, doorbell_fd: int) -> None:
+        """Hand on what ranks have rung."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(doorbell_fd, os.read(self._run.bell_fd, 4096))
+
+    @property
+    def bell_fd(self) -> int:
+        """Readable when ranks have rung."""
+        return self._run.bell_fd
+
+    def _settle_in(self, etc: Path) -> None:
+        addresses = {host.name: host.address for host in self.hosts}
+        for host in self.hosts:
+            host.etc = etc / host.name
+            name_files.write(host.etc, addresses)
+            host.ranks = [rank for rank, name in enumerate(self.names) if name == host.name]
+            host.containers = {}
+
+    def _start(self, order: LaunchOrder, plan: Path) -> RankHandle:
+        host = self.host(self.names[order.rank])
+        contained, control_fd = self._kept.processes.rank(self._run, host, order.rank, order.life, order.env, plan)
+        self._contained.append(contained)
+        host.containers[order.rank] = contained
+        ops_path = self._run.path / "ops" / f"rank-{order.rank}.life-{order.life}.jsonl"
+        return RankHandle(order.rank, order.life, contained.pid, control_fd, ops_path)
+
+    def _of(self, pid: int) -> Contained:
+        return next(one for one in reversed(self._contained) if one.pid == pid)
+
+    def _remove_ranks(self) -> None:
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            list(threads.map(Contained.remove, self._contained))
+
+    @contextlib.contextmanager
+    def _undone_on_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._holding.close()
+            raise
+
+
+def _await_line(fd: int, contained: Contained) -> None:
+    """Until a helper says that it is ready; raises HarnessError if it ends before, or takes too long."""
+    pidfd = os.pidfd_open(contained.pid)
+    try:
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        poll.register(pidfd, select.POLLIN)
+        if not any(ready == fd for ready, _ in poll.poll(HELPER_LIMIT_NS / 1e6)) or not os.read(fd, 4096):
+            raise HarnessError(f"a helper was not ready; see {contained.log_path}")
+    finally:
+        os.close(pidfd)
