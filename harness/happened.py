@@ -28,11 +28,25 @@ class FaultState:
 
 @dataclass
 class LifeState:
-    """How far one rank is: which life, whether it was told to begin, whether its process has ended."""
+    """How far one rank is.
+
+    Attributes:
+        life: which life it is in; of a torchrun agent its newest worker's.
+        begun: whether it was told to begin.
+        ended: whether its process has ended; of a torchrun agent its worker too.
+        first_life: the life in which its process began: an agent's `exit` is in that one.
+        agent_ended: whether an agent has ended, its worker may go on.
+        worker: of an agent, whether its worker is there and can be told something.
+        starts_worker: of an agent, whether it has joined and its worker is not there yet.
+    """
 
     life: int = 1
     begun: bool = False
     ended: bool = False
+    first_life: int = 1
+    agent_ended: bool = False
+    worker: bool = False
+    starts_worker: bool = False
 
 
 @dataclass
@@ -44,11 +58,18 @@ class Happened:
     faults: dict[str, FaultState] = field(default_factory=dict)
     ranks: dict[int, LifeState] = field(default_factory=dict)
     running: set[CallKey] = field(default_factory=set)
+    last_ns: int = 0
+    """When something happened last: a call began or ended, a worker came or went."""
+
+    def stirred(self, time_ns: int) -> None:
+        """Something happened."""
+        self.last_ns = max(self.last_ns, time_ns)
 
     def begun(self, key: CallKey, time_ns: int) -> None:
         """A call began."""
         self.calls.setdefault(key, CallState()).begun_ns = time_ns
         self.running.add(key)
+        self.stirred(time_ns)
 
     def ended(self, key: CallKey, time_ns: int, outcome: str) -> None:
         """A call ended, was skipped, or died; the first end counts."""
@@ -56,6 +77,7 @@ class Happened:
         if call.ended_ns is None:
             call.ended_ns, call.outcome = time_ns, outcome
         self.running.discard(key)
+        self.stirred(time_ns)
 
     def has_ended(self, key: CallKey) -> bool:
         call = self.calls.get(key)

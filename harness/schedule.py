@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.happened import CallKey, CallState, FaultState, Happened
+from harness import agents
+from harness.answers import Answer, Come, Never, Pending, all_of, at, counted, matched_ns
+from harness.happened import CallKey, FaultState, Happened
 from harness.scenario import EXIT, Fault, Scenario, Step
 from harness.words.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment
-
-
-@dataclass(frozen=True)
-class Come:
-    """The moment came at that time."""
-
-    time_ns: int
-
-
-@dataclass(frozen=True)
-class Pending:
-    """The moment has not come; `wake_ns` says when it will, if that is known already."""
-
-    wake_ns: int | None = None
-
-
-@dataclass(frozen=True)
-class Never:
-    """The moment can no longer come."""
-
-
-Answer = Come | Pending | Never
 
 
 @dataclass(frozen=True)
@@ -70,6 +50,7 @@ class Schedule:
         self._steps = {step.name: step for step in scenario.steps}
         self._decided: set[tuple[int, int, int]] = set()
         self._by_thread: dict[tuple[int, int], tuple[tuple[tuple[int, Step], ...], ...]] = {}
+        self._has_agents = scenario.world.torchrun is not None
         self._any_gated = any(step.after is not None for step in scenario.steps)
 
     # -- questions ---------------------------------------------------------------------------------------------
@@ -77,9 +58,9 @@ class Schedule:
     def when(self, moment: Moment, happened: Happened, now_ns: int) -> Answer:
         """Whether a moment has come, by what has happened up to now."""
         if isinstance(moment, TimeMoment):
-            return _at(happened.start_ns + moment.offset_ns, now_ns)
+            return at(happened.start_ns + moment.offset_ns, now_ns)
         if isinstance(moment, AllMoments):
-            return _all([self.when(part, happened, now_ns) for part in moment.moments])
+            return all_of([self.when(part, happened, now_ns) for part in moment.moments])
         if isinstance(moment, FaultMoment):
             return self._when_fault(moment, happened, now_ns)
         if isinstance(moment, StepMoment):
@@ -132,7 +113,7 @@ class Schedule:
         fault, state = self._faults[moment.fault], happened.fault(moment.fault)
         came = state.injected_ns if moment.state == "injected" else state.healed_ns
         if came is not None:
-            return _at(came + moment.plus_ns, now_ns)
+            return at(came + moment.plus_ns, now_ns)
         if moment.state == "healed":
             return Pending() if self._can_heal(fault, happened) else Never()
         return Pending() if self._can_inject(fault, happened) else Never()
@@ -157,23 +138,25 @@ class Schedule:
         times: list[int] = []
         open_calls = closed_calls = 0
         for key in self.expected(moment.step, ranks, moment.life):
-            time_ns = _matched(happened.calls.get(key), moment.state)
+            time_ns = matched_ns(happened.calls.get(key), moment.state)
             if time_ns is not None:
                 times.append(time_ns)
             elif self._still_open(key, happened):
                 open_calls += 1
             else:
                 closed_calls += 1
-        return _counted(times, open_calls, closed_calls, moment, now_ns)
+        return counted(times, open_calls, closed_calls, moment, now_ns)
 
     def _still_open(self, key: CallKey, happened: Happened) -> bool:
         if happened.has_ended(key):
             return False
         _, rank, life, _ = key
         state = happened.rank(rank)
+        if self._has_agents and agents.may_still_come(self.scenario, happened, key):
+            return True
         if life > state.life:
             return self.may_restart(rank, happened)
-        return life == state.life
+        return life == state.life and not self._has_agents
 
     # -- decisions ---------------------------------------------------------------------------------------------
 
@@ -218,7 +201,8 @@ class Schedule:
             for rank in step.ranks:
                 state = happened.rank(rank)
                 gate = (rank, state.life, index)
-                if state.begun and not state.ended and step.life in (None, state.life) and gate not in self._decided:
+                listens = state.worker if self._has_agents else state.begun and not state.ended
+                if listens and step.life in (None, state.life) and gate not in self._decided:
                     yield gate, step
 
     def _injections(self, happened: Happened, now_ns: int, wakes: list[int]) -> tuple[str, ...]:
@@ -254,14 +238,32 @@ class Schedule:
         or from somebody else who goes on.
         """
         paused = self._paused(happened)
-        if any(key[1] not in paused for key in happened.running):
+        if any(self._will_end(key, paused) for key in happened.running):
             return True
         if any(self._comes_by_itself(FaultMoment(name, "healed"), happened, now_ns) for name in paused.values()):
             return True
         return any(
-            rank not in paused and self._rank_can_go_on(rank, happened, now_ns)
+            self._agent_can_go_on(rank, paused, happened, now_ns)
+            if self._has_agents and happened.rank(rank).begun
+            else rank not in paused and self._rank_can_go_on(rank, happened, now_ns)
             for rank in range(self.scenario.world.size)
         )
+
+    def _will_end(self, key: CallKey, paused: Mapping[int, str]) -> bool:
+        """Whether a running call will end by itself or by its guard; a pause hits agents and not their workers."""
+        if not self._has_agents:
+            return key[1] not in paused
+        return key[0] != EXIT and (key[1] not in paused or agents.is_workers(self.scenario, key))
+
+    def _agent_can_go_on(self, rank: int, paused: Mapping[int, str], happened: Happened, now_ns: int) -> bool:
+        """Whether an agent that has begun, or its worker, does something yet; one that is silent too long does not."""
+        state = happened.rank(rank)
+        if state.worker and agents.has_steps_left(self.scenario, happened, rank):
+            heads = self._heads(rank, happened)
+            return any(self._thread_can_go_on(head, rank, happened, now_ns) for head in heads)
+        if not state.ended and rank not in paused and now_ns < agents.silent_from_ns(self.scenario, happened, rank):
+            return True
+        return self._next_life_comes(rank, happened, now_ns)
 
     def _rank_can_go_on(self, rank: int, happened: Happened, now_ns: int) -> bool:
         state, spec = happened.rank(rank), self.scenario.world.ranks[rank]
@@ -348,41 +350,6 @@ def _may_inject(state: FaultState) -> bool:
 
 def _is_held(state: FaultState) -> bool:
     return state.injected_ns is not None and state.healed_ns is None
-
-
-def _at(time_ns: int, now_ns: int) -> Answer:
-    return Come(time_ns) if now_ns >= time_ns else Pending(time_ns)
-
-
-def _all(answers: list[Answer]) -> Answer:
-    if any(isinstance(answer, Never) for answer in answers):
-        return Never()
-    pending = [answer for answer in answers if isinstance(answer, Pending)]
-    if not pending:
-        return Come(max(answer.time_ns for answer in answers if isinstance(answer, Come)))
-    wakes = [answer.wake_ns for answer in pending]
-    return Pending(max(wake for wake in wakes if wake is not None)) if None not in wakes else Pending()
-
-
-def _matched(call: CallState | None, states: tuple[str, ...]) -> int | None:
-    """When a call was first so; None if it is not."""
-    if call is None:
-        return None
-    if "begun" in states and call.begun_ns is not None:
-        return call.begun_ns
-    if call.ended_ns is not None and ("ended" in states or call.outcome in states):
-        return call.ended_ns
-    return None
-
-
-def _counted(times: list[int], open_calls: int, closed_calls: int, moment: StepMoment, now_ns: int) -> Answer:
-    if moment.count is None:
-        if closed_calls or not (times or open_calls):
-            return Never()
-        return Pending() if open_calls else _at(max(times) + moment.plus_ns, now_ns)
-    if len(times) >= moment.count:
-        return _at(sorted(times)[moment.count - 1] + moment.plus_ns, now_ns)
-    return Pending() if len(times) + open_calls >= moment.count else Never()
 
 
 def _wake(answer: Answer, wakes: list[int]) -> None:

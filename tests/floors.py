@@ -19,6 +19,8 @@ FLOORS = (
         "scenario",
         "registry",
         "happened",
+        "agents",
+        "answers",
         "result",
         "settings",
         "statistics",
@@ -63,7 +65,7 @@ TIME = {
 FEW_PLACES = {"toxiproxy": ("machine.toxiproxy_client", "proxies.toxiproxy"), "ruamel": ("loader",)}
 
 PURE = (
-    *("words", "scenario", "schedule", "happened", "statistics", "checkers"),
+    *("words", "scenario", "schedule", "happened", "agents", "answers", "statistics", "checkers"),
     *("history_words", "history_joins", "history_keys", "history_moments"),
 )
 # fmt: off

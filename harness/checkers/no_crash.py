@@ -10,7 +10,7 @@ from harness.history_joins import mapping, whole
 from harness.history_words import counted
 from harness.scenario import EXIT, Scenario
 from harness.words.attribute import Declaration
-from harness.words.history import Call, History
+from harness.words.history import WORKER, Call, History, Op
 from harness.words.verdict import Verdict
 
 # Who may end a process: its guard, a fault, and a torchrun agent its worker.
@@ -25,17 +25,32 @@ class NoCrash(Checker):
         kind="no_crash",
         summary="no process ends but by `exit`, by a fault, or by its guard",
         example="{check: no_crash}",
-        details="Of `command` any exit status is an exit; a signal that no fault sent is a crash there too.",
+        details=(
+            "Of `command` and of a torchrun agent any exit status is an exit; a signal that no fault sent is a crash "
+            "there too, and of a torchrun worker one that its agent did not send."
+        ),
     )
     standing = True
 
     def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
         ends = [call for call in history.calls_of(EXIT) if call.outcome != "skipped" and call.end is not None]
-        if not ends:
+        workers = [op for op in history if op.f == WORKER and mapping(op.value).get("ended")]
+        if not ends and not workers:
             return self.nothing("no process ended")
         crashed = [(call, because) for call in ends if (because := _crash(scenario, history, call))]
         findings = [Finding(f"{_who(call)} {because}", because, call.evidence) for call, because in crashed]
-        return self.verdict(findings, f"{counted(len(ends), 'process', 'processes')} ended as asked")
+        findings += [finding for op in workers if (finding := _worker_crash(op)) is not None]
+        count = len(ends) + len(workers)
+        return self.verdict(findings, f"{counted(count, 'process', 'processes')} ended as asked")
+
+
+def _worker_crash(end: Op) -> Finding | None:
+    """The crash of a torchrun worker, if its end is one: it ended by a signal that its agent does not send."""
+    told = mapping(end.value)
+    if "signal" not in told or str(told.get("by") or "").split(" ")[0] in _ENTITLED:
+        return None
+    because = f"was ended by signal {told['signal']}, and nobody sent it"
+    return Finding(f"the worker of {end.process} {because}", because, (end.index,))
 
 
 def _crash(scenario: Scenario, history: History, end: Call) -> str:
@@ -45,7 +60,7 @@ def _crash(scenario: Scenario, history: History, end: Call) -> str:
         return ""
     if "signal" in told or end.outcome == "died":
         return f"was ended by signal {told.get('signal', 'unknown')}, and no fault sent it{_in_call(history, end)}"
-    if history.begin.get("subject") == "command":
+    if history.begin.get("subject") == "command" or scenario.world.torchrun is not None:
         return ""
     status = whole(told.get("status"))
     if end.invoke is None:

@@ -44,6 +44,14 @@ class Member:
         return self.handle.pid
 
 
+@dataclass(frozen=True)
+class Performer:
+    """Who makes a call: the rank's process, and the one to look into, which of an agent may be its worker."""
+
+    member: Member
+    pid: int
+
+
 class Cast:
     """All rank processes of one play.
 
@@ -84,7 +92,8 @@ class Cast:
             member = Member(handle, RankFile(handle.ops_path, handle.rank, handle.life))
             self._members[handle.rank] = member
             self._by_pid[handle.pid] = member
-            self._happened.rank(handle.rank).life = life
+            state = self._happened.rank(handle.rank)
+            state.life = state.first_life = life
 
     def all_ready(self) -> bool:
         return all(member.ready or member.ended for member in self._members.values())
@@ -111,13 +120,30 @@ class Cast:
         member = self._members.get(rank)
         return None if member is None or member.ended else member
 
+    def performer(self, key: CallKey) -> Performer | None:
+        """Who makes a call, if it can still be ended."""
+        member = self.member(key[1])
+        return None if member is None else Performer(member, member.pid)
+
     def has_begun(self, rank: int) -> bool:
         """Whether a rank has begun a call, or has ended."""
         calls = self._happened.calls.items()
-        return self.member(rank) is None or any(key[1] == rank and call.begun_ns is not None for key, call in calls)
+        return self.member(rank) is None or any(
+            key[1] == rank and key[0] != EXIT and call.begun_ns is not None for key, call in calls
+        )
 
     def living(self) -> list[Member]:
         return [member for member in self._members.values() if not member.ended]
+
+    def descriptors(self) -> tuple[int, ...]:
+        """What is readable when somebody may have ended whom the world does not tell of."""
+        return ()
+
+    def dismiss(self) -> None:
+        """Let everybody leave who is still there."""
+        self._happened.stirred(clock.now_ns())
+        for member in self.living():
+            member.handle.tell({"leave": True})
 
     def never_comes(self, rank: int, because: str) -> None:
         """A rank that will not start in this play: its process, if made, ends; all its steps are skipped."""
@@ -135,8 +161,8 @@ class Cast:
     def listen(self) -> None:
         """Take in what the ranks have written and which of them have ended."""
         for rank, life in self._rung():
-            member = self.member(rank)
-            if member is not None and member.life == life:
+            member = self._writer(rank, life)
+            if member is not None:
                 self._read(member)
         for pid, status in self._world.reap():
             member = self._by_pid.pop(pid, None)
@@ -148,6 +174,11 @@ class Cast:
         member = self.member(rank)
         if member is not None:
             self._read(member)
+
+    def _writer(self, rank: int, life: int) -> Member | None:
+        """Whose file a ring of the doorbell speaks of; None if nobody is to be heard any more."""
+        member = self.member(rank)
+        return member if member is not None and member.life == life else None
 
     def _rung(self) -> set[tuple[int, int]]:
         rung: set[tuple[int, int]] = set()
@@ -162,15 +193,20 @@ class Cast:
 
     def _read(self, member: Member) -> None:
         for op in member.file.read():
-            if op.f == "ready":
-                self._is_ready(member, op)
-            elif op.type == INVOKE:
-                self._happened.begun(_key(op), op.time_ns)
-            elif self._happened.has_ended(_key(op)):
-                continue  # it was ended by its guard while its last words were on their way
-            else:
-                self._happened.ended(_key(op), op.time_ns, outcome_of(op))
-            self._recording.ops.append(op)
+            if self._take_in(member, op):
+                self._recording.ops.append(op)
+
+    def _take_in(self, member: Member, op: Op) -> bool:
+        """Remember what happened; whether it counts."""
+        if op.f == "ready":
+            self._is_ready(member, op)
+        elif op.type == INVOKE:
+            self._happened.begun(_key(op), op.time_ns)
+        elif self._happened.has_ended(_key(op)):
+            return False  # it was ended by its guard while its last words were on their way
+        else:
+            self._happened.ended(_key(op), op.time_ns, outcome_of(op))
+        return True
 
     def _is_ready(self, member: Member, op: Op) -> None:
         member.ready = True
@@ -182,21 +218,31 @@ class Cast:
     def _bury(self, member: Member, status: int) -> None:
         self._read(member)
         member.ended = True
-        member.file.close()
-        member.handle.close()
+        self._let_go(member)
         if member.ends_by == "never":
             return
         rank, life = member.rank, member.life
         state = self._happened.rank(rank)
-        if not member.ready:
-            self.failures.append(f"rank {rank} ended before it was ready; see {self._log(member)}")
-        how = describe_status(status)
-        because = _cause(member, how)
-        for key in [key for key in self._happened.running if key[1] == rank and key[2] == life and key[0] != EXIT]:
-            self._complete(key, self._verb(key), {"outcome": "died", "because": because})
+        how = self._looked_at(member, status)
+        because = cause(member, how)
+        self._die([key for key in self._happened.running if key[1:3] == (rank, life) and key[0] != EXIT], because)
         self._skip_rest(rank, life, because)
         self._record_exit(member, how)
         state.ended = state.ended or state.life == life
+
+    def _looked_at(self, member: Member, status: int) -> Mapping[str, int]:
+        """How a process ended; one that ended before it was ready is a failure of the harness."""
+        if not member.ready:
+            self.failures.append(f"rank {member.rank} ended before it was ready; see {self._log(member)}")
+        return describe_status(status)
+
+    def _let_go(self, member: Member) -> None:
+        member.file.close()
+        member.handle.close()
+
+    def _die(self, keys: Sequence[CallKey], because: str) -> None:
+        for key in keys:
+            self._complete(key, self._verb(key), {"outcome": "died", "because": because})
 
     def _record_exit(self, member: Member, how: Mapping[str, int]) -> None:
         value: dict[str, Any] = {**how, "by": member.ends_by}
@@ -204,7 +250,7 @@ class Cast:
             value["stacks"] = member.stacks
         key = (EXIT, member.rank, member.life, 1)
         if "signal" in how:
-            self._complete(key, EXIT, {"outcome": "died", "because": _cause(member, how), **value})
+            self._complete(key, EXIT, {"outcome": "died", "because": cause(member, how), **value})
             return
         status = how["status"]
         error = None if status == 0 else ErrorInfo("ExitStatus", ("ExitStatus",), f"the process ended with {status}")
@@ -253,11 +299,22 @@ class Cast:
 
     # -- the end -----------------------------------------------------------------------------------------------
 
+    def expect_end(self, member: Member, by: str) -> None:
+        """Say who is about to end a rank's process."""
+        member.ends_by = by
+
+    def end(self, member: Member) -> None:
+        """End a rank's process, whatever it is doing."""
+        self._world.kill(member.pid)
+
     def kill_all(self) -> None:
         """End whatever still lives; for a play that was broken off."""
         for member in self.living():
-            self._world.kill(member.pid)
+            self.end(member)
             member.ends_by = member.ends_by or "harness"
+
+    def close(self) -> None:
+        """Let go of what was held to see ends."""
 
     def check(self) -> None:
         """Raises HarnessError if a rank could not be made ready."""
@@ -270,7 +327,8 @@ def _key(op: Op) -> CallKey:
     return (op.step, op.process.rank, op.process.life, op.call)
 
 
-def _cause(member: Member, how: Mapping[str, int]) -> str:
+def cause(member: Member, how: Mapping[str, int]) -> str:
+    """Why the calls of a rank ended: its process did."""
     ended = f"signal {how['signal']}" if "signal" in how else f"status {how['status']}"
     by = f" by {member.ends_by}" if member.ends_by else ""
     return f"the process of rank {member.rank} ended ({ended}){by}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import clock
+from harness import agents, clock
 from harness.core.cast import Cast, Member
 from harness.happened import CallKey, Happened
 from harness.machine.guard import STACKS_WITHIN_NS, start_stacks
@@ -35,7 +35,6 @@ class Guards:
         self._scenario = scenario
         self._happened = happened
         self._cast = cast
-        self._world = world
         self._children = world.children
         self._run_dir = run_dir
         self._paused_since: dict[int, int] = {}
@@ -56,15 +55,27 @@ class Guards:
         """End what is overdue; returns when to look again, or None if no guard runs."""
         self._finish_readings(now_ns)
         deadlines = [reading.deadline_ns for reading in self._readings]
-        for key in list(self._happened.running):
-            if key[1] in self._paused_since:
-                continue
-            deadline_ns = self._deadline_ns(key)
+        for key, deadline_ns in self._due():
             if now_ns < deadline_ns:
                 deadlines.append(deadline_ns)
             elif self._end_hung(key, now_ns):
                 deadlines.append(now_ns + STACKS_WITHIN_NS)
         return min(deadlines) if deadlines else None
+
+    def _due(self) -> list[tuple[CallKey, int]]:
+        """Every call whose guard runs, and until when: known before one of them is ended, which may change the rest."""
+        running = [key for key in sorted(self._happened.running) if not self._stands_still(key)]
+        return [(key, self._deadline_ns(key)) for key in running]
+
+    def _stands_still(self, key: CallKey) -> bool:
+        """Whether a call's guard does not run: its process is paused, or it is an agent's end and others still work."""
+        if self._scenario.world.torchrun is None:
+            return key[1] in self._paused_since
+        if agents.is_workers(self._scenario, key):
+            return False
+        return key[1] in self._paused_since or (
+            key[0] == EXIT and agents.somebody_works(self._scenario, self._happened)
+        )
 
     def _running(self, rank: int) -> list[CallKey]:
         return [key for key in self._happened.running if key[1] == rank]
@@ -80,20 +91,22 @@ class Guards:
         return guard_ns + (int(step.arguments.get("for") or 0) if step.do == "sleep" else 0)
 
     def _deadline_ns(self, key: CallKey) -> int:
+        if key[0] == EXIT and self._scenario.world.torchrun is not None:
+            return agents.silent_from_ns(self._scenario, self._happened, key[1]) + self._extra_ns.get(key, 0)
         return self._begun_ns(key) + self._guard_ns(key) + self._extra_ns.get(key, 0)
 
     def _end_hung(self, key: CallKey, now_ns: int) -> bool:
-        member = self._cast.member(key[1])
-        if member is None or any(reading.member is member for reading in self._readings):
+        performer = self._cast.performer(key)
+        if performer is None or any(reading.member is performer.member for reading in self._readings):
             return False
         self._cast.drain(key[1])
         if self._happened.has_ended(key):
             return False
-        path = self._run_dir / "stacks" / f"rank-{member.rank}.life-{member.life}.txt"
+        path = self._run_dir / "stacks" / f"rank-{key[1]}.life-{key[2]}.txt"
         because = f"{key[0]} of rank {key[1]} lasted longer than its guard of {format_ns(self._guard_ns(key))}"
         self._cast.hung(key, because, str(path.relative_to(self._run_dir)))
-        helper_pid = start_stacks(self._children, member.pid, path)
-        self._readings.append(_Reading(member, helper_pid, now_ns + STACKS_WITHIN_NS))
+        helper_pid = start_stacks(self._children, performer.pid, path)
+        self._readings.append(_Reading(performer.member, helper_pid, now_ns + STACKS_WITHIN_NS))
         return True
 
     def _finish_readings(self, now_ns: int) -> None:
@@ -101,5 +114,5 @@ class Guards:
             if self._children.is_running(reading.helper_pid) and now_ns < reading.deadline_ns:
                 continue
             self._children.kill(reading.helper_pid)
-            self._world.kill(reading.member.pid)
+            self._cast.end(reading.member)
             self._readings.remove(reading)

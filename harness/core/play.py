@@ -11,6 +11,7 @@ from typing import Any
 from harness import __version__, clock
 from harness.archive import PLAN, write_history
 from harness.core.aftermath import await_listener, left_behind
+from harness.core.agent_cast import AgentCast
 from harness.core.cast import Cast
 from harness.core.guards import Guards
 from harness.core.recording import LagMeter, Recording
@@ -165,10 +166,12 @@ class _Performance:
         plan = make_plan(self._scenario, self._links, port, theatre.world, order.subject, order.command, order.seed)
         path = order.run_dir / PLAN
         path.write_text(json.dumps(plan.to_json()), encoding="utf-8")
-        self._cast = Cast(
+        self._cast = (AgentCast if self._scenario.world.torchrun is not None else Cast)(
             self._scenario, self._schedule, self._happened, self.recording, theatre.world,
             theatre.doorbell_fd, order.run_dir, path,
         )  # fmt: skip
+        for fd in self._cast.descriptors():
+            self._poll.register(fd, select.POLLIN)
         self._guards = Guards(self._scenario, self._happened, self._cast, theatre.world, order.run_dir)
         self._endpoint = self._main_endpoint(port, theatre.world.endpoint_host)
         self._ports = {
@@ -251,10 +254,10 @@ class _Performance:
             self.nemesis.inject(name)
         self._begin(decisions.begin)
         for rank, life, index in decisions.go:
-            self.cast.tell(rank, {"go": index})
+            self.cast.tell(rank, {"go": index, "life": life})
             self._schedule.decided(rank, life, index)
         for rank, life, index, because in decisions.skip:
-            self.cast.tell(rank, {"skip": index, "because": because})
+            self.cast.tell(rank, {"skip": index, "life": life, "because": because})
             self._schedule.decided(rank, life, index)
 
     def _begin(self, ranks: Sequence[int]) -> None:
@@ -291,8 +294,7 @@ class _Performance:
             if not state.begun and not state.ended:
                 self.cast.never_comes(rank, "the play ended before the rank came")
         self.nemesis.take_evidence()
-        for member in self.cast.living():
-            member.handle.tell({"leave": True})
+        self.cast.dismiss()
         self.nemesis.heal_all()
         self._await_ends()
         self._remove_links()
@@ -332,6 +334,9 @@ class _Performance:
             self._poll.poll(LagMeter.TICK_NS / 1e6)
             self._cast.listen()
         self._cast.kill_all()
+        for fd in self._cast.descriptors():
+            self._poll.unregister(fd)
+        self._cast.close()
 
     def _remove_links(self) -> None:
         links, self._links = self._links, ()

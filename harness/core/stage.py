@@ -8,12 +8,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from harness import agents
 from harness.core.cast import Cast, Member
 from harness.core.guards import Guards
 from harness.happened import Happened
 from harness.proxies.base import Link, LinkSpec
+from harness.rank.subjects import needs_torch
 from harness.scenario import Scenario, Told
 from harness.words.endpoint import Endpoint
+from harness.words.errors import Unsupported
 from harness.words.plan import Plan, RankPlan, StepPlan, ToldPlan
 from harness.worlds.base import Host, World
 
@@ -69,7 +72,16 @@ def make_plan(
         )
         for index, step in enumerate(scenario.steps)
     )
-    return Plan(subject, tuple(command), seed, steps, ranks)
+    return Plan(subject, tuple(command), seed, steps, ranks, _max_restarts(scenario, subject))
+
+
+def _max_restarts(scenario: Scenario, subject: str) -> int | None:
+    """Of torchrun agents; raises Unsupported for a subject that torchrun cannot have as its rendezvous."""
+    if scenario.world.torchrun is None:
+        return None
+    if not needs_torch(subject):
+        raise Unsupported("world.torchrun", f"{subject} is no rendezvous backend of torch; take --subject static")
+    return agents.max_restarts(scenario)
 
 
 def _told_plan(
@@ -128,7 +140,7 @@ class Stage:
     def expect_end(self, rank: int, fault: str) -> None:
         member = self._cast.member(rank)
         if member is not None:
-            member.ends_by = f"fault {fault}"
+            self._cast.expect_end(member, f"fault {fault}")
 
     def start_again(self, rank: int) -> None:
         self._cast.start_again(rank)

@@ -28,6 +28,7 @@ from harness.loader.told import (
     rank_keys,
     read_timeout,
 )
+from harness.loader.torchrun import check_torchrun
 from harness.rank.steps import STEPS
 from harness.scenario import EXIT, STANDING_INVARIANTS, Claim, Fault, Known, RankSpec, Scenario, Step, World
 from harness.words.attribute import Declaration
@@ -71,6 +72,8 @@ class Resolver:
         ranks = tuple(replace(spec, start=self._starts[rank]) for rank, spec in enumerate(ranks))
         steps = tuple(map(self._with_moment, steps, self._sound(self._steps)))
         faults = tuple(map(self._with_moments, faults, self._sound(self._faults)))
+        if world.torchrun is not None and self._whole:
+            check_torchrun(steps, self._sound(self._steps), world.size, self._tell)
         self._check_circles(steps, faults)
         expect = self._reader().read_all(self._claims)
         return Scenario(
@@ -318,8 +321,6 @@ class Resolver:
         self, world: WorldKeys, steps: tuple[Step, ...], faults: tuple[Fault, ...], expect: tuple[Claim, ...]
     ) -> Iterable[tuple[str, str]]:
         """What no world of this release can do."""
-        if world.torchrun is not None:
-            yield "world.torchrun", members.NOT_YET
         moments = [*self._starts.values(), *(step.after for step in steps)]
         moments += [moment for fault in faults for moment in (fault.after, fault.until)]
         moments += [getattr(claim, "since", None) for claim in expect]

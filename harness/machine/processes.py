@@ -14,6 +14,7 @@ from harness import clock
 
 STOPPED_STATES = "Tt"
 ENDED_STATES = "ZX"
+_EXIT_CODE_FIELD = 49  # the 52nd of /proc/PID/stat, counted behind the name
 _LOOK_AGAIN_SECONDS = 0.0005  # a signal is delivered in microseconds; a longer sleep would only add to every fault
 
 
@@ -26,6 +27,10 @@ class HeldProcess:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._pidfd = os.pidfd_open(pid)
+
+    def fileno(self) -> int:
+        """Readable once it has ended."""
+        return self._pidfd
 
     def signal(self, number: int) -> bool:
         """Send a signal; False if the process has ended."""
@@ -103,6 +108,31 @@ class HeldProcess:
         return False
 
 
+def children_of(pid: int) -> list[int]:
+    """The pids of its children, ended ones that it has not waited for among them; empty if it is gone."""
+    found: list[int] = []
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += map(int, listing.read_text().split())
+    return found
+
+
+def child_called(parent: int, inner: int) -> int | None:
+    """The pid of the child of `parent` that calls itself `inner`; None if there is none.
+
+    In a pid namespace of its own a process has two numbers, and only the outer one means something here.
+    """
+    return next((pid for pid in children_of(parent) if inner in _own_pids(pid)), None)
+
+
+def unreaped_status(pid: int) -> int | None:
+    """The wait status of a process that has ended and that its parent has not waited for; None once it has."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[_EXIT_CODE_FIELD]) if fields[0] in ENDED_STATES else None
+    return None
+
+
 @contextlib.contextmanager
 def hold(pid: int) -> Iterator[HeldProcess]:
     """A held process, let go at the end; raises ProcessLookupError if there is none."""
@@ -111,6 +141,15 @@ def hold(pid: int) -> Iterator[HeldProcess]:
         yield held
     finally:
         held.close()
+
+
+def _own_pids(pid: int) -> list[int]:
+    """What a process is called in each pid namespace that it is in; empty if it is gone."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("NSpid:"):
+                return [int(field) for field in line.split()[1:]]
+    return []
 
 
 def _thread_states(pid: int) -> Iterator[str]:

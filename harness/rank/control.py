@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import threading
 from typing import Any, Dict, Mapping, Optional
 
 CONTROLLER_GONE = 97
 _BUFFER_BYTES = 65536
+_PLAY_ENDED = "the play has ended"
 
 
 class Control:
     """The rank's end of its control pipe, read by one daemon thread.
 
     When the pipe ends, the controller is gone and the process ends at once with status 97, whatever it is doing.
+
+    Args:
+        life: whose words these are; a word that names another life was meant for a process before this one.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, life: int = 1) -> None:
         self._fd = fd
+        self._life = life
         self._lock = threading.Lock()
         self._gates: Dict[int, _Gate] = {}
         self._started = threading.Event()
@@ -55,6 +61,8 @@ class Control:
                     self._obey(json.loads(line))
 
     def _obey(self, word: Mapping[str, Any]) -> None:
+        if word.get("life", self._life) != self._life:
+            return
         if "go" in word:
             self._open(word["go"], None)
         elif "skip" in word:
@@ -78,13 +86,37 @@ class Control:
         with self._lock:
             waiting = [index for index, gate in self._gates.items() if not gate.open.is_set()]
         for index in waiting:
-            self._open(index, "the play has ended")
+            self._open(index, _PLAY_ENDED)
 
     def _gate(self, index: int) -> _Gate:
         with self._lock:
-            if index not in self._gates:
-                self._gates[index] = _Gate()
-            return self._gates[index]
+            gate = self._gates.get(index)
+            if gate is None:
+                gate = self._gates[index] = _Gate()
+                if self._leave.is_set():
+                    gate.because = _PLAY_ENDED
+                    gate.open.set()
+            return gate
+
+
+class ControlUntilBegun(Control):
+    """Reads the pipe until the rank may begin, byte by byte: what comes after that is for others to read."""
+
+    def _listen(self) -> None:
+        line = b""
+        while not self._started.is_set():
+            byte = os.read(self._fd, 1)
+            if not byte:
+                os._exit(CONTROLLER_GONE)
+            line += byte
+            if byte == b"\n":
+                self._obey(json.loads(line))
+                line = b""
+        poll = select.poll()
+        # Asked for nothing, it tells of the end alone.
+        poll.register(self._fd, 0)
+        poll.poll()
+        os._exit(CONTROLLER_GONE)
 
 
 class _Gate:

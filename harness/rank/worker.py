@@ -43,12 +43,16 @@ def main(request: Mapping[str, Any], control_fd: int, doorbell_fd: int) -> NoRet
         doorbell_fd: the write end of the doorbell, non-blocking; negative for none.
     """
     try:
-        rank, life = request["rank"], request["life"]
+        plan, rank, life = _plan(request), request["rank"], request["life"]
+        if plan.max_restarts is not None:
+            from harness.rank.agent import be_agent
+
+            be_agent(plan, request, control_fd, doorbell_fd)
         recorder = Recorder(request["ops"], rank, life, doorbell_fd)
-        Worker(_plan(request), rank, life, recorder, Control(control_fd)).run()
+        Worker(plan, rank, life, recorder, Control(control_fd, life)).run()
     except BaseException:
         traceback.print_exc()
-    _end(WORKER_FAILED)
+    end(WORKER_FAILED)
 
 
 def _plan(request: Mapping[str, Any]) -> Plan:
@@ -59,7 +63,8 @@ def _plan(request: Mapping[str, Any]) -> Plan:
     return plan
 
 
-def _end(code: int) -> NoReturn:
+def end(code: int) -> NoReturn:
+    """End this process at once, what it printed written out; never returns."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
@@ -78,22 +83,23 @@ class Worker:
         self.subject = subject_of(plan)
         self.held: Dict[str, Held] = {}
         self.exit_code: Optional[int] = None
+        self.has_failed = False
 
     def run(self) -> None:
         """Report ready, take the steps, stay until told to leave."""
         self.control.start()
-        self._report_ready()
+        self.report_ready()
         if not self.control.wait_for_begin():
-            self._skip_all("the play ended before this rank could begin")
-            self._leave()
+            self.skip_all("the play ended before this rank could begin")
+            self.leave()
         if isinstance(self.subject, CommandSubject):
             self._be_replaced(self.subject)
         steps = self.plan.steps_of(self.rank, self.life)
         for thread in dict.fromkeys(step.thread for step in steps if step.thread != MAIN):
-            threading.Thread(target=self._run_thread, args=(thread, steps), name=thread, daemon=True).start()
-        self._take_steps(MAIN, steps)
+            threading.Thread(target=self.run_thread, args=(thread, steps), name=thread, daemon=True).start()
+        self.take_steps(MAIN, steps)
         self.control.wait_for_leave()
-        self._leave()
+        self.leave()
 
     def told(self, handler: str) -> ToldPlan:
         return self.plan.ranks[self.rank].told[handler]
@@ -101,56 +107,61 @@ class Worker:
     def exit(self, code: int) -> NoReturn:
         """Write down that the process ends, and end it; the controller writes how it ended."""
         self.write(INVOKE, EXIT, step=EXIT)
-        _end(code)
+        end(code)
 
     def write(self, type_: str, f: str, thread: str = MAIN, **fields: Any) -> None:
         self.recorder.write(Op(clock.now_ns(), Process(self.rank, thread, self.life), type_, f, **fields))
 
-    def _report_ready(self) -> None:
+    def report_ready(self) -> None:
+        """Prepare the subject and tell of it; a subject that cannot be had ends the process."""
         try:
             facts = self.subject.prepare()
         except BaseException as error:
             traceback.print_exc()
             self.write(FAIL, READY, error=error_info(error))
-            _end(WORKER_FAILED)
+            end(WORKER_FAILED)
         # The thread that listens to the controller is ours, not the subject's.
         threads = len(os.listdir("/proc/self/task")) - 1
         value = {"pid": os.getpid(), "python": platform.python_version(), "threads": threads, **facts}
         self.write(INFO, READY, value=value)
 
     def _be_replaced(self, subject: CommandSubject) -> NoReturn:
-        self._skip_all(BECAUSE)
+        self.skip_all(BECAUSE)
         self.recorder.close_on_exec()
         self.write(INVOKE, EXIT, step=EXIT)
         try:
             subject.take_over(self.told(MAIN))
         except OSError:
             traceback.print_exc()
-            _end(WORKER_FAILED)
+            end(WORKER_FAILED)
 
-    def _skip_all(self, because: str) -> None:
+    def skip_all(self, because: str) -> None:
+        """Write down that no step of this life begins."""
         for step in self.plan.steps_of(self.rank, self.life):
             StepRun(self, step).skip(because)
 
-    def _run_thread(self, thread: str, steps: Tuple[StepPlan, ...]) -> None:
+    def run_thread(self, thread: str, steps: Tuple[StepPlan, ...]) -> None:
+        """Take the steps of one thread beside the main one."""
         try:
-            self._take_steps(thread, steps)
+            self.take_steps(thread, steps)
         except BaseException:
             traceback.print_exc()
-            _end(WORKER_FAILED)
+            end(WORKER_FAILED)
 
-    def _take_steps(self, thread: str, steps: Tuple[StepPlan, ...]) -> None:
+    def take_steps(self, thread: str, steps: Tuple[StepPlan, ...]) -> None:
+        """Take the steps of one thread, each in its turn."""
         for step in steps:
             if step.thread == thread:
                 because = self.control.wait_for_step(step.index) if step.gated else None
                 StepRun(self, step).take(because)
 
-    def _leave(self) -> NoReturn:
+    def leave(self) -> NoReturn:
+        """Write down that the process ends, let go of everything, and end."""
         self.write(INVOKE, EXIT, step=EXIT)
         for held in list(self.held.values()):
             held.handler.release()
         self.held.clear()
-        _end(0)
+        end(0)
 
 
 class Held:
@@ -237,6 +248,7 @@ class StepRun:
         try:
             value = member.run(self, arguments)
         except BaseException as error:
+            self._worker.has_failed = True
             self._complete(FAIL, verb, number, waited_ns, error=error_info(error), **whose)
         else:
             if member.tells:

@@ -8,6 +8,8 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 NEMESIS = "nemesis"
 CONTROLLER = "controller"
 INVOKE, OK, FAIL, INFO = "invoke", "ok", "fail", "info"
+WORKER = "worker"
+"""What is told of a torchrun worker: `{"pid": ...}` when it is there, `{"leaves": status}`, `{"ended": true, ...}`."""
 
 # How a call ended, in the words of a claim's `is`; `running` only in a history that was cut short.
 OUTCOMES = ("ok", "failed", "died", "skipped", "hung", "running")

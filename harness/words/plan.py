@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
+JOIN = "rendezvous"
+"""The verb that joins the world."""
+
 
 @dataclass(frozen=True)
 class ToldPlan:
@@ -62,6 +65,7 @@ class Plan:
         command: argv of `command`; empty otherwise.
         seed: the run's seed.
         ranks: by rank process.
+        max_restarts: of torchrun agents; None where a rank is no agent.
     """
 
     subject: str
@@ -69,6 +73,7 @@ class Plan:
     seed: int
     steps: Tuple[StepPlan, ...]
     ranks: Tuple[RankPlan, ...]
+    max_restarts: Optional[int] = None
 
     def steps_of(self, rank: int, life: int) -> Tuple[StepPlan, ...]:
         """The steps of one life of a rank, in order."""
@@ -93,4 +98,5 @@ class Plan:
                 )
                 for rank in row["ranks"]
             ),
+            max_restarts=row.get("max_restarts"),
         )

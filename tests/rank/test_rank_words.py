@@ -17,7 +17,7 @@ from harness.rank.listeners import listening_sockets
 from harness.rank.recorder import error_info, lag_ns
 from harness.rank.steps import STEPS
 from harness.rank.steps import store as store_steps
-from harness.rank.subjects.rendezvous import _config
+from harness.rank.subjects.rendezvous import torchrun_config
 from harness.words.attribute import ATTRIBUTE_KINDS, REQUIRED
 from harness.words.plan import ToldPlan
 
@@ -45,7 +45,7 @@ ARGUMENTS = {
     "shutdown": "",
     "set_closed": "",
     "is_closed": "",
-    "init_process_group": "",
+    "init_process_group": "~port",
     "all_reduce": "",
 }
 IMPORT_ALL = """
@@ -232,9 +232,9 @@ def test_leave_opens_what_is_still_closed(control):
 def test_a_backend_is_configured_as_torchrun_does(backend, rank):
     """Whole seconds, the rank as a number for `static` and as text for others, the raw config on top."""
     told = ToldPlan(3, 4, "r", 2_000_000_000, "h", 1, "h", 1, {"read_timeout": "5"})
-    assert _config(backend, told) == {"timeout": 2, "rank": rank, "read_timeout": "5"}
+    assert torchrun_config(backend, told) == {"timeout": 2, "rank": rank, "read_timeout": "5"}
     raw = ToldPlan(3, 4, "r", 2_000_000_000, "h", 1, "h", 1, {"timeout": "0.5"})
-    assert _config(backend, raw)["timeout"] == "0.5"
+    assert torchrun_config(backend, raw)["timeout"] == "0.5"
 
 
 def _python(version):

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.answers import Come, Never, Pending
 from harness.happened import Happened
 from harness.scenario import EXIT, Fault, RankSpec, Scenario, Step, Told, World
-from harness.schedule import Come, Never, Pending, Schedule
+from harness.schedule import Schedule
 from harness.words.moment import START, AllMoments, FaultMoment, Moment, StepMoment, TimeMoment
 
 S = 1_000_000_000

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any, List
+from typing import Any, List, Optional
 
 from harness.rank.steps.base import Arguments, Context, step
-from harness.words.attribute import Declaration
+from harness.words.attribute import Attribute, Declaration
+from harness.words.endpoint import Endpoint
 
 # Tensors that a thread of gloo may still hold. Were it the last to let go of one, it would need the interpreter's lock
 # for that, and destroying the group waits for the thread with the lock held: torch 2.6 then stands still for ever.
 _REDUCED: List[Any] = []
+_GROUP = "process_group"
 
 
 def _lacks_torch(context: Context) -> str:
-    if type(context.store).__module__.startswith("torch"):
+    if _init_method(context, None) or type(context.store).__module__.startswith("torch"):
         return ""
     return "a process group needs torch's own store; this subject brings another"
 
@@ -23,24 +25,35 @@ def _lacks_torch(context: Context) -> str:
     Declaration(
         kind="init_process_group",
         summary="Make the default process group (gloo) over the newest store.",
+        attributes=(
+            Attribute("port", "int", "where rank 0 serves a store for this group", None, minimum=1, maximum=65535),
+        ),
         example="{id: group, do: init_process_group}",
-        details="Told the handler's rank, world size and timeout. One that exists already is destroyed first.",
+        details=(
+            "Told the handler's rank, world size and timeout. One that exists already is destroyed first. A torchrun "
+            "worker makes it by `env://`, from what its agent told it; `port` means `tcp://` at that port of the "
+            "master's host."
+        ),
     ),
     needs="store",
     lacks=_lacks_torch,
 )
-def init_process_group(context: Context, _arguments: Arguments) -> None:
+def init_process_group(context: Context, arguments: Arguments) -> None:
     import torch.distributed as distributed
 
     _destroy_group()
-    distributed.init_process_group(
-        "gloo",
-        store=distributed.PrefixStore("process_group", context.store),
-        rank=context.told.rank,
-        world_size=context.told.world_size,
-        timeout=datetime.timedelta(microseconds=context.told.timeout_ns / 1000),
-    )
+    told, init_method = context.told, _init_method(context, arguments["port"])
+    where = {"init_method": init_method} if init_method else {"store": distributed.PrefixStore(_GROUP, context.store)}
+    timeout = datetime.timedelta(microseconds=told.timeout_ns / 1000)
+    distributed.init_process_group("gloo", rank=told.rank, world_size=told.world_size, timeout=timeout, **where)
     context.keep_group(_destroy_group)
+
+
+def _init_method(context: Context, port: Optional[int]) -> str:
+    """How torch is to find a store itself; empty if it is given the newest one."""
+    if port is not None:
+        return f"tcp://{Endpoint(context.told.master_host, port)}"
+    return str(getattr(context.handler, "init_method", ""))
 
 
 @step(

@@ -55,7 +55,7 @@ class RendezvousSubject:
         if not _is_registered(self._backend):
             raise ValueError(
                 f"torch {torch.__version__} has no rendezvous backend {self._backend!r}; "
-                f"registered: {', '.join(sorted(_registered()))}. "
+                f"registered: {', '.join(sorted(registered()))}. "
                 "Install the package that brings it for the interpreter of the ranks"
             )
         return {"torch": str(torch.__version__), "torch_file": torch.__file__}
@@ -66,17 +66,18 @@ class RendezvousSubject:
 
 def _is_registered(backend: str) -> bool:
     """Whether torch knows the backend; those from outside its tree are loaded only if it may be one of them."""
-    if backend in _registered():
+    if backend in registered():
         return True
     registry: Any = importlib.import_module(f"{_RENDEZVOUS}.registry")
     installed = {entry.name for entry in registry.entry_points(group="torchrun.handlers")}
     # Registering one twice makes torch complain, and a process that was not forked has loaded them with torch.
-    if not installed <= _registered().keys():
+    if not installed <= registered().keys():
         registry._register_out_of_tree_handlers()
-    return backend in _registered()
+    return backend in registered()
 
 
-def _registered() -> Dict[str, Any]:
+def registered() -> Dict[str, Any]:
+    """What torch's registry holds, by the name of the backend: what makes a handler of parameters."""
     package: Any = importlib.import_module(_RENDEZVOUS)
     known: Dict[str, Any] = package.rendezvous_handler_registry._registry
     return known
@@ -98,24 +99,14 @@ class TorchHandler:
                 run_id=told.run_id,
                 min_nodes=told.world_size,
                 max_nodes=told.world_size,
-                **_config(backend, told),
+                **torchrun_config(backend, told),
             )
         )
 
     def join(self) -> Dict[str, Any]:
         info = self._handler.next_rendezvous()
         self.store = info.store
-        value = {"rank": info.rank, "world_size": info.world_size}
-        address = getattr(info, "bootstrap_store_info", None)
-        if address is not None:
-            value.update(master_addr=address.master_addr, master_port=address.master_port)
-        for name in ("round", "roster"):
-            reported = getattr(info, name, getattr(self._handler, name, None))
-            if reported is not None:
-                value[name] = reported
-        if self._told.rank == 0:
-            value["listeners"] = listening_sockets()
-        return value
+        return facts_of(info, self._handler, self._told)
 
     def shutdown(self) -> bool:
         return bool(self._handler.shutdown())
@@ -135,7 +126,22 @@ class TorchHandler:
             gc.collect()
 
 
-def _config(backend: str, told: ToldPlan) -> Dict[str, Any]:
+def facts_of(info: Any, handler: Any, told: ToldPlan) -> Dict[str, Any]:
+    """What a rendezvous returned, as JSON; of who is told rank 0 with the listening sockets of the process."""
+    value = {"rank": info.rank, "world_size": info.world_size}
+    address = getattr(info, "bootstrap_store_info", None)
+    if address is not None:
+        value.update(master_addr=address.master_addr, master_port=address.master_port)
+    for name in ("round", "roster"):
+        reported = getattr(info, name, getattr(handler, name, None))
+        if reported is not None:
+            value[name] = reported
+    if told.rank == 0:
+        value["listeners"] = listening_sockets()
+    return value
+
+
+def torchrun_config(backend: str, told: ToldPlan) -> Dict[str, Any]:
     """What torchrun hands on beside the parameters: the rank of `static` as a number, of others as text."""
     rank = told.rank if backend == STATIC else str(told.rank)
     return {"timeout": told.timeout_ns // 1_000_000_000, "rank": rank, **told.config}
