@@ -86,6 +86,11 @@ class RunFolder:
         """Let containers read a file of ours, whatever our umask says."""
         path.chmod(path.stat().st_mode | stat.S_IRGRP | stat.S_IROTH)
 
+    def writable(self, path: Path) -> None:
+        """Make an empty file that containers may write, before whoever reads it makes it for us."""
+        path.touch(mode=0o644)
+        self._give(path)
+
     def _give(self, path: Path) -> None:
         if os.geteuid() == 0:
             os.chown(path, self._user, self._group)
@@ -171,6 +176,7 @@ class ContainerProcesses:
             "log": f"{RUN}/logs/{name}.log",
             "env": dict(env),
         }
+        run.writable(run.path / "ops" / f"{name}.jsonl")
         control_fd = run.pipe(name)
         try:
             return self._start(run, host, name, request, run.pipe_inside("doorbell"), env), control_fd
