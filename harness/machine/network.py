@@ -29,8 +29,8 @@ DEVICE = "eth0"
 """The network interface of every host, on the inside."""
 
 _BRIDGE, _BRIDGE_INDEX = "switch", 2
-# Far above what a host's own interface gets: with equal numbers at both ends of a cable the kernel takes them for one
-# device, and may let a second pass until it tells the host that its cable was put back.
+# Far above what a host's own interface gets. With equal numbers at its ends a cable looks like a device without a peer,
+# and of those the kernel's link watch tells changes only once a second.
 _FIRST_PORT_INDEX = 1000
 
 
