@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -77,8 +78,10 @@ def single(fields: Mapping[str, Any], key: str, default: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         _wrong(value, key, "float32")
     try:
-        struct.pack("f", value)
+        fits = math.isfinite(struct.unpack("f", struct.pack("f", value))[0])
     except (OverflowError, struct.error):
+        fits = False
+    if not fits:
         _wrong(value, key, "float32")
     return value
 

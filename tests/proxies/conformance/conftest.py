@@ -1,0 +1,87 @@
+"""Both servers, one after the other, and a proxy of theirs with a peer at each end."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from backends import Backend, Proxy, Upstream, started
+
+from harness.words.errors import Unsupported
+
+
+@pytest.fixture(scope="session", params=[pytest.param("real", marks=pytest.mark.needs_toxiproxy), "embedded"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    """Each of the two, once for all its tests; in CI the real one must be there."""
+    try:
+        with started(request.param, tmp_path_factory.mktemp("server")) as backend:
+            yield backend
+    except Unsupported as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def backend(server: Backend) -> Iterator[Backend]:
+    """A server without proxies."""
+    yield server
+    server.clean()
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    """Where proxies lead."""
+    listening = Upstream()
+    yield listening
+    listening.close()
+
+
+@pytest.fixture
+def proxy(backend: Backend, upstream: Upstream) -> Proxy:
+    """A proxy that leads there."""
+    return backend.make(upstream)
+
+
+@dataclass
+class Pair:
+    """A connection through the proxy, both ends in our hands."""
+
+    client: socket.socket
+    server: socket.socket
+
+
+class Pairs:
+    """Makes connections, and closes them at last."""
+
+    def __init__(self, proxy: Proxy, upstream: Upstream) -> None:
+        self._proxy, self._upstream = proxy, upstream
+        self._open: list[socket.socket] = []
+
+    def __call__(self) -> Pair:
+        client = self._proxy.connect()
+        self._open.append(client)
+        server = self._upstream.accept()
+        self._open.append(server)
+        return Pair(client, server)
+
+    def close(self) -> None:
+        for sock in self._open:
+            sock.close()
+
+
+@pytest.fixture
+def pairs(proxy: Proxy, upstream: Upstream) -> Iterator[Pairs]:
+    """As many connections as asked for."""
+    made = Pairs(proxy, upstream)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def pair(pairs: Pairs) -> Pair:
+    """A connection that was opened before anything else happens."""
+    return pairs()
