@@ -1,0 +1,100 @@
+"""A host that comes back under another address with its old name: a pod that was scheduled anew."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import cast
+
+from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
+from harness.machine import hosts_file, names, sockets
+from harness.machine.kernel_counters import counters
+from harness.words.attribute import Attribute, Declaration
+from harness.words.errors import HarnessError
+from harness.worlds.base import WorldHost
+
+FOLLOW, STALE = "follow", "stale"
+
+
+@FAULTS.register("address_change")
+class AddressChange(FaultMember):
+    """Another address on the same interface, and hosts files that say so."""
+
+    declaration = Declaration(
+        kind="address_change",
+        summary="Takes the address from the master's host and gives it another, with its old name.",
+        attributes=(
+            Attribute(
+                "names",
+                "choice",
+                "what its name means to the other hosts: the new address at once, or the old one until it is healed",
+                default=FOLLOW,
+                choices=(FOLLOW, STALE),
+            ),
+        ),
+        example="{inject: address_change, names: stale, for: 5s}",
+        details=(
+            "Connections that are open to the old address hang, as they do in reality. Healing tells the new address "
+            "to whoever had kept the old one; the host keeps it. It needs `route: direct`, because a link leads to an "
+            "address and not to a name. With `ranks` their hosts move, and not the master's. If no connection was "
+            "open and no rank's host began one afterwards, the cell is vacuous."
+        ),
+    )
+    layer = "port"
+    needs = frozenset({"hosts", "address_change"})
+
+    @contextlib.contextmanager
+    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        hosts = [cast(WorldHost, host) for host in surroundings.hosts]
+        moving = self._moving(surroundings)
+        _check_route(surroundings, len(hosts))
+        hanging = sum(_open_connections(host) for host in moving)
+        moves = {host.name: (host.address, host.move()) for host in moving}
+        stale = self.fault.attributes["names"] == STALE
+        _tell([host for host in hosts if host.name in moves or not stale], moves)
+        living = [host for host in hosts if host.name != surroundings.proxy_host.name]
+        before = _attempts(living)
+        try:
+            yield lambda: _evidence(moves, hanging, _attempts(living) - before)
+        finally:
+            _tell(hosts, moves)
+
+    def _moving(self, surroundings: Surroundings) -> Sequence[WorldHost]:
+        ranked = names.distinct(cast(WorldHost, surroundings.host(rank)) for rank in self.fault.ranks)
+        return ranked or [cast(WorldHost, surroundings.master_host)]
+
+
+Moves = Mapping[str, tuple[str, str]]
+"""By host, from which address to which."""
+
+
+def _check_route(surroundings: Surroundings, hosts: int) -> None:
+    # There are no more ranks with a link than hosts, and one.
+    if surroundings.links(range(hosts + 1)):
+        raise HarnessError("a link leads to the address that nobody has afterwards; write `route: direct` in the world")
+
+
+def _tell(hosts: Sequence[WorldHost], moves: Moves) -> None:
+    """Let these hosts' files say where the moved ones are; those that say so already are not changed."""
+    for host in hosts:
+        for old, new in moves.values():
+            hosts_file.move(names.hosts_of(host), old, new)
+
+
+def _open_connections(host: WorldHost) -> int:
+    with host.inside():
+        return sum(1 for one in sockets.connections() if one.local.host == host.address)
+
+
+def _attempts(hosts: Sequence[WorldHost]) -> int:
+    """How many connections were begun on these hosts since they were made."""
+    total = 0
+    for host in hosts:
+        with host.inside():
+            total += counters()["TcpActiveOpens"]
+    return total
+
+
+def _evidence(moves: Moves, hanging: int, begun: int) -> Evidence:
+    facts = {"moved": {name: list(move) for name, move in moves.items()}, "left_hanging": hanging, "begun": begun}
+    return Evidence(bool(hanging or begun), facts)

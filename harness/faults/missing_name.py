@@ -1,0 +1,38 @@
+"""A name that does not exist yet: a service whose record comes seconds after its pods."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import cast
+
+from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
+from harness.machine import names
+from harness.words.attribute import Attribute, Declaration
+from harness.worlds.base import WorldHost
+
+
+@FAULTS.register("missing_name")
+class MissingName(FaultMember):
+    """A name server that says so, and hosts files without the name."""
+
+    declaration = Declaration(
+        kind="missing_name",
+        summary="There is no such name for the hosts of its ranks, until it is healed.",
+        attributes=(Attribute("name", "text", "the name", default=None, default_text="the name of the master's host"),),
+        example="{inject: missing_name, ranks: workers, for: 5s}",
+        details=(
+            "Look-ups end at once and say that there is no such host. Ranks are told the master's name under "
+            "`route: direct` only; otherwise they are told the address of their link, and nobody looks the name up. If "
+            "nobody asked for the name, the cell is vacuous."
+        ),
+    )
+    layer = "host"
+    needs = frozenset({"hosts"})
+
+    @contextlib.contextmanager
+    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        by, name = self.fault.name, self.fault.attributes["name"] or surroundings.master_host.name
+        hosts = names.distinct(cast(WorldHost, surroundings.host(rank)) for rank in self.fault.ranks)
+        with names.served(surroundings.proxy_host, hosts, by, (name,), instead={name.lower(): None}) as count:
+            yield lambda: Evidence((found := count())["hit"] > 0, found)

@@ -1,0 +1,58 @@
+"""A name server that answers late, or not at all: of a busy cluster, or one that loses packets."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
+from harness.machine import names
+from harness.words.attribute import Attribute, Declaration
+from harness.worlds.base import WorldHost
+
+LATE, NEVER = "late", "never"
+DELAY_NS = 2_000_000_000
+
+
+@FAULTS.register("slow_resolver")
+class SlowResolver(FaultMember):
+    """A real name server, and hosts files without names."""
+
+    declaration = Declaration(
+        kind="slow_resolver",
+        summary="Takes all names out of the hosts files of its ranks' hosts, and answers their look-ups late or never.",
+        attributes=(
+            Attribute("answers", "choice", "whether they come", default=LATE, choices=(LATE, NEVER)),
+            Attribute("delay", "duration", "how late", default=DELAY_NS, default_text="2s", minimum=0),
+            Attribute("one_in", "int", "hits one query in so many, from the first on", default=1, minimum=1),
+        ),
+        example="{inject: slow_resolver, ranks: 0, answers: never, one_in: 50}",
+        details=(
+            "A look-up asks twice at once (IPv4, IPv6), a server that is silent is asked again after 5 s, and a "
+            "numeric address is looked up too: each connection of a TCPStore asks for the names of both ends, also "
+            "in the server's only thread. Other hosts' queries are answered at once. If no query was hit, the cell is "
+            "vacuous."
+        ),
+    )
+    layer = "host"
+    needs = frozenset({"hosts"})
+
+    @classmethod
+    def problems(cls, attributes: Mapping[str, Any]) -> Sequence[str]:
+        if attributes.get("answers") == NEVER and attributes.get("delay", DELAY_NS) != DELAY_NS:
+            return ("an answer that never comes has no delay; leave `delay` or `answers` out",)
+        return ()
+
+    @contextlib.contextmanager
+    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        given = self.fault.attributes
+        silent = given["answers"] == NEVER
+        what = {"silent": silent, "delay_ns": 0 if silent else given["delay"], "one_in": given["one_in"]}
+        hosts = names.distinct(cast(WorldHost, surroundings.host(rank)) for rank in self.fault.ranks)
+        with names.served(surroundings.proxy_host, hosts, self.fault.name, **what) as count:
+            yield lambda: _evidence(count())
+
+
+def _evidence(count: Mapping[str, Any]) -> Evidence:
+    return Evidence(count["hit"] > 0, count)

@@ -1,0 +1,55 @@
+"""A name that leads to another host, or to nobody: a record that was not updated, or a copied configuration."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import cast
+
+from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
+from harness.machine import hosts_file, names
+from harness.words.attribute import Attribute, Declaration
+from harness.words.errors import HarnessError
+from harness.worlds.base import WorldHost
+
+NOBODY = "nobody"
+
+
+@FAULTS.register("wrong_address")
+class WrongAddress(FaultMember):
+    """A name server that gives another address, and hosts files without the name."""
+
+    declaration = Declaration(
+        kind="wrong_address",
+        summary="A name has the address of another host, or of nobody, for the hosts of its ranks.",
+        attributes=(
+            Attribute("to", "text", f"whose address it gets: a host's name, or `{NOBODY}`", default=NOBODY),
+            Attribute("name", "text", "the name", default=None, default_text="the name of the master's host"),
+        ),
+        example="{inject: wrong_address, ranks: 2, to: r1}",
+        details=(
+            "Where `to` is a host without a listener a connection is refused; `nobody` is an address of the world's "
+            "network that no host has, and the system says after some seconds that it cannot be reached. Ranks are "
+            "told the master's name under `route: direct` only. If nobody asked for the name, the cell is vacuous."
+        ),
+    )
+    layer = "host"
+    needs = frozenset({"hosts"})
+
+    @contextlib.contextmanager
+    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        by, name = self.fault.name, self.fault.attributes["name"] or surroundings.master_host.name
+        hosts = names.distinct(cast(WorldHost, surroundings.host(rank)) for rank in self.fault.ranks)
+        address = self._address(hosts, surroundings)
+        with names.served(surroundings.proxy_host, hosts, by, (name,), instead={name.lower(): address}) as count:
+            yield lambda: Evidence((found := count())["hit"] > 0, {"address": address, **found})
+
+    def _address(self, hosts: Sequence[WorldHost], surroundings: Surroundings) -> str:
+        to, path = self.fault.attributes["to"], names.hosts_of(hosts[0])
+        if to == NOBODY:
+            return names.free_address(path, surroundings.master_host.address)
+        address = hosts_file.address_of(path, to)
+        if address is None:
+            known = ", ".join(dict.fromkeys(name for entry in hosts_file.entries(path) for name in entry.names))
+            raise HarnessError(f"{hosts[0].name} knows no host {to!r}; write one of {known}, or `{NOBODY}`")
+        return address
