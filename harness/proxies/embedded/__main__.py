@@ -7,6 +7,7 @@ import secrets
 import sys
 
 from harness.proxies.embedded import service
+from harness.proxies.embedded.journal import KEPT_EVENTS
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -18,13 +19,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--parent-pid", type=int, help="end when this process does")
     parser.add_argument("--parent-fd", type=int, help="end when this descriptor reads its end")
     parser.add_argument("--config", help="a file with a JSON list of proxies, as for /populate")
+    parser.add_argument("--events", type=int, default=KEPT_EVENTS, help="how many events the log keeps")
     given = parser.parse_args(argv)
     seed = given.seed if given.seed is not None else secrets.token_hex(8)
     proxies = ""
     if given.config:
         with open(given.config, encoding="utf-8") as config:
             proxies = config.read()
-    options = service.Options(given.host, given.port, seed, given.parent_pid, given.parent_fd, proxies)
+    options = service.Options(given.host, given.port, seed, given.parent_pid, given.parent_fd, proxies, given.events)
     try:
         return service.run(options)
     except OSError as error:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
@@ -59,8 +60,12 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            answer = await self._answer(Request(scope, receive))
-            await answer(scope, receive, send)
+            request = Request(scope, receive)
+            with contextlib.suppress(ClientDisconnect):
+                # Read whoever it is for: an answer before the end of the body would reset the connection under it.
+                await request.body()
+                answer = await self._answer(request)
+                await answer(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
         path = request.scope["path"]

@@ -11,7 +11,7 @@ from typing import Any
 from harness.proxies.embedded import addresses, errors, go_json, settings
 from harness.proxies.embedded.addresses import AddressError, Target
 from harness.proxies.embedded.errors import ApiError
-from harness.proxies.embedded.journal import Journal
+from harness.proxies.embedded.journal import KEPT_EVENTS, Journal
 from harness.proxies.embedded.proxy import Proxy
 from harness.proxies.embedded.settings import ProxySettings
 from harness.proxies.embedded.stage import Toxic
@@ -30,9 +30,9 @@ class Engine:
         seed: names all chance: connections made in the same order meet the same toxicity, jitter and slices.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, seed: str) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, seed: str, kept_events: int = KEPT_EVENTS) -> None:
         self.proxies: dict[str, Proxy] = {}
-        self.journal = Journal()
+        self.journal = Journal(kept_events)
         self.seed = seed
         self._loop = loop
         self._identities = itertools.count(1)

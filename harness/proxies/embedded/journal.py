@@ -7,8 +7,8 @@ from typing import Any
 
 from harness import clock
 
-KEPT_EVENTS = 100_000
-"""A world of 256 ranks makes some 5,000 events; the oldest are dropped, and `dropped` says how many."""
+KEPT_EVENTS = 50_000
+"""A connection makes five events, a query of a store two; the oldest are dropped, and `dropped` says how many."""
 
 
 class Journal:

@@ -18,6 +18,7 @@ import uvicorn
 from harness import __version__
 from harness.proxies.embedded import api, toxics
 from harness.proxies.embedded.engine import Engine
+from harness.proxies.embedded.journal import KEPT_EVENTS
 
 assert toxics.__all__  # importing them registers them
 
@@ -36,6 +37,7 @@ class Options:
         parent_pid: end when this process does; None to outlive everybody.
         parent_descriptor: end when its other end is closed.
         proxies: what to populate from the start: the JSON that /populate takes.
+        kept_events: how many events the log keeps.
     """
 
     host: str
@@ -44,6 +46,7 @@ class Options:
     parent_pid: int | None = None
     parent_descriptor: int | None = None
     proxies: str = ""
+    kept_events: int = KEPT_EVENTS
 
 
 def run(options: Options) -> int:
@@ -70,7 +73,7 @@ class _Server(uvicorn.Server):
 
 async def _serve(options: Options, listener: socket.socket) -> None:
     loop = asyncio.get_running_loop()
-    engine = Engine(loop, options.seed)
+    engine = Engine(loop, options.seed, options.kept_events)
     server = _Server(
         uvicorn.Config(
             api.Api(engine, api.VERSION),

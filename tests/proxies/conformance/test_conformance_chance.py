@@ -165,7 +165,7 @@ def test_sigterm_ends_the_server(tmp_path: Path, server: Backend):
 
 def test_a_second_server_on_the_same_port_is_noticed(tmp_path: Path, server: Backend):
     """By whoever launches it, in words."""
-    with pytest.raises((ProxyLost, AssertionError), match="(?i)address already in use"):
+    with pytest.raises((ProxyLost, AssertionError), match=r"(?i)address already in use"):
         with started(server.name, tmp_path, api_port=server.api.port):
             pass
     assert server.ask("GET", "/version").status == 200
