@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.machine import boot
+from harness.machine.leases import REAPER_FD
 from harness.settings import Order, Settings
 
 GONE_LIMIT_SECONDS = 20.0
@@ -25,9 +26,12 @@ class ControllerProcess:
     Args:
         isolation: `auto`, `private` or `host`.
         startup_deadline_ns: when it must have said that it is ready.
+        reaper_fd: of a `harness.machine.leases.Reaper`, for a controller whose worlds live in an engine.
     """
 
-    def __init__(self, settings: Settings, isolation: str, startup_deadline_ns: int) -> None:
+    def __init__(
+        self, settings: Settings, isolation: str, startup_deadline_ns: int, reaper_fd: int | None = None
+    ) -> None:
         self.isolation = isolation
         self.startup_deadline_ns = startup_deadline_ns
         self.facts: Mapping[str, Any] = {}
@@ -44,9 +48,9 @@ class ControllerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=(theirs.fileno(), life_read),
+                pass_fds=[fd for fd in (theirs.fileno(), life_read, reaper_fd) if fd is not None],
                 start_new_session=True,
-                env=_environment(),
+                env=_environment(reaper_fd),
             )
         theirs.close()
         os.close(life_read)
@@ -97,8 +101,9 @@ class ControllerProcess:
         return f"the controller ended unexpectedly (exit code {code}): {lines[-1] if lines else 'it wrote nothing'}"
 
 
-def _environment() -> dict[str, str]:
+def _environment(reaper_fd: int | None) -> dict[str, str]:
     """Ours, with the harness importable in the controller wherever it was imported from here."""
+    watched = {} if reaper_fd is None else {REAPER_FD: str(reaper_fd)}
     root = str(Path(__file__).resolve().parent.parent)
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+    return {**os.environ, **watched, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}

@@ -23,6 +23,7 @@ from harness.controller_process import ControllerProcess
 from harness.core.judge import judge, judge_skipped, needs_steady_state
 from harness.core.needs import unmet_by_world
 from harness.machine.interpreter import require
+from harness.machine.leases import Reaper
 from harness.machine.proxy_server import require_server
 from harness.result import Result
 from harness.scenario import Scenario
@@ -114,6 +115,7 @@ class Runner:
         self._tasks: dict[ControllerProcess, _Task] = {}
         self._logs = options.runs_dir / CONTROLLER_LOGS / str(os.getpid())
         self._hired = 0
+        self._reaper: Reaper | None = None
         self._examined = False
         self.facts: dict[str, Any] = {}
 
@@ -127,6 +129,9 @@ class Runner:
         for controller in self._controllers:
             controller.wait_gone()
         self._controllers.clear()
+        if self._reaper is not None:
+            self._reaper.close()
+            self._reaper = None
         shutil.rmtree(self._logs, ignore_errors=True)
         prune(self.options.runs_dir, self.options.keep)
 
@@ -222,7 +227,15 @@ class Runner:
             log_dir=str(log_dir),
             world=world,
         )
-        return ControllerProcess(settings, isolation, clock.now_ns() + STARTUP_LIMIT_NS)
+        return ControllerProcess(settings, isolation, clock.now_ns() + STARTUP_LIMIT_NS, self._reaper_fd(isolation))
+
+    def _reaper_fd(self, isolation: str) -> int | None:
+        """Outside of everything that ends with a controller: who lets go of what a killed one left in an engine."""
+        if isolation != "host":
+            return None
+        if self._reaper is None:
+            self._reaper = Reaper()
+        return self._reaper.fd
 
     def _send(self, controller: ControllerProcess, task: _Task) -> None:
         scenario = task.scenario

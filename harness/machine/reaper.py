@@ -26,18 +26,19 @@ _INPUT = 0
 
 
 class Watch:
-    """The owners that live, by a descriptor of each; readable when it has ended."""
+    """The owners that live, by a descriptor of each, readable when it has ended; and an engine's client for each."""
 
     def __init__(self) -> None:
         self._poll = select.poll()
         self._poll.register(_INPUT, select.POLLIN)
-        self._owners: dict[int, list[Lease]] = {}
+        self._owned: dict[int, Lease] = {}
+        self._clients: dict[str, Client] = {}
         self._input_open = True
         self._rest = b""
 
     def run(self) -> None:
-        """Until nobody can tell of another lease, and all owners have ended or released theirs."""
-        while self._input_open or self._owners:
+        """Until nobody can tell of another lease, and all owners have ended."""
+        while self._input_open or self._owned:
             for descriptor, _ in self._poll.poll():
                 if descriptor == _INPUT:
                     self._listen()
@@ -56,45 +57,45 @@ class Watch:
                 self._watch(lease)
 
     def _watch(self, lease: Lease) -> None:
+        # Made now, because loading the SDK takes a quarter of a second, and shall not when it matters.
+        with contextlib.suppress(HarnessError):
+            self._clients.setdefault(lease.url, Client(lease.url))
         try:
             descriptor = os.pidfd_open(lease.owner.pid)
         except ProcessLookupError:
-            return let_go(lease)
-        if lease.owner.lives() is False:
+            self._let_go(lease)
+            return
+        if lease.owner.lives():
+            self._owned[descriptor] = lease
+            self._poll.register(descriptor, select.POLLIN)
+        else:
             os.close(descriptor)
-            return let_go(lease)
-        self._owners[descriptor] = [lease]
-        self._poll.register(descriptor, select.POLLIN)
-        return None
+            self._let_go(lease)
 
     def _settle(self, descriptor: int) -> None:
         self._poll.unregister(descriptor)
         os.close(descriptor)
-        for lease in self._owners.pop(descriptor):
-            # A lease that was released is not there any more.
-            if leases.read(lease.path) is not None:
-                let_go(lease)
+        lease = self._owned.pop(descriptor)
+        # A lease that was released is not there any more.
+        if leases.read(lease.path) is not None:
+            self._let_go(lease)
 
-
-def let_go(lease: Lease) -> None:
-    """Take away what is left of it, trying again while the engine does not answer."""
-    for _ in range(TRIES):
-        try:
-            with contextlib.closing(Client(lease.url)) as client:
+    def _let_go(self, lease: Lease) -> None:
+        """Take away what is left of it, trying again while the engine does not answer."""
+        for _ in range(TRIES):
+            try:
+                client = self._clients.pop(lease.url, None) or Client(lease.url)
                 leases.let_go(client, lease.world)
-        except HarnessError:
-            clock.sleep_ns(TRY_AGAIN_NS)
-        else:
-            return leases.release(lease)
-    return None
+                leases.release(lease)
+                self._clients[lease.url] = client
+                return
+            except HarnessError:
+                clock.sleep_ns(TRY_AGAIN_NS)
 
 
 def main() -> int:
     """Serve until the pipe on standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The SDK takes a quarter of a second to import, and must be there when it is needed.
-    import docker  # noqa: F401
-
     Watch().run()
     return 0
 
