@@ -130,5 +130,8 @@ class Namespaces(World):
 
     def _look_for_missing(self) -> str:
         if self._isolation.kind != "private":
-            return f"hosts need private namespaces, and here is {self._isolation}; give --isolation auto, or be root"
+            return (
+                f"hosts need private namespaces, and this is {self._isolation}; "
+                "give --isolation auto and no --toxiproxy, and see `rdzv-harness doctor`"
+            )
         return network.missing()
