@@ -14,6 +14,9 @@ EXIT = "exit"
 """The name of the step that ends each rank and is not written."""
 
 STANDING_INVARIANTS = ("agreement", "prefix_isolation", "no_hang", "no_crash", "nothing_left_behind")
+STARTING_AGAIN = frozenset({"kill", "memory_limit", "restart_host"})
+"""Kinds of faults that end processes, and whose healing starts the rank's next life."""
+
 ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT", "__reduce__": lambda self: "ABSENT"})()
 """A claim does not speak of a value (None is a value)."""
 
@@ -124,6 +127,11 @@ class Fault:
     after: Moment = START
     until: Moment | None = None
     line: int = 0
+
+    @property
+    def starts_again(self) -> bool:
+        """Whether its healing, if it has one before the end of the play, starts its ranks again."""
+        return self.kind in STARTING_AGAIN
 
     @property
     def streams(self) -> tuple[str, ...]:

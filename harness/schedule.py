@@ -101,9 +101,9 @@ class Schedule:
                         yield index, step, key
 
     def may_restart(self, rank: int, happened: Happened) -> bool:
-        """Whether a `kill` may still give this rank another life."""
+        """Whether a fault like `kill` may still give this rank another life."""
         return any(
-            fault.kind == "kill" and rank in fault.ranks and self._can_heal(fault, happened)
+            fault.starts_again and rank in fault.ranks and self._can_heal(fault, happened)
             for fault in self.scenario.faults
         )
 
@@ -281,7 +281,7 @@ class Schedule:
         if not self.scenario.steps_of(rank, life):
             return False
         return any(
-            fault.kind == "kill"
+            fault.starts_again
             and rank in fault.ranks
             and happened.fault(fault.name).healed_ns is None
             and self._comes_by_itself(FaultMoment(fault.name, "healed"), happened, now_ns)

@@ -42,6 +42,7 @@ class FileLimit(FaultMember):
         ),
     )
     layer = "host"
+    needs = frozenset({"file_limit"})
 
     @contextlib.contextmanager
     def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:

@@ -114,8 +114,9 @@ ORDER = Prose(
    missing rank.
 5. A rank with no more steps stays, its stores open, until all have none; `exit` leaves at once, `drop` lets go of a
    handler and its stores.
-6. A `kill` with `for` or `until` starts the rank again, from the first step, in its next life. In a moment `life`
-   is the first unless said, in a claim the last. At the end of the play nobody is started.
+6. A `kill` with `for` or `until` (a `memory_limit`, a `restart_host` too) starts the rank again, from the first step,
+   in its next life. In a moment `life` is the first unless said, in a claim the last. At the end of the play nobody is
+   started.
 7. The play ends when no step runs and none can begin any more. Then what is active is healed in reverse order, and
    the ranks leave.
 8. Times are of one monotonic clock. The guard of a paused rank stands still.

@@ -59,6 +59,9 @@ class EngineHost(Protocol):
     @property
     def address(self) -> str: ...
 
+    @property
+    def etc(self) -> Path: ...
+
     def inside(self) -> AbstractContextManager[None]: ...
 
     def disconnect(self) -> None:
@@ -92,8 +95,8 @@ class RankContainer(Protocol):
     def oom_killed(self) -> bool:
         """Whether the kernel has killed a process in it because its memory was full."""
 
-    def run_beside(self, command: Sequence[str]) -> None:
-        """Start a program in it, beside the rank."""
+    def fill_memory(self) -> None:
+        """Start a process beside the rank that takes memory until the kernel kills somebody, first of all the rank."""
 
     def limit_processor(self, quota_us: int, period_us: int) -> None: ...
 

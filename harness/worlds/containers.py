@@ -24,8 +24,13 @@ from harness.words.errors import HarnessError, Unsupported
 from harness.worlds.base import WORLDS, Host, Isolation, LaunchOrder, RankHandle, World, places
 
 _EVERYBODY = frozenset({"kill", "pause", "restart", "helper", "engine"})
-_ROOT = frozenset({"ports", "file_limit", "hosts", "address_change"})
-"""What needs to look into the network of a host, or into a process of another user."""
+_ROOT = frozenset({"ports", "hosts", "address_change"})
+"""What needs to look into the network of a host."""
+
+_LIMITING = frozenset({"file_limit"})
+"""What needs to set the limits of a process of another user, which root may not everywhere."""
+
+_CAP_SYS_RESOURCE = 24
 
 MOST_WORLDS, TURN_WITHIN_NS = 2, 100_000_000_000
 """The engine does one thing at a time: of more worlds at once each took twice as long. Who waits longer is stuck."""
@@ -34,6 +39,14 @@ HELPER_LIMIT_NS = 60_000_000_000
 """A helper imports torch and opens one store: two seconds, many more where many import at once."""
 
 _AT_ONCE = 8
+
+
+def _capabilities() -> frozenset[str]:
+    """What a world of containers can do in the hands of this user."""
+    status = Path("/proc/self/status").read_text()
+    effective = next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:")), 0)
+    limiting = _LIMITING if effective >> _CAP_SYS_RESOURCE & 1 or os.geteuid() != 0 else frozenset()
+    return _EVERYBODY | limiting | (_ROOT if os.geteuid() == 0 else frozenset())
 
 
 @WORLDS.register("containers")
@@ -47,7 +60,7 @@ class Containers(World):
         details="All who are told rank 0 share the master's host, `r0`; others are on `r1`, `r2` ... The proxy server "
         "is on `px`. Needs a Docker engine on this machine, and the images of `rdzv-harness docker build`.",
     )
-    capabilities = _EVERYBODY | _ROOT if os.geteuid() == 0 else _EVERYBODY
+    capabilities = _capabilities()
     isolation = "host"
 
     def __init__(

@@ -1,0 +1,66 @@
+"""Give ranks next to no processor: a container under a quota, or a machine with far too much to do."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
+from harness.machine.container_network import EngineHost, RankContainer
+from harness.words.attribute import Attribute, Declaration
+from harness.words.errors import NothingToHit
+
+LEAST_NS, MOST_NS = 1_000_000, 1_000_000_000
+"""What the kernel takes, for the quota as for the period."""
+
+
+@FAULTS.register("cpu_limit")
+class CpuLimit(FaultMember):
+    """A quota of the kernel's scheduler."""
+
+    declaration = Declaration(
+        kind="cpu_limit",
+        summary="Lets the processes of its ranks run for a short while in each period only.",
+        attributes=(
+            Attribute("run", "duration", "how long in each period", default=LEAST_NS, default_text="1ms",
+                      minimum=LEAST_NS, maximum=MOST_NS),
+            Attribute("every", "duration", "the period", default=MOST_NS, default_text="1s",
+                      minimum=LEAST_NS, maximum=MOST_NS),
+        ),
+        example="{inject: cpu_limit, ranks: 0, run: 1ms, every: 1s, after: join, for: 5s}",
+        details=(
+            "All threads of a rank share what it gets. Its kernel still answers for it: connections are accepted, and "
+            "nobody reads them. A rank that wanted no more than it got was not touched, and the cell is vacuous."
+        ),
+    )  # fmt: skip
+    layer = "rank"
+    needs = frozenset({"engine"})
+
+    @classmethod
+    def problems(cls, attributes: Mapping[str, Any]) -> Sequence[str]:
+        if attributes["run"] > attributes["every"]:
+            return ("`run` is longer than `every`, which limits nothing; make it shorter",)
+        return ()
+
+    @contextlib.contextmanager
+    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        limited = {
+            rank: cast(EngineHost, surroundings.host(rank)).container_of(rank)
+            for rank in self.fault.ranks
+            if surroundings.process(rank) is not None
+        }
+        if not limited:
+            raise NothingToHit(f"no process of rank {', '.join(map(str, self.fault.ranks))} is alive")
+        before = {rank: container.throttled_ns() for rank, container in limited.items()}
+        with contextlib.ExitStack() as lifted:
+            for container in limited.values():
+                # The healing first: a throttled container cannot even be killed until the limit is lifted.
+                lifted.callback(container.unlimit_processor)
+                container.limit_processor(*(self.fault.attributes[name] // 1000 for name in ("run", "every")))
+            yield lambda: _evidence(limited, before)
+
+
+def _evidence(limited: Mapping[int, RankContainer], before: Mapping[int, int]) -> Evidence:
+    kept_ns = {rank: container.throttled_ns() - before[rank] for rank, container in limited.items()}
+    return Evidence(any(kept_ns.values()), {"throttled_ns": {str(rank): ns for rank, ns in kept_ns.items()}})

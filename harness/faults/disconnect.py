@@ -1,0 +1,73 @@
+"""Take hosts off their network: what `docker network disconnect` does, and a cloud that detaches an interface."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import cast
+
+from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
+from harness.machine import names, sockets
+from harness.machine.container_network import EngineHost
+from harness.words.attribute import Declaration
+from harness.worlds.base import Host
+
+
+@FAULTS.register("disconnect")
+class Disconnect(FaultMember):
+    """The engine's own disconnecting and connecting."""
+
+    declaration = Declaration(
+        kind="disconnect",
+        summary="Has the engine take the hosts of its ranks off their network, interface and all.",
+        example="{inject: disconnect, ranks: 0, after: join, for: 8s}",
+        details=(
+            "Connections stay and hang; what the host itself sends fails at once, since it has no way out. Healing "
+            "gives it a new interface with its old address and name, and open connections go on when their next "
+            "retransmission comes. If no connection was open and nothing was sent to the host, the cell is vacuous."
+        ),
+    )
+    layer = "host"
+    needs = frozenset({"engine", "hosts"})
+
+    @contextlib.contextmanager
+    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        hosts = names.distinct(cast(EngineHost, surroundings.host(rank)) for rank in self.fault.ranks)
+        others = [host for host in surroundings.hosts if host.name not in {one.name for one in hosts}]
+        hanging = sum(_open(host) for host in hosts)
+        failed_before = _failed(others)
+        with contextlib.ExitStack() as connected_again:
+            for host in hosts:
+                connected_again.callback(host.connect)
+                host.disconnect()
+            yield lambda: _evidence(hosts, others, hanging, failed_before)
+
+
+def _evidence(hosts: Sequence[EngineHost], others: Sequence[Host], hanging: int, failed_before: int) -> Evidence:
+    facts = {
+        "hosts": [host.name for host in hosts],
+        "left_hanging": hanging,
+        "unanswered": sum(_unanswered(other, {host.address for host in hosts}) for other in others),
+        "attempts_failed": _failed(others) - failed_before,
+    }
+    return Evidence(bool(facts["left_hanging"] or facts["unanswered"] or facts["attempts_failed"]), facts)
+
+
+def _open(host: EngineHost) -> int:
+    """How many connections it has with other hosts."""
+    with host.inside():
+        ends = [(one.local.host, one.remote.host) for one in sockets.connections()]
+    return sum(1 for local, remote in ends if local == host.address and remote != host.address)
+
+
+def _unanswered(host: Host, addresses: set[str]) -> int:
+    with host.inside():
+        return sum(1 for one in sockets.unanswered() if one.remote.host in addresses)
+
+
+def _failed(hosts: Sequence[Host]) -> int:
+    total = 0
+    for host in hosts:
+        with host.inside():
+            total += sockets.tcp_counters().attempts_failed
+    return total

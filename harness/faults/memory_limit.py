@@ -1,0 +1,86 @@
+"""Let a rank's memory run full, until the kernel kills it: the way most containers die."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from harness.faults.base import FAULTS, Evidence, FaultMember, RankProcess, Surroundings
+from harness.machine import processes
+from harness.machine.container_network import EngineHost, RankContainer
+from harness.words.attribute import Attribute, Declaration
+from harness.words.errors import HarnessError, NothingToHit
+
+SPARE_BYTES = 16 << 20
+# A neighbour takes a gigabyte in a second; to start it the engine needs 0.1 s, more where many want it at once.
+END_LIMIT_NS = 30_000_000_000
+
+
+@dataclass
+class _Victim:
+    process: RankProcess
+    container: RankContainer
+    used_bytes: int
+    limit_bytes: int
+
+    def facts(self) -> dict[str, Any]:
+        about = {"rank": self.process.rank, "life": self.process.life, "pid": self.process.pid}
+        return {**about, "used_bytes": self.used_bytes, "limit_bytes": self.limit_bytes}
+
+
+@FAULTS.register("memory_limit")
+class MemoryLimit(FaultMember):
+    """A limit just above what is in use, and a neighbour in the same container that takes what is left."""
+
+    declaration = Declaration(
+        kind="memory_limit",
+        summary="Lets the memory of its ranks' containers run full, so that the kernel kills the ranks.",
+        attributes=(
+            Attribute(
+                "spare", "size", "what the limit leaves above what is in use",
+                default=SPARE_BYTES, default_text="16MiB", minimum=1 << 20, maximum=1 << 40,
+            ),
+        ),
+        example="{inject: memory_limit, ranks: 0, after: join}",
+        details=(
+            "A process beside the rank takes memory until there is none, and the kernel's memory killer is told to "
+            "take the rank first; its end is a SIGKILL. With `for` or `until` the rank is started again when that "
+            "comes, in a new container with its usual limit."
+        ),
+    )  # fmt: skip
+    layer = "rank"
+    needs = frozenset({"engine", "restart"})
+
+    @contextlib.contextmanager
+    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        alive = [process for rank in self.fault.ranks if (process := surroundings.process(rank)) is not None]
+        if not alive:
+            raise NothingToHit(f"no process of rank {', '.join(map(str, self.fault.ranks))} is alive")
+        victims = [self._fill(surroundings, process) for process in alive]
+        facts = {"containers": [victim.facts() for victim in victims]}
+        yield lambda: Evidence(all(victim.container.oom_killed() for victim in victims) or None, facts)
+        if self.fault.until is not None and not self.end_of_play:
+            for victim in victims:
+                surroundings.start_again(victim.process.rank)
+
+    def _fill(self, surroundings: Surroundings, process: RankProcess) -> _Victim:
+        host = cast(EngineHost, surroundings.host(process.rank))
+        container = host.container_of(process.rank)
+        used = container.memory_bytes()
+        victim = _Victim(process, container, used, used + self.fault.attributes["spare"])
+        try:
+            with processes.hold(process.pid) as held:
+                surroundings.expect_end(process.rank, self.fault.name)
+                container.limit_memory(victim.limit_bytes)
+                container.fill_memory()
+                ended = held.await_end(END_LIMIT_NS)
+        except ProcessLookupError:
+            raise NothingToHit(f"the process of rank {process.rank} has just ended") from None
+        if not ended:
+            raise HarnessError(
+                f"rank {process.rank} lives although its memory should be full ({victim.facts()}); does the engine's "
+                "kernel enforce memory limits? see `docker info`"
+            )
+        return victim

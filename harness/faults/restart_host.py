@@ -1,0 +1,71 @@
+"""Cut the power of hosts, and start them again with nothing left of what ran on them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import cast
+
+from harness.faults.base import FAULTS, Evidence, FaultMember, RankProcess, Surroundings
+from harness.machine import names, processes
+from harness.machine.container_network import EngineHost
+from harness.words.attribute import Declaration
+from harness.words.errors import HarnessError, NothingToHit
+
+# The engine kills a host in 0.1 s, and tears down its network in another; it does one host after another.
+END_LIMIT_NS = 20_000_000_000
+
+
+@FAULTS.register("restart_host")
+class RestartHost(FaultMember):
+    """The engine's own killing and starting of what holds a host."""
+
+    declaration = Declaration(
+        kind="restart_host",
+        summary="Cuts the power of the hosts of its ranks: all that runs there ends, and nobody answers there.",
+        example="{inject: restart_host, ranks: 0, after: join, for: 2s}",
+        details=(
+            "With `for` or `until` the host comes back with its name and its address, and its ranks are started again, "
+            "from their first step, in their next life: whatever they held in memory, a store among it, is gone, and "
+            "nobody is told. Connections of others end without a word from the host. Whoever shares the host ends too."
+        ),
+    )
+    layer = "host"
+    needs = frozenset({"engine", "restart"})
+
+    @contextlib.contextmanager
+    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        hosts = names.distinct(cast(EngineHost, surroundings.host(rank)) for rank in self.fault.ranks)
+        ranks = [rank for host in hosts for rank in host.ranks]
+        running = {rank: process for rank in ranks if (process := surroundings.process(rank)) is not None}
+        if not running:
+            raise NothingToHit(f"no process of rank {', '.join(map(str, self.fault.ranks))} is alive")
+        with contextlib.ExitStack() as started:
+            for rank in ranks:
+                surroundings.expect_end(rank, self.fault.name)
+            for host in hosts:
+                started.callback(host.start)
+                _stop(host, [running[rank] for rank in host.ranks if rank in running])
+            facts = {
+                "hosts": [host.name for host in hosts],
+                "processes": [{"rank": one.rank, "life": one.life, "pid": one.pid} for one in running.values()],
+            }
+            yield lambda: Evidence(True, facts)
+        if self.fault.until is not None and not self.end_of_play:
+            for rank in running:
+                surroundings.start_again(rank)
+
+
+def _stop(host: EngineHost, running: Sequence[RankProcess]) -> None:
+    """Stop a host, and see its processes end; raises HarnessError if one does not."""
+    with contextlib.ExitStack() as stack:
+        held = []
+        for process in running:
+            with contextlib.suppress(ProcessLookupError):
+                held.append(stack.enter_context(processes.hold(process.pid)))
+        host.stop()
+        for one in held:
+            if not one.await_end(END_LIMIT_NS):
+                raise HarnessError(
+                    f"{host.name} was stopped, but its process {one.pid} has not ended; look at the engine's log"
+                )
