@@ -22,8 +22,8 @@ from harness.archive import STEADY, create_run, fill_run, prune, read_history, w
 from harness.controller_process import ControllerProcess
 from harness.core.judge import judge, judge_skipped, needs_steady_state
 from harness.core.needs import unmet_by_world
+from harness.machine import leases
 from harness.machine.interpreter import require
-from harness.machine.leases import Reaper
 from harness.machine.proxy_server import require_server
 from harness.result import Result
 from harness.scenario import Scenario
@@ -115,7 +115,6 @@ class Runner:
         self._tasks: dict[ControllerProcess, _Task] = {}
         self._logs = options.runs_dir / CONTROLLER_LOGS / str(os.getpid())
         self._hired = 0
-        self._reaper: Reaper | None = None
         self._examined = False
         self.facts: dict[str, Any] = {}
 
@@ -129,9 +128,7 @@ class Runner:
         for controller in self._controllers:
             controller.wait_gone()
         self._controllers.clear()
-        if self._reaper is not None:
-            self._reaper.close()
-            self._reaper = None
+        leases.end_reaper()
         shutil.rmtree(self._logs, ignore_errors=True)
         prune(self.options.runs_dir, self.options.keep)
 
@@ -227,15 +224,9 @@ class Runner:
             log_dir=str(log_dir),
             world=world,
         )
-        return ControllerProcess(settings, isolation, clock.now_ns() + STARTUP_LIMIT_NS, self._reaper_fd(isolation))
-
-    def _reaper_fd(self, isolation: str) -> int | None:
-        """Outside of everything that ends with a controller: who lets go of what a killed one left in an engine."""
-        if isolation != "host":
-            return None
-        if self._reaper is None:
-            self._reaper = Reaper()
-        return self._reaper.fd
+        # What a killed controller leaves in an engine is let go of by somebody who does not end with it.
+        reaper = leases.reaper_fd() if isolation == "host" else None
+        return ControllerProcess(settings, isolation, clock.now_ns() + STARTUP_LIMIT_NS, reaper)
 
     def _send(self, controller: ControllerProcess, task: _Task) -> None:
         scenario = task.scenario

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import subprocess
 import sys
 import uuid
@@ -36,6 +37,8 @@ REAPER_FD = "RDZV_REAPER_FD"
 """The variable that names the descriptor of the reaper's pipe, in processes that inherited one."""
 
 _CLEAN_LOOKS, _LOOK_AGAIN_NS = 2, 100_000_000
+# It ends milliseconds after its pipe, unless another process holds that too, or it still has something to take away.
+_REAPER_ENDS_WITHIN_S = 5
 _AT_ONCE = 8
 
 
@@ -214,13 +217,24 @@ def _remove_containers(client: Client, containers: list[str]) -> None:
 # -- the reaper ----------------------------------------------------------------------------------------------------
 
 
-class Reaper:
-    """A process that outlives this one long enough to let go of what it left; see `harness.machine.reaper`.
+def reaper_fd() -> int:
+    """The write end of the pipe of this process's reaper, who is started if there is none.
 
-    Attributes:
-        fd: the write end of its pipe. A process that shall be watched too inherits it, and finds its number in the
-            variable `REAPER_FD`.
+    A process that shall be watched too inherits it, and finds its number in the variable `REAPER_FD`.
     """
+    if not _REAPERS:
+        _REAPERS.append(_Reaper())
+    return _REAPERS[0].fd
+
+
+def end_reaper() -> None:
+    """Let go of this process's reaper, if it has one: it ends when nobody else holds its pipe and all is settled."""
+    while _REAPERS:
+        _REAPERS.pop().close()
+
+
+class _Reaper:
+    """A process that outlives this one long enough to let go of what it left; see `harness.machine.reaper`."""
 
     def __init__(self) -> None:
         reader, self.fd = os.pipe()
@@ -237,24 +251,26 @@ class Reaper:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))},
                 cwd="/",
             )
-        self._pid = process.pid
         # With a return code set, Popen never waits: the statuses of a controller's children are one reaper's to take.
         process.returncode = 0
+        self._pidfd = os.pidfd_open(process.pid)
 
     def close(self) -> None:
-        """Let go of the pipe: it ends once nothing is left to watch over; waits for that."""
         os.close(self.fd)
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        poll.poll(_REAPER_ENDS_WITHIN_S * 1000)
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
+            os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
+        os.close(self._pidfd)
 
 
-_OWN: list[Reaper] = []
+_REAPERS: list[_Reaper] = []
 
 
 def _tell_reaper(path: Path) -> None:
-    if not _OWN and not os.environ.get(REAPER_FD):
-        _OWN.append(Reaper())
-    fd = _OWN[0].fd if _OWN else int(os.environ[REAPER_FD])
+    inherited = os.environ.get(REAPER_FD)
+    fd = int(inherited) if inherited and not _REAPERS else reaper_fd()
     os.set_inheritable(fd, False)
     try:
         os.write(fd, f"{path}\n".encode())
