@@ -21,6 +21,8 @@ app = typer.Typer(
 )
 toxiproxy = typer.Typer(help="The proxy server that injects faults into links.", rich_markup_mode=None)
 app.add_typer(toxiproxy, name="toxiproxy")
+docker = typer.Typer(help="The Docker engine that worlds of containers need, and its images.", rich_markup_mode=None)
+app.add_typer(docker, name="docker")
 
 
 @app.callback()
@@ -149,4 +151,36 @@ def install() -> int:
     from harness.machine.toxiproxy_install import install as build
 
     print(build())
+    return 0
+
+
+@docker.command("build")
+def build_images(
+    base: o.Base = None, rebuild: o.Rebuild = False, checkout: o.Checkout = None, torch: o.Torch = ""
+) -> int:
+    """Build the images of ranks and proxy server, and of the harness if asked for."""
+    from harness.machine import engine, harness_image, images
+
+    with engine.connect(timeout_s=images.CALL_WITHIN_S) as client:
+        chosen = images.build(client, base, rebuild)
+        if checkout is not None:
+            harness_image.build(client, checkout, chosen, torch)
+    return 0
+
+
+@docker.command("start")
+def start_engine(directory: o.EngineDirectory) -> int:
+    """Start a private engine in a folder (needs root); prints its DOCKER_HOST."""
+    from harness.machine import private_engine
+
+    print(private_engine.start(directory).url)
+    return 0
+
+
+@docker.command("stop")
+def stop_engine(directory: o.EngineDirectory) -> int:
+    """End the private engine of a folder, and all that it made."""
+    from harness.machine import private_engine
+
+    private_engine.stop(directory)
     return 0

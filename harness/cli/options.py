@@ -72,3 +72,16 @@ MustPass = Annotated[
     list[str] | None,
     typer.Option("--require", metavar="CHECK", help="a check that must pass, or all; else exit 3"),
 ]
+
+Base = Annotated[
+    str | None,
+    typer.Option(metavar="IMAGE", help="what ranks stand on; else a public image, else one of Debian's packages"),
+]
+Rebuild = Annotated[bool, typer.Option("--rebuild", help="also what is up to date")]
+Checkout = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="build the image of the harness too, from this checkout of it")
+]
+Torch = Annotated[
+    str, typer.Option(metavar="WORDS", help="what pip puts in it too: 'torch numpy'; else it has no torch")
+]
+EngineDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="a folder for all that the engine has")]

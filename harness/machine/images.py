@@ -32,7 +32,12 @@ RECIPE_LABEL, BASE_LABEL = "rdzv-harness.recipe", "rdzv-harness.base"
 """Labels of our images: a digest of what they were made of, and the image they stand on."""
 
 HOW_TO_BUILD = "run `rdzv-harness docker build`"
-_FILES = Path(__file__).resolve().parents[1] / "docker_files"
+FILES = Path(__file__).resolve().parents[1] / "docker_files"
+"""The Dockerfiles; in a checkout a link to `docker/`."""
+
+CALL_WITHIN_S = 900
+"""A call of the engine returns when the image is built or pulled, with torch in it after some minutes."""
+
 _BASE_WITHIN_S = 1200
 _LOADER_NAMED_WITHIN = 8192
 _SUITES = ("debian", "ubuntu")
@@ -83,7 +88,7 @@ def build(client: DockerClient, base: str | None = None, rebuild: bool = False, 
                 tell(f"{name}: up to date")
                 continue
             with _context(name) as context:
-                _build(client, name, context, {"BASE": chosen} if needs else {}, labels)
+                build_in(client, name, context, {"BASE": chosen} if needs else {}, labels)
             tell(f"{name}: built" + (f" on {chosen}" if needs else ""))
     return chosen
 
@@ -91,24 +96,25 @@ def build(client: DockerClient, base: str | None = None, rebuild: bool = False, 
 # -- recipes -------------------------------------------------------------------------------------------------------
 
 
-def _digest(*parts: bytes) -> str:
-    digest = hashlib.sha256()
+def digest(*parts: bytes) -> str:
+    """A short name of what something is made of."""
+    whole = hashlib.sha256()
     for part in parts:
-        digest.update(hashlib.sha256(part).digest())
-    return digest.hexdigest()[:16]
+        whole.update(hashlib.sha256(part).digest())
+    return whole.hexdigest()[:16]
 
 
 def _rank_recipe() -> str:
-    return _digest((_FILES / "rank" / "Dockerfile").read_bytes())
+    return digest((FILES / "rank" / "Dockerfile").read_bytes())
 
 
 def _proxy_recipe() -> str:
     # The version rather than the binary: a build of the same source elsewhere need not have the same bytes.
-    return _digest((_FILES / "proxy" / "Dockerfile").read_bytes(), proxy_server.VERSION.encode())
+    return digest((FILES / "proxy" / "Dockerfile").read_bytes(), proxy_server.VERSION.encode())
 
 
 def _base_recipe() -> str:
-    return _digest((_FILES / "make-base").read_bytes(), _suite().encode())
+    return digest((FILES / "make-base").read_bytes(), _suite().encode())
 
 
 _RECIPES = {RANK: _rank_recipe, PROXY: _proxy_recipe}
@@ -186,7 +192,7 @@ def _make_base(tar: Path, tell: Tell) -> None:
     tell(f"{BASE}: mmdebstrap makes it of packages of {_suite()}, which takes a minute or two")
     with tempfile.TemporaryDirectory(dir=tar.parent, prefix="make-") as folder:
         made = Path(folder) / "base.tar"
-        command = ["sh", str(_FILES / "make-base"), str(made), _suite()]
+        command = ["sh", str(FILES / "make-base"), str(made), _suite()]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=_BASE_WITHIN_S, stdin=subprocess.DEVNULL)
         if ran.returncode:
             raise HarnessError(f"{' '.join(command)} failed:\n{ran.stderr.strip()[-1000:]}\nname an image with --base")
@@ -218,7 +224,7 @@ def _context(name: str) -> Iterator[Path]:
     """A folder with what the Dockerfile of an image copies."""
     with tempfile.TemporaryDirectory(prefix="rdzv-image-") as folder:
         context = Path(folder)
-        shutil.copy(_FILES / name.partition("/")[2] / "Dockerfile", context / "Dockerfile")
+        shutil.copy(FILES / name.partition("/")[2] / "Dockerfile", context / "Dockerfile")
         if name == PROXY:
             shutil.copy(_static_server(), context / "toxiproxy-server")
         yield context
@@ -238,7 +244,7 @@ def _static_server() -> Path:
     )
 
 
-def _build(
+def build_in(
     client: DockerClient,
     name: str,
     context: Path,
@@ -246,7 +252,10 @@ def _build(
     labels: Mapping[str, str],
     network: str = "none",
 ) -> None:
-    """By the classic builder, the only one that the SDK speaks to."""
+    """Build the image of the Dockerfile in a folder, by the classic builder, the only one that the SDK speaks to.
+
+    Raises HarnessError with the end of what the build said.
+    """
     from docker.errors import APIError, BuildError
 
     try:
