@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast
 
 from harness import clock
 from harness.proxies.base import Link, Traffic
@@ -18,7 +18,7 @@ from harness.scenario import Fault
 from harness.words.attribute import Declaration
 from harness.words.endpoint import Endpoint
 from harness.words.errors import NothingToHit
-from harness.worlds.base import Host
+from harness.worlds.base import Host, WorldHost
 
 # A server counts a connection a moment after it has ended, and nothing tells when it has: 20 looks, 100 ms in all.
 LOOK_AGAIN_NS, COUNTED_WITHIN_LOOKS = 5_000_000, 20
@@ -214,6 +214,11 @@ class ToxicFault(FaultMember):
     def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
         """Whether a connection or a byte met the toxics: what passed the links meanwhile, in their direction."""
         return link_evidence(self.streams, links, before, after)
+
+
+def hosts_of(fault: Fault, surroundings: Surroundings) -> list[WorldHost]:
+    """The hosts that a fault's ranks live on, each once: for faults that need the capability `hosts`."""
+    return list({host.name: cast(WorldHost, host) for host in map(surroundings.host, fault.ranks)}.values())
 
 
 def links_of(fault: Fault, surroundings: Surroundings) -> Sequence[Link]:

@@ -1,29 +1,57 @@
-"""Cut ranks off: silence on their links, on open connections and on new ones."""
+"""Cut ranks off: silence on their links, or on the way between hosts."""
 
 from __future__ import annotations
 
-from harness.faults.base import FAULTS, ToxicFault
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from harness.faults.base import FAULTS, Evidence, Surroundings, ToxicFault
+from harness.machine import firewall
+from harness.machine.firewall import ANY_PACKET, DROP, Rule
+from harness.machine.network_tools import hardware_addresses
+from harness.scenario import Fault
 from harness.words.attribute import Attribute, Declaration
+from harness.words.errors import NothingToHit
+from harness.worlds.base import WorldHost
 
 
 @FAULTS.register("partition")
 class Partition(ToxicFault):
-    """A blackhole on every link of its ranks."""
+    """A blackhole on every link of its ranks; with `pairs` a firewall of the hosts."""
 
     declaration = Declaration(
         kind="partition",
-        summary="Cuts its ranks off from the master: connections stay and are made, and nothing passes.",
+        summary="Cuts its ranks off from the master, or pairs of hosts from each other: nothing passes.",
         attributes=(
             Attribute(
-                "stream", "choice", "the way that is cut: to the master, from it, or both", "both",
+                "stream", "choice",
+                "the way that is cut: to the master, or from the first of a pair to the second; back; or both", "both",
                 choices=("upstream", "downstream", "both"),
+            ),
+            Attribute(
+                "pairs", "pairs",
+                "in place of `ranks`, in worlds of several hosts: between whose hosts; groups are cut in every pair",
+                default=None, default_text="none: the links of `ranks`",
             ),
         ),
         example="{inject: partition, ranks: [2, 3], after: join, for: 2s}",
-        details="Healing closes every connection that was cut, since bytes are missing; new ones pass.",
+        details=(
+            "Without `pairs` it works on links: connections stay and are made, and nothing passes; healing closes "
+            "every connection that was cut, since bytes are missing; new ones pass. With `pairs`, "
+            "`{inject: partition, pairs: [[1, 0], [2, 0]], stream: upstream}` or two racks, "
+            "`pairs: [[[0, 1], [2, 3]]]`, it drops packets at the host that receives them, so that who sent them "
+            "believes them sent: no connection is made that needs them, open ones fall silent and go on after the "
+            "healing, when TCP sends again. A way to the master's host leads through the links too, where there are "
+            "links: both are cut. It needs `nft`."
+        ),
     )  # fmt: skip
     toxic = False
     toxic_kind = "timeout"
+
+    @classmethod
+    def needed(cls, fault: Fault) -> frozenset[str]:
+        return frozenset({"hosts"}) if fault.attributes.get("pairs") else frozenset()
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -33,3 +61,61 @@ class Partition(ToxicFault):
     @property
     def toxic_attributes(self) -> dict[str, int]:
         return {"timeout": 0}
+
+    def arm(self, surroundings: Surroundings) -> None:
+        if self.fault.attributes.get("pairs"):
+            firewall.check()
+
+    @contextlib.contextmanager
+    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        held = self._dropped(surroundings) if self.fault.attributes.get("pairs") else super().hold(surroundings)
+        with held as evidence:
+            yield evidence
+
+    @contextlib.contextmanager
+    def _dropped(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        cuts = list(dict.fromkeys(self._cuts(surroundings)))
+        if not cuts:
+            raise NothingToHit("the ranks of each pair live on one host; nothing passes a cable between them")
+        hosts = {host.name: cast(WorldHost, host) for host in surroundings.hosts}
+        addresses = hardware_addresses([hosts[name] for name in {sender for sender, _ in cuts}])
+        senders: dict[str, list[str]] = {}
+        for sender, receiver in cuts:
+            senders.setdefault(receiver, []).append(sender)
+        rules = [
+            (hosts[name], [Rule("input", f"ether saddr {addresses[one]} {ANY_PACKET}", DROP) for one in whose])
+            for name, whose in senders.items()
+        ]
+        with firewall.ruled(self.fault.name, rules) as counts:
+            yield lambda: _evidence(senders, counts())
+
+    def _cuts(self, surroundings: Surroundings) -> Iterator[tuple[str, str]]:
+        """(who sends, who does not receive), by the names of the hosts."""
+        for firsts, seconds in self.fault.attributes["pairs"]:
+            for first, second in ((one, other) for one in firsts for other in seconds):
+                for here, there in _between(surroundings, first, second):
+                    if "upstream" in self.streams:
+                        yield here, there
+                    if "downstream" in self.streams:
+                        yield there, here
+
+
+def _between(surroundings: Surroundings, first: int, second: int) -> Iterator[tuple[str, str]]:
+    """The pairs of hosts between which two ranks meet: their own, and the proxy server's in place of the master's."""
+    here, there = surroundings.host(first).name, surroundings.host(second).name
+    master, proxy = surroundings.master_host.name, surroundings.proxy_host.name
+    if here != there:
+        yield here, there
+        if there == master and surroundings.links([first]):
+            yield here, proxy
+        if here == master and surroundings.links([second]):
+            yield proxy, there
+
+
+def _evidence(senders: Mapping[str, Sequence[str]], counts: firewall.Counts) -> Evidence:
+    dropped: dict[str, Any] = {
+        f"{sender} to {receiver}": packets
+        for receiver, whose in senders.items()
+        for sender, packets in zip(whose, counts[receiver], strict=True)
+    }
+    return Evidence(any(dropped.values()), {"dropped_packets": dropped})

@@ -103,6 +103,19 @@ def _check_ranks(value: Any) -> Any:
     raise ValueError(f"{_short(value)} is not a choice of ranks; {form}")
 
 
+def _check_pairs(value: Any) -> Any:
+    """Pairs as they are written, their form checked; which ranks there are is known later."""
+    form = "write a list of pairs, [[1, 0]], or of groups, [[[0, 1], [2, 3]]]"
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"{_short(value)} is not a list of pairs; {form}")
+    for pair in value:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise ValueError(f"{_short(pair)} is not a pair; {form}")
+        for side in pair:
+            _check_ranks(side)
+    return value
+
+
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
@@ -167,6 +180,19 @@ WRITTEN_RANKS = {
     ]
 }
 Ranks = Annotated[Any, PlainValidator(_check_ranks), WithJsonSchema({"x-ref": "Ranks"})]
+_ANY_RANKS = {"x-ref": "Ranks"}
+Pairs = Annotated[
+    Any,
+    PlainValidator(_check_pairs),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "array", "items": _ANY_RANKS, "minItems": 2, "maxItems": 2},
+            "minItems": 1,
+            "examples": [[[1, 0]], [[[0, 1], [2, 3]]]],
+        }
+    ),
+]
 Within = Annotated[
     Any,
     PlainValidator(_check_within),
@@ -302,6 +328,7 @@ def attribute_type(attribute: Attribute) -> Any:
         "mapping": Annotated[dict[str, str], AfterValidator(_check_filled)],
         "weights": Annotated[dict[str, Annotated[float, Field(allow_inf_nan=False)]], AfterValidator(_check_filled)],
         "handlers": Texts,
+        "pairs": Pairs,
     }
     if attribute.kind == "choice":
         return Literal[attribute.choices]

@@ -120,6 +120,21 @@ def resolve_ranks(value: Any, size: int, location: Location, tell: Tell) -> tupl
     return tuple(sorted({rank for rank in named if rank < size}))
 
 
+def resolve_pairs(
+    value: Any, size: int, location: Location, tell: Tell
+) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
+    """Both sides of each pair; ranks that do not exist, or stand on both sides of a pair, are told."""
+    return tuple(_resolve_pair(pair, size, (*location, index), tell) for index, pair in enumerate(value))
+
+
+def _resolve_pair(pair: Any, size: int, location: Location, tell: Tell) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    first, second = (resolve_ranks(side, size, (*location, index), tell) for index, side in enumerate(pair))
+    both = sorted({*first} & {*second})
+    if both:
+        tell(location, f"rank {both[0]} stands on both sides of a pair", "name it on one side")
+    return first, second
+
+
 def _named_ranks(value: Any, location: Location, tell: Tell) -> Iterable[int]:
     if isinstance(value, int):
         return (value,)

@@ -185,6 +185,7 @@ _ATTRIBUTE_WORDS = {
     "mapping": "text: text",
     "weights": "verb: number",
     "handlers": "handler, or several",
+    "pairs": "pairs of ranks",
 }
 
 

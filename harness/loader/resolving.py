@@ -15,7 +15,7 @@ from harness.loader.matrix import Axis, Cell, fits, read_pattern
 from harness.loader.models import Document, KnownKeys, RankKeys, ToxicKeys, Waiver
 from harness.loader.models import World as WorldKeys
 from harness.loader.moments import Moments, has_wire
-from harness.loader.names import Entry, Names, resolve_ranks
+from harness.loader.names import Entry, Names, resolve_pairs, resolve_ranks
 from harness.loader.nodes import Location, Mapping
 from harness.loader.problems import Problems, suggestion
 from harness.loader.told import (
@@ -140,7 +140,10 @@ class Resolver:
             self._tell((*entry.location, name), message)
 
         written = members.attribute_values(entry.keys(), declaration)
-        return members.converted(declaration, written, self._timeout_ns, wrong)
+        found = members.converted(declaration, written, self._timeout_ns, wrong)
+        for name in (one.name for one in declaration.attributes if one.kind == "pairs" and found[one.name]):
+            found[name] = resolve_pairs(found[name], self._size, (*entry.location, name), self._tell)
+        return found
 
     def _tell_member(self, entry: Entry, problem: str) -> None:
         message, _, hint = problem.partition("; ")
@@ -214,12 +217,20 @@ class Resolver:
         return Fault(
             name=self._names.of(entry),
             kind=entry.kind,
-            ranks=self._fault_ranks(entry, keys.ranks, member.layer, world),
+            ranks=self._ranks_of_pairs(entry, keys.ranks, attributes["pairs"])
+            if attributes.get("pairs")
+            else self._fault_ranks(entry, keys.ranks, member.layer, world),
             attributes=attributes,
             stream=stream,
             toxicity=1.0 if toxicity is None else toxicity,
             line=entry.line,
         )
+
+    def _ranks_of_pairs(self, entry: Entry, written: Any, pairs: Iterable[Iterable[Iterable[int]]]) -> tuple[int, ...]:
+        if written is not None:
+            hint = "take `ranks` out, or `pairs`"
+            self._tell((*entry.location, "ranks"), "the pairs say already which ranks are meant", hint, key=True)
+        return tuple(sorted({rank for pair in pairs for side in pair for rank in side}))
 
     def _fault_ranks(self, entry: Entry, written: Any, layer: str, world: WorldKeys) -> tuple[int, ...]:
         location = (*entry.location, "ranks")

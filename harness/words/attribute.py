@@ -12,9 +12,10 @@ REQUIRED = object()
 #   int, number, text, flag -> as written    value -> text (numbers and flags are refused: quote them)
 #   key -> text    keys -> tuple of text (a single one or a list)    mapping -> dict of text to text
 #   weights -> dict of verb to number    choice -> one of `choices`    handlers -> tuple of handler names
+#   pairs -> tuple of (ranks, ranks), each a tuple of int
 ATTRIBUTE_KINDS = (
     "duration", "size", "rate", "int", "number", "text", "flag", "value", "key", "keys", "mapping", "weights", "choice",
-    "handlers",
+    "handlers", "pairs",
 )  # fmt: skip
 
 

@@ -1,0 +1,81 @@
+"""Lose a share of the packets of hosts: a bad cable, a crowded switch, a radio link."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import cast
+
+from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings, hosts_of
+from harness.machine import firewall
+from harness.machine.firewall import ANY_PACKET, DROP, Rule
+from harness.machine.network_tools import hardware_addresses
+from harness.words.attribute import Attribute, Declaration
+from harness.words.errors import NothingToHit
+from harness.worlds.base import WorldHost
+
+_STEPS = 10_000
+"""A share is counted in so many parts."""
+
+
+@FAULTS.register("loss")
+class Loss(FaultMember):
+    """Firewall rules that draw a number for each packet."""
+
+    declaration = Declaration(
+        kind="loss",
+        summary="Loses a share of the packets that its ranks' hosts send and receive.",
+        attributes=(
+            Attribute(
+                "share", "number", "how much of them is lost: 0.3 is three in ten", minimum=1 / _STEPS, maximum=1
+            ),
+            Attribute("way", "choice", "those sent, those received, or both", "both", choices=("out", "in", "both")),
+        ),
+        example="{inject: loss, ranks: [1, 2], share: 0.3}",
+        details=(
+            "Packets are dropped at the host that receives them, so that who sent them believes them sent; between two "
+            "hosts that are both hit a packet runs the risk twice. The kernel draws, and takes no seed: which packets "
+            "are lost differs from run to run, and so nothing about it may be `known`. What the kernel hands over as "
+            "one packet may hold up to 64 KiB. TCP sends again after 0.2 s and more, a lost first packet of a "
+            "connection after 1 s. If no packet was lost, the cell is vacuous. It needs `nft`."
+        ),
+    )
+    layer = "host"
+    needs = frozenset({"hosts"})
+
+    def arm(self, surroundings: Surroundings) -> None:
+        firewall.check()
+
+    @contextlib.contextmanager
+    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        hit = hosts_of(self.fault, surroundings)
+        addresses = hardware_addresses(hit)
+        way = self.fault.attributes["way"]
+        receivers: list[tuple[WorldHost, list[Rule]]] = []
+        for host in (cast(WorldHost, host) for host in surroundings.hosts):
+            senders = [address for name, address in addresses.items() if name != host.name] if way != "in" else []
+            rules = self._rules(host.name in addresses and way != "out", senders)
+            if rules:
+                receivers.append((host, rules))
+        if not receivers:
+            raise NothingToHit("no other host is there to send anything")
+        with firewall.ruled(self.fault.name, receivers) as counts:
+            yield lambda: _evidence(counts())
+
+    def _rules(self, is_hit: bool, senders: Sequence[str]) -> list[Rule]:
+        """For one receiver: of each group of packets first all are counted, then some are lost."""
+        groups = [ANY_PACKET] if is_hit else []
+        groups += [f"ether saddr {{ {', '.join(senders)} }} {ANY_PACKET}"] if senders else []
+        parts = round(self.fault.attributes["share"] * _STEPS)
+        lost = (
+            "" if parts == _STEPS else f" numgen random mod {_STEPS} < {parts}"
+        )  # nft refuses a bound that is no bound
+        return [Rule("input", match, act) for one in groups for match, act in ((one, ""), (f"{one}{lost}", DROP))]
+
+
+def _evidence(counts: firewall.Counts) -> Evidence:
+    met = sum(sum(numbers[::2]) for numbers in counts.values())
+    lost = {name: sum(numbers[1::2]) for name, numbers in counts.items()}
+    return Evidence(
+        any(lost.values()), {"packets": met, "lost_packets": sum(lost.values()), "lost_on_the_way_to": lost}
+    )

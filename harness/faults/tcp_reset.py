@@ -1,0 +1,70 @@
+"""Answer every segment between hosts and the endpoint with a reset: a firewall that has forgotten its connections."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
+from harness.machine import firewall
+from harness.machine.firewall import ANY_SEGMENT, RESET, Rule
+from harness.words.attribute import Declaration
+from harness.words.endpoint import Endpoint
+from harness.words.errors import NothingToHit
+from harness.worlds.base import Host
+
+
+@FAULTS.register("tcp_reset")
+class TcpReset(FaultMember):
+    """Firewall rules at the ranks' hosts, in both ways."""
+
+    declaration = Declaration(
+        kind="tcp_reset",
+        summary="Answers all segments between its ranks' hosts and the endpoint with resets, of open connections too.",
+        example="{inject: tcp_reset, ranks: 1, after: join, for: 1s}",
+        details=(
+            "The endpoint is the rank's link, or the master's port where it has none. Whoever sends next on an open "
+            "connection is told that the other side has reset it; who waits for bytes is told nothing until then; "
+            "connecting is refused. On the master's host it is all that comes to the port by the cable. If no "
+            "segment was sent, the cell is vacuous. It needs `nft`."
+        ),
+    )
+    layer = "host"
+    needs = frozenset({"hosts"})
+
+    def arm(self, surroundings: Surroundings) -> None:
+        firewall.check()
+
+    @contextlib.contextmanager
+    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        rules: dict[str, tuple[Host, list[Rule]]] = {}
+        for rank in self.fault.ranks:
+            host = surroundings.host(rank)
+            rules.setdefault(host.name, (host, []))[1].extend(_rules(rank, host, surroundings))
+        ruled = [(host, list(dict.fromkeys(some))) for host, some in rules.values() if some]
+        if not ruled:
+            raise NothingToHit(f"ranks {self.fault.ranks} have no way to the endpoint")
+        with firewall.ruled(self.fault.name, ruled) as counts:
+            yield lambda: _evidence(counts())
+
+
+def _rules(rank: int, host: Host, surroundings: Surroundings) -> Iterator[Rule]:
+    links, endpoint = surroundings.links([rank]), surroundings.endpoint
+    for link in links:
+        yield from _to(link.address)
+    if host.name == surroundings.master_host.name:
+        yield Rule("input", f"{ANY_SEGMENT} tcp dport {endpoint.port}", RESET)
+        yield Rule("output", f"{ANY_SEGMENT} tcp sport {endpoint.port}", RESET)
+    elif not links:
+        yield from _to(endpoint)
+
+
+def _to(endpoint: Endpoint) -> Iterator[Rule]:
+    family = "ip6" if ":" in endpoint.host else "ip"
+    yield Rule("output", f"{family} daddr {endpoint.host} {ANY_SEGMENT} tcp dport {endpoint.port}", RESET)
+    yield Rule("input", f"{family} saddr {endpoint.host} {ANY_SEGMENT} tcp sport {endpoint.port}", RESET)
+
+
+def _evidence(counts: firewall.Counts) -> Evidence:
+    rejected = {name: sum(numbers) for name, numbers in counts.items()}
+    return Evidence(any(rejected.values()), {"rejected_segments": rejected})

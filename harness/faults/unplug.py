@@ -1,0 +1,84 @@
+"""Pull the cables of hosts: a dead switch, a drawn plug, a virtual machine that is moved."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings, hosts_of
+from harness.machine import sockets
+from harness.words.attribute import Declaration
+from harness.worlds.base import Host
+
+
+@FAULTS.register("unplug")
+class Unplug(FaultMember):
+    """The cables between its ranks' hosts and the switch."""
+
+    declaration = Declaration(
+        kind="unplug",
+        summary="Pulls the cables of its ranks' hosts: nothing reaches them, and nothing leaves them.",
+        example="{inject: unplug, ranks: 2, after: join, for: 3s}",
+        details=(
+            "By default it pulls those of all ranks, as a dead switch does. Connections stay open on both sides, and "
+            "nobody is told; the kernel sends again, each time after twice as long, until it gives up (see "
+            "`host_limits`). After the cable is back a connection goes on when the kernel next sends again: as late "
+            "as the cable was out before. What stays on a host goes on. If nobody had anything to send meanwhile, the "
+            "cell is vacuous."
+        ),
+    )
+    layer = "host"
+    needs = frozenset({"hosts"})
+
+    @contextlib.contextmanager
+    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        pulled = hosts_of(self.fault, surroundings)
+        before = _silence(surroundings.hosts, pulled)
+        with contextlib.ExitStack() as out:
+            for host in pulled:
+                out.callback(host.plug)
+                host.unplug()
+            yield lambda: _evidence(before, _silence(surroundings.hosts, pulled))
+
+
+@dataclass(frozen=True)
+class _Silence:
+    """What one host has sent in vain.
+
+    Attributes:
+        unanswered: connections, at this moment; of hosts that are not pulled those to the pulled ones.
+        timeouts: how often an answer stayed away, since the host was made. Not what was sent again: without a cable the
+            host does not find its neighbour, and keeps the first packet.
+        given_up: connections, open or in the making, since the host was made.
+    """
+
+    unanswered: int
+    timeouts: int
+    given_up: int
+
+
+def _silence(hosts: Sequence[Host], pulled: Sequence[Host]) -> dict[str, _Silence]:
+    """By host. On a network of our own no answer ever stays away but for a fault."""
+    names, addresses = {host.name for host in pulled}, {host.address for host in pulled}
+    found = {}
+    for host in hosts:
+        with host.inside():
+            counters = sockets.tcp_counters()
+            open_to = [one.remote.host for one in sockets.unanswered() if one.remote.host != host.address]
+        unanswered = len(open_to) if host.name in names else sum(address in addresses for address in open_to)
+        found[host.name] = _Silence(unanswered, counters.timeouts, counters.given_up + counters.attempts_failed)
+    return found
+
+
+def _evidence(before: Mapping[str, _Silence], now: Mapping[str, _Silence]) -> Evidence:
+    facts = {
+        name: {
+            "unanswered": one.unanswered,
+            "timeouts": one.timeouts - before[name].timeouts,
+            "given_up": one.given_up - before[name].given_up,
+        }
+        for name, one in now.items()
+    }
+    touched = any(any(one.values()) for one in facts.values())
+    return Evidence(touched, {"hosts": {name: one for name, one in facts.items() if any(one.values())}})
