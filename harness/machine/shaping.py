@@ -18,6 +18,9 @@ OUT, IN = "out", "in"
 DETOUR = "rdzv-in"
 """The interface through which packets that come in are led, so that they leave one and meet a discipline."""
 
+# Last in any order: who looks for a host's interface finds its own first.
+_DETOUR_INDEX = 0x3FFFFFFF
+
 # A bucket must hold the largest packet (1514 bytes) and what comes between two ticks of the kernel's clock (10 ms).
 _SMALLEST_BURST_BYTES, _TICKS_PER_SECOND = 3200, 100
 # What waits longer is dropped, as a router does it.
@@ -98,7 +101,7 @@ def _outward(place: Cabled, discipline: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _inward(place: Cabled, discipline: str) -> Iterator[None]:
     with contextlib.ExitStack() as undone:
-        _batch(place, "ip", f"link add {DETOUR} type ifb", f"link set {DETOUR} up")
+        _batch(place, "ip", f"link add {DETOUR} index {_DETOUR_INDEX} type ifb", f"link set {DETOUR} up")
         undone.callback(run, Task(place, ("ip", "link", "del", DETOUR)))
         _tc(place, f"qdisc add dev {place.device} handle ffff: ingress")
         undone.callback(_tc, place, f"qdisc del dev {place.device} ingress")
