@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import select
-from collections.abc import Collection, Sequence
+import signal
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from harness import clock
 from harness.machine.children import Children, command_of
 from harness.machine.sockets import listeners
+from harness.words.history import OK, Op
 from harness.worlds.base import Host, World
 
 GLANCE_NS = 200_000
@@ -36,6 +40,15 @@ def left_behind(world: World, standing: Collection[int], ports: Collection[int])
             return {**left, "waited_ns": waited_ns}
         select.select([world.fileno()], [], [], LOOK_AGAIN_NS / 1e9)
         world.reap()
+
+
+def end_forked(world: World, ops: Iterable[Op]) -> None:
+    """End what ranks have forked with `fork_child`: it outlives them on purpose, but not the play."""
+    forked = {op.value["pid"] for op in ops if (op.f, op.type) == ("fork_child", OK)}
+    # Only a descendant, whatever the rank said; and nobody looks through all processes for nothing.
+    for pid in forked.intersection(world.children.others()) if forked else ():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def await_listener(host: Host, port: int, within_ns: int) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness import __version__, clock
 from harness.archive import PLAN, write_history
-from harness.core.aftermath import await_listener, left_behind
+from harness.core.aftermath import await_listener, end_forked, left_behind
 from harness.core.agent_cast import AgentCast
 from harness.core.cast import Cast
 from harness.core.guards import Guards
@@ -125,7 +125,7 @@ class _Performance:
     def close(self) -> dict[str, Any]:
         """Let go of everything, also after a failure; returns what to add to the `end` operation."""
         problems: list[str] = []
-        for act in (self._heal_rest, self._end_cast, self._remove_links, self._theatre.world.strike):
+        for act in (self._heal_rest, self._end_cast, self._end_forked, self._remove_links, self._theatre.world.strike):
             try:
                 act()
             except Exception as error:  # each act must run, whatever the one before met
@@ -297,6 +297,7 @@ class _Performance:
         self.cast.dismiss()
         self.nemesis.heal_all()
         self._await_ends()
+        self._end_forked()
         self._remove_links()
         self.recording.note("left_behind", left_behind(self._theatre.world, self._standing, self._ports))
 
@@ -337,6 +338,9 @@ class _Performance:
         for fd in self._cast.descriptors():
             self._poll.unregister(fd)
         self._cast.close()
+
+    def _end_forked(self) -> None:
+        end_forked(self._theatre.world, self.recording.ops)
 
     def _remove_links(self) -> None:
         links, self._links = self._links, ()

@@ -51,6 +51,7 @@ class EchoServer:
 
     def stop(self) -> None:
         """Let go of the port, the connections and the thread."""
+        self._stop.shutdown(socket.SHUT_RDWR)  # closing it tells nothing while a forked child has it too
         self._stop.close()
         self._thread.join()
 

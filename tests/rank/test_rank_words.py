@@ -39,6 +39,7 @@ ARGUMENTS = {
     "sleep": "for",
     "exit": "~code",
     "mix": "calls ~keys ~weights",
+    "fork_child": "~for",
     "bind": "",
     "num_keys": "",
     "drop": "",

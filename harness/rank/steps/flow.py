@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
+import select
 import socket
+from typing import Dict, NoReturn, Optional
 
 from harness import clock
 from harness.rank.steps.base import Arguments, Context, step
@@ -38,6 +41,35 @@ def sleep(_context: Context, arguments: Arguments) -> None:
 )
 def exit_(context: Context, arguments: Arguments) -> None:
     context.leave(arguments["code"])
+
+
+@step(
+    Declaration(
+        kind="fork_child",
+        summary="Fork a child that keeps every descriptor of the rank, listening sockets too, and does nothing.",
+        attributes=(
+            Attribute("for", "duration", "how long it stays", default=None, default_text="until the play ends"),
+        ),
+        example="{id: fork, do: fork_child, ranks: 0, after: join}",
+        details=(
+            "As a data loader's worker does. It outlives the rank: after a `kill` the port still listens, and nobody "
+            "accepts. Returns its `pid`. In a container it ends with the rank, whose process is the container's first."
+        ),
+    )
+)
+def fork_child(_context: Context, arguments: Arguments) -> Dict[str, int]:
+    pid = os.fork()
+    if pid == 0:
+        _do_nothing(arguments["for"])
+    return {"pid": pid}
+
+
+def _do_nothing(for_ns: Optional[int]) -> NoReturn:
+    """Never comes back: what the rank would do next is not this process's to do."""
+    try:
+        select.select([], [], [], None if for_ns is None else for_ns / 1e9)
+    finally:
+        os._exit(0)
 
 
 @step(
