@@ -11,7 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.machine.images import FILES, HARNESS, PROXY, Tell, build_in
+from harness.machine.images import (
+    BASE_LABEL,
+    FILES,
+    HARNESS,
+    PROXY,
+    RECIPE_LABEL,
+    Tell,
+    build_in,
+    digest,
+    remove_superseded,
+)
 from harness.words.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +53,8 @@ def build(client: DockerClient, checkout: Path, base: str, torch: str = "", tell
         _fetch(context / "wheels", checkout, version, machine, torch)
         install = "--no-index --find-links /source/wheels rdzv-harness"
         arguments = {"BASE": base, "PROXY": PROXY, "INSTALL": install, "TORCH": torch}
-        build_in(client, HARNESS, context, arguments, {})
+        build_in(client, HARNESS, context, arguments, {RECIPE_LABEL: digest(torch.encode()), BASE_LABEL: base})
+    remove_superseded(client)
     tell(f"{HARNESS}: built on {base}, " + (f"with {torch}" if torch else "without torch"))
 
 

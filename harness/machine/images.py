@@ -28,8 +28,8 @@ RANK, PROXY, HARNESS, BASE = (f"rdzv-harness/{name}" for name in ("rank", "proxy
 PUBLIC_BASE = "python:3.13-slim-trixie"
 """What ranks stand on where an image registry answers; only its C library matters, and a newer one takes them all."""
 
-RECIPE_LABEL, BASE_LABEL = "rdzv-harness.recipe", "rdzv-harness.base"
-"""Labels of our images: a digest of what they were made of, and the image they stand on."""
+RECIPE_LABEL, BASE_LABEL, STAGE_LABEL = "rdzv-harness.recipe", "rdzv-harness.base", "rdzv-harness.stage"
+"""Labels of our images: a digest of what they were made of, the image they stand on, and only a step on the way."""
 
 HOW_TO_BUILD = "run `rdzv-harness docker build`"
 FILES = Path(__file__).resolve().parents[1] / "docker_files"
@@ -90,6 +90,7 @@ def build(client: DockerClient, base: str | None = None, rebuild: bool = False, 
             with _context(name) as context:
                 build_in(client, name, context, {"BASE": chosen} if needs else {}, labels)
             tell(f"{name}: built" + (f" on {chosen}" if needs else ""))
+        remove_superseded(client)
     return chosen
 
 
@@ -242,6 +243,17 @@ def _static_server() -> Path:
         f"{proxy_server.candidates()[0]} is not a static program, as an image of its own needs; "
         "run `rdzv-harness toxiproxy install`"
     )
+
+
+def remove_superseded(client: DockerClient) -> None:
+    """Let go of images of ours that have lost their name to a newer one, and of the steps on the way to one."""
+    from docker.errors import APIError
+
+    for label in (RECIPE_LABEL, STAGE_LABEL):
+        for image in client.images.list(filters={"dangling": True, "label": label}):
+            # One that a container still uses stays until the next build.
+            with contextlib.suppress(APIError):
+                client.images.remove(str(image.id))
 
 
 def build_in(
