@@ -133,7 +133,7 @@ def test_every_way_to_end_has_its_sign() -> None:
 
 
 def test_what_the_nemesis_did_is_told_with_its_evidence() -> None:
-    """In place, refused, healed, touched or not, or unproven."""
+    """In place, refused, healed, touched or not, or unproven; and by which of several mechanisms."""
     history = world(
         1,
         op(10, "nemesis", "invoke", "inject", "kill", value={"kind": "kill", "ranks": [0, 2]}),
@@ -141,14 +141,16 @@ def test_what_the_nemesis_did_is_told_with_its_evidence() -> None:
         op(30, "nemesis", "ok", "heal", "down", value={"touched": False}),
         op(40, "nemesis", "ok", "heal", "noise", value={"touched": None}),
         op(50, "nemesis", "fail", "heal", "port", value={"because": "still there"}),
+        op(60, "nemesis", "ok", "heal", "late", value={"touched": True, "facts": {"by": "netem"}}),
     )
-    told = [line.split("  ")[-1].strip() for line in of_history(history, View(width=120)).splitlines()[2:7]]
+    told = [line.split("  ")[-1].strip() for line in of_history(history, View(width=120)).splitlines()[2:8]]
     assert told == [
         "kill ▶ on 0,2",
         "kill ✗ no living process",
         "heal down ✓ touched nothing",
         "heal noise ✓ unproven",
         "heal port ✗ still there",
+        "heal late ✓ touched, by netem",
     ]
 
 

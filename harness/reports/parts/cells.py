@@ -86,7 +86,9 @@ def nemesis_cell(op: Op) -> str:
     if op.type == FAIL:
         return f"heal {name} {RAISED} {printable(str(value.get('because', '')))}".rstrip()
     touched = {True: "touched", False: "touched nothing", None: "unproven"}[value.get("touched")]
-    return f"heal {name} {DONE} {touched}"
+    facts = value.get("facts")
+    by = facts.get("by") if isinstance(facts, Mapping) else None  # where several mechanisms can do it
+    return f"heal {name} {DONE} {touched}" + (f", by {printable(str(by))}" if by else "")
 
 
 def _injecting(op: Op, name: str, value: Mapping[str, Any]) -> str:
