@@ -8,18 +8,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from harness.machine.interpreter import examine
-from harness.words.errors import HarnessError, UsageError
+from harness.words.errors import HarnessError, Unsupported, UsageError
 
 # Each look-up is answered in microseconds where a world may run on the host's network, or not at all.
 SLOW_LOOKUP_S = 0.02
 LOOKUPS_WITHIN_S = 12
 # A tool that has not told its version by then is as good as absent.
 TOOL_WITHIN_S = 10
-ENGINE_WITHIN_S = 3
 
 
 @dataclass(frozen=True)
@@ -99,29 +97,23 @@ def go() -> Check:
 
 
 def docker() -> Check:
-    """Whether worlds of containers could be made here."""
-    advice = "only needed for worlds of containers: start the engine, or set DOCKER_HOST"
-    if find_spec("docker") is None:
-        return Check("docker", False, "the Python package docker is not installed", "python -m pip install docker")
-    client = f"client {shutil.which('docker')}" if shutil.which("docker") else "no command line client"
+    """Whether worlds of containers can be made here: an engine, and the images that they run."""
+    from harness.machine import engine, images
+
+    purpose = "only needed for worlds of containers"
     try:
-        engine = _engine_version()
-    # The SDK lets errors of requests, urllib3 and the socket module through, besides its own.
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return Check("docker", False, f"no engine answers ({reason}); {client}", advice)
-    return Check("docker", True, f"engine {engine}; {client}")
-
-
-def _engine_version() -> str:
-    from docker import from_env  # type: ignore[attr-defined, unused-ignore]
-
-    client = from_env(timeout=ENGINE_WITHIN_S)
-    try:
-        client.ping()
-        return str(client.version().get("Version", "of unknown version"))
-    finally:
-        client.close()
+        found = engine.find()
+        with engine.connect() as client:
+            states = images.states(client)
+    except Unsupported as missing:
+        reason, _, advice = missing.reason.partition("; ")
+        return Check("docker", False, reason, f"{purpose}: {advice}")
+    have = ", ".join(f"{image.name} {image.state}" for image in states)
+    lacking = [image for image in states if image.state != "up to date"]
+    advice = f"{purpose}: {images.HOW_TO_BUILD}" if lacking else ""
+    if not found.local:
+        advice = f"{purpose}, and those mount folders of this machine: name an engine of this machine in DOCKER_HOST"
+    return Check("docker", not advice, f"engine {found}; images: {have}", advice)
 
 
 # Runs in a process of its own: a resolver that does not answer cannot be interrupted.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +38,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--rdzv-python", default=sys.executable, metavar="PATH", help="the ranks' interpreter")
     group.addoption("--rdzv-toxiproxy", default=None, metavar="URL", help="a running server on loopback")
     group.addoption("--rdzv-world", default=None, metavar="KIND", help="processes, namespaces or containers for all")
+    group.addoption(
+        "--rdzv-require",
+        default=os.environ.get("RDZV_REQUIRE", ""),
+        metavar="KINDS",
+        help="needs (torch,engine,...) whose absence is an error, not a skip; default: RDZV_REQUIRE",
+    )
     group.addoption("--rdzv-report", default=None, metavar="FILE", help="write all verdicts to this JSON file")
 
 
@@ -53,6 +60,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         runner.__exit__(None, None, None)
 
 
+def required(config: pytest.Config) -> frozenset[str]:
+    """The kinds of need whose absence is an error."""
+    return frozenset(filter(None, config.getoption("--rdzv-require").split(",")))
+
+
 def runner_of(config: pytest.Config) -> Runner:
     """The one runner of this process, started when the first scenario needs it.
 
@@ -67,6 +79,7 @@ def runner_of(config: pytest.Config) -> Runner:
             python=config.getoption("--rdzv-python"),
             toxiproxy=config.getoption("--rdzv-toxiproxy"),
             world=config.getoption("--rdzv-world"),
+            require=required(config),
             jobs=1,
             runs_dir=config.rootpath / ".rdzv" / "runs",
             keep=500,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import pytest
 
 from harness import doctor
 from harness.doctor import Check
+from harness.machine import engine, images
+from harness.machine.engine import Engine
 from harness.words.errors import UsageError
 
 
@@ -97,13 +101,35 @@ def test_a_resolver_that_never_answers_is_told(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_engine_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In one line, with what Docker would be for."""
-
-    def refused() -> str:
-        raise ConnectionError("Connection aborted\nlong story")
-
-    monkeypatch.setattr(doctor, "_engine_version", refused)
+    """In one line, with what it would be for and how to get one."""
+    monkeypatch.setenv("DOCKER_HOST", "unix:///no/such/socket")
     check = doctor.docker()
-    assert check.good is False
-    assert check.found.startswith("no engine answers (Connection aborted); ")
-    assert "only needed for worlds of containers" in check.advice
+    assert (check.good, check.found) == (False, "there is no /no/such/socket, which DOCKER_HOST names")
+    assert check.advice == "only needed for worlds of containers: correct DOCKER_HOST or unset it"
+
+
+ENGINE = Engine("unix:///run/docker.sock", "28.2.2", "1.50", "overlay2", 2, False, "x86_64")
+
+
+@pytest.mark.parametrize(
+    ("states", "url", "good", "advice"),
+    [
+        (("up to date", "up to date"), ENGINE.url, True, ""),
+        (("up to date", "missing"), ENGINE.url, False, "run `rdzv-harness docker build`"),
+        (("outdated", "up to date"), ENGINE.url, False, "run `rdzv-harness docker build`"),
+        (("up to date", "up to date"), "tcp://192.0.2.9:2376", False, "an engine of this machine"),
+    ],
+)
+def test_an_engine_is_told_with_its_images(
+    states: tuple[str, str], url: str, good: bool, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Versions, storage driver, control groups and images; what is missing comes with the command that brings it."""
+    images_there = [images.Built(name, state) for name, state in zip((images.RANK, images.PROXY), states, strict=True)]
+    monkeypatch.setattr(engine, "find", lambda: replace(ENGINE, url=url))
+    monkeypatch.setattr(engine, "connect", nullcontext)
+    monkeypatch.setattr(images, "states", lambda client: images_there)
+    check = doctor.docker()
+    assert check.good is good
+    assert check.found.startswith("engine 28.2.2, API 1.50, overlay2, cgroup v2 (")
+    assert f"rdzv-harness/rank {states[0]}, rdzv-harness/proxy {states[1]}" in check.found
+    assert advice in check.advice
