@@ -24,10 +24,12 @@ class _Victim:
     container: RankContainer
     used_bytes: int
     limit_bytes: int
+    killed: bool | None = None
 
     def facts(self) -> dict[str, Any]:
         about = {"rank": self.process.rank, "life": self.process.life, "pid": self.process.pid}
-        return {**about, "used_bytes": self.used_bytes, "limit_bytes": self.limit_bytes}
+        limits = {"used_bytes": self.used_bytes, "limit_bytes": self.limit_bytes}
+        return {**about, **limits, "killed_for_memory": self.killed}
 
 
 @FAULTS.register("memory_limit")
@@ -59,8 +61,10 @@ class MemoryLimit(FaultMember):
         if not alive:
             raise NothingToHit(f"no process of rank {', '.join(map(str, self.fault.ranks))} is alive")
         victims = [self._fill(surroundings, process) for process in alive]
+        killed = [victim.killed for victim in victims]
+        touched = True if any(killed) else None if None in killed else False
         facts = {"containers": [victim.facts() for victim in victims]}
-        yield lambda: Evidence(all(victim.container.oom_killed() for victim in victims) or None, facts)
+        yield lambda: Evidence(touched, facts)
         if self.fault.until is not None and not self.end_of_play:
             for victim in victims:
                 surroundings.start_again(victim.process.rank)
@@ -71,11 +75,12 @@ class MemoryLimit(FaultMember):
         used = container.memory_bytes()
         victim = _Victim(process, container, used, used + self.fault.attributes["spare"])
         try:
-            with processes.hold(process.pid) as held:
+            with processes.hold(process.pid) as held, container.memory_kills() as killed:
                 surroundings.expect_end(process.rank, self.fault.name)
                 container.limit_memory(victim.limit_bytes)
                 container.fill_memory()
                 ended = held.await_end(END_LIMIT_NS)
+                victim.killed = killed()
         except ProcessLookupError:
             raise NothingToHit(f"the process of rank {process.rank} has just ended") from None
         if not ended:

@@ -92,8 +92,8 @@ class RankContainer(Protocol):
 
     def limit_memory(self, limit_bytes: int) -> None: ...
 
-    def oom_killed(self) -> bool:
-        """Whether the kernel has killed a process in it because its memory was full."""
+    def memory_kills(self) -> AbstractContextManager[Callable[[], bool | None]]:
+        """Yields what tells whether the kernel has killed somebody in it since, for want of memory; None is unknown."""
 
     def fill_memory(self) -> None:
         """Start a process beside the rank that takes memory until the kernel kills somebody, first of all the rank."""

@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from harness.machine.container_network import ContainerHost
 from harness.machine.container_python import Bind, ContainerPython
 from harness.machine.containers import FULL_PERIOD_US, Client, Recipe
 from harness.machine.leases import Lease
+from harness.machine.memory_killer import KillCount
 from harness.words.errors import HarnessError
 
 RUN = "/rdzv/run"
@@ -123,13 +124,14 @@ class Contained:
     log_path: Path
     python: str
     is_throttled: bool = False
+    ran_out_of_memory: bool = False
 
     def status(self) -> int:
         """Its exit code, once it has ended; what else there is to say is appended to its log."""
         code = self.client.wait(self.container)
         if code:
             self._note(self.client.output(self.container))
-        if code and self.oom_killed():
+        if code and (self.ran_out_of_memory or self.client.state(self.container).oom_killed):
             self._note(b"[its memory was full, and the kernel killed a process in its container]\n")
         return code
 
@@ -143,8 +145,20 @@ class Contained:
     def limit_memory(self, limit_bytes: int) -> None:
         self.client.limit_memory(self.container, limit_bytes)
 
-    def oom_killed(self) -> bool:
-        return self.client.state(self.container).oom_killed
+    @contextlib.contextmanager
+    def memory_kills(self) -> Iterator[Callable[[], bool | None]]:
+        with contextlib.closing(KillCount(self.pid)) as count:
+            before = count.read()
+
+            def killed() -> bool | None:
+                # The engine learns of it by a message that a quick end overtakes; the kernel's own count is sure, as
+                # long as the group is there.
+                now = count.read()
+                grown = before is not None and now is not None and now > before
+                self.ran_out_of_memory = grown or self.client.state(self.container).oom_killed
+                return self.ran_out_of_memory or (None if now is None else False)
+
+            yield killed
 
     def fill_memory(self) -> None:
         self.client.run_beside(self.container, [self.python, "-c", _GLUTTON, str(_inner_pid(self.pid))])
