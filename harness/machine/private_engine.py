@@ -127,7 +127,7 @@ def _check(root: Path) -> None:
     if os.geteuid() != 0:
         raise UsageError("a private engine needs root; run as root, or name an engine that runs in DOCKER_HOST")
     for tool in ("dockerd", "containerd", "unshare", "ip"):
-        if _which(tool) is None:
+        if find_tool(tool) is None:
             raise UsageError(f"there is no {tool}; install it (Debian: apt-get install docker.io iproute2)")
     if len(str(_socket_path(root))) > _LONGEST_SOCKET_PATH:
         raise UsageError(f"{root} is too long for the path of a socket; choose a shorter folder")
@@ -135,7 +135,8 @@ def _check(root: Path) -> None:
         raise UsageError(f"an engine runs in {root} already; stop it first, or use it: DOCKER_HOST={_url(root)}")
 
 
-def _which(tool: str) -> str | None:
+def find_tool(tool: str) -> str | None:
+    """Its path, also where it lies among the system's own and PATH does not say so; None if there is none."""
     return shutil.which(tool, path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin:/sbin")
 
 
@@ -143,13 +144,13 @@ def _command(root: Path) -> list[str]:
     script = _SCRIPT.format(places=" ".join(_PRIVATE))
     return [
         *("unshare", "--mount", "--propagation", "slave", "--", "sh", "-c", script, "sh"),
-        _which("dockerd") or "dockerd",
+        find_tool("dockerd") or "dockerd",
         f"--config-file={root / 'daemon.json'}",
         f"--data-root={root / 'data'}",
         f"--exec-root={root / 'exec'}",
         f"--pidfile={root / 'pid'}",
         f"--host={_url(root)}",
-        f"--cgroup-parent={_group(root)}",
+        f"--cgroup-parent={group_of(root)}",
         "--exec-opt=native.cgroupdriver=cgroupfs",
         "--bridge=none",
         "--iptables=false",
@@ -244,25 +245,36 @@ def _is_below(word: str, mark: str) -> bool:
 def _kill_all(root: Path) -> None:
     """SIGKILL to what is left of it, by pid, and to the processes of its containers, which may outlive it."""
     deadline_ns = clock.now_ns() + END_GRACE_S * 1_000_000_000
-    while left := [*_processes(root), *_in_groups(root)]:
+    dying: set[psutil.Process] = set()
+    while left := {*_processes(root), *_in_groups(root), *filter(_is_alive, dying)}:
         if clock.now_ns() > deadline_ns:
             raise HarnessError(f"processes of the private engine in {root} do not end: {[one.pid for one in left]}")
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(left, timeout=_LOOK_EVERY_NS / 1e9)
+        dying |= left
+        clock.sleep_ns(_LOOK_EVERY_NS)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Whether it still runs: one that has ended and waits to be reaped by somebody does not."""
+    try:
+        return process.is_running() and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return False
 
 
 # -- control groups ------------------------------------------------------------------------------------------------
 
 
-def _group(root: Path) -> str:
+def group_of(root: Path) -> str:
+    """The control group that all its containers are in, below the root of each hierarchy."""
     return f"/rdzv-engine-{hashlib.sha256(str(root).encode()).hexdigest()[:12]}"
 
 
 def _groups(root: Path) -> list[Path]:
     """Our group in each hierarchy: one in version 2, one for each controller in version 1."""
-    return [place for place in (_CGROUPS / _group(root)[1:], *_CGROUPS.glob(f"*{_group(root)}")) if place.is_dir()]
+    return [place for place in (_CGROUPS / group_of(root)[1:], *_CGROUPS.glob(f"*{group_of(root)}")) if place.is_dir()]
 
 
 def _in_groups(root: Path) -> list[psutil.Process]:
@@ -297,7 +309,7 @@ def _remove_bridges(root: Path) -> None:
     for interface in os.listdir("/sys/class/net"):
         # Named by the first 12 digits of the network's id.
         if interface.startswith("br-") and interface.removeprefix("br-").encode() in known:
-            _said([_which("ip") or "ip", "link", "delete", interface])
+            _said([find_tool("ip") or "ip", "link", "delete", interface])
 
 
 def _open_firewall(root: Path) -> None:
@@ -306,18 +318,18 @@ def _open_firewall(root: Path) -> None:
     A bridge's traffic counts as forwarded there. One rule, for addresses of the range made for tests only.
     """
     for tool, addresses in _RANGES.items():
-        if "-P FORWARD DROP" in _said([_which(tool) or tool, "-S", "FORWARD"]):
-            _said([_which(tool) or tool, "-w", "-I", "FORWARD", *_rule(root, addresses)])
+        if "-P FORWARD DROP" in _said([find_tool(tool) or tool, "-S", "FORWARD"]):
+            _said([find_tool(tool) or tool, "-w", "-I", "FORWARD", *_rule(root, addresses)])
 
 
 def _close_firewall(root: Path) -> None:
     for tool, addresses in _RANGES.items():
-        if _group(root) in _said([_which(tool) or tool, "-S", "FORWARD"]):
-            _said([_which(tool) or tool, "-w", "-D", "FORWARD", *_rule(root, addresses)])
+        if group_of(root) in _said([find_tool(tool) or tool, "-S", "FORWARD"]):
+            _said([find_tool(tool) or tool, "-w", "-D", "FORWARD", *_rule(root, addresses)])
 
 
 def _rule(root: Path, addresses: str) -> list[str]:
-    return ["-s", addresses, "-d", addresses, "-m", "comment", "--comment", _group(root), "-j", "ACCEPT"]
+    return ["-s", addresses, "-d", addresses, "-m", "comment", "--comment", group_of(root), "-j", "ACCEPT"]
 
 
 def _said(command: list[str]) -> str:
