@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -70,7 +71,7 @@ class Api:
     async def _answer(self, request: Request) -> Response:
         path = request.scope["path"]
         if (clean := _cleaned(path)) != path:
-            return Response(status_code=301, headers={"location": clean})
+            return Response(status_code=301, headers={"location": quote(clean)})
         for pattern, handlers in self._routes:
             if found := pattern.fullmatch(path):
                 return await self._matched(request, handlers, found.groups())

@@ -41,6 +41,7 @@ class Connection:
         self._loop = proxy.loop
         self._client = Side("client", sock, self._loop)
         self._server: Side | None = None
+        self._over = False
         self._dialling: asyncio.Task[None] | None = None
         self.note("accept", peer=peer)
 
@@ -114,7 +115,7 @@ class Connection:
             self.note(event, direction=direction, **details)
 
         seed = f"{self._proxy.seed}/{self._proxy.name}/{self.number}/{direction}"
-        return Surroundings(seed, note, self._reset_on_close)
+        return Surroundings(seed, note, self._reset_on_close, self.abort)
 
     def _reset_on_close(self) -> None:
         self.resets = True
@@ -157,7 +158,8 @@ class Connection:
             self._client.close(self.resets)
             for link in self.links:
                 link.destination.close(self.resets)
-        if self._client.closed and (self._server is None or self._server.closed):
+        if self._client.closed and (self._server is None or self._server.closed) and not self._over:
+            self._over = True
             self.note("close", cause=self.closed_by, **self._counts())
             self._proxy.connection_over(self)
 

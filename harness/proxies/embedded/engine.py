@@ -46,13 +46,15 @@ class Engine:
 
     # -- proxies -------------------------------------------------------------------------------------------------------
 
-    async def create(self, wanted: ProxySettings) -> Proxy:
-        """Make a proxy; raises ApiError, and then there is none."""
+    async def create(self, wanted: ProxySettings, toxics: Sequence[Any] = ()) -> Proxy:
+        """Make a proxy, with toxics from the first client on; raises ApiError, and then there is none."""
         wanted.check()
         async with self._changing:
             if wanted.name in self.proxies:
                 raise errors.proxy_exists()
             proxy = self._new(wanted)
+            for toxic in toxics:
+                proxy.add_toxic(settings.read_toxic(toxic, proxy))
             if wanted.enabled:
                 await self._start(proxy)
             self.proxies[proxy.name] = proxy

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import itertools
-import os
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from random import Random
 from typing import Any
 
 from harness.proxies.embedded.addresses import Target
 from harness.proxies.embedded.connection import Connection
+from harness.proxies.embedded.door import Door
 from harness.proxies.embedded.journal import Journal
 from harness.proxies.embedded.link import Link
 from harness.proxies.embedded.stage import Toxic
-
-BACKLOG = 4096
-ACCEPTS_AT_ONCE = 64
-ACCEPT_AGAIN_SECONDS = 0.05
-"""How long to let the kernel queue clients when we have no descriptor for another one."""
-
-_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+from harness.proxies.embedded.toxics.base import DoorBehaviour
 
 
 class Proxy:
@@ -30,6 +24,7 @@ class Proxy:
     Attributes:
         listen: the numeric address while it is enabled; before that, as it was typed.
         seed: names the engine's chance.
+        source, target: whom it connects, for partitions between groups; empty while nobody has said.
     """
 
     def __init__(
@@ -49,69 +44,57 @@ class Proxy:
         self.loop = loop
         self.journal = journal
         self.seed = seed
+        self.source = self.target = ""
         self.toxics: list[Toxic] = []
         self.connections: dict[int, Connection] = {}
         self._identities = identities
         self._numbers = itertools.count(1)
-        self._listener: socket.socket | None = None
+        self._door = Door(loop, self._admit, self.note)
 
     # -- listening -----------------------------------------------------------------------------------------------------
 
     @property
     def enabled(self) -> bool:
-        return self._listener is not None
+        return self._door.is_open
 
     def start(self, target: Target) -> None:
         """Listen; the kernel queues clients from now on. Raises OSError."""
-        if self._listener is not None:
-            return
-        listener = _listen(target)
-        self._listener = listener
-        host, port = listener.getsockname()[:2]
-        self.listen = str(Target(target.family, (host, port)))
-        self.loop.add_reader(listener, self._on_client)
-        self.journal.note("listen", proxy=self.name, listen=self.listen)
+        if not self._door.is_open:
+            self.listen = str(self._door.open(target, self._at_the_door()))
+            self.note("listen", listen=self.listen)
 
     def stop(self, cause: str) -> None:
         """Refuse new clients, then cut every connection; what is under way in toxics is lost."""
-        if self._listener is not None:
-            self.loop.remove_reader(self._listener)
-            self._listener.close()
-            self._listener = None
-            self.journal.note("unlisten", proxy=self.name, cause=cause)
+        if self._door.is_open:
+            self._door.close()
+            self.note("unlisten", cause=cause)
+        for toxic, behaviour in self._door_toxics():
+            behaviour.leaves(toxic.memory)
         for connection in list(self.connections.values()):
             connection.abort(cause)
 
-    def _on_client(self) -> None:
-        for _ in range(ACCEPTS_AT_ONCE):
-            if self._listener is None:
-                return
-            try:
-                sock, peer = self._listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                self._pause_accepting(error)
-                return
-            self._admit(sock, peer)
+    def note(self, event: str, **details: Any) -> None:
+        """Write into the event log."""
+        self.journal.note(event, proxy=self.name, **details)
 
     def _admit(self, sock: socket.socket, peer: Any) -> None:
-        text = str(Target(sock.family, peer))
-        connection = Connection(self, next(self._identities), next(self._numbers), sock, text)
+        number, text = next(self._numbers), str(Target(sock.family, peer))
+        for toxic, behaviour in self._door_toxics():
+            if self._is_hit(toxic, number) and behaviour.meets(sock, toxic.memory):
+                self.note("turned away", toxic=toxic.name, kind=toxic.kind, peer=text)
+                return
+        connection = Connection(self, next(self._identities), number, sock, text)
         self.connections[connection.id] = connection
         connection.dial()
 
-    def _pause_accepting(self, error: OSError) -> None:
-        listener = self._listener
-        assert listener is not None
-        self.journal.note("accept failed", proxy=self.name, error=os.strerror(error.errno or 0))
-        if error.errno in _NO_DESCRIPTORS:
-            self.loop.remove_reader(listener)
-            self.loop.call_later(ACCEPT_AGAIN_SECONDS, self._accept_again, listener)
+    def _is_hit(self, toxic: Toxic, number: int) -> bool:
+        return Random(f"{self.seed}/{self.name}/{number}/{toxic.name}").random() < toxic.toxicity
 
-    def _accept_again(self, listener: socket.socket) -> None:
-        if self._listener is listener:
-            self.loop.add_reader(listener, self._on_client)
+    def _door_toxics(self) -> list[tuple[Toxic, DoorBehaviour]]:
+        return [(toxic, toxic.behaviour) for toxic in self.toxics if isinstance(toxic.behaviour, DoorBehaviour)]
+
+    def _at_the_door(self) -> list[DoorBehaviour]:
+        return [behaviour for _, behaviour in self._door_toxics()]
 
     def connection_over(self, connection: Connection) -> None:
         """It has closed both its sides."""
@@ -138,6 +121,8 @@ class Proxy:
     def remove_toxic(self, toxic: Toxic) -> None:
         """Take it away, on live connections too."""
         self.toxics.remove(toxic)
+        if isinstance(toxic.behaviour, DoorBehaviour):
+            toxic.behaviour.leaves(toxic.memory)
         self._change(toxic, lambda link: link.change(lambda pipeline, now_ns: pipeline.remove(toxic, now_ns)))
 
     def remove_toxics(self) -> None:
@@ -147,29 +132,16 @@ class Proxy:
 
     def half_closes(self, connection: Connection) -> bool:
         """Whether an end in one direction leaves the other alone; the real server closes the whole connection."""
-        return False
+        return any(toxic.behaviour.half_closes for toxic in self.toxics)
 
     def _change(self, toxic: Toxic, change: Callable[[Link], None]) -> None:
         for connection in list(self.connections.values()):
             link = connection.link(toxic.direction)
             if link is not None:
                 change(link)
+        if isinstance(toxic.behaviour, DoorBehaviour):
+            self._door.apply(self._at_the_door())
 
     def live(self) -> Iterable[Connection]:
         """Its connections, oldest first."""
         return list(self.connections.values())
-
-
-def _listen(target: Target) -> socket.socket:
-    listener = socket.socket(target.family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    try:
-        listener.setblocking(False)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if target.family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if target.address[0] == "::" else 1)
-        listener.bind(target.address)
-        listener.listen(BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    return listener

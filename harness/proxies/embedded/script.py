@@ -78,6 +78,9 @@ class Site(Protocol):
     def reset_on_close(self) -> None:
         """From now on this connection ends with RST on both sides."""
 
+    def abort(self, reset: bool) -> None:
+        """End this connection now, on both sides; what is under way is lost."""
+
     def note(self, event: str, **details: Any) -> None:
         """Write into the event log that the toxic did something."""
 

@@ -16,11 +16,9 @@ from dataclasses import dataclass
 import uvicorn
 
 from harness import __version__
-from harness.proxies.embedded import api, toxics
+from harness.proxies.embedded import api, extensions, toxics
 from harness.proxies.embedded.engine import Engine
 from harness.proxies.embedded.journal import KEPT_EVENTS
-
-assert toxics.__all__  # importing them registers them
 
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 1
@@ -51,6 +49,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Serve until SIGTERM, SIGINT or the end of the parent; the exit status."""
+    toxics.load()
     with _bound(options) as listener:
         asyncio.run(_serve(options, listener))
     return 0
@@ -76,7 +75,7 @@ async def _serve(options: Options, listener: socket.socket) -> None:
     engine = Engine(loop, options.seed, options.kept_events)
     server = _Server(
         uvicorn.Config(
-            api.Api(engine, api.VERSION),
+            api.Api(engine, api.VERSION, extensions.routes(engine)),
             http="h11",
             ws="none",
             lifespan="off",

@@ -30,12 +30,14 @@ class Toxic:
 
     Attributes:
         stream: as it was typed when it was made.
+        memory: what it remembers over all connections.
     """
 
     name: str
     stream: str
     toxicity: float
     behaviour: Behaviour
+    memory: dict[str, Any] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -54,11 +56,13 @@ class Surroundings:
         seed: names this direction of this connection, for every draw.
         note: takes an event, the toxic's name and details.
         reset_on_close: makes the connection end with RST.
+        abort: ends the connection for a cause, with or without RST.
     """
 
     seed: str = ""
     note: Callable[..., None] = lambda event, **details: None
     reset_on_close: Callable[[], None] = lambda: None
+    abort: Callable[[str, bool], None] = lambda cause, reset: None
 
 
 @dataclass(eq=False)
@@ -230,6 +234,10 @@ class Stage:
 
     def reset_on_close(self) -> None:
         self.surroundings.reset_on_close()
+
+    def abort(self, reset: bool) -> None:
+        assert self.toxic is not None
+        self.surroundings.abort(self.toxic.kind, reset)
 
     def note(self, event: str, **details: Any) -> None:
         if self.toxic is not None:

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import harness.proxies.embedded.toxics  # noqa: F401
+from harness.proxies.embedded import toxics
 from harness.proxies.embedded.chunk import Item
 from harness.proxies.embedded.pipeline import Pipeline
 from harness.proxies.embedded.stage import Surroundings, Toxic
 from harness.proxies.embedded.toxics.base import BEHAVIOURS
 
 MS = 1_000_000
+
+toxics.load()
 END = "end"
 
 

@@ -1,14 +1,12 @@
-"""The toxics, one file each; importing this package registers all of them."""
+"""The toxics, one file each, Toxiproxy's own and, with `x_` before their names, those that it does not have."""
 
-from harness.proxies.embedded.toxics import (
-    bandwidth,
-    latency,
-    limit_data,
-    noop,
-    reset_peer,
-    slicer,
-    slow_close,
-    timeout,
-)
+from __future__ import annotations
 
-__all__ = ["bandwidth", "latency", "limit_data", "noop", "reset_peer", "slicer", "slow_close", "timeout"]
+import importlib
+import pkgutil
+
+
+def load() -> None:
+    """Import all of them; each registers itself."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")

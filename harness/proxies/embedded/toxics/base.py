@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from harness.proxies.embedded.chunk import Chunk
-from harness.proxies.embedded.script import Script, Site
+from harness.proxies.embedded.script import Script, Site, passing
 
 MILLISECOND_NS = 1_000_000
 MICROSECOND_NS = 1_000
@@ -21,11 +22,13 @@ class Behaviour(ABC):
     Attributes:
         queue_chunks: how many chunks wait in front of it before whatever comes before it must wait too.
         closes_when_removed: bytes are missing, so that the connection cannot go on without it.
+        half_closes: while it is there, an end in one direction leaves the other alone.
     """
 
     kind: ClassVar[str]
     queue_chunks: ClassVar[int] = 0
     closes_when_removed: ClassVar[bool] = False
+    half_closes: ClassVar[bool] = False
 
     @abstractmethod
     def script(self, site: Site) -> Script:
@@ -38,6 +41,28 @@ class Behaviour(ABC):
     def left_behind(self, memory: dict[str, Any]) -> list[Chunk]:
         """What it keeps in its memory and must hand on when it no longer acts."""
         return []
+
+
+class DoorBehaviour(Behaviour):
+    """A toxic that meets clients before they are a connection, in whichever stream it was put.
+
+    Attributes:
+        shuts: nobody listens while it is there.
+        fills_backlog: the listening socket answers nobody while it is there.
+    """
+
+    shuts: ClassVar[bool] = False
+    fills_backlog: ClassVar[bool] = False
+
+    def script(self, site: Site) -> Script:
+        return passing()
+
+    def meets(self, sock: socket.socket, memory: dict[str, Any]) -> bool:
+        """Deal with a client, and whether it did; the socket is its own then. `memory` is the toxic's."""
+        return False
+
+    def leaves(self, memory: dict[str, Any]) -> None:
+        """Let go of what it keeps: it is taken away, or its proxy stops."""
 
 
 BEHAVIOURS: dict[str, type[Behaviour]] = {}
