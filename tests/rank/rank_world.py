@@ -123,7 +123,9 @@ class Ranks:
 
     def ops(self, rank):
         path = self._ops(rank)
-        return [Op.from_json(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+        # A line that is being written may be seen in part.
+        whole = path.read_text().rpartition("\n")[0] if path.exists() else ""
+        return [Op.from_json(json.loads(line)) for line in whole.splitlines()]
 
     def ends(self, rank, step=None):
         """Completions, in order; of one step if said."""
