@@ -1,0 +1,326 @@
+"""What only a world of containers has: walls and limits, hosts that outlive ranks, and nothing left in the engine."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import clock
+from harness.loader import load_text
+from harness.machine import leases, sockets
+from harness.machine.children import Children
+from harness.machine.containers import Client
+from harness.machine.engine import Engine
+from harness.machine.proxy_server import Place
+from harness.machine.zygote_client import doorbell_pipe
+from harness.proxies.base import LinkSpec
+from harness.proxies.toxiproxy import Toxiproxy
+from harness.result import Result
+from harness.runner import Options, Runner
+from harness.scenario import Scenario
+from harness.words.endpoint import Endpoint
+from harness.words.errors import Unsupported
+from harness.worlds.base import WorldHost
+from harness.worlds.containers import Containers, Isolation
+
+pytestmark = pytest.mark.needs_toxiproxy
+
+HEAD = "schema: rdzv-scenario/v1\ntitle: Ranks in containers\n"
+TAIL = "workload:\n  - {do: rendezvous}\nexpect:\n  - {step: exit, is: ok}\n"
+LIMIT_NS = 60_000_000_000
+NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can look into the network of a container")
+
+# What a rank finds around it.
+RANK = """
+import json, os, socket
+def writes(path):
+    try:
+        open(path, "w").close()
+        os.unlink(path)
+    except OSError as error:
+        return error.strerror
+    return True
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(json.dumps({
+    "host": socket.gethostname(), "user": os.getuid(), "capabilities": int(status["CapEff"], 16),
+    "no_new_privileges": status["NoNewPrivs"].strip(), "root": writes("/x"), "etc": writes("/etc/x"),
+    "tmp": writes("/tmp/x"), "first": os.getpid() == 1,
+    "names": {name: socket.gethostbyname(name) for name in ("r0", "r1", "px")},
+    "told": os.environ["MASTER_ADDR"],
+}))
+"""
+
+
+@pytest.fixture
+def play(docker_engine: Engine, tmp_path: Path) -> Callable[..., Result]:
+    """Plays a world with a program for each rank that tells what it finds."""
+
+    def play(world: str, *command: str, **options: Any) -> Result:
+        argv = command or ("python3", "-S", "-c", RANK)  # the image's
+        settings = Options(
+            subject="command", command=argv, world="containers", jobs=1, runs_dir=tmp_path / "runs", **options
+        )
+        with Runner(settings) as runner:
+            return runner.play(cell(world))
+
+    return play
+
+
+@pytest.fixture
+def client(docker_engine: Engine) -> Iterator[Client]:
+    made = Client(docker_engine.url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def world(docker_engine: Engine, tmp_path: Path) -> Iterator[Containers]:
+    """A world in this very process, whose ranks would need no torch."""
+    reader, writer = doorbell_pipe()
+    with Children() as children:
+        made = Containers(children, Path(sys.executable), Isolation("host"), writer, tmp_path, needs_torch=False)
+        yield made
+        made.close()
+        leases.end_reaper()
+    for descriptor in (reader, writer):
+        os.close(descriptor)
+
+
+def cell(world: str) -> Scenario:
+    """The one cell of a file with this world."""
+    (scenario,) = load_text(HEAD + world + TAIL, Path("containers.rdzv.yaml"))
+    return scenario
+
+
+def told(result: Result, rank: int) -> Any:
+    """What a rank printed."""
+    assert result.run_dir is not None
+    assert result.status == "passed", result.judgement.because
+    return json.loads((result.run_dir / "logs" / f"rank-{rank}.life-1.log").read_text())
+
+
+def staged(world: Containers, folder: Path, text: str = "world: {size: 2, timeout: 5s, route: direct}\n") -> Containers:
+    """The world with its hosts made."""
+    folder.mkdir()
+    world.stage(cell(text), folder)
+    return world
+
+
+def host(world: Containers, rank: int) -> WorldHost:
+    found = world.host_of(rank)
+    assert isinstance(found.address, str)
+    return found  # type: ignore[return-value]
+
+
+def containers_of(world: Containers) -> dict[str, str]:
+    """By host, the id of the container that holds it."""
+    return {one.name: one.container for one in world.hosts}  # type: ignore[attr-defined]
+
+
+def everything(client: Client) -> tuple[set[str], set[str]]:
+    """All that the engine has of ours."""
+    return set(client.containers(leases.WORLD)), set(client.networks(leases.WORLD))
+
+
+# -- ranks -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_rank_can_do_no_more_than_it_needs(play: Callable[..., Result]) -> None:
+    """An ordinary user without capabilities, who can write to /tmp alone; and its signals work as anywhere."""
+    found = told(play("world: {size: 2, timeout: 5s}\n"), 1)
+    assert found["user"] != 0
+    assert found["capabilities"] == 0
+    assert found["no_new_privileges"] == "1"
+    assert (found["root"], found["tmp"]) == ("Read-only file system", True)
+    assert found["etc"] is not True
+    # The first process of a tree ignores what it has no handler for: SIGABRT of a crash, its own SIGKILL.
+    assert found["first"] is False
+
+
+def test_hosts_have_names_and_addresses_for_tests(play: Callable[..., Result]) -> None:
+    """Of one small subnet of 198.18.0.0/15; each knows all of them, and a link is told by its number."""
+    result = play("world: {size: 2, timeout: 5s}\n")
+    found = [told(result, rank) for rank in range(2)]
+    assert [one["host"] for one in found] == ["r0", "r1"]
+    assert found[0]["names"] == found[1]["names"]
+    addresses = [ipaddress.ip_address(address) for address in found[0]["names"].values()]
+    assert len({ipaddress.ip_network(f"{address}/27", strict=False) for address in addresses}) == 1
+    assert all(address in ipaddress.ip_network("198.18.0.0/15") for address in addresses)
+    assert (found[0]["told"], found[1]["told"]) == ("r0", found[1]["names"]["px"])
+
+
+def test_an_interpreter_that_does_not_run_there_is_named(docker_engine: Engine, world: Containers) -> None:
+    """Before any play, with what it said."""
+    world._warm().processes._python = replace(world._warm().processes._python, executable="/rdzv/nothing")
+    with pytest.raises(Exception, match="/rdzv/nothing"):
+        world.versions()
+
+
+def test_versions_are_told_by_the_interpreter_in_a_container(world: Containers) -> None:
+    """Not by the one that happens to be here."""
+    assert world.versions() == {"python": ".".join(map(str, sys.version_info[:3]))}
+
+
+# -- hosts -----------------------------------------------------------------------------------------------------------
+
+
+def test_hosts_are_kept_for_the_next_play(world: Containers, tmp_path: Path) -> None:
+    """Making them takes most of the time; a play takes away what is its own."""
+    first = containers_of(staged(world, tmp_path / "one"))
+    world.strike()
+    assert world.hosts == ()
+    second = containers_of(staged(world, tmp_path / "two"))
+    assert sorted(first) == ["px", "r0", "r1"]
+    assert second == first
+
+
+@NEEDS_ROOT
+def test_a_host_that_is_not_as_new_is_made_anew(world: Containers, tmp_path: Path) -> None:
+    """One that moved, one without its cable; their neighbour is kept."""
+    text = "world: {size: 3, timeout: 5s, route: direct}\n"
+    first = containers_of(staged(world, tmp_path / "one", text))
+    old = host(world, 0).address
+    assert host(world, 0).move() != old
+    host(world, 1).unplug()
+    world.strike()
+    second = containers_of(staged(world, tmp_path / "two", text))
+    assert [second[name] == first[name] for name in ("px", "r0", "r1", "r2")] == [True, False, False, True]
+    assert host(world, 0).address == old
+
+
+@NEEDS_ROOT
+def test_inside_a_host_is_its_network(world: Containers, tmp_path: Path) -> None:
+    """What listens there is reached from its neighbours under its address, and is not seen from here."""
+    staged(world, tmp_path / "one")
+    master, worker = host(world, 0), host(world, 1)
+    with listening(master) as port:
+        assert port in ports(master)
+        assert port not in ports(worker)
+        assert reaches(worker, master.address, port)
+        master.unplug()
+        assert not reaches(worker, master.address, port)
+        master.plug()
+        assert reaches(worker, master.address, port)
+        new = master.move()
+        assert reaches(worker, new, port)
+
+
+def test_more_ranks_than_it_has_hosts_for_are_skipped(world: Containers, tmp_path: Path) -> None:
+    """With the kind of world that has more."""
+    with pytest.raises(Unsupported, match="--world namespaces"):
+        staged(world, tmp_path / "one", "world: {size: 17, timeout: 5s, route: direct}\n")
+    world.strike()
+
+
+# -- the proxy server ------------------------------------------------------------------------------------------------
+
+
+@NEEDS_ROOT
+def test_the_proxy_server_is_on_a_host_of_its_own(world: Containers, tmp_path: Path) -> None:
+    """Links listen at that host's address, and what passes them is counted there, the server's log among it."""
+    staged(world, tmp_path / "one")
+    place: Place = world.proxy_server_place()
+    proxies = Toxiproxy.start(world.children, tmp_path / "proxy.log", place=place)
+    try:
+        with listening(host(world, 0)) as port:
+            (link,) = proxies.make([LinkSpec(1, Endpoint(host(world, 0).address, port))], world.proxy_host.address)
+            assert link.address.host == world.proxy_host.address
+            assert reaches(host(world, 1), link.address.host, link.address.port)
+            await_true(lambda: link.traffic().accepted == 1)
+            await_true(lambda: "Accepted client" in proxies.log())
+            proxies.remove([link])
+        proxies.restart()
+        assert proxies.describe().endswith("(in a container of its own)")
+    finally:
+        proxies.close()
+
+
+# -- what is left ----------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_left_in_the_engine(play: Callable[..., Result], client: Client) -> None:
+    """Neither container nor network, nor a lease, once the runner is done."""
+    before = everything(client)
+    assert play("world: {size: 2, timeout: 5s}\n").status == "passed"
+    containers, networks = everything(client)
+    assert (containers - before[0], networks - before[1]) == (set(), set())
+    assert not [lease for lease in leases.all_leases() if lease.owner.lives() is False]
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_harness_leaves_nothing_in_the_engine(
+    docker_engine: Engine, client: Client, tmp_path: Path, signal_number: int
+) -> None:
+    """Whoever kills its command line while ranks run; the reaper outside takes their containers away."""
+    file = tmp_path / "stays.rdzv.yaml"
+    file.write_text(
+        HEAD
+        + "world: {size: 2, timeout: 5s}\nworkload:\n  - {do: rendezvous}\n  - {do: sleep, for: 60s}\n"
+        + "expect:\n  - {step: sleep, is: ok}\n"
+    )
+    before = everything(client)
+    argv = [sys.executable, "-m", "harness.cli", "run", str(file), "--subject", "echo", "--world", "containers"]
+    harness = subprocess.Popen([*argv, "--runs-dir", str(tmp_path / "runs")], stdout=subprocess.DEVNULL)
+    with harness:
+        # The proxy server and two ranks on three hosts.
+        await_true(lambda: len(everything(client)[0] - before[0]) == 6)
+        harness.send_signal(signal_number)
+    await_true(lambda: everything(client)[0] <= before[0] and everything(client)[1] <= before[1])
+
+
+def test_without_an_engine_the_cell_is_skipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With the reason, and what to do."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
+    options = Options(subject="echo", world="containers", jobs=1, runs_dir=tmp_path / "runs")
+    with Runner(options) as runner:
+        result = runner.play(cell("world: {size: 2, timeout: 5s}\n"))
+    assert result.status == "skipped"
+    assert "DOCKER_HOST" in result.judgement.because
+
+
+# -- helpers ---------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def listening(host: WorldHost) -> Iterator[int]:
+    """A listening socket on a host; its port."""
+    import socket
+
+    with host.inside():
+        listener = socket.create_server(("0.0.0.0", 0))
+    with listener:
+        yield listener.getsockname()[1]
+
+
+def ports(host: WorldHost) -> Sequence[int]:
+    with host.inside():
+        return [one.address.port for one in sockets.listeners(owners=False)]
+
+
+def reaches(host: WorldHost, address: str, port: int) -> bool:
+    """Whether a connection can be made from a host within half a second, after the kernel has sent a second time."""
+    import socket
+
+    with host.inside():
+        near = socket.socket()
+    with near:
+        near.settimeout(1.5)
+        return near.connect_ex((address, port)) == 0
+
+
+def await_true(fact: Callable[[], bool]) -> None:
+    deadline_ns = clock.now_ns() + LIMIT_NS
+    while not fact():
+        assert clock.now_ns() < deadline_ns
+        clock.sleep_ns(20_000_000)
