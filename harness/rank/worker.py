@@ -126,9 +126,10 @@ class Worker:
         self.write(INFO, READY, value=value)
 
     def _be_replaced(self, subject: CommandSubject) -> NoReturn:
+        # First: with no step left and no `exit` begun, the controller would take the play for over, and heal.
+        self.write(INVOKE, EXIT, step=EXIT)
         self.skip_all(BECAUSE)
         self.recorder.close_on_exec()
-        self.write(INVOKE, EXIT, step=EXIT)
         try:
             subject.take_over(self.told(MAIN))
         except OSError:
