@@ -299,14 +299,14 @@ def test_two_handlers_of_a_rank_are_two_tenants(ranks, port):
 
 
 def test_a_command_is_the_rank(ranks, port, tmp_path):
-    """The program is told its place, its status is the rank's, and steps are skipped by name."""
+    """The program is told its place, its status is the rank's; steps are skipped by name, once `exit` has begun."""
     script = 'import os; print(*[os.environ[n] for n in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")]); exit(5)'
     place = told(1, 4, port)
     world = ranks([step(0, "rendezvous")], [place], subject="command", command=[sys.executable, "-c", script])
     world.begin()
     assert world.await_statuses() == {0: 5}
-    assert [(op.type, op.step) for op in world.ops(0)[1:]] == [("info", "rendezvous"), ("invoke", "exit")]
-    assert "takes no steps but `exit`" in world.ops(0)[1].value["because"]
+    assert [(op.type, op.step) for op in world.ops(0)[1:]] == [("invoke", "exit"), ("info", "rendezvous")]
+    assert "takes no steps but `exit`" in world.ops(0)[2].value["because"]
     assert f"1 4 127.0.0.1 {port}" in world.log()
 
 
