@@ -29,10 +29,11 @@ class SlowResolver(FaultMember):
         ),
         example="{inject: slow_resolver, ranks: 0, answers: never, one_in: 50}",
         details=(
-            "A look-up asks twice at once (IPv4, IPv6), a server that is silent is asked again after 5 s, and a "
-            "numeric address is looked up too: each connection of a TCPStore asks for the names of both ends, also "
-            "in the server's only thread. Other hosts' queries are answered at once. If no query was hit, the cell is "
-            "vacuous."
+            "A look-up asks twice at once (IPv4, IPv6); a server that is silent is asked again after 5 s. Numeric "
+            "addresses are looked up too, by both sides of a TCPStore's connections, also in the server's only thread. "
+            "With `delay: 0s` it is a name server that works: later torches ask for the names of addresses only where "
+            "there was one from the start (docs/names.md). Other hosts are not concerned. If no query was hit, the "
+            "cell is vacuous."
         ),
     )
     layer = "host"
