@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import secrets
 import sys
+from pathlib import Path
 
 from harness.proxies.embedded import service
 from harness.proxies.embedded.journal import KEPT_EVENTS
+from harness.proxies.embedded.wire.grammar import codes_in
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -20,13 +22,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--parent-fd", type=int, help="end when this descriptor reads its end")
     parser.add_argument("--config", help="a file with a JSON list of proxies, as for /populate")
     parser.add_argument("--events", type=int, default=KEPT_EVENTS, help="how many events the log keeps")
+    parser.add_argument("--store-header", help="the TCPStoreBackend.hpp of the torch whose store is behind the proxies")
     given = parser.parse_args(argv)
     seed = given.seed if given.seed is not None else secrets.token_hex(8)
     proxies = ""
     if given.config:
         with open(given.config, encoding="utf-8") as config:
             proxies = config.read()
-    options = service.Options(given.host, given.port, seed, given.parent_pid, given.parent_fd, proxies, given.events)
+    codes = codes_in(Path(given.store_header).read_text("utf-8")) if given.store_header else None
+    options = service.Options(
+        given.host, given.port, seed, given.parent_pid, given.parent_fd, proxies, given.events, codes
+    )
     try:
         return service.run(options)
     except OSError as error:

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from harness import clock
@@ -14,6 +15,7 @@ from harness.proxies.embedded import addresses
 from harness.proxies.embedded.link import Link
 from harness.proxies.embedded.side import Side
 from harness.proxies.embedded.stage import Surroundings
+from harness.proxies.embedded.wire.watcher import Conversation, Watcher
 
 if TYPE_CHECKING:
     from harness.proxies.embedded.proxy import Proxy
@@ -99,23 +101,52 @@ class Connection:
             self._client.tune()
             server.tune()
         self.note("dial", upstream=self._proxy.upstream)
+        conversation = self._conversation()
         self.links = (
-            self._link("upstream", self._client, server),
-            self._link("downstream", server, self._client),
+            self._link("upstream", self._client, server, conversation),
+            self._link("downstream", server, self._client, conversation),
         )
         for link in self.links:
             link.start()
 
-    def _link(self, direction: str, source: Side, destination: Side) -> Link:
-        chain, around = self._proxy.chain(direction), self._around(direction)
+    def _conversation(self) -> Conversation:
+        proxy, memories = self._proxy, {}  # type: ignore[var-annotated]
+        return Conversation(
+            proxy.codes,
+            hits=lambda message: proxy.hits(message, self.number, memories),
+            stands=proxy.stands,
+            moments=lambda message: proxy.moments(proxy.name, message),
+            note=self.note,
+        )
+
+    def _link(self, direction: str, source: Side, destination: Side, conversation: Conversation) -> Link:
+        chain, around = self._proxy.chain(direction), self._around(direction, conversation)
         return Link(self, direction, source, destination, self._loop, chain, around)
 
-    def _around(self, direction: str) -> Surroundings:
+    def _around(self, direction: str, conversation: Conversation) -> Surroundings:
         def note(event: str, **details: Any) -> None:
             self.note(event, direction=direction, **details)
 
         seed = f"{self._proxy.seed}/{self._proxy.name}/{self.number}/{direction}"
-        return Surroundings(seed, note, self._reset_on_close, self.abort)
+        return Surroundings(
+            seed,
+            note,
+            self._reset_on_close,
+            self.abort,
+            Watcher(conversation, direction),
+            lambda call: self._later(direction, call),
+        )
+
+    def _later(self, direction: str, call: Callable[[], None]) -> None:
+        """Do something when no pipeline is at work, then let that direction go on."""
+
+        def now() -> None:
+            call()
+            link = self.link(direction)
+            if link is not None and not link.done:
+                link.settle()
+
+        self._loop.call_soon(now)
 
     def _reset_on_close(self) -> None:
         self.resets = True

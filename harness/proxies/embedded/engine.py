@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.proxies.embedded import addresses, errors, go_json, settings
 from harness.proxies.embedded.addresses import AddressError, Target
 from harness.proxies.embedded.errors import ApiError
 from harness.proxies.embedded.journal import KEPT_EVENTS, Journal
+from harness.proxies.embedded.moments import Moments
+from harness.proxies.embedded.partition import Partitions
 from harness.proxies.embedded.proxy import Proxy
 from harness.proxies.embedded.settings import ProxySettings
 from harness.proxies.embedded.stage import Toxic
+from harness.proxies.embedded.wire.grammar import CODES
 
 LOOPBACK = "127.0.0.1"
 """Where a proxy listens that does not say where. The real server takes all interfaces."""
@@ -27,13 +30,23 @@ class Engine:
     for nothing, and are done on every connection when the call returns.
 
     Args:
+        codes: of the queries of the store; default those of torch 2.15.
         seed: names all chance: connections made in the same order meet the same toxicity, jitter and slices.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, seed: str, kept_events: int = KEPT_EVENTS) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        seed: str,
+        kept_events: int = KEPT_EVENTS,
+        codes: Mapping[int, str] | None = None,
+    ) -> None:
         self.proxies: dict[str, Proxy] = {}
         self.journal = Journal(kept_events)
+        self.partitions: Partitions = Partitions(self.proxies)
         self.seed = seed
+        self.moments = Moments(self, loop)
+        self._codes = CODES if codes is None else codes
         self._loop = loop
         self._identities = itertools.count(1)
         self._changing = asyncio.Lock()
@@ -73,6 +86,10 @@ class Engine:
             else:
                 proxy.stop("disabled")
             return proxy
+
+    def disable(self, name: str, cause: str) -> None:
+        """Refuse clients and cut connections, at once; raises ApiError."""
+        self.proxy(name).stop(cause)
 
     async def delete(self, name: str) -> None:
         """Cut its connections and forget it; raises ApiError."""
@@ -119,6 +136,8 @@ class Engine:
             journal=self.journal,
             identities=self._identities,
             seed=self.seed,
+            codes=self._codes,
+            moments=self.moments.seen,
         )
 
     async def _differs(self, proxy: Proxy, wanted: ProxySettings) -> bool:

@@ -13,9 +13,10 @@ from harness.proxies.embedded import api, go_json, settings
 from harness.proxies.embedded.connection import Connection
 from harness.proxies.embedded.engine import Engine
 from harness.proxies.embedded.errors import ApiError, bad_body
-from harness.proxies.embedded.partition import Partition, Partitions
+from harness.proxies.embedded.partition import Partition
 from harness.proxies.embedded.toxics.base import BEHAVIOURS
 
+LONGEST_WAIT_SECONDS = 60.0
 _NUMBER = r"([0-9]{1,18})"
 
 
@@ -24,7 +25,6 @@ class Extensions:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._partitions = Partitions(engine.proxies)
 
     def routes(self) -> Mapping[str, Mapping[str, api.Handler]]:
         """Pattern of the path, and handlers by method."""
@@ -37,6 +37,9 @@ class Extensions:
             "/x/proxies/([^/]+)/labels": {"POST": self._label},
             "/x/partition": {"POST": self._cut},
             f"/x/partition/{_NUMBER}": {"DELETE": self._heal},
+            "/x/moments": {"POST": self._arm},
+            f"/x/moments/{_NUMBER}": {"GET": self._moment, "DELETE": self._disarm},
+            f"/x/moments/{_NUMBER}/release": {"POST": self._release},
         }
 
     async def _about(self, request: Request) -> Response:
@@ -55,6 +58,7 @@ class Extensions:
     async def _events(self, request: Request) -> Response:
         journal, query = self._engine.journal, request.query_params
         since = _whole(query.get("since", "0"), "since")
+        await journal.more_than(since, min(_whole(query.get("wait_ms", "0"), "wait_ms") / 1000, LONGEST_WAIT_SECONDS))
         return JSONResponse(
             {
                 "events": journal.since(since, query.get("proxy")),
@@ -97,12 +101,28 @@ class Extensions:
         return JSONResponse({"name": proxy.name, "source": proxy.source, "target": proxy.target})
 
     async def _cut(self, request: Request) -> Response:
-        number, partition = self._partitions.cut(await api.body_of(request))
+        number, partition = self._engine.partitions.cut(await api.body_of(request))
         self._note("partition", number, partition)
         return JSONResponse({"id": number, "how": partition.how, "proxies": partition.names()}, 201)
 
     async def _heal(self, request: Request, number: str) -> Response:
-        self._note("heal", int(number), self._partitions.heal(int(number)))
+        self._note("heal", int(number), self._engine.partitions.heal(int(number)))
+        return Response(status_code=204)
+
+    # -- moments -------------------------------------------------------------------------------------------------------
+
+    async def _arm(self, request: Request) -> Response:
+        return JSONResponse(self._engine.moments.arm(await api.body_of(request)).describe(), 201)
+
+    async def _moment(self, request: Request, number: str) -> Response:
+        return JSONResponse(self._engine.moments.get(int(number)).describe())
+
+    async def _disarm(self, request: Request, number: str) -> Response:
+        self._engine.moments.disarm(int(number))
+        return Response(status_code=204)
+
+    async def _release(self, request: Request, number: str) -> Response:
+        self._engine.moments.release(int(number))
         return Response(status_code=204)
 
     def _note(self, event: str, number: int, partition: Partition) -> None:

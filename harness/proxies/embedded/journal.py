@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections import deque
 from typing import Any
 
@@ -17,15 +19,26 @@ class Journal:
     def __init__(self, kept: int = KEPT_EVENTS) -> None:
         self._events: deque[dict[str, Any]] = deque(maxlen=kept)
         self._next = 1
+        self._news: asyncio.Event | None = None
 
     def note(self, event: str, **details: Any) -> None:
         """Add an event."""
         self._events.append({"number": self._next, "time_ns": clock.now_ns(), "event": event, **details})
         self._next += 1
+        if self._news is not None:
+            self._news.set()
+            self._news = None
 
     def since(self, number: int, proxy: str | None = None) -> list[dict[str, Any]]:
         """All kept events after that number, of one proxy or of all."""
         return [e for e in self._events if e["number"] > number and proxy in (None, e.get("proxy"))]
+
+    async def more_than(self, number: int, within_seconds: float) -> None:
+        """Return when there is an event after that number, or after a while."""
+        if self.last <= number and within_seconds > 0:
+            self._news = self._news or asyncio.Event()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._news.wait(), within_seconds)
 
     @property
     def last(self) -> int:

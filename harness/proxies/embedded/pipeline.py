@@ -36,7 +36,8 @@ class Pipeline:
 
     def is_bare(self) -> bool:
         """Whether there is nothing between reader and writer, so that bytes may go straight through."""
-        return len(self.stages) == 1 and self.stages[0].is_empty()
+        watch = self._surroundings.watch
+        return len(self.stages) == 1 and (watch is None or watch.transparent) and self.stages[0].is_empty()
 
     def feed(self, data: bytes, now_ns: int) -> None:
         """What was read just now; empty at the end. Only while there is room."""
@@ -55,17 +56,20 @@ class Pipeline:
     @property
     def due_ns(self) -> int | None:
         """When something will move by itself."""
-        return None if len(self.stages) == 1 else earliest(self.stages)
+        return earliest(self.stages)
 
     # -- changes on a live connection ----------------------------------------------------------------------------------
 
     def add(self, toxic: Toxic, now_ns: int) -> None:
-        """Put a toxic at the end. The stage before it is restarted: what it had in its hands goes past the new one."""
+        """Put a toxic at the end. The toxic before it is restarted: what it had in its hands goes past the new one."""
         last = self.stages[-1]
         stage = Stage(toxic, self._surroundings, opened_with=False)
         self.stages.append(stage)
         if last.closed:
             stage.closed = True
+            return
+        if last.is_entrance:  # whatever it is about to hand on meets the new one
+            stage.start(now_ns)
             return
         stage.precede(last.interrupt())
         stage.start(now_ns)
@@ -90,9 +94,16 @@ class Pipeline:
         if stage.input_ended:
             before.finish(left)
             return
+        if before.is_entrance:
+            before.precede(left)
+            return
         held = before.interrupt()
         before.precede([*left, *held])
         before.start(now_ns)
+
+    def nudge(self, now_ns: int) -> None:
+        """What the entrance waits for may have changed."""
+        self.stages[0].nudge(now_ns)
 
     def _of(self, toxic: Toxic) -> Stage:
         return next(stage for stage in self.stages if stage.toxic is toxic)

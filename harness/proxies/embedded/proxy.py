@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from random import Random
 from typing import Any
 
@@ -16,6 +16,10 @@ from harness.proxies.embedded.journal import Journal
 from harness.proxies.embedded.link import Link
 from harness.proxies.embedded.stage import Toxic
 from harness.proxies.embedded.toxics.base import DoorBehaviour
+from harness.proxies.embedded.wire.decoder import Message
+from harness.proxies.embedded.wire.grammar import CODES
+from harness.proxies.embedded.wire.rules import Hit, WireBehaviour
+from harness.proxies.embedded.wire.watcher import Pause
 
 
 class Proxy:
@@ -24,6 +28,7 @@ class Proxy:
     Attributes:
         listen: the numeric address while it is enabled; before that, as it was typed.
         seed: names the engine's chance.
+        codes: of the store's queries. `moments`: who waits for one of its messages.
         source, target: whom it connects, for partitions between groups; empty while nobody has said.
     """
 
@@ -37,6 +42,8 @@ class Proxy:
         journal: Journal,
         identities: Iterator[int],
         seed: str,
+        codes: Mapping[int, str] = CODES,
+        moments: Callable[[str, Message], Pause | None] = lambda proxy, message: None,
     ) -> None:
         self.name = name
         self.listen = listen
@@ -44,6 +51,8 @@ class Proxy:
         self.loop = loop
         self.journal = journal
         self.seed = seed
+        self.codes = codes
+        self.moments = moments
         self.source = self.target = ""
         self.toxics: list[Toxic] = []
         self.connections: dict[int, Connection] = {}
@@ -130,6 +139,25 @@ class Proxy:
         for toxic in list(self.toxics):
             self.remove_toxic(toxic)
 
+    def hits(self, message: Message, number: int, memories: dict[str, dict[str, Any]]) -> Iterator[Hit]:
+        """What toxics make of a message on one of its connections, whose memories of them these are."""
+        for toxic in self.toxics:
+            behaviour = toxic.behaviour
+            if not isinstance(behaviour, WireBehaviour) or not self._is_hit(toxic, number):
+                continue
+            if behaviour.is_meant(message, toxic.memory, memories.setdefault(toxic.name, {})):
+                yield behaviour.hit(toxic.name)
+
+    def stands(self, hit: Hit) -> bool:
+        """Whether the toxic of a hit is still there."""
+        return self.toxic(hit.toxic) is not None
+
+    def look_again(self) -> None:
+        """What held messages wait for may have changed."""
+        for connection in self.live():
+            for link in connection.links:
+                link.change(lambda pipeline, now_ns: pipeline.nudge(now_ns))
+
     def half_closes(self, connection: Connection) -> bool:
         """Whether an end in one direction leaves the other alone; the real server closes the whole connection."""
         return any(toxic.behaviour.half_closes for toxic in self.toxics)
@@ -141,6 +169,8 @@ class Proxy:
                 change(link)
         if isinstance(toxic.behaviour, DoorBehaviour):
             self._door.apply(self._at_the_door())
+        if isinstance(toxic.behaviour, WireBehaviour):
+            self.look_again()
 
     def live(self) -> Iterable[Connection]:
         """Its connections, oldest first."""

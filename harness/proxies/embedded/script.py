@@ -6,6 +6,7 @@ A toxic at work is a generator. It yields one of these, is resumed with the answ
     item = yield Receive(limit_ns)    the same, or EXPIRED if nothing comes in time
     interrupted = yield Wait(ns)      False after that long; True at once if the toxic is changed or taken away
     yield Send(item)                  when whatever comes behind has room
+    yield Signal(call)                when that has been done
 
 After an interrupted wait it hands on what it has in its hands, and returns.
 """
@@ -13,7 +14,7 @@ After an interrupted wait it hands on what it has in its hands, and returns.
 from __future__ import annotations
 
 import enum
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol, TypeAlias
@@ -51,8 +52,15 @@ class Send:
     item: Item
 
 
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Ask for something to be done outside of all pipelines, so that it may change them; goes on when it is done."""
+
+    call: Callable[[], None]
+
+
 RECEIVE = Receive()
-Action: TypeAlias = "Receive | Wait | Send"
+Action: TypeAlias = "Receive | Wait | Send | Signal"
 Script: TypeAlias = Generator[Action, Any, None]
 
 

@@ -10,7 +10,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import uvicorn
@@ -35,6 +35,7 @@ class Options:
         parent_pid: end when this process does; None to outlive everybody.
         parent_descriptor: end when its other end is closed.
         proxies: what to populate from the start: the JSON that /populate takes.
+        codes: of the queries of the store; None for those of the newest torch that we know.
         kept_events: how many events the log keeps.
     """
 
@@ -45,6 +46,7 @@ class Options:
     parent_descriptor: int | None = None
     proxies: str = ""
     kept_events: int = KEPT_EVENTS
+    codes: Mapping[int, str] | None = None
 
 
 def run(options: Options) -> int:
@@ -72,7 +74,7 @@ class _Server(uvicorn.Server):
 
 async def _serve(options: Options, listener: socket.socket) -> None:
     loop = asyncio.get_running_loop()
-    engine = Engine(loop, options.seed, options.kept_events)
+    engine = Engine(loop, options.seed, options.kept_events, options.codes)
     server = _Server(
         uvicorn.Config(
             api.Api(engine, api.VERSION, extensions.routes(engine)),

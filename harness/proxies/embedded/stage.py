@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,8 +9,18 @@ from random import Random
 from typing import Any, Protocol
 
 from harness.proxies.embedded.chunk import Chunk, Item
-from harness.proxies.embedded.script import EXPIRED, Action, Receive, Script, Send, Wait, passing
+from harness.proxies.embedded.script import EXPIRED, Action, Receive, Script, Send, Signal, Wait, passing
 from harness.proxies.embedded.toxics.base import Behaviour
+
+
+class Watch(Protocol):
+    """What the entrance of a pipeline does to what passes."""
+
+    @property
+    def transparent(self) -> bool:
+        """Whether it does nothing, and will do nothing any more."""
+
+    def script(self, site: Stage) -> Script: ...
 
 
 class Taker(Protocol):
@@ -57,12 +66,16 @@ class Surroundings:
         note: takes an event, the toxic's name and details.
         reset_on_close: makes the connection end with RST.
         abort: ends the connection for a cause, with or without RST.
+        watch: at the entrance; None if nobody watches.
+        later: does something outside of all pipelines, soon, and then lets this one go on.
     """
 
     seed: str = ""
     note: Callable[..., None] = lambda event, **details: None
     reset_on_close: Callable[[], None] = lambda: None
     abort: Callable[[str, bool], None] = lambda cause, reset: None
+    watch: Watch | None = None
+    later: Callable[[Callable[[], None]], None] = lambda call: None
 
 
 @dataclass(eq=False)
@@ -89,6 +102,7 @@ class Stage:
     _due_ns: int | None = None
     _idle_since_ns: int = -1
     _blocked: bool = False
+    _signalled: bool = False
     _draws: int = 0
 
     # -- the toxic's life ----------------------------------------------------------------------------------------------
@@ -131,6 +145,10 @@ class Stage:
     def precede(self, left: list[Chunk]) -> None:
         """Hand these on at once, untouched, before anything else."""
         self._leftovers.extend(left)
+
+    @property
+    def is_entrance(self) -> bool:
+        return self.toxic is None
 
     @property
     def input_ended(self) -> bool:
@@ -180,8 +198,24 @@ class Stage:
                 return False
             self._answer(False, self._due_ns)
             return True
+        if isinstance(action, Signal):
+            if not self._signalled:
+                self._signalled = True
+                self.surroundings.later(lambda: self._on_signal(action.call))
+            return False
         assert action is not None
         return self._send(action, now_ns, behind)
+
+    def _on_signal(self, call: Callable[[], None]) -> None:
+        call()
+        self._signalled = False
+        if isinstance(self._action, Signal):
+            self._answer(None, self.time_ns)
+
+    def nudge(self, now_ns: int) -> None:
+        """Something that it waits for may have changed: let it look."""
+        if isinstance(self._action, Wait):
+            self._answer(True, now_ns)
 
     def _receive(self, now_ns: int) -> bool:
         at_ns = self.time_ns if self._idle_since_ns in (-1, now_ns) else now_ns
@@ -245,7 +279,8 @@ class Stage:
 
     def _drawn(self) -> Script:
         if self.toxic is None:
-            return passing()
+            watch = self.surroundings.watch
+            return passing() if watch is None else watch.script(self)
         self.random = Random(f"{self.surroundings.seed}/{self.toxic.name}/{self._draws}")
         self._draws += 1
         if self.random.random() < self.toxic.toxicity:
@@ -259,5 +294,4 @@ class Stage:
 
 def earliest(stages: list[Stage]) -> int | None:
     """When the first of them goes on by itself."""
-    due = min((stage.due_ns if stage.due_ns is not None else math.inf for stage in stages), default=math.inf)
-    return None if due == math.inf else int(due)
+    return min((due for stage in stages if (due := stage.due_ns) is not None), default=None)

@@ -142,13 +142,21 @@ def test_a_shut_door_refuses_and_spares_open_connections(proxy: Proxy, upstream:
         assert is_open(client, server)
 
 
+def greeting(proxy: Proxy) -> str:
+    """How a client is ended that has said nothing; a reset may come before its connect returns."""
+    try:
+        with proxy.connect() as client:
+            return ending(client)[1]
+    except ConnectionResetError:
+        return "rst"
+
+
 @pytest.mark.parametrize(("mode", "seen"), [("rst", "rst"), ("fin", "eof")])
 def test_the_first_clients_are_turned_away(engine: Backend, proxy: Proxy, upstream: Upstream, mode: str, seen: str):
     """Two of them, then others are let in."""
     proxy.toxic("x_refuse", mode=mode, first=2)
     for _ in range(2):
-        with proxy.connect() as client:
-            assert ending(client) == (b"", seen)
+        assert greeting(proxy) == seen
     with proxy.connect() as client, upstream.accept() as server:
         assert is_open(client, server)
     assert len(events(engine, proxy, "turned away")) == 2
@@ -245,10 +253,12 @@ def test_the_log_tells_the_life_of_a_connection(engine: Backend, proxy: Proxy, u
         assert ending(client) == (b"too l", "eof")
         closed = await_event(engine, proxy, "close")
     told = events(engine, proxy)
-    assert [e["event"] for e in told] == ["listen", "accept", "dial", "first byte", "first byte", "fired", "close"]
+    assert [e["event"] for e in told] == [
+        *("listen", "accept", "dial", "first byte", "transparent", "first byte", "fired", "close")
+    ]
     assert [e["number"] for e in told] == sorted(e["number"] for e in told)
     assert [e["time_ns"] for e in told] == sorted(e["time_ns"] for e in told)
-    assert told[5]["toxic"] == "limit_data_downstream"
+    assert told[6]["toxic"] == "limit_data_downstream"
     assert (closed["upstream_read_bytes"], closed["upstream_written_bytes"]) == (7, 7)
     assert (closed["downstream_read_bytes"], closed["downstream_written_bytes"]) == (8, 5)
 

@@ -1,0 +1,88 @@
+"""A store's client and server, played by hand: the bytes that torch sends."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backends import read
+
+CODES = {
+    name: code
+    for code, name in enumerate(
+        [
+            "validate",
+            "set",
+            "compare_set",
+            "get",
+            "add",
+            "check",
+            "wait",
+            "getnumkeys",
+            "delete_key",
+            "append",
+            "multi_get",
+            "multi_set",
+            "cancel_wait",
+            "ping",
+            "queue_push",
+            "queue_pop",
+            "queue_len",
+            "list_keys",
+            "barrier",
+        ]
+    )
+}
+GREETING = bytes.fromhex("00 cef7853c 0d fd3b0000")
+NONCE = bytes.fromhex("fd3b0000")
+
+
+def text(value: str | bytes) -> bytes:
+    """A key or a value: its length and itself."""
+    data = value.encode() if isinstance(value, str) else value
+    return struct.pack("<Q", len(data)) + data
+
+
+def number(value: int) -> bytes:
+    return struct.pack("<q", value)
+
+
+def query(kind: str, *fields: str | int | bytes | Sequence[str]) -> bytes:
+    """A query: texts as keys and values, whole numbers, lists of keys with their count."""
+    body = b""
+    for field in fields:
+        if isinstance(field, (str, bytes)):
+            body += text(field)
+        elif isinstance(field, int):
+            body += number(field)
+        else:
+            body += number(len(field)) + b"".join(text(key) for key in field)
+    return bytes([CODES[kind]]) + body
+
+
+@dataclass
+class Talk:
+    """A connection on which greetings have been exchanged."""
+
+    client: socket.socket
+    server: socket.socket
+
+    def greet(self) -> Talk:
+        self.client.sendall(GREETING)
+        assert read(self.server, len(GREETING)) == GREETING
+        self.server.sendall(NONCE)
+        assert read(self.client, 4) == NONCE
+        return self
+
+    def ask(self, kind: str, *fields: str | int | bytes | Sequence[str]) -> None:
+        """Client to server, and seen there."""
+        said = query(kind, *fields)
+        self.client.sendall(said)
+        assert read(self.server, len(said)) == said
+
+    def answer(self, said: bytes) -> None:
+        """Server to client, and seen there."""
+        self.server.sendall(said)
+        assert read(self.client, len(said)) == said
