@@ -177,7 +177,8 @@ def test_in_the_harness_image_worlds_are_private(docker_client: DockerClient, ha
         [*LATE, "--world", world],
         cap_drop=["ALL"],
         read_only=True,
-        security_opt=["no-new-privileges", f"seccomp={profile}"],
+        # Where AppArmor confines containers it would refuse `mount`.
+        security_opt=["no-new-privileges", "apparmor=unconfined", f"seccomp={profile}"],
         tmpfs={"/tmp": "", "/work/.rdzv": "mode=1777"},
         network_mode="none",
         remove=True,
