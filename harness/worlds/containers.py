@@ -102,16 +102,19 @@ class Containers(World):
                 with engine.connect() as client:
                     images.require(client)
                 if not engine.find().local:
-                    self._missing = "engine: folders of this machine cannot be mounted in an engine elsewhere"
+                    self._missing = (
+                        "folders of this machine cannot be mounted in an engine elsewhere; "
+                        "name one of this machine in DOCKER_HOST"
+                    )
             except Unsupported as unsupported:
-                self._missing = str(unsupported)
+                self._missing = unsupported.reason
         return self._missing
 
     # -- one play ----------------------------------------------------------------------------------------------
 
     def stage(self, scenario: Scenario, run_dir: Path) -> None:
         if self.missing():
-            raise Unsupported("world", self.missing())
+            raise Unsupported(engine.NEED, self.missing())
         if scenario.world.family != "ipv4":
             raise Unsupported("world", "worlds of containers have IPv4 addresses only; give --world namespaces")
         self._play = _Play(self._warm(), scenario, run_dir.absolute())

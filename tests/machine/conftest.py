@@ -7,11 +7,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import users
 
+from harness.machine import engine
+from harness.machine.engine import Engine
 from harness.machine.namespaces import probe_elsewhere
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 
 @pytest.fixture(params=["root", "ordinary"])
@@ -63,3 +69,10 @@ def rank_python() -> str:
     ).returncode:
         pytest.skip(f"{python} has no torch; name one that has in RDZV_TEST_PYTHON")
     return python
+
+
+@pytest.fixture
+def docker_client(docker_engine: Engine) -> Iterator[DockerClient]:
+    """A client of the engine, which has our images."""
+    with engine.connect() as client:
+        yield client
