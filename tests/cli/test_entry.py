@@ -28,7 +28,19 @@ def test_help_names_every_command_and_the_exit_codes(words: list[str], capsys: C
     """Without words too."""
     assert main(words) == 0
     said = capsys.readouterr().out
-    for command in ("run", "validate", "list", "explain", "new", "schema", "judge", "show", "doctor", "toxiproxy"):
+    for command in [
+        "run",
+        "validate",
+        "list",
+        "explain",
+        "new",
+        "schema",
+        "judge",
+        "show",
+        "doctor",
+        "toxiproxy",
+        "docker",
+    ]:
         assert f"\n  {command} " in said
     assert "130 interrupted" in said
 
