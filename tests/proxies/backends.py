@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -266,7 +267,7 @@ def started(name: str, folder: Path, *options: str, api_port: int | None = None)
     """A server of that name, ended at last; raises Unsupported where there is none."""
     processes = Processes()
     if name == "real":
-        server = proxy_server.require_server()
+        server = _with_options(proxy_server.require_server(), folder, options)
         running = proxy_server.launch(processes, server, folder / "real.log", api_port=api_port)
         backend = Backend(name, running.api, running.pid)
         backend.clean()
@@ -276,6 +277,16 @@ def started(name: str, folder: Path, *options: str, api_port: int | None = None)
         yield backend
     finally:
         processes.end(backend.pid, 5_000_000_000)
+
+
+def _with_options(server: Path, folder: Path, options: Sequence[str]) -> Path:
+    """A program that starts the server with these before its other options."""
+    if not options:
+        return server
+    wrapper = folder / "toxiproxy-server"
+    wrapper.write_text(f'#!/bin/sh\nexec {shlex.quote(str(server))} {shlex.join(options)} "$@"\n')
+    wrapper.chmod(0o755)
+    return wrapper
 
 
 def _started_embedded(processes: Processes, log: Path, options: Sequence[str], port: int) -> Backend:

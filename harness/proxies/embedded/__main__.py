@@ -24,20 +24,29 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--events", type=int, default=KEPT_EVENTS, help="how many events the log keeps")
     parser.add_argument("--store-header", help="the TCPStoreBackend.hpp of the torch whose store is behind the proxies")
     given = parser.parse_args(argv)
-    seed = given.seed if given.seed is not None else secrets.token_hex(8)
-    proxies = ""
-    if given.config:
-        with open(given.config, encoding="utf-8") as config:
-            proxies = config.read()
-    codes = codes_in(Path(given.store_header).read_text("utf-8")) if given.store_header else None
-    options = service.Options(
-        given.host, given.port, seed, given.parent_pid, given.parent_fd, proxies, given.events, codes
-    )
+    try:
+        options = _options(given)
+    except (OSError, ValueError) as error:
+        print(f"cannot read what it is given: {error}", file=sys.stderr)
+        return 2
     try:
         return service.run(options)
     except OSError as error:
         print(f"cannot listen on {given.host}:{given.port}: {error}; choose another --port", file=sys.stderr)
         return 1
+
+
+def _options(given: argparse.Namespace) -> service.Options:
+    return service.Options(
+        given.host,
+        given.port,
+        given.seed if given.seed is not None else secrets.token_hex(8),
+        given.parent_pid,
+        given.parent_fd,
+        Path(given.config).read_text("utf-8") if given.config else "",
+        given.events,
+        codes_in(Path(given.store_header).read_text("utf-8")) if given.store_header else None,
+    )
 
 
 if __name__ == "__main__":
