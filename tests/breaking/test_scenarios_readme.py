@@ -31,6 +31,7 @@ def test_a_file_name_says_its_claim_in_the_folder_it_belongs_to() -> None:
     """Names are hyphenated words, and folders those of the format."""
     folders = {path.parent.name for path in SCENARIOS.rglob("*.rdzv.yaml")}
     assert folders == {
-        "timeouts", "store_reuse", "prefix_isolation", "dropped_masters", "port_conflicts", "latency", "regressions",
+        "timeouts", "store_reuse", "prefix_isolation", "dropped_masters", "port_conflicts", "latency", "hosts",
+        "regressions",
     }  # fmt: skip
     assert all(path.name.count("-") >= 2 for path in SCENARIOS.rglob("*.rdzv.yaml"))

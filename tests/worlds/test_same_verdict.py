@@ -1,0 +1,125 @@
+"""The same scenario gives the same verdict in every world: on one loopback, on hosts, in containers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from harness.loader import load
+from harness.machine.engine import Engine
+from harness.runner import Options, Runner
+from harness.scenario import Scenario
+from harness.words.verdict import KNOWN, PASSED, SKIPPED
+
+pytestmark = [pytest.mark.needs_torch, pytest.mark.needs_toxiproxy]
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+SUFFIX = ".rdzv.yaml"
+
+# Those of `hosts` say in which world they play.
+EVERYWHERE = sorted(
+    str(path.relative_to(SCENARIOS)).removesuffix(SUFFIX)
+    for path in SCENARIOS.rglob("*" + SUFFIX)
+    if path.parent.name != "hosts"
+)
+
+# Two of each folder: one that stock torch keeps, and one that it breaks where there is one. None lasts 5 s.
+SAMPLE = (
+    "timeouts/everybody-joins-in-time",
+    "timeouts/a-missing-worker-is-named",
+    "latency/a-slow-link-delays-only-its-own-calls",
+    "latency/writes-keep-their-order",
+    "dropped_masters/a-master-killed-after-the-join-ends-calls-at-once",
+    "dropped_masters/a-restarted-worker-counts-once",
+    "port_conflicts/few-descriptors-left-do-not-hurt-those-connected",
+    "port_conflicts/a-store-of-another-run-is-not-joined",
+    "prefix_isolation/num-keys-counts-only-its-own-run",
+    "store_reuse/a-second-round-waits-for-everyone",
+    "regressions/a-retried-join-counts-once",
+    "regressions/two-ranks-of-one-number-do-not-make-two",
+)
+
+# A container takes a second to come, and its clock is the same: what they share is seen in a dozen.
+DOZEN = (
+    "timeouts/everybody-joins-in-time",
+    "timeouts/a-silent-link-costs-a-call-its-timeout-at-most",
+    "timeouts/nobody-returns-before-the-last-rank-has-begun",
+    "latency/a-slow-link-delays-only-its-own-calls",
+    "latency/writes-keep-their-order",
+    "dropped_masters/a-master-killed-after-the-join-ends-calls-at-once",
+    "dropped_masters/a-master-frozen-for-a-while-loses-nothing",
+    "port_conflicts/a-store-of-another-run-is-not-joined",
+    "port_conflicts/few-descriptors-left-do-not-hurt-those-connected",
+    "prefix_isolation/two-runs-on-one-server-do-not-share-keys",
+    "store_reuse/a-second-round-waits-for-everyone",
+    "regressions/a-retried-join-counts-once",
+)
+
+Verdicts = Callable[[Sequence[Scenario]], dict[str, str]]
+
+
+def _runner(kind: str, runs_dir: Path) -> Iterator[Verdicts]:
+    require = frozenset(filter(None, os.environ.get("RDZV_REQUIRE", "").split(",")))
+    python = os.environ.get("RDZV_TEST_PYTHON", sys.executable)
+    with Runner(Options(python=python, runs_dir=runs_dir, world=kind, require=require)) as runner:
+        yield lambda cells: {result.scenario.id: result.status for result in runner.run(cells)}
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
+    """Verdicts in worlds of processes."""
+    yield from _runner("processes", tmp_path_factory.mktemp("processes"))
+
+
+@pytest.fixture(scope="module")
+def namespaces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
+    """Verdicts in worlds of namespaces."""
+    yield from _runner("namespaces", tmp_path_factory.mktemp("namespaces"))
+
+
+@pytest.fixture(scope="module")
+def containers(docker_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
+    """Verdicts in worlds of containers."""
+    yield from _runner("containers", tmp_path_factory.mktemp("containers"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in SAMPLE else pytest.mark.nightly) for name in EVERYWHERE],
+)
+def test_a_scenario_gives_the_same_verdict_on_hosts_of_their_own(
+    name: str, processes: Verdicts, namespaces: Verdicts
+) -> None:
+    """Each rank gets a host, and links cross the network twice: that is no part of any claim."""
+    _compare(_cells(name), processes, namespaces)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", DOZEN)
+def test_a_scenario_gives_the_same_verdict_in_containers(name: str, processes: Verdicts, containers: Verdicts) -> None:
+    """Each rank is confined to a container: that is no part of any claim either."""
+    _compare(_cells(name), processes, containers)
+
+
+def test_the_chosen_ones_are_a_dozen_scenarios_that_exist() -> None:
+    """A name that leads nowhere would leave a hole in the sample, in silence."""
+    for chosen in (SAMPLE, DOZEN):
+        assert set(chosen) <= set(EVERYWHERE)
+        assert len(set(chosen)) == 12
+
+
+def _cells(name: str) -> Sequence[Scenario]:
+    return load(SCENARIOS / (name + SUFFIX))
+
+
+def _compare(cells: Sequence[Scenario], one: Verdicts, other: Verdicts) -> None:
+    """As expected in both, and the same; what this machine or this torch lacks skips the test."""
+    expected, found = one(cells), other(cells)
+    if SKIPPED in {*expected.values(), *found.values()}:
+        pytest.skip("not every cell can be played in both worlds here")
+    assert found == expected
+    assert set(found.values()) <= {PASSED, KNOWN}
