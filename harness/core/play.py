@@ -6,6 +6,7 @@ import json
 import select
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from harness import __version__, clock
@@ -98,7 +99,6 @@ class _Performance:
         self._schedule = Schedule(order.scenario)
         self.recording = Recording(order.run_dir / "ops" / "controller.jsonl")
         self._lag = LagMeter(lambda lag_ns: self.recording.note("lag", lag_ns=lag_ns))
-        self._proxies = theatre.proxies(order.scenario.world.route)
         self._links: Sequence[Link] = ()
         self._cast: Cast | None = None
         self._nemesis: Nemesis | None = None
@@ -138,6 +138,11 @@ class _Performance:
 
         text = "".join(traceback.format_exception(error))
         (self._order.run_dir / "logs" / "harness-error.txt").write_text(text)
+
+    @cached_property
+    def _proxies(self) -> Proxies:
+        """Of the staged world; a server that does not come up is this play's error."""
+        return self._theatre.proxies(self._scenario.world.route)
 
     @property
     def cast(self) -> Cast:
