@@ -81,7 +81,7 @@ def played(engine: Backend, torch_python: str, toxics: list[dict[str, Any]], *ca
         for toxic in toxics:
             assert engine.ask("POST", f"{proxy.path}/toxics", toxic).status == 200
         said, wrong = ranks.communicate(f"{proxy.address[1]}\n", timeout=60)
-        assert ranks.returncode == 0, wrong
+        assert ranks.returncode == 0, f"{wrong} {engine.ask('GET', '/x/events').body!r}"
     return [json.loads(line) for line in said.splitlines()]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from backends import LIMIT_SECONDS, Backend, Proxy, Upstream, ending, is_open, late, nothing, now_ms, read
-from talking import Talk, number, query, text
+from talking import GREETING, Talk, number, query, text
 
 
 @pytest.fixture
@@ -57,6 +57,15 @@ def test_every_message_and_key_is_in_the_log(engine: Backend, proxy: Proxy, talk
         ("reply", "wait", ["/run/b", "/run/c"]),
     ]
     assert told(engine, proxy, "query")[1]["sent"] == 0x3BFD
+
+
+def test_what_comes_in_one_read_goes_in_one_write(proxy: Proxy, upstream: Upstream):
+    """Greeting and queries alike: a server may take a greeting that is split for no greeting, as torch's does."""
+    said = GREETING + query("set", "/a", "v") + query("add", "/n", 1)
+    with proxy.connect() as client:
+        client.sendall(said)
+        with upstream.accept() as server:
+            assert server.recv(1000) == said
 
 
 def test_a_reply_is_dropped_and_the_query_was_not(engine: Backend, proxy: Proxy, talk: Talk):

@@ -57,6 +57,7 @@ class Watcher:
         self._conversation = conversation
         self._decoder = conversation.decoders[direction]
         self._hit: Hit | None = None
+        self._passing = bytearray()
 
     @property
     def transparent(self) -> bool:
@@ -74,6 +75,13 @@ class Watcher:
             for piece in self._pieces(item.data):
                 if (yield from self._pass(piece, item.time_ns, site)):
                     return
+            yield from self._send(item.time_ns)
+
+    def _send(self, time_ns: int) -> Script:
+        """Hand on in one piece what came in one: torch's libuv server refuses a greeting that comes in two."""
+        if self._passing:
+            data, self._passing = bytes(self._passing), bytearray()
+            yield Send(Chunk(data, time_ns))
 
     def _pieces(self, data: bytes) -> list[Piece]:
         was = self._conversation.transparent
@@ -92,6 +100,8 @@ class Watcher:
             self._hit = None
         elif piece.first:
             self._hit = self._begin(message)
+            if self._hit is not None and self._hit.what in (HOLD, CUT_BEFORE):
+                yield from self._send(time_ns)
             yield from self._hold(site)
             if self._hit is not None and self._hit.what == CUT_BEFORE:
                 yield from cutting(self._hit.how, site)
@@ -99,8 +109,8 @@ class Watcher:
             if message.side == "query" and GRAMMARS[message.kind].reply and not self._drops():
                 self._conversation.expected.append(message)
         if not self._drops():
-            yield Send(Chunk(piece.data, time_ns))
-        return (yield from self._end(message, site)) if message is not None and piece.last else False
+            self._passing += piece.data
+        return (yield from self._end(message, time_ns, site)) if message is not None and piece.last else False
 
     def _drops(self) -> bool:
         return self._hit is not None and self._hit.what == DROP
@@ -124,9 +134,11 @@ class Watcher:
         while self._conversation.stands(hit) and (until_ns is None or site.time_ns < until_ns):
             yield Wait(None if until_ns is None else until_ns - site.time_ns)
 
-    def _end(self, message: Message, site: Site) -> Any:
+    def _end(self, message: Message, time_ns: int, site: Site) -> Any:
         hit, self._hit = self._hit, None
         pause = self._conversation.moments(message)
+        if pause is not None or (hit is not None and hit.what == CUT_AFTER):
+            yield from self._send(time_ns)
         if pause is not None:
             yield Signal(pause.act)
             while pause.holds():
