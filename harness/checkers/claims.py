@@ -203,9 +203,9 @@ def _told(scenario: Scenario, history: History, call: Call) -> Mapping[str, str]
     told = ranks[call.rank].told.get(handler_of(call)) if call.rank < len(ranks) else None
     if told is None:
         return {"run_id": scenario.world.run_id}
-    host = {} if told.host is None else {"host": told.host}
+    host = told.host or Endpoint.parse(str(history.begin.get("endpoint", "127.0.0.1:0"))).host
     port = {} if told.port is None else {"port": str(told.port)}
-    return {**host, "run_id": told.run_id, **port}
+    return {"host": host, "run_id": told.run_id, **port}
 
 
 def _told_by(history: History, call: Call) -> Mapping[str, Any]:

@@ -17,10 +17,11 @@ from harness.words.errors import HarnessError, ProxyLost, Unsupported
 
 @pytest.fixture
 def children() -> Iterator[Children]:
-    """Whoever starts and ends processes; none is left."""
+    """Whoever starts and ends processes; none is left but what this process had before."""
     with Children() as made:
+        before = set(made.others())
         yield made
-        assert made.others() == []
+        assert set(made.others()) <= before
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ KNOWN = FAILS + (
     "known:\n  - subject: echo\n    breaks: [rendezvous]\n    instead: [{step: rendezvous, is: ok}]\n"
     "    because: echo joins\n    refs: [F99]\n"
 )
-SKIPPED = PASSES.replace("route: direct", "kind: namespaces")
+SKIPPED = PASSES.replace("world:", "needs: {torch: '>=99'}\nworld:")
 MATRIX = HEAD + "matrix:\n  world.timeout: [1s, 2s]\n" + WORLD + "expect:\n  - {step: rendezvous, is: ok}\n"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from linking import NOWHERE, await_true, echoed, specs
 
-from harness.machine import proxy_server, sockets, toxiproxy_client
+from harness.machine import processes, proxy_server, sockets, toxiproxy_client
 from harness.machine.children import Children
 from harness.proxies import toxiproxy
 from harness.proxies.base import LinkSpec
@@ -112,6 +112,8 @@ def test_a_frozen_server_is_lost_and_replaced(
     monkeypatch.setattr(toxiproxy_client, "READ_S", 0.1)
     monkeypatch.setattr(proxy_server, "END_GRACE_NS", 50_000_000)
     children.send(own._own._running.pid, signal.SIGSTOP)
+    with processes.hold(own._own._running.pid) as server:
+        assert server.await_stop(True, 10_000_000_000)
     with pytest.raises(ProxyLost, match="no answer"):
         own.make(specs(master, 1))
     own.restart()

@@ -42,7 +42,7 @@ def init_process_group(context: Context, arguments: Arguments) -> None:
     import torch.distributed as distributed
 
     _destroy_group()
-    told, init_method = context.told, _init_method(context, arguments["port"])
+    told, init_method = context.told, _init_method(context, arguments.get("port"))
     where = {"init_method": init_method} if init_method else {"store": distributed.PrefixStore(_GROUP, context.store)}
     timeout = datetime.timedelta(microseconds=told.timeout_ns / 1000)
     distributed.init_process_group("gloo", rank=told.rank, world_size=told.world_size, timeout=timeout, **where)
