@@ -39,7 +39,7 @@ pytestmark = pytest.mark.needs_toxiproxy
 
 HEAD = "schema: rdzv-scenario/v1\ntitle: Ranks in containers\n"
 TAIL = "workload:\n  - {do: rendezvous}\nexpect:\n  - {step: exit, is: ok}\n"
-LIMIT_NS = 60_000_000_000
+LIMIT_NS = 180_000_000_000
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can look into the network of a container")
 
 # What a rank finds around it.
