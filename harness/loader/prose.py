@@ -159,4 +159,27 @@ Nothing that rests on chance may be known.
     ("instead", "breaks"),
 )
 
-TOPICS = (NAMES, UNITS, RANKS, MOMENTS, MATRIX, ORDER, VERDICT, KNOWN)
+TORCHRUN = Prose(
+    "torchrun",
+    "Worlds of torchrun agents",
+    """
+With `world.torchrun` each rank is a torchrun agent with one worker. The one `rendezvous` of the workload comes first
+and is every agent's; all other steps are its worker's, a new interpreter that the agent starts. Each rendezvous of an
+agent begins a life of its rank: `life: 2` is the second attempt. The unwritten `exit` is the agent's, in the life in
+which the agent began.
+
+- A worker has what torchrun gave it in its environment. Its store is that of `env://`: a client of the agents' store
+  with no prefix, so attempts and run ids share their keys. `init_process_group` goes by `env://` too. The handler is
+  the agent's: `shutdown`, `drop` and the like are refused.
+- A worker that has no more steps leaves: with status 1 if one of its calls raised, as a script that does not catch it,
+  else with 0. A written `exit` has its own code.
+- `kill` and `pause` hit the agent. A worker that was at work goes on without its agent, as it does on a host; one that
+  was only starting goes with it. When a killed agent is started again, its old worker is ended first.
+- An agent waits at its end for the others as long as they work, so the guard of its `exit` counts from what happened
+  last in the whole world; while a worker starts, 20 s are on top.
+- `echo` and `command` are no rendezvous of torch: with them such a cell is skipped.
+""",
+    ("agent", "worker", "max_restarts"),
+)
+
+TOPICS = (NAMES, UNITS, RANKS, MOMENTS, MATRIX, ORDER, VERDICT, KNOWN, TORCHRUN)

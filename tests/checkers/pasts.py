@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.scenario import EXIT, RankSpec, Scenario, Step, Told, World
-from harness.words.history import CONTROLLER, FAIL, INFO, INVOKE, NEMESIS, OK, ErrorInfo, History, Op, Process
+from harness.words.history import CONTROLLER, FAIL, INFO, INVOKE, NEMESIS, OK, WORKER, ErrorInfo, History, Op, Process
 from harness.words.moment import START
 
 SECOND = 1_000_000_000
@@ -143,6 +143,12 @@ class Past:
         type = {"ok": OK, "failed": FAIL, "died": INFO}[outcome]
         self._ops.append(Op(at(end), who, type, EXIT, EXIT, value=shown, error=error))
         self._ends.setdefault(rank, []).append(self._ops[-1])
+        return self
+
+    def worker_ends(self, rank: int, end: float, *, life: int = 1, **how: Any) -> Past:
+        """How the worker of a torchrun agent ended, as the controller saw it."""
+        who = Process(rank, "main", life)
+        self._ops.append(Op(at(end), who, INFO, WORKER, value={"ended": True, **how}))
         return self
 
     def whole(self, **end: Any) -> History:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from pasts import Past, scenario, step
 
 from harness.checkers.no_crash import NoCrash
@@ -100,3 +103,31 @@ def test_a_crash_of_a_second_life_names_it() -> None:
     """Each life ends for itself."""
     past = Past(2).ends(1, None, 1.0, signal=9, by="fault kill").ends(1, None, 2.0, life=2, signal=11)
     assert judged(past.whole()).because == "rank 1 (life 2) was ended by signal 11, and no fault sent it"
+
+
+AGENTS = replace(scenario(step("join")), world=replace(scenario().world, torchrun={"max_restarts": 1}))
+
+
+def worker_ended(**how: object) -> Past:
+    """Two agents that ended well, and how a worker of rank 1 ended."""
+    return Past(2).all_join().worker_ends(1, 1.0, life=2, **how)
+
+
+@pytest.mark.parametrize("how", [{"status": 1, "by": ""}, {"signal": 15, "by": "agent"}, {"by": "agent"}])
+def test_a_worker_ends_with_any_status_and_by_its_agent(how: dict[str, object]) -> None:
+    """An agent restarts a worker that failed, and ends one that it no longer wants."""
+    assert NoCrash().check(AGENTS, worker_ended(**how).whole(), {}).status == PASSED
+
+
+def test_a_worker_that_ended_by_a_signal_of_nobody_crashed() -> None:
+    """A segmentation fault is one, though its agent goes on."""
+    verdict = NoCrash().check(AGENTS, worker_ended(signal=11, by="").whole(), {})
+    assert (verdict.status, verdict.because) == (
+        FAILED,
+        "the worker of rank 1 life 2 was ended by signal 11, and nobody sent it",
+    )
+
+
+def test_an_agent_may_end_with_any_status() -> None:
+    """It says how its worker did."""
+    assert NoCrash().check(AGENTS, Past(2).all_join().ends(1, 0.1, 2.0, status=1).whole(), {}).status == PASSED

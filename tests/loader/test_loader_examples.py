@@ -140,11 +140,11 @@ def test_ranks_may_be_told_other_ranks() -> None:
     assert [(one.rank, one.run_id, one.world_size) for one in told] == [(0, "a", 2), (0, "b", 2), (1, "b", 2)]
 
 
-def test_what_no_world_can_do_yet_is_named() -> None:
-    """A torchrun world is valid, and its cells say that they are unsupported."""
+def test_a_torchrun_world_says_what_its_agents_do() -> None:
+    """How often they restart their workers, and which steps are for which attempt."""
     attempt = read("regressions/one-attempt-or-none")[0]
-    assert attempt.unsupported == (("world.torchrun", "not yet: a later release brings it"),)
+    assert attempt.unsupported == ()
     assert attempt.world.torchrun == {"max_restarts": 1}
     assert isinstance(attempt.expect[0], AnyClaim)
-    assert [claim.name for claim in attempt.expect[0].claims] == ["reduce", "exit"]
-    assert [(step.name, step.life) for step in attempt.steps][2:4] == [("crash", 1), ("sleep", 1)]
+    assert [claim.name for claim in attempt.expect[0].claims] == ["rendezvous", "exit"]
+    assert [(step.name, step.life) for step in attempt.steps][2:] == [("crash", 1), ("again", 2), ("busy", 1)]

@@ -156,7 +156,6 @@ def test_a_value_may_be_nothing() -> None:
 @pytest.mark.parametrize(
     ("keys", "need"),
     [
-        ({"world": {"size": 2, "torchrun": {"max_restarts": 1}}}, "world.torchrun"),
         ({"workload": [JOIN, {"do": "num_keys", "after": {"wire": {"query": "wait"}}}]}, "wire"),
         ({"expect": [{"check": "linearizable"}]}, "linearizable"),
     ],
@@ -254,3 +253,32 @@ def test_a_text_with_a_byte_order_mark_is_read() -> None:
     """Editors that write one do no harm."""
     read = cells()[0]
     assert load_text("\ufeff" + read.text, Path("a-claim.rdzv.yaml"))[0].steps == read.steps
+
+
+AGENTS = {"size": 2, "timeout": "2s", "torchrun": {"max_restarts": 1}}
+
+
+@pytest.mark.parametrize(
+    ("workload", "told"),
+    [
+        ([{"do": "sleep", "for": "1s"}, JOIN], "its rendezvous comes before its worker"),
+        ([{**JOIN, "ranks": 0}], "every rank is an agent"),
+        ([{**JOIN, "life": 1}], "`life` is not for the rendezvous of an agent"),
+        ([{**JOIN, "times": 2}], "`times` is not for the rendezvous of an agent"),
+        ([{**JOIN, "thread": "second"}], "`thread` is not for the rendezvous of an agent"),
+        ([{**JOIN, "handler": "second"}], "`handler` is not for the rendezvous of an agent"),
+        ([{**JOIN, "after": "1s"}], "say when an agent comes with `start`"),
+        ([JOIN, {"id": "next", "do": "rendezvous"}], "an agent has one rendezvous, in each of its lives"),
+        ([JOIN, {"do": "shutdown"}], "`shutdown` needs the handler, which is the agent's"),
+    ],
+)
+def test_the_one_rendezvous_of_agents_is_torchruns(workload: list[dict[str, Any]], told: str) -> None:
+    """What torchrun does by itself cannot be written otherwise."""
+    assert told in problems(world=AGENTS, workload=workload)
+
+
+def test_agents_need_a_step_for_their_rendezvous() -> None:
+    """Else nothing of it would be recorded."""
+    assert "the rendezvous of the agents has no step" in problems(
+        world=AGENTS, workload=[{"id": "join", "do": "sleep", "for": "1s"}]
+    )
