@@ -1,1 +1,4 @@
-"""A static rendezvous of our own, which keeps the promises that the stock one does not; not there yet."""
+"""A static rendezvous of our own, `static-strict`: torch's interface and store, with a join that knows who joins.
+
+Nothing is imported here, because torchrun loads the entry point (`entry`) in every process that it starts.
+"""

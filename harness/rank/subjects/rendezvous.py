@@ -15,7 +15,7 @@ from harness.words.plan import ToldPlan
 _RENDEZVOUS = "torch.distributed.elastic.rendezvous"
 # Where torch takes entry points from.
 _METADATA = "importlib.metadata" if sys.version_info >= (3, 10) else "importlib_metadata"
-STATIC = "static"
+STATIC, OURS = "static", "static-strict"
 
 
 def preload() -> None:
@@ -37,6 +37,7 @@ def preload() -> None:
         metadata.entry_points = real
     registry.entry_points = real  # type: ignore[attr-defined]
     importlib.import_module(f"{_RENDEZVOUS}.static_tcp_rendezvous")
+    importlib.import_module("harness.rendezvous.static")
     # Compiles torch's regular expressions once instead of once a rank.
     importlib.import_module(f"{_RENDEZVOUS}.utils").parse_rendezvous_endpoint("localhost:1", -1)
 
@@ -67,6 +68,10 @@ class RendezvousSubject:
 def _is_registered(backend: str) -> bool:
     """Whether torch knows the backend; those from outside its tree are loaded only if it may be one of them."""
     if backend in registered():
+        return True
+    if backend == OURS:
+        # By hand: the harness need not be installed where ranks run.
+        importlib.import_module("harness.rendezvous.entry").register()
         return True
     registry: Any = importlib.import_module(f"{_RENDEZVOUS}.registry")
     installed = {entry.name for entry in registry.entry_points(group="torchrun.handlers")}

@@ -1,0 +1,15 @@
+"""What can go wrong on the way to the store, before it is put into torch's words."""
+
+from __future__ import annotations
+
+
+class Unreachable(Exception):
+    """Nobody took the connection, or it broke: refused, reset, closed, a name that does not resolve."""
+
+
+class NotAStore(Exception):
+    """Somebody answered, but not as a TCPStore does."""
+
+
+class Silent(Exception):
+    """The deadline came before the answer."""

@@ -1,0 +1,242 @@
+"""The join of a rank that is not the master: claim the rank's slot, answer when called, read what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Tuple, Union
+
+from harness.rendezvous import keys, protocol
+from harness.rendezvous.operations import Add, Append, CompareSet, Get, MultiGet, MultiSet, Replies, Set, Wait
+from harness.rendezvous.protocol import (
+    COMMITTED,
+    DOUBLED,
+    GO,
+    GONE,
+    PRESENT,
+    Ask,
+    Joined,
+    Left,
+    Outcome,
+    Record,
+    Refused,
+    Seat,
+    number,
+    text,
+    texts,
+)
+
+LOOK, ABSENT, CLAIM, REPLACE, EXPEL, CALLED, ANSWER, AWAIT, READ, GLANCE, YIELD = (
+    "look",
+    "absent",
+    "claim",
+    "replace",
+    "expel",
+    "called",
+    "answer",
+    "await",
+    "read",
+    "glance",
+    "yield",
+)
+_NOWHERE = keys.Incarnation("")
+
+
+@dataclass(frozen=True)
+class Joiner:
+    """One join, at one stage of it.
+
+    Attributes:
+        round: the one that it joins; 0 before it knows.
+        occupant: who holds the slot that it wants.
+        again: whether an earlier connection of this same join was lost.
+    """
+
+    seat: Seat
+    stage: str = LOOK
+    incarnation: keys.Incarnation = _NOWHERE
+    round: int = 0
+    occupant: str = ""
+    again: bool = False
+
+    @property
+    def may_have_claimed(self) -> bool:
+        """Whether the slot may hold this join, in which case leaving must take it back."""
+        return self.round > 0
+
+    @property
+    def keys(self) -> keys.RoundKeys:
+        return self.incarnation.round(self.round)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it waits for others, who may be long; then it should glance at times."""
+        return self.stage in (CALLED, AWAIT)
+
+    def glance(self) -> Joiner:
+        """Look whether the slot is still its own: who replaced it may have died before it could say so."""
+        return replace(self, stage=GLANCE)
+
+    def reconnected(self) -> Joiner:
+        """The same join over a new connection: it looks again, and is the same to everybody."""
+        return replace(self, stage=LOOK, occupant="", again=self.may_have_claimed)
+
+    def ask(self) -> Ask:
+        """What to ask now."""
+        ask: Ask = getattr(self, f"_ask_{self.stage}")()
+        return ask
+
+    def hear(self, replies: Replies) -> Union[Joiner, Outcome]:
+        """The next state, or how it ended."""
+        after: Union[Joiner, Outcome] = getattr(self, f"_hear_{self.stage}")(*protocol.heard(replies))
+        return after
+
+    # Finding the run.
+
+    def _ask_look(self) -> Ask:
+        return Ask((Get(keys.record(self.seat.run_id)),))
+
+    def _hear_look(self, found: str) -> Union[Joiner, Outcome]:
+        if not found:
+            return replace(self, stage=ABSENT)
+        try:
+            record = Record.of(found)
+        except ValueError:
+            return Refused(f"run {self.seat.run_id!r} has a record that cannot be read: {found!r}")
+        if record.world_size != self.seat.world_size:
+            return Refused(
+                f"rank {self.seat.rank} was told a world size of {self.seat.world_size}, but rank 0 opened "
+                f"run {self.seat.run_id!r} for {record.world_size}"
+            )
+        return self._of(record)
+
+    def _of(self, record: Record) -> Joiner:
+        if record.incarnation == self.incarnation:
+            return replace(self, stage=CLAIM)
+        found = replace(self, stage=CLAIM, again=False)
+        return replace(found, incarnation=record.incarnation, round=record.round)
+
+    def _ask_absent(self) -> Ask:
+        return Ask((Wait((keys.record(self.seat.run_id),)),))
+
+    def _hear_absent(self) -> Joiner:
+        return replace(self, stage=LOOK)
+
+    # Claiming the slot. Who claims reads `closed` afterwards, who closes reads the slots afterwards: one sees the other.
+
+    def _ask_claim(self) -> Ask:
+        claim = CompareSet(self.keys.slot(self.seat.rank), "", self.seat.name)
+        late = (Append(self.keys.late, f"{self.seat.rank} "),) if self.round > 1 else ()
+        fate = (Get(self.keys.fate(self.seat.nonce)),) if self.again else ()
+        return Ask((*fate, claim, *late, Get(self.incarnation.closed)), ahead=self._wait_for_call())
+
+    def _hear_claim(self, *replies: str) -> Union[Joiner, Outcome]:
+        fate, holder, closed = ("", *replies)[-3:]
+        if protocol.is_bad(fate):
+            return protocol.refusal(self.seat, fate)
+        if closed:
+            return protocol.refusal(self.seat, protocol.CLOSED)
+        if holder == self.seat.name:
+            return replace(self, stage=CALLED)
+        return replace(self, stage=REPLACE, occupant=holder)
+
+    def _ask_replace(self) -> Ask:
+        take = CompareSet(self.keys.slot(self.seat.rank), self.occupant, self.seat.name)
+        return Ask((take, Add(self.keys.version, 1), Get(self.keys.roster)))
+
+    def _hear_replace(self, holder: str, version: int, roster: str) -> Union[Joiner, Outcome]:
+        if version >= COMMITTED:
+            return self._in(roster) or replace(self, stage=CLAIM, round=self.round + 1, occupant="", again=False)
+        if holder != self.seat.name:
+            return replace(self, occupant=holder)
+        return replace(self, stage=CALLED if self.occupant == GONE else EXPEL)
+
+    def _ask_expel(self) -> Ask:
+        word, old = f"{DOUBLED} {self.seat.who}", self.occupant.split(" ")[0]
+        pairs = ((self.keys.fate(old), word), (self.keys.call(old), word), (self.keys.answer(old), DOUBLED))
+        return Ask((MultiSet(pairs),), ahead=self._wait_for_call())
+
+    def _hear_expel(self) -> Joiner:
+        return replace(self, stage=CALLED, occupant="")
+
+    # Being called, and told.
+
+    def _wait_for_call(self) -> Tuple[Wait]:
+        return (Wait((self.keys.call(self.seat.nonce),)),)
+
+    def _wait_for_fate(self) -> Tuple[Wait]:
+        return (Wait((self.keys.fate(self.seat.nonce),)),)
+
+    def _ask_called(self) -> Ask:
+        return Ask(self._wait_for_call())
+
+    def _hear_called(self) -> Joiner:
+        return replace(self, stage=ANSWER, occupant="")
+
+    def _ask_answer(self) -> Ask:
+        answer = Set(self.keys.answer(self.seat.nonce), PRESENT)
+        return Ask((Get(self.keys.call(self.seat.nonce)), answer), ahead=self._wait_for_fate())
+
+    def _hear_answer(self, call: str) -> Union[Joiner, Outcome]:
+        return protocol.refusal(self.seat, call) if protocol.is_bad(call) else replace(self, stage=AWAIT)
+
+    def _ask_await(self) -> Ask:
+        return Ask(self._wait_for_fate())
+
+    def _hear_await(self) -> Joiner:
+        return replace(self, stage=READ)
+
+    def _ask_read(self) -> Ask:
+        return Ask((Get(self.keys.fate(self.seat.nonce)), Get(self.keys.roster)))
+
+    def _hear_read(self, fate: str, roster: str) -> Outcome:
+        return self._joined(roster) if fate == GO else protocol.refusal(self.seat, fate)
+
+    # Looking around while it waits.
+
+    def _ask_glance(self) -> Ask:
+        return Ask((Get(self.keys.fate(self.seat.nonce)), Get(self.keys.slot(self.seat.rank))))
+
+    def _hear_glance(self, fate: str, holder: str) -> Union[Joiner, Outcome]:
+        if fate == GO:
+            return replace(self, stage=READ)
+        if protocol.is_bad(fate):
+            return protocol.refusal(self.seat, fate)
+        if holder == self.seat.name:
+            return replace(self, stage=CALLED)
+        return replace(self, stage=REPLACE if holder == GONE else YIELD, occupant=holder)
+
+    def _ask_yield(self) -> Ask:
+        # Once the version is changed, the round cannot become whole with this join in it.
+        answer = Set(self.keys.answer(self.seat.nonce), DOUBLED)
+        return Ask((Add(self.keys.version, 1), answer, Get(self.keys.roster)))
+
+    def _hear_yield(self, version: int, roster: str) -> Outcome:
+        joined = self._in(roster) if version >= COMMITTED else None
+        return joined or protocol.refusal(self.seat, f"{DOUBLED} {self.occupant.split(' ')[-1]}")
+
+    # Leaving at the deadline.
+
+    def ask_to_leave(self) -> Ask:
+        """Take the join back, unless the round is whole already."""
+        return Ask(
+            (
+                CompareSet(self.keys.slot(self.seat.rank), self.seat.name, GONE),
+                Add(self.keys.version, 1),
+                Set(self.keys.answer(self.seat.nonce), GONE),
+                Get(self.keys.roster),
+                MultiGet(self.keys.slots(range(self.seat.world_size))),
+            )
+        )
+
+    def hear_leaving(self, replies: Replies) -> Outcome:
+        """Joined, if the round was whole before this join could be taken back."""
+        _, version, roster, slots = protocol.heard(replies)
+        joined = self._in(text(roster)) if number(version) >= COMMITTED else None
+        others = (rank for rank in protocol.missing(texts(slots)) if rank != self.seat.rank)
+        return joined or Left(tuple(others))
+
+    def _in(self, roster: str) -> Union[Joined, None]:
+        return self._joined(roster) if self.seat.name in protocol.roster_of(roster) else None
+
+    def _joined(self, roster: str) -> Joined:
+        return Joined(self.incarnation, self.round, protocol.roster_of(roster))

@@ -1,0 +1,243 @@
+"""A connection to a TCPStore server that never waits beyond its deadline."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+import time
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+from harness.rendezvous import operations as op
+from harness.rendezvous.failures import NotAStore, Silent, Unreachable
+from harness.rendezvous.operations import Operation, Replies, Reply
+from harness.rendezvous.resolve import Address
+
+# The first byte of each message, and the word by which a server knows its clients: torch 2.6 to 2.15, read off the
+# wire (tests/rendezvous/test_wire.py meets each torch).
+_VALIDATE, _SET, _COMPARE_SET, _GET, _ADD, _WAIT, _DELETE, _APPEND, _MULTI_GET, _MULTI_SET, _CANCEL_WAIT, _PING = (
+    b"\x00",
+    b"\x01",
+    b"\x02",
+    b"\x03",
+    b"\x04",
+    b"\x06",
+    b"\x08",
+    b"\x09",
+    b"\x0a",
+    b"\x0b",
+    b"\x0c",
+    b"\x0d",
+)
+_MAGIC = 0x3C85F7CE
+_STOPPED, _CANCELLED = 0, 1
+# Nothing of the join is longer; what claims to be is no store.
+_LONGEST = 64 << 20
+_ALIVE = ((6, 4, 5), (6, 5, 5), (6, 6, 3))  # TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT
+
+
+class Wire:
+    """One connection, greeted.
+
+    Every method takes a deadline (`time.monotonic`) and raises Silent at it, Unreachable if the connection breaks, and
+    NotAStore if the answer is none that a store gives. After any of these the connection is of no use.
+    """
+
+    def __init__(self, address: Address, port: int, deadline: float) -> None:
+        self.address = address
+        self._buffer = bytearray()
+        self._socket = _connected(address, port, deadline)
+        try:
+            self._greet(deadline)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def ask(self, operations: Sequence[Operation], deadline: float, ahead: Sequence[Operation] = ()) -> Replies:
+        """Send all in one go; the replies of `operations`, None for one that has none."""
+        self.send((*operations, *ahead), deadline)
+        return [self.receive(operation, deadline) for operation in operations]
+
+    def send(self, operations: Sequence[Operation], deadline: float) -> None:
+        self._send(b"".join(_message(operation) for operation in operations), deadline)
+
+    def receive(self, operation: Operation, deadline: float) -> Reply:
+        """The reply of an operation that was sent."""
+        reader = _READERS.get(type(operation))
+        return None if reader is None else reader(self, operation, deadline)
+
+    def cancel_wait(self, deadline: float) -> bool:
+        """Give up the Wait that was sent last; whether it was answered first."""
+        self._send(_CANCEL_WAIT, deadline)
+        answer = self._byte(deadline)
+        if answer == _STOPPED:
+            self._byte(deadline)
+        return answer == _STOPPED
+
+    def _greet(self, deadline: float) -> None:
+        # Both in one segment: a server of torch takes a split word for an unknown command (F01).
+        number = os.getpid() & 0xFFFFFFFF
+        self._send(_VALIDATE + struct.pack("<I", _MAGIC) + _PING + struct.pack("<I", number), deadline)
+        answer = self._read(4, deadline)
+        if answer != struct.pack("<I", number):
+            raise NotAStore(f"answers a store's greeting with {answer!r}")
+
+    def _send(self, data: bytes, deadline: float) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[self._socket.send(view) :]
+            except BlockingIOError:
+                _wait_for(self._socket, select.POLLOUT, deadline)
+            except OSError as error:
+                raise Unreachable(_reason(error)) from error
+
+    def _read(self, size: int, deadline: float) -> bytes:
+        while len(self._buffer) < size:
+            self._buffer += self._receive(deadline)
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return data
+
+    def _receive(self, deadline: float) -> bytes:
+        while True:
+            try:
+                data = self._socket.recv(65536)
+            except BlockingIOError:
+                _wait_for(self._socket, select.POLLIN, deadline)
+            except OSError as error:
+                raise Unreachable(_reason(error)) from error
+            else:
+                if not data:
+                    raise Unreachable("the connection was closed")
+                return data
+
+    def _byte(self, deadline: float) -> int:
+        return self._read(1, deadline)[0]
+
+    def _number(self, deadline: float) -> int:
+        number: int = struct.unpack("<q", self._read(8, deadline))[0]
+        return number
+
+    def _text(self, deadline: float) -> str:
+        length = self._number(deadline)
+        if not 0 <= length <= _LONGEST:
+            raise NotAStore(f"answers with a value of {length} bytes")
+        return self._read(length, deadline).decode("utf-8", "replace")
+
+    def _texts(self, operation: Operation, deadline: float) -> Tuple[str, ...]:
+        assert isinstance(operation, op.MultiGet)
+        return tuple(self._text(deadline) for _ in operation.keys)
+
+    def _stop(self, deadline: float) -> None:
+        answer = self._byte(deadline)
+        if answer != _STOPPED:
+            raise NotAStore(f"answers a wait with {answer}")
+
+
+Reader = Callable[[Wire, Operation, float], Reply]
+_READERS: Dict[type, Reader] = {
+    op.Get: lambda wire, _, deadline: wire._text(deadline),
+    op.CompareSet: lambda wire, _, deadline: wire._text(deadline),
+    op.Add: lambda wire, _, deadline: wire._number(deadline),
+    op.Delete: lambda wire, _, deadline: wire._number(deadline),
+    op.MultiGet: lambda wire, operation, deadline: wire._texts(operation, deadline),
+    op.Wait: lambda wire, _, deadline: wire._stop(deadline),
+}
+
+
+def _message(what: Operation) -> bytes:
+    """An operation as it goes over the wire; keys begin with a slash there, as torch writes them."""
+    if isinstance(what, op.Get):
+        return _GET + _key(what.key)
+    if isinstance(what, op.Set):
+        return _SET + _key(what.key) + _text(what.value)
+    if isinstance(what, op.CompareSet):
+        return _COMPARE_SET + _key(what.key) + _text(what.expected) + _text(what.desired)
+    if isinstance(what, op.Add):
+        return _ADD + _key(what.key) + struct.pack("<q", what.amount)
+    if isinstance(what, op.Append):
+        return _APPEND + _key(what.key) + _text(what.value)
+    if isinstance(what, op.Delete):
+        return _DELETE + _key(what.key)
+    if isinstance(what, op.MultiSet):
+        return _MULTI_SET + _count(what.pairs) + b"".join(_key(key) + _text(value) for key, value in what.pairs)
+    return (_WAIT if isinstance(what, op.Wait) else _MULTI_GET) + _count(what.keys) + b"".join(map(_key, what.keys))
+
+
+def _count(items: Sequence[object]) -> bytes:
+    return struct.pack("<Q", len(items))
+
+
+def _text(text: str) -> bytes:
+    data = text.encode("utf-8", "surrogatepass")
+    return struct.pack("<Q", len(data)) + data
+
+
+def _key(key: str) -> bytes:
+    return _text(f"/{key}")
+
+
+def _connected(address: Address, port: int, deadline: float) -> socket.socket:
+    family, host = address
+    sock = socket.socket(socket.AddressFamily(family), socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option in _ALIVE:
+            sock.setsockopt(*option)
+        _connect(sock, _target(sock.family, host, port), deadline)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _target(family: int, host: str, port: int) -> Tuple[object, ...]:
+    """The address as the kernel wants it; no resolver is asked, since the host is numeric."""
+    flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+    found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, 0, flags)
+    return tuple(found[0][4])
+
+
+def _connect(sock: socket.socket, target: Tuple[object, ...], deadline: float) -> None:
+    try:
+        sock.connect(target)
+    except BlockingIOError:
+        _wait_for(sock, select.POLLOUT, deadline)
+        number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            raise Unreachable(os.strerror(number)) from OSError(number, os.strerror(number))
+    except OSError as error:
+        raise Unreachable(_reason(error)) from error
+    # On one host a port from the ephemeral range may connect to itself when nobody listens there.
+    if sock.getsockname()[:2] == sock.getpeername()[:2]:
+        raise Unreachable("nobody listens: the connection found itself")
+
+
+def _wait_for(sock: socket.socket, event: int, deadline: float) -> None:
+    poll = select.poll()
+    poll.register(sock, event)
+    left = deadline - time.monotonic()
+    if left <= 0 or not poll.poll(left * 1000):
+        raise Silent("an answer")
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def connect_any(addresses: List[Address], port: int, deadline: float) -> Wire:
+    """The first of the addresses at which a store answers; raises what the last one did."""
+    last: Optional[Exception] = None
+    for address in addresses:
+        try:
+            return Wire(address, port, deadline)
+        except (Unreachable, NotAStore, Silent) as error:
+            last = error
+    raise last or Unreachable("the name has no address")

@@ -1,0 +1,254 @@
+"""A world of the join as a value: a store, processes at their stages, and what may happen to them next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.rendezvous import operations as op
+from harness.rendezvous.joiner import Joiner
+from harness.rendezvous.keeper import PUBLISH, Keeper
+from harness.rendezvous.keys import Incarnation
+from harness.rendezvous.protocol import OUTCOMES, Joined, Left, Seat
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process at one point of its join; `machine` is an outcome once it has one."""
+
+    rank: int
+    life: int
+    machine: Any
+    queue: tuple[op.Operation, ...] = ()
+    replies: tuple[op.Reply, ...] = ()
+    skipped: int = 0
+    leaving: bool = False
+    crashed: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"n{self.rank}{self.life} p"
+
+    @property
+    def done(self) -> bool:
+        return self.crashed or isinstance(self.machine, OUTCOMES)
+
+
+@dataclass(frozen=True)
+class World:
+    """All there is.
+
+    Attributes:
+        store: the server's keys, sorted.
+        stray: operations of a lost connection, which may still arrive, in order, or never.
+        faults: how many may still come.
+        lossy: whether a message or a process was lost.
+        servers: how many there were.
+    """
+
+    size: int
+    store: tuple[tuple[str, str], ...]
+    processes: tuple[Process, ...]
+    stray: tuple[op.Operation, ...] = ()
+    faults: int = 0
+    lossy: bool = False
+    servers: int = 1
+
+
+def first_world(size: int, faults: int, doubled: tuple[int, ...] = ()) -> World:
+    """Nobody has begun; `doubled` ranks have a second process."""
+    ranks = [(rank, 1) for rank in range(size)] + [(rank, 2) for rank in doubled]
+    return World(size, (), tuple(born(rank, life, size) for rank, life in ranks), faults=faults)
+
+
+def born(rank: int, life: int, size: int) -> Process:
+    seat = Seat("a", rank, size, f"n{rank}{life}", "p")
+    machine: Any = Joiner(seat) if rank else Keeper(seat, Incarnation(f"i{life}"))
+    return asking(Process(rank, life, machine))
+
+
+def asking(process: Process) -> Process:
+    if process.done:
+        return replace(process, queue=(), replies=(), skipped=0, leaving=False)
+    ask = process.machine.ask_to_leave() if process.leaving else process.machine.ask()
+    return settled(replace(process, queue=ask.operations, replies=(), skipped=0))
+
+
+def settled(process: Process) -> Process:
+    """What a process does by itself once it has heard all."""
+    if process.queue or process.done:
+        return process
+    hear = process.machine.hear_leaving if process.leaving else process.machine.hear
+    return asking(replace(process, machine=hear(list(process.replies)), leaving=False))
+
+
+# What the server does with one operation.
+
+
+def perform(store: dict[str, str], what: op.Operation) -> op.Reply:
+    """As torch's server does it; for Wait see `enabled`."""
+    if isinstance(what, op.Get):
+        return store.get(what.key, "")
+    if isinstance(what, op.Set):
+        store[what.key] = what.value
+    if isinstance(what, op.MultiSet):
+        store.update(what.pairs)
+    if isinstance(what, op.Append):
+        store[what.key] = store.get(what.key, "") + what.value
+    if isinstance(what, op.Add):
+        store[what.key] = str(int(store.get(what.key, "0")) + what.amount)
+        return int(store[what.key])
+    if isinstance(what, op.MultiGet):
+        return tuple(store.get(key, "") for key in what.keys)
+    if isinstance(what, op.CompareSet):
+        return compare_set(store, what)
+    return None
+
+
+def compare_set(store: dict[str, str], what: op.CompareSet) -> str:
+    if what.key not in store and what.expected:
+        return what.expected
+    if store.get(what.key, "") == what.expected:
+        store[what.key] = what.desired
+    return store[what.key]
+
+
+def enabled(world: World, what: op.Operation) -> bool:
+    held = {key for key, _ in world.store}
+    return not isinstance(what, op.Wait) or all(key in held for key in what.keys)
+
+
+# What may happen next.
+
+
+def steps(world: World) -> Iterator[World]:
+    """Every world in which one process has had one operation done."""
+    for index, process in enumerate(world.processes):
+        if process.done:
+            continue
+        if enabled(world, process.queue[0]):
+            yield stepped(world, index)
+        elif not process.leaving and process.machine.is_waiting:
+            yield put(world, index, asking(replace(process, machine=process.machine.glance())))
+
+
+def stepped(world: World, index: int) -> World:
+    process = world.processes[index]
+    store = dict(world.store)
+    reply = perform(store, process.queue[0])
+    replies = process.replies if process.skipped else (*process.replies, reply)
+    after = replace(process, queue=process.queue[1:], replies=replies, skipped=max(0, process.skipped - 1))
+    return put(replace(world, store=tuple(sorted(store.items()))), index, settled(after))
+
+
+def put(world: World, index: int, process: Process) -> World:
+    processes = world.processes
+    return replace(world, processes=(*processes[:index], process, *processes[index + 1 :]))
+
+
+def faults(world: World) -> Iterator[World]:
+    """Every world in which one thing has gone wrong, or a stray operation has arrived late."""
+    if world.stray:
+        store = dict(world.store)
+        perform(store, world.stray[0])
+        yield replace(world, store=tuple(sorted(store.items())), stray=world.stray[1:])
+    if world.faults:
+        for index, process in enumerate(world.processes):
+            if not process.done:
+                after = replace(world, faults=world.faults - 1)
+                yield from given_up(after, index)
+                yield from lost(after, index)
+                yield from crashed(after, index)
+
+
+def given_up(world: World, index: int) -> Iterator[World]:
+    """The deadline of a process has come; what it has sent arrives before what it sends now."""
+    process = world.processes[index]
+    if process.leaving or (isinstance(process.machine, Keeper) and process.machine.stage == PUBLISH):
+        return
+    if isinstance(process.machine, Joiner) and not process.machine.may_have_claimed:
+        yield put(world, index, asking(replace(process, machine=Left())))
+        return
+    sent = tuple(what for what in process.queue if not isinstance(what, op.Wait))
+    leave = process.machine.ask_to_leave().operations
+    yield put(world, index, replace(process, queue=(*sent, *leave), replies=(), skipped=len(sent), leaving=True))
+
+
+def lost(world: World, index: int) -> Iterator[World]:
+    """The connection of a worker breaks; who was leaving raises, everybody else connects again."""
+    process = world.processes[index]
+    if not isinstance(process.machine, Joiner):
+        return
+    machine = Left() if process.leaving else process.machine.reconnected()
+    after = asking(replace(process, machine=machine, leaving=False))
+    yield put(replace(world, lossy=True, stray=world.stray or process.queue), index, after)
+
+
+def crashed(world: World, index: int) -> Iterator[World]:
+    """The process dies, and may be started again; with the master goes the server."""
+    process = world.processes[index]
+    lossy = replace(world, lossy=True)
+    if process.rank == 0:
+        yield from restarted_server(lossy, index)
+        return
+    gone = put(replace(lossy, stray=world.stray or process.queue), index, replace(process, crashed=True, queue=()))
+    yield gone
+    yield with_new(gone, process)
+
+
+def with_new(world: World, process: Process) -> World:
+    return replace(world, processes=(*world.processes, born(process.rank, process.life + 2, world.size)))
+
+
+def restarted_server(world: World, index: int) -> Iterator[World]:
+    master = world.processes[index]
+    processes = [
+        asking(replace(one, machine=Left() if one.leaving else one.machine.reconnected(), leaving=False))
+        if isinstance(one.machine, Joiner)
+        else one
+        for one in world.processes
+    ]
+    processes[index] = replace(master, crashed=True, queue=())
+    bare = replace(world, store=(), stray=(), processes=tuple(processes), servers=world.servers + 1)
+    yield with_new(bare, master)
+
+
+# What must hold.
+
+
+def unsafe(world: World) -> str:
+    """Why a world must never be; empty if it may."""
+    joined = [process for process in world.processes if isinstance(process.machine, Joined)]
+    rosters: dict[tuple[str, int], tuple[str, ...]] = {}
+    for process in joined:
+        outcome = process.machine
+        if len(outcome.roster) != world.size or outcome.roster[process.rank] != process.name:
+            return f"{process.name} returned with the roster {outcome.roster}"
+        key = (outcome.incarnation.name, outcome.round)
+        if rosters.setdefault(key, outcome.roster) != outcome.roster:
+            return f"two rosters of round {key}"
+    return unwhole(world, set(rosters.values()))
+
+
+def unwhole(world: World, rosters: set[tuple[str, ...]]) -> str:
+    """Whoever is on the roster of one that returned has joined, and does not raise unless something was lost."""
+    by_name = {process.name: process for process in world.processes}
+    for roster in rosters:
+        for name in roster:
+            process = by_name.get(name)
+            if process is None:
+                return f"{name} never was"
+            failed = process.done and not process.crashed and not isinstance(process.machine, Joined)
+            if failed and not world.lossy:
+                return f"{name} raised, and others returned with it: {process.machine}"
+    return ""
+
+
+def is_whole(world: World) -> bool:
+    """Whether processes that are still at it stand for every rank."""
+    return {process.rank for process in world.processes if not process.done} == set(range(world.size))
+
+
+def is_over(world: World) -> bool:
+    return not is_whole(world)
