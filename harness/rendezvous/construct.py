@@ -5,13 +5,15 @@ from __future__ import annotations
 import datetime
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 from torch.distributed import TCPStore
 
-from harness.rendezvous.descriptors import Descriptor, leading_to, sockets
-from harness.rendezvous.failures import Silent
+from harness.rendezvous.descriptors import Descriptor, leading_to, listening, sockets
+from harness.rendezvous.failures import Held, Silent
+from harness.rendezvous.port import check_free, own_address
 from harness.rendezvous.resolve import Address
 from harness.rendezvous.watch import watch
 
@@ -31,7 +33,25 @@ class Made:
     port: int
 
 
-def make_store(address: Address, port: int, is_master: bool, timeout: datetime.timedelta, deadline: float) -> Made:
+def make_server(port: int, timeout: datetime.timedelta, deadline: float) -> Made:
+    """A TCPStore that serves the port, alone or together with those of this process that serve it already.
+
+    Raises as `make_store` does, and Held if the port is another's.
+    """
+    with _one_at_a_time(deadline):
+        check_free(port)
+        try:
+            made = _watched(own_address(), port, timeout, deadline, is_master=True)
+        except RuntimeError as error:
+            # Somebody was quicker than torch.
+            check_free(port)
+            raise error
+        if not listening(port):
+            raise Held("address already in use")
+        return made
+
+
+def make_store(address: Address, port: int, timeout: datetime.timedelta, deadline: float) -> Made:
     """A TCPStore at a numeric address where, for a client, a live store has just been met.
 
     What cannot be bounded: the reverse look-up of the peer's address, which the constructor does (F11). Everything else
@@ -45,25 +65,30 @@ def make_store(address: Address, port: int, is_master: bool, timeout: datetime.t
         Silent: another constructor of this process, or this one, did not end before the deadline.
         RuntimeError: torch's own errors; all of its classes derive from it.
     """
+    with _one_at_a_time(deadline):
+        return _watched(address, port, timeout, deadline, is_master=False)
+
+
+@contextmanager
+def _one_at_a_time(deadline: float) -> Iterator[None]:
     if not _ONE_AT_A_TIME.acquire(timeout=max(0.0, deadline - time.monotonic())):
         raise Silent("another store of this process to be made")
     try:
-        return _watched(address, port, is_master, timeout, deadline)
+        yield
     finally:
         _ONE_AT_A_TIME.release()
 
 
-def _watched(address: Address, port: int, is_master: bool, timeout: datetime.timedelta, deadline: float) -> Made:
+def _watched(address: Address, port: int, timeout: datetime.timedelta, deadline: float, **how: Any) -> Made:
     before = sockets()
     with watch().at(deadline, lambda: _cut_unanswered(address, port, before)):
         store = TCPStore(
             address[1],
             port,
-            None,
-            is_master,
-            _own_timeout(deadline),
+            timeout=_own_timeout(deadline),
             wait_for_workers=False,
             multi_tenant=True,
+            **how,
         )
         line = _line_of(store, leading_to(address[1], port, before))
     store.set_timeout(timeout)

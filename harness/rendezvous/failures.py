@@ -11,5 +11,9 @@ class NotAStore(Exception):
     """Somebody answered, but not as a TCPStore does."""
 
 
+class Held(Exception):
+    """The master's port cannot be listened on."""
+
+
 class Silent(Exception):
     """The deadline came before the answer."""

@@ -121,7 +121,7 @@ class Joiner:
     def _hear_absent(self) -> Joiner:
         return replace(self, stage=LOOK)
 
-    # Claiming the slot. Who claims reads `closed` afterwards, who closes reads the slots afterwards: one sees the other.
+    # Claiming the slot. Who claims then reads `closed`, who closes then reads the slots: one sees the other.
 
     def _ask_claim(self) -> Ask:
         claim = CompareSet(self.keys.slot(self.seat.rank), "", self.seat.name)

@@ -1,12 +1,62 @@
-"""Letting go of a server's port although somebody still holds its store."""
+"""The master's port: whether it is free, and letting go of it although somebody still holds the store."""
 
 from __future__ import annotations
 
 import os
 import socket
 from contextlib import suppress
+from typing import Optional, Tuple
 
 from harness.rendezvous.descriptors import Descriptor, accepted, listening
+from harness.rendezvous.failures import Held
+from harness.rendezvous.resolve import Address
+
+_ANYWHERE: Tuple[Address, ...] = ((socket.AF_INET6, "::"), (socket.AF_INET, "0.0.0.0"))
+
+
+def check_free(port: int) -> None:
+    """Raise Held if torch's server could not listen on the port; one of this process that does is no hindrance.
+
+    Torch itself forgives a refusal when the environment speaks of an agent's store, whoever listens there (F28), and
+    its error has had several classes (F31).
+    """
+    if listening(port):
+        return
+    refused: Optional[OSError] = None
+    for family, host in _ANYWHERE:
+        try:
+            _listener(family, host, port).close()
+            return
+        except OSError as error:
+            refused = error
+    raise Held(_reason(refused)) from refused
+
+
+def _listener(family: int, host: str, port: int) -> socket.socket:
+    sock = socket.socket(socket.AddressFamily(family), socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        # As torch does it: connections in TIME_WAIT do not count, listeners do.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.bind((host, port))
+        sock.listen(1)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _reason(error: Optional[OSError]) -> str:
+    return "" if error is None else (error.strerror or str(error)).lower()
+
+
+def own_address() -> Address:
+    """Where the master meets its own server: not by the endpoint's name or address, which may change or not be its."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe, suppress(OSError):
+        probe.bind(("127.0.0.1", 0))
+        return socket.AF_INET, "127.0.0.1"
+    return socket.AF_INET6, "::1"
 
 
 def release(port: int) -> None:

@@ -29,8 +29,8 @@ class Session:
     Args:
         machine: its state.
         deadline: `time.monotonic`.
-        prepare: called with a worker's state when it has found its run and has not claimed its slot yet: makes the
-            store, so that nothing can fail once the round is whole.
+        prepare: called with a worker's state while the server takes its claim: makes the store before the join answers
+            that it is there, so that nothing can fail once the round is whole.
         stopped: asked at times whether to give up at once.
     """
 
@@ -38,7 +38,7 @@ class Session:
         self,
         machine: Machine,
         deadline: float,
-        prepare: Callable[[Joiner, float], None],
+        prepare: Callable[[Joiner, Wire], None],
         stopped: Callable[[], bool],
     ) -> None:
         self.machine = machine
@@ -64,6 +64,8 @@ class Session:
                 sent = ()
             if not sent:
                 wire.send((*ask.operations, *ask.ahead), self._limit(patience_s))
+                if isinstance(self.machine, Joiner) and self.machine.stage == CLAIM:
+                    self._prepare(self.machine, wire)
             replies = self._replies(wire, ask, patience_s)
             if replies is None:
                 if self._is_late():
@@ -75,8 +77,6 @@ class Session:
                 return after
             sent = ask.ahead
             self.machine = after
-            if isinstance(after, Joiner) and after.stage == CLAIM:
-                self._prepare(after, self._deadline)
 
     def leave_anew(self, wire: Wire) -> Outcome:
         """Take the join back over a new connection, after the deadline."""

@@ -21,9 +21,9 @@ from torch.distributed.elastic.rendezvous import (
 from torch.distributed.elastic.rendezvous.utils import parse_rendezvous_endpoint
 
 from harness.rendezvous import arguments, keys, port
-from harness.rendezvous.construct import make_store
+from harness.rendezvous.construct import make_server, make_store
 from harness.rendezvous.entry import BACKEND
-from harness.rendezvous.failures import Silent
+from harness.rendezvous.failures import Held, Silent
 from harness.rendezvous.holders import holder
 from harness.rendezvous.joiner import Joiner
 from harness.rendezvous.keeper import Keeper
@@ -39,7 +39,7 @@ __all__ = ["StaticTCPRendezvous", "create_rdzv_handler"]
 _DEFAULT_TIMEOUT_S = 600
 # Pauses between two tries: short at first, and never so long that a master that has come is missed for a second.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
-_FIRST_PATIENCE_S = 3.0
+_FIRST_PATIENCE_S, _SHORTEST_PATIENCE_S = 3.0, 1.0
 _AFTERWARDS_S = 0.7
 _ASIDE_S = 1.0
 
@@ -189,6 +189,8 @@ class _Call:
         self._deadline = deadline
         self._pause_s = _FIRST_PAUSE_S
         self._patience_s = _FIRST_PATIENCE_S
+        self._last: Optional[Exception] = None
+        self._begun_try = 0.0
         who = f"{socket.gethostname()}:{os.getpid()}".replace(" ", "_").replace("\n", "_")
         nonce = secrets.token_urlsafe(6)
         self._seat = Seat(handler.run_id, handler.rank, handler.world_size, nonce, who)
@@ -202,7 +204,7 @@ class _Call:
         found = keys.Incarnation(_name()) if is_first else handler._incarnation
         assert found is not None
         keeper = Keeper(self._seat, found, handler.round + 1 if not is_first else 1)
-        session = Session(keeper, self._deadline, lambda joiner, deadline: None, lambda: handler._is_shut)
+        session = Session(keeper, self._deadline, lambda joiner, wire: None, lambda: handler._is_shut)
         try:
             return self._joined(self._gather(session))
         except BaseException:
@@ -212,10 +214,11 @@ class _Call:
 
     def _gather(self, session: Session) -> Outcome:
         while True:
+            self._begun_try = time.monotonic()
             try:
                 line = self._serve()
                 with closing(Wire(line.made.address, line.made.port, self._limit())) as wire:
-                    outcome = session.over(wire, self._patience_s)
+                    outcome = session.over(wire, self._patience_for(wire))
                     if isinstance(outcome, Left) and self._handler.round == 0:
                         self._withdraw(session, wire)
                     return outcome
@@ -231,20 +234,14 @@ class _Call:
     def _serve(self) -> Line:
         handler = self._handler
         if handler._line is None:
-            address = resolve(handler.master_addr, self._deadline)[0]
             try:
-                made = make_store(address, handler.master_port, True, handler.timeout, self._deadline)
+                handler._line = Line(make_server(handler.master_port, handler.timeout, self._deadline))
+            except Held as error:
+                raise self._teller.held(error, holder(handler.master_port)) from error
             except RuntimeError as error:
-                self._explain(error)
                 raise unreachable(error) from error
-            handler._line = Line(made)
             _masters.add(handler)
         return handler._line
-
-    def _explain(self, error: RuntimeError) -> None:
-        """Raise at once if the port is held."""
-        if "address already in use" in str(error).lower():
-            raise self._teller.in_use(holder(self._handler.master_port), error)
 
     # A worker.
 
@@ -252,9 +249,10 @@ class _Call:
         """Find the store and the run, and join it, over as many connections as it takes."""
         session = Session(Joiner(self._seat), self._deadline, self._prepare, lambda: self._handler._is_shut)
         while True:
+            self._begun_try = time.monotonic()
             try:
                 with closing(self._meet()) as wire:
-                    outcome = session.over(wire, self._patience_s)
+                    outcome = session.over(wire, self._patience_for(wire))
                     self._tell_if_absent(outcome, session, wire)
                 return self._joined(outcome)
             except FAILURES as error:
@@ -266,16 +264,15 @@ class _Call:
         limit = self._limit()
         return connect_any(resolve(self._handler.master_addr, limit), self._handler.master_port, limit)
 
-    def _prepare(self, joiner: Joiner, deadline: float) -> None:
-        """Have a live store of this incarnation before the slot is claimed."""
-        handler = self._handler
-        line = handler._line
-        if line is not None and handler._incarnation == joiner.incarnation and _is_alive(line, deadline):
+    def _prepare(self, joiner: Joiner, wire: Wire) -> None:
+        """Have a live store of this incarnation, at the address where it was just met."""
+        handler, line = self._handler, self._handler._line
+        is_same = handler._incarnation == joiner.incarnation and not joiner.again
+        if line is not None and is_same and line.made.address == wire.address and _is_alive(line, self._deadline):
             return
         handler._line = None
-        address = resolve(handler.master_addr, deadline)[0]
         try:
-            made = make_store(address, handler.master_port, False, handler.timeout, deadline)
+            made = make_store(wire.address, handler.master_port, handler.timeout, self._deadline)
         except RuntimeError as error:
             raise unreachable(error) from error
         handler._line, handler._incarnation = Line(made), joiner.incarnation
@@ -326,6 +323,10 @@ class _Call:
             raise self._teller.closed("the handler was shut down")
         raise self._teller.left(outcome, None)
 
+    def _patience_for(self, wire: Wire) -> float:
+        """How long to wait for what a server answers at once, given how long the greeting took."""
+        return max(_SHORTEST_PATIENCE_S, 4 * wire.round_trip_s) * self._patience_s / _FIRST_PATIENCE_S
+
     def _limit(self) -> float:
         return min(self._deadline, time.monotonic() + self._patience_s)
 
@@ -333,12 +334,17 @@ class _Call:
         return time.monotonic() + self._pause_s >= self._deadline or self._handler._is_shut
 
     def _pause_or_raise(self, error: Exception, phase: str) -> None:
-        """Wait before the next try; at the deadline, and not before, raise what the last one met."""
+        """Wait before the next try; at the deadline, and not before, raise what the last one met.
+
+        A try that the deadline left no time for has met nothing.
+        """
+        is_short = isinstance(error, Silent) and time.monotonic() - self._begun_try < _SHORTEST_PATIENCE_S
+        self._last = self._last if is_short and self._last is not None else error
         if self._handler._is_shut:
             raise self._teller.closed("the handler was shut down")
         if self._must_end():
             time.sleep(max(0.0, self._deadline - time.monotonic()))
-            raise self._teller.failed(error, phase)
+            raise self._teller.failed(self._last, phase)
         time.sleep(self._pause_s)
         self._pause_s = min(self._pause_s * random.uniform(1.3, 1.7), _LONGEST_PAUSE_S)
         if isinstance(error, Silent):

@@ -56,9 +56,10 @@ class Teller:
             return _caused(RendezvousStateError(self._say(told)), error)
         return _caused(RendezvousConnectionError(self._say(f"{before}no connection: {error}")), error)
 
-    def in_use(self, holder: str, cause: BaseException) -> RendezvousError:
-        held = f", held by {holder}" if holder else ""
-        return _caused(RendezvousConnectionError(self._say(f"address already in use{held}")), cause)
+    def held(self, error: BaseException, holder: str) -> RendezvousError:
+        """The port could not be taken."""
+        by = f", held by {holder}" if holder else ""
+        return _caused(RendezvousConnectionError(self._say(f"cannot listen: {error}{by}")), error)
 
     def _say(self, because: str) -> str:
         elapsed = time.monotonic() - self.begun

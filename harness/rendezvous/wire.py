@@ -48,8 +48,10 @@ class Wire:
         self.address = address
         self._buffer = bytearray()
         self._socket = _connected(address, port, deadline)
+        begun = time.monotonic()
         try:
             self._greet(deadline)
+            self.round_trip_s = time.monotonic() - begun
         except BaseException:
             self.close()
             raise
