@@ -22,6 +22,7 @@ from harness.archive import STEADY, create_run, fill_run, prune, read_history, w
 from harness.controller_process import ControllerProcess
 from harness.core.judge import judge, judge_skipped, needs_steady_state
 from harness.core.needs import unmet_by_world
+from harness.longest import longest_ns
 from harness.machine import leases
 from harness.machine.interpreter import require
 from harness.machine.proxy_server import require_server
@@ -30,7 +31,6 @@ from harness.scenario import Scenario
 from harness.settings import TORCHLESS, Order, Settings
 from harness.words.errors import HarnessError
 from harness.words.history import History
-from harness.words.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment
 from harness.words.verdict import ERROR, Judgement
 from harness.worlds.base import WORLDS
 
@@ -370,28 +370,6 @@ def _sweep_logs(folder: Path) -> None:
     for logs in folder.iterdir() if folder.is_dir() else ():
         if logs.name.isdigit() and not Path("/proc", logs.name).exists():
             shutil.rmtree(logs, ignore_errors=True)
-
-
-def longest_ns(scenario: Scenario) -> int:
-    """An upper bound for a play by its own times: every guard and every duration, one after another."""
-    guard_ns = max((rank.guard_ns for rank in scenario.world.ranks), default=0)
-    total = 2 * guard_ns
-    for step in scenario.steps:
-        total += step.times * guard_ns + int(step.arguments.get("for") or 0)
-        total += _longest(step.after)
-    for fault in scenario.faults:
-        total += _longest(fault.after) + _longest(fault.until)
-    for rank in scenario.world.ranks:
-        total += _longest(rank.start)
-    return total
-
-
-def _longest(moment: Moment | None) -> int:
-    if isinstance(moment, TimeMoment):
-        return moment.offset_ns
-    if isinstance(moment, AllMoments):
-        return sum(_longest(part) for part in moment.moments)
-    return moment.plus_ns if isinstance(moment, StepMoment | FaultMoment) else 0
 
 
 def _plays_through_proxy(scenario: Scenario) -> bool:

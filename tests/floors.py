@@ -21,6 +21,7 @@ FLOORS = (
         "happened",
         "agents",
         "answers",
+        "longest",
         "result",
         "settings",
         "statistics",
@@ -65,7 +66,7 @@ TIME = {
 FEW_PLACES = {"toxiproxy": ("machine.toxiproxy_client", "proxies.toxiproxy"), "ruamel": ("loader",)}
 
 PURE = (
-    *("words", "scenario", "schedule", "happened", "agents", "answers", "statistics", "checkers"),
+    *("words", "scenario", "schedule", "happened", "agents", "answers", "longest", "statistics", "checkers"),
     *("history_words", "history_joins", "history_keys", "history_moments"),
 )
 # fmt: off

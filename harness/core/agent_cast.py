@@ -98,7 +98,7 @@ class AgentCast(Cast):
         worker.held.signal(signal.SIGKILL)
         if not worker.held.await_end(ENDS_WITHIN_NS):
             raise HarnessError(f"the worker of rank {member.rank} (pid {worker.pid}) did not end of SIGKILL")
-        self._bury_worker(worker, "harness")
+        self._bury_worker(worker, member.ends_by or "harness")
 
     # -- listening -----------------------------------------------------------------------------------------------
 

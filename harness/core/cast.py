@@ -102,6 +102,7 @@ class Cast:
         """Send a rank off with its steps."""
         state = self._happened.rank(rank)
         state.begun, state.ended = True, False
+        self._happened.stirred(clock.now_ns())
         self._members[rank].handle.tell({"begin": True})
 
     def start_again(self, rank: int) -> None:

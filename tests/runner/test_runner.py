@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from harness.loader import load_text
+from harness.longest import longest_ns
 from harness.machine.interpreter import examine
 from harness.result import Result
-from harness.runner import Options, Runner, longest_ns
+from harness.runner import Options, Runner
 from harness.scenario import Scenario
 from harness.words.errors import HarnessError, Unsupported
 
