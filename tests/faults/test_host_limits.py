@@ -44,7 +44,7 @@ def test_a_connection_fails_after_so_many_retransmissions(tmp_path: Path):
         with member("host_limits", 1, tcp_retries2=1).hold(here) as evidence:
             here.by_name["r0"].unplug()
             line.near.sendall(b"x")
-            line.near.settimeout(60  # a neighbour that does not answer is asked some seconds before the kernel counts)
+            line.near.settimeout(60)  # a neighbour that is silent is asked for seconds before the kernel counts
             with pytest.raises(OSError) as failed:
                 line.near.recv(1)
             found = evidence()
