@@ -8,13 +8,13 @@ from urllib.parse import unquote
 
 from harness.rendezvous import keys
 from harness.rendezvous.failures import NotAStore, Silent, Unreachable
-from harness.rendezvous.joiner import CLAIM, Joiner
+from harness.rendezvous.joiner import CLAIM, GLANCE, Joiner
 from harness.rendezvous.keeper import PUBLISH, Keeper
 from harness.rendezvous.operations import Add, Get, MultiGet, MultiSet, Operation, Replies, Set, Wait
 from harness.rendezvous.protocol import CLOSED, OUTCOMES, Ask, Left, Outcome
 from harness.rendezvous.wire import Wire
 
-_GLANCE_S = 1.0
+_GLANCE_S, _SHORTEST_PATIENCE_S = 1.0, 1.0
 _PAUSE_S = 0.02
 # What is left of the second after the deadline: to hear the end of what was asked, and to take the join back.
 _HEAR_S, _LEAVE_S = 0.3, 0.7
@@ -50,8 +50,11 @@ class Session:
         """Go on over this connection, to the outcome; raises one of FAILURES if it is of no more use.
 
         Args:
-            patience_s: how long the server may take to answer what it can answer at once.
+            patience_s: how long the server may take to answer what it can answer at once. While others are waited for,
+                nothing lies before what is sent, and the server is known to be near or far: then it may take four times
+                as long as for the greeting, and a second at least.
         """
+        near_s = min(patience_s, max(_SHORTEST_PATIENCE_S, 4 * wire.round_trip_s))
         sent: Tuple[Operation, ...] = ()
         while True:
             ask = self.machine.ask()
@@ -66,11 +69,12 @@ class Session:
                 wire.send((*ask.operations, *ask.ahead), self._limit(patience_s))
                 if isinstance(self.machine, Joiner) and self.machine.stage == CLAIM:
                     self._prepare(self.machine, wire)
-            replies = self._replies(wire, ask, patience_s)
+            is_glance = isinstance(self.machine, Joiner) and self.machine.stage == GLANCE
+            replies = self._replies(wire, ask, near_s if is_glance else patience_s)
             if replies is None:
                 if self._is_late():
                     return self._leave(wire, waiting=True)
-                sent = self._glance(wire, patience_s)
+                sent = self._glance(wire, near_s)
                 continue
             after = self.machine.hear(replies)
             if isinstance(after, OUTCOMES):

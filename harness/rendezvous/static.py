@@ -39,7 +39,7 @@ __all__ = ["StaticTCPRendezvous", "create_rdzv_handler"]
 _DEFAULT_TIMEOUT_S = 600
 # Pauses between two tries: short at first, and never so long that a master that has come is missed for a second.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
-_FIRST_PATIENCE_S, _SHORTEST_PATIENCE_S = 3.0, 1.0
+_FIRST_PATIENCE_S, _SHORT_TRY_S = 3.0, 0.5
 _AFTERWARDS_S = 0.7
 _ASIDE_S = 1.0
 
@@ -218,7 +218,7 @@ class _Call:
             try:
                 line = self._serve()
                 with closing(Wire(line.made.address, line.made.port, self._limit())) as wire:
-                    outcome = session.over(wire, self._patience_for(wire))
+                    outcome = session.over(wire, self._patience_s)
                     if isinstance(outcome, Left) and self._handler.round == 0:
                         self._withdraw(session, wire)
                     return outcome
@@ -252,7 +252,7 @@ class _Call:
             self._begun_try = time.monotonic()
             try:
                 with closing(self._meet()) as wire:
-                    outcome = session.over(wire, self._patience_for(wire))
+                    outcome = session.over(wire, self._patience_s)
                     self._tell_if_absent(outcome, session, wire)
                 return self._joined(outcome)
             except FAILURES as error:
@@ -323,10 +323,6 @@ class _Call:
             raise self._teller.closed("the handler was shut down")
         raise self._teller.left(outcome, None)
 
-    def _patience_for(self, wire: Wire) -> float:
-        """How long to wait for what a server answers at once, given how long the greeting took."""
-        return max(_SHORTEST_PATIENCE_S, 4 * wire.round_trip_s) * self._patience_s / _FIRST_PATIENCE_S
-
     def _limit(self) -> float:
         return min(self._deadline, time.monotonic() + self._patience_s)
 
@@ -338,7 +334,7 @@ class _Call:
 
         A try that the deadline left no time for has met nothing.
         """
-        is_short = isinstance(error, Silent) and time.monotonic() - self._begun_try < _SHORTEST_PATIENCE_S
+        is_short = isinstance(error, Silent) and time.monotonic() - self._begun_try < _SHORT_TRY_S
         self._last = self._last if is_short and self._last is not None else error
         if self._handler._is_shut:
             raise self._teller.closed("the handler was shut down")
