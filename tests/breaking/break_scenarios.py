@@ -38,8 +38,14 @@ def variants(scenario: Scenario, subject: str) -> Iterator[Variant]:
         yield Variant("with its known failure forgotten", replace(scenario, known=()), must_turn=whatever_torch)
     broken = {name for entry in known for name in entry.breaks}
     for number, claim in enumerate(scenario.expect):
-        if claim.name not in broken and not isinstance(claim, CheckClaim):
-            yield Variant(f"with claim {claim.name!r} turned round", _with_claim(scenario, number, inverted(claim)))
+        if isinstance(claim, CheckClaim):
+            continue
+        turned = _with_claim(scenario, number, inverted(claim))
+        if claim.name not in broken:
+            yield Variant(f"with claim {claim.name!r} turned round", turned)
+        elif all(entry.torch for entry in known):
+            # Met or not as the torch is, but never turned round.
+            yield Variant(f"with claim {claim.name!r} turned round, and nothing known", replace(turned, known=()))
     if scenario.faults:
         yield Variant(NO_FAULTS, without_faults(scenario), must_turn=False)
 
