@@ -217,6 +217,14 @@ def test_the_longest_a_play_may_take_counts_guards_and_durations() -> None:
     assert longest_ns(long) - longest_ns(short) >= 150 * 10**9
 
 
+def test_the_longest_a_play_of_agents_may_take_counts_each_attempt() -> None:
+    """Every worker may start anew, and take as long as the first."""
+    once, thrice = (
+        cell(JOIN.replace("route", f"torchrun: {{max_restarts: {restarts}}}, route")) for restarts in (0, 2)
+    )
+    assert longest_ns(thrice) >= 3 * longest_ns(once)
+
+
 @pytest.mark.needs_torch
 def test_ranks_run_under_another_interpreter_with_another_torch(tmp_path: Path) -> None:
     """One harness, two torches: the ranks' first operation tells which one they have, and where it lies."""
