@@ -20,8 +20,7 @@ from harness.words.plan import JOIN
 ENDS_WITHIN_NS = 5_000_000_000
 """SIGKILL ends a process within milliseconds; only one that hangs in the kernel outlives this."""
 
-_BY_AGENT = (signal.SIGTERM, signal.SIGKILL)
-"""How an agent ends its worker: politely, then not."""
+_AGENT = "agent"
 
 
 class AgentCast(Cast):
@@ -209,14 +208,17 @@ class AgentCast(Cast):
 
 
 def _by(worker: AgentWorker, how: Mapping[str, int]) -> str:
-    """Who ended a worker; empty if it left, or if nobody may have."""
-    if worker.leaves is not None:
+    """Who ended a worker; empty if it left, or if nobody may have.
+
+    An agent asks politely, and a worker ends of that at once: what ended by SIGKILL ended otherwise.
+    """
+    if worker.leaves is not None or "status" in how:
         return ""
-    if worker.member.ends_by in ("guard", "harness") and how.get("signal") == signal.SIGKILL:
+    if how.get("signal") == signal.SIGKILL:
         return worker.member.ends_by
-    return "agent" if how.get("signal", signal.SIGTERM) in _BY_AGENT and "status" not in how else ""
+    return _AGENT if how.get("signal", signal.SIGTERM) == signal.SIGTERM else ""
 
 
 def _worker_ended(worker: AgentWorker, how: Mapping[str, int], by: str) -> str:
     ended = f" (signal {how['signal']})" if "signal" in how else f" (status {how['status']})" if "status" in how else ""
-    return f"the worker of rank {worker.member.rank} ended{ended}" + (f" by its {by}" if by == "agent" else "")
+    return f"the worker of rank {worker.member.rank} ended{ended}" + (f" by its {by}" if by == _AGENT else "")
