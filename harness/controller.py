@@ -11,6 +11,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from harness.core.engine_here import EngineHere
+from harness.core.needs import server_for
 from harness.core.play import Interrupted, Theatre, play
 from harness.machine.children import Children
 from harness.machine.proxy_server import Place
@@ -19,7 +21,8 @@ from harness.machine.zygote_client import doorbell_pipe
 from harness.proxies.base import Proxies
 from harness.proxies.direct import Direct
 from harness.proxies.toxiproxy import Toxiproxy
-from harness.settings import TORCHLESS, Order, Settings
+from harness.scenario import Scenario
+from harness.settings import EMBEDDED, TORCHLESS, Order, Settings, is_url
 from harness.words.errors import HarnessError
 from harness.worlds.base import WORLDS, Isolation, World
 
@@ -71,7 +74,7 @@ class _Workshop:
         self._log_dir = Path(settings.log_dir)
         self._direct = Direct()
         self._toxiproxy: Toxiproxy | None = None
-        self._toxiproxy_place: Place | None = None
+        self._toxiproxy_at: tuple[str, Place | None] = ("", None)
         self._worlds: dict[str, World] = {}
         self._doorbell_read, self._doorbell_write = doorbell_pipe()
 
@@ -92,7 +95,7 @@ class _Workshop:
     def theatre(self, kind: str) -> Theatre:
         return Theatre(
             world=self._world(kind),
-            proxies=lambda route: self._proxies_for(kind, route),
+            proxies=self._proxies_for,
             doorbell_fd=self._doorbell_read,
             free_port=self._free_port,
             interrupt_fd=self._connection.fileno(),
@@ -111,21 +114,27 @@ class _Workshop:
             )
         return self._worlds[kind]
 
-    def _proxies_for(self, kind: str, route: str) -> Proxies:
+    def _proxies_for(self, scenario: Scenario) -> Proxies:
+        world = self._world(scenario.world.kind)
         # A world that this machine cannot have says so when it is staged, before links are made.
-        if route == "direct" or self._world(kind).missing():
+        if scenario.world.route == "direct" or world.missing():
             return self._direct
-        return self._toxiproxy_at(self._world(kind).proxy_server_place())
+        server = server_for(scenario, self._settings.toxiproxy)
+        return self._running(server, world.proxy_server_place(embedded=server == EMBEDDED))
 
-    def _toxiproxy_at(self, place: Place | None) -> Toxiproxy:
-        """The one server of this process, where the world wants it: the client has one address per process."""
-        if self._toxiproxy is not None and place is not self._toxiproxy_place:
+    def _running(self, server: str, place: Place | None) -> Toxiproxy:
+        """The one server of this process, of that kind and where the world wants it.
+
+        The client has one address per process, so another one ends first.
+        """
+        if self._toxiproxy is not None and self._toxiproxy_at != (server, place):
             self._toxiproxy.close()
             self._toxiproxy = None
         if self._toxiproxy is None:
-            log_path, url = self._log_dir / "proxy.log", self._settings.toxiproxy
-            self._toxiproxy = Toxiproxy.start(self._children, log_path, url=url, place=place)
-            self._toxiproxy_place = place
+            url = server if is_url(server) else None
+            own = place or (EngineHere(self._children) if server == EMBEDDED else None)
+            self._toxiproxy = Toxiproxy.start(self._children, self._log_dir / "proxy.log", url=url, place=own)
+            self._toxiproxy_at = (server, place)
         return self._toxiproxy
 
     def _free_port(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -72,7 +73,7 @@ def torch(python: str) -> Check:
 
 
 def toxiproxy_server() -> Check:
-    """Whether there is a server for the links."""
+    """Whether there is a real server for the links; without one the embedded engine does."""
     from harness.machine.proxy_server import HOW_TO_GET_IT, find_server, origin, version_of
 
     try:
@@ -80,8 +81,22 @@ def toxiproxy_server() -> Check:
     except HarnessError as error:
         return Check("toxiproxy-server", False, str(error))
     if server is None:
-        return Check("toxiproxy-server", False, "none on PATH, none in the cache", HOW_TO_GET_IT)
+        found = "none on PATH, none in the cache: links go through the embedded engine"
+        return Check("toxiproxy-server", False, found, f"only needed for the real one: {HOW_TO_GET_IT}")
     return Check("toxiproxy-server", True, f"{version_of(server)}, {origin(server)} ({server})")
+
+
+def embedded_engine() -> Check:
+    """Whether the engine that comes with the harness starts here."""
+    command = [sys.executable, "-m", "harness.proxies.embedded", "--port", "0", "--parent-fd", "0"]
+    try:
+        # Its input has ended already, so it ends as soon as it is ready.
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TOOL_WITHIN_S, stdin=subprocess.DEVNULL)
+        version = json.loads(done.stdout.partition("\n")[0])["version"]
+    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError) as error:
+        advice = "install the harness anew: python -m pip install rdzv-harness"
+        return Check("embedded-engine", False, f"it does not start ({error})", advice)
+    return Check("embedded-engine", True, f"{version}, comes with the harness")
 
 
 def go() -> Check:
@@ -177,6 +192,7 @@ def examinations(python: str) -> list[tuple[str, Callable[[], Check]]]:
         ("namespaces", namespaces),
         ("namespaces-as-user", namespaces_as_user),
         ("torch", lambda: torch(python)),
+        ("embedded-engine", embedded_engine),
         ("toxiproxy-server", toxiproxy_server),
         ("look-ups", lookups),
         ("py-spy", py_spy),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from harness.words.moment import WireMoment
+
 CallKey = tuple[str, int, int, int]
 """Step name, rank, life, call number."""
 
@@ -58,6 +60,8 @@ class Happened:
     faults: dict[str, FaultState] = field(default_factory=dict)
     ranks: dict[int, LifeState] = field(default_factory=dict)
     running: set[CallKey] = field(default_factory=set)
+    wire: dict[WireMoment, int] = field(default_factory=dict)
+    """When a message that is waited for (`WireMoment.message`) passed the proxy server."""
     last_ns: int = 0
     """When something happened last: a call began or ended, a worker came or went."""
 

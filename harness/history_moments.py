@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from harness.scenario import EXIT, Scenario
-from harness.words.history import Call, History
-from harness.words.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment
+from harness.words.history import WIRE, Call, History
+from harness.words.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
 
 
 def moment_time(history: History, scenario: Scenario, moment: Moment) -> int | None:
     """The monotonic nanosecond at which a moment came; None if it never did.
 
-    A moment on the wire never comes: no world of this release sees the wire.
     Raises KeyError for a step that the scenario does not have.
     """
     if isinstance(moment, TimeMoment):
@@ -21,7 +20,7 @@ def moment_time(history: History, scenario: Scenario, moment: Moment) -> int | N
         return _fault_time(history, moment)
     if isinstance(moment, AllMoments):
         return _latest([moment_time(history, scenario, part) for part in moment.moments])
-    return None
+    return _wire_time(history, moment)
 
 
 def came_within_ns(history: History, moment: Moment | None) -> int:
@@ -51,6 +50,12 @@ def _fault_time(history: History, moment: FaultMoment) -> int | None:
             time = injection.injected_ns if moment.state == "injected" else injection.healed_ns
             return None if time is None else time + moment.plus_ns
     return None
+
+
+def _wire_time(history: History, moment: WireMoment) -> int | None:
+    told = moment.to_json()
+    come = (op for op in history.ops if op.f == WIRE and op.process.rank is None)
+    return next((op.time_ns + moment.plus_ns for op in come if op.value == told), None)
 
 
 def _step_time(history: History, scenario: Scenario, moment: StepMoment) -> int | None:

@@ -36,7 +36,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("rdzv-harness", "scenarios of the static TCP rendezvous")
     group.addoption("--rdzv-subject", default="static", metavar="NAME", help="static, any registered backend, or echo")
     group.addoption("--rdzv-python", default=sys.executable, metavar="PATH", help="the ranks' interpreter")
-    group.addoption("--rdzv-toxiproxy", default=None, metavar="URL", help="a running server on loopback")
+    group.addoption(
+        "--rdzv-toxiproxy",
+        default="auto",
+        metavar="WHICH",
+        help="auto, embedded, real, or the URL of a running server on loopback",
+    )
     group.addoption("--rdzv-world", default=None, metavar="KIND", help="processes, namespaces or containers for all")
     group.addoption(
         "--rdzv-require",

@@ -21,14 +21,14 @@ from harness import clock
 from harness.archive import STEADY, create_run, fill_run, prune, read_history, write_judgement
 from harness.controller_process import ControllerProcess
 from harness.core.judge import judge, judge_skipped, needs_steady_state
-from harness.core.needs import unmet_by_world
+from harness.core.needs import through_the_same, unmet_by_proxy, unmet_by_world
 from harness.longest import longest_ns
 from harness.machine import leases
 from harness.machine.interpreter import require
 from harness.machine.proxy_server import require_server
 from harness.result import Result
 from harness.scenario import Scenario
-from harness.settings import TORCHLESS, Order, Settings
+from harness.settings import AUTO, REAL, TORCHLESS, Order, Settings, is_url
 from harness.words.errors import HarnessError
 from harness.words.history import History
 from harness.words.verdict import ERROR, Judgement
@@ -56,7 +56,8 @@ class Options:
         subject: as torchrun names it, or `echo`, or `command`.
         command: argv of `command`.
         python: the ranks' interpreter.
-        toxiproxy: URL of a running server, on loopback; None finds one on this machine.
+        toxiproxy: `auto`: a toxiproxy-server if this machine has one, else the embedded engine; `embedded`; `real`;
+            or the URL of a running server, on loopback.
         jobs: worlds side by side; None is twice the number of processors, since worlds mostly wait.
         seed: None draws one.
         keep: how many run directories stay.
@@ -68,7 +69,7 @@ class Options:
     subject: str = "static"
     command: tuple[str, ...] = ()
     python: str = sys.executable
-    toxiproxy: str | None = None
+    toxiproxy: str = AUTO
     jobs: int | None = None
     seed: int | None = None
     runs_dir: Path = Path(".rdzv/runs")
@@ -167,7 +168,7 @@ class Runner:
         if not self._examined:
             require(Path(self.options.python), needs_torch=self.options.subject not in TORCHLESS)
             self._examined = True
-        if self.options.toxiproxy is None and any(_plays_through_proxy(cell) for cell in cells):
+        if self.options.toxiproxy == REAL and any(_plays_through_proxy(cell) for cell in cells):
             require_server()  # raises with the ways to get one
 
     def _placed(self, cell: Scenario) -> Scenario:
@@ -211,7 +212,7 @@ class Runner:
 
     def _isolation(self, scenario: Scenario) -> str:
         # A server that is not ours lies outside any namespace, so its worlds stay on the host's network.
-        return "host" if self.options.toxiproxy or _in_engine(scenario) else self.options.isolation
+        return "host" if is_url(self.options.toxiproxy) or _in_engine(scenario) else self.options.isolation
 
     def _start_controller(self, isolation: str, world: str) -> ControllerProcess:
         self._hired += 1
@@ -232,7 +233,7 @@ class Runner:
         scenario = task.scenario
         if task.red is not None:
             assert task.run_dir is not None
-            scenario, run_dir = task.scenario.steady_state(), task.run_dir / STEADY
+            scenario, run_dir = through_the_same(task.scenario.steady_state(), scenario), task.run_dir / STEADY
             fill_run(run_dir, scenario, {"subject": self.options.subject})
         else:
             task.begun_ns = clock.now_ns()
@@ -315,10 +316,7 @@ class Runner:
             return ("torch", f"needs torch {wanted}, the ranks have {torch}")
         if wanted and self.options.subject in TORCHLESS:
             return ("torch", f"needs torch {wanted}, and the subject {self.options.subject} has none")
-        proxy = scenario.needs.get("proxy")
-        if proxy and proxy != "toxiproxy":
-            return ("proxy", f"needs the proxy {proxy}; not yet")
-        return unmet_by_world(scenario)
+        return unmet_by_proxy(scenario, self.options.toxiproxy) or unmet_by_world(scenario)
 
     def _skipped(self, task: _Task, need: str, reason: str) -> Result:
         return self._result(task, judge_skipped(task.scenario, need, reason, need in self.options.require))
@@ -345,7 +343,7 @@ class Runner:
         words += ["-k", scenario.id] if scenario.cell else []
         words += ["--subject", options.subject] if options.subject != "static" else []
         words += ["--python", options.python] if options.python != sys.executable else []
-        words += ["--toxiproxy", options.toxiproxy] if options.toxiproxy else []
+        words += ["--toxiproxy", options.toxiproxy] if options.toxiproxy != AUTO else []
         words += ["--world", options.world] if options.world else []
         words += ["--seed", str(seed)]
         words += ["--", *options.command] if options.command else []

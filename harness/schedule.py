@@ -9,7 +9,7 @@ from harness import agents
 from harness.answers import Answer, Come, Never, Pending, all_of, at, counted, matched_ns
 from harness.happened import CallKey, FaultState, Happened
 from harness.scenario import EXIT, Fault, Scenario, Step
-from harness.words.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment
+from harness.words.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Schedule:
             return self._when_fault(moment, happened, now_ns)
         if isinstance(moment, StepMoment):
             return self._when_step(moment, happened, now_ns)
-        return Never()
+        return self._when_wire(moment, happened, now_ns)
 
     def decide(self, happened: Happened, now_ns: int) -> Decisions:
         """What may begin now; called again after every event and at `wake_ns`."""
@@ -146,6 +146,14 @@ class Schedule:
             else:
                 closed_calls += 1
         return counted(times, open_calls, closed_calls, moment, now_ns)
+
+    def _when_wire(self, moment: WireMoment, happened: Happened, now_ns: int) -> Answer:
+        came = happened.wire.get(moment.message)
+        if came is not None:
+            return at(came + moment.plus_ns, now_ns)
+        ranks = moment.ranks or range(self.scenario.world.size)
+        alive = any(not happened.rank(rank).ended or self.may_restart(rank, happened) for rank in ranks)
+        return Pending() if alive else Never()
 
     def _still_open(self, key: CallKey, happened: Happened) -> bool:
         if happened.has_ended(key):

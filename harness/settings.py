@@ -11,6 +11,15 @@ from harness.scenario import Scenario
 TORCHLESS = ("echo", "command")
 """Subjects whose ranks need no torch."""
 
+AUTO, EMBEDDED, REAL = "auto", "embedded", "real"
+"""Which proxy server: a toxiproxy-server if there is one, else the engine that comes with the harness; or one of these.
+Any other choice is the URL of a running server."""
+
+
+def is_url(toxiproxy: str) -> bool:
+    """Whether the choice is a server that somebody else started."""
+    return toxiproxy not in (AUTO, EMBEDDED, REAL)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -18,14 +27,14 @@ class Settings:
 
     Attributes:
         python: the ranks' interpreter.
-        toxiproxy: URL of a server that is not ours, or None.
+        toxiproxy: `auto`, `embedded`, `real`, or the URL of a server that is not ours.
         log_dir: for the logs of what outlives a play: zygote, proxy server.
         world: the kind of world that it will mostly play in, made when it starts.
     """
 
     subject: str
     python: str
-    toxiproxy: str | None
+    toxiproxy: str
     log_dir: str
     world: str = "processes"
 

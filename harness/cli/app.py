@@ -40,7 +40,7 @@ def run(
     paths: o.Paths,
     subject: o.Subject = "static",
     python: o.Python = o.OWN_PYTHON,
-    toxiproxy: o.Toxiproxy = None,
+    toxiproxy: o.Toxiproxy = "auto",
     isolation: o.Isolation = "auto",
     world: o.World = None,
     tags: o.Tags = None,

@@ -33,7 +33,11 @@ Subject = Annotated[
 ]
 Python = Annotated[str, typer.Option(metavar="PATH", help="the ranks' interpreter, one that has torch")]
 Toxiproxy = Annotated[
-    str | None, typer.Option(metavar="URL", help="a running server on loopback; else one found on this machine")
+    str,
+    typer.Option(
+        metavar="WHICH",
+        help="embedded, real, the URL of a running one on loopback, or auto: a real one if found, else embedded",
+    ),
 ]
 Isolation = Annotated[
     str, typer.Option(metavar="KIND", help="private namespaces, the host, or auto: private where the kernel allows")

@@ -87,10 +87,10 @@ def _real_runner(options: Options) -> AbstractContextManager[Playing]:
 def check_machine(options: Options) -> None:
     """Raises UsageError for an interpreter or a server that no run can use, before a world is made."""
     from harness.machine.interpreter import require
-    from harness.settings import TORCHLESS
+    from harness.settings import TORCHLESS, is_url
 
     require(Path(options.python), needs_torch=options.subject not in TORCHLESS)
-    if options.toxiproxy is not None:
+    if is_url(options.toxiproxy):
         from harness.proxies.toxiproxy import parse_url
 
         parse_url(options.toxiproxy)

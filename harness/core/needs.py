@@ -1,16 +1,22 @@
-"""What a scenario needs of a world, and whether a kind of world has it."""
+"""What a scenario needs of a world and of a proxy server, and whether they have it."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from dataclasses import replace
 
+from harness.core.wire import messages_of
 from harness.faults.base import FAULTS
+from harness.machine import proxy_server
 from harness.scenario import Scenario
+from harness.settings import AUTO, EMBEDDED, REAL, is_url
 from harness.worlds.base import WORLDS
 
 WORLD = "world"
 """The kind of need, as `--require` names it."""
+PROXY = "proxy"
+"""Likewise."""
 
 
 def needs_of(scenario: Scenario) -> Iterator[tuple[str, str]]:
@@ -35,6 +41,46 @@ def unmet_by_world(scenario: Scenario) -> tuple[str, str] | None:
     for capability, who in needs_of(scenario):
         if capability not in capabilities:
             return WORLD, f"{who} needs {capability}, which worlds of {kind} lack{_who_has(capability)}"
+    return None
+
+
+def wants_engine(scenario: Scenario) -> str:
+    """Who needs the embedded engine, for messages; empty if the real server will do."""
+    if scenario.needs.get(PROXY) == EMBEDDED:
+        return "the scenario"
+    for fault in scenario.faults:
+        if FAULTS[fault.kind].engine:
+            return f"the fault {fault.kind}"
+    return next((f"the moment of {message}" for message in messages_of(scenario)), "")
+
+
+def server_for(scenario: Scenario, toxiproxy: str) -> str:
+    """Which server a scenario is played through: `embedded`, `real`, or a URL.
+
+    Left to us it is the real one where this machine has it, unless the scenario needs what only the engine can.
+    """
+    if toxiproxy != AUTO:
+        return toxiproxy
+    if wants_engine(scenario):
+        return EMBEDDED
+    return REAL if scenario.needs.get(PROXY) == REAL or proxy_server.candidates() else EMBEDDED
+
+
+def through_the_same(steady: Scenario, scenario: Scenario) -> Scenario:
+    """A scenario's steady state, to be played through the server that it was played through itself."""
+    return replace(steady, needs={**steady.needs, PROXY: EMBEDDED}) if wants_engine(scenario) else steady
+
+
+def unmet_by_proxy(scenario: Scenario, toxiproxy: str) -> tuple[str, str] | None:
+    """(need, reason) of what the chosen server lacks; None if nothing. What is at a URL shows when it is asked."""
+    server, who = server_for(scenario, toxiproxy), wants_engine(scenario)
+    if who and server == REAL:
+        return PROXY, f"{who} needs the embedded engine; give --toxiproxy {EMBEDDED}, or leave it out"
+    if scenario.needs.get(PROXY) == REAL and not is_url(server):
+        if server == EMBEDDED:
+            return PROXY, f"the scenario needs a real toxiproxy-server; give --toxiproxy {REAL}, or leave it out"
+        if not proxy_server.candidates():
+            return PROXY, f"the scenario needs a real toxiproxy-server; {proxy_server.HOW_TO_GET_IT}"
     return None
 
 

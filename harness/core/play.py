@@ -15,15 +15,19 @@ from harness.core.aftermath import await_listener, end_forked, left_behind
 from harness.core.agent_cast import AgentCast
 from harness.core.cast import Cast
 from harness.core.guards import Guards
+from harness.core.needs import wants_engine
 from harness.core.recording import LagMeter, Recording
 from harness.core.stage import Stage, endpoint_of, link_specs, make_plan
+from harness.core.wire import Wire
 from harness.happened import Happened
 from harness.nemesis import Nemesis
 from harness.proxies.base import Link, Proxies
+from harness.scenario import Scenario
 from harness.schedule import Decisions, Schedule
 from harness.settings import Order
 from harness.words.endpoint import Endpoint
 from harness.words.errors import HarnessError, ProxyLost, Unsupported
+from harness.words.history import LINK
 from harness.words.moment import START
 from harness.worlds.base import World
 
@@ -52,13 +56,13 @@ class Theatre:
     """What a controller keeps over many plays.
 
     Attributes:
-        proxies: of the route asked for.
+        proxies: those that a scenario is played through.
         free_port: gives a port for the endpoint.
         interrupt_fd: polled; readable means that the parent wants an end, or is gone.
     """
 
     world: World
-    proxies: Callable[[str], Proxies]
+    proxies: Callable[[Scenario], Proxies]
     doorbell_fd: int
     free_port: Callable[[], int]
     interrupt_fd: int
@@ -99,6 +103,7 @@ class _Performance:
         self._schedule = Schedule(order.scenario)
         self.recording = Recording(order.run_dir / "ops" / "controller.jsonl")
         self._lag = LagMeter(lambda lag_ns: self.recording.note("lag", lag_ns=lag_ns))
+        self._wire = Wire(order.scenario, self._happened, self.recording.add)
         self._links: Sequence[Link] = ()
         self._cast: Cast | None = None
         self._nemesis: Nemesis | None = None
@@ -115,6 +120,7 @@ class _Performance:
         self._make_cast(port)
         self._begin_record()
         self._standing = frozenset(self._theatre.world.children.others())
+        self._watch_wire()
         self.nemesis.arm()
         self._assemble()
         self._inject_at_start()
@@ -125,7 +131,8 @@ class _Performance:
     def close(self) -> dict[str, Any]:
         """Let go of everything, also after a failure; returns what to add to the `end` operation."""
         problems: list[str] = []
-        for act in (self._heal_rest, self._end_cast, self._end_forked, self._remove_links, self._theatre.world.strike):
+        acts = (self._leave_wire, self._heal_rest, self._end_cast, self._end_forked, self._remove_links)
+        for act in (*acts, self._theatre.world.strike):
             try:
                 act()
             except Exception as error:  # each act must run, whatever the one before met
@@ -142,7 +149,7 @@ class _Performance:
     @cached_property
     def _proxies(self) -> Proxies:
         """Of the staged world; a server that does not come up is this play's error."""
-        return self._theatre.proxies(self._scenario.world.route)
+        return self._theatre.proxies(self._scenario)
 
     @property
     def cast(self) -> Cast:
@@ -160,11 +167,20 @@ class _Performance:
         world = self._theatre.world
         specs = link_specs(self._scenario, port, world.master_host.address)
         if specs:
+            if who := wants_engine(self._scenario):
+                self._proxies.require(who)
+            address, seed = world.proxy_host.address, self._order.seed
             try:
-                self._links = self._proxies.make(specs, world.proxy_host.address)
+                self._links = self._proxies.make(specs, address, seed)
             except ProxyLost:
                 self._proxies.restart()
-                self._links = self._proxies.make(specs, world.proxy_host.address)
+                self._links = self._proxies.make(specs, address, seed)
+
+    def _watch_wire(self) -> None:
+        """Before anybody can send anything."""
+        self._wire.arm(self._proxies, self._links)
+        if self._wire.watch is not None:
+            self._poll.register(self._wire.watch.fileno(), select.POLLIN)
 
     def _make_cast(self, port: int) -> None:
         order, theatre = self._order, self._theatre
@@ -239,6 +255,7 @@ class _Performance:
 
     def _play_to_the_end(self) -> None:
         while True:
+            self._wire.hear()
             self.cast.listen()
             self.cast.check()
             now_ns = clock.now_ns()
@@ -246,6 +263,7 @@ class _Performance:
             if decisions.over:
                 return
             self._perform(decisions)
+            self._wire.go_on()
             guard_ns = self._guards.enforce(clock.now_ns())
             if decisions.idle:
                 self._wait(_earliest(decisions.wake_ns, guard_ns))
@@ -294,6 +312,7 @@ class _Performance:
 
     def _close_up(self) -> None:
         """Heal what is active, in reverse; let every rank leave; see what is left."""
+        self._leave_wire()
         for rank in range(self._scenario.world.size):
             state = self._happened.rank(rank)
             if not state.begun and not state.ended:
@@ -305,6 +324,11 @@ class _Performance:
         self._end_forked()
         self._remove_links()
         self.recording.note("left_behind", left_behind(self._theatre.world, self._standing, self._ports))
+
+    def _leave_wire(self) -> None:
+        if self._wire.watch is not None:
+            self._poll.unregister(self._wire.watch.fileno())
+            self._wire.close()
 
     def _await_ends(self) -> None:
         deadline_ns = clock.now_ns() + CLOSING_LIMIT_NS
@@ -352,6 +376,8 @@ class _Performance:
         if links:
             log = self._order.run_dir / "logs" / "proxy.log"
             log.write_text(self._proxies.log(), encoding="utf-8")
+            for row in self._proxies.account(links):
+                self.recording.note(LINK, row)
             self._proxies.remove(links)
 
 

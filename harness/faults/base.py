@@ -109,6 +109,7 @@ class FaultMember(ABC):
         declaration: what it is called and takes.
         layer: where it works: on a `link`, a `rank`, the master's `port`, or the `host`.
         toxic: whether it takes `stream` and `toxicity` (True only on links).
+        engine: whether it needs the embedded proxy engine; the real server has no such toxic.
         needs: what its world must be able to do, by names of `World.capabilities`; else the cell is skipped.
         healing_ends_connections: for the documentation of those that cannot be undone silently.
     """
@@ -116,6 +117,7 @@ class FaultMember(ABC):
     declaration: ClassVar[Declaration]
     layer: ClassVar[str]
     toxic: ClassVar[bool] = False
+    engine: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, fault: Fault) -> None:
@@ -212,8 +214,17 @@ class ToxicFault(FaultMember):
         return found
 
     def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
-        """Whether a connection or a byte met the toxics: what passed the links meanwhile, in their direction."""
-        return link_evidence(self.streams, links, before, after)
+        """Whether a connection or a byte met the toxics: what passed the links meanwhile, in their direction.
+
+        The embedded engine also tells when a toxic acted, on bytes too that had come before it was there.
+        """
+        met = link_evidence(self.streams, links, before, after)
+        acts = self.acts(links)
+        return Evidence(True, {**met.facts, "acts": acts}) if acts else met
+
+    def acts(self, links: Sequence[Link]) -> int:
+        """How often the toxics acted (swallowed, cut, stalled, turned a client away), where the server tells."""
+        return sum(link.acts(toxic_name(self.fault, stream)) for link in links for stream in self.streams)
 
 
 def hosts_of(fault: Fault, surroundings: Surroundings) -> list[WorldHost]:
@@ -248,7 +259,7 @@ def link_evidence(
     Bytes held back on the way down count if only these links can have kept them; if others can too, nobody knows.
     """
     pairs = list(zip(before, after, strict=True))
-    new_bytes = [_grown(old, new, f"{stream}_bytes") for old, new in pairs for stream in streams]
+    new_bytes = [_grown(old, new, stream) for old, new in pairs for stream in streams]
     held = after[0].held[len(before[0].held) :] if "downstream" in streams else ()
     names = frozenset(link.name for link in links)
     facts: dict[str, Any] = {
@@ -266,9 +277,14 @@ def link_evidence(
 
 
 def _moved(streams: Sequence[str], before: Traffic, after: Traffic) -> bool:
-    return after.accepted > before.accepted or any(_grown(before, after, f"{stream}_bytes") for stream in streams)
+    return after.accepted > before.accepted or any(_grown(before, after, stream) for stream in streams)
 
 
-def _grown(before: Traffic, after: Traffic, name: str) -> int | None:
-    old, new = getattr(before, name), getattr(after, name)
-    return None if old is None or new is None else new - old
+def _grown(before: Traffic, after: Traffic, stream: str) -> int | None:
+    """Bytes that came in that direction, or were sent on, whichever is more: what came before may go on only now."""
+    grown = [
+        new - old
+        for name in (f"{stream}_bytes", f"{stream}_sent")
+        if (old := getattr(before, name)) is not None and (new := getattr(after, name)) is not None
+    ]
+    return max(grown, default=None)

@@ -136,7 +136,11 @@ class Needs(Keys):
 
     torch: str | None = key("versions of torch, as PEP 440 writes them", default="any", example='">=2.6"')
     world: str | None = key("what the world must be able to do", default="nothing", example="namespaces")
-    proxy: str | None = key("the proxy server it needs", default="any", example="toxiproxy")
+    proxy: Literal["embedded", "real", "toxiproxy"] | None = key(
+        "the proxy server it needs: the `embedded` engine, a `real` toxiproxy-server, or any that speaks `toxiproxy`",
+        default="any",
+        example="embedded",
+    )
 
 
 class StepKeys(Keys):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from harness.loader.fields import FaultMomentKeys, RawMoment, StepMomentKeys, WireMomentKeys
 from harness.loader.names import Names, Tell, ranks_within, resolve_ranks
 from harness.loader.nodes import Location
+from harness.loader.problems import suggestion
+from harness.proxies.embedded.wire.grammar import GRAMMARS
 from harness.scenario import EXIT
-from harness.words.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment, parts
+from harness.words.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
 from harness.words.quantity import Duration, parse_duration
 
 
@@ -20,6 +23,8 @@ class Moments:
     size: int
     timeout_ns: int
     tell: Tell
+    linked: Callable[[], Collection[int] | None] = lambda: None
+    """The ranks that have links; None if that cannot be told, since other things are wrong."""
 
     def read(self, raw: RawMoment, location: Location) -> Moment | None:
         """The moment; None if it is wrong, which is told."""
@@ -111,9 +116,20 @@ class Moments:
             self.tell((*location, "wire"), "a message is either a query or a reply", hint)
             return None
         direction, kind = ("query", raw.wire.query) if raw.wire.query is not None else ("reply", raw.wire.reply)
+        if kind not in (*GRAMMARS, "*"):
+            hint = suggestion(kind, [*GRAMMARS, "*"], "known")
+            self.tell((*location, "wire", direction), f"the store knows no {direction} {kind!r}", hint)
+        self._check_links(found, location)
         return WireMoment(direction, str(kind), found, raw.wire.key_, raw.count or 1, plus_ns)
 
-
-def has_wire(moment: Moment | None) -> bool:
-    """Whether a moment rests on what is seen on the wire."""
-    return moment is not None and any(isinstance(part, WireMoment) for part in parts(moment))
+    def _check_links(self, ranks: tuple[int, ...], location: Location) -> None:
+        """Tell of ranks whose messages pass no proxy."""
+        linked = self.linked()
+        if linked is None:
+            return
+        if not linked:
+            self.tell((*location, "wire"), "no rank of this world has a link to see it on", "write `route: proxy`")
+        for rank in ranks if linked else ():
+            if rank not in linked:
+                hint = "name the workers: who is told rank 0 gets the real endpoint"
+                self.tell((*location, "wire", "ranks"), f"rank {rank} has no link to see it on", hint)

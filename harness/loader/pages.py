@@ -67,7 +67,7 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel], tuple[str, ...]], ...] = (
     ("waive", "an entry of `waive`", models.Waiver, ("waiver",)),
     ("moment", "a moment of a step", StepMomentKeys, ()),
     ("moment", "a moment of a fault", FaultMomentKeys, ()),
-    ("moment", "a moment of the wire (not yet: its cells are skipped)", WireMomentKeys, ("wire",)),
+    ("moment", "a moment of the wire: a message that passes the embedded engine", WireMomentKeys, ("wire",)),
     ("wire", "`wire` of a moment", WireKeys, ()),
 )
 

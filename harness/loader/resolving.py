@@ -14,7 +14,7 @@ from harness.loader.entries import Entries
 from harness.loader.matrix import Axis, Cell, fits, read_pattern
 from harness.loader.models import Document, KnownKeys, RankKeys, ToxicKeys, Waiver
 from harness.loader.models import World as WorldKeys
-from harness.loader.moments import Moments, has_wire
+from harness.loader.moments import Moments
 from harness.loader.names import Entry, Names, resolve_pairs, resolve_ranks
 from harness.loader.nodes import Location, Mapping
 from harness.loader.problems import Problems, suggestion
@@ -63,7 +63,7 @@ class Resolver:
         self._timeout_ns = DEFAULT_TIMEOUT_NS if timeout_ns is None else timeout_ns
         self._size = world.size
         self._names = Names([*self._steps, *self._faults], self._tell)
-        self._moments = Moments(self._names, world.size, self._timeout_ns, self._tell)
+        self._moments = Moments(self._names, world.size, self._timeout_ns, self._tell, self._links_known)
         steps = self._read_steps()
         self._by_rank = rank_keys(world, self._tell)
         ranks = self._rank_specs(world, steps)
@@ -89,7 +89,7 @@ class Resolver:
             refs=tuple((document.refs if document is not None else None) or ()),
             needs=self._needs(document),
             cell=self._cell.labels,
-            unsupported=tuple(self._unsupported(world, steps, faults, expect)),
+            unsupported=tuple(self._unsupported(expect)),
             text=self._text,
         )
 
@@ -226,6 +226,9 @@ class Resolver:
             line=entry.line,
         )
 
+    def _links_known(self) -> tuple[int, ...] | None:
+        return self._linked if self._whole else None
+
     def _ranks_of_pairs(self, entry: Entry, written: Any, pairs: Iterable[Iterable[Iterable[int]]]) -> tuple[int, ...]:
         if written is not None:
             hint = "take `ranks` out, or `pairs`"
@@ -328,15 +331,8 @@ class Resolver:
         _check_versions(document.needs.torch, ("needs", "torch"), self._tell)
         return {name: value for name, value in dict(document.needs).items() if value is not None}
 
-    def _unsupported(
-        self, world: WorldKeys, steps: tuple[Step, ...], faults: tuple[Fault, ...], expect: tuple[Claim, ...]
-    ) -> Iterable[tuple[str, str]]:
+    def _unsupported(self, expect: tuple[Claim, ...]) -> Iterable[tuple[str, str]]:
         """What no world of this release can do."""
-        moments = [*self._starts.values(), *(step.after for step in steps)]
-        moments += [moment for fault in faults for moment in (fault.after, fault.until)]
-        moments += [getattr(claim, "since", None) for claim in expect]
-        if any(has_wire(moment) for moment in moments):
-            yield "wire", members.NOT_YET
         if any(getattr(claim, "check", "") == "linearizable" for claim in expect):
             yield "linearizable", members.NOT_YET
 

@@ -1,16 +1,19 @@
-"""A toxiproxy-server of our own in a container of its own, on a host of a world of containers."""
+"""A proxy server of our own, the real one or the engine, in a container of its own on a host of the world."""
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from harness import clock
 from harness.machine.container_network import ContainerHost
-from harness.machine.container_python import Bind
+from harness.machine.container_python import Bind, for_container
 from harness.machine.containers import Client, Recipe
 from harness.machine.leases import Lease
 from harness.machine.proxy_server import RunningServer, await_ready, config_of, new_sentinel
@@ -21,7 +24,18 @@ API_PORT = 8474
 """Toxiproxy's own; on a host of its own nobody else can have it."""
 
 _CONFIG = "/rdzv/proxy.json"
+_ENGINE = "/rdzv/engine"
+_PACKAGE = Path(__file__).resolve().parents[1]
 _MEMORY_BYTES, _PIDS = 512 << 20, 1024
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """What runs in the container, and what it finds there."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    binds: Sequence[Bind] = ()
 
 
 class InContainer:
@@ -33,6 +47,7 @@ class InContainer:
     """
 
     origin = "in a container of its own"
+    called: ClassVar[str] = "toxiproxy-server in its container"
 
     def __init__(
         self, client: Client, lease: Lease, image: str, user: str, host: Callable[[], ContainerHost], log_dir: Path
@@ -56,7 +71,7 @@ class InContainer:
             self._client.state(self._container).pid, Endpoint(host.address, API_PORT), sentinel, log_path
         )
         try:
-            await_ready(running, "toxiproxy-server in its container", self._ends)
+            await_ready(running, self.called, self._ends)
         except BaseException:
             self.stop(running)
             raise
@@ -72,18 +87,23 @@ class InContainer:
         return self._host().inside()
 
     def _recipe(self, host: ContainerHost) -> Recipe:
+        contents = self._contents(host.address)
         return Recipe(
             name=f"rdzv-{self._lease.world}-{host.name}-server-{new_sentinel()[-6:]}",
             image=self._image,
-            command=["-host", host.address, "-port", str(API_PORT), "-config", _CONFIG, "-proxy-metrics"],
+            command=contents.command,
             user=self._user,
             labels=self._lease.labels,
             memory_bytes=_MEMORY_BYTES,
             pids=_PIDS,
-            environment={"LOG_LEVEL": "info"},
-            binds=[Bind(str(self._config), _CONFIG)],
+            environment=contents.environment,
+            binds=[*contents.binds, Bind(str(self._config), _CONFIG)],
             joins=host.container,
         )
+
+    def _contents(self, address: str) -> _Contents:
+        command = ["-host", address, "-port", str(API_PORT), "-config", _CONFIG, "-proxy-metrics"]
+        return _Contents(command, {"LOG_LEVEL": "info"})
 
     def _follow(self, log_path: Path) -> None:
         """Write down what it prints as it prints it: our own file is read far faster than the engine's."""
@@ -103,3 +123,19 @@ class InContainer:
     def _ends(self, within_ns: int) -> bool:
         clock.sleep_ns(within_ns)
         return not self._client.state(self._container).running
+
+
+class EngineInContainer(InContainer):
+    """The embedded engine, run by our own interpreter, mounted in the image of ranks."""
+
+    origin = "comes with the harness, in a container of its own"
+    called = "the embedded engine in its container"
+
+    def _contents(self, address: str) -> _Contents:
+        python = for_container(Path(sys.executable))
+        command = [python.executable, "-m", "harness.proxies.embedded", "--host", address, "--port", str(API_PORT)]
+        return _Contents(
+            [*command, "--config", _CONFIG],
+            {**python.environment, "PYTHONPATH": f"{_ENGINE}:{python.environment['PYTHONPATH']}"},
+            [*python.binds, Bind(str(_PACKAGE), f"{_ENGINE}/{_PACKAGE.name}")],
+        )

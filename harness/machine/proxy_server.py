@@ -28,7 +28,7 @@ VARIABLE = "RDZV_TOXIPROXY_SERVER"
 HOW_TO_GET_IT = (
     "run `rdzv-harness toxiproxy install` (needs Go >= 1.23), or install toxiproxy with the system's package manager, "
     f"so that `toxiproxy-server` is on PATH, or set {VARIABLE} to the binary, or give a running server with "
-    "--toxiproxy URL; scenarios with `route: direct` need none"
+    "--toxiproxy URL, or take the engine that comes with the harness: --toxiproxy embedded"
 )
 
 READY_WITHIN_NS = 10_000_000_000

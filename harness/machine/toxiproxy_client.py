@@ -33,6 +33,24 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
 }
 """The toxics, under Toxiproxy's names, and what each takes."""
 
+_MESSAGE = ("key", "nth", "times", "per")
+EXTENSIONS: Mapping[str, tuple[str, ...]] = {
+    "x_cut": ("bytes", "how", "query", "reply", "when", *_MESSAGE),
+    "x_stall": ("duration",),
+    "x_rst_now": (),
+    "x_half_close": (),
+    "x_refuse": ("mode", "first"),
+    "x_backlog": (),
+    "x_accept_never_read": (),
+    "x_drop_query": ("query", *_MESSAGE),
+    "x_drop_reply": ("reply", *_MESSAGE),
+    "x_hold": ("query", "reply", "duration", *_MESSAGE),
+}
+"""What the embedded engine has beside them; the real server refuses these."""
+
+Attributes: TypeAlias = "Mapping[str, int | str]"
+"""Of a toxic: whole numbers in Toxiproxy's units; those of an extension may be words too."""
+
 # The client keeps host and port on a class and calls module-level functions of `requests`, which have no time-outs and
 # obey HTTP_PROXY. We put an object of ours under that name in its module; a client of another shape must not pass.
 if not hasattr(toxiproxy.api, "requests") or not {"host", "port", "get", "post", "delete"} <= set(vars(APIConsumer)):
@@ -161,14 +179,14 @@ class Api:
     # -- toxics --------------------------------------------------------------------------------------------------------
 
     def add_toxic(
-        self, proxy: RemoteProxy, name: str, kind: str, stream: str, toxicity: float, attributes: Mapping[str, int]
+        self, proxy: RemoteProxy, name: str, kind: str, stream: str, toxicity: float, attributes: Attributes
     ) -> None:
         """Put a toxic at the end of the chain, and compare what the server has with what was asked for."""
         check_toxic(kind, stream, toxicity, attributes)
         self._call(proxy.add_toxic, name=name, type=kind, stream=stream, toxicity=toxicity, attributes=dict(attributes))
         self._compare(proxy, name, {"type": kind, "stream": stream}, toxicity, attributes)
 
-    def update_toxic(self, proxy: RemoteProxy, name: str, toxicity: float, attributes: Mapping[str, int]) -> None:
+    def update_toxic(self, proxy: RemoteProxy, name: str, toxicity: float, attributes: Attributes) -> None:
         """Change a toxic; the client has no verb for it."""
         wanted = {"toxicity": toxicity, "attributes": dict(attributes)}
         self._call(APIConsumer.post, f"/proxies/{proxy.name}/toxics/{name}", json=wanted)
@@ -195,7 +213,7 @@ class Api:
     # -- the border ----------------------------------------------------------------------------------------------------
 
     def _compare(
-        self, proxy: RemoteProxy, name: str, words: Mapping[str, str], toxicity: float, attributes: Mapping[str, int]
+        self, proxy: RemoteProxy, name: str, words: Mapping[str, str], toxicity: float, attributes: Attributes
     ) -> None:
         stored = self._call(proxy.get_toxic, name)
         fields = vars(stored) if stored is not None else {}
@@ -249,25 +267,26 @@ class _Refused(HarnessError):
     """The server answered 400, 404 or 409."""
 
 
-def check_toxic(kind: str, stream: str, toxicity: float, attributes: Mapping[str, int]) -> None:
+def check_toxic(kind: str, stream: str, toxicity: float, attributes: Attributes) -> None:
     """Raise HarnessError for values that the server would misread, or that would kill it and every proxy with it."""
+    known = {**ATTRIBUTES, **EXTENSIONS}
     problems = [
-        *([f"there is no toxic {kind!r}"] if kind not in ATTRIBUTES else []),
+        *([f"there is no toxic {kind!r}"] if kind not in known else []),
         *([f"{stream!r} is neither upstream nor downstream"] if stream not in ("upstream", "downstream") else []),
         *([f"toxicity {toxicity!r} is not between 0 and 1"] if not 0 <= toxicity <= 1 else []),
-        *(f"{kind} has no attribute {name!r}" for name in attributes if name not in ATTRIBUTES.get(kind, attributes)),
+        *(f"{kind} has no attribute {name!r}" for name in attributes if name not in known.get(kind, attributes)),
         *(
             f"{name} {value!r} is no whole number from 0 on"
             for name, value in attributes.items()
-            if not _is_whole(value)
+            if not _is_whole(value) and not (kind in EXTENSIONS and isinstance(value, str))
         ),
     ]
     if kind == "slicer" and not problems:
-        average, variation = attributes.get("average_size", 0), attributes.get("size_variation", 0)
+        average, variation = (int(attributes.get(name, 0)) for name in ("average_size", "size_variation"))
         if average < 1 or variation >= average:
             problems.append(f"average_size {average} must be at least 1 and above size_variation {variation}")
     if problems:
-        raise HarnessError(f"not sent to toxiproxy-server: {'; '.join(problems)}")
+        raise HarnessError(f"not sent to the proxy server: {'; '.join(problems)}")
 
 
 def _is_whole(value: object) -> bool:

@@ -15,7 +15,7 @@ class Direct(Proxies):
     def describe(self) -> str:
         return "none (direct)"
 
-    def make(self, specs: Sequence[LinkSpec], listen: str = "127.0.0.1") -> Sequence[Link]:
+    def make(self, specs: Sequence[LinkSpec], listen: str = "127.0.0.1", seed: int = 0) -> Sequence[Link]:
         """No links for no specs; raises HarnessError if any is asked for."""
         if specs:
             raise HarnessError("`route: direct` has no links; write `route: proxy` to hit the way to the endpoint")

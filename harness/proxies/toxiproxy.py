@@ -1,30 +1,38 @@
-"""Links through a Toxiproxy server: one of our own in this network namespace, or one given by its loopback URL."""
+"""Links through a server that speaks Toxiproxy's API: the real one or the embedded engine, our own or given by URL."""
 
 from __future__ import annotations
 
 import ipaddress
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from harness.machine import proxy_server, sockets
+from harness.machine.engine_client import EngineApi
+from harness.machine.engine_meter import EngineMeter, LinkCount
 from harness.machine.link_meter import LinkMeter
 from harness.machine.proxy_server import Children, Here, Place, RunningServer
-from harness.machine.toxiproxy_client import Api, RemoteProxy
+from harness.machine.toxiproxy_client import Api, Attributes, RemoteProxy
+from harness.machine.wire_watch import EngineWatch
 from harness.proxies.base import PROXIES, Held, Link, LinkSpec, Proxies, Traffic
 from harness.words.endpoint import Endpoint
 from harness.words.errors import HarnessError, ProxyLost, UsageError
+from harness.words.moment import WireMoment
 
 DEFAULT_PORT = 8474
 WORLDS_PER_SERVER = 64
-"""The server keeps counters of every proxy it ever had, so it is renewed after that many worlds."""
+"""The real server keeps counters of every proxy it ever had, so it is renewed after that many worlds."""
+
+Meter = LinkMeter | EngineMeter
 
 
 class ToxiproxyLink:
     """One proxy of the server; implements `harness.proxies.base.Link`."""
 
-    def __init__(self, spec: LinkSpec, proxy: RemoteProxy, api: Api, meter: LinkMeter) -> None:
+    def __init__(self, spec: LinkSpec, proxy: RemoteProxy, api: Api, meter: Meter) -> None:
         self.rank = spec.rank
         self.upstream = spec.upstream
         self.name: str = proxy.name
@@ -37,17 +45,17 @@ class ToxiproxyLink:
     def __repr__(self) -> str:
         return f"<link {self.name}: {self.address} to {self.upstream}>"
 
-    def add_toxic(self, name: str, kind: str, stream: str, toxicity: float, attributes: Mapping[str, int]) -> None:
-        self._toxics[name] = (kind, stream, attributes.get("timeout", 0))
+    def add_toxic(self, name: str, kind: str, stream: str, toxicity: float, attributes: Attributes) -> None:
+        self._toxics[name] = (kind, stream, int(attributes.get("timeout", 0)))
         self._say_if_keeping()
         self._api.add_toxic(self._proxy, name, kind, stream, toxicity, attributes)
 
-    def update_toxic(self, name: str, toxicity: float, attributes: Mapping[str, int]) -> None:
+    def update_toxic(self, name: str, toxicity: float, attributes: Attributes) -> None:
         self._api.update_toxic(self._proxy, name, toxicity, attributes)
 
     def remove_toxic(self, name: str) -> None:
         kind, _, timeout_ms = self._toxics.pop(name, ("", "", 0))
-        # A reset that counts down cannot be interrupted: the server answers when it has come.
+        # A reset that counts down cannot be interrupted: the real server answers when it has come.
         self._api.remove_toxic(self._proxy, name, timeout_ms / 1000 if kind == "reset_peer" else 0)
         self._say_if_keeping()
 
@@ -68,9 +76,14 @@ class ToxiproxyLink:
             unreached=self._meter.unreached,
             upstream_bytes=count.upstream_bytes,
             downstream_bytes=count.downstream_bytes,
+            upstream_sent=count.sent("upstream") if isinstance(count, LinkCount) else None,
+            downstream_sent=count.sent("downstream") if isinstance(count, LinkCount) else None,
             held=tuple(Held(number, links) for number, links in self._meter.held(self.name)),
             complete=self._meter.is_complete,
         )
+
+    def acts(self, name: str) -> int:
+        return self._meter.count(self.name).acts[name] if isinstance(self._meter, EngineMeter) else 0
 
     def _say_if_keeping(self) -> None:
         self._meter.keeps(self.name, any(stream == "downstream" for _, stream, _ in self._toxics.values()))
@@ -80,15 +93,15 @@ class ToxiproxyLink:
 class Toxiproxy(Proxies):
     """All links of a controller, on one server.
 
-    Whatever we make carries a random prefix, and only that is ever deleted. Use `start` to make one.
+    Whatever we make carries a prefix of ours, and only that is ever deleted. Use `start` to make one.
     """
 
-    def __init__(self, api: Api, description: str, meter: LinkMeter, own: _OwnServer | None) -> None:
-        self._api = api
-        self._description = description
-        self._meter = meter
+    def __init__(self, server: _Server, own: _OwnServer | None) -> None:
+        self._server = server
         self._own = own
-        self._prefix = f"rdzv-{secrets.token_hex(4)}"
+        # On an engine of our own nobody else has proxies, and names that come again make its chance come again.
+        ours_alone = own is not None and server.engine is not None
+        self._prefix = "rdzv-play" if ours_alone else f"rdzv-{secrets.token_hex(4)}"
         self._worlds = 0
 
     @classmethod
@@ -100,7 +113,7 @@ class Toxiproxy(Proxies):
         Args:
             children: whoever starts and ends processes here.
             log_path: where a server of our own writes what it says.
-            place: where a server of our own runs; None is here, as a child.
+            place: where a server of our own runs; None is the real one here, as a child.
 
         Raises UsageError for a URL that is not on loopback or does not answer, Unsupported if there is no server on
         this machine, ProxyLost if it does not come up.
@@ -108,84 +121,131 @@ class Toxiproxy(Proxies):
         if url is not None:
             return cls._given(parse_url(url))
         own = _OwnServer(place or Here(children, proxy_server.require_server()), log_path)
-        api, meter = own.launch()
         try:
-            return cls(api, f"toxiproxy-server {api.version()} ({own.place.origin})", meter, own)
+            return cls(own.launch(), own)
         except BaseException:
             own.end()
             raise
 
     @classmethod
     def _given(cls, address: Endpoint) -> Toxiproxy:
-        api = Api(address)
         try:
-            version = api.version()
-            api.proxies()
+            server = _Server.at(address, f"given: http://{address}", lambda api: _meter_of_given(address, api))
+            server.api.proxies()
         except HarnessError as error:
             raise UsageError(
                 f"no Toxiproxy answers at http://{address} ({error}); start one there, or leave --toxiproxy out"
             ) from error
-        meter = LinkMeter(_pid_behind(address), None, api.received_bytes)
-        return cls(api, f"toxiproxy-server {version} (given: http://{address})", meter, None)
+        return cls(server, None)
 
     def describe(self) -> str:
-        return self._description
+        return self._server.description
 
-    def make(self, specs: Sequence[LinkSpec], listen: str = "127.0.0.1") -> Sequence[Link]:
+    def make(self, specs: Sequence[LinkSpec], listen: str = "127.0.0.1", seed: int = 0) -> Sequence[Link]:
         if not specs:
             return ()
         self._worlds += 1
-        if self._own is not None and self._worlds % WORLDS_PER_SERVER == 0:
+        if self._own is not None and self._server.engine is None and self._worlds % WORLDS_PER_SERVER == 0:
             self.restart()
         if self._own is not None:
             self._own.mark_log()
-        names = [f"{self._prefix}-{self._worlds}-{index}-rank{spec.rank}" for index, spec in enumerate(specs)]
-        proxies = self._api.populate([(n, spec.upstream) for n, spec in zip(names, specs, strict=True)], listen)
-        links = [ToxiproxyLink(s, p, self._api, self._meter) for s, p in zip(specs, proxies, strict=True)]
+        play = seed if self._server.engine is not None else self._worlds
+        names = [f"{self._prefix}-{play}-{index}-rank{spec.rank}" for index, spec in enumerate(specs)]
+        server = self._server
+        proxies = server.api.populate([(n, spec.upstream) for n, spec in zip(names, specs, strict=True)], listen)
+        links = [ToxiproxyLink(s, p, server.api, server.meter) for s, p in zip(specs, proxies, strict=True)]
         for link in links:
-            self._meter.add(link.name, link.address.port, link.upstream.port)
+            server.meter.add(link.name, link.address.port, link.upstream.port)
         return links
 
+    def require(self, who: str) -> None:
+        if self._server.engine is None:
+            super().require(who)
+
+    def watch(self, links: Sequence[Link], waited: Mapping[WireMoment, bool]) -> EngineWatch:
+        assert self._server.engine is not None
+        return EngineWatch(self._server.engine, {link.name: link.rank for link in links}, waited)
+
+    def account(self, links: Sequence[Link]) -> Sequence[Mapping[str, Any]]:
+        meter = self._server.meter
+        if not isinstance(meter, EngineMeter):
+            return ()
+        meter.look()
+        return [
+            {"rank": link.rank, "upstream": str(link.upstream), **meter.count(link.name).to_json()} for link in links
+        ]
+
     def remove(self, links: Sequence[Link]) -> None:
-        self._meter.forget([link.name for link in links])
-        there = self._api.proxies()
+        self._server.meter.forget([link.name for link in links])
+        there = self._server.api.proxies()
         for link in links:
             if link.name in there:
-                self._api.delete(there[link.name])
+                self._server.api.delete(there[link.name])
         self._check_what_is_left({link.name for link in links})
 
     def _check_what_is_left(self, removed: set[str]) -> None:
-        there = self._api.proxies()
+        there = self._server.api.proxies()
         if left := sorted(removed & there.keys()):
             raise ProxyLost(f"deleted proxies are still there: {', '.join(left)}; the server must be restarted")
-        if self._own is not None and there.keys() - self._ours(there) != {self._own.sentinel}:
+        if self._own is not None and there.keys() - self._ours(there) != self._own.sentinels:
             raise ProxyLost(
                 f"our own server has proxies of somebody else, or lost its sentinel: {', '.join(sorted(there))}"
             )
 
     def restart(self) -> None:
         if self._own is None:
-            raise ProxyLost(f"{self._description} was lost and is not ours to restart; restart it and run again")
-        self._api.close()
+            raise ProxyLost(f"{self.describe()} was lost and is not ours to restart; restart it and run again")
+        self._server.close()
         self._own.end()
-        self._api, self._meter = self._own.launch()
+        self._server = self._own.launch()
 
     def close(self) -> None:
         try:
             if self._own is not None:
                 self._own.end()
             else:
-                there = self._api.proxies()
+                there = self._server.api.proxies()
                 for name in self._ours(there):
-                    self._api.delete(there[name])
+                    self._server.api.delete(there[name])
         finally:
-            self._api.close()
+            self._server.close()
 
     def log(self) -> str:
         return "" if self._own is None else self._own.log()
 
     def _ours(self, there: Mapping[str, RemoteProxy]) -> set[str]:
         return {name for name in there if name.startswith(f"{self._prefix}-")}
+
+
+@dataclass(frozen=True)
+class _Server:
+    """A server that answers.
+
+    Attributes:
+        engine: what it has beyond Toxiproxy; None of a real one.
+    """
+
+    api: Api
+    engine: EngineApi | None
+    meter: Meter
+    description: str
+
+    @classmethod
+    def at(cls, address: Endpoint, origin: str, meter: Callable[[Api], LinkMeter]) -> _Server:
+        """Ask what it is; `meter` is for a real one."""
+        api, engine = Api(address), EngineApi(address)
+        about = engine.about()
+        if about is not None:
+            description = f"embedded engine {about.version}, behaves as {about.behaves_as} ({origin})"
+            return cls(api, engine, EngineMeter(engine), description)
+        engine.close()
+        return cls(api, None, meter(api), f"toxiproxy-server {api.version()} ({origin})")
+
+    def close(self) -> None:
+        """Let go of the connections to it."""
+        self.api.close()
+        if self.engine is not None:
+            self.engine.close()
 
 
 class _OwnServer:
@@ -197,15 +257,19 @@ class _OwnServer:
         self._log_from = 0
         self._running: RunningServer | None = None
 
-    def launch(self) -> tuple[Api, LinkMeter]:
-        self._running = self.place.launch(self._log_path)
+    def launch(self) -> _Server:
+        running = self._running = self.place.launch(self._log_path)
         self._log_from = 0
-        api = Api(self._running.api)
-        return api, LinkMeter(self._running.pid, self._log_path, api.received_bytes, self.place.inside)
+
+        def meter(api: Api) -> LinkMeter:
+            return LinkMeter(running.pid, self._log_path, api.received_bytes, self.place.inside)
+
+        return _Server.at(running.api, self.place.origin, meter)
 
     @property
-    def sentinel(self) -> str:
-        return self._running.sentinel if self._running is not None else ""
+    def sentinels(self) -> set[str]:
+        """The proxies that are there from the start; an engine has none."""
+        return {self._running.sentinel} - {""} if self._running is not None else set()
 
     def end(self) -> None:
         running, self._running = self._running, None
@@ -234,7 +298,7 @@ def parse_url(url: str) -> Endpoint:
     if parts.scheme not in ("", "http") or parts.path not in ("", "/") or not _is_loopback(host):
         raise UsageError(
             f"--toxiproxy {url}: the harness sends traffic over loopback only, to a server without TLS; "
-            "write http://127.0.0.1:8474"
+            "write http://127.0.0.1:8474, or one of auto, embedded, real"
         )
     return Endpoint(host, port)
 
@@ -244,6 +308,10 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _meter_of_given(address: Endpoint, api: Api) -> LinkMeter:
+    return LinkMeter(_pid_behind(address), None, api.received_bytes)
 
 
 def _pid_behind(address: Endpoint) -> int | None:

@@ -10,6 +10,10 @@ CONTROLLER = "controller"
 INVOKE, OK, FAIL, INFO = "invoke", "ok", "fail", "info"
 WORKER = "worker"
 """What is told of a torchrun worker: `{"pid": ...}` when it is there, `{"leaves": status}`, `{"ended": true, ...}`."""
+WIRE = "wire"
+"""A message that a moment waited for has passed the proxy server: its value is `WireMoment.to_json()`."""
+LINK = "link"
+"""What passed one link, told by a proxy server that knows: see `harness.machine.engine_meter`."""
 
 # How a call ended, in the words of a claim's `is`; `running` only in a history that was cut short.
 OUTCOMES = ("ok", "failed", "died", "skipped", "hung", "running")
@@ -69,7 +73,7 @@ class Op:
         process: who.
         type: `invoke`, then `ok`, `fail`, or `info` when nobody can know (died, hung) or nothing was done (skipped).
         f: the verb: a step's (`rendezvous`, `get`, ...), `exit`, or the harness's: `begin`, `start`, `inject`, `heal`,
-            `lag`, `left_behind`, `end`.
+            `lag`, `wire`, `link`, `left_behind`, `end`.
         step: the unique name of the step or the fault; empty for the harness's own.
         call: which call of this step in this life of the rank, from 1.
         handler, run_id, round: whose store or handler; None where there is none.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Optional, Tuple, Union
+from dataclasses import dataclass, replace
+from typing import Any, Dict, Optional, Tuple, Union
 
 STEP_STATES = ("begun", "ended", "ok", "failed", "died", "skipped")
 FAULT_STATES = ("injected", "healed")
@@ -61,7 +61,14 @@ class FaultMoment:
 
 @dataclass(frozen=True)
 class WireMoment:
-    """The `count`-th message of a kind seen on the wire by the embedded engine; not yet supported by any world."""
+    """The `count`-th message of a kind that passes the embedded engine, plus a duration.
+
+    Attributes:
+        direction: `query` (to the master) or `reply`.
+        kind: of the message, as the engine calls it; `*` is any.
+        ranks: on whose links, counted together; empty means every link.
+        key: a pattern, with or without the `/` that torch puts before every key; None means any.
+    """
 
     direction: str
     kind: str
@@ -71,7 +78,20 @@ class WireMoment:
     plus_ns: int = 0
 
     def __str__(self) -> str:
-        return f"{self.direction} {self.kind} number {self.count} on the wire"
+        key = "" if self.key is None else f" of {self.key}"
+        ranks = f" of rank {', '.join(map(str, self.ranks))}" if self.ranks else ""
+        plus = f" + {self.plus_ns / 1e9:g}s" if self.plus_ns else ""
+        return f"{self.direction} {self.kind}{key} number {self.count} on the wire{ranks}{plus}"
+
+    @property
+    def message(self) -> WireMoment:
+        """The message itself, with no duration after it."""
+        return replace(self, plus_ns=0)
+
+    def to_json(self) -> Dict[str, Any]:
+        """What a history says of the message."""
+        key = {} if self.key is None else {"key": self.key}
+        return {self.direction: self.kind, **key, "ranks": list(self.ranks), "count": self.count}
 
 
 @dataclass(frozen=True)

@@ -225,8 +225,8 @@ class World(ABC):
     def proxy_host(self) -> Host:
         """Where links listen."""
 
-    def proxy_server_place(self) -> Place | None:
-        """Where a proxy server of our own runs; None is the controller's own network, as a child."""
+    def proxy_server_place(self, embedded: bool = False) -> Place | None:
+        """Where a proxy server of our own runs, real or embedded; None is the controller's own network, as a child."""
         return None
 
     # -- ranks -------------------------------------------------------------------------------------------------

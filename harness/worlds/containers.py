@@ -15,7 +15,7 @@ from harness.machine import container_python, engine, images, leases, name_files
 from harness.machine.children import Children
 from harness.machine.container_network import PROXY, ContainerHost, ContainerNetwork
 from harness.machine.container_process import Contained, ContainerProcesses, RunFolder
-from harness.machine.container_proxy import InContainer
+from harness.machine.container_proxy import EngineInContainer, InContainer
 from harness.machine.containers import Client
 from harness.machine.exits import Exits
 from harness.scenario import Scenario
@@ -145,8 +145,8 @@ class Containers(World):
     def proxy_host(self) -> Host:
         return self._staged.host(PROXY)
 
-    def proxy_server_place(self) -> InContainer:
-        return self._warm().place
+    def proxy_server_place(self, embedded: bool = False) -> InContainer:
+        return self._warm().places[embedded]
 
     # -- ranks -------------------------------------------------------------------------------------------------
 
@@ -201,7 +201,10 @@ class _Kept:
         self.lease = leases.take(self.engine.url)
         self.network = ContainerNetwork(self.client, self.lease, images.RANK, self.user)
         self.processes = ContainerProcesses(self.client, self.lease, images.RANK, self.user, self.python)
-        self.place = InContainer(self.client, self.lease, images.PROXY, self.user, self._proxy_host, log_dir)
+        self.places: Mapping[bool, InContainer] = {
+            embedded: kind(self.client, self.lease, image, self.user, self._proxy_host, log_dir)
+            for embedded, kind, image in ((False, InContainer, images.PROXY), (True, EngineInContainer, images.RANK))
+        }
         self._versions: Mapping[str, Any] | None = None
 
     def versions(self, needs_torch: bool) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from harness.loader import load_mapping, load_text
 from harness.scenario import Scenario
 from harness.words.errors import ScenarioError
-from harness.words.moment import AllMoments, FaultMoment, StepMoment, TimeMoment
+from harness.words.moment import AllMoments, FaultMoment, StepMoment, TimeMoment, WireMoment
 
 SECOND = 1_000_000_000
 JOIN = {"id": "join", "do": "rendezvous"}
@@ -156,13 +156,39 @@ def test_a_value_may_be_nothing() -> None:
 @pytest.mark.parametrize(
     ("keys", "need"),
     [
-        ({"workload": [JOIN, {"do": "num_keys", "after": {"wire": {"query": "wait"}}}]}, "wire"),
         ({"expect": [{"check": "linearizable"}]}, "linearizable"),
     ],
 )
 def test_what_is_not_built_yet_is_valid_and_named(keys: dict[str, Any], need: str) -> None:
     """Such a file loads; its cells say what they lack."""
     assert [name for name, _ in cells(**keys)[0].unsupported] == [need]
+
+
+def test_a_moment_on_the_wire_is_read_as_it_is_written() -> None:
+    """Direction, kind, ranks, key, count and what is added."""
+    wire = {"wire": {"reply": "add", "ranks": 1, "key": "n"}, "count": 3, "plus": "2ms"}
+    read = cells(workload=[JOIN, {"do": "num_keys", "after": wire}])[0]
+    assert read.steps[1].after == WireMoment("reply", "add", (1,), "n", 3, 2_000_000)
+
+
+@pytest.mark.parametrize(
+    ("wire", "told"),
+    [
+        ({"query": "ad"}, "the store knows no query 'ad'"),
+        ({"query": "add", "reply": "add"}, "a message is either a query or a reply"),
+        ({"query": "add", "ranks": [0, 1]}, "rank 0 has no link to see it on"),
+    ],
+)
+def test_a_moment_that_no_wire_shows_is_refused(wire: dict[str, Any], told: str) -> None:
+    """What the store does not say, and what passes no link, never comes."""
+    assert told in problems(workload=[JOIN, {"do": "num_keys", "after": {"wire": wire}}])
+
+
+def test_without_links_no_moment_is_on_the_wire() -> None:
+    """`route: direct` has nobody who sees it."""
+    world = {"size": 2, "route": "direct"}
+    steps = [JOIN, {"do": "num_keys", "after": {"wire": {"query": "add"}}}]
+    assert "no rank of this world has a link to see it on" in problems(world=world, workload=steps)
 
 
 def test_a_matrix_lays_values_and_mappings_over() -> None:
