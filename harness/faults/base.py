@@ -6,12 +6,13 @@ import contextlib
 import re
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, cast
 
 from harness import clock
+from harness.machine import sockets
 from harness.proxies.base import Link, Traffic
 from harness.registry import Registry
 from harness.scenario import Fault
@@ -225,6 +226,17 @@ class ToxicFault(FaultMember):
     def acts(self, links: Sequence[Link]) -> int:
         """How often the toxics acted (swallowed, cut, stalled, turned a client away), where the server tells."""
         return sum(link.acts(toxic_name(self.fault, stream)) for link in links for stream in self.streams)
+
+
+def refused_attempts(surroundings: Surroundings, hosts: Iterable[Host]) -> int | None:
+    """Attempts of these hosts to connect that were refused so far; in a network shared with others it says nothing."""
+    if not surroundings.private_network:
+        return None
+    refused = 0
+    for host in hosts:
+        with host.inside():
+            refused += sockets.tcp_counters().attempts_failed
+    return refused
 
 
 def hosts_of(fault: Fault, surroundings: Surroundings) -> list[WorldHost]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings, links_of, traffic_of
-from harness.machine import sockets
+from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings, links_of, refused_attempts, traffic_of
 from harness.proxies.base import Link, Traffic
 from harness.words.attribute import Declaration
-from harness.worlds.base import Host
 
 
 @FAULTS.register("down")
@@ -30,13 +28,18 @@ class Down(FaultMember):
     def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
         links = links_of(self.fault, surroundings)
         hosts = {host.name: host for host in map(surroundings.host, self.fault.ranks)}
-        before, refused_before = traffic_of(links), _refused(surroundings, hosts)
+        before, refused_before = traffic_of(links), refused_attempts(surroundings, hosts.values())
         with contextlib.ExitStack() as disabled:
             for link in links:
                 disabled.callback(link.enable)
                 link.disable()
             shared = surroundings.proxy_host.name in hosts
-            yield lambda: _evidence(links, before, refused_before, _refused(surroundings, hosts), shared)
+
+            def found() -> Evidence:
+                refused_now = refused_attempts(surroundings, hosts.values())
+                return _evidence(links, before, refused_before, refused_now, shared)
+
+            yield found
 
 
 def _evidence(
@@ -54,14 +57,3 @@ def _evidence(
         refused = max(0, refused_now - refused_before - by_the_master)
     touched = True if cut or refused else None if refused is None else False
     return Evidence(touched, {"cut": cut, "refused": refused})
-
-
-def _refused(surroundings: Surroundings, hosts: Mapping[str, Host]) -> int | None:
-    """Attempts of these hosts refused so far; in a network shared with others it says nothing."""
-    if not surroundings.private_network:
-        return None
-    refused = 0
-    for host in hosts.values():
-        with host.inside():
-            refused += sockets.tcp_counters().attempts_failed
-    return refused

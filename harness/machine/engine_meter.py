@@ -21,6 +21,7 @@ class Carried:
 
     Attributes:
         read, written: bytes by direction; read is what came in, whatever became of it.
+        first_ns, ended_ns: by direction, when the first byte came, and the end.
         closed_ns: None while it is open; `because` is why it ended.
         messages: how many of each kind, `query add` or `reply add`.
         opaque: why its messages could not be read (any more); empty if they could.
@@ -29,6 +30,7 @@ class Carried:
     accepted_ns: int
     dialled_ns: int | None = None
     first_ns: dict[str, int] = field(default_factory=dict)
+    ended_ns: dict[str, int] = field(default_factory=dict)
     read: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SIDES, 0))
     written: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SIDES, 0))
     closed_ns: int | None = None
@@ -48,6 +50,7 @@ class Carried:
             "accepted_ns": self.accepted_ns,
             "dialled_ns": self.dialled_ns,
             "first_ns": self.first_ns,
+            "ended_ns": self.ended_ns,
             "closed_ns": self.closed_ns,
             "because": self.because,
             "read": self.read,
@@ -83,7 +86,7 @@ class LinkCount:
 
     @property
     def ended(self) -> int:
-        return self.accepted - len(self.open)
+        return self.accepted - sum(not one.ended_ns for one in self.open)
 
     @property
     def upstream_bytes(self) -> int:
@@ -186,6 +189,8 @@ class EngineMeter:
             carried.dialled_ns = time_ns
         elif what == "first byte":
             carried.first_ns[event["direction"]] = time_ns
+        elif what == "end":
+            carried.ended_ns[event["direction"]] = time_ns
         elif what in ("query", "reply"):
             carried.messages[f"{what} {event['kind']}"] += 1
             for key in event.get("keys", ()):

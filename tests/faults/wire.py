@@ -1,4 +1,4 @@
-"""Links through a real toxiproxy-server to a raw-socket master, for tests that look at real bytes."""
+"""Links through a proxy server, real or embedded, to a raw-socket master, for tests that look at real bytes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from surroundings import LIMIT_SECONDS, FakeSurroundings
 
+from harness.core.engine_here import EngineHere
 from harness.faults.base import FAULTS, Evidence, FaultMember
 from harness.machine.children import Children
 from harness.proxies.base import Link, LinkSpec
@@ -33,6 +34,7 @@ class Wire:
     surroundings: FakeSurroundings
     links: dict[int, Link]
     listener: socket.socket
+    embedded: bool = False
 
     def connect(self, rank: int) -> tuple[socket.socket, socket.socket]:
         """A connection through the rank's link: the rank's end and the master's."""
@@ -43,19 +45,20 @@ class Wire:
 
 
 @contextlib.contextmanager
-def wired(directory: Path, *ranks: int) -> Iterator[Wire]:
+def wired(directory: Path, *ranks: int, embedded: bool = False) -> Iterator[Wire]:
     """A wire with a server of its own, which ends with it."""
     with contextlib.ExitStack() as stack:
         children = stack.enter_context(Children())
         try:
-            server = Toxiproxy.start(children, directory / "proxy.log")
+            place = EngineHere(children) if embedded else None
+            server = Toxiproxy.start(children, directory / "proxy.log", place=place)
         except Unsupported as missing:
             pytest.skip(str(missing))
         stack.callback(server.close)
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         listener.settimeout(LIMIT_SECONDS)
         made = server.make([LinkSpec(rank, Endpoint(*listener.getsockname())) for rank in ranks])
-        yield Wire(FakeSurroundings(known_links=made), {link.rank: link for link in made}, listener)
+        yield Wire(FakeSurroundings(known_links=made), {link.rank: link for link in made}, listener, embedded)
 
 
 def member(kind: str, *ranks: int, stream: str | None = None, after: Moment = START, **attributes: Any) -> FaultMember:

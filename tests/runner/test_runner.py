@@ -181,7 +181,7 @@ def test_what_the_machine_lacks_is_told_to_every_cell_that_needs_it(
         for _ in range(2):
             with pytest.raises(HarnessError, match="/bin/false is not a Python"):
                 runner.play(cell(JOIN))
-    with Runner(Options(subject="echo", runs_dir=tmp_path, jobs=1)) as runner:
+    with Runner(Options(subject="echo", toxiproxy="real", runs_dir=tmp_path, jobs=1)) as runner:
         assert runner.play(cell(JOIN)).status == "passed"
         monkeypatch.setattr("harness.runner.require_server", no_server)
         with pytest.raises(HarnessError, match="no toxiproxy-server"):

@@ -160,6 +160,9 @@ class Connection:
     def link_read(self, link: Link) -> None:
         self.note("first byte", direction=link.direction)
 
+    def link_over(self, link: Link, cause: str) -> None:
+        self.note("end", direction=link.direction, cause=cause)
+
     def link_ended(self, link: Link, cause: str) -> None:
         link.abandon()
         self.closed_by = self.closed_by or cause

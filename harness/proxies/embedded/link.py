@@ -19,6 +19,9 @@ class Owner(Protocol):
     def link_read(self, link: Link) -> None:
         """The first bytes have come."""
 
+    def link_over(self, link: Link, cause: str) -> None:
+        """Its source has ended; what it sent before may still be under way."""
+
     def link_ended(self, link: Link, cause: str) -> None:
         """All has been written that will be, or nothing more can be; `cause` says why."""
 
@@ -98,11 +101,11 @@ class Link:
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
-            self._end(f"{self.source.name} reset ({error.strerror})")
+            self._source_over(f"{self.source.name} reset ({error.strerror})")
             self.settle()
             return
         if not data:
-            self._end(f"{self.source.name} closed")
+            self._source_over(f"{self.source.name} closed")
         else:
             if not self.read_bytes:
                 self._owner.link_read(self)
@@ -114,6 +117,10 @@ class Link:
                 return
             self.pipeline.feed(data, clock.now_ns())
         self.settle()
+
+    def _source_over(self, cause: str) -> None:
+        self._owner.link_over(self, cause)
+        self._end(cause)
 
     def _end(self, cause: str) -> None:
         self.ended_by = cause

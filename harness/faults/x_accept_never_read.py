@@ -1,0 +1,23 @@
+"""Accept connections and never read from them."""
+
+from __future__ import annotations
+
+from harness.faults.base import FAULTS
+from harness.faults.engine import EngineFault
+from harness.words.attribute import Declaration
+
+
+@FAULTS.register("x_accept_never_read")
+class XAcceptNeverRead(EngineFault):
+    """The engine's `x_accept_never_read`."""
+
+    declaration = Declaration(
+        kind="x_accept_never_read",
+        summary="Accepts new connections of its ranks and never reads them: writes stall once the window is full.",
+        example="{inject: x_accept_never_read, ranks: 1, for: 2s}",
+        details=(
+            "Nothing reaches the master; a `blackhole` reads and drops instead. Open connections live on; healing ends "
+            "those that were taken in meanwhile. If nobody connects, the cell is vacuous."
+        ),
+    )
+    toxic_kind = "x_accept_never_read"

@@ -1,0 +1,35 @@
+"""Keep one message of the store back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.faults.base import FAULTS
+from harness.faults.engine import KINDS, WHICH, MessageFault
+from harness.words.attribute import Attribute, Declaration
+
+
+@FAULTS.register("x_hold")
+class XHold(MessageFault):
+    """The engine's `x_hold`."""
+
+    declaration = Declaration(
+        kind="x_hold",
+        summary="Keeps one message of the store back, and with it whatever comes behind in its direction.",
+        attributes=(
+            Attribute("query", "choice", "its kind, if it is on its way to the master", None, "none", choices=KINDS),
+            Attribute("reply", "choice", "the kind of the query that it answers", None, "none", choices=KINDS),
+            Attribute("duration", "duration", "how long, in whole milliseconds; 0 until it is healed", 0, "0s"),
+            *WHICH,
+        ),
+        example="{inject: x_hold, ranks: 1, reply: wait, duration: 500ms}",
+        details="Nothing is lost. Give `query` or `reply`. If no such message passes, the cell is vacuous.",
+    )
+    toxic_kind = "x_hold"
+    units = {"duration": (1_000_000, "ms")}
+
+    @classmethod
+    def problems(cls, attributes: Mapping[str, Any]) -> Sequence[str]:
+        both = [attributes["query"], attributes["reply"]].count(None) != 1
+        return [*super().problems(attributes), *(["which message is held is not said; write query or reply"] * both)]

@@ -1,0 +1,60 @@
+"""Refuse new connections, or end them at once, while open ones live on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.faults.base import FAULTS, Evidence, Surroundings, links_of, refused_attempts, traffic_of
+from harness.faults.engine import EngineFault
+from harness.words.attribute import Attribute, Declaration
+
+
+@FAULTS.register("x_refuse")
+class XRefuse(EngineFault):
+    """The engine's `x_refuse`."""
+
+    declaration = Declaration(
+        kind="x_refuse",
+        summary="Refuses new connections of its ranks, or ends them as soon as they are made; open ones live on.",
+        attributes=(
+            Attribute(
+                "mode", "choice", "`closed`: connecting is refused; `rst`, `fin`: it succeeds and is ended so at once",
+                "closed", choices=("closed", "rst", "fin"),
+            ),
+            Attribute("first", "int", "only so many connections, with `rst` or `fin`; 0 is all", 0, minimum=0),
+        ),
+        example="{inject: x_refuse, ranks: 1, mode: rst, first: 2}",
+        details="Unlike `down` it cuts nothing. If nobody connects, the cell is vacuous.",
+    )  # fmt: skip
+    toxic_kind = "x_refuse"
+
+    @classmethod
+    def problems(cls, attributes: Mapping[str, Any]) -> Sequence[str]:
+        counts = attributes["first"] and attributes["mode"] == "closed"
+        return ["nobody can count whom the kernel refuses; take `first` out, or write mode: rst"] if counts else []
+
+    @contextlib.contextmanager
+    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+        if self.fault.attributes["mode"] != "closed":
+            with super().hold(surroundings) as evidence:
+                yield evidence
+            return
+        hosts = {host.name: host for host in map(surroundings.host, self.fault.ranks)}
+        links = links_of(self.fault, surroundings)
+        shared = surroundings.proxy_host.name in hosts
+        unreached = traffic_of(links)[0].unreached
+        refused = refused_attempts(surroundings, hosts.values())
+        with super().hold(surroundings):
+
+            def found() -> Evidence:
+                now = refused_attempts(surroundings, hosts.values())
+                if now is None or refused is None:
+                    return Evidence(None)
+                # The engine's own attempts to reach the master count on a host that it shares with the ranks.
+                own = traffic_of(links)[0].unreached - unreached if shared else 0
+                count = max(0, now - refused - own)
+                return Evidence(count > 0, {"refused": count})
+
+            yield found

@@ -1,0 +1,20 @@
+"""Reset the connections that are open now."""
+
+from __future__ import annotations
+
+from harness.faults.base import FAULTS
+from harness.faults.engine import EngineFault
+from harness.words.attribute import Declaration
+
+
+@FAULTS.register("x_rst_now")
+class XRstNow(EngineFault):
+    """The engine's `x_rst_now`."""
+
+    declaration = Declaration(
+        kind="x_rst_now",
+        summary="Resets every open connection of its links, on both sides, without a byte and without being armed.",
+        example="{inject: x_rst_now, ranks: 2, after: join}",
+        details="Connections that come later are spared. If none is open, the cell is vacuous.",
+    )
+    toxic_kind = "x_rst_now"
