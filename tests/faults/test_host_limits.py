@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from cabled import exchange, member, needs
 from named_hosts import PORT, town
-from surroundings import LIMIT_SECONDS
 
 from harness.faults.base import FAULTS
 from harness.words.errors import HarnessError, Unsupported
