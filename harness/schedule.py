@@ -11,6 +11,9 @@ from harness.happened import CallKey, FaultState, Happened
 from harness.scenario import EXIT, Fault, Scenario, Step
 from harness.words.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
 
+UNDER_WAY_NS = 500_000_000
+"""A call that expects no reply ends before its message has passed the proxy server: so long it may be under way."""
+
 
 @dataclass(frozen=True)
 class Decisions:
@@ -323,7 +326,9 @@ class Schedule:
             return all(self._comes_by_itself(part, happened, now_ns) for part in moment.moments)
         if isinstance(moment, FaultMoment):
             return self._fault_comes_by_itself(moment, happened, now_ns)
-        return isinstance(moment, StepMoment) and self._next_life_gives(moment, happened, now_ns)
+        if isinstance(moment, WireMoment):
+            return now_ns < happened.last_ns + UNDER_WAY_NS
+        return self._next_life_gives(moment, happened, now_ns)
 
     def _fault_comes_by_itself(self, moment: FaultMoment, happened: Happened, now_ns: int) -> bool:
         fault, state = self._faults[moment.fault], happened.fault(moment.fault)
