@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.history_joins import mapping
-from harness.words.history import Call
+from harness.words.history import LINK, Call, History
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,41 @@ class Sighting:
 
     key: str
     seen: str | Count | None
+
+
+@dataclass(frozen=True)
+class WireKeys:
+    """The keys that were seen on one link, as they stand on the wire, each with the kinds of queries that named it.
+
+    Attributes:
+        evidence: the operation that tells.
+    """
+
+    rank: int
+    keys: Mapping[str, tuple[str, ...]]
+    evidence: int
+
+    def writes(self, key: str) -> bool:
+        """Whether a query on this link may have changed that key."""
+        return any(kind in _CHANGING for kind in self.keys.get(key, ()))
+
+
+_CHANGING = ("set", "compare_set", "add", "append", "multi_set", "queue_push", "queue_pop", "delete_key")
+
+
+def wire_keys(history: History) -> tuple[WireKeys, ...]:
+    """What each link has carried; empty unless the proxy server reads the store's protocol."""
+    told = [(op.index, mapping(op.value)) for op in history.ops if op.f == LINK and op.process.rank is None]
+    return tuple(
+        WireKeys(int(value["rank"]), {key: tuple(kinds) for key, kinds in mapping(value.get("keys")).items()}, index)
+        for index, value in told
+        if "rank" in value
+    )
+
+
+def names_on_wire(key: str, keys: Iterable[str]) -> bool:
+    """Whether a key on the wire is one of these as a call names them, with prefixes before it."""
+    return any(key == one or key.endswith(f"/{one}") for one in keys)
 
 
 def keys_of(call: Call) -> tuple[str, ...]:

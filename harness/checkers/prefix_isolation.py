@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
@@ -11,11 +11,15 @@ from harness.history_joins import Rounds, handler_of, run_id_of
 from harness.history_keys import (
     Count,
     Sighting,
+    WireKeys,
     Write,
     deletes_of,
     explained,
+    keys_of,
+    names_on_wire,
     possible_counts,
     sightings_of,
+    wire_keys,
     writes_of,
 )
 from harness.history_words import whose
@@ -60,7 +64,8 @@ class PrefixIsolation(Checker):
         details=(
             "The round is what the subject reports, else how often this handler has returned in this life. Run ids that"
             " contain slashes are judged by the whole path too: key `b/x` of run `a` is not key `x` of run `a/b`."
-            " `num_keys` is not judged."
+            " `num_keys` is not judged. Where the proxy server reads the store's protocol, the keys on the wire are"
+            " further proof: none that a call of one run wrote may be named by another run."
         ),
     )
     standing = True
@@ -72,7 +77,47 @@ class PrefixIsolation(Checker):
             return self.nothing("fewer than two run ids or rounds used a store")
         touches = _Touches(used)
         findings = [finding for call, tenant in used for finding in _trespasses(call, tenant, touches)]
-        return self.verdict(findings, f"{len(used)} calls of {len(tenants)} run ids and rounds kept to their own keys")
+        seen = _seen_on_wire(scenario, history, used)
+        shared = list(_shared_on_wire(seen))
+        fine = f"{len(used)} calls of {len(tenants)} run ids and rounds kept to their own keys"
+        if len({run_id for run_id, _ in seen}) > 1:
+            fine += f", and on the wire {len({key for _, one in seen for key in one.keys})} keys are of one run each"
+        return self.verdict([*findings, *shared], fine)
+
+
+def _seen_on_wire(scenario: Scenario, history: History, used: list[tuple[Call, Tenant]]) -> list[tuple[str, WireKeys]]:
+    """The keys of calls that each link carried, with the run they are of; links that serve several runs left out."""
+    named: dict[int, set[str]] = {}
+    for call, _ in used:
+        named.setdefault(call.rank, set()).update(keys_of(call), (write.key for write in writes_of(call)))
+    found = []
+    for one in wire_keys(history):
+        runs = _runs_of_link(scenario, one.rank)
+        # What a join itself keeps in the store is no call's business; `agreement` judges joins.
+        keys = {key: kinds for key, kinds in one.keys.items() if names_on_wire(key, named.get(one.rank, ()))}
+        if len(runs) == 1 and keys:
+            found.append((runs.pop(), replace(one, keys=keys)))
+    return found
+
+
+def _runs_of_link(scenario: Scenario, rank: int) -> set[str]:
+    ranks = scenario.world.ranks
+    told = ranks[rank].told.values() if rank < len(ranks) else ()
+    return {one.run_id for one in told if one.rank != 0}
+
+
+def _shared_on_wire(seen: list[tuple[str, WireKeys]]) -> Iterator[Finding]:
+    """Keys that one run wrote and another named, byte for byte: further proof, whatever the values were."""
+    for writer_run, writer in seen:
+        for other_run, other in seen:
+            for key in sorted(writer.keys.keys() & other.keys.keys()) if writer_run != other_run else ():
+                if writer.writes(key):
+                    who = f"rank {other.rank} (run {other_run})"
+                    yield Finding(
+                        f"{who} named key {key!r} on the wire, which rank {writer.rank} (run {writer_run}) wrote",
+                        f"key {key!r} of run {writer_run} on the wire of run {other_run}",
+                        (writer.evidence, other.evidence),
+                    )
 
 
 def _used(scenario: Scenario, history: History) -> list[tuple[Call, Tenant]]:

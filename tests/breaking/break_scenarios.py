@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from harness.scenario import ABSENT, AnyClaim, CheckClaim, Claim, Known, Scenario, StepClaim
-from harness.words.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment
+from harness.words.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
 from harness.words.verdict import FAILED, VACUOUS
 
 TURNED = (FAILED, VACUOUS)
@@ -121,7 +121,7 @@ def later(moment: Moment | None, plus_ns: int) -> Moment | None:
     """The moment, so much later; `None` (never, or at once) stays what it is."""
     if isinstance(moment, TimeMoment):
         return TimeMoment(moment.offset_ns + plus_ns)
-    if isinstance(moment, (StepMoment, FaultMoment)):
+    if isinstance(moment, (StepMoment, FaultMoment, WireMoment)):
         return replace(moment, plus_ns=moment.plus_ns + plus_ns)
     if isinstance(moment, AllMoments):
         return AllMoments(tuple(part for inner in moment.moments if (part := later(inner, plus_ns))))

@@ -32,6 +32,6 @@ def test_a_file_name_says_its_claim_in_the_folder_it_belongs_to() -> None:
     folders = {path.parent.name for path in SCENARIOS.rglob("*.rdzv.yaml")}
     assert folders == {
         "timeouts", "store_reuse", "prefix_isolation", "dropped_masters", "port_conflicts", "latency", "hosts",
-        "regressions",
+        "regressions", "wire",
     }  # fmt: skip
     assert all(path.name.count("-") >= 2 for path in SCENARIOS.rglob("*.rdzv.yaml"))

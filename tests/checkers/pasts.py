@@ -7,7 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from harness.scenario import EXIT, RankSpec, Scenario, Step, Told, World
-from harness.words.history import CONTROLLER, FAIL, INFO, INVOKE, NEMESIS, OK, WORKER, ErrorInfo, History, Op, Process
+from harness.words.history import (
+    CONTROLLER,
+    FAIL,
+    INFO,
+    INVOKE,
+    LINK,
+    NEMESIS,
+    OK,
+    WORKER,
+    ErrorInfo,
+    History,
+    Op,
+    Process,
+)
 from harness.words.moment import START
 
 SECOND = 1_000_000_000
@@ -122,6 +135,10 @@ class Past:
     def lag(self, seconds: float, lag: float) -> Past:
         """The controller noticed then that it had waited so long for a processor."""
         return self._own(seconds, CONTROLLER, OK, "lag", lag_ns=round(lag * SECOND))
+
+    def link(self, rank: int, keys: Mapping[str, list[str]], seconds: float = 30.0) -> Past:
+        """What a proxy server that reads the store's protocol tells of a rank's link: keys, and what named them."""
+        return self._own(seconds, CONTROLLER, OK, LINK, value={"rank": rank, "keys": dict(keys)})
 
     def left(self, seconds: float = 30.0, **left: Any) -> Past:
         """The harness looked at what was left behind."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from pasts import Past, scenario
+from pasts import SECOND, Past, scenario
 
 from harness.checkers.prefix_isolation import PrefixIsolation
+from harness.scenario import Told
 from harness.words.verdict import FAILED, PASSED, VACUOUS, Verdict
 
 RULE = PrefixIsolation.declaration.summary
@@ -194,3 +196,35 @@ def test_a_run_id_that_the_history_lacks_is_the_scenario_s() -> None:
     past.call(0, "peek", 2, 2.1, f="get", told={"key": "x"}, value="1", handler="second")
     plan = scenario(size=1, run_ids={"second": "other"})
     assert PrefixIsolation().check(plan, past.whole(), {}).happened == "saw key 'x' = '1' of run train, round 0"
+
+
+def wired(keys_of_one: dict[str, list[str]], keys_of_other: dict[str, list[str]]) -> Verdict:
+    """Workers of two runs that set and read `x` with equal values, and what their links carried."""
+    cell, past = scenario(size=2), Past(2)
+    runs = ("a", "b")
+    for rank, (run, keys) in enumerate(zip(runs, (keys_of_one, keys_of_other), strict=True)):
+        past.join(rank, 0, 0.1, run_id=run)
+        for verb, more in (("set", {"value": "1"}), ("get", {})):
+            past.call(rank, verb, rank + 1, rank + 1.1, f=verb, told={"key": "x", **more}, value="1", run_id=run)
+        past.link(rank, keys)
+    ranks = (replace(cell.world.ranks[0], told={"main": Told(1, 2, run, SECOND)}) for run in runs)
+    return PrefixIsolation().check(replace(cell, world=replace(cell.world, ranks=tuple(ranks))), past.whole(), {})
+
+
+def test_keys_on_the_wire_are_further_proof() -> None:
+    """Equal values hide whose they are; the wire shows that each run has a key of its own."""
+    verdict = wired({"/a/x": ["get", "set"], "init/": ["add"]}, {"/b/x": ["get", "set"], "init/": ["add"]})
+    assert verdict.status == PASSED
+    assert verdict.because.endswith("and on the wire 2 keys are of one run each")
+
+
+def test_a_key_that_two_runs_name_on_the_wire_is_rejected() -> None:
+    """Byte for byte the same key, which one of them wrote: whatever the values were."""
+    verdict = wired({"/x": ["get", "set"]}, {"/x": ["get", "set"]})
+    assert verdict.status == FAILED
+    assert "named key '/x' on the wire" in verdict.because
+
+
+def test_what_a_join_keeps_in_the_store_is_not_judged() -> None:
+    """No call names it, so two runs may share it as far as calls are concerned."""
+    assert wired({"/a/x": ["set"], "init/": ["add"]}, {"/b/x": ["set"], "init/": ["add"]}).status == PASSED
