@@ -21,6 +21,8 @@ from harness.rendezvous.watch import watch
 _ONE_AT_A_TIME = threading.Lock()
 _GREETING_BYTES = 4
 _CUT_EVERY_S = 0.02
+# Longer, and a server that has gone meanwhile would be sought here rather than by the join.
+_LONGEST_TRY_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _own_timeout(deadline: float) -> datetime.timedelta:
     times as long (F12). The connection itself is made by a kernel that has just answered.
     """
     left = deadline - time.monotonic()
-    return datetime.timedelta(milliseconds=max(50, int(1000 * left / 2.5)))
+    return datetime.timedelta(milliseconds=max(50, int(1000 * min(_LONGEST_TRY_S, left / 2.5))))
 
 
 def _cut_unanswered(address: Address, port: int, before: Dict[int, int]) -> Optional[float]:

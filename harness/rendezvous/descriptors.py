@@ -9,7 +9,10 @@ import stat
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Set
+
+asides: Set[int] = set()
+"""Inodes of the sockets that the joins of this process talk over: never a store's."""
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
@@ -75,8 +78,9 @@ def sockets() -> Dict[int, int]:
 
 
 def leading_to(host: str, port: int, before: Dict[int, int]) -> List[Descriptor]:
-    """Sockets that were not there before, and are connected to this numeric host and port."""
-    found = [Descriptor(number, inode) for number, inode in sockets().items() if before.get(number) != inode]
+    """Sockets that were not there before, are connected to this numeric host and port, and are not a join's own."""
+    new = [(number, inode) for number, inode in sockets().items() if before.get(number) != inode]
+    found = [Descriptor(number, inode) for number, inode in new if inode not in asides]
     return [one for one in found if _peer_is(one, host, port)]
 
 

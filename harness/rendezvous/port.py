@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
-from typing import Optional, Tuple
 
 from harness.rendezvous.descriptors import Descriptor, accepted, listening
 from harness.rendezvous.failures import Held
 from harness.rendezvous.resolve import Address
 
-_ANYWHERE: Tuple[Address, ...] = ((socket.AF_INET6, "::"), (socket.AF_INET, "0.0.0.0"))
+_ANYWHERE: Address = (socket.AF_INET6, "::")
+_ANYWHERE_IPV4: Address = (socket.AF_INET, "0.0.0.0")
 
 
 def check_free(port: int) -> None:
@@ -22,14 +22,13 @@ def check_free(port: int) -> None:
     """
     if listening(port):
         return
-    refused: Optional[OSError] = None
-    for family, host in _ANYWHERE:
+    try:
+        _listener(*_ANYWHERE, port).close()
+    except OSError:
         try:
-            _listener(family, host, port).close()
-            return
+            _listener(*_ANYWHERE_IPV4, port).close()
         except OSError as error:
-            refused = error
-    raise Held(_reason(refused)) from refused
+            raise Held((error.strerror or str(error)).lower()) from error
 
 
 def _listener(family: int, host: str, port: int) -> socket.socket:
@@ -45,10 +44,6 @@ def _listener(family: int, host: str, port: int) -> socket.socket:
         sock.close()
         raise
     return sock
-
-
-def _reason(error: Optional[OSError]) -> str:
-    return "" if error is None else (error.strerror or str(error)).lower()
 
 
 def own_address() -> Address:

@@ -121,7 +121,10 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
         if self._is_shut or self._is_closed:
             raise teller.closed("the handler was shut down" if self._is_shut else f"run {self.run_id!r} was closed")
         call = _Call(self, teller, begun + timeout_s)
-        return self._info(call.as_master() if self.rank == 0 else call.as_worker())
+        try:
+            return self._info(call.as_master() if self.rank == 0 else call.as_worker())
+        finally:
+            call.forget()
 
     def _info(self, joined: Joined) -> RendezvousInfo:
         self.round, self.roster, self._incarnation = joined.round, list(joined.roster), joined.incarnation
@@ -194,6 +197,10 @@ class _Call:
         who = f"{socket.gethostname()}:{os.getpid()}".replace(" ", "_").replace("\n", "_")
         nonce = secrets.token_urlsafe(6)
         self._seat = Seat(handler.run_id, handler.rank, handler.world_size, nonce, who)
+
+    def forget(self) -> None:
+        """An error knows this call, and must not be known by it: the circle would keep the store."""
+        self._last = None
 
     # The master.
 

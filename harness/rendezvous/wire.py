@@ -7,9 +7,11 @@ import select
 import socket
 import struct
 import time
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from contextlib import suppress
+from typing import Callable, Dict, List, Sequence, Tuple
 
 from harness.rendezvous import operations as op
+from harness.rendezvous.descriptors import asides
 from harness.rendezvous.failures import NotAStore, Silent, Unreachable
 from harness.rendezvous.operations import Operation, Replies, Reply
 from harness.rendezvous.resolve import Address
@@ -47,9 +49,12 @@ class Wire:
     def __init__(self, address: Address, port: int, deadline: float) -> None:
         self.address = address
         self._buffer = bytearray()
-        self._socket = _connected(address, port, deadline)
-        begun = time.monotonic()
+        self._socket = _unconnected(address)
+        self._inode = os.fstat(self._socket.fileno()).st_ino
+        asides.add(self._inode)
         try:
+            _connect(self._socket, _target(self._socket.family, address[1], port), deadline)
+            begun = time.monotonic()
             self._greet(deadline)
             self.round_trip_s = time.monotonic() - begun
         except BaseException:
@@ -57,6 +62,7 @@ class Wire:
             raise
 
     def close(self) -> None:
+        asides.discard(self._inode)
         self._socket.close()
 
     def ask(self, operations: Sequence[Operation], deadline: float, ahead: Sequence[Operation] = ()) -> Replies:
@@ -184,19 +190,13 @@ def _key(key: str) -> bytes:
     return _text(f"/{key}")
 
 
-def _connected(address: Address, port: int, deadline: float) -> socket.socket:
-    family, host = address
-    sock = socket.socket(socket.AddressFamily(family), socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option in _ALIVE:
-            sock.setsockopt(*option)
-        _connect(sock, _target(sock.family, host, port), deadline)
-    except BaseException:
-        sock.close()
-        raise
+def _unconnected(address: Address) -> socket.socket:
+    sock = socket.socket(socket.AddressFamily(address[0]), socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option in _ALIVE:
+        sock.setsockopt(*option)
     return sock
 
 
@@ -236,10 +236,7 @@ def _reason(error: OSError) -> str:
 
 def connect_any(addresses: List[Address], port: int, deadline: float) -> Wire:
     """The first of the addresses at which a store answers; raises what the last one did."""
-    last: Optional[Exception] = None
-    for address in addresses:
-        try:
+    for address in addresses[:-1]:
+        with suppress(Unreachable, NotAStore, Silent):
             return Wire(address, port, deadline)
-        except (Unreachable, NotAStore, Silent) as error:
-            last = error
-    raise last or Unreachable("the name has no address")
+    return Wire(addresses[-1], port, deadline)

@@ -1,0 +1,58 @@
+"""Runs checks inside an interpreter that has torch, module by module, and hands out what each check said."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+INSIDE = Path(__file__).with_name("inside")
+REPOSITORY = Path(__file__).parents[2]
+LONGEST_SECONDS = 180
+
+
+@pytest.fixture(scope="session")
+def torch_python() -> str:
+    """The interpreter: RDZV_TEST_PYTHON, else this one."""
+    python = os.environ.get("RDZV_TEST_PYTHON", sys.executable)
+    if subprocess.run([python, "-c", "import torch"], capture_output=True, check=False).returncode:
+        pytest.skip(f"{python} has no torch; set RDZV_TEST_PYTHON to an interpreter that has")
+    return python
+
+
+@pytest.fixture(scope="session")
+def check_inside(torch_python: str) -> Callable[..., None]:
+    """Fails with the traceback of a check; `check_inside(module, name, subject)`."""
+    told: dict[tuple[str, str], dict[str, str]] = {}
+
+    def check(module: str, name: str, subject: str = "static-strict") -> None:
+        if (module, subject) not in told:
+            told[module, subject] = run_inside(torch_python, module, subject)
+        said = told[module, subject].get(name, "it did not run")
+        if said != "ok":
+            pytest.fail(said, pytrace=False)
+
+    return check
+
+
+def run_inside(python: str, module: str, subject: str) -> dict[str, str]:
+    environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{INSIDE}", "SUBJECT": subject}
+    done = subprocess.run(
+        [python, "-W", "ignore", str(INSIDE / "run_checks.py"), module],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_SECONDS,
+        check=False,
+    )
+    last = done.stdout.strip().splitlines()[-1:] or [""]
+    try:
+        said: dict[str, str] = json.loads(last[0])
+    except ValueError:
+        raise AssertionError(f"{module} did not finish:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}") from None
+    return said

@@ -1,0 +1,35 @@
+"""Arguments that stock takes and cannot mean."""
+
+import datetime
+import unittest
+
+from harness.rendezvous.static import StaticTCPRendezvous
+
+
+def made(**given):
+    usual = {"master_addr": "127.0.0.1", "master_port": 90, "rank": 0, "world_size": 2, "run_id": "r", "timeout": 5}
+    return StaticTCPRendezvous(**{**usual, **given})
+
+
+class Arguments(unittest.TestCase):
+    def test_text_is_converted_once(self):
+        """As torchrun hands it on."""
+        self.assertEqual(made(rank="1").rank, 1)
+        self.assertEqual(made(timeout="0.5").timeout, datetime.timedelta(milliseconds=500))
+        self.assertEqual(made(timeout=0.25).timeout, datetime.timedelta(milliseconds=250))
+
+    def test_what_cannot_be_meant_is_refused_with_what_was_given(self):
+        """Each is a ValueError that names the value."""
+        wrong = [
+            ("rank", [True, 1.0, "1.0", "one", None, 2, -1, "-1"]),
+            ("world_size", [0, -1, True, "two", 1.5]),
+            ("master_port", [0, -1, 65536, "http", None]),
+            ("timeout", [0, -1, "abc", "0", "-1", True, None, float("nan"), float("inf"), 1e300]),
+            ("master_addr", ["", None]),
+            ("run_id", [None, 5]),
+        ]
+        for name, values in wrong:
+            for value in values:
+                with self.subTest(name=name, value=value), self.assertRaises(ValueError) as caught:
+                    made(**{name: value})
+                self.assertIn(str(value), str(caught.exception))

@@ -1,0 +1,156 @@
+"""Nothing hangs past its timeout and a second, and nothing is left behind."""
+
+import os
+import time
+import unittest
+from unittest import mock
+
+from torch.distributed import TCPStore
+from torch.distributed.elastic.rendezvous import (
+    RendezvousConnectionError,
+    RendezvousError,
+    RendezvousStateError,
+    RendezvousTimeoutError,
+)
+from worlds import (
+    HOST,
+    Call,
+    descriptors_now,
+    dripping,
+    free_port,
+    frozen,
+    handler,
+    join,
+    other_master,
+    peer,
+    silent,
+    threads_now,
+    until,
+    world,
+)
+
+from harness.rendezvous import construct, resolve
+from harness.rendezvous.construct import make_store
+from harness.rendezvous.resolve import numeric
+
+TIMEOUT = 1.0
+
+
+class Deadlines(unittest.TestCase):
+    def ends_in_time(self, one, error, message):
+        call = Call(one)
+        with self.assertRaisesRegex(error, message) as caught:
+            call.wait()
+        self.assertGreaterEqual(call.seconds, TIMEOUT)
+        self.assertLess(call.seconds, TIMEOUT + 1)
+        self.assertIsNotNone(caught.exception.__cause__)
+
+    def test_refused(self):
+        """A connection error that says so."""
+        self.ends_in_time(handler(1, 2, free_port(), timeout=TIMEOUT), RendezvousConnectionError, "refused")
+
+    def test_unresolvable(self):
+        """A connection error that names the host."""
+        one = handler(1, 2, 90, timeout=TIMEOUT, host="no-such-host.invalid")
+        self.ends_in_time(one, RendezvousConnectionError, "'no-such-host.invalid' does not resolve")
+
+    def test_a_resolver_that_never_answers(self):
+        """The helper that asks it is ended."""
+        with mock.patch.object(resolve, "_LOOK_UP", "import time; time.sleep(600)"):
+            one = handler(1, 2, 90, timeout=TIMEOUT, host="somewhere.invalid")
+            self.ends_in_time(one, RendezvousTimeoutError, "'somewhere.invalid' to be resolved")
+
+    def test_a_silent_listener(self):
+        """It accepts, and never answers."""
+        with peer(silent) as port:
+            self.ends_in_time(handler(1, 2, port, timeout=TIMEOUT), RendezvousTimeoutError, "an answer")
+
+    def test_a_slow_drip(self):
+        """What comes is no answer to the greeting."""
+        with peer(dripping) as port:
+            one = handler(1, 2, port, timeout=TIMEOUT)
+            self.ends_in_time(one, (RendezvousTimeoutError, RendezvousStateError), f"{HOST}:{port}")
+
+    def test_a_master_that_is_frozen(self):
+        """Its kernel goes on accepting."""
+        port = free_port()
+        with other_master(port) as process, frozen(process):
+            self.ends_in_time(handler(1, 2, port, timeout=TIMEOUT), RendezvousTimeoutError, "an answer")
+
+    def test_a_master_that_freezes_in_the_join(self):
+        """After the slot was claimed."""
+        port = free_port()
+        with other_master(port, size=3) as process:
+            worker = handler(1, 3, port, timeout=TIMEOUT)
+            call = Call(worker)
+            until(lambda: worker._line is not None)
+            with frozen(process), self.assertRaisesRegex(RendezvousTimeoutError, "run 'run'"):
+                call.wait()
+        self.assertLess(call.seconds, TIMEOUT + 1)
+
+    def test_torchs_constructor_is_cut_when_its_greeting_is_not_answered(self):
+        """A store that went silent between being met and being used."""
+        with peer(silent) as port:
+            begun = time.monotonic()
+            with self.assertRaises(RuntimeError):
+                make_store(numeric(HOST)[0], port, construct.datetime.timedelta(seconds=9), begun + 0.5)
+            self.assertLess(time.monotonic() - begun, 1.5)
+
+    def test_cutting_a_call_leaves_other_connections_to_the_endpoint_alone(self):
+        """A second handler's, and one that appeared during the call and had its greeting answered."""
+        port = free_port()
+        with other_master(port, size=1) as process:
+            address = numeric(HOST)[0]
+            old = TCPStore(HOST, port, wait_for_workers=False)
+            with mock.patch.object(construct, "leading_to", side_effect=_with_newcomer(port)):
+                before = {}
+                construct._cut_unanswered(address, port, before)
+            self.assertEqual(old.num_keys() > 0, True)
+            self.assertEqual(_newcomers[-1].num_keys() > 0, True)
+            self.assertIsNone(process.poll())
+
+
+_newcomers = []
+
+
+def _with_newcomer(port):
+    real = construct.leading_to
+
+    def look(*arguments):
+        _newcomers.append(TCPStore(HOST, port, wait_for_workers=False))
+        return real(*arguments)
+
+    return look
+
+
+class NothingLeft(unittest.TestCase):
+    def test_failed_joins_leave_no_thread_and_no_descriptor(self):
+        """Of a worker and of a master, against each kind of peer."""
+        threads, descriptors = threads_now(), descriptors_now()
+        with peer(silent) as port:
+            for one in (handler(1, 2, port, timeout=0.2), handler(1, 2, free_port(), timeout=0.2)):
+                with self.assertRaises(RendezvousError):
+                    one.next_rendezvous()
+        for one in world(2, timeout=0.2)[:1]:
+            with self.assertRaises(RendezvousError):
+                one.next_rendezvous()
+        until(lambda: threads_now() <= threads, within=1)
+        until(lambda: descriptors_now() <= descriptors, within=1)
+
+    def test_dropped_worlds_leave_no_thread_and_no_descriptor(self):
+        """Twenty of them, joined and used."""
+        join(world(2))
+        threads, descriptors = threads_now(), descriptors_now()
+        for _ in range(20):
+            infos = join(world(2))
+            infos[0].store.set("k", "1")
+            del infos
+        until(lambda: threads_now() <= threads, within=1)
+        until(lambda: descriptors_now() <= descriptors, within=1)
+
+    def test_no_process_is_left_of_a_look_up(self):
+        """The helper is gone when the call is."""
+        with self.assertRaises(RendezvousError):
+            handler(1, 2, 90, timeout=0.2, host="no-such-host.invalid").next_rendezvous()
+        with self.assertRaises(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)

@@ -1,0 +1,182 @@
+"""Who joins, by name: what each mistake is told, and what a round promises."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import unittest
+
+from torch.distributed import DistNetworkError
+from torch.distributed.elastic.rendezvous import (
+    RendezvousClosedError,
+    RendezvousConnectionError,
+    RendezvousStateError,
+    RendezvousTimeoutError,
+)
+from worlds import HOST, Call, free_port, handler, has_claimed, join, other_master, until, world
+
+
+class Identity(unittest.TestCase):
+    def test_everybody_is_of_one_round_and_roster(self):
+        """Three ranks return with the same roster, which has each of them."""
+        handlers = world(3)
+        infos = join(handlers)
+        self.assertEqual([(info.rank, info.world_size) for info in infos], [(0, 3), (1, 3), (2, 3)])
+        self.assertEqual([one.round for one in handlers], [1, 1, 1])
+        self.assertEqual(handlers[1].roster, handlers[0].roster)
+        self.assertEqual(len(set(handlers[0].roster)), 3)
+
+    def test_who_is_missing_is_named(self):
+        """By a worker that gives up first, and by the master."""
+        port = free_port()
+        for call, seconds in [(Call(handler(0, 3, port, timeout=1.5)), 1.5), (Call(handler(1, 3, port, timeout=1)), 1)]:
+            missing = "rank 1, rank 2" if call.joiner.rank == 0 else "rank 2"
+            with self.assertRaisesRegex(RendezvousTimeoutError, f"of run 'run'.*{missing} to join") as caught:
+                call.wait()
+            self.assertIn(f"timeout {seconds:g} s", str(caught.exception))
+            self.assertGreaterEqual(call.seconds, seconds)
+            self.assertLess(call.seconds, seconds + 1)
+
+    def test_a_replaced_join_is_told_at_once_and_the_newer_one_counts(self):
+        """Two processes told rank 1: the first learns that it is doubled, and the world is whole with the second."""
+        handlers = world(3)
+        master, first = Call(handlers[0]), Call(handlers[1])
+        until(lambda: has_claimed(handlers[0], 1))
+        second = Call(handler(1, 3, handlers[0].master_port))
+        with self.assertRaisesRegex(RendezvousStateError, f"rank 1 is doubled.*{os.getpid()}"):
+            first.wait(within=1.5)
+        third = Call(handlers[2])
+        self.assertEqual([call.wait().rank for call in (master, second, third)], [0, 1, 2])
+
+    def test_another_world_size_is_told_at_once(self):
+        """The worker is told both sizes; the master goes on waiting."""
+        port = free_port()
+        master = Call(handler(0, 2, port))
+        with self.assertRaisesRegex(RendezvousStateError, r"world size of 4.*for 2"):
+            Call(handler(1, 4, port)).wait(within=2)
+        Call(handler(1, 2, port))
+        self.assertEqual(master.wait().world_size, 2)
+
+    def test_a_run_that_is_not_there_is_told_with_those_that_are(self):
+        """At the deadline; and a run of the server's that is opened meanwhile is joined."""
+        port = free_port()
+        master = handler(0, 1, port, run_id="a b/ü")
+        master.next_rendezvous()
+        with self.assertRaisesRegex(RendezvousTimeoutError, r"open run 'other'; runs there: 'a b/ü'"):
+            handler(1, 2, port, run_id="other", timeout=0.5).next_rendezvous()
+        worker = Call(handler(1, 2, port, run_id="late"))
+        Call(handler(0, 2, port, run_id="late"))
+        self.assertEqual(worker.wait().rank, 1)
+
+    def test_a_held_port_is_told_with_its_holder(self):
+        """At once, by class, with the endpoint and the process."""
+        with socket.create_server((HOST, 0)) as held:
+            port = held.getsockname()[1]
+            code = f"import socket; held = socket.create_server(('{HOST}', {port})); print(1, flush=True); input()"
+            held.close()
+            other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            with other:
+                other.stdout.readline()
+                expected = f"{HOST}:{port}.*address already in use, held by process {other.pid}"
+                with self.assertRaisesRegex(RendezvousConnectionError, expected):
+                    Call(handler(0, 1, port)).wait(within=1)
+                other.communicate(b"\n")
+
+    def test_a_master_that_was_restarted_is_joined_by_those_who_waited(self):
+        """The worker's slot went with the first one's server; it claims one of the second's."""
+        port = free_port()
+        with other_master(port, size=3):
+            worker = Call(handler(1, 3, port))
+            probe = handler(2, 3, port)
+            until(lambda: worker.joiner._line is not None)
+        master = Call(handler(0, 3, port))
+        last = Call(probe)
+        self.assertEqual([call.wait().rank for call in (master, worker, last)], [0, 1, 2])
+
+
+class Rounds(unittest.TestCase):
+    def test_a_second_round_waits_for_everybody_and_sees_no_old_key(self):
+        """On the same TCPStore."""
+        handlers = world(2)
+        first = join(handlers)
+        first[0].store.set("k", "1")
+        again = Call(handlers[0])
+        until(lambda: handlers[1].num_nodes_waiting() == 0 and has_claimed(handlers[0], 0))
+        self.assertTrue(again.is_alive())
+        worker = Call(handlers[1]).wait()
+        self.assertFalse(worker.store.check(["k"]))
+        self.assertIs(type(again.wait().store.underlying_store), type(first[0].store.underlying_store))
+        self.assertEqual([one.round for one in handlers], [2, 2])
+
+    def test_who_waits_for_the_next_round_is_counted(self):
+        """So that torchrun restarts the workers of everybody else."""
+        handlers = world(3)
+        join(handlers)
+        calls = [Call(one) for one in handlers[1:]]
+        until(lambda: handlers[0].num_nodes_waiting() == 2)
+        Call(handlers[0]).wait()
+        self.assertEqual([call.wait().rank for call in calls], [1, 2])
+        self.assertEqual(handlers[0].num_nodes_waiting(), 0)
+
+    def test_a_dead_store_is_replaced_in_the_next_round(self):
+        """And the new one works."""
+        handlers = world(2)
+        join(handlers)
+        handlers[1]._line.made.line.cut()
+        infos = join(handlers)
+        infos[0].store.set("k", "2")
+        self.assertEqual(infos[1].store.get("k"), b"2")
+
+    def test_a_master_whose_first_try_failed_joins_with_the_second(self):
+        """A retry opens the run anew, on the port that the failure let go of."""
+        handlers = world(2, timeout=0.5)
+        with self.assertRaises(RendezvousTimeoutError):
+            handlers[0].next_rendezvous()
+        self.assertIsNone(handlers[0]._store)
+        self.assertEqual([info.rank for info in join(handlers)], [0, 1])
+
+
+class Closing(unittest.TestCase):
+    def test_a_closed_run_is_told_to_those_who_join_and_those_who_wait(self):
+        """Whoever closes it."""
+        handlers = world(3)
+        join(handlers)
+        waiting = Call(handlers[1])
+        until(lambda: has_claimed(handlers[0], 1))
+        handlers[2].set_closed()
+        with self.assertRaisesRegex(RendezvousClosedError, "run 'run' was closed"):
+            waiting.wait(within=1)
+        self.assertTrue(handlers[0].is_closed())
+        for one in handlers:
+            with self.assertRaises(RendezvousClosedError):
+                Call(one).wait(within=1)
+
+    def test_a_shut_down_master_has_freed_its_port_and_joins_no_more(self):
+        """Although its store is still held; who is connected is told at once."""
+        handlers = world(2)
+        infos = join(handlers)
+        self.assertTrue(handlers[0].shutdown())
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, handlers[0].master_port))
+            probe.listen()
+        begun = time.monotonic()
+        for info in infos:
+            with self.assertRaises(DistNetworkError):
+                info.store.check(["k"])
+        self.assertLess(time.monotonic() - begun, 1)
+        with self.assertRaisesRegex(RendezvousClosedError, "shut down"):
+            handlers[0].next_rendezvous()
+
+    def test_one_of_two_runs_on_a_port_may_be_shut_down(self):
+        """The other goes on."""
+        port = free_port()
+        a, b = world(2, port, run_id="a"), world(2, port, run_id="b")
+        kept = join(a)
+        infos = join(b)
+        a[0].shutdown()
+        infos[0].store.set("k", "1")
+        self.assertEqual(infos[1].store.get("k"), b"1")
+        self.assertEqual(len(kept), 2)
+        b[0].shutdown()

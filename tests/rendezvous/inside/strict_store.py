@@ -1,0 +1,113 @@
+"""The store that is handed out: what a wrapper can promise of it, and what it cannot."""
+
+import datetime
+import threading
+import time
+import unittest
+
+from torch.distributed import DistNetworkError, DistStoreError, PrefixStore
+from worlds import Call, free_port, frozen, handler, join, other_master, until, world
+
+TIMEOUT = 1.0
+
+
+class Timed(threading.Thread):
+    """A call beside others, and how long it took."""
+
+    def __init__(self, call):
+        super().__init__(daemon=True)
+        self.call, self.error, self.value = call, None, None
+        self.start()
+
+    def run(self):
+        begun = time.monotonic()
+        try:
+            self.value = self.call()
+        except BaseException as error:
+            self.error = error
+        self.seconds = time.monotonic() - begun
+
+
+class Promised(unittest.TestCase):
+    def test_every_call_from_python_ends_in_time_at_a_frozen_master(self):
+        """One connection each, since a call that is cut costs the connection."""
+        calls = {
+            "get": lambda store: store.get("k"),
+            "set": lambda store: store.set("k", "2"),
+            "add": lambda store: store.add("n", 1),
+            "check": lambda store: store.check(["k"]),
+            "wait": lambda store: store.wait(["k"], datetime.timedelta(seconds=TIMEOUT)),
+            "compare_set": lambda store: store.compare_set("k", "1", "2"),
+            "delete_key": lambda store: store.delete_key("k"),
+            "multi_get": lambda store: store.multi_get(["k"]),
+            "multi_set": lambda store: store.multi_set(["k"], ["2"]),
+            "append": lambda store: store.append("k", "2"),
+            "num_keys": lambda store: store.num_keys(),
+        }
+        port = free_port()
+        with other_master(port, size=1 + len(calls)) as process:
+            ranks = [Call(handler(1 + number, 1 + len(calls), port, timeout=5)) for number in range(len(calls))]
+            stores = [rank.wait().store for rank in ranks]
+            for store in stores:
+                store.set_timeout(datetime.timedelta(seconds=TIMEOUT))
+            with frozen(process):
+                pairs = zip(calls.values(), stores)
+                timed = [Timed(lambda call=call, store=store: call(store)) for call, store in pairs]
+                for name, one in zip(calls, timed):
+                    one.join(TIMEOUT + 2)
+                    self.assertIsInstance(one.error, DistNetworkError, name)
+                    self.assertLess(one.seconds, TIMEOUT + 1, name)
+
+    def test_a_missing_key_is_still_told_by_torch(self):
+        """At the timeout, and the connection goes on working."""
+        (info,) = join(world(1, timeout=0.5))
+        with self.assertRaises(DistStoreError):
+            info.store.get("missing")
+        self.assertFalse(info.store.check(["missing"]))
+
+    def test_a_write_is_there_when_it_returns(self):
+        """Whoever reads it."""
+        infos = join(world(2))
+        for number in range(50):
+            infos[0].store.set(f"k{number}", "1")
+            self.assertTrue(infos[1].store.check([f"k{number}"]))
+
+    def test_a_store_that_was_cut_says_so_each_time(self):
+        """It is not mended behind its holder's back."""
+        handlers = world(2)
+        infos = join(handlers)
+        handlers[1]._line.made.line.cut()
+        for _ in range(3):
+            with self.assertRaises(DistNetworkError):
+                infos[1].store.check(["k"])
+
+
+class NotPromised(unittest.TestCase):
+    def test_calls_of_cpp_and_of_stores_made_of_it_hang_as_torchs_do(self):
+        """Until the master goes on: they do not pass through Python."""
+        port = free_port()
+        with other_master(port) as process:
+            info = Call(handler(1, 2, port)).wait()
+            made_of_it = PrefixStore("inner", info.store)
+            made_of_it.set_timeout(datetime.timedelta(seconds=TIMEOUT))
+            with frozen(process):
+                stuck = Timed(made_of_it.num_keys)
+                stuck.join(TIMEOUT + 1.5)
+                self.assertTrue(stuck.is_alive())
+            stuck.join(5)
+            self.assertIsNone(stuck.error)
+
+    def test_a_call_behind_a_longer_one_of_cpp_waits_and_cuts_nothing(self):
+        """One client, one lock (F17): the longer call is not the shorter one's to end."""
+        infos = join(world(2, timeout=0.5))
+        longer = PrefixStore("inner", infos[1].store)
+        waits = Timed(lambda: longer.wait(["late"], datetime.timedelta(seconds=20)))
+        until(waits.is_alive)
+        time.sleep(0.1)  # nothing tells that C++ holds its lock
+        behind = Timed(lambda: infos[1].store.check(["k"]))
+        behind.join(2)
+        self.assertTrue(behind.is_alive())
+        PrefixStore("inner", infos[0].store).set("late", "1")
+        waits.join(5)
+        behind.join(5)
+        self.assertEqual((waits.error, behind.error, behind.value), (None, None, False))

@@ -1,0 +1,66 @@
+"""Each message of the join, as a server of this torch takes it."""
+
+import datetime
+import time
+import unittest
+
+from torch.distributed import TCPStore
+from worlds import HOST, free_port, peer
+
+from harness.rendezvous.failures import NotAStore, Silent, Unreachable
+from harness.rendezvous.operations import Add, Append, CompareSet, Delete, Get, MultiGet, MultiSet, Set, Wait
+from harness.rendezvous.resolve import numeric
+from harness.rendezvous.wire import Wire
+
+
+def soon(seconds=2.0):
+    return time.monotonic() + seconds
+
+
+class WireChecks(unittest.TestCase):
+    def setUp(self):
+        self.port = free_port()
+        timeout = datetime.timedelta(seconds=5)
+        self.store = TCPStore(HOST, self.port, None, True, timeout, wait_for_workers=False)
+        self.wire = Wire(numeric(HOST)[0], self.port, soon())
+        self.addCleanup(self.wire.close)
+
+    def ask(self, *operations):
+        return self.wire.ask(operations, soon())
+
+    def test_reads_and_writes(self):
+        """In one go, in order; what Python's store writes is read, and the other way round."""
+        self.store.set("theirs", "1")
+        replies = self.ask(Get("theirs"), Get("missing"), Set("ours", "ü"), MultiGet(("ours", "missing", "theirs")))
+        self.assertEqual(replies, ["1", "", None, ("ü", "", "1")])
+        self.assertEqual(self.store.get("ours").decode(), "ü")
+
+    def test_numbers_texts_and_bulk(self):
+        """A missing number is 0; several keys go in one message."""
+        replies = self.ask(Add("n", 0), Add("n", 5), Get("n"), Append("t", "a "), Append("t", "b "), Get("t"))
+        self.assertEqual(replies, [0, 5, "5", None, None, "a b "])
+        self.assertEqual(self.ask(MultiSet((("x", "1"), ("y", "2"))), MultiGet(("x", "y"))), [None, ("1", "2")])
+        self.assertEqual(self.ask(Delete("x"), Delete("x"), Get("x")), [1, 0, ""])
+
+    def test_compare_set(self):
+        """Absent is empty; of a missing key of which something was expected, that is the reply, and it stays so."""
+        replies = self.ask(CompareSet("k", "", "a"), CompareSet("k", "", "b"), CompareSet("k", "a", "c"))
+        self.assertEqual(replies, ["a", "a", "c"])
+        self.assertEqual(self.ask(CompareSet("missing", "x", "y"), Get("missing")), ["x", ""])
+
+    def test_waiting_and_giving_up(self):
+        """A wait that ends at the deadline is cancelled, and the connection is in step."""
+        self.wire.send((Wait(("a", "b")),), soon())
+        with self.assertRaises(Silent):
+            self.wire.receive(Wait(("a", "b")), soon(0.05))
+        self.assertFalse(self.wire.cancel_wait(soon()))
+        self.store.multi_set(["a", "b"], ["1", "2"])
+        self.assertEqual(self.ask(Wait(("a", "b")), Get("b")), [None, "2"])
+
+    def test_who_is_no_store_is_told(self):
+        """By its first answer."""
+        with peer(lambda connection, done: connection.sendall(connection.recv(64))) as port:
+            with self.assertRaises(NotAStore):
+                Wire(numeric(HOST)[0], port, soon())
+        with self.assertRaisesRegex(Unreachable, "refused"):
+            Wire(numeric(HOST)[0], free_port(), soon())

@@ -1,0 +1,176 @@
+"""Small worlds of handlers in this process, and peers that misbehave."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+from harness.rendezvous.static import StaticTCPRendezvous
+
+HOST = "127.0.0.1"
+
+
+def free_port():
+    """Below those that the system gives away."""
+    for candidate in range(20000 + os.getpid() % 9000, 32000):
+        with socket.socket() as probe:
+            try:
+                probe.bind((HOST, candidate))
+            except OSError:
+                continue
+        if candidate not in _given:
+            _given.add(candidate)
+            return candidate
+    raise AssertionError("no free port")
+
+
+_given = set()
+
+
+def handler(rank, size, port, run_id="run", timeout=5.0, host=HOST):
+    return StaticTCPRendezvous(host, port, rank, size, run_id, timeout)
+
+
+def world(size, port=None, **more):
+    port = port or free_port()
+    return [handler(rank, size, port, **more) for rank in range(size)]
+
+
+class Call(threading.Thread):
+    """One next_rendezvous beside others; `wait` returns its info or raises its error."""
+
+    def __init__(self, joiner):
+        super().__init__(daemon=True)
+        self.joiner = joiner
+        self.begun = time.monotonic()
+        self.info = self.error = None
+        self.start()
+
+    def run(self):
+        try:
+            self.info = self.joiner.next_rendezvous()
+        except BaseException as error:
+            self.error = error
+        self.seconds = time.monotonic() - self.begun
+
+    def wait(self, within=10.0):
+        self.join(within)
+        if self.is_alive():
+            raise AssertionError(f"rank {self.joiner.rank} has not returned after {within} s")
+        if self.error is not None:
+            raise self.error
+        return self.info
+
+
+def join(handlers):
+    """Everybody joins; their infos."""
+    calls = [Call(one) for one in handlers]
+    return [call.wait() for call in calls]
+
+
+def until(fact, within=5.0):
+    """Wait until it is true."""
+    deadline = time.monotonic() + within
+    while not fact():
+        if time.monotonic() > deadline:
+            raise AssertionError("it did not come true")
+        time.sleep(0.005)
+
+
+def has_claimed(master, rank):
+    """Whether a rank's slot of the open round is taken, as the server of this process has it."""
+    if master._store is None or not master._store.check([f"+={master.run_id}"]):
+        return False
+    name, _, number = master._store.get(f"+={master.run_id}").decode().split()
+    return master._store.check([f"+{name}.{number}s{rank}"])
+
+
+@contextlib.contextmanager
+def peer(answer):
+    """A listener that lets `answer(connection)` handle each connection in a thread of its own."""
+    server = socket.create_server((HOST, 0))
+    server.settimeout(0.05)
+    done = threading.Event()
+    threads = []
+
+    def serve():
+        while not done.is_set():
+            with contextlib.suppress(OSError):
+                connection, _ = server.accept()
+                threads.append(threading.Thread(target=guarded, args=(connection,), daemon=True))
+                threads[-1].start()
+
+    def guarded(connection):
+        with connection, contextlib.suppress(OSError):
+            answer(connection, done)
+
+    accepting = threading.Thread(target=serve, daemon=True)
+    accepting.start()
+    try:
+        yield server.getsockname()[1]
+    finally:
+        done.set()
+        accepting.join()
+        for thread in threads:
+            thread.join()
+        server.close()
+
+
+def silent(connection, done):
+    done.wait()
+
+
+def dripping(connection, done):
+    """A byte now and then, never enough for an answer in time."""
+    while not done.wait(0.3):
+        connection.send(b"\x00")
+
+
+MASTER = """
+import sys, time
+from harness.rendezvous.static import StaticTCPRendezvous
+master = StaticTCPRendezvous("127.0.0.1", int(sys.argv[1]), 0, int(sys.argv[2]), "run", 20)
+if sys.argv[2] != "1":
+    import threading
+    threading.Thread(target=master.next_rendezvous, daemon=True).start()
+    while master._store is None or not master._store.check(["+=run"]):
+        time.sleep(0.005)
+else:
+    master.next_rendezvous()
+print("serves", flush=True)
+time.sleep(600)
+"""
+
+
+@contextlib.contextmanager
+def other_master(port, size=2):
+    """A master in a process of its own, which can be stopped and killed."""
+    process = subprocess.Popen([sys.executable, "-c", MASTER, str(port), str(size)], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout.readline().strip() == b"serves"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@contextlib.contextmanager
+def frozen(process):
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+def threads_now():
+    return len(os.listdir("/proc/self/task"))
+
+
+def descriptors_now():
+    return len(os.listdir("/proc/self/fd"))
