@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness import agents
 from harness.scenario import Scenario
-from harness.words.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment
+from harness.words.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
 
 
 def longest_ns(scenario: Scenario) -> int:
@@ -32,4 +32,4 @@ def _longest(moment: Moment | None) -> int:
         return moment.offset_ns
     if isinstance(moment, AllMoments):
         return sum(_longest(part) for part in moment.moments)
-    return moment.plus_ns if isinstance(moment, StepMoment | FaultMoment) else 0
+    return moment.plus_ns if isinstance(moment, StepMoment | FaultMoment | WireMoment) else 0

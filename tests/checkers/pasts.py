@@ -15,13 +15,14 @@ from harness.words.history import (
     LINK,
     NEMESIS,
     OK,
+    WIRE,
     WORKER,
     ErrorInfo,
     History,
     Op,
     Process,
 )
-from harness.words.moment import START
+from harness.words.moment import START, WireMoment
 
 SECOND = 1_000_000_000
 ZERO = 1_000 * SECOND
@@ -135,6 +136,10 @@ class Past:
     def lag(self, seconds: float, lag: float) -> Past:
         """The controller noticed then that it had waited so long for a processor."""
         return self._own(seconds, CONTROLLER, OK, "lag", lag_ns=round(lag * SECOND))
+
+    def wire(self, seconds: float, moment: WireMoment) -> Past:
+        """A message that somebody waited for has passed."""
+        return self._own(seconds, CONTROLLER, OK, WIRE, value=moment.to_json())
 
     def link(self, rank: int, keys: Mapping[str, list[str]], seconds: float = 30.0) -> Past:
         """What a proxy server that reads the store's protocol tells of a rank's link: keys, and what named them."""

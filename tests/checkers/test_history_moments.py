@@ -89,6 +89,10 @@ def test_all_of_several_moments_have_come_with_the_last() -> None:
     assert time(history, AllMoments((both, FaultMoment("cut", "healed")))) is None
 
 
-def test_nobody_sees_the_wire_yet() -> None:
-    """A moment on the wire never comes."""
-    assert time(Past().whole(), WireMoment("query", "SET")) is None
+def test_a_message_on_the_wire_came_when_it_passed() -> None:
+    """The very one: another count, kind or key is another moment."""
+    moment = WireMoment("query", "add", (1,), "n", 2, plus_ns=SECOND)
+    history = Past().wire(3, moment).whole()
+    assert time(history, moment) == at(4)
+    assert time(history, WireMoment("query", "add", (1,), "n", 1)) is None
+    assert time(Past().whole(), moment) is None

@@ -34,6 +34,7 @@ class Wire:
     surroundings: FakeSurroundings
     links: dict[int, Link]
     listener: socket.socket
+    server: Toxiproxy
     embedded: bool = False
 
     def connect(self, rank: int) -> tuple[socket.socket, socket.socket]:
@@ -58,7 +59,7 @@ def wired(directory: Path, *ranks: int, embedded: bool = False) -> Iterator[Wire
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         listener.settimeout(LIMIT_SECONDS)
         made = server.make([LinkSpec(rank, Endpoint(*listener.getsockname())) for rank in ranks])
-        yield Wire(FakeSurroundings(known_links=made), {link.rank: link for link in made}, listener, embedded)
+        yield Wire(FakeSurroundings(known_links=made), {link.rank: link for link in made}, listener, server, embedded)
 
 
 def member(kind: str, *ranks: int, stream: str | None = None, after: Moment = START, **attributes: Any) -> FaultMember:

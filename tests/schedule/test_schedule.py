@@ -9,8 +9,8 @@ import pytest
 from harness.answers import Come, Never, Pending
 from harness.happened import Happened
 from harness.scenario import EXIT, Fault, RankSpec, Scenario, Step, Told, World
-from harness.schedule import Schedule
-from harness.words.moment import START, AllMoments, FaultMoment, Moment, StepMoment, TimeMoment
+from harness.schedule import UNDER_WAY_NS, Schedule
+from harness.words.moment import START, AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
 
 S = 1_000_000_000
 BEGIN = 100 * S
@@ -252,3 +252,37 @@ def test_a_fault_that_could_not_be_injected_is_never_healed() -> None:
     happened.fault("cut").failed = True
     assert schedule.when(FaultMoment("cut"), happened, BEGIN) == Never()
     assert schedule.when(FaultMoment("cut", "healed"), happened, BEGIN) == Never()
+
+
+SEEN = WireMoment("query", "add", (1,), "n", 3)
+
+
+def test_a_message_on_the_wire_is_a_moment() -> None:
+    """Pending until it has passed; then it has come, or comes so much later."""
+    plan = scenario([step("join")])
+    schedule, happened = Schedule(plan), begun(plan)
+    assert schedule.when(SEEN, happened, BEGIN) == Pending()
+    happened.wire[SEEN] = BEGIN + S
+    assert schedule.when(SEEN, happened, BEGIN + S) == Come(BEGIN + S)
+    later = WireMoment("query", "add", (1,), "n", 3, plus_ns=S)
+    assert schedule.when(later, happened, BEGIN + S) == Pending(BEGIN + 2 * S)
+
+
+def test_no_message_comes_from_ranks_that_have_ended() -> None:
+    """Then what waits for it can no longer begin; a rank that a kill starts again may still send it."""
+    plan = scenario([step("join")], [fault("gone", "kill", START, TimeMoment(9 * S), 1)])
+    schedule, happened = Schedule(plan), begun(plan)
+    happened.rank(1).ended = True
+    assert schedule.when(SEEN, happened, BEGIN) == Pending()
+    happened.fault("gone").injected_ns = happened.fault("gone").healed_ns = BEGIN
+    assert schedule.when(SEEN, happened, BEGIN) == Never()
+
+
+def test_a_message_may_be_under_way_when_its_call_has_ended() -> None:
+    """A set expects no reply: the play is not over before its message has had time to pass."""
+    plan = scenario([step("set"), step("seen", 0, after=SEEN)])
+    schedule, happened = Schedule(plan), begun(plan)
+    for rank in (0, 1):
+        call(happened, "set", rank)
+    assert not schedule.decide(happened, BEGIN + S + UNDER_WAY_NS - 1).over
+    assert schedule.decide(happened, BEGIN + S + UNDER_WAY_NS).over
