@@ -88,6 +88,7 @@ class Pipeline:
         left = stage.hand_over()
         if toxic.behaviour.closes_when_removed:
             stage.note("closed by its removal")
+        if toxic.behaviour.closes_when_removed or stage.is_ending:
             stage.finish(left)
             return
         self.stages.remove(stage)

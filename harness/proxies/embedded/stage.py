@@ -108,7 +108,12 @@ class Stage:
     # -- the toxic's life ----------------------------------------------------------------------------------------------
 
     def start(self, now_ns: int) -> None:
-        """Let the toxic act from now on, or spare this connection: the draw is made here, anew at every start."""
+        """Let the toxic act from now on, or spare this connection: the draw is made here, anew at every start.
+
+        Not once the toxic has ended the stream: bytes may be missing then, so that nobody can call that back.
+        """
+        if self.is_ending:
+            return
         self.time_ns = self._idle_since_ns = now_ns
         self._script = self._drawn()
         self._ask(None)
@@ -117,11 +122,12 @@ class Stage:
         """Stop the toxic; what it had in its hands, in order."""
         left = list(self._leftovers)
         self._leftovers.clear()
-        while not isinstance(self._action, (Receive, type(None))):
+        while not isinstance(self._action, (Receive, type(None))) and not self.is_ending:
             if isinstance(self._action, Send) and self._action.item is not None:
                 left.append(self._action.item)
             self._ask(isinstance(self._action, Wait))
-        self._script, self._action, self._due_ns, self._blocked = None, None, None, False
+        action = self._action if self.is_ending else None
+        self._script, self._action, self._due_ns, self._blocked = None, action, None, False
         return left
 
     def restart(self, now_ns: int) -> None:
@@ -132,7 +138,7 @@ class Stage:
 
     def finish(self, left: list[Chunk]) -> None:
         """Hand these on at once, then the end; the toxic acts no more."""
-        self._leftovers.extend(left)
+        self.precede(left)
         self._script, self._action, self._due_ns = None, Send(None), None
         self.closed = False
 
@@ -143,8 +149,13 @@ class Stage:
         return left
 
     def precede(self, left: list[Chunk]) -> None:
-        """Hand these on at once, untouched, before anything else."""
-        self._leftovers.extend(left)
+        """Hand these on at once, untouched, before anything else, also before what was to be handed on so already."""
+        self._leftovers.extendleft(reversed(left))
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it is about to hand the end on, and waits only for bytes that go before it."""
+        return isinstance(self._action, Send) and self._action.item is None
 
     @property
     def is_entrance(self) -> bool:

@@ -25,16 +25,18 @@ def toxic(kind: str, name: str = "", toxicity: float = 1.0, **attributes: Any) -
 
 @dataclass
 class Sink:
-    """A writer that notes what comes when; `open` False: it takes nothing."""
+    """A writer that notes what comes when; `open` False: it takes nothing, but `room` chunks."""
 
     now_ns: Callable[[], int]
     got: list[tuple[float, bytes | str]] = field(default_factory=list)
     open: bool = True
+    room: int = 0
 
     def has_room(self) -> bool:
-        return self.open
+        return self.open or self.room > 0
 
     def put(self, item: Item, now_ns: int) -> None:
+        self.room -= self.room > 0 and item is not None
         self.got.append((self.now_ns() / MS, END if item is None else item.data))
 
 

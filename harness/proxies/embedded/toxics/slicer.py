@@ -36,9 +36,10 @@ class Slicer(Behaviour):
                     return
 
     def _cuts(self, begin: int, end: int, random: Random) -> Iterator[int]:
-        """Where pieces end: halves of halves, their middle moved at random, until each is short enough."""
+        """Where pieces end: halves of halves, middles moved at random, until each is short enough; none is empty."""
         if end - begin <= self.average_size + self.size_variation:
-            yield end
+            if begin < end:
+                yield end
             return
         middle = begin + (end - begin) // 2
         if self.size_variation > 0:
