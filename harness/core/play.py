@@ -177,7 +177,9 @@ class _Performance:
                 self._links = self._proxies.make(specs, address, seed)
 
     def _watch_wire(self) -> None:
-        """Before anybody can send anything."""
+        """Before anybody can send anything; a scenario without messages starts no proxy server for their sake."""
+        if not self._wire.is_awaited:
+            return
         self._wire.arm(self._proxies, self._links)
         if self._wire.watch is not None:
             self._poll.register(self._wire.watch.fileno(), select.POLLIN)

@@ -52,6 +52,11 @@ class Wire:
         self._happened = happened
         self._record = record
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the scenario has a moment of the wire."""
+        return bool(self._messages)
+
     def arm(self, proxies: Proxies, links: Sequence[Link]) -> None:
         """Wait from now on; raises Unsupported, ProxyLost or HarnessError."""
         if self._messages:
