@@ -234,7 +234,11 @@ def unsafe(world: World) -> str:
 def unwhole(world: World, rosters: set[tuple[str, ...]]) -> str:
     """Whoever is on the roster of one that returned has joined, and does not raise unless something was lost."""
     by_name = {process.name: process for process in world.processes}
+    held = {key for key, _ in world.store}
     for roster in rosters:
+        for name in roster[1:] if world.servers == 1 else ():
+            if not any(key.endswith(f"a{name.split()[0]}") for key in held):
+                return f"{name} was never asked"
         for name in roster:
             process = by_name.get(name)
             if process is None:
