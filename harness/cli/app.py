@@ -19,8 +19,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-toxiproxy = typer.Typer(help="The proxy server that injects faults into links.", rich_markup_mode=None)
+toxiproxy = typer.Typer(help="The real proxy server, as an alternative to the embedded one.", rich_markup_mode=None)
 app.add_typer(toxiproxy, name="toxiproxy")
+proxy = typer.Typer(help="The embedded proxy engine, for anybody who speaks Toxiproxy's API.", rich_markup_mode=None)
+app.add_typer(proxy, name="proxy")
 docker = typer.Typer(help="The Docker engine that worlds of containers need, and its images.", rich_markup_mode=None)
 app.add_typer(docker, name="docker")
 
@@ -152,6 +154,14 @@ def install() -> int:
 
     print(build())
     return 0
+
+
+@proxy.command()
+def serve(port: o.ApiPort = 8474, host: o.ApiHost = "127.0.0.1", seed: o.EngineSeed = None) -> int:
+    """Serve until it is ended; tells the API's address in one line of JSON."""
+    from harness.proxies.embedded.__main__ import main as serve_engine
+
+    return serve_engine(["--host", host, "--port", str(port), *(["--seed", seed] if seed is not None else [])])
 
 
 @docker.command("build")

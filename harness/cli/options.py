@@ -89,3 +89,7 @@ Torch = Annotated[
     str, typer.Option(metavar="WORDS", help="what pip puts in it too: 'torch numpy'; else it has no torch")
 ]
 EngineDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="a folder for all that the engine has")]
+
+ApiPort = Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="of the API; 0 is any free one")]
+ApiHost = Annotated[str, typer.Option(metavar="ADDRESS", help="where the API listens")]
+EngineSeed = Annotated[str | None, typer.Option(metavar="TEXT", help="names all chance; else drawn, and told")]

@@ -39,6 +39,7 @@ def test_help_names_every_command_and_the_exit_codes(words: list[str], capsys: C
         "show",
         "doctor",
         "toxiproxy",
+        "proxy",
         "docker",
     ]:
         assert f"\n  {command} " in said
@@ -66,6 +67,7 @@ def test_help_names_every_command_and_the_exit_codes(words: list[str], capsys: C
         (["doctor", "--require", "luck"], "no such check"),
         (["toxiproxy"], "command"),
         (["toxiproxy", "remove"], "remove"),
+        (["proxy", "serve", "--port", "70000"], "--port"),
     ],
 )
 def test_bad_input_is_a_message_and_exit_code_two(words: list[str], told: str, capsys: Captured) -> None:
