@@ -56,8 +56,9 @@ class Count:
 
     def take_ended(self, upstream: int, downstream: int) -> None:
         """The server's own count of the bytes of ended connections."""
-        up = upstream - sum(c.received_bytes or 0 for c in self.closed)
-        down = downstream - sum(c.sent_bytes or 0 for c in self.closed)
+        ending = [c for key, c in self.last.items() if key not in self.present or c.state != "established"]
+        up = upstream - sum(c.received_bytes or 0 for c in ending)
+        down = downstream - sum(c.sent_bytes or 0 for c in ending)
         self.missed = (max(self.missed[0], up), max(self.missed[1], down))
 
     @property
@@ -227,6 +228,8 @@ class LinkMeter:
         self._asked_at = gone
         ended = self._ended_bytes()
         self._server_counts = ended is not None
+        # Once more: what has ended since the last look, and is in the server's count, would be counted twice.
+        self._look_at_connections()
         for name, count in self._counts.items():
             if ended is None:
                 return
