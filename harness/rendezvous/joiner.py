@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Tuple, Union
 
 from harness.rendezvous import keys, protocol
-from harness.rendezvous.operations import Add, Append, CompareSet, Get, MultiGet, MultiSet, Replies, Set, Wait
+from harness.rendezvous.operations import Add, Append, CompareSet, Get, MultiGet, MultiSet, Replies, Reply, Set, Wait
 from harness.rendezvous.protocol import (
     COMMITTED,
     DOUBLED,
@@ -127,17 +127,23 @@ class Joiner:
         claim = CompareSet(self.keys.slot(self.seat.rank), "", self.seat.name)
         late = (Append(self.keys.late, f"{self.seat.rank} "),) if self.round > 1 else ()
         fate = (Get(self.keys.fate(self.seat.nonce)),) if self.again else ()
-        return Ask((*fate, claim, *late, Get(self.incarnation.closed)), ahead=self._wait_for_call())
+        standing = (Get(self.incarnation.closed), Add(self.keys.version, 0))
+        return Ask((*fate, claim, *late, *standing), ahead=self._wait_for_call())
 
-    def _hear_claim(self, *replies: str) -> Union[Joiner, Outcome]:
-        fate, holder, closed = ("", *replies)[-3:]
+    def _hear_claim(self, *replies: Reply) -> Union[Joiner, Outcome]:
+        fate, holder, closed = (text(reply) for reply in ("", *replies[:-1])[-3:])
         if protocol.is_bad(fate):
             return protocol.refusal(self.seat, fate)
         if closed:
             return protocol.refusal(self.seat, protocol.CLOSED)
         if holder == self.seat.name:
             return replace(self, stage=CALLED)
+        if number(replies[-1]) >= COMMITTED and not self.again:
+            return self._in_next_round()
         return replace(self, stage=REPLACE, occupant=holder)
+
+    def _in_next_round(self) -> Joiner:
+        return replace(self, stage=CLAIM, round=self.round + 1, occupant="", again=False)
 
     def _ask_replace(self) -> Ask:
         take = CompareSet(self.keys.slot(self.seat.rank), self.occupant, self.seat.name)
@@ -145,7 +151,7 @@ class Joiner:
 
     def _hear_replace(self, holder: str, version: int, roster: str) -> Union[Joiner, Outcome]:
         if version >= COMMITTED:
-            return self._in(roster) or replace(self, stage=CLAIM, round=self.round + 1, occupant="", again=False)
+            return self._in(roster) or self._in_next_round()
         if holder != self.seat.name:
             return replace(self, occupant=holder)
         return replace(self, stage=CALLED if self.occupant == GONE else EXPEL)
