@@ -209,6 +209,18 @@ def test_an_unknown_query_makes_the_decoder_transparent(engine: Backend, proxy: 
     assert is_open(talk.client, talk.server)
 
 
+def test_half_a_reply_stays_before_the_rest_when_the_queries_are_no_longer_known(talk: Talk):
+    """What the engine keeps of a head until it is complete passes first."""
+    reply = text("value")
+    talk.ask("get", "/a")
+    talk.server.sendall(reply[:5])
+    assert read(talk.client, 1) == reply[:1]
+    talk.client.sendall(b"\x7f")
+    assert read(talk.server, 1) == b"\x7f"
+    talk.server.sendall(reply[5:])
+    assert read(talk.client, len(reply) - 1) == reply[1:]
+
+
 @pytest.mark.parametrize(
     ("kind", "attributes"),
     [

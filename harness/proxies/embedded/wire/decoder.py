@@ -122,6 +122,11 @@ class Decoder:
         """Decode no more."""
         self.transparent = self.transparent or reason
 
+    @property
+    def keeps(self) -> bool:
+        """Whether it has bytes that have not come out yet."""
+        return bool(self._kept)
+
     def rest(self) -> bytes:
         """What was kept, at the end of the stream."""
         rest, self._kept = bytes(self._kept), bytearray()

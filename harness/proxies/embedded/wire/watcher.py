@@ -61,7 +61,8 @@ class Watcher:
 
     @property
     def transparent(self) -> bool:
-        return self._conversation.transparent
+        # What was kept before the other direction became transparent must not be overtaken.
+        return self._conversation.transparent and not self._decoder.keeps
 
     def script(self, site: Site) -> Script:
         """What the entrance of the pipeline does."""
