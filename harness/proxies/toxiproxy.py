@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -197,7 +197,7 @@ class Toxiproxy(Proxies):
             raise ProxyLost(f"{self.describe()} was lost and is not ours to restart; restart it and run again")
         self._server.close()
         self._own.end()
-        self._server = self._own.launch()
+        self._server = self._own.launch(self._server)
 
     def close(self) -> None:
         try:
@@ -257,13 +257,17 @@ class _OwnServer:
         self._log_from = 0
         self._running: RunningServer | None = None
 
-    def launch(self) -> _Server:
+    def launch(self, like: _Server | None = None) -> _Server:
+        """Start it; `like`: another one of the same kind, which needs not be asked what it is."""
         running = self._running = self.place.launch(self._log_path)
         self._log_from = 0
 
         def meter(api: Api) -> LinkMeter:
             return LinkMeter(running.pid, self._log_path, api.received_bytes, self.place.inside)
 
+        if like is not None and like.engine is None:
+            api = Api(running.api)
+            return replace(like, api=api, meter=meter(api))
         return _Server.at(running.api, self.place.origin, meter)
 
     @property
