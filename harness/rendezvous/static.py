@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import os
 import random
-import secrets
 import socket
 import time
 import weakref
@@ -38,7 +37,7 @@ __all__ = ["StaticTCPRendezvous", "create_rdzv_handler"]
 
 _DEFAULT_TIMEOUT_S = 600
 # Pauses between two tries: short at first, and never so long that a master that has come is missed for a second.
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.005, 0.5
 _FIRST_PATIENCE_S, _SHORT_TRY_S = 3.0, 0.5
 _AFTERWARDS_S = 0.7
 _ASIDE_S = 1.0
@@ -195,7 +194,7 @@ class _Call:
         self._last: Optional[Exception] = None
         self._begun_try = 0.0
         who = f"{socket.gethostname()}:{os.getpid()}".replace(" ", "_").replace("\n", "_")
-        nonce = secrets.token_urlsafe(6)
+        nonce = os.urandom(5).hex()
         self._seat = Seat(handler.run_id, handler.rank, handler.world_size, nonce, who)
 
     def forget(self) -> None:
@@ -355,8 +354,8 @@ class _Call:
 
 
 def _name() -> str:
-    """Of an incarnation: six letters, never used before as far as chance goes."""
-    return secrets.token_hex(3)
+    """Of an incarnation: never used before, as far as chance goes."""
+    return os.urandom(3).hex()
 
 
 def _is_alive(line: Line, deadline: float) -> bool:

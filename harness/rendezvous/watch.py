@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import threading
 import time
@@ -22,7 +23,7 @@ class Watch:
         self._due: Dict[int, Tuple[float, Callable[[], Optional[float]]]] = {}
         self._number = 0
         self._next = 0.0
-        self._thread: Optional[threading.Thread] = None
+        self._runs = False
         self._pid = os.getpid()
 
     @contextmanager
@@ -39,9 +40,10 @@ class Watch:
         with self._changed:
             self._number += 1
             self._due[self._number] = (when, action)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="static-strict watch", daemon=True)
-                self._thread.start()
+            if not self._runs:
+                self._runs = True
+                # Cheaper than a threading.Thread, which waits until it runs.
+                _thread.start_new_thread(self._run, ())
             elif when < self._next:
                 self._changed.notify()
             return self._number
@@ -50,7 +52,7 @@ class Watch:
         with self._changed:
             while self._step():
                 pass
-            self._thread = None
+            self._runs = False
 
     def _step(self) -> bool:
         """Do what is due and wait for what comes next; False if there was nothing for a while."""

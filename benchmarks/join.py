@@ -1,0 +1,164 @@
+"""How long a join takes with static-strict beside stock, in one run, and how many messages it costs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.loader import load_text
+from harness.rendezvous.joiner import Joiner
+from harness.rendezvous.keeper import Keeper
+from harness.rendezvous.keys import Incarnation
+from harness.rendezvous.operations import CompareSet, Get, MultiGet, MultiSet, Operation, Reply, Set, Wait
+from harness.rendezvous.protocol import OUTCOMES, Seat
+from harness.runner import Options, Runner
+from harness.words.history import INVOKE, OK
+from harness.words.verdict import PASSED
+
+STOCK, STRICT = SUBJECTS = ("static", "static-strict")
+CLEAN = """\
+schema: rdzv-scenario/v1
+title: Everybody joins when nothing is wrong
+world: {{size: {size}, timeout: 120s, route: {route}}}
+workload:
+  - {{id: join, do: rendezvous}}
+expect:
+  - {{step: join, is: ok}}
+"""
+
+
+def main() -> int:
+    """Measure, print a table and, on request, write JSON."""
+    arguments = _arguments()
+    with tempfile.TemporaryDirectory(prefix="rdzv-join-") as folder:
+        seconds = measure(arguments, Path(folder))
+    measured = {
+        "processors": os.cpu_count(),
+        "route": arguments.route,
+        "join_seconds": seconds,
+        "messages": {str(size): messages(size) for size in arguments.sizes},
+    }
+    show(measured)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(measured, indent=2) + "\n")
+    return 0
+
+
+# -- time --------------------------------------------------------------------------------------------------------------
+
+
+def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, dict[str, list[float]]]:
+    """By size and subject, seconds from the first rank's beginning to the last one's return; the two take turns."""
+    seconds: dict[str, dict[str, list[float]]] = {}
+    with ExitStack() as stack:
+        runners = {
+            subject: stack.enter_context(
+                Runner(Options(subject=subject, python=arguments.python, jobs=1, runs_dir=folder / subject))
+            )
+            for subject in SUBJECTS
+        }
+        for size in arguments.sizes:
+            joins: dict[str, list[float]] = {subject: [] for subject in SUBJECTS}
+            for _ in range(arguments.repeat + 1):
+                for subject, runner in runners.items():
+                    joins[subject].append(join_seconds(runner, size, arguments.route))
+            # The first of each is cold.
+            seconds[str(size)] = {subject: taken[1:] for subject, taken in joins.items()}
+    return seconds
+
+
+def join_seconds(runner: Runner, size: int, route: str) -> float:
+    (cell,) = load_text(CLEAN.format(size=size, route=route), Path("clean.rdzv.yaml"))
+    result = runner.play(cell)
+    if result.status != PASSED:
+        raise SystemExit(f"{size} ranks did not join: {result.judgement.because}")
+    ops = [op for op in result.history.ops if op.f == "rendezvous"]
+    begun_ns = min(op.time_ns for op in ops if op.type == INVOKE)
+    return (max(op.time_ns for op in ops if op.type == OK) - begun_ns) / 1e9
+
+
+# -- messages ----------------------------------------------------------------------------------------------------------
+
+
+def messages(size: int) -> dict[str, float]:
+    """What a join with nothing wrong asks of the server, counted by playing its states: the master's, and a worker's.
+
+    The greeting of each connection and the store's own are two more each.
+    """
+    store: dict[str, str] = {}
+    machines: list[Any] = [Keeper(Seat("run", 0, size, "n0", "p"), Incarnation("i"))]
+    machines += [Joiner(Seat("run", rank, size, f"n{rank}", "p")) for rank in range(1, size)]
+    counts = [0] * size
+    while any(not isinstance(machine, OUTCOMES) for machine in machines):
+        for rank, machine in enumerate(machines):
+            if isinstance(machine, OUTCOMES) or not _can_go_on(store, machine.ask().operations):
+                continue
+            operations = machine.ask().operations
+            counts[rank] += len(operations)
+            machines[rank] = machine.hear([_perform(store, operation) for operation in operations])
+    return {"master": counts[0], "worker": max(counts[1:], default=0)}
+
+
+def _can_go_on(store: dict[str, str], operations: tuple[Operation, ...]) -> bool:
+    return all(key in store for operation in operations if isinstance(operation, Wait) for key in operation.keys)
+
+
+def _perform(store: dict[str, str], what: Operation) -> Reply:
+    if isinstance(what, Get):
+        return store.get(what.key, "")
+    if isinstance(what, MultiGet):
+        return tuple(store.get(key, "") for key in what.keys)
+    if isinstance(what, (Set, MultiSet)):
+        store.update([(what.key, what.value)] if isinstance(what, Set) else what.pairs)
+        return None
+    if isinstance(what, CompareSet):
+        if store.get(what.key, "") == what.expected:
+            store[what.key] = what.desired
+        return store[what.key]
+    if isinstance(what, Wait):
+        return None
+    key, value = what.key, str(getattr(what, "amount", 0))
+    store[key] = str(int(store.get(key, "0")) + int(value)) if hasattr(what, "amount") else "x"
+    return int(store[key]) if hasattr(what, "amount") else None
+
+
+# -- telling -----------------------------------------------------------------------------------------------------------
+
+
+def show(measured: dict[str, Any]) -> None:
+    """The table."""
+    console = Console()
+    console.print(f"{measured['processors']} processors, route {measured['route']}; seconds of a whole join, medians")
+    table = Table("ranks", "runs", STOCK, STRICT, "ratio", "messages: master", "each worker")
+    for size, seconds in measured["join_seconds"].items():
+        stock, strict = (statistics.median(seconds[subject]) for subject in SUBJECTS)
+        counted = measured["messages"][size]
+        figures = (f"{stock:.4f}", f"{strict:.4f}", f"{strict / stock:.2f}")
+        table.add_row(size, str(len(seconds[STOCK])), *figures, str(counted["master"]), str(counted["worker"]))
+    console.print(table)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--python", default=sys.executable, help="the ranks' interpreter (this one)")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[8, 64, 256], help="ranks (8 64 256)")
+    parser.add_argument("--repeat", type=int, default=10, help="joins of each size and subject (10)")
+    parser.add_argument(
+        "--route", choices=("direct", "proxy"), default="direct", help="with proxies or without (direct)"
+    )
+    parser.add_argument("--json", type=Path, help="write the figures there too")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
