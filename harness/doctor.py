@@ -90,8 +90,8 @@ def embedded_engine() -> Check:
     """Whether the engine that comes with the harness starts here."""
     command = [sys.executable, "-m", "harness.proxies.embedded", "--port", "0", "--parent-fd", "0"]
     try:
-        # Its input has ended already, so it ends as soon as it is ready.
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TOOL_WITHIN_S, stdin=subprocess.DEVNULL)
+        # The pipe that is its parent ends at once, so it ends as soon as it is ready.
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TOOL_WITHIN_S, input="")
         version = json.loads(done.stdout.partition("\n")[0])["version"]
     except (OSError, subprocess.TimeoutExpired, ValueError, KeyError) as error:
         advice = "install the harness anew: python -m pip install rdzv-harness"
@@ -129,6 +129,44 @@ def docker() -> Check:
     if not found.local:
         advice = f"{purpose}, and those mount folders of this machine: name an engine of this machine in DOCKER_HOST"
     return Check("docker", not advice, f"engine {found}; images: {have}", advice)
+
+
+def _network_program(name: str, question: Sequence[str], tools: Sequence[str], faults: str) -> Check:
+    """A program that sets up networks of hosts: its version, and what cannot be injected without it.
+
+    Args:
+        question: the command that makes it tell its version.
+        tools: all that are needed, as `network_tools.PACKAGES` names them; the first is asked.
+        faults: who needs it.
+    """
+    from harness.machine.network_tools import PACKAGES, find
+
+    advice = f"only needed by {faults}, which are skipped without it: apt-get install {PACKAGES[tools[0]]}"
+    places = {tool: find(tool) for tool in tools}
+    absent = [tool for tool, place in places.items() if place is None]
+    if absent:
+        return Check(name, False, f"there is no {' and no '.join(absent)} on this machine", advice)
+    path = places[tools[0]] or tools[0]
+    said = _said([path, *question])
+    return Check(name, bool(said), f"{said or 'it does not run'} ({path})", "" if said else advice)
+
+
+def nft() -> Check:
+    """Whether packets can be dropped, refused and queued in the networks of hosts."""
+    return _network_program("nft", ["--version"], ["nft"], "`delay`, `loss`, `partition` with `pairs`, and `tcp_reset`")
+
+
+def tc() -> Check:
+    """Whether cables of hosts can be made slow."""
+    return _network_program("tc", ["-V"], ["tc", "ip"], "`rate`, and `delay` where the kernel has netem")
+
+
+def iptables() -> Check:
+    """Whether packets can be queued where nf_tables has no queue."""
+    tools = ["iptables-restore", "ip6tables-restore"]
+    return _network_program(
+        "iptables", ["--version"], tools, "`delay` where the kernel has neither netem nor nft's queue"
+    )
 
 
 # Runs in a process of its own: a resolver that does not answer cannot be interrupted.
@@ -196,6 +234,9 @@ def examinations(python: str) -> list[tuple[str, Callable[[], Check]]]:
         ("toxiproxy-server", toxiproxy_server),
         ("look-ups", lookups),
         ("py-spy", py_spy),
+        ("nft", nft),
+        ("tc", tc),
+        ("iptables", iptables),
         ("go", go),
         ("docker", docker),
     ]

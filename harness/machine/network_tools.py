@@ -75,10 +75,14 @@ class Done:
     problem: str
 
 
+def find(tool: str) -> str | None:
+    """Where a program is, looked for in the administrator's folders too; None if nowhere."""
+    return shutil.which(tool, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *_FOLDERS)))
+
+
 def path_of(tool: str) -> str:
     """Where a program is; raises Unsupported that names the package to install."""
-    folders = os.pathsep.join((os.environ.get("PATH", os.defpath), *_FOLDERS))
-    found = shutil.which(tool, path=folders)
+    found = find(tool)
     if found is None:
         raise Unsupported(tool, f"there is no {tool} on this machine; install it: apt-get install {PACKAGES[tool]}")
     return found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,8 @@ import pytest
 
 from harness import doctor
 from harness.doctor import Check
-from harness.machine import engine, images
+from harness.faults.base import FAULTS
+from harness.machine import engine, images, network_tools
 from harness.machine.engine import Engine
 from harness.words.errors import UsageError
 
@@ -133,3 +136,54 @@ def test_an_engine_is_told_with_its_images(
     assert check.found.startswith("engine 28.2.2, API 1.50, overlay2, cgroup v2 (")
     assert f"rdzv-harness/rank {states[0]}, rdzv-harness/proxy {states[1]}" in check.found
     assert advice in check.advice
+
+
+@pytest.mark.parametrize(
+    ("check", "program", "package"),
+    [(doctor.nft, "nft", "nftables"), (doctor.tc, "tc", "iproute2"), (doctor.iptables, "iptables-restore", "iptables")],
+)
+def test_a_missing_network_program_is_told_with_its_faults_and_its_package(
+    check: Callable[[], Check], program: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The faults that the table of docs/below-tcp.md has for it; the administrator's folders do not have it either."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(network_tools, "_FOLDERS", ())
+    missing = check()
+    assert not missing.good
+    assert f"there is no {program}" in missing.found
+    assert missing.advice.endswith(f": apt-get install {package}")
+    assert {word for word in re.findall("`([a-z_]+)`", missing.advice) if word in FAULTS} == faults_with(program)
+
+
+def faults_with(program: str) -> set[str]:
+    """Those that need a program, in the table of the page."""
+    page = (Path(__file__).parents[2] / "docs" / "below-tcp.md").read_text()
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
+    return {re.findall("`(.+?)`", row[1])[0] for row in rows if f"`{program}`" in row[3]}
+
+
+def test_a_network_program_that_does_not_run_is_as_good_as_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there, and says nothing."""
+    mute = tmp_path / "nft"
+    mute.write_text("#!/bin/sh\nexit 1\n")
+    mute.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    found = doctor.nft()
+    assert (found.good, found.found) == (False, f"it does not run ({mute})")
+
+
+def test_a_network_program_is_told_with_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it tells it itself."""
+    for tool in ("tc", "ip"):
+        (tmp_path / tool).write_text("#!/bin/sh\necho tool 1.2\n")
+        (tmp_path / tool).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert doctor.tc() == Check("tc", True, f"tool 1.2 ({tmp_path}/tc)")
+
+
+def test_the_embedded_engine_is_good() -> None:
+    """It comes with the harness and needs nothing, so it starts on any machine on which these tests run."""
+    check = doctor.embedded_engine()
+    assert check.good, check.found
