@@ -185,6 +185,7 @@ def let_go(client: Client, world: str) -> None:
 def sweep(client: Client) -> list[str]:
     """Let go of every world in this engine whose owner has ended, or whose time is up; their names.
 
+    Of engines that are gone the leases are let go of too.
     What cannot be taken away, for a reaper or another run takes it away at this moment, is left to the next sweep.
     Raises HarnessError if the engine does not answer.
     """
@@ -194,9 +195,15 @@ def sweep(client: Client) -> list[str]:
         with contextlib.suppress(HarnessError):
             let_go(client, world)
     for lease in all_leases():
-        if lease.url == client.url and lease.is_over:
+        if lease.is_over and (lease.url == client.url or _is_gone(lease.url)):
             release(lease)
     return over
+
+
+def _is_gone(url: str) -> bool:
+    """Whether an engine's socket is not there any more, as after a private engine was stopped: nothing can be left."""
+    scheme, _, path = url.partition("://")
+    return scheme == "unix" and not Path(path).exists()
 
 
 def _is_over(labels: Mapping[str, str]) -> bool:

@@ -19,7 +19,7 @@ from harness.machine.containers import Client
 from harness.machine.leases import Lease
 from harness.words.errors import HarnessError
 
-TRIES, TRY_AGAIN_NS = 5, 1_000_000_000
+TRIES, TRY_AGAIN_NS = 20, 1_000_000_000
 """An engine that is starting again answers after some seconds; what is left then is for the next run's sweep."""
 
 _INPUT = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,17 @@ def container(client: Client, labels: dict[str, str], name: str = "") -> str:
     return client.start(recipe)
 
 
+class NothingThere:
+    """An engine that has nothing of ours."""
+
+    url = "unix:///another"
+
+    def containers(self, label: str) -> dict[str, dict[str, str]]:
+        return {}
+
+    networks = containers
+
+
 # -- owners ----------------------------------------------------------------------------------------------------------
 
 
@@ -133,6 +145,17 @@ def test_an_owner_in_another_process_tree_cannot_be_judged():
 def test_a_lease_is_over_with_its_owner_or_its_time(owner: Callable[[], Owner], expires: int, is_over: bool):
     """Whichever comes first; whom we cannot see has until its time."""
     assert Lease("w", "unix:///nowhere", owner(), expires).is_over is is_over
+
+
+def test_a_sweep_lets_go_of_leases_of_engines_that_are_gone(own_leases: Path, tmp_path: Path):
+    """A private engine that was stopped cannot be asked any more; one that is there is its own sweep's concern."""
+    own_leases.mkdir(parents=True)
+    (tmp_path / "docker.sock").touch()
+    gone, there = (Lease(name, f"unix://{tmp_path}/{name}.sock", ended(), FUTURE) for name in ("gone", "docker"))
+    for lease in (gone, there):
+        lease.path.write_text(json.dumps(asdict(lease)))
+    assert leases.sweep(NothingThere()) == []  # type: ignore[arg-type]
+    assert [lease.world for lease in leases.all_leases()] == ["docker"]
 
 
 def test_a_lease_is_written_down_until_it_is_released(own_leases: Path):

@@ -233,9 +233,12 @@ def test_a_reset_behind_a_latency_comes_after_it(proxy: Proxy, pairs: Any):
 @pytest.mark.parametrize("spared_by", ["toxicity", "removal"])
 def test_a_reset_that_did_not_fire(proxy: Proxy, pairs: Any, spared_by: str):
     """The real server resets at any later close all the same; the engine closes as without it."""
-    name = proxy.toxic("reset_peer", toxicity=0 if spared_by == "toxicity" else 1, timeout=0)
+    name = proxy.toxic("reset_peer", toxicity=0, timeout=0)
     pair = pairs()
+    pair.server.sendall(b"x")
+    assert read(pair.client, 1) == b"x"  # so the link began with the toxic in it
     if spared_by == "removal":
+        proxy.change(name, toxicity=1)
         proxy.remove(name)
     assert is_open(pair.client, pair.server)
     pair.server.close()
