@@ -8,7 +8,7 @@ from pathlib import Path
 from harness import agents, clock
 from harness.core.cast import Cast, Member
 from harness.happened import CallKey, Happened
-from harness.machine.guard import STACKS_WITHIN_NS, start_stacks
+from harness.machine.guard import STACKS_WITHIN_NS, Reading
 from harness.scenario import EXIT, Scenario
 from harness.words.quantity import format_ns
 from harness.worlds.base import World
@@ -17,8 +17,7 @@ from harness.worlds.base import World
 @dataclass
 class _Reading:
     member: Member
-    helper_pid: int
-    deadline_ns: int
+    stacks: Reading
 
 
 class Guards:
@@ -54,7 +53,7 @@ class Guards:
     def enforce(self, now_ns: int) -> int | None:
         """End what is overdue; returns when to look again, or None if no guard runs."""
         self._finish_readings(now_ns)
-        deadlines = [reading.deadline_ns for reading in self._readings]
+        deadlines = [reading.stacks.deadline_ns for reading in self._readings]
         for key, deadline_ns in self._due():
             if now_ns < deadline_ns:
                 deadlines.append(deadline_ns)
@@ -105,14 +104,12 @@ class Guards:
         path = self._run_dir / "stacks" / f"rank-{key[1]}.life-{key[2]}.txt"
         because = f"{key[0]} of rank {key[1]} lasted longer than its guard of {format_ns(self._guard_ns(key))}"
         self._cast.hung(key, because, str(path.relative_to(self._run_dir)))
-        helper_pid = start_stacks(self._children, performer.pid, path)
-        self._readings.append(_Reading(performer.member, helper_pid, now_ns + STACKS_WITHIN_NS))
+        reading = Reading(self._children, performer.pid, path, now_ns + STACKS_WITHIN_NS)
+        self._readings.append(_Reading(performer.member, reading))
         return True
 
     def _finish_readings(self, now_ns: int) -> None:
         for reading in list(self._readings):
-            if self._children.is_running(reading.helper_pid) and now_ns < reading.deadline_ns:
-                continue
-            self._children.kill(reading.helper_pid)
-            self._cast.end(reading.member)
-            self._readings.remove(reading)
+            if reading.stacks.is_over(now_ns):
+                self._cast.end(reading.member)
+                self._readings.remove(reading)

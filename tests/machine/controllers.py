@@ -232,6 +232,31 @@ def hung_without_py_spy(folder: str) -> object:
     return hung(folder, fresh=False, stopped=False)
 
 
+def read_at_last(folder: str, failures: int) -> object:
+    """A py-spy that fails so often before it reads: what becomes of the stacks, and how often it was asked."""
+    path = Path(folder)
+    spy, asked = path / "py-spy", path / "asked"
+    spy.write_text(f'#!/bin/sh\necho >> "{asked}"\n[ $(wc -l < "{asked}") -gt {failures} ] && echo the stacks\n')
+    spy.chmod(0o755)
+    guard.find_py_spy = lambda: str(spy)
+    stacks = path / "stacks.txt"
+    with Children() as children:
+        read = guard.stacks(children, os.getpid(), stacks)
+    return {"read": read, "text": stacks.read_text(), "asked": len(asked.read_text().splitlines())}
+
+
+def read_too_slowly(folder: str) -> object:
+    """A py-spy that does not come to its end."""
+    spy = Path(folder) / "py-spy"
+    spy.write_text("#!/bin/sh\nexec sleep 600\n")
+    spy.chmod(0o755)
+    guard.find_py_spy = lambda: str(spy)
+    stacks = Path(folder) / "stacks.txt"
+    with Children() as children:
+        read = guard.stacks(children, os.getpid(), stacks, within_ns=50_000_000)
+        return {"read": read, "text": stacks.read_text(), "left": children.others()}
+
+
 def unreadable_plan(folder: str) -> object:
     """A request that cannot be met, then one that can."""
     path = Path(folder)

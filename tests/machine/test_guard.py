@@ -50,5 +50,20 @@ def test_without_py_spy_the_file_says_how_to_get_it(me: User, monkeypatch: pytes
     assert "State:" in told["text"]
 
 
+@pytest.mark.parametrize(("failures", "read", "asked"), [(0, True, 1), (3, True, 4), (99, False, 5)])
+def test_a_process_that_moved_while_it_was_read_is_read_again(me: User, failures: int, read: bool, asked: int) -> None:
+    """A few times: py-spy does not stop what it reads, and meets memory that is gone now and then."""
+    told = me.ask("read_at_last", folder=str(me.folder), failures=failures)
+    assert (told["read"], told["asked"]) == (read, asked)
+    assert ("the stacks" if read else "no Python stacks: py-spy could not read the process, tried 5") in told["text"]
+
+
+def test_a_reading_has_its_time(me: User) -> None:
+    """Then it is ended, and the file says so."""
+    told = me.ask("read_too_slowly", folder=str(me.folder))
+    assert (told["read"], told["left"]) == (False, [])
+    assert "no Python stacks: py-spy did not finish in time" in told["text"]
+
+
 def hung(user: User, **options: Any) -> Any:
     return user.ask("hung", folder=str(user.folder), **options)
