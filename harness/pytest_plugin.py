@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SUFFIX = ".rdzv.yaml"
 RUNNER: pytest.StashKey[Any] = pytest.StashKey()
 PROPERTY = "rdzv"
+MARK = "rdzv"
+"""The marker of every scenario item, beside its tags: `pytest -m rdzv`."""
 
 
 class RunFailed(Exception):
@@ -115,6 +117,7 @@ class ScenarioFile(pytest.File):
             cells = load(self.path)
         except ScenarioError as error:
             raise self.CollectError(str(error)) from None
+        self.config.addinivalue_line("markers", f"{MARK}: a cell of a scenario file")
         for scenario in cells:
             for tag in scenario.tags:
                 self.config.addinivalue_line("markers", f"{tag}: a tag of rdzv scenarios")
@@ -128,8 +131,8 @@ class ScenarioItem(pytest.Item):
         super().__init__(**kwargs)
         self.scenario = scenario
         self.result: Result | None = None
-        for tag in scenario.tags:
-            self.add_marker(getattr(pytest.mark, tag))
+        for mark in (MARK, *scenario.tags):
+            self.add_marker(getattr(pytest.mark, mark))
 
     def setup(self) -> None:
         from harness.reports.json import row

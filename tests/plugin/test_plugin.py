@@ -67,6 +67,12 @@ def test_each_cell_is_an_item_with_a_readable_id(pytester: pytest.Pytester) -> N
     result.stdout.fnmatch_lines(["m.rdzv.yaml::m[[]timeout=1s[]]", "m.rdzv.yaml::m[[]timeout=2s[]]"])
 
 
+def test_scenarios_are_marked(pytester: pytest.Pytester) -> None:
+    """`-m rdzv` selects scenario files among other tests."""
+    pytester.makepyfile(test_other="def test_other(): pass")
+    played(pytester, "--strict-markers", "-m", "rdzv", a=PASSES).assert_outcomes(passed=1, deselected=1)
+
+
 def test_tags_are_markers(pytester: pytest.Pytester) -> None:
     """`-m` selects by tag, also under --strict-markers."""
     tagged = PASSES.replace("title: A claim", "title: A claim\ntags: [slow-links]")
