@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.faults.base import FAULTS, Evidence, link_evidence
+from harness.faults.base import FAULTS, Evidence, toxic_name
 from harness.faults.engine import EngineFault
 from harness.proxies.base import Link, Traffic
 from harness.words.attribute import Declaration
@@ -12,16 +12,26 @@ from harness.words.attribute import Declaration
 
 @FAULTS.register("x_half_close")
 class XHalfClose(EngineFault):
-    """The engine's `x_half_close`."""
+    """The engine's `x_half_close`, in each direction, so that the engine tells in which of them it acted."""
 
     declaration = Declaration(
         kind="x_half_close",
         summary="Hands an end of one direction on as TCP does, and leaves the other direction alone.",
         example="{inject: x_half_close, ranks: 1}",
-        details="Without it an end in either direction ends the whole connection, as through any Toxiproxy.",
+        details=(
+            "Without it an end in either direction ends the whole connection, as through any Toxiproxy. The report "
+            "says in which direction ends came alone: `upstream` is one of the rank's. If none did, the cell is "
+            "vacuous."
+        ),
     )
     toxic_kind = "x_half_close"
 
+    @property
+    def streams(self) -> tuple[str, ...]:
+        return ("upstream", "downstream")
+
     def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
-        """A connection that it lay on: whether an end came in one direction only nobody notes."""
-        return link_evidence(("upstream", "downstream"), links, before, after)
+        """How many ends the engine handed on alone, by their direction."""
+        found = super().evidence(links, before, after)
+        ends = {one: sum(link.acts(toxic_name(self.fault, one)) for link in links) for one in self.streams}
+        return Evidence(found.touched, {**found.facts, "ends": ends})

@@ -66,7 +66,8 @@ class LinkCount:
     """Everything of one link so far.
 
     Attributes:
-        acts: by toxic, how often it acted: fired, began to swallow or to stall, turned a client away.
+        acts: by toxic, how often it acted: fired, began to swallow or to stall, turned a client away, let one direction
+            end without the other.
         keys: by key, the kinds of queries that named it.
         turned_away: clients that a toxic at the door dealt with.
     """
@@ -178,7 +179,7 @@ class EngineMeter:
             link.connections[event["connection"]] = Carried(event["time_ns"])
         elif what == "turned away":
             link.turned_away += 1
-        if what in ("fired", "swallows", "stalls", "turned away"):
+        if what in ("fired", "swallows", "stalls", "turned away", "half closed"):
             link.acts[event["toxic"]] += 1
         if carried is not None:
             self._take_of(event, link, carried)

@@ -144,6 +144,29 @@ def test_half_a_connection_may_end(wire: Wire):
     assert evidence[0].touched is True
 
 
+@pytest.mark.parametrize("stream", ["upstream", "downstream"])
+def test_the_direction_that_ended_alone_is_told(wire: Wire, stream: str):
+    """The end that follows in the other direction is no half a close."""
+    with held(wire, member("x_half_close", 1)) as evidence:
+        ends = wire.connect(1)
+        first, second = ends if stream == "upstream" else ends[::-1]
+        first.shutdown(socket.SHUT_WR)
+        assert receive(second, 1) == b""
+        second.close()
+        assert receive(first, 1) == b""
+    other = {"upstream": "downstream", "downstream": "upstream"}[stream]
+    assert evidence[0].facts == {"acts": 1, "ranks": [1], "ends": {stream: 1, other: 0}}
+
+
+def test_a_connection_of_which_no_half_ended_was_not_touched(wire: Wire):
+    """It was there, and bytes passed: the cell is vacuous all the same."""
+    with held(wire, member("x_half_close", 1)) as evidence:
+        client, master = wire.connect(1)
+        client.sendall(b"x")
+        assert receive(master, 1) == b"x"
+    assert (evidence[0].touched, evidence[0].facts["ends"]) == (False, {"upstream": 0, "downstream": 0})
+
+
 @pytest.mark.parametrize(("mode", "seen"), [("fin", "FIN"), ("rst", "RST")])
 def test_the_first_connection_is_ended_at_once(wire: Wire, mode: str, seen: str):
     """And the second is taken."""

@@ -166,8 +166,11 @@ class Connection:
     def link_ended(self, link: Link, cause: str) -> None:
         link.abandon()
         self.closed_by = self.closed_by or cause
-        if self._proxy.half_closes(self) and link.ended_by.endswith(" closed"):
+        toxic = self._proxy.half_closer(link.direction) if link.ended_by.endswith(" closed") else None
+        if toxic is not None:
             link.destination.finish_writing()
+            if not any(other.done or other.ended_by for other in self.links if other is not link):
+                self.note("half closed", direction=link.direction, toxic=toxic.name)
         else:
             link.destination.close(self.resets)
             for other in self.links:

@@ -158,9 +158,13 @@ class Proxy:
             for link in connection.links:
                 link.change(lambda pipeline, now_ns: pipeline.nudge(now_ns))
 
-    def half_closes(self, connection: Connection) -> bool:
-        """Whether an end in one direction leaves the other alone; the real server closes the whole connection."""
-        return any(toxic.behaviour.half_closes for toxic in self.toxics)
+    def half_closer(self, direction: str) -> Toxic | None:
+        """Who lets an end in one direction leave the other alone; the real server closes the whole connection.
+
+        Any such toxic does so in both directions; where there are several, one of the direction is named.
+        """
+        able = [toxic for toxic in self.toxics if toxic.behaviour.half_closes]
+        return min(able, key=lambda toxic: toxic.direction != direction, default=None)
 
     def _change(self, toxic: Toxic, change: Callable[[Link], None]) -> None:
         for connection in list(self.connections.values()):
