@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -34,15 +35,20 @@ dist.destroy_process_group()
 
 
 @pytest.fixture
-def port() -> int:
-    """Free on loopback, and below those that the system gives away."""
-    for candidate in range(20500 + os.getpid() % 9000, 32000):
-        with socket.socket() as probe:
+def port() -> Iterator[int]:
+    """Free on loopback, below those that the system gives away, and kept: nobody else takes it who does not share.
+
+    Torch's server shares, since nobody listens here.
+    """
+    for candidate in range(20500, 32000):
+        with socket.socket() as kept:
             try:
-                probe.bind(("127.0.0.1", candidate))
-                return candidate
+                kept.bind(("127.0.0.1", candidate))
             except OSError:
                 continue
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            yield candidate
+            return
     raise AssertionError("no free port")
 
 

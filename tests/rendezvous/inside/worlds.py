@@ -14,21 +14,35 @@ from harness.rendezvous.static import StaticTCPRendezvous
 HOST = "127.0.0.1"
 
 
+_BLOCK = 100
+
+
 def free_port():
-    """Below those that the system gives away."""
-    for candidate in range(20000 + os.getpid() % 9000, 32000):
-        with socket.socket() as probe:
-            try:
-                probe.bind((HOST, candidate))
-            except OSError:
-                continue
-        if candidate not in _given:
-            _given.add(candidate)
+    """One of this process's own, below those that the system gives away.
+
+    Other processes may ask at the same time, and a port that was found free is not served yet: so each first takes a
+    block of ports, and keeps the lowest of it bound for as long as it lives.
+    """
+    if not _own:
+        _own.extend(_block())
+    for candidate in _own[1]:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, candidate))
             return candidate
-    raise AssertionError("no free port")
+    raise AssertionError("no free port is left of this process's block")
 
 
-_given = set()
+_own = []
+
+
+def _block():
+    for lowest in range(20000, 32000, _BLOCK):
+        mark = socket.socket()
+        with contextlib.suppress(OSError):
+            mark.bind((HOST, lowest))
+            return mark, iter(range(lowest + 1, lowest + _BLOCK))
+        mark.close()
+    raise AssertionError("no free block of ports")
 
 
 def handler(rank, size, port, run_id="run", timeout=5.0, host=HOST):
@@ -161,11 +175,20 @@ def other_master(port, size=2):
 
 @contextlib.contextmanager
 def frozen(process):
+    """A process that does nothing meanwhile: SIGSTOP is only on its way when it has been sent."""
     process.send_signal(signal.SIGSTOP)
     try:
+        until(lambda: set(states_of(process.pid)) == {"T"})
         yield
     finally:
         process.send_signal(signal.SIGCONT)
+
+
+def states_of(pid):
+    """The state of each thread, as the kernel names it; a thread may end meanwhile."""
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/task/{thread}/stat") as status:
+            yield status.read().rsplit(")", 1)[1].split()[0]
 
 
 def threads_now():
