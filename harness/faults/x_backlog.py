@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Sequence
 
-from harness.faults.base import FAULTS, Evidence, Surroundings, links_of
+from harness.faults.base import FAULTS, Evidence
 from harness.faults.engine import EngineFault
-from harness.machine import sockets
+from harness.machine import listening
+from harness.proxies.base import Link, Traffic
 from harness.words.attribute import Declaration
-from harness.worlds.base import Host
 
 
 @FAULTS.register("x_backlog")
@@ -22,31 +21,13 @@ class XBacklog(EngineFault):
         example="{inject: x_backlog, ranks: 1, for: 2s}",
         details=(
             "The kernel drops every SYN, and whoever connects tries again after a second, and so on; healing lets them "
-            "in at their next try. Whether somebody hung and gave up before the healing cannot be read: unproven then."
+            "in at their next try. The report says how many tries were dropped, those of clients that gave up too. If "
+            "there was none, the cell is vacuous."
         ),
     )
     toxic_kind = "x_backlog"
 
-    @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
-        hosts = {host.name: host for host in map(surroundings.host, self.fault.ranks)}
-        ports = {link.address.port for link in links_of(self.fault, surroundings)}
-        with super().hold(surroundings):
-            # Those that fill the queue are the engine's own, and hang too.
-            fillers = _hanging(hosts, ports)
-
-            def found() -> Evidence:
-                count = len(_hanging(hosts, ports) - fillers)
-                return Evidence(True if count else None, {"hanging": count})
-
-            yield found
-
-
-def _hanging(hosts: Mapping[str, Host], ports: set[int]) -> set[tuple[str, int]]:
-    """Connects to these ports without an answer yet, by host and own port."""
-    found = set()
-    for name, host in hosts.items():
-        with host.inside():
-            connects = (one for one in sockets.unanswered() if one.state == "syn_sent" and one.remote.port in ports)
-            found |= {(name, one.local.port) for one in connects}
-    return found
+    def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
+        """What the kernel has dropped at the listening sockets, and the engine did not send itself."""
+        found = super().evidence(links, before, after)
+        return found if found.touched or listening.counts_dropped() else Evidence(None, found.facts)

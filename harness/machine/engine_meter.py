@@ -67,7 +67,7 @@ class LinkCount:
 
     Attributes:
         acts: by toxic, how often it acted: fired, began to swallow or to stall, turned a client away, let one direction
-            end without the other.
+            end without the other, left a try to connect without an answer.
         keys: by key, the kinds of queries that named it.
         turned_away: clients that a toxic at the door dealt with.
     """
@@ -181,6 +181,8 @@ class EngineMeter:
             link.turned_away += 1
         if what in ("fired", "swallows", "stalls", "turned away", "half closed"):
             link.acts[event["toxic"]] += 1
+        elif what == "unanswered":
+            link.acts[event["toxic"]] += event["tries"]
         if carried is not None:
             self._take_of(event, link, carried)
 

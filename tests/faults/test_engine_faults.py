@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from wire import Wire, await_true, held, how_it_ends, member, receive, silent, wired
 
+from harness.machine import listening
 from harness.proxies.base import LinkSpec
 from harness.words.endpoint import Endpoint
 from harness.words.errors import Unsupported
@@ -199,14 +200,39 @@ def test_a_full_queue_leaves_a_connect_hanging(wire: Wire):
         client.connect_ex(wire.links[1].address.connectable)
         assert silent_connect(client)
     wire.listener.accept()
-    assert (evidence[0].touched, evidence[0].facts["hanging"]) == (True, 1)
+    assert (evidence[0].touched, evidence[0].facts) == (True, {"acts": 1, "ranks": [1]})
 
 
-def test_nobody_hanging_is_unproven(wire: Wire):
-    """Whoever hung and gave up has left no trace."""
+def test_a_connect_that_gave_up_is_told(wire: Wire):
+    """Nobody hangs any more when the fault is healed, and the kernel has counted the tries all the same."""
+    with held(wire, member("x_backlog", 1, 2)) as evidence:
+        for _ in range(3):
+            with socket.socket() as client:
+                client.settimeout(0.1)
+                with pytest.raises(TimeoutError):
+                    client.connect(wire.links[2].address.connectable)
+    assert (evidence[0].touched, evidence[0].facts) == (True, {"acts": 3, "ranks": [2]})
+
+
+def test_the_tries_by_which_the_engine_fills_the_queue_are_not_counted(wire: Wire):
+    """Nor what its kernel sends once more for them: after a second that has happened, and the cell is vacuous."""
+    with held(wire, member("x_backlog", 1)) as evidence:
+        await_true(lambda: syn_sent_again(wire.links[1].address.port))
+    assert (evidence[0].touched, evidence[0].facts) == (False, {"acts": 0, "ranks": []})
+
+
+def test_where_the_kernel_does_not_count_nobody_hanging_is_unproven(wire: Wire, monkeypatch: pytest.MonkeyPatch):
+    """Then nobody knows."""
+    monkeypatch.setattr(listening, "counts_dropped", lambda: False)
     with held(wire, member("x_backlog", 1)) as evidence:
         pass
     assert evidence[0].touched is None
+
+
+def syn_sent_again(port: int) -> bool:
+    """Whether a connect to that port has been tried once more by the kernel."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(row[2].endswith(f":{port:04X}") and row[3] == "02" and int(row[6], 16) for row in rows)
 
 
 def silent_connect(client: socket.socket) -> bool:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import select
 import socket
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from harness.machine.listening import dropped
 from harness.proxies.embedded.addresses import Target
 from harness.proxies.embedded.toxics.base import DoorBehaviour
 
@@ -19,6 +22,13 @@ ACCEPT_AGAIN_SECONDS = 0.05
 
 FILLERS = 3
 """A queue of length 0 holds one connection; the others make sure of it."""
+
+FILLED_WITHIN_SECONDS = 0.01
+"""The first is in at once, but where clients wait already."""
+
+_ESTABLISHED = 1
+_TRIES = struct.Struct("=B99xI")
+"""Of struct tcp_info: the state, and how many segments were sent once more."""
 
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -45,6 +55,7 @@ class Door:
         self._accepting = False
         self._shut = False
         self._fillers: list[socket.socket] = []
+        self._told = 0
 
     @property
     def is_open(self) -> bool:
@@ -98,11 +109,34 @@ class Door:
         assert self._listener is not None
         self._accept(False)
         self._listener.listen(0)
+        self._told = dropped(self._listener) or 0
         for _ in range(FILLERS):
             filler = socket.socket(target.family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
             filler.setblocking(False)
             filler.connect_ex(_reachable(target))
+            if not self._fillers:
+                # Two at once might both be half in, and then the kernel drops one of them later than we count.
+                select.select([], [filler], [], FILLED_WITHIN_SECONDS)
             self._fillers.append(filler)
+
+    def unanswered(self) -> int:
+        """How many tries of clients to connect were dropped since the last call, while the queue was full."""
+        if self._listener is None or not self._fillers:
+            return 0
+        total, ours, before = dropped(self._listener), self._own_tries(), -1
+        while total is not None and ours != before:
+            before, total = ours, dropped(self._listener)
+            ours = self._own_tries()
+        new = 0 if total is None else total - ours - self._told
+        self._told += new
+        return new
+
+    def _own_tries(self) -> int:
+        """How many of the dropped tries are those of our own that make sure of it."""
+        told = (
+            _TRIES.unpack(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TRIES.size)) for one in self._fillers
+        )
+        return sum(1 + again for state, again in told if state != _ESTABLISHED)
 
     def _release(self) -> None:
         if not self._fillers or self._listener is None:

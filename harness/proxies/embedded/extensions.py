@@ -58,6 +58,7 @@ class Extensions:
     async def _events(self, request: Request) -> Response:
         journal, query = self._engine.journal, request.query_params
         since = _whole(query.get("since", "0"), "since")
+        self._note_unanswered()
         await journal.more_than(since, min(_whole(query.get("wait_ms", "0"), "wait_ms") / 1000, LONGEST_WAIT_SECONDS))
         return JSONResponse(
             {
@@ -66,6 +67,10 @@ class Extensions:
                 "dropped": journal.dropped,
             }
         )
+
+    def _note_unanswered(self) -> None:
+        for proxy in self._engine.proxies.values():
+            proxy.note_unanswered()
 
     async def _connections(self, request: Request) -> Response:
         wanted = request.query_params.get("proxy")

@@ -74,6 +74,7 @@ class Proxy:
 
     def stop(self, cause: str) -> None:
         """Refuse new clients, then cut every connection; what is under way in toxics is lost."""
+        self.note_unanswered()
         if self._door.is_open:
             self._door.close()
             self.note("unlisten", cause=cause)
@@ -95,6 +96,13 @@ class Proxy:
         connection = Connection(self, next(self._identities), number, sock, text)
         self.connections[connection.id] = connection
         connection.dial()
+
+    def note_unanswered(self) -> None:
+        """Write down the clients that a full queue has left without an answer; only the kernel sees them come."""
+        tries = self._door.unanswered()
+        toxic = next((toxic for toxic, behaviour in self._door_toxics() if behaviour.fills_backlog), None)
+        if tries and toxic is not None:
+            self.note("unanswered", toxic=toxic.name, tries=tries)
 
     def _is_hit(self, toxic: Toxic, number: int) -> bool:
         return Random(f"{self.seed}/{self.name}/{number}/{toxic.name}").random() < toxic.toxicity
@@ -129,6 +137,7 @@ class Proxy:
 
     def remove_toxic(self, toxic: Toxic) -> None:
         """Take it away, on live connections too."""
+        self.note_unanswered()
         self.toxics.remove(toxic)
         if isinstance(toxic.behaviour, DoorBehaviour):
             toxic.behaviour.leaves(toxic.memory)
