@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -128,6 +129,8 @@ class ConsoleReport(Report):
         if rows:
             self._console.print(_table(rows, self._console.width))
             self._console.print()
+        for why, count in () if self._quiet else _many_skipped(results).items():
+            self._console.print(Text(f"{count} skipped: {why}", STYLES[SKIPPED]), soft_wrap=True)
         self._print_summary(results, seconds, interrupted)
 
     def _print_summary(self, results: Sequence[Result], seconds: float | None, interrupted: bool) -> None:
@@ -193,6 +196,8 @@ def _by_cell(results: Iterable[Result]) -> list[list[Result]]:
 def _rows(results: Sequence[Result], quiet: bool) -> list[Row]:
     """A row for each cell, what went wrong last, nearest to its proof; many that ended alike share one."""
     cells = _by_cell(results)
+    told = _many_skipped(results)
+    cells = [runs for runs in cells if _worst(runs) != SKIPPED or facts.why(runs[0]) not in told]
     if any(len(runs) > 1 for runs in cells):  # k of N is what was asked for: of each cell
         return sorted(map(_row, cells), key=_rank)
     if quiet:
@@ -200,6 +205,12 @@ def _rows(results: Sequence[Result], quiet: bool) -> list[Row]:
     passed = [runs for runs in cells if _worst(runs) == PASSED]
     rows = [_row(runs) for runs in passed] if len(passed) <= PASSED_ROWS_SHOWN else _folders(passed)
     return sorted([*rows, *_alike([runs for runs in cells if runs not in passed])], key=_rank)
+
+
+def _many_skipped(results: Sequence[Result]) -> dict[str, int]:
+    """Reasons for which many cells were skipped, and how many: each is told once, whole, and not in as many rows."""
+    counts = Counter(facts.why(result) for result in results if result.status == SKIPPED and result.attempt == 1)
+    return {why: count for why, count in counts.items() if count > ALIKE_ROWS_SHOWN}
 
 
 def _rank(row: Row) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import happenings
@@ -164,6 +165,23 @@ def test_many_cells_of_one_file_that_ended_alike_share_a_row() -> None:
     table = printed([happenings.result(judgement, scenario=cell, seconds=1.0) for cell in cells]).split("status ")[1]
     assert "known      4.00  timeouts/a-muted-link-costs-one-timeout (4 cells)  F02\n" in table
     assert table.count("known ") == 1
+
+
+def test_many_cells_skipped_for_one_reason_are_told_in_one_line() -> None:
+    """Once and whole, with what to do, in place of as many rows; also when each was to be played often."""
+    because = (
+        "engine: no Docker engine on this machine; " + "install one and start it, " * 5 + "and see docker/README.md"
+    )
+    cells = [happenings.scenario(cell=(("faults.cut", f"{number}B"),)) for number in range(ALIKE_ROWS_SHOWN + 1)]
+    verdict = replace(skipped().judgement, because=because)
+    for attempts in (1, 2):
+        text = printed(
+            [replace(skipped(), scenario=cell, judgement=verdict, attempt=attempt + 1)
+             for cell in cells for attempt in range(attempts)]
+        )  # fmt: skip
+        lines, _, told = text.partition(f"\n{ALIKE_ROWS_SHOWN + 1} skipped: {because}\n")
+        assert "seconds  scenario" not in lines
+        assert told.startswith(f"{len(cells) * attempts} ")
 
 
 def test_vacuous_and_error_are_red() -> None:
