@@ -10,7 +10,6 @@ from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
 from harness.machine import hosts_file, names, sockets
 from harness.machine.kernel_counters import counters
 from harness.words.attribute import Attribute, Declaration
-from harness.words.errors import HarnessError
 from harness.worlds.base import WorldHost
 
 FOLLOW, STALE = "follow", "stale"
@@ -42,12 +41,12 @@ class AddressChange(FaultMember):
     )
     layer = "port"
     needs = frozenset({"hosts", "address_change"})
+    directly = "a link leads to an address and not to a name"
 
     @contextlib.contextmanager
     def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
         hosts = [cast(WorldHost, host) for host in surroundings.hosts]
         moving = self._moving(surroundings)
-        _check_route(surroundings, len(hosts))
         hanging = sum(_open_connections(host) for host in moving)
         moves = {host.name: (host.address, host.move()) for host in moving}
         stale = self.fault.attributes["names"] == STALE
@@ -66,12 +65,6 @@ class AddressChange(FaultMember):
 
 Moves = Mapping[str, tuple[str, str]]
 """By host, from which address to which."""
-
-
-def _check_route(surroundings: Surroundings, hosts: int) -> None:
-    # There are no more ranks with a link than hosts, and one.
-    if surroundings.links(range(hosts + 1)):
-        raise HarnessError("a link leads to the address that nobody has afterwards; write `route: direct` in the world")
 
 
 def _tell(hosts: Sequence[WorldHost], moves: Moves) -> None:

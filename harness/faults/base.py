@@ -112,6 +112,7 @@ class FaultMember(ABC):
         toxic: whether it takes `stream` and `toxicity` (True only on links).
         engine: whether it needs the embedded proxy engine; the real server has no such toxic.
         needs: what its world must be able to do, by names of `World.capabilities`; else the cell is skipped.
+        directly: why it works under `route: direct` only; empty if it works with links too.
         healing_ends_connections: for the documentation of those that cannot be undone silently.
     """
 
@@ -120,6 +121,7 @@ class FaultMember(ABC):
     toxic: ClassVar[bool] = False
     engine: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset()
+    directly: ClassVar[str] = ""
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault

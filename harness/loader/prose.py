@@ -57,7 +57,8 @@ A choice of rank processes is `2`, `[0, 3]`, `1-6`, `workers` (all but 0) or `al
 for each rank for which something else holds.
 
 A rank that is told rank 0 gets the real endpoint, every other its own link through the proxy. A fault on links that
-names a rank without a link is an error when the file is read, and so is any under `route: direct`.
+names a rank without a link is an error when the file is read, and so is any under `route: direct`; an `address_change`
+is one where there are links.
 """,
 )
 

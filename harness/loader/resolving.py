@@ -211,6 +211,9 @@ class Resolver:
         attributes = self._converted(entry, member.declaration)
         for problem in member.problems(attributes):
             self._tell_member(entry, problem)
+        if member.directly and self._whole and self._linked:
+            hint = "write `route: direct` in `world`, or leave this cell out with `exclude`"
+            self._tell((*entry.location, "inject"), f"{entry.kind!r} needs `route: direct`: {member.directly}", hint)
         toxic = isinstance(keys, ToxicKeys)
         stream = keys.stream if isinstance(keys, ToxicKeys) else attributes.get("stream")
         toxicity = keys.toxicity if toxic else None

@@ -10,7 +10,6 @@ from named_hosts import PORT, town
 from surroundings import LIMIT_SECONDS, fault
 
 from harness.faults.base import FAULTS
-from harness.words.errors import HarnessError
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root makes a network namespace without a user namespace")
 
@@ -77,13 +76,3 @@ def test_a_name_that_is_hidden_meanwhile_has_the_new_address_afterwards(tmp_path
             with address_change().hold(here):
                 assert r1.ask("addresses", "r0")["error"] == "gaierror"
         assert r1.ask("addresses", "r0") == {"ok": [here.by_name["r0"].address]}
-
-
-def test_links_cannot_follow(tmp_path: Path):
-    """They lead to an address: the error says what to write."""
-    with town(tmp_path) as here:
-        here.known_links = [type("Link", (), {"rank": 1})()]
-        old = here.by_name["r0"].address
-        with pytest.raises(HarnessError, match="route: direct"), address_change().hold(here):
-            pass
-        assert here.by_name["r0"].address == old

@@ -124,6 +124,15 @@ f.rdzv.yaml:8:23: 'blackhole' works on links, and `route: direct` has none
   take `route: direct` out, or leave this cell out with `exclude`""",
     ),
     (
+        "a fault that no link can follow",
+        ("{id: cut, inject: blackhole, ranks: 1, stream: downstream,", "{id: cut, inject: address_change,"),
+        """\
+f.rdzv.yaml:8:23: 'address_change' needs `route: direct`: a link leads to an address and not to a name
+    - {id: cut, inject: address_change, after: join, for: 1s}
+                        ^
+  write `route: direct` in `world`, or leave this cell out with `exclude`""",
+    ),
+    (
         "a rank that is not there",
         ("ranks: 0", "ranks: 2-4"),
         """\

@@ -184,6 +184,14 @@ def test_a_moment_that_no_wire_shows_is_refused(wire: dict[str, Any], told: str)
     assert told in problems(workload=[JOIN, {"do": "num_keys", "after": {"wire": wire}}])
 
 
+def test_a_host_moves_where_there_are_no_links() -> None:
+    """Under `route: direct`, or because everybody is told rank 0."""
+    moves = {"inject": "address_change"}
+    assert "needs `route: direct`" in problems(world={"size": 2}, faults=[moves])
+    for world in ({"size": 2, "route": "direct"}, {"size": 1}):
+        assert [fault.kind for fault in cells(world=world, faults=[moves])[0].faults] == ["address_change"]
+
+
 def test_without_links_no_moment_is_on_the_wire() -> None:
     """`route: direct` has nobody who sees it."""
     world = {"size": 2, "route": "direct"}

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from harness.loader import catalogue, discover, explain, load_text, schema, template
 from harness.loader.json_schema import COMMITTED
+from harness.loader.members import fault_members
 from harness.loader.pages import every_page, member_pages
 from harness.loader.reference import reference
 from harness.words.errors import UsageError
@@ -79,11 +80,12 @@ def test_everything_that_is_listed_is_explained(kind: str) -> None:
 def test_the_examples_of_members_can_be_read(family: str) -> None:
     """What `explain` shows as an example is a valid line of a scenario."""
     for declaration in catalogue()[family]:
-        text = _around(family, declaration.example)
+        is_direct = family == "fault" and fault_members()[declaration.kind].directly
+        text = _around(family, declaration.example, ", route: direct" if is_direct else "")
         load_text(text, Path(f"{declaration.kind}.rdzv.yaml"))
 
 
-def _around(family: str, example: str) -> str:
+def _around(family: str, example: str, world: str) -> str:
     """A scenario that has the steps and handlers that examples speak of, and the example."""
     names = ("rendezvous", "join", "shut")
     steps = [f"  - {{id: {name}, do: rendezvous}}" for name in names if f"id: {name}" not in example]
@@ -95,7 +97,7 @@ def _around(family: str, example: str) -> str:
         [
             "schema: rdzv-scenario/v1",
             "title: An example",
-            "world: {size: 4}",
+            f"world: {{size: 4{world}}}",
             "workload:",
             *steps,
             *(["faults:", *faults] if faults else []),
