@@ -97,6 +97,19 @@ def test_a_restarted_host_has_forgotten_everything(play: Play):
     assert (facts["hosts"], [one["life"] for one in facts["processes"]]) == (["r0"], [1])
 
 
+def test_open_connections_to_a_stopped_host_are_told_its_end(play: Play):
+    """Who waits for an answer learns of it at once, and not by its own timeout; who connects afterwards gets none."""
+    result = play(
+        DIRECT
+        + JOIN
+        + "  - {id: ask, do: get, key: never, ranks: 1}\n"
+        + "  - {id: again, do: rendezvous, ranks: 1, handler: late, timeout: 2s}\n"
+        + "faults:\n  - {inject: restart_host, ranks: 0, after: {step: ask, is: begun, plus: 200ms}}\n"
+        + "expect:\n  - {step: ask, is: failed, within: 5s}\n  - {step: again, is: failed, within: [2s, 5s]}\n"
+    )
+    assert result.status == "passed", result.judgement.because
+
+
 def test_whoever_shares_a_host_ends_with_it(play: Play):
     """Two processes are told rank 0 and live on one host; only one of them is named. Nobody has crashed."""
     result = play(
