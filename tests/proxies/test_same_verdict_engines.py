@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
+from verdicts import Verdicts, cells, names, verdicts
 
-from harness.loader import load
-from harness.runner import Options, Runner
-from harness.scenario import Scenario
 from harness.words.verdict import KNOWN, PASSED, SKIPPED
 
 pytestmark = [pytest.mark.needs_torch, pytest.mark.needs_toxiproxy]
 
-SCENARIOS = Path(__file__).parents[2] / "scenarios"
-SUFFIX = ".rdzv.yaml"
-
-# Those of `wire` need the engine, and those of `hosts` say in which world they play.
-BOTH = sorted(
-    str(path.relative_to(SCENARIOS)).removesuffix(SUFFIX)
-    for path in SCENARIOS.rglob("*" + SUFFIX)
-    if path.parent.name not in ("wire", "hosts")
-)
+# Those of `wire` need the engine.
+BOTH = names("wire")
 
 # Each of Toxiproxy's toxics, `down` and `partition`, and what comes and goes on links without them. None lasts 5 s.
 SAMPLE = (
@@ -42,26 +30,17 @@ SAMPLE = (
     "regressions/a-write-that-met-a-reset-is-told",
 )
 
-Verdicts = Callable[[Sequence[Scenario]], dict[str, str]]
-
-
-def _through(server: str, runs_dir: Path) -> Iterator[Verdicts]:
-    require = frozenset(filter(None, os.environ.get("RDZV_REQUIRE", "").split(",")))
-    python = os.environ.get("RDZV_TEST_PYTHON", sys.executable)
-    with Runner(Options(python=python, runs_dir=runs_dir, toxiproxy=server, require=require)) as runner:
-        yield lambda cells: {result.scenario.id: result.status for result in runner.run(cells)}
-
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
     """Verdicts through the real server."""
-    yield from _through("real", tmp_path_factory.mktemp("real"))
+    yield from verdicts(tmp_path_factory.mktemp("real"), toxiproxy="real")
 
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
     """Verdicts through the engine."""
-    yield from _through("embedded", tmp_path_factory.mktemp("embedded"))
+    yield from verdicts(tmp_path_factory.mktemp("embedded"), toxiproxy="embedded")
 
 
 @pytest.mark.parametrize(
@@ -69,11 +48,10 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
 )
 def test_a_scenario_gives_the_same_verdict_on_both_servers(name: str, real: Verdicts, embedded: Verdicts) -> None:
     """Which server carries the links is no part of any claim."""
-    cells = load(SCENARIOS / (name + SUFFIX))
-    expected, found = real(cells), embedded(cells)
-    if SKIPPED in {*expected.values(), *found.values()}:
-        pytest.skip("not every cell can be played through both servers here")
+    expected, found = real(cells(name)), embedded(cells(name))
     assert found == expected
+    if SKIPPED in found.values():
+        pytest.skip("not every cell can be played here")
     assert set(found.values()) <= {PASSED, KNOWN}
 
 

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import pytest
+from verdicts import Verdicts, cells, names, verdicts
 
-from harness.loader import load
 from harness.machine.engine import Engine
-from harness.runner import Options, Runner
 from harness.scenario import Scenario
 from harness.words.verdict import KNOWN, PASSED, SKIPPED
 
 pytestmark = [pytest.mark.needs_torch, pytest.mark.needs_toxiproxy]
 
-SCENARIOS = Path(__file__).parents[2] / "scenarios"
-SUFFIX = ".rdzv.yaml"
-
 # Those of `hosts` say in which world they play.
-EVERYWHERE = sorted(
-    str(path.relative_to(SCENARIOS)).removesuffix(SUFFIX)
-    for path in SCENARIOS.rglob("*" + SUFFIX)
-    if path.parent.name != "hosts"
-)
+EVERYWHERE = names("hosts")
 
 # Two of each folder: one that stock torch keeps, and one that it breaks where there is one. None lasts 5 s.
 SAMPLE = (
@@ -59,32 +48,23 @@ DOZEN = (
     "regressions/two-ranks-of-one-number-do-not-make-two",
 )
 
-Verdicts = Callable[[Sequence[Scenario]], dict[str, str]]
-
-
-def _runner(kind: str, runs_dir: Path) -> Iterator[Verdicts]:
-    require = frozenset(filter(None, os.environ.get("RDZV_REQUIRE", "").split(",")))
-    python = os.environ.get("RDZV_TEST_PYTHON", sys.executable)
-    with Runner(Options(python=python, runs_dir=runs_dir, world=kind, require=require)) as runner:
-        yield lambda cells: {result.scenario.id: result.status for result in runner.run(cells)}
-
 
 @pytest.fixture(scope="module")
 def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
     """Verdicts in worlds of processes."""
-    yield from _runner("processes", tmp_path_factory.mktemp("processes"))
+    yield from verdicts(tmp_path_factory.mktemp("processes"), world="processes")
 
 
 @pytest.fixture(scope="module")
 def namespaces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
     """Verdicts in worlds of namespaces."""
-    yield from _runner("namespaces", tmp_path_factory.mktemp("namespaces"))
+    yield from verdicts(tmp_path_factory.mktemp("namespaces"), world="namespaces")
 
 
 @pytest.fixture(scope="module")
 def containers(docker_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
     """Verdicts in worlds of containers."""
-    yield from _runner("containers", tmp_path_factory.mktemp("containers"))
+    yield from verdicts(tmp_path_factory.mktemp("containers"), world="containers")
 
 
 @pytest.mark.parametrize(
@@ -95,14 +75,14 @@ def test_a_scenario_gives_the_same_verdict_on_hosts_of_their_own(
     name: str, processes: Verdicts, namespaces: Verdicts
 ) -> None:
     """Each rank gets a host, and links cross the network twice: that is no part of any claim."""
-    _compare(_cells(name), processes, namespaces)
+    _compare(cells(name), processes, namespaces)
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", DOZEN)
 def test_a_scenario_gives_the_same_verdict_in_containers(name: str, processes: Verdicts, containers: Verdicts) -> None:
     """Each rank is confined to a container: that is no part of any claim either."""
-    _compare(_cells(name), processes, containers)
+    _compare(cells(name), processes, containers)
 
 
 def test_the_chosen_ones_are_a_dozen_scenarios_that_exist() -> None:
@@ -112,13 +92,9 @@ def test_the_chosen_ones_are_a_dozen_scenarios_that_exist() -> None:
         assert len(set(chosen)) == 12
 
 
-def _cells(name: str) -> Sequence[Scenario]:
-    return load(SCENARIOS / (name + SUFFIX))
-
-
-def _compare(cells: Sequence[Scenario], one: Verdicts, other: Verdicts) -> None:
+def _compare(played: Sequence[Scenario], one: Verdicts, other: Verdicts) -> None:
     """As expected in both, and the same; what this machine or this torch lacks skips the test."""
-    expected, found = one(cells), other(cells)
+    expected, found = one(played), other(played)
     if SKIPPED in {*expected.values(), *found.values()}:
         pytest.skip("not every cell can be played in both worlds here")
     assert found == expected

@@ -1,0 +1,37 @@
+"""What tests that compare the verdicts of whole scenarios share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.loader import load
+from harness.runner import Options, Runner
+from harness.scenario import Scenario
+
+Verdicts = Callable[[Sequence[Scenario]], dict[str, str]]
+
+_SCENARIOS = Path(__file__).parents[1] / "scenarios"
+_SUFFIX = ".rdzv.yaml"
+
+
+def names(*without: str) -> list[str]:
+    """Every scenario as `folder/name`, but those of some folders."""
+    paths = (path for path in _SCENARIOS.rglob("*" + _SUFFIX) if path.parent.name not in without)
+    return sorted(str(path.relative_to(_SCENARIOS)).removesuffix(_SUFFIX) for path in paths)
+
+
+def cells(name: str) -> Sequence[Scenario]:
+    """Its cells."""
+    return load(_SCENARIOS / (name + _SUFFIX))
+
+
+def verdicts(runs_dir: Path, **options: Any) -> Iterator[Verdicts]:
+    """One runner, kept for a module; what RDZV_REQUIRE names must be there, anything else may be skipped."""
+    require = frozenset(filter(None, os.environ.get("RDZV_REQUIRE", "").split(",")))
+    python = os.environ.get("RDZV_TEST_PYTHON", sys.executable)
+    with Runner(Options(python=python, runs_dir=runs_dir, require=require, **options)) as runner:
+        yield lambda played: {result.scenario.id: result.status for result in runner.run(played)}
