@@ -61,6 +61,12 @@ class CpuLimit(FaultMember):
             yield lambda: _evidence(limited, before)
 
 
-def _evidence(limited: Mapping[int, RankContainer], before: Mapping[int, int]) -> Evidence:
-    kept_ns = {rank: container.throttled_ns() - before[rank] for rank, container in limited.items()}
-    return Evidence(any(kept_ns.values()), {"throttled_ns": {str(rank): ns for rank, ns in kept_ns.items()}})
+def _evidence(limited: Mapping[int, RankContainer], before: Mapping[int, int | None]) -> Evidence:
+    """How long each was kept from running; of one that has ended meanwhile nobody knows."""
+    kept_ns = {rank: _grown(before[rank], container.throttled_ns()) for rank, container in limited.items()}
+    touched = True if any(kept_ns.values()) else None if None in kept_ns.values() else False
+    return Evidence(touched, {"throttled_ns": {str(rank): ns for rank, ns in kept_ns.items()}})
+
+
+def _grown(before: int | None, after: int | None) -> int | None:
+    return None if before is None or after is None else after - before

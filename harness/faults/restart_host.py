@@ -29,8 +29,8 @@ class RestartHost(FaultMember):
             "from their first step, in their next life: whatever they held in memory, a store among it, is gone. "
             "Whoever shares the host ends too. Processes end before the host is gone, as when a machine is shut down, "
             "so open connections of others get an end, or a reset where bytes lay unread, 0.02 to 0.1 s after the stop "
-            "began (measured); then nobody answers, and who connects waits. For a host that falls silent without a word "
-            "there is `disconnect`."
+            "began (measured); then nobody answers, and who connects waits. A host falls silent without a word by "
+            "`disconnect`."
         ),
     )
     layer = "host"

@@ -98,13 +98,14 @@ class RankContainer(Protocol):
     def fill_memory(self) -> None:
         """Start a process beside the rank that takes memory until the kernel kills somebody, first of all the rank."""
 
-    def limit_processor(self, quota_us: int, period_us: int) -> None: ...
+    def limit_processor(self, quota_us: int, period_us: int) -> None:
+        """Let it run so long in each period; one that has ended, or is just ending, needs no limit."""
 
     def unlimit_processor(self) -> None:
-        """As it was before."""
+        """As it was before; one that has ended, or is just ending, needs no healing."""
 
-    def throttled_ns(self) -> int:
-        """For how long its threads have been kept from running so far."""
+    def throttled_ns(self) -> int | None:
+        """For how long its threads have been kept from running so far; None if it has ended."""
 
 
 class ContainerHost:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.machine import processes
 from harness.machine.container_network import ContainerHost
 from harness.machine.container_python import Bind, ContainerPython
 from harness.machine.containers import FULL_PERIOD_US, Client, Recipe
@@ -25,6 +26,9 @@ RUN = "/rdzv/run"
 
 MEMORY_BYTES, PIDS, PROCESSORS = 1 << 30, 256, 2.0
 """The limits of a rank: torch takes a quarter of this memory, and a few threads."""
+
+ENDS_WITHIN_NS = 5_000_000_000
+"""A process that the engine calls ended is so for us in milliseconds; only a machine that stands still needs longer."""
 
 _NAME_FILES = ("hosts", "resolv.conf", "nsswitch.conf")
 _PIPES = "pipes"
@@ -165,19 +169,36 @@ class Contained:
 
     def limit_processor(self, quota_us: int, period_us: int) -> None:
         self.is_throttled = True
-        self.client.limit_processor(self.container, quota_us, period_us)
+        with self._unless_it_ends():
+            self.client.limit_processor(self.container, quota_us, period_us)
 
     def unlimit_processor(self) -> None:
-        try:
+        with self._unless_it_ends():
             self.client.limit_processor(self.container, int(PROCESSORS * FULL_PERIOD_US), FULL_PERIOD_US)
-        except HarnessError:
-            # The engine refuses for a container that is just ending, and knows of the end a moment later.
-            if Path(f"/proc/{self.pid}").exists():
-                raise
         self.is_throttled = False
 
-    def throttled_ns(self) -> int:
-        return self.client.throttling(self.container).throttled_ns
+    def throttled_ns(self) -> int | None:
+        # Of one that has ended the engine tells nothing but zeros, and takes a second to do so.
+        with self._unless_it_ends():
+            told = None if self._ends(0) else self.client.throttling(self.container)
+            return told.throttled_ns if told is not None and not self._ends(0) else None
+        return None
+
+    @contextlib.contextmanager
+    def _unless_it_ends(self) -> Iterator[None]:
+        """Let an error pass only if the process lives on: of one that is just ending the engine refuses anything."""
+        try:
+            yield
+        except HarnessError:
+            if not self._ends(ENDS_WITHIN_NS):
+                raise
+
+    def _ends(self, within_ns: int) -> bool:
+        try:
+            with processes.hold(self.pid) as held:
+                return held.await_end(within_ns)
+        except ProcessLookupError:
+            return True
 
     def _note(self, data: bytes) -> None:
         if data:

@@ -199,6 +199,18 @@ def test_a_world_ends_although_a_rank_gets_no_processor(play: Play):
     assert result.status == "passed", result.judgement.because
 
 
+def test_a_limit_may_outlive_its_rank(play: Play):
+    """It ends while it is limited, and the healing comes at that very moment."""
+    result = play(
+        DIRECT
+        + JOIN
+        + "  - {id: leave, do: exit, ranks: 1, after: slow}\n"
+        + "faults:\n  - {id: slow, inject: cpu_limit, ranks: 1, run: 1ms, every: 100ms, after: join, until: leave}\n"
+        + "expect:\n  - {step: leave, is: ok}\n"
+    )
+    assert result.status == "passed", result.judgement.because
+
+
 def test_a_quota_longer_than_its_period_is_refused():
     """It would limit nothing."""
     problems = FAULTS["cpu_limit"].problems({"run": 2_000_000, "every": 1_000_000})
