@@ -35,15 +35,17 @@ class Made:
     port: int
 
 
-def make_server(port: int, timeout: datetime.timedelta, deadline: float) -> Made:
-    """A TCPStore that serves the port, alone or together with those of this process that serve it already.
+def make_server(port: int, timeout: datetime.timedelta, deadline: float, alone: bool = False) -> Made:
+    """A TCPStore that serves the port, unless `alone` together with those of this process that serve it already.
+
+    A server whose port was taken back lives on as long as its last store, and torch would share it.
 
     Raises as `make_store` does, and Held if the port is another's.
     """
     with _one_at_a_time(deadline):
         check_free(port)
         try:
-            made = _watched(own_address(), port, timeout, deadline, is_master=True)
+            made = _watched(own_address(), port, timeout, deadline, is_master=True, multi_tenant=not alone)
         except RuntimeError as error:
             # Somebody was quicker than torch.
             check_free(port)
@@ -68,7 +70,7 @@ def make_store(address: Address, port: int, timeout: datetime.timedelta, deadlin
         RuntimeError: torch's own errors; all of its classes derive from it.
     """
     with _one_at_a_time(deadline):
-        return _watched(address, port, timeout, deadline, is_master=False)
+        return _watched(address, port, timeout, deadline, is_master=False, multi_tenant=True)
 
 
 @contextmanager
@@ -89,7 +91,6 @@ def _watched(address: Address, port: int, timeout: datetime.timedelta, deadline:
             port,
             timeout=_own_timeout(deadline),
             wait_for_workers=False,
-            multi_tenant=True,
             **how,
         )
         line = _line_of(store, leading_to(address[1], port, before))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Tuple
 from urllib.parse import quote
@@ -25,6 +26,11 @@ class Incarnation:
     """One opening of a run by a process told rank 0; its name was never used before."""
 
     name: str
+
+    @classmethod
+    def new(cls) -> Incarnation:
+        """One that was never there before, as far as chance goes."""
+        return cls(os.urandom(3).hex())
 
     @property
     def closed(self) -> str:

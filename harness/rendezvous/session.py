@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing, suppress
 from typing import Callable, List, Tuple, Union
 from urllib.parse import unquote
 
@@ -11,8 +12,9 @@ from harness.rendezvous.failures import NotAStore, Silent, Unreachable
 from harness.rendezvous.joiner import CLAIM, GLANCE, Joiner
 from harness.rendezvous.keeper import PUBLISH, Keeper
 from harness.rendezvous.operations import Add, Get, MultiGet, MultiSet, Operation, Replies, Set, Wait
-from harness.rendezvous.protocol import CLOSED, OUTCOMES, Ask, Left, Outcome
-from harness.rendezvous.wire import Wire
+from harness.rendezvous.protocol import CLOSED, OUTCOMES, Ask, Left, Outcome, Record
+from harness.rendezvous.resolve import resolve
+from harness.rendezvous.wire import Wire, connect_any
 
 _GLANCE_S, _SHORTEST_PATIENCE_S = 1.0, 1.0
 _PAUSE_S = 0.02
@@ -145,6 +147,15 @@ def runs_at(wire: Wire, deadline: float) -> List[str]:
     (records,) = wire.ask((MultiGet(tuple(keys.record(name) for name in names)),), deadline) if names else ((),)
     assert isinstance(records, tuple)
     return [name for name, record in zip(names, records) if record]
+
+
+def opened_anew(host: str, port: int, run_id: str, incarnation: keys.Incarnation, deadline: float) -> bool:
+    """Whether a server at this endpoint has the run in another incarnation; false if that cannot be learned."""
+    with suppress(*FAILURES, ValueError):
+        with closing(connect_any(resolve(host, deadline), port, deadline)) as wire:
+            (found,) = wire.ask((Get(keys.record(run_id)),), deadline)
+        return bool(found) and Record.of(str(found)).incarnation != incarnation
+    return False
 
 
 def close_run(wire: Wire, incarnation: keys.Incarnation, open_round: int, world_size: int, deadline: float) -> None:

@@ -28,7 +28,7 @@ from harness.rendezvous.joiner import Joiner
 from harness.rendezvous.keeper import Keeper
 from harness.rendezvous.protocol import Joined, Left, Outcome, Refused, Seat
 from harness.rendezvous.resolve import resolve
-from harness.rendezvous.session import FAILURES, Session, close_run, runs_at
+from harness.rendezvous.session import FAILURES, Session, close_run, opened_anew, runs_at
 from harness.rendezvous.store import Line, StrictStore
 from harness.rendezvous.telling import Teller, unreachable
 from harness.rendezvous.wire import Wire, connect_any
@@ -85,6 +85,8 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
         self._given: weakref.WeakSet[StrictStore] = weakref.WeakSet()
         self._is_closed = False
         self._is_shut = False
+        self._is_lent = False
+        self._asked_anew = 0.0
 
     def get_backend(self) -> str:
         """Return the name of the rendezvous backend."""
@@ -92,7 +94,8 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
 
     @property
     def use_agent_store(self) -> bool:
-        """The store may be shared with workers, as stock's."""
+        """The store may be shared with workers, as stock's. An agent asks when it starts them: then it is lent."""
+        self._is_lent = True
         return True
 
     def get_run_id(self) -> str:
@@ -136,7 +139,17 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
     def num_nodes_waiting(self) -> int:
         """How many ranks have come to join the next round; torchrun restarts its workers to join it too."""
         late = self._peek(lambda found: found.round(self.round + 1).late)
-        return len(set(late.split())) if late else 0
+        if late is None:
+            return 1 if self._was_opened_anew() else 0
+        return len(set(late.split()))
+
+    def _was_opened_anew(self) -> bool:
+        """Whether rank 0, whose server no longer answers here, has opened the run on another; asked once a second."""
+        now = time.monotonic()
+        if self._is_shut or self._incarnation is None or now < self._asked_anew + _ASIDE_S:
+            return False
+        self._asked_anew = now
+        return opened_anew(self.master_addr, self.master_port, self.run_id, self._incarnation, now + _ASIDE_S)
 
     def is_closed(self) -> bool:
         """Whether this run was closed by any of its ranks, as far as the server can be asked."""
@@ -152,18 +165,27 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
         with suppress(*FAILURES), closing(Wire(made.address, made.port, deadline)) as wire:
             close_run(wire, self._incarnation, self.round + 1, self.world_size, deadline)
 
-    def _peek(self, key: Any) -> str:
-        """What a key of the run holds; empty if it is missing, or if the server cannot be asked."""
+    def _peek(self, key: Any) -> Optional[str]:
+        """What a key of the run holds, empty if it is missing; None if the server cannot be asked."""
         line, incarnation = self._line, self._incarnation
         if line is None or incarnation is None:
-            return ""
+            return None
         name = key(incarnation)
         try:
             with line.bounded("check", self.timeout.total_seconds()):
                 store = line.made.store
                 return str(store.get(name).decode()) if store.check([name]) else ""
         except RuntimeError:
-            return ""
+            return None
+
+    def _take_back(self) -> None:
+        """Let go of a server that was lent, so that the next round gets a fresh one at the port.
+
+        An agent's workers keep keys there under no prefix: those of the next round would take them for their own (F25).
+        """
+        if self._is_lent and self._line is not None and not self._is_shared() and not self.is_closed():
+            port.release(self.master_port)
+            self._line = None
 
     def shutdown(self) -> bool:
         """Let go of the connection and, on rank 0, of the port, unless another handler of this process serves there."""
@@ -206,10 +228,11 @@ class _Call:
     def as_master(self) -> Joined:
         """Serve, open the run, and gather everybody; a first round that fails lets go of the port."""
         handler = self._handler
+        handler._take_back()
         is_first = handler._incarnation is None or handler._line is None
-        found = keys.Incarnation(_name()) if is_first else handler._incarnation
+        found = keys.Incarnation.new() if is_first else handler._incarnation
         assert found is not None
-        keeper = Keeper(self._seat, found, handler.round + 1 if not is_first else 1)
+        keeper = Keeper(self._seat, found, handler.round + 1)
         session = Session(keeper, self._deadline, lambda joiner, wire: None, lambda: handler._is_shut)
         try:
             return self._joined(self._gather(session))
@@ -241,7 +264,8 @@ class _Call:
         handler = self._handler
         if handler._line is None:
             try:
-                handler._line = Line(make_server(handler.master_port, handler.timeout, self._deadline))
+                alone = handler._is_lent
+                handler._line = Line(make_server(handler.master_port, handler.timeout, self._deadline, alone))
             except Held as error:
                 raise self._teller.held(error, holder(handler.master_port)) from error
             except RuntimeError as error:
@@ -274,7 +298,7 @@ class _Call:
         """Have a live store of this incarnation, at the address where it was just met."""
         handler, line = self._handler, self._handler._line
         is_same = handler._incarnation == joiner.incarnation and not joiner.again
-        if line is not None and is_same and line.made.address == wire.address and _is_alive(line, self._deadline):
+        if line is not None and is_same and line.leads_to(wire.address, self._deadline):
             return
         handler._line = None
         try:
@@ -351,21 +375,6 @@ class _Call:
         self._pause_s = min(self._pause_s * random.uniform(1.3, 1.7), _LONGEST_PAUSE_S)
         if isinstance(error, Silent):
             self._patience_s *= 2
-
-
-def _name() -> str:
-    """Of an incarnation: never used before, as far as chance goes."""
-    return os.urandom(3).hex()
-
-
-def _is_alive(line: Line, deadline: float) -> bool:
-    """Whether a store from an earlier round still answers."""
-    try:
-        with line.bounded("check", max(0.1, deadline - time.monotonic() - 1)):
-            line.made.store.check([keys.RUNS])
-    except RuntimeError:
-        return False
-    return not line.is_cut
 
 
 def create_rdzv_handler(params: RendezvousParameters) -> StaticTCPRendezvous:

@@ -10,6 +10,8 @@ from typing import Any, Callable, Iterator, Optional
 from torch.distributed import DistNetworkError, PrefixStore
 
 from harness.rendezvous.construct import Made
+from harness.rendezvous.keys import RUNS
+from harness.rendezvous.resolve import Address
 from harness.rendezvous.watch import watch
 
 # Torch keeps the deadline of a wait by itself, and needs one more round trip to say so; the grace is for that.
@@ -44,6 +46,17 @@ class Line:
                 raise DistNetworkError(
                     f"{what}: the store at {self.where} did not answer within {timeout_s:.3g} s; the connection was cut"
                 ) from error
+
+    def leads_to(self, address: Address, deadline: float) -> bool:
+        """Whether the store, from an earlier round, is at this address and still answers."""
+        if self.made.address != address:
+            return False
+        try:
+            with self.bounded("check", max(0.1, deadline - time.monotonic() - 1)):
+                self.made.store.check([RUNS])
+        except RuntimeError:
+            return False
+        return not self.is_cut
 
     def _cutter(self) -> Callable[[], Optional[float]]:
         line = self.made.line

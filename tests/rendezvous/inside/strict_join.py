@@ -7,7 +7,7 @@ import sys
 import time
 import unittest
 
-from torch.distributed import DistNetworkError
+from torch.distributed import DistNetworkError, TCPStore
 from torch.distributed.elastic.rendezvous import (
     RendezvousClosedError,
     RendezvousConnectionError,
@@ -118,6 +118,33 @@ class Rounds(unittest.TestCase):
         Call(handlers[0]).wait()
         self.assertEqual([call.wait().rank for call in calls], [1, 2])
         self.assertEqual(handlers[0].num_nodes_waiting(), 0)
+
+    def test_a_server_that_was_lent_to_workers_is_a_fresh_one_in_the_next_round(self):
+        """At the same port: what the last attempt's workers left is not there (F25)."""
+        handlers = world(2)
+        first = join(handlers)
+        self.assertTrue(all(one.use_agent_store for one in handlers))
+        workers = TCPStore(HOST, handlers[0].master_port, is_master=False, wait_for_workers=False)
+        workers.set("left", "1")
+        second = join(handlers)
+        self.assertEqual([one.round for one in handlers], [2, 2])
+        workers = TCPStore(HOST, handlers[0].master_port, is_master=False, wait_for_workers=False)
+        self.assertFalse(workers.check(["left"]))
+        second[0].store.set("k", "2")
+        self.assertEqual(second[1].store.get("k"), b"2")
+        self.assertRaises(RuntimeError, first[1].store.get, "k")
+
+    def test_who_has_the_server_that_was_lent_is_told_that_rank_0_waits(self):
+        """Its agent sees no late rank where it looks, and asks the endpoint anew."""
+        handlers = world(2)
+        join(handlers)
+        self.assertTrue(all(one.use_agent_store for one in handlers))
+        self.assertEqual(handlers[1].num_nodes_waiting(), 0)
+        waiting = Call(handlers[0])
+        until(lambda: handlers[1].num_nodes_waiting() == 1)
+        handlers[1].next_rendezvous()
+        waiting.wait()
+        self.assertEqual(handlers[1].num_nodes_waiting(), 0)
 
     def test_a_dead_store_is_replaced_in_the_next_round(self):
         """And the new one works."""
