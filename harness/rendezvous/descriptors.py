@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
+import _socket
 import os
-import socket
 import stat
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Set
 
 asides: Set[int] = set()
 """Inodes of the sockets that the joins of this process talk over: never a store's."""
 
-_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+_FAMILIES = (_socket.AF_INET, _socket.AF_INET6)
+_MAPPED = bytes(10) + b"\xff\xff"
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,13 @@ class Descriptor:
     number: int
     inode: int
 
-    def opened(self) -> Optional[socket.socket]:
-        """A duplicate, to be closed by the caller; None if the socket is gone."""
+    def opened(self) -> Optional[_socket.socket]:
+        """A duplicate, to be closed by the caller; None if the socket is gone.
+
+        Of the plain class, whose families and types are numbers: each join opens some.
+        """
         try:
-            copy = socket.socket(fileno=os.dup(self.number))
+            copy = _socket.socket(fileno=os.dup(self.number))
         except OSError:
             return None
         if os.fstat(copy.fileno()).st_ino == self.inode:
@@ -39,8 +42,8 @@ class Descriptor:
         """Shut the connection down both ways: whoever blocks on it, in C++ too, is let go at once."""
         copy = self.opened()
         if copy is not None:
-            with copy, suppress(OSError):
-                copy.shutdown(socket.SHUT_RDWR)
+            with closing(copy), suppress(OSError):
+                copy.shutdown(_socket.SHUT_RDWR)
 
     def written_bytes(self) -> int:
         """How many bytes were written to the connection, sent or not yet; -1 if the kernel does not tell."""
@@ -57,8 +60,8 @@ class Descriptor:
         copy = self.opened()
         if copy is None:
             return b""
-        with copy:
-            return copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 208)
+        with closing(copy):
+            return copy.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 208)
 
 
 def _number(info: bytes, offset: int, size: int) -> int:
@@ -69,11 +72,13 @@ def sockets() -> Dict[int, int]:
     """Number and inode of each socket of this process."""
     found: Dict[int, int] = {}
     for name in os.listdir("/proc/self/fd"):
-        # A descriptor may be closed meanwhile, as that of this listing is.
-        with suppress(OSError):
+        try:
             status = os.fstat(int(name))
-            if stat.S_ISSOCK(status.st_mode):
-                found[int(name)] = status.st_ino
+        except OSError:
+            # A descriptor may be closed meanwhile, as that of this listing is.
+            continue
+        if stat.S_ISSOCK(status.st_mode):
+            found[int(name)] = status.st_ino
     return found
 
 
@@ -102,7 +107,7 @@ def _local_port(one: Descriptor) -> int:
     copy = one.opened()
     if copy is None:
         return -1
-    with copy:
+    with closing(copy):
         return int(copy.getsockname()[1]) if copy.family in _FAMILIES else -1
 
 
@@ -110,26 +115,28 @@ def _listens(one: Descriptor) -> bool:
     copy = one.opened()
     if copy is None:
         return False
-    with copy:
-        return bool(copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    with closing(copy):
+        return bool(copy.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN))
 
 
 def _peer_is(one: Descriptor, host: str, port: int) -> bool:
     copy = one.opened()
     if copy is None:
         return False
-    with copy:
-        if copy.family not in _FAMILIES or copy.type != socket.SOCK_STREAM:
+    with closing(copy):
+        if copy.family not in _FAMILIES or copy.type != _socket.SOCK_STREAM:
             return False
         try:
             peer = copy.getpeername()
         except OSError:
             return False
-    return int(peer[1]) == port and plain(str(peer[0])) == plain(host)
+    return int(peer[1]) == port and _packed(str(peer[0])) == _packed(host)
 
 
-def plain(host: str) -> str:
-    """An address without its scope, and an IPv4 one not as a mapped IPv6 one."""
-    address = ipaddress.ip_address(host.split("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address)
+def _packed(host: str) -> bytes:
+    """A numeric address without its scope, and an IPv4 one not as a mapped IPv6 one."""
+    numeric = host.split("%")[0]
+    if ":" not in numeric:
+        return _socket.inet_pton(_socket.AF_INET, numeric)
+    packed = _socket.inet_pton(_socket.AF_INET6, numeric)
+    return packed[12:] if packed[:12] == _MAPPED else packed

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
+import _socket
 import json
-import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import List, Tuple
 
 from harness.rendezvous.failures import Silent, Unreachable
@@ -28,11 +28,12 @@ _LOOK_UP = (
 
 def numeric(host: str) -> List[Address]:
     """The address that a host in figures is; empty if it is a name."""
-    try:
-        address = ipaddress.ip_address(host.split("%")[0])
-    except ValueError:
-        return []
-    return [(socket.AF_INET if address.version == 4 else socket.AF_INET6, host)]
+    for family in (_socket.AF_INET, _socket.AF_INET6):
+        # Not by `ipaddress`, which costs more than the connection.
+        with suppress(OSError, ValueError):
+            _socket.inet_pton(family, host.split("%")[0])
+            return [(family, host)]
+    return []
 
 
 def resolve(host: str, deadline: float) -> List[Address]:

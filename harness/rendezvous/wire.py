@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import _socket
 import os
 import select
-import socket
 import struct
 import time
 from contextlib import suppress
@@ -190,11 +190,11 @@ def _key(key: str) -> bytes:
     return _text(f"/{key}")
 
 
-def _unconnected(address: Address) -> socket.socket:
-    sock = socket.socket(socket.AddressFamily(address[0]), socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+def _unconnected(address: Address) -> _socket.socket:
+    sock = _socket.socket(address[0], _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     sock.setblocking(False)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+    sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)
     for option in _ALIVE:
         sock.setsockopt(*option)
     return sock
@@ -202,19 +202,19 @@ def _unconnected(address: Address) -> socket.socket:
 
 def _target(family: int, host: str, port: int) -> Tuple[object, ...]:
     """The address as the kernel wants it. Not by getaddrinfo, whose codec of names takes milliseconds to import."""
-    if family == socket.AF_INET:
+    if family == _socket.AF_INET:
         return host, port
     numeric, _, scope = host.partition("%")
-    number = int(scope) if scope.isdigit() else socket.if_nametoindex(scope) if scope else 0
+    number = int(scope) if scope.isdigit() else _socket.if_nametoindex(scope) if scope else 0
     return numeric, port, 0, number
 
 
-def _connect(sock: socket.socket, target: Tuple[object, ...], deadline: float) -> None:
+def _connect(sock: _socket.socket, target: Tuple[object, ...], deadline: float) -> None:
     try:
         sock.connect(target)
     except BlockingIOError:
         _wait_for(sock, select.POLLOUT, deadline)
-        number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        number = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
         if number:
             raise Unreachable(os.strerror(number)) from OSError(number, os.strerror(number))
     except OSError as error:
@@ -224,7 +224,7 @@ def _connect(sock: socket.socket, target: Tuple[object, ...], deadline: float) -
         raise Unreachable("nobody listens: the connection found itself")
 
 
-def _wait_for(sock: socket.socket, event: int, deadline: float) -> None:
+def _wait_for(sock: _socket.socket, event: int, deadline: float) -> None:
     poll = select.poll()
     poll.register(sock, event)
     left = deadline - time.monotonic()
