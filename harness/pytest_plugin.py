@@ -55,9 +55,39 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        _check_options(config)
     path = config.getoption("--rdzv-report")
     if path and not hasattr(config, "workerinput"):
         config.pluginmanager.register(JsonFile(Path(path)), "rdzv-report")
+
+
+def _check_options(config: pytest.Config) -> None:
+    """Raises pytest.UsageError for what no scenario can need, and for a subject that cannot be had."""
+    subject, words = config.getoption("--rdzv-subject"), config.getoption("--rdzv-require")
+    if subject == "static" and not words:
+        return
+    from harness.words.errors import UsageError
+
+    try:
+        required(config)
+        if subject != "static":
+            _check_subject(subject, Path(config.getoption("--rdzv-python")))
+    except UsageError as error:
+        raise pytest.UsageError(str(error).replace("--subject", "--rdzv-subject", 1)) from None
+
+
+def _check_subject(subject: str, python: Path) -> None:
+    from harness.machine.interpreter import require, require_backend
+    from harness.settings import SUBJECTS
+    from harness.words.errors import UsageError
+
+    ours = [one for one in SUBJECTS if one != "command"]
+    if subject == "command":
+        raise UsageError("--subject command: a plug-in has no command for it; use `rdzv-harness run`")
+    if subject not in ours:
+        require(python)
+        require_backend(python, subject, ours)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -68,8 +98,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def required(config: pytest.Config) -> frozenset[str]:
-    """The kinds of need whose absence is an error."""
-    return frozenset(filter(None, config.getoption("--rdzv-require").split(",")))
+    """The kinds of need whose absence is an error; raises UsageError for one that there is not."""
+    words = config.getoption("--rdzv-require")
+    if not words:
+        return frozenset()
+    from harness.words.needs import required as named
+
+    return named(words.split(","), "--rdzv-require (or RDZV_REQUIRE)")
 
 
 def runner_of(config: pytest.Config) -> Runner:

@@ -11,6 +11,9 @@ from harness.scenario import Scenario
 TORCHLESS = ("echo", "command")
 """Subjects whose ranks need no torch."""
 
+SUBJECTS = ("static", "static-strict", *TORCHLESS)
+"""Subjects that are there in any case; any other is a backend that the ranks' torch must have."""
+
 AUTO, EMBEDDED, REAL = "auto", "embedded", "real"
 """Which proxy server: a toxiproxy-server if there is one, else the engine that comes with the harness; or one of these.
 Any other choice is the URL of a running server."""

@@ -85,11 +85,15 @@ def _real_runner(options: Options) -> AbstractContextManager[Playing]:
 
 
 def check_machine(options: Options) -> None:
-    """Raises UsageError for an interpreter or a server that no run can use, before a world is made."""
-    from harness.machine.interpreter import require
-    from harness.settings import TORCHLESS, is_url
+    """Raises UsageError for an interpreter, a subject, a server or a need that no run has, before a world is made."""
+    from harness.machine.interpreter import require, require_backend
+    from harness.settings import SUBJECTS, TORCHLESS, is_url
+    from harness.words.needs import required
 
+    required(options.require, "--require")
     require(Path(options.python), needs_torch=options.subject not in TORCHLESS)
+    if options.subject not in SUBJECTS:
+        require_backend(Path(options.python), options.subject, SUBJECTS)
     if is_url(options.toxiproxy):
         from harness.proxies.toxiproxy import parse_url
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,14 @@ def version():
     with open(os.path.join(os.path.dirname(spec.origin), "version.py")) as stream:
         return re.search(r"__version__ = '([^']+)'", stream.read()).group(1)
 print(json.dumps({"version": "%d.%d.%d" % sys.version_info[:3], "prefix": sys.prefix, "torch": version()}))
+"""
+
+# Importing the registry loads the handlers of other packages too, as it does in a rank.
+_BACKENDS = r"""
+import json
+import torch.distributed.elastic.rendezvous.registry
+import torch.distributed.elastic.rendezvous as rendezvous
+print(json.dumps(sorted(rendezvous.rendezvous_handler_registry._registry)))
 """
 
 # What would change what a rank does, or what only this process's own test tools understand.
@@ -75,15 +84,7 @@ def clean_environment(environment: Mapping[str, str], given: Mapping[str, str] |
 def examine(python: Path) -> InterpreterInfo:
     """Ask an interpreter what it is; about 0.1 s. Never raises: what is wrong is in `problem`."""
     try:
-        answer = subprocess.run(
-            [str(python), "-c", _QUESTION],
-            capture_output=True,
-            text=True,
-            timeout=EXAMINED_WITHIN_S,
-            env=clean_environment(os.environ),
-            # `-c` would look for modules in the folder one happens to stand in.
-            cwd="/",
-        )
+        answer = _run(python, _QUESTION)
     except (OSError, subprocess.TimeoutExpired) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else f"no answer within {EXAMINED_WITHIN_S} s"
         return InterpreterInfo(python, problem=f"{python} cannot be run ({reason}); give --python an interpreter")
@@ -105,6 +106,48 @@ def require(python: Path, needs_torch: bool = True) -> InterpreterInfo:
     if info.problem and (needs_torch or not info.version or _numbers(info.version) < OLDEST_PYTHON):
         raise UsageError(info.problem)
     return info
+
+
+def require_backend(python: Path, backend: str, ours: Sequence[str]) -> None:
+    """Raises UsageError unless the torch of an interpreter has a rendezvous backend; imports it there: some 2 s.
+
+    Args:
+        ours: what can be had besides, for the message.
+    """
+    known = _backends_of(python)
+    if backend in known:
+        return
+    near = difflib.get_close_matches(backend, [*ours, *known], n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise UsageError(
+        f"--subject {backend}: the torch of {python} has no such rendezvous backend; {hint}registered: "
+        f"{', '.join(known)}; of the harness: {', '.join(ours)}; one of your own is in the entry points "
+        "`torchrun.handlers` of a package: install that there"
+    )
+
+
+def _backends_of(python: Path) -> list[str]:
+    try:
+        answer = _run(python, _BACKENDS)
+        told = json.loads(answer.stdout.strip().splitlines()[-1])
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(f"{python} does not say which rendezvous backends it has ({error}); give another") from error
+    except (ValueError, LookupError) as error:
+        last = (answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"])[-1]
+        raise UsageError(f"the torch of {python} cannot be imported ({last}); install it anew") from error
+    return [str(name) for name in told]
+
+
+def _run(python: Path, question: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(python), "-c", question],
+        capture_output=True,
+        text=True,
+        timeout=EXAMINED_WITHIN_S,
+        env=clean_environment(os.environ),
+        # `-c` would look for modules in the folder one happens to stand in.
+        cwd="/",
+    )
 
 
 def _problem_of(info: InterpreterInfo) -> str:

@@ -110,8 +110,32 @@ def test_the_fixture_plays_keys_and_returns_verdict_and_history(pytester: pytest
     played(pytester).assert_outcomes(passed=1)
 
 
-def test_unused_the_plug_in_imports_nothing_of_the_harness_but_itself(pytester: pytest.Pytester) -> None:
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        (["--rdzv-require", "engien"], "--rdzv-require (or RDZV_REQUIRE) engien: * did you mean 'engine'?*"),
+        (["--rdzv-subject", "command"], "--rdzv-subject command: a plug-in has no command for it*"),
+        (["--rdzv-subject", "c10d", "--rdzv-python", "/bin/false"], "/bin/false is not a Python that works*"),
+    ],
+)
+def test_what_nobody_can_have_is_a_usage_error(pytester: pytest.Pytester, option: list[str], told: str) -> None:
+    """Once, and before anything is played."""
+    result = played(pytester, *option, a=PASSES)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {told}"])
+
+
+def test_a_need_in_the_environment_is_looked_at_too(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There a typing mistake would let a job skip in silence."""
+    monkeypatch.setenv("RDZV_REQUIRE", "engine,gpu")
+    assert played(pytester, a=PASSES).ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_unused_the_plug_in_imports_nothing_of_the_harness_but_itself(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A foreign suite that never uses it does not pay for it."""
+    monkeypatch.delenv("RDZV_REQUIRE", raising=False)
     pytester.makepyfile(
         """
         import sys
