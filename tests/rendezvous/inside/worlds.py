@@ -54,13 +54,41 @@ def world(size, port=None, **more):
     return [handler(rank, size, port, **more) for rank in range(size)]
 
 
+class Stopwatch:
+    """Seconds for which this machine ran what was due: a busy one's delays are no delays of what is tested.
+
+    They are seen by a thread that does nothing but nap, and add up.
+    """
+
+    _NAP_S = 0.01
+    _late_s = 0.0
+
+    def __init__(self):
+        self._begun, self._late_before = time.monotonic(), Stopwatch._late_s
+
+    @property
+    def seconds(self):
+        return time.monotonic() - self._begun - (Stopwatch._late_s - self._late_before)
+
+    @classmethod
+    def nap(cls):
+        while True:
+            due = time.monotonic() + cls._NAP_S
+            time.sleep(cls._NAP_S)
+            cls._late_s += time.monotonic() - due
+
+
+# From the start, since threads are counted.
+threading.Thread(target=Stopwatch.nap, daemon=True).start()
+
+
 class Call(threading.Thread):
     """One next_rendezvous beside others; `wait` returns its info or raises its error."""
 
     def __init__(self, joiner):
         super().__init__(daemon=True)
         self.joiner = joiner
-        self.begun = time.monotonic()
+        self.watch, self.begun = Stopwatch(), time.monotonic()
         self.info = self.error = None
         self.start()
 
@@ -69,10 +97,12 @@ class Call(threading.Thread):
             self.info = self.joiner.next_rendezvous()
         except BaseException as error:
             self.error = error
-        self.seconds = time.monotonic() - self.begun
+        self.elapsed, self.seconds = time.monotonic() - self.begun, self.watch.seconds
 
     def wait(self, within=10.0):
-        self.join(within)
+        watch = Stopwatch()
+        while self.is_alive() and watch.seconds < within:
+            self.join(0.05)
         if self.is_alive():
             raise AssertionError(f"rank {self.joiner.rank} has not returned after {within} s")
         if self.error is not None:
@@ -88,9 +118,9 @@ def join(handlers):
 
 def until(fact, within=5.0):
     """Wait until it is true."""
-    deadline = time.monotonic() + within
+    watch = Stopwatch()
     while not fact():
-        if time.monotonic() > deadline:
+        if watch.seconds > within:
             raise AssertionError("it did not come true")
         time.sleep(0.005)
 
