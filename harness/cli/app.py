@@ -139,6 +139,14 @@ def show(run_dir: o.RunDir, ranks: o.Ranks = None, lines: o.Lines = None) -> int
 
 
 @app.command()
+def compare(reports: o.JsonReports) -> int:
+    """Print two or more JSON reports of `run` as one table, claim by claim."""
+    from harness.cli import comparing
+
+    return comparing.compare(reports)
+
+
+@app.command()
 def doctor(python: o.Python = o.OWN_PYTHON, require: o.MustPass = None) -> int:
     """Tell what this machine can do, and what it lacks."""
     from harness import doctor as checks

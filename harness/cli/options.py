@@ -24,6 +24,9 @@ Version = Annotated[bool, typer.Option("--version", callback=_tell_version, is_e
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="scenario files, and folders of them")]
 RunDir = Annotated[Path, typer.Argument(metavar="RUNDIR", help="a run directory, from .rdzv/runs/")]
 RunDirs = Annotated[list[Path], typer.Argument(metavar="RUNDIR...", help="run directories, from .rdzv/runs/")]
+JsonReports = Annotated[
+    list[Path], typer.Argument(metavar="REPORT...", help="two reports or more, written by `run --json`")
+]
 Family = Annotated[str | None, typer.Argument(metavar="[FAMILY]", help="faults, steps, checks or worlds")]
 Kind = Annotated[str, typer.Argument(metavar="KIND", help="of a fault, a step, a check or a world")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="the claim in hyphens: a-late-worker-joins")]

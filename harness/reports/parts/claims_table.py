@@ -1,0 +1,129 @@
+"""The runs of several subjects beside each other, claim by claim, as a Markdown table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.reports.parts.safe import printable
+from harness.words.verdict import ERROR, FAILED, KNOWN, PASSED, VACUOUS
+
+KEPT = "kept"
+NOT_PLAYED = "not played"
+
+Row = Mapping[str, Any]
+"""One result, as the JSON report has it."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """What one run found.
+
+    Attributes:
+        name: who was tested, for the head of the column.
+        rows: its results; all columns of a table have the same cells of the same files.
+    """
+
+    name: str
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One scenario file, and in a few words how each column stands to it."""
+
+    path: str
+    title: str
+    words: tuple[str, ...]
+
+    @property
+    def is_kept_by_all(self) -> bool:
+        return all(word == KEPT for word in self.words)
+
+    @property
+    def is_played_by_none(self) -> bool:
+        return all(word.startswith(NOT_PLAYED) for word in self.words)
+
+
+def markdown(columns: Sequence[Column]) -> str:
+    """A row for each claim that somebody does not keep, and a closing line that counts the others."""
+    found = claims(columns)
+    told = [claim for claim in found if not claim.is_kept_by_all and not claim.is_played_by_none]
+    head = [_line(["claim", *(_text(column.name) for column in columns)]), _line(["---"] * (len(columns) + 1))]
+    table = [*head, *(_line([_link(claim), *map(_text, claim.words)]) for claim in told), ""] if told else []
+    return "\n".join([*table, _closing(found, bool(told))]) + "\n"
+
+
+def claims(columns: Sequence[Column]) -> list[Claim]:
+    """Every file's claim, in the order of their paths."""
+    by_path = [_grouped(column.rows, "path") for column in columns]
+    return [
+        Claim(path, str(by_path[0][path][0]["title"]), tuple(word(group[path]) for group in by_path))
+        for path in sorted(by_path[0])
+    ]
+
+
+def word(rows: Sequence[Row]) -> str:
+    """How all cells and repetitions of one file came out; one that breaks the claim is told, however many keep it."""
+    cells = _grouped([row for row in rows if row["status"] in (PASSED, FAILED, KNOWN, VACUOUS, ERROR)], "id")
+    if not cells:
+        return f"{NOT_PLAYED} ({_reason(rows[0])})"
+    broken = [group for group in cells.values() if any(row["status"] in (FAILED, KNOWN) for row in group)]
+    if broken:
+        share = f" in {len(broken)} of {len(cells)} cells" if len(broken) < len(cells) else ""
+        return f"broken{share} ({_refs(broken)})"
+    unclear = [row for group in cells.values() for row in group if row["status"] != PASSED]
+    return f"no verdict ({unclear[0]['status']})" if unclear else KEPT
+
+
+def _grouped(rows: Sequence[Row], key: str) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(str(row[key]), []).append(row)
+    return groups
+
+
+def _refs(broken: Sequence[Sequence[Row]]) -> str:
+    """The references of the known failures; what failed without being known says so."""
+    rows = [row for group in broken for row in group]
+    refs = list(dict.fromkeys(str(ref) for row in rows for ref in row["known_refs"]))
+    unknown = ["not known"] if any(row["status"] == FAILED for row in rows) else []
+    return ", ".join([*refs, *unknown]) or "known"
+
+
+def _reason(row: Row) -> str:
+    """Why a cell was skipped, without what to do about it."""
+    return re.split(r" \(|; ", str(row["because"]), maxsplit=1)[0]
+
+
+def _closing(found: Sequence[Claim], are_others: bool) -> str:
+    kept = sum(claim.is_kept_by_all for claim in found)
+    unplayed = sum(claim.is_played_by_none for claim in found)
+    other = "other " if are_others else ""
+    line = f"{kept or 'No'} {other}claim{_are(kept or 1)} kept by all."
+    return f"{line} {unplayed} claim{_were(unplayed)} played by none." if unplayed else line
+
+
+def _are(number: int) -> str:
+    return " is" if number == 1 else "s are"
+
+
+def _were(number: int) -> str:
+    return " was" if number == 1 else "s were"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _link(claim: Claim) -> str:
+    path = printable(claim.path)
+    target = f"<{path}>" if re.search(r"[\s()]", path) else path
+    return f"[{_text(claim.title)}]({target})"
+
+
+def _text(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", printable(text))

@@ -1,0 +1,143 @@
+"""`compare`: reports of several runs in, one Markdown table out, and a message for whatever is no report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import happened_reports
+import pytest
+
+from harness.cli import main
+
+Captured = pytest.CaptureFixture[str]
+row = happened_reports.row
+
+
+def written(path: Path, rows: Sequence[Mapping[str, Any]], **meta: Any) -> str:
+    """A report at that path."""
+    path.write_text(json.dumps(happened_reports.document(rows, **meta)), encoding="utf-8")
+    return str(path)
+
+
+def test_two_reports_are_one_table(tmp_path: Path, capsys: Captured) -> None:
+    """Columns are named by subject and torch, without torch's build; the title leads to the file."""
+    stock = [row("late", status="known failure", known_refs=["F05", "pytorch/pytorch#1"]), row("early")]
+    first = written(tmp_path / "a.json", stock)
+    second = written(tmp_path / "b.json", [row("early"), row("late")], subject=["static-strict"])
+    assert main(["compare", first, second]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "| claim | static, torch 2.15.0 | static-strict, torch 2.15.0 |",
+        "| --- | --- | --- |",
+        "| [The claim of late](scenarios/x/late.rdzv.yaml) | broken (F05, pytorch/pytorch#1) | kept |",
+        "",
+        "1 other claim is kept by all.",
+    ]
+
+
+def test_three_reports_have_three_columns(tmp_path: Path, capsys: Captured) -> None:
+    """Any number from two on; where subject and torch are the same, the files tell them apart."""
+    paths = [written(tmp_path / f"{name}.json", [row("late", status="failed")]) for name in "ab"]
+    paths.append(written(tmp_path / "c.json", [row("late")], subject=["echo"], torch=[]))
+    assert main(["compare", *paths]) == 0
+    head, _, claim = capsys.readouterr().out.splitlines()[:3]
+    assert head == "| claim | static, torch 2.15.0 (a.json) | static, torch 2.15.0 (b.json) | echo |"
+    assert claim.endswith("| broken (not known) | broken (not known) | kept |")
+
+
+def test_what_run_writes_can_be_compared(tmp_path: Path, capsys: Captured) -> None:
+    """The report itself is the input, not something that looks like it."""
+    from harness.reports.base import REPORTS
+    from harness.result import Result
+    from harness.scenario import Scenario, World
+    from harness.words.history import History
+    from harness.words.verdict import FAILED, PASSED, Judgement
+
+    scenario = Scenario(Path("s/late.rdzv.yaml"), "A late rank joins", World(2, 10**9), steps=(), expect=())
+    paths = [tmp_path / "a.json", tmp_path / "b.json"]
+    for path, status in zip(paths, (PASSED, FAILED), strict=True):
+        result = Result(scenario, Judgement(status, "because"), History(), None, 1.0, subject=status)
+        REPORTS["json"].to(path).closed([result], interrupted=False)
+    assert main(["compare", *map(str, paths)]) == 0
+    out = capsys.readouterr().out
+    assert "| claim | passed | failed |" in out
+    assert "| [A late rank joins](s/late.rdzv.yaml) | kept | broken (not known) |" in out
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "no JSON"),
+        (b"PK\x03\x04\xff\xfe", "no JSON"),
+        (b"[" * 100_000, "no JSON"),
+        (b"[]", "no report"),
+        (b'{"meta": [], "results": []}', "no report"),
+        (b'{"meta": {"schema": "rdzv-report/v1"}, "results": {}}', "no report"),
+        (b'{"meta": {"schema": "rdzv-report/v1"}, "results": [1]}', "no report"),
+        (b'{"meta": {"schema": "rdzv-report/v1"}, "results": [{"id": "x"}]}', "no report"),
+        (b'{"meta": {"schema": "rdzv-report/v2"}, "results": []}', "no report"),
+        (b'{"meta": {"schema": "rdzv-report/v1"}, "results": []}', "without results"),
+    ],
+)
+def test_what_is_no_report_is_told_with_what_to_do(content: bytes, told: str, tmp_path: Path, capsys: Captured) -> None:
+    """Exit code 2, the file's name and the command that writes one; never a traceback."""
+    broken = tmp_path / "broken.json"
+    broken.write_bytes(content)
+    said = _refused([written(tmp_path / "a.json", [row("late")]), str(broken)], capsys)
+    assert told in said
+    assert str(broken) in said
+    assert "--json FILE" in said
+
+
+def test_a_report_of_other_values_is_none(tmp_path: Path, capsys: Captured) -> None:
+    """A status that there is not, and references that are no list."""
+    good = written(tmp_path / "a.json", [row("late")])
+    for name, change in (("b", {"status": "fine"}), ("c", {"known_refs": "F05"}), ("d", {"title": None})):
+        assert "no report" in _refused([good, written(tmp_path / f"{name}.json", [row("late", **change)])], capsys)
+
+
+def test_a_missing_file_is_told_with_the_reason(tmp_path: Path, capsys: Captured) -> None:
+    """As the system tells it; a folder is no file either."""
+    good = written(tmp_path / "a.json", [row("late")])
+    assert "No such file" in _refused([good, str(tmp_path / "none.json")], capsys)
+    assert "directory" in _refused([good, str(tmp_path)], capsys)
+
+
+def test_one_report_alone_cannot_be_compared(tmp_path: Path, capsys: Captured) -> None:
+    """Given twice it is still one."""
+    good = written(tmp_path / "a.json", [row("late")])
+    assert "another run" in _refused([good], capsys)
+    assert "another run" in _refused([good, good], capsys)
+
+
+def test_reports_of_other_scenarios_are_not_compared(tmp_path: Path, capsys: Captured) -> None:
+    """A claim that only one of them played would look kept or broken by chance: the cells are named."""
+    first = written(tmp_path / "a.json", [row("late"), row("only[timeout=1s]")])
+    said = _refused([first, written(tmp_path / "b.json", [row("late")])], capsys)
+    assert "1 cell that" in said
+    assert "only[timeout=1s]" in said
+    assert "--tags" in said
+    said = _refused([written(tmp_path / "c.json", [row("late")]), first], capsys)
+    assert said.startswith(f"error: {first} has")
+    many = [row(f"many-{number}") for number in range(5)]
+    said = _refused([first, written(tmp_path / "d.json", [*many, row("late"), row("only[timeout=1s]")])], capsys)
+    assert "5 cells that" in said
+    assert "many-2 ..." in said
+    assert "many-3" not in said
+
+
+def test_a_run_that_was_interrupted_is_not_compared(tmp_path: Path, capsys: Captured) -> None:
+    """What it did not come to is not known."""
+    paths = [written(tmp_path / f"{name}.json", [row("late")], interrupted=name == "b") for name in "ab"]
+    assert "interrupted" in _refused(paths, capsys)
+
+
+def _refused(paths: Sequence[str], capsys: Captured) -> str:
+    assert main(["compare", *paths]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert "Traceback" not in said.err
+    return said.err
