@@ -1,4 +1,7 @@
-"""The store that is handed out: torch's PrefixStore over its TCPStore, with a deadline on what Python asks."""
+"""The store that is handed out: torch's PrefixStore over its TCPStore, with a deadline on what Python asks.
+
+docs/rendezvous.md has what it promises and what it cannot.
+"""
 
 from __future__ import annotations
 
