@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeAlias
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from playing import END, MS, Play, toxic
@@ -16,6 +17,8 @@ from harness.proxies.embedded.stage import Toxic
 Step: TypeAlias = "tuple[Any, ...]"
 
 MOST_TOXICS = 5
+EXAMPLES, NIGHTLY_EXAMPLES = 250, 5000
+"""How many interleavings each run draws anew; every failure that one of them found is an explicit example below."""
 LONG_AFTER_MS = 10**9
 """By then everything that only takes time has passed."""
 
@@ -134,7 +137,7 @@ def played(kinds: Mapping[str, Any], steps: list[Step]) -> tuple[bytes, list[byt
 NOOP, SLOW = ("noop", {}), ("latency", {"latency": 9, "jitter": 0})
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(steps=interleavings(HARMLESS, SPARING))
 @example(
     # What the second toxic holds when it goes is older than what the entrance has from the first.
@@ -142,13 +145,25 @@ NOOP, SLOW = ("noop", {}), ("latency", {"latency": 9, "jitter": 0})
 )
 def test_what_goes_in_comes_out_and_then_the_end(steps: list[Step]):
     """Exactly these bytes, in their order, whatever toxics that lose nothing came, changed and went meanwhile."""
+    nothing_is_lost(steps)
+
+
+@pytest.mark.nightly
+@settings(max_examples=NIGHTLY_EXAMPLES, deadline=None)
+@given(steps=interleavings(HARMLESS, SPARING))
+def test_what_goes_in_comes_out_and_then_the_end_whatever_is_drawn(steps: list[Step]):
+    """The same with twenty times as many interleavings."""
+    nothing_is_lost(steps)
+
+
+def nothing_is_lost(steps: list[Step]) -> None:
     sent, got = played(HARMLESS, steps)
     assert got.count(END) == 1
     assert got[-1] == END
     assert b"".join(item for item in got if isinstance(item, bytes)) == sent
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(steps=interleavings({**HARMLESS, **HARMFUL}, st.just(1.0)))
 @example(
     # The limit has thrown bytes away, and goes while the last ones before them wait for the writer.
@@ -156,6 +171,18 @@ def test_what_goes_in_comes_out_and_then_the_end(steps: list[Step]):
 )
 def test_where_bytes_are_lost_nothing_follows_but_the_end(steps: list[Step]):
     """Toxics that swallow and cut leave a beginning of what went in: no gap is followed by bytes, and the end comes."""
+    a_beginning_is_left(steps)
+
+
+@pytest.mark.nightly
+@settings(max_examples=NIGHTLY_EXAMPLES, deadline=None)
+@given(steps=interleavings({**HARMLESS, **HARMFUL}, st.just(1.0)))
+def test_where_bytes_are_lost_nothing_follows_but_the_end_whatever_is_drawn(steps: list[Step]):
+    """The same with twenty times as many interleavings."""
+    a_beginning_is_left(steps)
+
+
+def a_beginning_is_left(steps: list[Step]) -> None:
     sent, got = played({**HARMLESS, **HARMFUL}, steps)
     assert got.count(END) == 1
     assert got[-1] == END
