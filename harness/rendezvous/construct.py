@@ -35,7 +35,7 @@ class Made:
     port: int
 
 
-def make_server(port: int, timeout: datetime.timedelta, deadline: float, alone: bool = False) -> Made:
+def make_server(host: str, port: int, timeout: datetime.timedelta, deadline: float, alone: bool = False) -> Made:
     """A TCPStore that serves the port, unless `alone` together with those of this process that serve it already.
 
     A server whose port was taken back lives on as long as its last store, and torch would share it.
@@ -43,12 +43,12 @@ def make_server(port: int, timeout: datetime.timedelta, deadline: float, alone: 
     Raises as `make_store` does, and Held if the port is another's.
     """
     with _one_at_a_time(deadline):
-        check_free(port)
+        check_free(port, host, deadline)
         try:
             made = _watched(own_address(), port, timeout, deadline, is_master=True, multi_tenant=not alone)
         except RuntimeError as error:
             # Somebody was quicker than torch.
-            check_free(port)
+            check_free(port, host, deadline)
             raise error
         if not listening(port):
             raise Held("address already in use")

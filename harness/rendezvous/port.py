@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from contextlib import suppress
 
 from harness.rendezvous.descriptors import Descriptor, accepted, listening
-from harness.rendezvous.failures import Held
-from harness.rendezvous.resolve import Address
+from harness.rendezvous.failures import Held, Silent, Unreachable
+from harness.rendezvous.resolve import Address, resolve
 
 _ANYWHERE: Address = (socket.AF_INET6, "::")
 _ANYWHERE_IPV4: Address = (socket.AF_INET, "0.0.0.0")
 
 
-def check_free(port: int) -> None:
+def check_free(port: int, host: str, deadline: float) -> None:
     """Raise Held if torch's server could not listen on the port; one of this process that does is no hindrance.
+
+    Refused on every address torch listens on IPv4 alone and says nothing (F36): who is told a host of IPv6 alone would
+    not find it. The host is looked up for that only, until the deadline; one that cannot be is taken for IPv4.
 
     Torch itself forgives a refusal when the environment speaks of an agent's store, whoever listens there (F28), and
     its error has had several classes (F31).
@@ -24,11 +28,19 @@ def check_free(port: int) -> None:
         return
     try:
         _listener(*_ANYWHERE, port).close()
-    except OSError:
+    except OSError as refusal:
         try:
             _listener(*_ANYWHERE_IPV4, port).close()
         except OSError as error:
             raise Held((error.strerror or str(error)).lower()) from error
+        if refusal.errno == errno.EADDRINUSE and _is_of_ipv6_alone(host, deadline):
+            raise Held((refusal.strerror or str(refusal)).lower()) from refusal
+
+
+def _is_of_ipv6_alone(host: str, deadline: float) -> bool:
+    with suppress(Unreachable, Silent):
+        return all(family == socket.AF_INET6 for family, _ in resolve(host, deadline))
+    return False
 
 
 def _listener(family: int, host: str, port: int) -> socket.socket:

@@ -264,8 +264,8 @@ class _Call:
         handler = self._handler
         if handler._line is None:
             try:
-                alone = handler._is_lent
-                handler._line = Line(make_server(handler.master_port, handler.timeout, self._deadline, alone))
+                where = (handler.master_addr, handler.master_port)
+                handler._line = Line(make_server(*where, handler.timeout, self._deadline, handler._is_lent))
             except Held as error:
                 raise self._teller.held(error, holder(handler.master_port)) from error
             except RuntimeError as error:
