@@ -76,6 +76,19 @@ class Identity(unittest.TestCase):
         Call(handler(0, 2, port, run_id="late"))
         self.assertEqual(worker.wait().rank, 1)
 
+    def test_a_port_that_is_held_on_ipv6_is_told_to_who_is_told_ipv6(self):
+        """Torch would listen on IPv4 alone, where nobody comes (F36); told IPv4, it is the place to be."""
+        port = free_port()
+        held = f"socket.create_server(('::1', {port}), family=socket.AF_INET6)"
+        code = f"import socket; held = {held}; print(1, flush=True); input()"
+        other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        with other:
+            other.stdout.readline()
+            with self.assertRaisesRegex(RendezvousConnectionError, f"{port}.*address already in use"):
+                handler(0, 2, port, host="::1").next_rendezvous()
+            self.assertEqual(len(join(world(2, port))), 2)
+            other.stdin.close()
+
     def test_a_held_port_is_told_with_its_holder(self):
         """At once, by class, with the endpoint and the process."""
         with socket.create_server((HOST, 0)) as held:
