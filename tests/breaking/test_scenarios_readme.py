@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
 from scenarios_table import README, SCENARIOS, table
+
+from harness.loader import load
+from harness.scenario import Known
+
+TORCH = "2.15.0"
+"""What the README's table was made with."""
 
 
 def test_the_table_is_that_of_the_files() -> None:
@@ -37,3 +46,21 @@ def test_a_file_name_says_its_claim_in_the_folder_it_belongs_to() -> None:
         "regressions", "wire",
     }  # fmt: skip
     assert all(path.name.count("-") >= 2 for path in SCENARIOS.rglob("*.rdzv.yaml"))
+
+
+def test_the_claims_of_the_readme_are_those_that_files_call_known() -> None:
+    """Its table is what `compare` printed; a file that came to break or to keep its claim since would make it false."""
+    page = README.parents[1] / "README.md"
+    between = page.read_text(encoding="utf-8").partition("<!-- claims")[2].partition("<!-- end of claims")[0]
+    rows = {part.split(")")[0] for part in between.split("](scenarios/")[1:]}
+    known = {
+        str(path.relative_to(SCENARIOS))
+        for path in SCENARIOS.rglob("*.rdzv.yaml")
+        if any(_is_of(entry, TORCH) for cell in load(path) for entry in cell.known)
+    }
+    assert rows == known
+
+
+def _is_of(entry: Known, torch: str) -> bool:
+    subjects = entry.subject in ("static", "static-strict")
+    return subjects and (not entry.torch or SpecifierSet(entry.torch).contains(torch))
