@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from packaging.specifiers import SpecifierSet
 from scenarios_table import README, SCENARIOS, table
 
