@@ -164,7 +164,8 @@ class AgentCast(Cast):
         self._record_exit(member, how)
         self._bury_workers()
         self._end_doomed()
-        if self._workers.of(member) is None:
+        # Over already if its worker was found ended in this same look.
+        if self._workers.of(member) is None and not state.ended:
             self._rank_is_over(member)
 
     def _end_doomed(self) -> None:
@@ -214,7 +215,7 @@ def _by(worker: AgentWorker, how: Mapping[str, int]) -> str:
     """
     if worker.leaves is not None or "status" in how:
         return ""
-    if how.get("signal") == signal.SIGKILL:
+    if how.get("signal") == signal.SIGKILL or (not how and worker.member.ends_by):
         return worker.member.ends_by
     return _AGENT if how.get("signal", signal.SIGTERM) == signal.SIGTERM else ""
 
