@@ -252,5 +252,5 @@ def _ipv6() -> set[str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(globals()[sys.argv[1]](**json.loads(sys.argv[2]))))
+    print(json.dumps(globals()[sys.argv[1]](**json.loads(sys.argv[2]))), flush=True)
     os._exit(0)
