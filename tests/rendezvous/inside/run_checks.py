@@ -1,6 +1,7 @@
 """Run the checks of one module here, and print what each said as the last line, in JSON."""
 
 import ctypes
+import faulthandler
 import fcntl
 import importlib
 import json
@@ -12,6 +13,8 @@ import unittest
 
 _NEW_USER, _NEW_NETWORK = 0x10000000, 0x40000000
 _SET_FLAGS, _UP = 0x8914, 0x1
+_LONGEST_SECONDS = 150
+"""A module takes 10 to 30 s; whatever hangs tells where it stands, before its caller gives up."""
 
 
 def enter_own_network():
@@ -44,6 +47,7 @@ class Said(unittest.TestResult):
 
 
 if __name__ == "__main__":
+    faulthandler.dump_traceback_later(_LONGEST_SECONDS, exit=True)
     enter_own_network()
     said = Said()
     unittest.defaultTestLoader.loadTestsFromModule(importlib.import_module(sys.argv[1])).run(said)
