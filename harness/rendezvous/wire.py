@@ -66,7 +66,10 @@ class Wire:
         self._socket.close()
 
     def ask(self, operations: Sequence[Operation], deadline: float, ahead: Sequence[Operation] = ()) -> Replies:
-        """Send all in one go; the replies of `operations`, None for one that has none."""
+        """Send all in one go; the replies of `operations`, None for one that has none.
+
+        A Wait comes last, if there is one: what follows is answered while it still waits.
+        """
         self.send((*operations, *ahead), deadline)
         return [self.receive(operation, deadline) for operation in operations]
 
