@@ -1,12 +1,13 @@
-"""What tests of several rooms need: a Docker engine with the project's images."""
+"""What tests of several rooms need: a Docker engine with the project's images, and a real proxy server."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
-from harness.machine import engine, images
+from harness.machine import engine, images, proxy_server
 from harness.machine.engine import Engine
 from harness.words.errors import Unsupported
 
@@ -21,4 +22,13 @@ def docker_engine() -> Engine:
     except Unsupported as missing:
         if "engine" in os.environ.get("RDZV_REQUIRE", "").split(","):
             pytest.fail(str(missing))
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def real_server() -> Path:
+    """A real toxiproxy-server; without one the test is skipped."""
+    try:
+        return proxy_server.require_server()
+    except Unsupported as missing:
         pytest.skip(str(missing))

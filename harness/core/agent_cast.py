@@ -215,7 +215,7 @@ def _by(worker: AgentWorker, how: Mapping[str, int]) -> str:
     """
     if worker.leaves is not None or "status" in how:
         return ""
-    if how.get("signal") == signal.SIGKILL or (not how and worker.member.ends_by):
+    if how.get("signal") == signal.SIGKILL:
         return worker.member.ends_by
     return _AGENT if how.get("signal", signal.SIGTERM) == signal.SIGTERM else ""
 

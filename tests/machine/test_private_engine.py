@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from harness.machine import engine, private_engine, proxy_server
+from harness.machine import engine, private_engine
 from harness.machine.private_engine import PrivateEngine
 from harness.words.errors import HarnessError, UsageError
 
@@ -46,13 +46,13 @@ def bridges() -> set[str]:
     return {name for name in os.listdir("/sys/class/net") if name.startswith("br-")}
 
 
-def busy(made: PrivateEngine, tmp_path: Path) -> tuple[int, str]:
+def busy(made: PrivateEngine, program: Path, tmp_path: Path) -> tuple[int, str]:
     """Have a container run on a network of its own; (pid of its process, name of the network's bridge)."""
     from docker.types import IPAMConfig, IPAMPool
 
     tar = tmp_path / "image.tar"
     with tarfile.open(tar, "w") as archive:
-        archive.add(proxy_server.require_server(), "toxiproxy")
+        archive.add(program, "toxiproxy")
     with engine.connect({"DOCKER_HOST": made.url}) as client:
         client.api.import_image_from_file(str(tar), repository="alone", tag="latest")
         addresses = IPAMConfig(pool_configs=[IPAMPool(subnet="198.18.255.224/28")])
@@ -80,11 +80,11 @@ def left_of(made: PrivateEngine) -> list[str]:
     return [line for line in [*commands, *mounts] if str(made.root) in line] + groups
 
 
-def test_it_is_a_whole_engine_and_leaves_nothing(root: Path, tmp_path: Path) -> None:
+def test_it_is_a_whole_engine_and_leaves_nothing(root: Path, real_server: Path, tmp_path: Path) -> None:
     """With a container and a network still there it ends, and takes them along; it makes no rules for its networks."""
     made = private_engine.start(root)
     assert engine.find({"DOCKER_HOST": made.url}).url == f"unix://{root}/docker.sock"
-    pid, bridge = busy(made, tmp_path)
+    pid, bridge = busy(made, real_server, tmp_path)
     assert bridge in bridges()
     assert rules_about(bridge, "198.18.255.224") == []
     private_engine.stop(root)
@@ -94,10 +94,10 @@ def test_it_is_a_whole_engine_and_leaves_nothing(root: Path, tmp_path: Path) -> 
     assert not root.exists()
 
 
-def test_a_killed_one_is_let_go_of_too(root: Path, tmp_path: Path) -> None:
+def test_a_killed_one_is_let_go_of_too(root: Path, real_server: Path, tmp_path: Path) -> None:
     """The container outlives a killed engine; what ends the engine finds the container, the bridge and the rest."""
     made = private_engine.start(root)
-    pid, bridge = busy(made, tmp_path)
+    pid, bridge = busy(made, real_server, tmp_path)
     os.kill(made.pid, signal.SIGKILL)
     os.waitpid(made.pid, 0)
     assert runs(pid)

@@ -25,12 +25,9 @@ def children() -> Iterator[Children]:
 
 
 @pytest.fixture
-def server() -> Path:
+def server(real_server: Path) -> Path:
     """A real toxiproxy-server."""
-    try:
-        return proxy_server.require_server()
-    except Unsupported as missing:
-        pytest.skip(str(missing))
+    return real_server
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from harness.machine import proxy_server
 from harness.machine.children import Children
 from harness.machine.proxy_server import RunningServer
 from harness.proxies.toxiproxy import Toxiproxy
-from harness.words.errors import Unsupported
 
 
 @pytest.fixture
@@ -24,23 +23,17 @@ def children() -> Iterator[Children]:
 
 
 @pytest.fixture
-def own(children: Children, tmp_path: Path) -> Iterator[Toxiproxy]:
+def own(real_server: Path, children: Children, tmp_path: Path) -> Iterator[Toxiproxy]:
     """A server of our own."""
-    try:
-        server = Toxiproxy.start(children, tmp_path / "proxy.log")
-    except Unsupported as missing:
-        pytest.skip(str(missing))
+    server = Toxiproxy.start(children, tmp_path / "proxy.log")
     yield server
     server.close()
 
 
 @pytest.fixture
-def running(children: Children, tmp_path: Path) -> RunningServer:
+def running(real_server: Path, children: Children, tmp_path: Path) -> RunningServer:
     """A server that somebody else started."""
-    try:
-        return proxy_server.launch(children, proxy_server.require_server(), tmp_path / "somebody.log")
-    except Unsupported as missing:
-        pytest.skip(str(missing))
+    return proxy_server.launch(children, real_server, tmp_path / "somebody.log")
 
 
 @pytest.fixture

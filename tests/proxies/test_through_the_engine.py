@@ -68,10 +68,8 @@ def test_a_fault_of_the_engine_is_played_there_and_it_is_named(tmp_path: Path, w
     assert links[2]["connections"][0]["because"] in ("client closed", "server closed")
 
 
-def test_where_the_real_server_is_told_it_is_skipped_with_the_reason(tmp_path: Path) -> None:
+def test_where_the_real_server_is_told_it_is_skipped_with_the_reason(real_server: Path, tmp_path: Path) -> None:
     """It would refuse the toxic; nothing is played."""
-    if not proxy_server.candidates():
-        pytest.skip("no toxiproxy-server on this machine")
     result = played(CUT, tmp_path, toxiproxy="real")
     assert (result.status, result.run_dir) == (SKIPPED, None)
     assert "x_cut needs the embedded engine" in result.judgement.because

@@ -82,7 +82,7 @@ def test_worlds_leave_nothing_behind_in_the_server(own: Toxiproxy, master: socke
 
 @pytest.mark.needs_toxiproxy
 def test_closing_leaves_nothing_behind(
-    elsewhere: frozenset[int], children: Children, tmp_path: Path, master: socket.socket
+    real_server: Path, elsewhere: frozenset[int], children: Children, tmp_path: Path, master: socket.socket
 ):
     """No process, no descriptor, no file but the log."""
     descriptors = len(os.listdir("/proc/self/fd"))
@@ -207,7 +207,7 @@ def test_a_port_taken_while_down_is_not_believed(own: Toxiproxy, master: socket.
 
 @pytest.mark.needs_toxiproxy
 def test_a_launch_under_http_proxy_works(
-    children: Children, tmp_path: Path, master: socket.socket, monkeypatch: pytest.MonkeyPatch
+    real_server: Path, children: Children, tmp_path: Path, master: socket.socket, monkeypatch: pytest.MonkeyPatch
 ):
     """The whole way, from the readiness check on."""
     monkeypatch.setenv("HTTP_PROXY", f"http://{NOWHERE}")
