@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from harness.words.errors import UsageError
+from harness.words.near import nearest
 
 Member = TypeVar("Member")
 
@@ -42,8 +42,8 @@ class Registry(Generic[Member]):
         """The member of that kind; raises UsageError that names the nearest known kinds."""
         self._load()
         if kind not in self._members:
-            near = difflib.get_close_matches(kind, self._members, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(self._members))}"
+            near = nearest(kind, self._members)
+            hint = f"did you mean {near!r}?" if near else f"known: {', '.join(sorted(self._members))}"
             raise UsageError(f"there is no {self.family} {kind!r}; {hint}")
         return self._members[kind]
 

@@ -1,4 +1,4 @@
-"""What tests that compare the verdicts of whole scenarios share."""
+"""What tests that play scenarios in several places share."""
 
 from __future__ import annotations
 
@@ -29,9 +29,14 @@ def cells(name: str) -> Sequence[Scenario]:
     return load(_SCENARIOS / (name + _SUFFIX))
 
 
-def verdicts(runs_dir: Path, **options: Any) -> Iterator[Verdicts]:
-    """One runner, kept for a module; what RDZV_REQUIRE names must be there, anything else may be skipped."""
+def options(runs_dir: Path, **more: Any) -> Options:
+    """How tests play: what RDZV_REQUIRE names must be there, anything else may be skipped."""
     require = frozenset(filter(None, os.environ.get("RDZV_REQUIRE", "").split(",")))
     python = os.environ.get("RDZV_TEST_PYTHON", sys.executable)
-    with Runner(Options(python=python, runs_dir=runs_dir, require=require, **options)) as runner:
+    return Options(python=python, runs_dir=runs_dir, require=require, **more)
+
+
+def verdicts(runs_dir: Path, **more: Any) -> Iterator[Verdicts]:
+    """One runner, kept for a module."""
+    with Runner(options(runs_dir, **more)) as runner:
         yield lambda played: {result.scenario.id: result.status for result in runner.run(played)}

@@ -230,8 +230,32 @@ class ToxicFault(FaultMember):
         return sum(link.acts(toxic_name(self.fault, stream)) for link in links for stream in self.streams)
 
 
-def refused_attempts(surroundings: Surroundings, hosts: Iterable[Host]) -> int | None:
-    """Attempts of these hosts to connect that were refused so far; in a network shared with others it says nothing."""
+def refusals(
+    fault: Fault, surroundings: Surroundings, links: Sequence[Link], before: Sequence[Traffic]
+) -> Callable[[], int | None]:
+    """From now on count the attempts of a fault's ranks to connect that are refused; what it returns tells how many.
+
+    Those of the proxy to reach the master are left out where they are counted with the ranks', on a host they share. In
+    a network shared with others nobody knows: then it is None.
+
+    Args:
+        before: the traffic of these links, as of now.
+    """
+    hosts = {host.name: host for host in map(surroundings.host, fault.ranks)}
+    shared = surroundings.proxy_host.name in hosts
+    refused_before = _refused_attempts(surroundings, hosts.values())
+
+    def since() -> int | None:
+        refused_now = _refused_attempts(surroundings, hosts.values())
+        if refused_before is None or refused_now is None:
+            return None
+        by_the_master = traffic_of(links)[0].unreached - before[0].unreached if shared else 0
+        return max(0, refused_now - refused_before - by_the_master)
+
+    return since
+
+
+def _refused_attempts(surroundings: Surroundings, hosts: Iterable[Host]) -> int | None:
     if not surroundings.private_network:
         return None
     refused = 0

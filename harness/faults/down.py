@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings, links_of, refused_attempts, traffic_of
-from harness.proxies.base import Link, Traffic
+from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings, links_of, refusals, traffic_of
 from harness.words.attribute import Declaration
 
 
@@ -27,33 +26,16 @@ class Down(FaultMember):
     @contextlib.contextmanager
     def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
         links = links_of(self.fault, surroundings)
-        hosts = {host.name: host for host in map(surroundings.host, self.fault.ranks)}
-        before, refused_before = traffic_of(links), refused_attempts(surroundings, hosts.values())
+        before = traffic_of(links)
+        cut, refused = sum(traffic.open for traffic in before), refusals(self.fault, surroundings, links, before)
         with contextlib.ExitStack() as disabled:
             for link in links:
                 disabled.callback(link.enable)
                 link.disable()
-            shared = surroundings.proxy_host.name in hosts
-
-            def found() -> Evidence:
-                refused_now = refused_attempts(surroundings, hosts.values())
-                return _evidence(links, before, refused_before, refused_now, shared)
-
-            yield found
+            yield lambda: _evidence(cut, refused())
 
 
-def _evidence(
-    links: Sequence[Link], before: Sequence[Traffic], refused_before: int | None, refused_now: int | None, shared: bool
-) -> Evidence:
-    """Connections cut, or attempts refused: attempts to reach the links, not those of the proxy to reach the master.
-
-    Args:
-        shared: whether the proxy's own attempts are counted with the ranks', since they live on one host.
-    """
-    cut = sum(traffic.open for traffic in before)
-    refused = None
-    if refused_before is not None and refused_now is not None:
-        by_the_master = traffic_of(links)[0].unreached - before[0].unreached if shared else 0
-        refused = max(0, refused_now - refused_before - by_the_master)
+def _evidence(cut: int, refused: int | None) -> Evidence:
+    """Connections cut, or attempts refused: attempts to reach the links, not those of the proxy to reach the master."""
     touched = True if cut or refused else None if refused is None else False
     return Evidence(touched, {"cut": cut, "refused": refused})

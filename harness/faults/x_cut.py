@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.faults.base import FAULTS
-from harness.faults.engine import KINDS, WHICH, MessageFault
+from harness.faults.engine import WHICH, MessageFault
+from harness.proxies.embedded.wire.grammar import KINDS
 from harness.words.attribute import Attribute, Declaration
 
 

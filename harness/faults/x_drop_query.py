@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from harness.faults.base import FAULTS
-from harness.faults.engine import KINDS, WHICH, MessageFault
+from harness.faults.engine import WHICH, MessageFault
+from harness.proxies.embedded.wire.grammar import KINDS
 from harness.words.attribute import Attribute, Declaration
 
 

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.faults.base import FAULTS, Evidence, Surroundings, links_of, refused_attempts, traffic_of
+from harness.faults.base import FAULTS, Evidence, Surroundings, links_of, refusals, traffic_of
 from harness.faults.engine import EngineFault
 from harness.words.attribute import Attribute, Declaration
 
@@ -41,20 +41,11 @@ class XRefuse(EngineFault):
             with super().hold(surroundings) as evidence:
                 yield evidence
             return
-        hosts = {host.name: host for host in map(surroundings.host, self.fault.ranks)}
         links = links_of(self.fault, surroundings)
-        shared = surroundings.proxy_host.name in hosts
-        unreached = traffic_of(links)[0].unreached
-        refused = refused_attempts(surroundings, hosts.values())
+        refused = refusals(self.fault, surroundings, links, traffic_of(links))
         with super().hold(surroundings):
+            yield lambda: _evidence(refused())
 
-            def found() -> Evidence:
-                now = refused_attempts(surroundings, hosts.values())
-                if now is None or refused is None:
-                    return Evidence(None)
-                # The engine's own attempts to reach the master count on a host that it shares with the ranks.
-                own = traffic_of(links)[0].unreached - unreached if shared else 0
-                count = max(0, now - refused - own)
-                return Evidence(count > 0, {"refused": count})
 
-            yield found
+def _evidence(refused: int | None) -> Evidence:
+    return Evidence(None) if refused is None else Evidence(refused > 0, {"refused": refused})

@@ -9,7 +9,7 @@ from harness.loader.fields import FaultMomentKeys, RawMoment, StepMomentKeys, Wi
 from harness.loader.names import Names, Tell, ranks_within, resolve_ranks
 from harness.loader.nodes import Location
 from harness.loader.problems import suggestion
-from harness.proxies.embedded.wire.grammar import GRAMMARS
+from harness.proxies.embedded.wire.grammar import KINDS
 from harness.scenario import EXIT
 from harness.words.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
 from harness.words.quantity import Duration, parse_duration
@@ -116,8 +116,8 @@ class Moments:
             self.tell((*location, "wire"), "a message is either a query or a reply", hint)
             return None
         direction, kind = ("query", raw.wire.query) if raw.wire.query is not None else ("reply", raw.wire.reply)
-        if kind not in (*GRAMMARS, "*"):
-            hint = suggestion(kind, [*GRAMMARS, "*"], "known")
+        if kind not in KINDS:
+            hint = suggestion(kind, KINDS, "known")
             self.tell((*location, "wire", direction), f"the store knows no {direction} {kind!r}", hint)
         self._check_links(found, location)
         return WireMoment(direction, str(kind), found, raw.wire.key_, raw.count or 1, plus_ns)

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 from harness.loader.fields import Keys
 from harness.loader.nodes import Location, Node
-from harness.loader.problems import nearest, suggestion
+from harness.loader.problems import suggestion
 from harness.scenario import EXIT, Step
+from harness.words.near import nearest
 
 
 class Tell(Protocol):

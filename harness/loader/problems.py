@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.loader.nodes import Position
 from harness.words.errors import ScenarioError
+from harness.words.near import nearest
 
 _WIDTH = 160
 
@@ -80,16 +80,6 @@ def _picture(position: Position, lines: list[str]) -> list[str]:
     start = max(0, position.column - 1 - _WIDTH // 2) if len(line) > _WIDTH else 0
     caret = " " * (position.column - 1 - start) + "^"
     return [f"  {line[start : start + _WIDTH]}".rstrip(), f"  {caret}"] if line.strip() else []
-
-
-def nearest(word: object, known: Iterable[object]) -> str:
-    """The known word that is most like this one; empty if none is."""
-    words = [str(one) for one in known]
-    near = difflib.get_close_matches(str(word), words, n=1, cutoff=0.6)
-    if not near:
-        lowered = {one.lower(): one for one in words}
-        near = [lowered[close] for close in difflib.get_close_matches(str(word).lower(), lowered, n=1, cutoff=0.6)]
-    return near[0] if near else ""
 
 
 def suggestion(word: object, known: Iterable[object], what: str = "known here") -> str:

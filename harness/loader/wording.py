@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from harness.loader.fields import MOMENT_TAGS
 from harness.loader.nodes import Location, Mapping, Node, Scalar, describe, find, key_position, value_position
-from harness.loader.problems import Problems, nearest, suggestion
+from harness.loader.problems import Problems, suggestion
+from harness.words.near import nearest
 
 MOMENT_HINT = (
     "write a duration (2s), the name of a step or a fault, {step: NAME, is: begun}, {fault: NAME, is: healed}, "

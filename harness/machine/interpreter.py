@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.words.errors import UsageError
+from harness.words.near import nearest
 
 OLDEST_PYTHON = (3, 9)
 OLDEST_TORCH = (2, 6)
@@ -117,8 +117,8 @@ def require_backend(python: Path, backend: str, ours: Sequence[str]) -> None:
     known = _backends_of(python)
     if backend in known:
         return
-    near = difflib.get_close_matches(backend, [*ours, *known], n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    near = nearest(backend, [*ours, *known])
+    hint = f"did you mean {near!r}? " if near else ""
     raise UsageError(
         f"--subject {backend}: the torch of {python} has no such rendezvous backend; {hint}registered: "
         f"{', '.join(known)}; of the harness: {', '.join(ours)}; one of your own is in the entry points "

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.machine.engine_client import EngineApi, EventWatch
+from harness.machine.engine_meter import SIDES
 from harness.words.errors import HarnessError
 from harness.words.moment import WireMoment
-
-_STREAMS = ("upstream", "downstream")
 
 
 class EngineWatch:
@@ -65,7 +64,7 @@ class EngineWatch:
                 "key": "*" if moment.key is None else key_pattern(moment.key),
                 "proxies": names,
                 "count": moment.count,
-                "do": [_stalled(link, stall, stream) for link in self._links for stream in _STREAMS if stall],
+                "do": [_stalled(link, stall, stream) for link in self._links for stream in SIDES if stall],
             }
         )
         self._waited[number] = moment
@@ -91,7 +90,7 @@ class EngineWatch:
     def _release(self, number: int) -> None:
         stall = self._stalls.pop(number, "")
         for link in self._links if stall else ():
-            for stream in _STREAMS:
+            for stream in SIDES:
                 self._engine.remove_toxic(link, f"{stall}-{stream}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -125,11 +125,12 @@ class ConsoleReport(Report):
         for label, text in facts.headline(dict.fromkeys(map(facts.about, results))):
             self._console.print(Text(f"{label:10}{text}"), soft_wrap=True)
         self._console.print()
-        rows = _rows(results, self._quiet)
+        many_skipped = _many_skipped(results)
+        rows = _rows(results, many_skipped, self._quiet)
         if rows:
             self._console.print(_table(rows, self._console.width))
             self._console.print()
-        for why, count in () if self._quiet else _many_skipped(results).items():
+        for why, count in many_skipped.items() if not self._quiet else ():
             self._console.print(Text(f"{count} skipped: {why}", STYLES[SKIPPED]), soft_wrap=True)
         self._print_summary(results, seconds, interrupted)
 
@@ -193,11 +194,13 @@ def _by_cell(results: Iterable[Result]) -> list[list[Result]]:
     return list(cells.values())
 
 
-def _rows(results: Sequence[Result], quiet: bool) -> list[Row]:
-    """A row for each cell, what went wrong last, nearest to its proof; many that ended alike share one."""
-    cells = _by_cell(results)
-    told = _many_skipped(results)
-    cells = [runs for runs in cells if _worst(runs) != SKIPPED or facts.why(runs[0]) not in told]
+def _rows(results: Sequence[Result], told: Collection[str], quiet: bool) -> list[Row]:
+    """A row for each cell, what went wrong last, nearest to its proof; many that ended alike share one.
+
+    Args:
+        told: reasons of skipped cells that are told without rows.
+    """
+    cells = [runs for runs in _by_cell(results) if _worst(runs) != SKIPPED or facts.why(runs[0]) not in told]
     if any(len(runs) > 1 for runs in cells):  # k of N is what was asked for: of each cell
         return sorted(map(_row, cells), key=_rank)
     if quiet:

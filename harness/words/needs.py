@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import FrozenSet, Iterable
 
 from harness.words.errors import UsageError
+from harness.words.near import nearest
 
 NEEDS = {
     "torch": "a torch of the version that a scenario asks for",
@@ -37,7 +37,7 @@ def required(words: Iterable[str], where: str) -> FrozenSet[str]:
     """
     wanted = frozenset(word.strip() for word in words) - {""}
     for word in sorted(wanted - NEEDS.keys()):
-        near = difflib.get_close_matches(word.lower(), NEEDS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        near = nearest(word, NEEDS)
+        hint = f"did you mean {near!r}? " if near else ""
         raise UsageError(f"{where} {word}: no scenario needs such a thing; {hint}known: {', '.join(NEEDS)}")
     return wanted

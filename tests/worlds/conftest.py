@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from verdicts import options
 
 from harness.loader import load_text
 from harness.result import Result
-from harness.runner import Options, Runner
+from harness.runner import Runner
 from harness.scenario import Scenario
 
 KINDS = ("processes", "namespaces", "containers")
@@ -24,13 +23,6 @@ def cell(body: str) -> Scenario:
     """The one cell of a file with this body."""
     (scenario,) = load_text(HEAD + body, Path("claim.rdzv.yaml"))
     return scenario
-
-
-def options(kind: str, runs_dir: Path, **more: object) -> Options:
-    """How these tests run: what RDZV_REQUIRE names must be there, anything else may be skipped."""
-    require = frozenset(filter(None, os.environ.get("RDZV_REQUIRE", "").split(",")))
-    python = os.environ.get("RDZV_TEST_PYTHON", sys.executable)
-    return Options(python=python, runs_dir=runs_dir, jobs=1, world=kind, require=require, **more)  # type: ignore[arg-type]
 
 
 def playing(runner: Runner) -> Play:
@@ -53,7 +45,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def play(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
     """Stock ranks in a world of this kind."""
-    with Runner(options(kind, tmp_path_factory.mktemp("runs"))) as runner:
+    with Runner(options(tmp_path_factory.mktemp("runs"), jobs=1, world=kind)) as runner:
         yield playing(runner)
 
 
@@ -62,7 +54,7 @@ def command(kind: str, tmp_path: Path) -> Callable[..., Result]:
     """Any command as ranks: `command("sh", "-c", ..., body=...)`."""
 
     def run(*argv: str, body: str) -> Result:
-        with Runner(options(kind, tmp_path / "runs", subject="command", command=argv)) as runner:
+        with Runner(options(tmp_path / "runs", jobs=1, world=kind, subject="command", command=argv)) as runner:
             return playing(runner)(body)
 
     return run

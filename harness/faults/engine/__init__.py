@@ -8,7 +8,6 @@ from typing import Any
 from harness.faults.base import Evidence, ToxicFault, toxic_name
 from harness.machine.wire_watch import key_pattern
 from harness.proxies.base import Link, Traffic
-from harness.proxies.embedded.wire.grammar import GRAMMARS
 from harness.words.attribute import Attribute
 
 
@@ -49,9 +48,6 @@ class EngineFault(ToxicFault):
     def _names(self) -> list[str]:
         return [toxic_name(self.fault, stream) for stream in self.streams]
 
-
-KINDS = (*GRAMMARS, "*")
-"""What a message of the store can be; a reply has the kind of its query."""
 
 WHICH = (
     Attribute(

@@ -11,7 +11,8 @@ from harness import clock
 from harness.proxies.embedded import go_json
 from harness.proxies.embedded.errors import ApiError
 from harness.proxies.embedded.wire.decoder import Message
-from harness.proxies.embedded.wire.rules import ANY, kind_problem, matches
+from harness.proxies.embedded.wire.grammar import ANY
+from harness.proxies.embedded.wire.rules import kind_problem, matches
 
 if TYPE_CHECKING:
     from harness.proxies.embedded.engine import Engine

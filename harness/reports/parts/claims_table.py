@@ -101,17 +101,12 @@ def _reason(row: Row) -> str:
 def _closing(found: Sequence[Claim], are_others: bool) -> str:
     kept = sum(claim.is_kept_by_all for claim in found)
     unplayed = sum(claim.is_played_by_none for claim in found)
-    other = "other " if are_others else ""
-    line = f"{kept or 'No'} {other}claim{_are(kept or 1)} kept by all."
-    return f"{line} {unplayed} claim{_were(unplayed)} played by none." if unplayed else line
+    line = f"{_count(kept, 'other claim' if are_others else 'claim', 'is', 'are')} kept by all."
+    return f"{line} {_count(unplayed, 'claim', 'was', 'were')} played by none." if unplayed else line
 
 
-def _are(number: int) -> str:
-    return " is" if number == 1 else "s are"
-
-
-def _were(number: int) -> str:
-    return " was" if number == 1 else "s were"
+def _count(number: int, what: str, one: str, many: str) -> str:
+    return f"{number} {what}s {many}" if number > 1 else f"{number or 'No'} {what} {one}"
 
 
 def _line(cells: Sequence[str]) -> str:

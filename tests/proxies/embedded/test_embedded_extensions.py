@@ -6,10 +6,15 @@ import select
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import pytest
 from backends import LIMIT_SECONDS, Backend, Proxy, Upstream, ending, is_open, late, nothing, now_ms, read
+
+from harness.machine.toxiproxy_client import EXTENSIONS
+from harness.proxies.embedded.toxics import load
+from harness.proxies.embedded.toxics.base import BEHAVIOURS
 
 
 @pytest.fixture
@@ -380,3 +385,10 @@ def test_a_partition_that_makes_no_sense_is_refused(engine: Backend, body: Any, 
     """And healing one that is not there."""
     assert engine.ask("POST", "/x/partition", body).status == status
     assert engine.ask("DELETE", "/x/partition/999").status == 404
+
+
+def test_the_harness_sends_each_extension_what_the_engine_takes():
+    """Its own table of them, which keeps a misspelt attribute from being sent, is the engine's."""
+    load()
+    takes = {kind: [field.name for field in fields(one)] for kind, one in BEHAVIOURS.items() if kind.startswith("x_")}
+    assert {kind: sorted(names) for kind, names in EXTENSIONS.items()} == {kind: sorted(takes[kind]) for kind in takes}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.proxies.embedded.toxics.base import toxic
-from harness.proxies.embedded.wire.rules import ANY, DROP, Hit, WireBehaviour
+from harness.proxies.embedded.wire.grammar import ANY
+from harness.proxies.embedded.wire.rules import DROP, Hit, WireBehaviour
 
 
 @toxic("x_drop_reply")

@@ -58,6 +58,10 @@ GRAMMARS: Mapping[str, Grammar] = {
     "barrier": Grammar("ki", "b", waits=True),
 }
 
+ANY = "*"
+KINDS = (*GRAMMARS, ANY)
+"""What a message can be asked for as; a reply has the kind of its query."""
+
 CODES: Mapping[int, str] = dict(enumerate(GRAMMARS))
 """Of torch 2.13 and 2.15; earlier ones have the first 14 (2.6) or 17 (2.9) of them."""
 

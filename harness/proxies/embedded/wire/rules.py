@@ -10,9 +10,8 @@ from harness.proxies.embedded.chunk import Item
 from harness.proxies.embedded.script import RECEIVE, Script, Send, Site, Wait, passing
 from harness.proxies.embedded.toxics.base import Behaviour
 from harness.proxies.embedded.wire.decoder import Message
-from harness.proxies.embedded.wire.grammar import GRAMMARS
+from harness.proxies.embedded.wire.grammar import ANY, GRAMMARS, KINDS
 
-ANY = "*"
 DROP, HOLD, CUT_BEFORE, CUT_AFTER = "drop", "hold", "cut before", "cut after"
 
 
@@ -27,7 +26,7 @@ def matches(message: Message, side: str, kind: str, key: str) -> bool:
 
 def kind_problem(kind: str) -> str:
     """Why a kind cannot be meant; empty if it can."""
-    return "" if kind in (ANY, *GRAMMARS) else f"{kind!r} is no kind of query; known: {', '.join(GRAMMARS)}, or *"
+    return "" if kind in KINDS else f"{kind!r} is no kind of query; known: {', '.join(GRAMMARS)}, or *"
 
 
 @dataclass(frozen=True)

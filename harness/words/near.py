@@ -1,0 +1,16 @@
+"""What somebody meant who wrote a word that nobody knows."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Iterable
+
+
+def nearest(word: object, known: Iterable[object]) -> str:
+    """The known word that is most like this one; empty if none is."""
+    words = [str(one) for one in known]
+    near = difflib.get_close_matches(str(word), words, n=1)
+    if not near:
+        lowered = {one.lower(): one for one in words}
+        near = [lowered[close] for close in difflib.get_close_matches(str(word).lower(), lowered, n=1)]
+    return near[0] if near else ""
