@@ -37,6 +37,12 @@ class Join:
         return whole(mapping(self.call.returned).get("rank"))
 
     @property
+    def roster(self) -> tuple[str, ...]:
+        """The names of its round, by rank, as the subject reported them; empty if it reported none, or a digest."""
+        reported = mapping(self.call.returned).get("roster")
+        return tuple(map(str, reported)) if isinstance(reported, list) else ()
+
+    @property
     def handler(self) -> str:
         return handler_of(self.call)
 

@@ -1,9 +1,10 @@
-"""Whoever returned agrees: distinct ranks in range, one world size, and no master back before its world has begun."""
+"""Whoever returned agrees: distinct ranks in range, one world size and roster, no master back before all have begun."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
@@ -26,7 +27,8 @@ class Agreement(Checker):
         details=(
             "Each process counts by its last return. Whoever was told rank 0 returns only when as many distinct ranks"
             " of that run id as its world size have begun; a rank out of range stands in for nobody. Where a subject"
-            " reports no round, all joins of a run id are one round. The endpoint is never judged, since links differ."
+            " reports no round, all joins of a run id are one round. Where it reports rosters, two of one round that"
+            " have a name in common are the same. The endpoint is never judged, since links differ."
         ),
     )
     standing = True
@@ -56,6 +58,16 @@ def _disagreements(group: list[Join]) -> Iterator[Finding]:
     if len(sizes) > 1:
         each = [f"rank {join.call.rank} has {size}" for size, join in sizes.items()]
         yield _finding(f"the world size differs: {joined(each)}", list(sizes.values()))
+    yield from _rosters(group)
+
+
+def _rosters(group: list[Join]) -> Iterator[Finding]:
+    """Rosters with nobody in common are those of two openings of the run: its master was started again."""
+    with_roster = [join for join in group if join.roster]
+    for one, other in combinations(with_roster, 2):
+        if one.roster != other.roster and set(one.roster) & set(other.roster):
+            ranks = f"{one.call.rank} and {other.call.rank}"
+            yield _finding(f"processes {ranks} returned with different rosters{_of_run(one)}", [one, other])
 
 
 def _doubled(group: list[Join]) -> Iterator[Finding]:

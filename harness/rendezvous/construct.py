@@ -5,13 +5,12 @@ from __future__ import annotations
 import datetime
 import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, List, Optional
 
 from torch.distributed import TCPStore
 
-from harness.rendezvous.descriptors import Descriptor, leading_to, listening, sockets
+from harness.rendezvous.descriptors import Descriptor, appeared, listening, sockets
 from harness.rendezvous.failures import Held, Silent
 from harness.rendezvous.port import check_free, own_address
 from harness.rendezvous.resolve import Address
@@ -42,7 +41,8 @@ def make_server(host: str, port: int, timeout: datetime.timedelta, deadline: flo
 
     Raises as `make_store` does, and Held if the port is another's.
     """
-    with _one_at_a_time(deadline):
+    _take_turn(deadline)
+    try:
         check_free(port, host, deadline)
         try:
             made = _watched(own_address(), port, timeout, deadline, is_master=True, multi_tenant=not alone)
@@ -53,6 +53,8 @@ def make_server(host: str, port: int, timeout: datetime.timedelta, deadline: flo
         if not listening(port):
             raise Held("address already in use")
         return made
+    finally:
+        _ONE_AT_A_TIME.release()
 
 
 def make_store(address: Address, port: int, timeout: datetime.timedelta, deadline: float) -> Made:
@@ -69,31 +71,26 @@ def make_store(address: Address, port: int, timeout: datetime.timedelta, deadlin
         Silent: another constructor of this process, or this one, did not end before the deadline.
         RuntimeError: torch's own errors; all of its classes derive from it.
     """
-    with _one_at_a_time(deadline):
-        return _watched(address, port, timeout, deadline, is_master=False, multi_tenant=True)
-
-
-@contextmanager
-def _one_at_a_time(deadline: float) -> Iterator[None]:
-    if not _ONE_AT_A_TIME.acquire(timeout=max(0.0, deadline - time.monotonic())):
-        raise Silent("another store of this process to be made")
+    _take_turn(deadline)
     try:
-        yield
+        return _watched(address, port, timeout, deadline, is_master=False, multi_tenant=True)
     finally:
         _ONE_AT_A_TIME.release()
 
 
+def _take_turn(deadline: float) -> None:
+    if not _ONE_AT_A_TIME.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        raise Silent("another store of this process to be made")
+
+
 def _watched(address: Address, port: int, timeout: datetime.timedelta, deadline: float, **how: Any) -> Made:
     before = sockets()
-    with watch().at(deadline, lambda: _cut_unanswered(address, port, before)):
-        store = TCPStore(
-            address[1],
-            port,
-            timeout=_own_timeout(deadline),
-            wait_for_workers=False,
-            **how,
-        )
-        line = _line_of(store, leading_to(address[1], port, before))
+    due = watch().add(deadline, lambda: _cut_unanswered(address, port, before))
+    try:
+        store = TCPStore(address[1], port, timeout=_own_timeout(deadline), wait_for_workers=False, **how)
+        line = _line_of(store, address, port, appeared(before))
+    finally:
+        watch().withdraw(due)
     store.set_timeout(timeout)
     return Made(store, line, address, port)
 
@@ -114,14 +111,15 @@ def _cut_unanswered(address: Address, port: int, before: Dict[int, int]) -> Opti
     Should someone else's constructor meet the same silent endpoint at the same time, it loses a connection that torch
     itself makes again.
     """
-    for one in leading_to(address[1], port, before):
-        if one.received_bytes() < _GREETING_BYTES:
+    for one in appeared(before):
+        if one.leads_to(address[1], port) and one.received_bytes() < _GREETING_BYTES:
             one.cut()
     return time.monotonic() + _CUT_EVERY_S
 
 
-def _line_of(store: Any, candidates: List[Descriptor]) -> Optional[Descriptor]:
+def _line_of(store: Any, address: Address, port: int, new: List[Descriptor]) -> Optional[Descriptor]:
     """The store's own connection; where others appeared too, the only one that a question to the store made busy."""
+    candidates = new if len(new) == 1 else [one for one in new if one.leads_to(address[1], port)]
     if len(candidates) == 1:
         return candidates[0]
     sent = [one.written_bytes() for one in candidates]

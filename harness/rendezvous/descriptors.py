@@ -45,6 +45,20 @@ class Descriptor:
             with closing(copy), suppress(OSError):
                 copy.shutdown(_socket.SHUT_RDWR)
 
+    def leads_to(self, host: str, port: int) -> bool:
+        """Whether it is connected to this numeric host and port."""
+        copy = self.opened()
+        if copy is None:
+            return False
+        with closing(copy):
+            if copy.family not in _FAMILIES or copy.type != _socket.SOCK_STREAM:
+                return False
+            try:
+                peer = copy.getpeername()
+            except OSError:
+                return False
+        return int(peer[1]) == port and _packed(str(peer[0])) == _packed(host)
+
     def written_bytes(self) -> int:
         """How many bytes were written to the connection, sent or not yet; -1 if the kernel does not tell."""
         info = self._info()
@@ -82,11 +96,10 @@ def sockets() -> Dict[int, int]:
     return found
 
 
-def leading_to(host: str, port: int, before: Dict[int, int]) -> List[Descriptor]:
-    """Sockets that were not there before, are connected to this numeric host and port, and are not a join's own."""
+def appeared(before: Dict[int, int]) -> List[Descriptor]:
+    """Sockets that were not there before and are not a join's own."""
     new = [(number, inode) for number, inode in sockets().items() if before.get(number) != inode]
-    found = [Descriptor(number, inode) for number, inode in new if inode not in asides]
-    return [one for one in found if _peer_is(one, host, port)]
+    return [Descriptor(number, inode) for number, inode in new if inode not in asides]
 
 
 def listening(port: int) -> List[Descriptor]:
@@ -117,20 +130,6 @@ def _listens(one: Descriptor) -> bool:
         return False
     with closing(copy):
         return bool(copy.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN))
-
-
-def _peer_is(one: Descriptor, host: str, port: int) -> bool:
-    copy = one.opened()
-    if copy is None:
-        return False
-    with closing(copy):
-        if copy.family not in _FAMILIES or copy.type != _socket.SOCK_STREAM:
-            return False
-        try:
-            peer = copy.getpeername()
-        except OSError:
-            return False
-    return int(peer[1]) == port and _packed(str(peer[0])) == _packed(host)
 
 
 def _packed(host: str) -> bytes:

@@ -25,7 +25,7 @@ from harness.rendezvous.protocol import (
     texts,
 )
 
-LOOK, ABSENT, CLAIM, REPLACE, EXPEL, CALLED, ANSWER, AWAIT, READ, GLANCE, YIELD = (
+LOOK, ABSENT, CLAIM, REPLACE, EXPEL, CALLED, ANSWER, READ, GLANCE, YIELD = (
     "look",
     "absent",
     "claim",
@@ -33,7 +33,6 @@ LOOK, ABSENT, CLAIM, REPLACE, EXPEL, CALLED, ANSWER, AWAIT, READ, GLANCE, YIELD 
     "expel",
     "called",
     "answer",
-    "await",
     "read",
     "glance",
     "yield",
@@ -70,7 +69,7 @@ class Joiner:
     @property
     def is_waiting(self) -> bool:
         """Whether it waits for others, who may be long; then it should glance at times."""
-        return self.stage in (CALLED, AWAIT)
+        return self.stage in (CALLED, ANSWER)
 
     def glance(self) -> Joiner:
         """Look whether the slot is still its own: who replaced it may have died before it could say so."""
@@ -169,9 +168,6 @@ class Joiner:
     def _wait_for_call(self) -> Tuple[Wait]:
         return (Wait((self.keys.call(self.seat.nonce),)),)
 
-    def _wait_for_fate(self) -> Tuple[Wait]:
-        return (Wait((self.keys.fate(self.seat.nonce),)),)
-
     def _ask_called(self) -> Ask:
         return Ask(self._wait_for_call())
 
@@ -179,16 +175,11 @@ class Joiner:
         return replace(self, stage=ANSWER, occupant="")
 
     def _ask_answer(self) -> Ask:
-        answer = Set(self.keys.answer(self.seat.nonce), PRESENT)
-        return Ask((Get(self.keys.call(self.seat.nonce)), answer), ahead=self._wait_for_fate())
+        # Whatever the call says: who calls to say that the join is out has written its fate before.
+        nonce = self.seat.nonce
+        return Ask((Set(self.keys.answer(nonce), PRESENT), Wait((self.keys.fate(nonce),))))
 
-    def _hear_answer(self, call: str) -> Union[Joiner, Outcome]:
-        return protocol.refusal(self.seat, call) if protocol.is_bad(call) else replace(self, stage=AWAIT)
-
-    def _ask_await(self) -> Ask:
-        return Ask(self._wait_for_fate())
-
-    def _hear_await(self) -> Joiner:
+    def _hear_answer(self) -> Joiner:
         return replace(self, stage=READ)
 
     def _ask_read(self) -> Ask:

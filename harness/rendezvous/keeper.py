@@ -34,17 +34,14 @@ from harness.rendezvous.protocol import (
     texts,
 )
 
-OPEN, SIT, GATHER, INSPECT, CALL, AWAIT, COUNT, COMMIT, PUBLISH, LEAVE = (
+OPEN, GATHER, INSPECT, CALL, COUNT, COMMIT, PUBLISH = (
     "open",
-    "sit",
     "gather",
     "inspect",
     "call",
-    "await",
     "count",
     "commit",
     "publish",
-    "leave",
 )
 
 
@@ -73,7 +70,7 @@ class Keeper:
     @property
     def is_waiting(self) -> bool:
         """Whether it waits for others, who may be long; then it should glance at times."""
-        return self.stage in (GATHER, AWAIT)
+        return self.stage in (GATHER, CALL)
 
     def glance(self) -> Keeper:
         """Look at the slots, whatever it waits for."""
@@ -93,7 +90,7 @@ class Keeper:
         after: Union[Keeper, Outcome] = getattr(self, f"_hear_{self.stage}")(*protocol.heard(replies))
         return after
 
-    # Opening the run, once, and taking the seat in each round.
+    # Opening the run, and taking the master's own seat.
 
     def _record(self, number: int) -> Set:
         record = Record(self.incarnation, self.seat.world_size, number)
@@ -101,17 +98,10 @@ class Keeper:
 
     def _ask_open(self) -> Ask:
         # The version is there before the record is: it must be a number when somebody takes a join back.
-        opened = (Add(self.keys.version, 0), Append(keys.RUNS, keys.quoted(self.seat.run_id) + " "))
-        return Ask((*opened, self._record(self.round)))
+        opened = (Add(self.keys.version, 0), self._record(self.round), Set(self.keys.slot(0), self.seat.name))
+        return Ask((*opened, Append(keys.RUNS, keys.quoted(self.seat.run_id) + " ")))
 
     def _hear_open(self, _version: int) -> Keeper:
-        return replace(self, stage=SIT)
-
-    def _ask_sit(self) -> Ask:
-        seat = Set(self.keys.slot(0), self.seat.name)
-        return Ask((Add(self.keys.version, 0), seat))
-
-    def _hear_sit(self, _version: int) -> Keeper:
         return self._gathering(pause=False)
 
     def _gathering(self, pause: bool) -> Keeper:
@@ -139,7 +129,7 @@ class Keeper:
             return Refused(f"rank 0 is doubled: another handler of this process opened run {self.seat.run_id!r} later")
         if protocol.missing(slots):
             return self._gathering(pause=True)
-        return replace(self, stage=CALL, version=int(version), names=slots)
+        return replace(self, stage=CALL if len(slots) > 1 else COMMIT, version=int(version), names=slots)
 
     # Calling those who hold the slots: a join whose process is gone does not answer.
 
@@ -148,19 +138,13 @@ class Keeper:
 
     def _ask_call(self) -> Ask:
         calls = tuple((self.keys.call(nonce), PRESENT) for nonce in self._nonces())
-        return Ask((MultiSet(calls),) if calls else ())
+        return Ask((MultiSet(calls), Wait(self._answers())))
 
     def _hear_call(self) -> Keeper:
-        return replace(self, stage=AWAIT if self._nonces() else COMMIT)
+        return replace(self, stage=COUNT)
 
     def _answers(self) -> Tuple[str, ...]:
         return tuple(self.keys.answer(nonce) for nonce in self._nonces())
-
-    def _ask_await(self) -> Ask:
-        return Ask((Wait(self._answers()),))
-
-    def _hear_await(self) -> Keeper:
-        return replace(self, stage=COUNT)
 
     def _ask_count(self) -> Ask:
         return Ask((MultiGet(self._answers()),))

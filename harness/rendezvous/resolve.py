@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from typing import List, Tuple
 
 from harness.rendezvous.failures import Silent, Unreachable
@@ -28,11 +27,13 @@ _LOOK_UP = (
 
 def numeric(host: str) -> List[Address]:
     """The address that a host in figures is; empty if it is a name."""
-    for family in (_socket.AF_INET, _socket.AF_INET6):
+    for family, figures in ((_socket.AF_INET, host), (_socket.AF_INET6, host.split("%")[0])):
         # Not by `ipaddress`, which costs more than the connection.
-        with suppress(OSError, ValueError):
-            _socket.inet_pton(family, host.split("%")[0])
-            return [(family, host)]
+        try:
+            _socket.inet_pton(family, figures)
+        except (OSError, ValueError):
+            continue
+        return [(family, host)]
     return []
 
 

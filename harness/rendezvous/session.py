@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import Callable, List, Tuple, Union
 from urllib.parse import unquote
 
@@ -52,11 +52,17 @@ class Session:
         """Go on over this connection, to the outcome; raises one of FAILURES if it is of no more use.
 
         Args:
+            wire: whose first question, if it has asked one, was the one that the state has.
             patience_s: how long the server may take to answer what it can answer at once. While others are waited for,
                 nothing lies before what is sent, and the server is known to be near or far: then it may take four times
                 as long as for the greeting, and a second at least.
         """
         near_s = min(patience_s, max(_SHORTEST_PATIENCE_S, 4 * wire.round_trip_s))
+        if wire.first:
+            after = self.machine.hear(wire.first)
+            if isinstance(after, OUTCOMES):
+                return after
+            self.machine = after
         sent: Tuple[Operation, ...] = ()
         while True:
             ask = self.machine.ask()
@@ -152,7 +158,7 @@ def runs_at(wire: Wire, deadline: float) -> List[str]:
 def opened_anew(host: str, port: int, run_id: str, incarnation: keys.Incarnation, deadline: float) -> bool:
     """Whether a server at this endpoint has the run in another incarnation; false if that cannot be learned."""
     with suppress(*FAILURES, ValueError):
-        with closing(connect_any(resolve(host, deadline), port, deadline)) as wire:
+        with connect_any(resolve(host, deadline), port, deadline) as wire:
             (found,) = wire.ask((Get(keys.record(run_id)),), deadline)
         return bool(found) and Record.of(str(found)).incarnation != incarnation
     return False

@@ -8,8 +8,8 @@ import random
 import socket
 import time
 import weakref
-from contextlib import closing, suppress
-from typing import Any, List, Optional
+from contextlib import suppress
+from typing import Any, List, Optional, Sequence
 
 from torch.distributed.elastic.rendezvous import (
     RendezvousHandler,
@@ -17,7 +17,6 @@ from torch.distributed.elastic.rendezvous import (
     RendezvousParameters,
     RendezvousStoreInfo,
 )
-from torch.distributed.elastic.rendezvous.utils import parse_rendezvous_endpoint
 
 from harness.rendezvous import arguments, keys, port
 from harness.rendezvous.construct import make_server, make_store
@@ -26,6 +25,7 @@ from harness.rendezvous.failures import Held, Silent
 from harness.rendezvous.holders import holder
 from harness.rendezvous.joiner import Joiner
 from harness.rendezvous.keeper import Keeper
+from harness.rendezvous.operations import Operation
 from harness.rendezvous.protocol import Joined, Left, Outcome, Refused, Seat
 from harness.rendezvous.resolve import resolve
 from harness.rendezvous.session import FAILURES, Session, close_run, opened_anew, runs_at
@@ -82,7 +82,6 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
         self.roster: List[str] = []
         self._line: Optional[Line] = None
         self._incarnation: Optional[keys.Incarnation] = None
-        self._given: weakref.WeakSet[StrictStore] = weakref.WeakSet()
         self._is_closed = False
         self._is_shut = False
         self._is_lent = False
@@ -132,7 +131,6 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
         self.round, self.roster, self._incarnation = joined.round, list(joined.roster), joined.incarnation
         assert self._line is not None
         store = StrictStore(joined.incarnation.prefix(self.run_id, joined.round), self._line)
-        self._given.add(store)
         where = RendezvousStoreInfo(self.master_addr, self.master_port)
         return RendezvousInfo(store, self.rank, self.world_size, where)
 
@@ -162,7 +160,7 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
         if self._line is None or self._incarnation is None:
             return
         made, deadline = self._line.made, time.monotonic() + _ASIDE_S
-        with suppress(*FAILURES), closing(Wire(made.address, made.port, deadline)) as wire:
+        with suppress(*FAILURES), Wire(made.address, made.port, deadline) as wire:
             close_run(wire, self._incarnation, self.round + 1, self.world_size, deadline)
 
     def _peek(self, key: Any) -> Optional[str]:
@@ -191,12 +189,16 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
         """Let go of the connection and, on rank 0, of the port, unless another handler of this process serves there."""
         self._is_shut = True
         line, self._line = self._line, None
-        shared = self._is_shared()
-        held = bool(self._given)
-        if line is not None and self.rank == 0 and held and not shared:
-            port.release(self.master_port)
-        elif line is not None and line.made.line is not None and self.rank != 0:
-            line.made.line.cut()
+        if line is None:
+            return True
+        own, left = line.made.line, weakref.ref(line)
+        del line
+        if self.rank == 0:
+            # With the last store goes torch's server, by itself.
+            if left() is not None and not self._is_shared():
+                port.release(self.master_port)
+        elif own is not None:
+            own.cut()
         return True
 
     def _is_shared(self) -> bool:
@@ -246,7 +248,8 @@ class _Call:
             self._begun_try = time.monotonic()
             try:
                 line = self._serve()
-                with closing(Wire(line.made.address, line.made.port, self._limit())) as wire:
+                first = session.machine.ask().operations
+                with Wire(line.made.address, line.made.port, self._limit(), first) as wire:
                     outcome = session.over(wire, self._patience_s)
                     if isinstance(outcome, Left) and self._handler.round == 0:
                         self._withdraw(session, wire)
@@ -281,7 +284,7 @@ class _Call:
         while True:
             self._begun_try = time.monotonic()
             try:
-                with closing(self._meet()) as wire:
+                with self._meet(session.machine.ask().operations) as wire:
                     outcome = session.over(wire, self._patience_s)
                     self._tell_if_absent(outcome, session, wire)
                 return self._joined(outcome)
@@ -290,9 +293,9 @@ class _Call:
                 if late is not None:
                     return self._joined(late)
 
-    def _meet(self) -> Wire:
+    def _meet(self, first: Sequence[Operation]) -> Wire:
         limit = self._limit()
-        return connect_any(resolve(self._handler.master_addr, limit), self._handler.master_port, limit)
+        return connect_any(resolve(self._handler.master_addr, limit), self._handler.master_port, limit, first)
 
     def _prepare(self, joiner: Joiner, wire: Wire) -> None:
         """Have a live store of this incarnation, at the address where it was just met."""
@@ -338,7 +341,7 @@ class _Call:
         limit = self._deadline + _AFTERWARDS_S
         with suppress(*FAILURES):
             addresses = resolve(self._handler.master_addr, limit)
-            with closing(connect_any(addresses, self._handler.master_port, limit)) as wire:
+            with connect_any(addresses, self._handler.master_port, limit) as wire:
                 return session.leave_anew(wire)
         return None
 
@@ -384,14 +387,7 @@ def create_rdzv_handler(params: RendezvousParameters) -> StaticTCPRendezvous:
     """
     if "rank" not in params.config:
         raise ValueError("rank is absent in RendezvousParameters. Try add --rdzv-conf rank=R to the cmd request")
-    endpoint = params.endpoint.strip()
-    if not endpoint:
-        raise ValueError(
-            "endpoint is absent in RendezvousParameters. Try add --rdzv-endpoint HOST:PORT to the cmd request"
-        )
-    master_addr, master_port = parse_rendezvous_endpoint(endpoint, -1)
-    if master_port == -1:
-        raise ValueError(f"Port is absent in endpoint: {endpoint}. Try launching with --rdzv-endpoint HOST:PORT")
+    master_addr, master_port = arguments.endpoint_of(params.endpoint)
     timeout = params.config.get("timeout", _DEFAULT_TIMEOUT_S)
     return StaticTCPRendezvous(
         master_addr, master_port, params.config["rank"], params.max_nodes, params.run_id, timeout

@@ -40,15 +40,17 @@ class Line:
         """
         with self.turn:
             due = time.monotonic() + timeout_s + _GRACE_S
+            number = watch().add(due, self._cutter())
             try:
-                with watch().at(due, self._cutter()):
-                    yield
+                yield
             except DistNetworkError as error:
                 if not self.is_cut:
                     raise
                 raise DistNetworkError(
                     f"{what}: the store at {self.where} did not answer within {timeout_s:.3g} s; the connection was cut"
                 ) from error
+            finally:
+                watch().withdraw(number)
 
     def leads_to(self, address: Address, deadline: float) -> bool:
         """Whether the store, from an earlier round, is at this address and still answers."""

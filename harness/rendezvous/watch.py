@@ -4,59 +4,63 @@ from __future__ import annotations
 
 import _thread
 import os
-import threading
 import time
-from contextlib import contextmanager
-from typing import Callable, Dict, Iterator, Optional, Tuple
+from typing import Callable, Dict, Optional, Tuple
 
+Action = Callable[[], Optional[float]]
+# How long the thread waits for more to do. It looks first when this has passed: by then most calls are over.
 _IDLE_S = 0.25
 
 
 class Watch:
-    """Actions at times (`time.monotonic`); one that is withdrawn in time is never done.
+    """Actions at times (`time.monotonic`)."""
 
-    An action must be short and must not raise. It returns None, or the time at which it is to be done again.
-    """
-
+    # Of plain locks: a Condition and a Thread are Python, which each process that joins would run for the first time.
     def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._due: Dict[int, Tuple[float, Callable[[], Optional[float]]]] = {}
+        self._turn = _thread.allocate_lock()
+        self._bell = _thread.allocate_lock()
+        self._bell.acquire()
+        self._due: Dict[int, Tuple[float, Action]] = {}
         self._number = 0
         self._next = 0.0
         self._runs = False
         self._pid = os.getpid()
 
-    @contextmanager
-    def at(self, when: float, action: Callable[[], Optional[float]]) -> Iterator[None]:
-        """Do the action at that time, unless the block ends before; after it, the action is not being done either."""
-        number = self._add(when, action)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._due.pop(number, None)
+    def add(self, when: float, action: Action) -> int:
+        """Do the action at that time, unless it is withdrawn before by the number that this returns.
 
-    def _add(self, when: float, action: Callable[[], Optional[float]]) -> int:
-        with self._changed:
+        An action must be short and must not raise. It returns None, or the time at which it is to be done again.
+        """
+        with self._turn:
             self._number += 1
             self._due[self._number] = (when, action)
             if not self._runs:
                 self._runs = True
-                # Cheaper than a threading.Thread, which waits until it runs.
+                self._next = min(when, time.monotonic() + _IDLE_S)
                 _thread.start_new_thread(self._run, ())
             elif when < self._next:
-                self._changed.notify()
+                self._ring()
             return self._number
 
-    def _run(self) -> None:
-        with self._changed:
-            while self._step():
-                pass
-            self._runs = False
+    def withdraw(self, number: int) -> None:
+        """When this returns the action is not being done either."""
+        with self._turn:
+            self._due.pop(number, None)
+            if not self._due and self._next > time.monotonic() + _IDLE_S:
+                self._ring()
 
-    def _step(self) -> bool:
-        """Do what is due and wait for what comes next; False if there was nothing for a while."""
-        now = time.monotonic()
+    def _ring(self) -> None:
+        if self._bell.locked():
+            self._bell.release()
+
+    def _run(self) -> None:
+        while self._runs:
+            self._bell.acquire(True, max(0.0, self._next - time.monotonic()))
+            with self._turn:
+                self._do_what_is_due(time.monotonic())
+
+    def _do_what_is_due(self, now: float) -> None:
+        was_idle = not self._due
         for number, (when, action) in list(self._due.items()):
             if when <= now:
                 again = action()
@@ -64,11 +68,8 @@ class Watch:
                     self._due.pop(number, None)
                 else:
                     self._due[number] = (again, action)
-        idle = not self._due
         self._next = min((when for when, _ in self._due.values()), default=now + _IDLE_S)
-        # While calls come and go the thread stays: what is due is looked at again when it was due.
-        self._changed.wait(max(0.0, self._next - time.monotonic()))
-        return bool(self._due) or not idle
+        self._runs = not was_idle
 
 
 _watch = Watch()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import errno
 import os
 import select
 import struct
@@ -36,7 +37,6 @@ _MAGIC = 0x3C85F7CE
 _STOPPED, _CANCELLED = 0, 1
 # Nothing of the join is longer; what claims to be is no store.
 _LONGEST = 64 << 20
-_ALIVE = ((6, 4, 5), (6, 5, 5), (6, 6, 3))  # TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT
 
 
 class Wire:
@@ -44,9 +44,16 @@ class Wire:
 
     Every method takes a deadline (`time.monotonic`) and raises Silent at it, Unreachable if the connection breaks, and
     NotAStore if the answer is none that a store gives. After any of these the connection is of no use.
+
+    Args:
+        first: what to ask along with the greeting.
+
+    Attributes:
+        first: the replies to that.
+        round_trip_s: seconds until the greeting was answered.
     """
 
-    def __init__(self, address: Address, port: int, deadline: float) -> None:
+    def __init__(self, address: Address, port: int, deadline: float, first: Sequence[Operation] = ()) -> None:
         self.address = address
         self._buffer = bytearray()
         self._socket = _unconnected(address)
@@ -55,11 +62,18 @@ class Wire:
         try:
             _connect(self._socket, _target(self._socket.family, address[1], port), deadline)
             begun = time.monotonic()
-            self._greet(deadline)
+            self._greet(first, deadline)
             self.round_trip_s = time.monotonic() - begun
+            self.first = [self.receive(operation, deadline) for operation in first]
         except BaseException:
             self.close()
             raise
+
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
 
     def close(self) -> None:
         asides.discard(self._inode)
@@ -74,7 +88,7 @@ class Wire:
         return [self.receive(operation, deadline) for operation in operations]
 
     def send(self, operations: Sequence[Operation], deadline: float) -> None:
-        self._send(b"".join(_message(operation) for operation in operations), deadline)
+        self._send(b"".join(map(_message, operations)), deadline)
 
     def receive(self, operation: Operation, deadline: float) -> Reply:
         """The reply of an operation that was sent."""
@@ -89,10 +103,11 @@ class Wire:
             self._byte(deadline)
         return answer == _STOPPED
 
-    def _greet(self, deadline: float) -> None:
-        # Both in one segment: a server of torch takes a split word for an unknown command (F01).
+    def _greet(self, first: Sequence[Operation], deadline: float) -> None:
+        # All in one segment: a server of torch takes a split word for an unknown command (F01).
         number = os.getpid() & 0xFFFFFFFF
-        self._send(_VALIDATE + struct.pack("<I", _MAGIC) + _PING + struct.pack("<I", number), deadline)
+        greeting = _VALIDATE + struct.pack("<I", _MAGIC) + _PING + struct.pack("<I", number)
+        self._send(greeting + b"".join(map(_message, first)), deadline)
         answer = self._read(4, deadline)
         if answer != struct.pack("<I", number):
             raise NotAStore(f"answers a store's greeting with {answer!r}")
@@ -115,17 +130,15 @@ class Wire:
         return data
 
     def _receive(self, deadline: float) -> bytes:
-        while True:
-            try:
-                data = self._socket.recv(65536)
-            except BlockingIOError:
-                _wait_for(self._socket, select.POLLIN, deadline)
-            except OSError as error:
-                raise Unreachable(_reason(error)) from error
-            else:
-                if not data:
-                    raise Unreachable("the connection was closed")
-                return data
+        # Nearly always there is nothing yet: to look first is cheaper than to be refused.
+        _wait_for(self._socket, select.POLLIN, deadline)
+        try:
+            data = self._socket.recv(65536)
+        except OSError as error:
+            raise Unreachable(_reason(error)) from error
+        if not data:
+            raise Unreachable("the connection was closed")
+        return data
 
     def _byte(self, deadline: float) -> int:
         return self._read(1, deadline)[0]
@@ -197,9 +210,6 @@ def _unconnected(address: Address) -> _socket.socket:
     sock = _socket.socket(address[0], _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     sock.setblocking(False)
     sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
-    sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)
-    for option in _ALIVE:
-        sock.setsockopt(*option)
     return sock
 
 
@@ -208,20 +218,20 @@ def _target(family: int, host: str, port: int) -> Tuple[object, ...]:
     if family == _socket.AF_INET:
         return host, port
     numeric, _, scope = host.partition("%")
-    number = int(scope) if scope.isdigit() else _socket.if_nametoindex(scope) if scope else 0
+    try:
+        number = int(scope) if scope.isdigit() else _socket.if_nametoindex(scope) if scope else 0
+    except OSError as error:
+        raise Unreachable(f"{scope!r} is no network interface here") from error
     return numeric, port, 0, number
 
 
 def _connect(sock: _socket.socket, target: Tuple[object, ...], deadline: float) -> None:
-    try:
-        sock.connect(target)
-    except BlockingIOError:
+    number = sock.connect_ex(target)
+    if number == errno.EINPROGRESS:
         _wait_for(sock, select.POLLOUT, deadline)
         number = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
-        if number:
-            raise Unreachable(os.strerror(number)) from OSError(number, os.strerror(number))
-    except OSError as error:
-        raise Unreachable(_reason(error)) from error
+    if number:
+        raise Unreachable(os.strerror(number)) from OSError(number, os.strerror(number))
     # On one host a port from the ephemeral range may connect to itself when nobody listens there.
     if sock.getsockname()[:2] == sock.getpeername()[:2]:
         raise Unreachable("nobody listens: the connection found itself")
@@ -230,8 +240,7 @@ def _connect(sock: _socket.socket, target: Tuple[object, ...], deadline: float) 
 def _wait_for(sock: _socket.socket, event: int, deadline: float) -> None:
     poll = select.poll()
     poll.register(sock, event)
-    left = deadline - time.monotonic()
-    if left <= 0 or not poll.poll(left * 1000):
+    if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
         raise Silent("an answer")
 
 
@@ -239,9 +248,9 @@ def _reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def connect_any(addresses: List[Address], port: int, deadline: float) -> Wire:
+def connect_any(addresses: List[Address], port: int, deadline: float, first: Sequence[Operation] = ()) -> Wire:
     """The first of the addresses at which a store answers; raises what the last one did."""
     for address in addresses[:-1]:
         with suppress(Unreachable, NotAStore, Silent):
-            return Wire(address, port, deadline)
-    return Wire(addresses[-1], port, deadline)
+            return Wire(address, port, deadline, first)
+    return Wire(addresses[-1], port, deadline, first)

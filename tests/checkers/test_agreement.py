@@ -109,3 +109,21 @@ def test_a_rank_of_another_run_does_not_count() -> None:
     assert judged(past.whole()) == rejected(
         "rank 0, told rank 0 of run a, returned a world of 2 when rank 1 had not begun to join", 2, 5
     )
+
+
+def test_two_rosters_of_one_round_are_rejected() -> None:
+    """Rank 1 was told of another rank 2 than rank 0 was."""
+    past = Past(3).join(0, 0.001, 0.02, returned={"round": 1, "roster": ["a", "b", "c"]})
+    past.join(1, 0.002, 0.021, returned={"round": 1, "roster": ["a", "b", "d"]}).join(2, 0.003, 0.022)
+    assert judged(past.whole()) == rejected(
+        "processes 0 and 1 returned with different rosters of run train", 2, 5, 3, 6
+    )
+
+
+def test_rosters_with_nobody_in_common_are_those_of_two_openings() -> None:
+    """The master was started again, and counts its rounds anew."""
+    past = Past(2)
+    for life, roster in ((1, ["a", "b"]), (2, ["c", "d"])):
+        past.join(0, life, life + 0.2, life=life, returned={"round": 1, "roster": roster})
+    past.join(1, 1.001, 1.2, returned={"round": 1, "roster": ["a", "b"]})
+    assert judged(past.whole()).status == PASSED

@@ -15,8 +15,8 @@ from harness.words.attribute import Declaration
         example="{id: join, do: rendezvous}",
         details=(
             "Returns a mapping: rank, world_size, master_addr, master_port; round and roster where the subject reports "
-            "them; and, of who is told rank 0, the listening sockets of the process. A second one on the same handler "
-            "is its next round, or a retry if none has returned yet."
+            "them (a roster of more than 16 as a digest); and, of who is told rank 0, the listening sockets of the "
+            "process. A second one on the same handler is its next round, or a retry if none has returned yet."
         ),
     ),
     tells=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import importlib
 import sys
 import weakref
@@ -16,6 +17,7 @@ _RENDEZVOUS = "torch.distributed.elastic.rendezvous"
 # Where torch takes entry points from.
 _METADATA = "importlib.metadata" if sys.version_info >= (3, 10) else "importlib_metadata"
 STATIC, OURS = "static", "static-strict"
+_LONGEST_LIST = 16
 
 
 def preload() -> None:
@@ -140,10 +142,18 @@ def facts_of(info: Any, handler: Any, told: ToldPlan) -> Dict[str, Any]:
     for name in ("round", "roster"):
         reported = getattr(info, name, getattr(handler, name, None))
         if reported is not None:
-            value[name] = reported
+            value[name] = _brief(reported)
     if told.rank == 0:
         value["listeners"] = listening_sockets()
     return value
+
+
+def _brief(reported: Any) -> Any:
+    """A long list as a digest: each rank of a world tells it, so that the whole would grow with the square of it."""
+    if not isinstance(reported, list) or len(reported) <= _LONGEST_LIST:
+        return reported
+    digest = hashlib.sha256("\n".join(map(str, reported)).encode()).hexdigest()
+    return f"{len(reported)} names, sha256 {digest[:16]}"
 
 
 def torchrun_config(backend: str, told: ToldPlan) -> Dict[str, Any]:

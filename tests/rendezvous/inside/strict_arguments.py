@@ -3,6 +3,9 @@
 import datetime
 import unittest
 
+from torch.distributed.elastic.rendezvous.utils import parse_rendezvous_endpoint
+
+from harness.rendezvous.arguments import endpoint_of
 from harness.rendezvous.static import StaticTCPRendezvous
 
 
@@ -33,3 +36,32 @@ class Arguments(unittest.TestCase):
                 with self.subTest(name=name, value=value), self.assertRaises(ValueError) as caught:
                     made(**{name: value})
                 self.assertIn(str(value), str(caught.exception))
+
+    def test_an_endpoint_is_read_as_torch_reads_it(self):
+        """Host and port where both are there, and an error where torch finds one, or no port."""
+        hosts = [
+            "localhost",
+            "a-b.c_d",
+            "127.0.0.1",
+            "::1",
+            "[::1]",
+            "[fe80::1]",
+            "[",
+            "[]",
+            "a b",
+            "a/b",
+            "",
+            "ä.example",
+            "%",
+        ]
+        ports = ["", ":", ":0", ":80", ":65535", ":65536", ":99999", ":100000", ":+80", ":8 0", ":x", ":-1", ":٣"]
+        for endpoint in [f"{space}{host}{port}{space}" for host in hosts for port in ports for space in ("", " ")]:
+            with self.subTest(endpoint=endpoint):
+                try:
+                    expected = parse_rendezvous_endpoint(endpoint, -1)
+                except ValueError:
+                    expected = ("", -1)
+                if expected[1] == -1:
+                    self.assertRaises(ValueError, endpoint_of, endpoint)
+                else:
+                    self.assertEqual(endpoint_of(endpoint), expected)

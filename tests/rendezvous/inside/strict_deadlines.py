@@ -55,6 +55,13 @@ class Deadlines(unittest.TestCase):
         one = handler(1, 2, 90, timeout=TIMEOUT, host="no-such-host.invalid")
         self.ends_in_time(one, RendezvousConnectionError, "'no-such-host.invalid' does not resolve")
 
+    def test_an_address_that_is_none_here(self):
+        """A connection error, too, for a scope that leads to no interface, or that an address of IPv4 has."""
+        one = handler(1, 2, 90, timeout=TIMEOUT, host="fe80::1%nowhere")
+        self.ends_in_time(one, RendezvousConnectionError, "'nowhere' is no network interface here")
+        one = handler(1, 2, 90, timeout=TIMEOUT, host="127.0.0.1%lo")
+        self.ends_in_time(one, RendezvousConnectionError, "'127.0.0.1%lo' does not resolve")
+
     def test_a_resolver_that_never_answers(self):
         """The helper that asks it is ended."""
         with mock.patch.object(resolve, "_LOOK_UP", "import time; time.sleep(600)"):
@@ -104,7 +111,7 @@ class Deadlines(unittest.TestCase):
         with other_master(port, size=1) as process:
             address = numeric(HOST)[0]
             old = TCPStore(HOST, port, wait_for_workers=False)
-            with mock.patch.object(construct, "leading_to", side_effect=_with_newcomer(port)):
+            with mock.patch.object(construct, "appeared", side_effect=_with_newcomer(port)):
                 before = {}
                 construct._cut_unanswered(address, port, before)
             self.assertEqual(old.num_keys() > 0, True)
@@ -116,7 +123,7 @@ _newcomers = []
 
 
 def _with_newcomer(port):
-    real = construct.leading_to
+    real = construct.appeared
 
     def look(*arguments):
         _newcomers.append(TCPStore(HOST, port, wait_for_workers=False))
