@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Optional
 
 from torch.distributed import TCPStore
 
-from harness.rendezvous.descriptors import Descriptor, appeared, listening, sockets
+from harness.rendezvous.descriptors import Descriptor, appeared, leading_to, listening, sockets
 from harness.rendezvous.failures import Held, Silent
 from harness.rendezvous.port import check_free, own_address
 from harness.rendezvous.resolve import Address
@@ -21,7 +21,7 @@ _ONE_AT_A_TIME = threading.Lock()
 _GREETING_BYTES = 4
 _CUT_EVERY_S = 0.02
 # Longer, and a server that has gone meanwhile would be sought here rather than by the join.
-_LONGEST_TRY_S = 2.0
+LONGEST_TRY_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ def make_server(host: str, port: int, timeout: datetime.timedelta, deadline: flo
     try:
         check_free(port, host, deadline)
         try:
-            made = _watched(own_address(), port, timeout, deadline, is_master=True, multi_tenant=not alone)
+            told = _own_timeout(deadline, LONGEST_TRY_S)
+            made = _watched(own_address(), port, timeout, deadline, told, is_master=True, multi_tenant=not alone)
         except RuntimeError as error:
             # Somebody was quicker than torch.
             check_free(port, host, deadline)
@@ -57,7 +58,9 @@ def make_server(host: str, port: int, timeout: datetime.timedelta, deadline: flo
         _ONE_AT_A_TIME.release()
 
 
-def make_store(address: Address, port: int, timeout: datetime.timedelta, deadline: float) -> Made:
+def make_store(
+    address: Address, port: int, timeout: datetime.timedelta, deadline: float, longest_try_s: float = LONGEST_TRY_S
+) -> Made:
     """A TCPStore at a numeric address where, for a client, a live store has just been met.
 
     What cannot be bounded: the reverse look-up of the peer's address, which the constructor does (F11). Everything else
@@ -66,6 +69,7 @@ def make_store(address: Address, port: int, timeout: datetime.timedelta, deadlin
     Args:
         timeout: what the operations of the store shall keep to.
         deadline: when this call must have ended, `time.monotonic`.
+        longest_try_s: what torch's constructor is told at most. Torch before 2.9 counts the look-up into it.
 
     Raises:
         Silent: another constructor of this process, or this one, did not end before the deadline.
@@ -73,7 +77,8 @@ def make_store(address: Address, port: int, timeout: datetime.timedelta, deadlin
     """
     _take_turn(deadline)
     try:
-        return _watched(address, port, timeout, deadline, is_master=False, multi_tenant=True)
+        told = _own_timeout(deadline, longest_try_s)
+        return _watched(address, port, timeout, deadline, told, is_master=False, multi_tenant=True)
     finally:
         _ONE_AT_A_TIME.release()
 
@@ -83,26 +88,29 @@ def _take_turn(deadline: float) -> None:
         raise Silent("another store of this process to be made")
 
 
-def _watched(address: Address, port: int, timeout: datetime.timedelta, deadline: float, **how: Any) -> Made:
+def _watched(
+    address: Address, port: int, timeout: datetime.timedelta, deadline: float, told: datetime.timedelta, **how: Any
+) -> Made:
     before = sockets()
-    due = watch().add(deadline, lambda: _cut_unanswered(address, port, before))
+    guard = watch()
+    due = guard.add(deadline, lambda: _cut_unanswered(address, port, before))
     try:
-        store = TCPStore(address[1], port, timeout=_own_timeout(deadline), wait_for_workers=False, **how)
+        store = TCPStore(address[1], port, timeout=told, wait_for_workers=False, **how)
         line = _line_of(store, address, port, appeared(before))
     finally:
-        watch().withdraw(due)
+        guard.withdraw(due)
     store.set_timeout(timeout)
     return Made(store, line, address, port)
 
 
-def _own_timeout(deadline: float) -> datetime.timedelta:
+def _own_timeout(deadline: float, longest_try_s: float) -> datetime.timedelta:
     """What torch's constructor may be told.
 
     Its pauses between two tries grow by half each time and are not cut short at its timeout: it may take two and a half
     times as long (F12). The connection itself is made by a kernel that has just answered.
     """
     left = deadline - time.monotonic()
-    return datetime.timedelta(milliseconds=max(50, int(1000 * min(_LONGEST_TRY_S, left / 2.5))))
+    return datetime.timedelta(milliseconds=max(50, int(1000 * min(longest_try_s, left / 2.5))))
 
 
 def _cut_unanswered(address: Address, port: int, before: Dict[int, int]) -> Optional[float]:
@@ -111,15 +119,15 @@ def _cut_unanswered(address: Address, port: int, before: Dict[int, int]) -> Opti
     Should someone else's constructor meet the same silent endpoint at the same time, it loses a connection that torch
     itself makes again.
     """
-    for one in appeared(before):
-        if one.leads_to(address[1], port) and one.received_bytes() < _GREETING_BYTES:
+    for one in leading_to(address[1], port, appeared(before)):
+        if one.received_bytes() < _GREETING_BYTES:
             one.cut()
     return time.monotonic() + _CUT_EVERY_S
 
 
 def _line_of(store: Any, address: Address, port: int, new: List[Descriptor]) -> Optional[Descriptor]:
     """The store's own connection; where others appeared too, the only one that a question to the store made busy."""
-    candidates = new if len(new) == 1 else [one for one in new if one.leads_to(address[1], port)]
+    candidates = new if len(new) == 1 else leading_to(address[1], port, new)
     if len(candidates) == 1:
         return candidates[0]
     sent = [one.written_bytes() for one in candidates]

@@ -30,8 +30,14 @@ class Descriptor:
         Of the plain class, whose families and types are numbers: each join opens some.
         """
         try:
-            copy = _socket.socket(fileno=os.dup(self.number))
+            number = os.dup(self.number)
         except OSError:
+            return None
+        try:
+            copy = _socket.socket(fileno=number)
+        except OSError:
+            # The number is something else's by now.
+            os.close(number)
             return None
         if os.fstat(copy.fileno()).st_ino == self.inode:
             return copy
@@ -100,6 +106,14 @@ def appeared(before: Dict[int, int]) -> List[Descriptor]:
     """Sockets that were not there before and are not a join's own."""
     new = [(number, inode) for number, inode in sockets().items() if before.get(number) != inode]
     return [Descriptor(number, inode) for number, inode in new if inode not in asides]
+
+
+def leading_to(host: str, port: int, new: List[Descriptor]) -> List[Descriptor]:
+    """Those that are connected to this numeric host and port, and are not a join's own.
+
+    A join tells of its socket when it has made it and before it connects, so that is asked once more at the end.
+    """
+    return [one for one in new if one.leads_to(host, port) and one.inode not in asides]
 
 
 def listening(port: int) -> List[Descriptor]:

@@ -19,7 +19,7 @@ from torch.distributed.elastic.rendezvous import (
 )
 
 from harness.rendezvous import arguments, keys, port
-from harness.rendezvous.construct import make_server, make_store
+from harness.rendezvous.construct import LONGEST_TRY_S, make_server, make_store
 from harness.rendezvous.entry import BACKEND
 from harness.rendezvous.failures import Held, Silent
 from harness.rendezvous.holders import holder
@@ -215,6 +215,7 @@ class _Call:
         self._deadline = deadline
         self._pause_s = _FIRST_PAUSE_S
         self._patience_s = _FIRST_PATIENCE_S
+        self._try_s = LONGEST_TRY_S
         self._last: Optional[Exception] = None
         self._begun_try = 0.0
         who = f"{socket.gethostname()}:{os.getpid()}".replace(" ", "_").replace("\n", "_")
@@ -304,9 +305,12 @@ class _Call:
         if line is not None and is_same and line.leads_to(wire.address, self._deadline):
             return
         handler._line = None
+        begun = time.monotonic()
         try:
-            made = make_store(wire.address, handler.master_port, handler.timeout, self._deadline)
+            made = make_store(wire.address, handler.master_port, handler.timeout, self._deadline, self._try_s)
         except RuntimeError as error:
+            # What a slow resolver takes it will take again.
+            self._try_s = max(self._try_s, 2 * (time.monotonic() - begun))
             raise unreachable(error) from error
         handler._line, handler._incarnation = Line(made), joiner.incarnation
 

@@ -40,7 +40,8 @@ class Line:
         """
         with self.turn:
             due = time.monotonic() + timeout_s + _GRACE_S
-            number = watch().add(due, self._cutter())
+            guard = watch()
+            number = guard.add(due, self._cutter())
             try:
                 yield
             except DistNetworkError as error:
@@ -50,7 +51,7 @@ class Line:
                     f"{what}: the store at {self.where} did not answer within {timeout_s:.3g} s; the connection was cut"
                 ) from error
             finally:
-                watch().withdraw(number)
+                guard.withdraw(number)
 
     def leads_to(self, address: Address, deadline: float) -> bool:
         """Whether the store, from an earlier round, is at this address and still answers."""

@@ -1,6 +1,9 @@
 """Nothing hangs past its timeout and a second, and nothing is left behind."""
 
 import os
+import signal
+import subprocess
+import sys
 import time
 import unittest
 from unittest import mock
@@ -32,7 +35,9 @@ from worlds import (
 
 from harness.rendezvous import construct, resolve
 from harness.rendezvous.construct import make_store
+from harness.rendezvous.descriptors import Descriptor, leading_to, sockets
 from harness.rendezvous.resolve import numeric
+from harness.rendezvous.wire import Wire
 
 TIMEOUT = 1.0
 
@@ -96,6 +101,31 @@ class Deadlines(unittest.TestCase):
                 call.wait()
         self.assertLess(call.seconds, TIMEOUT + 1)
 
+    def test_an_interrupt_ends_a_join_at_once(self):
+        """F18: of a master that waits for its workers, and of a worker that finds nobody."""
+        for rank in (0, 1):
+            with self.subTest(rank=rank):
+                code = (
+                    "from harness.rendezvous.static import StaticTCPRendezvous as Handler\n"
+                    f"one = Handler({HOST!r}, {free_port()}, {rank}, 2, 'run', 60)\n"
+                    "print('begun', flush=True)\n"
+                    "one.next_rendezvous()\n"
+                )
+                command = [sys.executable, "-W", "ignore", "-c", code]
+                process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                try:
+                    process.stdout.readline()
+                    # The join has begun when it sleeps, which neither importing nor printing does for long.
+                    until(lambda process=process: _sleeps(process.pid), within=20)
+                    watch = Stopwatch()
+                    process.send_signal(signal.SIGINT)
+                    _, said = process.communicate(timeout=50)
+                    self.assertLess(watch.seconds, 1)
+                    self.assertIn("KeyboardInterrupt", said)
+                finally:
+                    process.kill()
+                    process.wait()
+
     def test_torchs_constructor_is_cut_when_its_greeting_is_not_answered(self):
         """A store that went silent between being met and being used."""
         with peer(silent) as port:
@@ -117,6 +147,25 @@ class Deadlines(unittest.TestCase):
             self.assertEqual(old.num_keys() > 0, True)
             self.assertEqual(_newcomers[-1].num_keys() > 0, True)
             self.assertIsNone(process.poll())
+
+    def test_a_joins_own_connection_is_never_taken_for_a_stores(self):
+        """Not even if it was made just before it could be told from others."""
+        port = free_port()
+        with other_master(port, size=1), Wire(numeric(HOST)[0], port, time.monotonic() + 5) as wire:
+            store = TCPStore(HOST, port, wait_for_workers=False)
+            new = [Descriptor(*one) for one in sockets().items()]
+            self.assertIn(wire._inode, [one.inode for one in new])
+            lines = leading_to(HOST, port, new)
+            self.assertNotIn(wire._inode, [one.inode for one in lines])
+            line = construct._line_of(store, numeric(HOST)[0], port, new)
+            before = line.written_bytes()
+            store.num_keys()
+            self.assertGreater(line.written_bytes(), before)
+
+
+def _sleeps(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rsplit(")", 1)[1].split()[0] == "S"
 
 
 _newcomers = []

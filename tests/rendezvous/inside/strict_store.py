@@ -29,6 +29,13 @@ class Timed(threading.Thread):
 
 
 class Promised(unittest.TestCase):
+    def test_a_key_that_the_server_refuses_is_an_error(self):
+        """F19: stock's set returns, and the next call finds the connection gone."""
+        info = join(world(1))[0]
+        info.store.set("k" * 4000, "v")
+        with self.assertRaises(RuntimeError):
+            info.store.set("k" * 8193, "v")
+
     def test_every_call_from_python_ends_in_time_at_a_frozen_master(self):
         """One connection each, since a call that is cut costs the connection."""
         calls = {
