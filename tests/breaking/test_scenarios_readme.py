@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import failures_table
 from packaging.specifiers import SpecifierSet
 from scenarios_table import README, SCENARIOS, table
 
@@ -57,6 +58,23 @@ def test_the_claims_of_the_readme_are_those_that_files_call_known() -> None:
         if any(_is_of(entry, TORCH) for cell in load(path) for entry in cell.known)
     }
     assert rows == known
+
+
+def test_the_failures_of_the_readme_are_as_the_files_show_them() -> None:
+    """Which of them static-strict removes is told by its known entries, for all sixty."""
+    there = failures_table.README.read_text(encoding="utf-8")
+    assert there == failures_table.table(there), "make it anew: python tests/breaking/failures_table.py --write"
+    assert list(failures_table.failures()) == [f"F{number:02d}" for number in range(1, 61)]
+
+
+def test_a_failure_without_a_scenario_says_why_and_what_holds_it() -> None:
+    """A row that nothing backs would be a claim of ours alone; and what files show is not to be told otherwise."""
+    shown = failures_table.shown()
+    inside = "".join(path.read_text() for path in (README.parents[1] / "tests" / "rendezvous").rglob("*.py"))
+    for number, told in failures_table.failures().items():
+        assert ("note" in told) == (not shown[number].files), number
+        assert ("stock" in told) == ("strict" in told) == ("note" in told), number
+        assert "test" not in told or f"def {told['test']}(" in inside, number
 
 
 def _is_of(entry: Known, torch: str) -> bool:

@@ -1,0 +1,103 @@
+"""The README's table of failures: what becomes of each with stock and with static-strict, from the scenario files.
+
+python tests/breaking/failures_table.py [--write]
+
+prints what `README.md` should be, or makes it so. What no scenario shows stands in `scenarios/failures.yaml`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from harness.loader import load
+from harness.scenario import Known
+
+ROOT = Path(__file__).parents[2]
+README, SCENARIOS = ROOT / "README.md", ROOT / "scenarios"
+BEGIN, END = "<!-- failures: what tests/breaking/failures_table.py writes -->", "<!-- end of failures -->"
+STOCK, STRICT = "static", "static-strict"
+
+
+@dataclass
+class Shown:
+    """What the files show of one failure: those that name it, and those that each subject breaks because of it."""
+
+    files: set[str] = field(default_factory=set)
+    broken: dict[str, set[str]] = field(default_factory=lambda: {STOCK: set(), STRICT: set()})
+    because: list[str] = field(default_factory=list)
+
+    def of(self, subject: str) -> str:
+        """The word for a subject."""
+        if subject == STOCK:
+            return "breaks it" if self.broken[STOCK] else "holds"
+        if not self.broken[STRICT]:
+            return "removed" if self.broken[STOCK] else "holds"
+        return "in part" if self.broken[STOCK] - self.broken[STRICT] else "remains"
+
+
+def failures() -> dict[str, dict[str, Any]]:
+    """By number, as `scenarios/failures.yaml` has them."""
+    listed: dict[str, dict[str, Any]] = YAML(typ="safe").load(SCENARIOS / "failures.yaml")
+    return listed
+
+
+def shown() -> dict[str, Shown]:
+    """By number, as the scenarios have them."""
+    found = {number: Shown() for number in failures()}
+    for path in sorted(SCENARIOS.rglob("*.rdzv.yaml")):
+        for cell in load(path):
+            for number in found.keys() & set(cell.refs):
+                found[number].files.add(path.name)
+            for entry in cell.known:
+                for number in found.keys() & set(entry.refs):
+                    _note(found[number], entry, path.name)
+    return found
+
+
+def _note(failure: Shown, entry: Known, name: str) -> None:
+    if entry.subject in failure.broken:
+        failure.files.add(name)
+        failure.broken[entry.subject].add(name)
+    if entry.subject == STRICT:
+        where = f"torch {entry.torch}: " if entry.torch else ""
+        failure.because += [said for said in [f"{where}{entry.because}"] if said not in failure.because]
+
+
+def table(text: str) -> str:
+    """The page, with the rows made anew."""
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    return f"{before}{BEGIN}\n\n" + "".join(f"{line}\n" for line in _lines()) + f"\n{END}{after}"
+
+
+def _lines() -> Iterator[str]:
+    yield "| | failure | scenarios | static | static-strict | why, or what remains |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    by_files = shown()
+    for number, told in failures().items():
+        files = by_files[number]
+        words = [told.get(key) or files.of(subject) for key, subject in (("stock", STOCK), ("strict", STRICT))]
+        why = told.get("note") or "; ".join(files.because)
+        cells = (number, told["failure"], str(len(files.files) or ""), *words, why)
+        yield "".join(f"| {cell} " if cell else "| " for cell in cells) + "|"
+
+
+def main() -> None:
+    """Print the page, or write it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="put it in place")
+    page = table(README.read_text(encoding="utf-8"))
+    if parser.parse_args().write:
+        README.write_text(page, encoding="utf-8")
+    else:
+        print(page, end="")
+
+
+if __name__ == "__main__":
+    main()
