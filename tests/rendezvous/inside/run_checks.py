@@ -42,6 +42,10 @@ class Said(unittest.TestResult):
 
     addFailure = addError
 
+    def addSubTest(self, test, subtest, err):
+        if err is not None:
+            self.addError(test, err)
+
     def addSkip(self, test, reason):
         self.said[test._testMethodName] = "ok"
 

@@ -1,9 +1,12 @@
 """Nothing hangs past its timeout and a second, and nothing is left behind."""
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 import unittest
 from unittest import mock
@@ -101,30 +104,40 @@ class Deadlines(unittest.TestCase):
                 call.wait()
         self.assertLess(call.seconds, TIMEOUT + 1)
 
-    def test_an_interrupt_ends_a_join_at_once(self):
-        """F18: of a master that waits for its workers, and of a worker that finds nobody."""
-        for rank in (0, 1):
-            with self.subTest(rank=rank):
-                code = (
-                    "from harness.rendezvous.static import StaticTCPRendezvous as Handler\n"
-                    f"one = Handler({HOST!r}, {free_port()}, {rank}, 2, 'run', 60)\n"
-                    "print('begun', flush=True)\n"
-                    "one.next_rendezvous()\n"
-                )
-                command = [sys.executable, "-W", "ignore", "-c", code]
-                process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-                try:
-                    process.stdout.readline()
-                    # The join has begun when it sleeps, which neither importing nor printing does for long.
-                    until(lambda process=process: _sleeps(process.pid), within=20)
-                    watch = Stopwatch()
-                    process.send_signal(signal.SIGINT)
-                    _, said = process.communicate(timeout=50)
-                    self.assertLess(watch.seconds, 1)
-                    self.assertIn("KeyboardInterrupt", said)
-                finally:
-                    process.kill()
-                    process.wait()
+    def test_an_interrupt_ends_a_masters_join_at_once(self):
+        """F18: while it waits for its workers, whom it serves already."""
+        port = free_port()
+        self.is_interrupted(0, port, lambda: _answers(port))
+
+    def test_an_interrupt_ends_a_workers_join_at_once(self):
+        """F18: while it waits for an answer."""
+        met = threading.Event()
+
+        def silent_once_met(connection, done):
+            met.set()
+            silent(connection, done)
+
+        with peer(silent_once_met) as port:
+            self.is_interrupted(1, port, met.is_set)
+
+    def is_interrupted(self, rank, port, has_begun):
+        code = (
+            "from harness.rendezvous.static import StaticTCPRendezvous as Handler\n"
+            "try:\n"
+            f"    Handler({HOST!r}, {port}, {rank}, 2, 'run', 60).next_rendezvous()\n"
+            "except KeyboardInterrupt:\n"
+            "    print('interrupted', flush=True)\n"
+        )
+        process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.PIPE, text=True)
+        try:
+            until(has_begun, within=60)
+            watch = Stopwatch()
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.stdout.readline(), "interrupted\n")
+            self.assertLess(watch.seconds, 1)
+        finally:
+            process.kill()
+            process.communicate()
 
     def test_torchs_constructor_is_cut_when_its_greeting_is_not_answered(self):
         """A store that went silent between being met and being used."""
@@ -163,9 +176,10 @@ class Deadlines(unittest.TestCase):
             self.assertGreater(line.written_bytes(), before)
 
 
-def _sleeps(pid):
-    with open(f"/proc/{pid}/stat") as stat:
-        return stat.read().rsplit(")", 1)[1].split()[0] == "S"
+def _answers(port):
+    with contextlib.suppress(OSError), socket.create_connection((HOST, port)):
+        return True
+    return False
 
 
 _newcomers = []
