@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import clock
-from harness.machine import sockets
+from harness.machine import processes, sockets
 from harness.machine.sockets import Connection
 
 _OPEN = ("established", "close_wait")
@@ -258,7 +258,7 @@ class LinkMeter:
             if passage.kept_bytes <= known:
                 return _Level(passage.kept_bytes)
             clock.sleep_ns(_STILL_NS)
-            if self._passage(upstream_port) == passage:
+            if not self._is_kept_waiting() and self._passage(upstream_port) == passage:
                 return _Level(passage.kept_bytes)
         return _Level(known, is_sure=False)
 
@@ -274,6 +274,10 @@ class LinkMeter:
             },
             {c.cookie: c.sent_bytes or 0 for count in links for c in count.open if c.inode},
         )
+
+    def _is_kept_waiting(self) -> bool:
+        """Whether the server has something to do: what it keeps back is not done with, it has not come to it."""
+        return self._pid is not None and processes.waits_for_processor(self._pid)
 
     def _dialled(self) -> set[int]:
         return sockets.inodes_of(self._pid) if self._pid is not None else set()

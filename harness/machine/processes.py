@@ -152,6 +152,11 @@ def _own_pids(pid: int) -> list[int]:
     return []
 
 
+def waits_for_processor(pid: int) -> bool:
+    """Whether a thread of the process runs, or would if there were a processor for it."""
+    return "R" in _thread_states(pid)
+
+
 def _thread_states(pid: int) -> Iterator[str]:
     for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
         with contextlib.suppress(OSError):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.machine.processes import child_called, children_of, hold, unreaped_status
+from harness.machine.processes import child_called, children_of, hold, unreaped_status, waits_for_processor
 
 # A parent with one child, which ends as it is told to; the parent waits for it when it is told to.
 PARENT = """
@@ -79,3 +79,20 @@ def test_a_signal_is_told_as_such() -> None:
     child.wait()
     assert status is not None
     assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+def test_who_is_busy_waits_for_a_processor_and_who_sleeps_does_not() -> None:
+    """A loop is seen as runnable at every look; a process that reads from a pipe is not."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "print(flush=True)\nwhile True: pass"], stdout=subprocess.PIPE
+    ) as busy:
+        assert busy.stdout is not None
+        busy.stdout.readline()
+        assert all(waits_for_processor(busy.pid) for _ in range(20))
+        busy.kill()
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as sleeper:
+        while waits_for_processor(sleeper.pid):
+            pass
+        assert not any(waits_for_processor(sleeper.pid) for _ in range(20))
+        assert sleeper.stdin is not None
+        sleeper.stdin.close()
