@@ -9,7 +9,7 @@ import socket
 import time
 import weakref
 from contextlib import suppress
-from typing import Any, List, Optional, Sequence
+from typing import Any, List, Optional
 
 from torch.distributed.elastic.rendezvous import (
     RendezvousHandler,
@@ -25,7 +25,6 @@ from harness.rendezvous.failures import Held, Silent
 from harness.rendezvous.holders import holder
 from harness.rendezvous.joiner import Joiner
 from harness.rendezvous.keeper import Keeper
-from harness.rendezvous.operations import Operation
 from harness.rendezvous.protocol import Joined, Left, Outcome, Refused, Seat
 from harness.rendezvous.resolve import resolve
 from harness.rendezvous.session import FAILURES, Session, close_run, opened_anew, runs_at
@@ -285,7 +284,7 @@ class _Call:
         while True:
             self._begun_try = time.monotonic()
             try:
-                with self._meet(session.machine.ask().operations) as wire:
+                with self._meet() as wire:
                     outcome = session.over(wire, self._patience_s)
                     self._tell_if_absent(outcome, session, wire)
                 return self._joined(outcome)
@@ -294,9 +293,10 @@ class _Call:
                 if late is not None:
                     return self._joined(late)
 
-    def _meet(self, first: Sequence[Operation]) -> Wire:
+    def _meet(self) -> Wire:
+        # The greeting alone: with more behind it, a link that sends in pieces of 5 bytes ended the join (F01).
         limit = self._limit()
-        return connect_any(resolve(self._handler.master_addr, limit), self._handler.master_port, limit, first)
+        return connect_any(resolve(self._handler.master_addr, limit), self._handler.master_port, limit)
 
     def _prepare(self, joiner: Joiner, wire: Wire) -> None:
         """Have a live store of this incarnation, at the address where it was just met."""
