@@ -24,13 +24,15 @@ def endpoint_of(given: str) -> Tuple[str, int]:
     is_bare = ":" not in endpoint or (endpoint[0] == "[" and endpoint[-1] == "]")
     host, _, port = (endpoint, "", "0") if is_bare else endpoint.rpartition(":")
     if not (port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) <= _LARGEST_PORT):
-        raise ValueError(f"The port number of the rendezvous endpoint '{endpoint}' must be an integer from 0 to 65535")
+        raise ValueError(
+            f"The port number of the rendezvous endpoint '{endpoint}' must be an integer between 0 and 65536."
+        )
     if len(host) > 1 and host[0] == "[" and host[-1] == "]":
         host = host[1:-1]
     if not _HOST.fullmatch(host):
         raise ValueError(
             f"The hostname of the rendezvous endpoint '{endpoint}' must be a dot-separated list of labels, "
-            "an IPv4 address, or an IPv6 address"
+            "an IPv4 address, or an IPv6 address."
         )
     if is_bare:
         raise ValueError(f"Port is absent in endpoint: {endpoint}. Try launching with --rdzv-endpoint HOST:PORT")

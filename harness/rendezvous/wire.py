@@ -79,12 +79,12 @@ class Wire:
         asides.discard(self._inode)
         self._socket.close()
 
-    def ask(self, operations: Sequence[Operation], deadline: float, ahead: Sequence[Operation] = ()) -> Replies:
+    def ask(self, operations: Sequence[Operation], deadline: float) -> Replies:
         """Send all in one go; the replies of `operations`, None for one that has none.
 
         A Wait comes last, if there is one: what follows is answered while it still waits.
         """
-        self.send((*operations, *ahead), deadline)
+        self.send(operations, deadline)
         return [self.receive(operation, deadline) for operation in operations]
 
     def send(self, operations: Sequence[Operation], deadline: float) -> None:
@@ -248,9 +248,9 @@ def _reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def connect_any(addresses: List[Address], port: int, deadline: float, first: Sequence[Operation] = ()) -> Wire:
+def connect_any(addresses: List[Address], port: int, deadline: float) -> Wire:
     """The first of the addresses at which a store answers; raises what the last one did."""
     for address in addresses[:-1]:
         with suppress(Unreachable, NotAStore, Silent):
-            return Wire(address, port, deadline, first)
-    return Wire(addresses[-1], port, deadline, first)
+            return Wire(address, port, deadline)
+    return Wire(addresses[-1], port, deadline)

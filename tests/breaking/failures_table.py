@@ -7,19 +7,17 @@ prints what `README.md` should be, or makes it so. What no scenario shows stands
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from scenarios_table import SCENARIOS, SUFFIX, put
 
 from harness.loader import load
 from harness.scenario import Known
 
-ROOT = Path(__file__).parents[2]
-README, SCENARIOS = ROOT / "README.md", ROOT / "scenarios"
+README = SCENARIOS.with_name("README.md")
 BEGIN, END = "<!-- failures: what tests/breaking/failures_table.py writes -->", "<!-- end of failures -->"
 STOCK, STRICT = "static", "static-strict"
 
@@ -50,7 +48,7 @@ def failures() -> dict[str, dict[str, Any]]:
 def shown() -> dict[str, Shown]:
     """By number, as the scenarios have them."""
     found = {number: Shown() for number in failures()}
-    for path in sorted(SCENARIOS.rglob("*.rdzv.yaml")):
+    for path in sorted(SCENARIOS.rglob(f"*{SUFFIX}")):
         for cell in load(path):
             for number in found.keys() & set(cell.refs):
                 found[number].files.add(path.name)
@@ -88,16 +86,5 @@ def _lines() -> Iterator[str]:
         yield "".join(f"| {cell} " if cell else "| " for cell in cells) + "|"
 
 
-def main() -> None:
-    """Print the page, or write it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="put it in place")
-    page = table(README.read_text(encoding="utf-8"))
-    if parser.parse_args().write:
-        README.write_text(page, encoding="utf-8")
-    else:
-        print(page, end="")
-
-
 if __name__ == "__main__":
-    main()
+    put(README, table(README.read_text(encoding="utf-8")), __doc__)

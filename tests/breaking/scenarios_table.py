@@ -56,16 +56,15 @@ def _reason(entry: Known) -> str:
     return f"({'; '.join(where)}) {entry.because}" if where else entry.because
 
 
-def main() -> None:
-    """Print the page, or write it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def put(page: Path, made: str, told: str | None) -> None:
+    """Print what a page should be or, if the command line says so, make it so."""
+    parser = argparse.ArgumentParser(description=told, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="put it in place")
-    page = table(README.read_text(encoding="utf-8"))
     if parser.parse_args().write:
-        README.write_text(page, encoding="utf-8")
+        page.write_text(made, encoding="utf-8")
     else:
-        print(page, end="")
+        print(made, end="")
 
 
 if __name__ == "__main__":
-    main()
+    put(README, table(README.read_text(encoding="utf-8")), __doc__)

@@ -38,7 +38,7 @@ class Arguments(unittest.TestCase):
                 self.assertIn(str(value), str(caught.exception))
 
     def test_an_endpoint_is_read_as_torch_reads_it(self):
-        """Host and port where both are there, and an error where torch finds one, or no port."""
+        """Host and port where both are there; torch's own error where it finds one, and ours where there is no port."""
         hosts = [
             "localhost",
             "a-b.c_d",
@@ -59,9 +59,12 @@ class Arguments(unittest.TestCase):
             with self.subTest(endpoint=endpoint):
                 try:
                     expected = parse_rendezvous_endpoint(endpoint, -1)
-                except ValueError:
-                    expected = ("", -1)
+                except ValueError as error:
+                    with self.assertRaises(ValueError) as ours:
+                        endpoint_of(endpoint)
+                    self.assertEqual(str(ours.exception), str(error))
+                    continue
                 if expected[1] == -1:
-                    self.assertRaises(ValueError, endpoint_of, endpoint)
+                    self.assertRaisesRegex(ValueError, "absent", endpoint_of, endpoint)
                 else:
                     self.assertEqual(endpoint_of(endpoint), expected)
