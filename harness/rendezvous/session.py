@@ -16,7 +16,7 @@ from harness.rendezvous.protocol import CLOSED, OUTCOMES, Ask, Left, Outcome, Re
 from harness.rendezvous.resolve import resolve
 from harness.rendezvous.wire import Wire, connect_any
 
-_GLANCE_S, _SHORTEST_PATIENCE_S = 1.0, 1.0
+_SHORTEST_PATIENCE_S = 1.0
 _PAUSE_S = 0.02
 # What is left of the second after the deadline: to hear the end of what was asked, and to take the join back.
 _HEAR_S, _LEAVE_S = 0.3, 0.7
@@ -55,7 +55,8 @@ class Session:
             wire: whose first question, if it has asked one, was the one that the state has.
             patience_s: how long the server may take to answer what it can answer at once. While others are waited for,
                 nothing lies before what is sent, and the server is known to be near or far: then it may take four times
-                as long as for the greeting, and a second at least.
+                as long as for the greeting, and a second at least. Nor does it look around more often than that: to
+                stop waiting for an answer that is on its way costs two more.
         """
         near_s = min(patience_s, max(_SHORTEST_PATIENCE_S, 4 * wire.round_trip_s))
         if wire.first:
@@ -78,7 +79,7 @@ class Session:
                 if isinstance(self.machine, Joiner) and self.machine.stage == CLAIM:
                     self._prepare(self.machine, wire)
             is_glance = isinstance(self.machine, Joiner) and self.machine.stage == GLANCE
-            replies = self._replies(wire, ask, near_s if is_glance else patience_s)
+            replies = self._replies(wire, ask, near_s if is_glance else patience_s, near_s)
             if replies is None:
                 if self._is_late():
                     return self._leave(wire, waiting=True)
@@ -101,21 +102,21 @@ class Session:
     def _limit(self, patience_s: float) -> float:
         return min(time.monotonic() + patience_s, self._deadline + _HEAR_S)
 
-    def _replies(self, wire: Wire, ask: Ask, patience_s: float) -> Union[Replies, None]:
+    def _replies(self, wire: Wire, ask: Ask, patience_s: float, glance_s: float) -> Union[Replies, None]:
         """The replies; None if it is time to look around while others are waited for."""
         limit = self._limit(patience_s)
         replies: Replies = []
         for operation in ask.operations:
             if isinstance(operation, Wait):
-                if not self._wait(wire, operation):
+                if not self._wait(wire, operation, glance_s):
                     return None
                 replies.append(None)
             else:
                 replies.append(wire.receive(operation, limit))
         return replies
 
-    def _wait(self, wire: Wire, operation: Wait) -> bool:
-        limit = min(self._deadline, time.monotonic() + _GLANCE_S)
+    def _wait(self, wire: Wire, operation: Wait, glance_s: float) -> bool:
+        limit = min(self._deadline, time.monotonic() + glance_s)
         try:
             wire.receive(operation, limit)
         except Silent:
