@@ -78,11 +78,13 @@ class AgentCast(Cast):
         self._doomed += self._workers.starting(member)
 
     def end(self, member: Member) -> None:
-        """The agent first, or it would start another worker."""
+        """The agent first, or it would start another worker; which stands still, or it would see that and leave."""
         self._doomed += self._workers.starting(member)
+        worker = self._workers.of(member)
+        if worker is not None:
+            worker.held.signal(signal.SIGSTOP)
         if not member.ended:
             super().end(member)
-        worker = self._workers.of(member)
         if worker is not None:
             worker.held.signal(signal.SIGKILL)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -48,12 +49,14 @@ class FakeEngine:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        while request := connection.recv(65536).decode():
-            path = request.split()[1]
-            body = next((text for end, text in self.answers.items() if path.endswith(end)), None)
-            if body is not None:
-                head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-                connection.sendall((head + body).encode())
+        # `close` ends it in the middle of a read.
+        with contextlib.suppress(OSError):
+            while request := connection.recv(65536).decode():
+                path = request.split()[1]
+                body = next((text for end, text in self.answers.items() if path.endswith(end)), None)
+                if body is not None:
+                    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+                    connection.sendall((head + body).encode())
 
     def close(self) -> None:
         self.listener.shutdown(socket.SHUT_RDWR)
