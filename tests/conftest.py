@@ -1,4 +1,4 @@
-"""What tests of several rooms need: a Docker engine with the project's images, and a real proxy server."""
+"""What tests of several rooms need: a Docker engine with our images, a real proxy server, a Python with torch."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from verdicts import PYTHON
 
 from harness.machine import engine, images, proxy_server
 from harness.machine.engine import Engine
+from harness.machine.interpreter import examine
 from harness.words.errors import Unsupported
 
 
@@ -23,6 +25,15 @@ def docker_engine() -> Engine:
         if "engine" in os.environ.get("RDZV_REQUIRE", "").split(","):
             pytest.fail(str(missing))
         pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def rank_python() -> str:
+    """The interpreter of ranks that need torch; without torch the test is skipped."""
+    found = examine(Path(PYTHON))
+    if found.problem:
+        pytest.skip(f"{found.problem} (tests take it from RDZV_TEST_PYTHON)")
+    return PYTHON
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,9 @@ from harness.loader import load
 from harness.runner import Options, Runner
 from harness.scenario import Scenario
 
+PYTHON = os.environ.get("RDZV_TEST_PYTHON", sys.executable)
+"""The interpreter of ranks: its torch is the one that is tested."""
+
 Verdicts = Callable[[Sequence[Scenario]], dict[str, str]]
 
 _SCENARIOS = Path(__file__).parents[1] / "scenarios"
@@ -29,14 +32,13 @@ def cells(name: str) -> Sequence[Scenario]:
     return load(_SCENARIOS / (name + _SUFFIX))
 
 
-def options(runs_dir: Path, **more: Any) -> Options:
+def options(runs_dir: Path, python: str = PYTHON, **more: Any) -> Options:
     """How tests play: what RDZV_REQUIRE names must be there, anything else may be skipped."""
     require = frozenset(filter(None, os.environ.get("RDZV_REQUIRE", "").split(",")))
-    python = os.environ.get("RDZV_TEST_PYTHON", sys.executable)
     return Options(python=python, runs_dir=runs_dir, require=require, **more)
 
 
-def verdicts(runs_dir: Path, **more: Any) -> Iterator[Verdicts]:
-    """One runner, kept for a module."""
-    with Runner(options(runs_dir, **more)) as runner:
+def verdicts(rank_python: str, runs_dir: Path, **more: Any) -> Iterator[Verdicts]:
+    """One runner, kept for a module; its interpreter comes from the fixture that makes sure of torch."""
+    with Runner(options(runs_dir, rank_python, **more)) as runner:
         yield lambda played: {result.scenario.id: result.status for result in runner.run(played)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,6 @@ import pytest
 from harness.cli import running
 from harness.core import needs as core_needs
 from harness.machine import engine, network_tools
-from harness.machine.interpreter import examine
 from harness.runner import Options
 from harness.words import needs
 from harness.words.errors import UsageError
@@ -106,11 +104,8 @@ def test_a_torch_that_cannot_be_imported_is_told(torch_with_backends: Path) -> N
 
 
 @pytest.mark.needs_torch
-def test_a_real_torch_tells_its_backends() -> None:
+def test_a_real_torch_tells_its_backends(rank_python: str) -> None:
     """As its registry holds them."""
-    rank_python = os.environ.get("RDZV_TEST_PYTHON", sys.executable)
-    if examine(Path(rank_python)).torch is None:
-        pytest.skip(f"{rank_python} has no torch; name one that has in RDZV_TEST_PYTHON")
     running.check_machine(Options(subject="c10d", python=rank_python))
     with pytest.raises(UsageError, match=r"did you mean 'c10d'.*registered: .*static"):
         running.check_machine(Options(subject="c10", python=rank_python))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,17 +56,6 @@ def namespaces_of_mine() -> None:
     found = probe_elsewhere()
     if not found.possible:
         pytest.skip(f"no namespaces: {found.reason}")
-
-
-@pytest.fixture(scope="session")
-def rank_python() -> str:
-    """An interpreter with torch: RDZV_TEST_PYTHON, else our own."""
-    python = os.environ.get("RDZV_TEST_PYTHON", sys.executable)
-    if subprocess.run(
-        [python, "-c", "import importlib.metadata as m; m.version('torch')"], capture_output=True
-    ).returncode:
-        pytest.skip(f"{python} has no torch; name one that has in RDZV_TEST_PYTHON")
-    return python
 
 
 @pytest.fixture

@@ -32,15 +32,15 @@ SAMPLE = (
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
+def real(rank_python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
     """Verdicts through the real server."""
-    yield from verdicts(tmp_path_factory.mktemp("real"), toxiproxy="real")
+    yield from verdicts(rank_python, tmp_path_factory.mktemp("real"), toxiproxy="real")
 
 
 @pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
+def embedded(rank_python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
     """Verdicts through the engine."""
-    yield from verdicts(tmp_path_factory.mktemp("embedded"), toxiproxy="embedded")
+    yield from verdicts(rank_python, tmp_path_factory.mktemp("embedded"), toxiproxy="embedded")
 
 
 @pytest.mark.parametrize("name", SAMPLE)

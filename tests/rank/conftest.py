@@ -2,7 +2,6 @@
 
 import os
 import socket
-import subprocess
 import sys
 
 import pytest
@@ -40,12 +39,3 @@ def ranks(tmp_path):
     yield start
     for ranks_ in started:
         ranks_.close()
-
-
-@pytest.fixture(scope="session")
-def rank_python():
-    """The interpreter of ranks that need torch: RDZV_TEST_PYTHON, else this one."""
-    python = os.environ.get("RDZV_TEST_PYTHON", sys.executable)
-    if subprocess.run([python, "-c", "import torch"], capture_output=True, check=False).returncode:
-        pytest.skip(f"{python} has no torch; set RDZV_TEST_PYTHON to an interpreter that has")
-    return python

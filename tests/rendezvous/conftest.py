@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,22 +16,13 @@ LONGEST_SECONDS = 180
 
 
 @pytest.fixture(scope="session")
-def torch_python() -> str:
-    """The interpreter: RDZV_TEST_PYTHON, else this one."""
-    python = os.environ.get("RDZV_TEST_PYTHON", sys.executable)
-    if subprocess.run([python, "-c", "import torch"], capture_output=True, check=False).returncode:
-        pytest.skip(f"{python} has no torch; set RDZV_TEST_PYTHON to an interpreter that has")
-    return python
-
-
-@pytest.fixture(scope="session")
-def check_inside(torch_python: str) -> Callable[..., None]:
+def check_inside(rank_python: str) -> Callable[..., None]:
     """Fails with the traceback of a check; `check_inside(module, name, subject)`."""
     told: dict[tuple[str, str], dict[str, str]] = {}
 
     def check(module: str, name: str, subject: str = "static-strict") -> None:
         if (module, subject) not in told:
-            told[module, subject] = run_inside(torch_python, module, subject)
+            told[module, subject] = run_inside(rank_python, module, subject)
         said = told[module, subject].get(name, "it did not run")
         if said != "ok":
             pytest.fail(said, pytrace=False)

@@ -104,22 +104,22 @@ def reduced(outputs: list[tuple[int, str]]) -> list[list[str]]:
     return [[line[8:] for line in output.splitlines() if line.startswith("reduced ")] for _, output in outputs]
 
 
-def test_two_nodes_reduce_and_end(torch_python: str, port: int, plugin: Path) -> None:
+def test_two_nodes_reduce_and_end(rank_python: str, port: int, plugin: Path) -> None:
     """Found by its entry point; the rank comes from --rdzv-conf, as text."""
-    ended = nodes(torch_python, port, plugin, "end", "-")
+    ended = nodes(rank_python, port, plugin, "end", "-")
     assert [status for status, _ in ended] == [0, 0], ended
     assert reduced(ended) == [["0 0 2"], ["1 0 2"]]
 
 
-def test_both_nodes_restart_when_the_worker_of_one_crashes(torch_python: str, port: int, plugin: Path) -> None:
+def test_both_nodes_restart_when_the_worker_of_one_crashes(rank_python: str, port: int, plugin: Path) -> None:
     """Node 0's worker sleeps and would not notice; its agent sees that node 1 waits for the next round (F24)."""
-    ended = nodes(torch_python, port, plugin, "crash", str(plugin / "crashed"))
+    ended = nodes(rank_python, port, plugin, "crash", str(plugin / "crashed"))
     assert [status for status, _ in ended] == [0, 0], ended
     assert [len(lines) for lines in reduced(ended)] == [2, 2]
     assert {line.split()[2] for lines in reduced(ended) for line in lines} == {"2"}
 
 
-def test_torch_finds_the_backend_by_its_entry_point(torch_python: str, plugin: Path) -> None:
+def test_torch_finds_the_backend_by_its_entry_point(rank_python: str, plugin: Path) -> None:
     """An exception while it is loaded would be no more than a warning, so it is looked for."""
     code = (
         "from torch.distributed.elastic.rendezvous import rendezvous_handler_registry as registry\n"
@@ -127,7 +127,7 @@ def test_torch_finds_the_backend_by_its_entry_point(torch_python: str, plugin: P
     )
     path = os.pathsep.join([str(plugin), str(REPOSITORY)])
     told = subprocess.run(
-        [torch_python, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+        [rank_python, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
     )
     assert told.stdout.strip() == "True", told.stderr
 

@@ -29,9 +29,9 @@ SAMPLE = (
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
+def strict(rank_python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
     """Verdicts on our rendezvous."""
-    yield from verdicts(tmp_path_factory.mktemp("strict"), subject="static-strict")
+    yield from verdicts(rank_python, tmp_path_factory.mktemp("strict"), subject="static-strict")
 
 
 @pytest.mark.parametrize("name", SAMPLE)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from leftovers import environment, marked
+from verdicts import PYTHON
 
 from harness.machine import engine
 from harness.machine.containers import Client
@@ -58,10 +59,13 @@ KILLS = {"namespaces": 60, "containers": 40}
 
 
 def start(scenario: Path, mark: str, kind: str) -> subprocess.Popen[bytes]:
-    python = os.environ.get("RDZV_TEST_PYTHON", sys.executable)
     argv = [sys.executable, "-m", "harness.cli", "run", str(scenario), "--world", kind, "--jobs", "1"]
-    argv += ["--python", python, "--runs-dir", str(scenario.parent / "runs")]
-    return subprocess.Popen(argv, cwd=ROOT, env=environment(mark), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    argv += ["--python", PYTHON, "--runs-dir", str(scenario.parent / "runs")]
+    # Tests that run in the background of a shell inherit that Ctrl-C is ignored.
+    return subprocess.Popen(
+        argv, cwd=ROOT, env=environment(mark), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
 
 
 def command_of(pid: int) -> str:

@@ -43,9 +43,9 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def play(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
+def play(kind: str, rank_python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
     """Stock ranks in a world of this kind."""
-    with Runner(options(tmp_path_factory.mktemp("runs"), jobs=1, world=kind)) as runner:
+    with Runner(options(tmp_path_factory.mktemp("runs"), rank_python, jobs=1, world=kind)) as runner:
         yield playing(runner)
 
 

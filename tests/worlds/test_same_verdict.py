@@ -50,21 +50,21 @@ DOZEN = (
 
 
 @pytest.fixture(scope="module")
-def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
+def processes(rank_python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
     """Verdicts in worlds of processes."""
-    yield from verdicts(tmp_path_factory.mktemp("processes"), world="processes")
+    yield from verdicts(rank_python, tmp_path_factory.mktemp("processes"), world="processes")
 
 
 @pytest.fixture(scope="module")
-def namespaces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
+def namespaces(rank_python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
     """Verdicts in worlds of namespaces."""
-    yield from verdicts(tmp_path_factory.mktemp("namespaces"), world="namespaces")
+    yield from verdicts(rank_python, tmp_path_factory.mktemp("namespaces"), world="namespaces")
 
 
 @pytest.fixture(scope="module")
-def containers(docker_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
+def containers(docker_engine: Engine, rank_python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
     """Verdicts in worlds of containers."""
-    yield from verdicts(tmp_path_factory.mktemp("containers"), world="containers")
+    yield from verdicts(rank_python, tmp_path_factory.mktemp("containers"), world="containers")
 
 
 @pytest.mark.parametrize(

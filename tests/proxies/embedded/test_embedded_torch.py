@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,21 +36,10 @@ client.set_timeout(timedelta(seconds=1))
 
 
 @pytest.fixture(scope="module")
-def torch_python() -> str:
-    """An interpreter with torch: RDZV_TEST_PYTHON, else our own."""
-    python = os.environ.get("RDZV_TEST_PYTHON", sys.executable)
-    if subprocess.run(
-        [python, "-c", "import importlib.metadata as m; m.version('torch')"], capture_output=True
-    ).returncode:
-        pytest.skip(f"{python} has no torch; name one that has in RDZV_TEST_PYTHON")
-    return python
-
-
-@pytest.fixture(scope="module")
-def header(torch_python: str) -> Path:
+def header(rank_python: str) -> Path:
     """The header that lists the codes; where it lies differs between versions of torch."""
     code = "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])"
-    root = Path(subprocess.run([torch_python, "-c", code], capture_output=True, text=True, check=True).stdout.strip())
+    root = Path(subprocess.run([rank_python, "-c", code], capture_output=True, text=True, check=True).stdout.strip())
     found = sorted(root.glob("include/torch/csrc/distributed/c10d/**/TCPStoreBackend.hpp"))
     if not found:
         pytest.skip(f"{root} has no headers")
@@ -66,11 +53,11 @@ def engine(tmp_path: Path, header: Path):
         yield backend
 
 
-def played(engine: Backend, torch_python: str, toxics: list[dict[str, Any]], *calls: str) -> list[list[Any]]:
+def played(engine: Backend, rank_python: str, toxics: list[dict[str, Any]], *calls: str) -> list[list[Any]]:
     """What each call of a client returned or raised, and how many seconds it took, with toxics from its start on."""
     script = CLIENT + "".join(f"attempt(lambda: {call})\n" for call in calls)
     with subprocess.Popen(
-        [torch_python, "-c", script],
+        [rank_python, "-c", script],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -92,13 +79,13 @@ def test_a_torch_lists_the_codes_that_we_know(header: Path):
     assert codes.items() <= dict(CODES).items()
 
 
-def test_every_call_of_a_client_is_read(engine: Backend, torch_python: str):
+def test_every_call_of_a_client_is_read(engine: Backend, rank_python: str):
     """With its keys, and a reply for each query that has one; nothing makes the decoder give up."""
     calls = ["client.set('a', '1')", "client.get('a')", "client.add('n', 2)", "client.check(['a', 'b'])"]
     calls += ["client.multi_set(['x', 'y'], ['1', '2'])", "client.multi_get(['x', 'y'])", "client.num_keys()"]
     calls += ["client.compare_set('a', '1', '2')", "client.append('a', '3')", "client.delete_key('a')"]
     calls += ["client.wait(['missing'])"]
-    returned = [value for value, _ in played(engine, torch_python, [], *calls)]
+    returned = [value for value, _ in played(engine, rank_python, [], *calls)]
     assert returned[1:4] == ["b'1'", 2, False]
     assert returned[-1] in ("DistStoreError", "RuntimeError")
     events = engine.ask("GET", "/x/events?proxy=link").json["events"]
@@ -111,19 +98,19 @@ def test_every_call_of_a_client_is_read(engine: Backend, torch_python: str):
     assert replies.count("add") == 1
 
 
-def test_an_add_whose_reply_is_lost_has_happened(engine: Backend, torch_python: str):
+def test_an_add_whose_reply_is_lost_has_happened(engine: Backend, rank_python: str):
     """The client waits without end; the master counts one."""
     drop = {"type": "x_drop_reply", "attributes": {"reply": "add", "key": "n"}}
     calls = ["__import__('threading').Thread(target=client.add, args=('n', 1), daemon=True).start()"]
     calls += ["master.wait(['n'])", "master.add('n', 0)", "__import__('os')._exit(0)"]
-    returned = [value for value, _ in played(engine, torch_python, [drop], *calls)]
+    returned = [value for value, _ in played(engine, rank_python, [drop], *calls)]
     assert returned[2] == 1
 
 
-def test_one_kind_of_reply_is_late_and_no_other(engine: Backend, torch_python: str):
+def test_one_kind_of_reply_is_late_and_no_other(engine: Backend, rank_python: str):
     """An add waits, a check does not."""
     hold = {"type": "x_hold", "attributes": {"reply": "add", "duration": 500}}
-    (check, fast), (added, slow) = played(engine, torch_python, [hold], "client.check(['a'])", "client.add('n', 1)")
+    (check, fast), (added, slow) = played(engine, rank_python, [hold], "client.check(['a'])", "client.add('n', 1)")
     assert (check, added) == (False, 1)
     assert slow >= 0.497
     assert fast < slow

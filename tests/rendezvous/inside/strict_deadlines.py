@@ -121,7 +121,10 @@ class Deadlines(unittest.TestCase):
             self.is_interrupted(1, port, met.is_set)
 
     def is_interrupted(self, rank, port, has_begun):
+        # Tests that run in the background of a shell inherit that Ctrl-C is ignored.
         code = (
+            "import signal\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "from harness.rendezvous.static import StaticTCPRendezvous as Handler\n"
             "try:\n"
             f"    Handler({HOST!r}, {port}, {rank}, 2, 'run', 60).next_rendezvous()\n"
