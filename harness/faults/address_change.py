@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
 from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
 from harness.machine import hosts_file, names, sockets
 from harness.machine.kernel_counters import counters
+from harness.machine.rtnetlink import Netlink
 from harness.words.attribute import Attribute, Declaration
 from harness.worlds.base import WorldHost
 
@@ -33,7 +35,9 @@ class AddressChange(FaultMember):
         ),
         example="{inject: address_change, names: stale, for: 5s}",
         details=(
-            "Connections that are open to the old address hang, as they do in reality. Healing tells the new address "
+            "Connections that are open to the old address hang, as they do in reality. The other hosts forget who had "
+            "it, as they would by themselves in a minute, so who goes there hears after 3 s that the host cannot be "
+            "reached. Healing tells the new address "
             "to whoever had kept the old one; the host keeps it. It needs `route: direct`, because a link leads to an "
             "address and not to a name. With `ranks` their hosts move, and not the master's. If no connection was "
             "open and no rank's host began one afterwards, the cell is vacuous."
@@ -49,6 +53,7 @@ class AddressChange(FaultMember):
         moving = self._moving(surroundings)
         hanging = sum(_open_connections(host) for host in moving)
         moves = {host.name: (host.address, host.move()) for host in moving}
+        _forget([host for host in hosts if host.name not in moves], [old for old, _ in moves.values()])
         stale = self.fault.attributes["names"] == STALE
         _tell([host for host in hosts if host.name in moves or not stale], moves)
         living = [host for host in hosts if host.name != surroundings.proxy_host.name]
@@ -72,6 +77,15 @@ def _tell(hosts: Sequence[WorldHost], moves: Moves) -> None:
     for host in hosts:
         for old, new in moves.values():
             hosts_file.move(names.hosts_of(host), old, new)
+
+
+def _forget(hosts: Sequence[WorldHost], addresses: Sequence[str]) -> None:
+    """Let these hosts ask anew who has the addresses; for some 15 to 45 s they would go on sending into silence."""
+    for host in hosts:
+        with host.inside(), Netlink() as netlink:
+            index = socket.if_nametoindex(host.device)
+            for address in addresses:
+                netlink.forget_neighbour(index, address)
 
 
 def _open_connections(host: WorldHost) -> int:

@@ -29,6 +29,8 @@ DEVICE = "eth0"
 """The network interface of every host, on the inside."""
 
 _BRIDGE, _BRIDGE_INDEX = "switch", 2
+# A new network takes this from the machine's own. A host that is a router would answer for an address it has no more.
+_NO_ROUTER = {"ipv4/ip_forward": "0", "ipv6/conf/all/forwarding": "0"}
 # Far above what a host's own interface gets. With equal numbers at its ends a cable looks like a device without a peer,
 # and of those the kernel's link watch tells changes only once a second.
 _FIRST_PORT_INDEX = 1000
@@ -41,7 +43,7 @@ class Family:
     Attributes:
         first: of the first host after px; the others follow.
         spare: the first of those that hosts may move to.
-        sysctls: of an interface, set before it comes up.
+        sysctls: below /proc/sys/net, set before the interface comes up.
     """
 
     prefix_length: int
@@ -53,9 +55,15 @@ class Family:
 
 FAMILIES = {
     # RFC 2544: for tests of networks, so nobody's LAN, VPN or container engine has them.
-    "ipv4": Family(16, "198.18.0.1", "198.18.1.1", "198.18.128.1", {"disable_ipv6": "1"}),
+    "ipv4": Family(16, "198.18.0.1", "198.18.1.1", "198.18.128.1", {f"ipv6/conf/{DEVICE}/disable_ipv6": "1"}),
     # RFC 5180, the same. No link-local address beside the given one: it would be announced, and checked for a second.
-    "ipv6": Family(48, "2001:2::1", "2001:2::1:1", "2001:2::8000:1", {"addr_gen_mode": "1", "accept_ra": "0"}),
+    "ipv6": Family(
+        48,
+        "2001:2::1",
+        "2001:2::1:1",
+        "2001:2::8000:1",
+        {f"ipv6/conf/{DEVICE}/addr_gen_mode": "1", f"ipv6/conf/{DEVICE}/accept_ra": "0"},
+    ),
 }
 
 
@@ -161,7 +169,7 @@ class Network:
         try:
             with netns.inside(namespace):
                 # A switch has no address; without this each port would look for one for itself, and for routers.
-                _write_sysctl("default", "disable_ipv6", "1")
+                _set_sysctls({"ipv6/conf/default/disable_ipv6": "1"})
                 switch = self._holding.enter_context(Netlink())
         finally:
             os.close(namespace)  # the socket holds it
@@ -179,12 +187,11 @@ class Network:
         if number:
             address = str(ipaddress.ip_address(self.family.first) + number - 1)
         with netns.inside(namespace):
-            self._set_up(address)
+            self._set_up(address, self.family.sysctls if number == 0 else {**_NO_ROUTER, **self.family.sysctls})
         return NetworkHost(self, name, address, namespace, port, etc / name)
 
-    def _set_up(self, address: str) -> None:
-        for name, value in self.family.sysctls.items():
-            _write_sysctl(DEVICE, name, value)
+    def _set_up(self, address: str, sysctls: Mapping[str, str]) -> None:
+        _set_sysctls(sysctls)
         with Netlink() as netlink:
             index = socket.if_nametoindex(DEVICE)
             netlink.set_up(index, True)
@@ -212,7 +219,8 @@ def _told(what: str) -> Iterator[None]:
         ) from exc
 
 
-def _write_sysctl(interface: str, name: str, value: str) -> None:
-    """An economy and no more, so nothing is said where a kernel has no IPv6 or /proc/sys may only be read."""
-    with contextlib.suppress(OSError), open(f"/proc/sys/net/ipv6/conf/{interface}/{name}", "w") as stream:
-        stream.write(value)
+def _set_sysctls(sysctls: Mapping[str, str]) -> None:
+    """Nothing is said where a kernel has no IPv6 or /proc/sys may only be read: most of them only save work."""
+    for name, value in sysctls.items():
+        with contextlib.suppress(OSError), open(f"/proc/sys/net/{name}", "w") as stream:
+            stream.write(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -61,6 +62,18 @@ def test_a_stale_name_leads_nowhere_until_it_is_healed(tmp_path: Path):
             assert r1.ask("connect", "r0", PORT, SILENT_SECONDS)["error"] == "TimeoutError"
             assert evidence().facts["begun"] == 2
         assert r1.ask("connect", "r0", PORT, LIMIT_SECONDS) == {"ok": here.by_name["r0"].address}
+
+
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+def test_who_goes_to_the_old_address_hears_that_it_cannot_be_reached(family: str, tmp_path: Path):
+    """Although it was connected a moment ago, and its kernel knew where to send."""
+    with town(tmp_path, family) as here, here.asker("r0") as r0, here.asker("r1") as r1:
+        r0.ask("listen", PORT)
+        old = here.by_name["r0"].address
+        assert r1.ask("connect", "r0", PORT, LIMIT_SECONDS) == {"ok": old}
+        with address_change("stale").hold(here):
+            refusal = r1.ask("connect", "r0", PORT, LIMIT_SECONDS)
+        assert refusal == {"error": "OSError", "number": errno.EHOSTUNREACH}
 
 
 def test_it_touched_nothing_if_nobody_was_or_became_connected(tmp_path: Path):

@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.machine import name_files
+from harness.machine import name_files, netns
 from harness.machine.network import Network, missing
 from harness.rank import residence
 from harness.words.errors import HarnessError
 
 PORT = 29500
 SHORT_S, LONG_S = 0.5, 10.0
+ROUTING = ("/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding")
 
 
 def look(names: list[str], family: str) -> object:
@@ -124,6 +125,22 @@ def at_once(family: str, count: int) -> object:
                 socket.create_server((host.address, PORT), family=_family(host.address)).close()
         addresses = [host.address for host in network.hosts.values()]
     return {"addresses": addresses, "milliseconds": took * 1e3}
+
+
+def forwarding() -> object:
+    """What hosts forward whose networks the kernel made on a machine that is a router."""
+    made = netns.create
+
+    def create() -> int:
+        namespace = made()
+        with netns.inside(namespace):
+            for name in ROUTING:
+                Path(name).write_text("1")
+        return namespace
+
+    netns.create = create
+    with Network(["r0"]) as network, network.hosts["r0"].inside():
+        return [Path(name).read_text().strip() for name in ROUTING]
 
 
 def cable_taken() -> object:

@@ -73,6 +73,12 @@ def test_a_host_that_moves_is_found_under_its_new_address_only(me: User, family:
     assert told["now"] == told["again"]
 
 
+@OF_USER
+def test_a_host_is_no_router_whatever_the_machine_is(user: User) -> None:
+    """One would tell others what has become of an address that it had, and so change what they meet."""
+    assert ask(user, "forwarding") == ["0", "0"]
+
+
 @OF_MINE
 @FAMILIES
 def test_two_hundred_hosts_can_be_used_at_once(me: User, family: str) -> None:

@@ -60,6 +60,17 @@ class WireChecks(unittest.TestCase):
         self.assertEqual(self.ask(Wait(("a", "b"))), [None])
         self.assertEqual(self.ask(Get("b")), ["2"])
 
+    def test_without_libuv_a_missing_key_ends_the_connection(self):
+        """So a join, which reads keys before they are there, cannot serve what USE_LIBUV=0 asks for (F56)."""
+        port = free_port()
+        timeout = datetime.timedelta(seconds=5)
+        store = TCPStore(HOST, port, None, True, timeout, wait_for_workers=False, use_libuv=False)
+        store.set("there", "1")
+        with Wire(numeric(HOST)[0], port, soon()) as wire:
+            self.assertEqual(wire.ask((Get("there"),), soon()), ["1"])
+            with self.assertRaisesRegex(Unreachable, "the connection was closed"):
+                wire.ask((Get("missing"),), soon())
+
     def test_who_is_no_store_is_told(self):
         """By its first answer."""
         with peer(lambda connection, done: connection.sendall(connection.recv(64))) as port:
