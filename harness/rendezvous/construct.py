@@ -12,6 +12,7 @@ from torch.distributed import TCPStore
 
 from harness.rendezvous.descriptors import Descriptor, appeared, leading_to, listening, sockets
 from harness.rendezvous.failures import Held, Silent
+from harness.rendezvous.patience import LONGEST_TRY_S
 from harness.rendezvous.port import check_free, own_address
 from harness.rendezvous.resolve import Address
 from harness.rendezvous.watch import watch
@@ -20,8 +21,6 @@ from harness.rendezvous.watch import watch
 _ONE_AT_A_TIME = threading.Lock()
 _GREETING_BYTES = 4
 _CUT_EVERY_S = 0.02
-# Longer, and a server that has gone meanwhile would be sought here rather than by the join.
-LONGEST_TRY_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,7 @@ def make_server(host: str, port: int, timeout: datetime.timedelta, deadline: flo
         _ONE_AT_A_TIME.release()
 
 
-def make_store(
-    address: Address, port: int, timeout: datetime.timedelta, deadline: float, longest_try_s: float = LONGEST_TRY_S
-) -> Made:
+def make_store(address: Address, port: int, timeout: datetime.timedelta, deadline: float, longest_try_s: float) -> Made:
     """A TCPStore at a numeric address where, for a client, a live store has just been met.
 
     What cannot be bounded: the reverse look-up of the peer's address, which the constructor does (F11). Everything else

@@ -16,7 +16,7 @@ from harness.rendezvous.protocol import CLOSED, OUTCOMES, Ask, Left, Outcome, Re
 from harness.rendezvous.resolve import resolve
 from harness.rendezvous.wire import Wire, connect_any
 
-_SHORTEST_PATIENCE_S = 1.0
+_GLANCE_S = 1.0
 _PAUSE_S = 0.02
 # What is left of the second after the deadline: to hear the end of what was asked, and to take the join back.
 _HEAR_S, _LEAVE_S = 0.3, 0.7
@@ -55,10 +55,11 @@ class Session:
             wire: whose first question, if it has asked one, was the one that the state has.
             patience_s: how long the server may take to answer what it can answer at once. While others are waited for,
                 nothing lies before what is sent, and the server is known to be near or far: then it may take four times
-                as long as for the greeting, and a second at least. Nor does it look around more often than that: to
-                stop waiting for an answer that is on its way costs two more.
+                as long as for the greeting, and a third of this at least. It looks around as often as that, or each
+                second: to stop waiting for an answer that is on its way costs two more.
         """
-        near_s = min(patience_s, max(_SHORTEST_PATIENCE_S, 4 * wire.round_trip_s))
+        glance_s = min(patience_s, max(_GLANCE_S, 4 * wire.round_trip_s))
+        near_s = max(glance_s, patience_s / 3)
         if wire.first:
             after = self.machine.hear(wire.first)
             if isinstance(after, OUTCOMES):
@@ -79,7 +80,7 @@ class Session:
                 if isinstance(self.machine, Joiner) and self.machine.stage == CLAIM:
                     self._prepare(self.machine, wire)
             is_glance = isinstance(self.machine, Joiner) and self.machine.stage == GLANCE
-            replies = self._replies(wire, ask, near_s if is_glance else patience_s, near_s)
+            replies = self._replies(wire, ask, near_s if is_glance else patience_s, glance_s)
             if replies is None:
                 if self._is_late():
                     return self._leave(wire, waiting=True)

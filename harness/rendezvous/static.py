@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import random
 import socket
 import time
 import weakref
@@ -19,12 +18,13 @@ from torch.distributed.elastic.rendezvous import (
 )
 
 from harness.rendezvous import arguments, keys, port
-from harness.rendezvous.construct import LONGEST_TRY_S, make_server, make_store
+from harness.rendezvous.construct import make_server, make_store
 from harness.rendezvous.entry import BACKEND
 from harness.rendezvous.failures import Held, Silent
 from harness.rendezvous.holders import holder
 from harness.rendezvous.joiner import Joiner
 from harness.rendezvous.keeper import Keeper
+from harness.rendezvous.patience import Patience
 from harness.rendezvous.protocol import Joined, Left, Outcome, Refused, Seat
 from harness.rendezvous.resolve import resolve
 from harness.rendezvous.session import FAILURES, Session, close_run, opened_anew, runs_at
@@ -35,9 +35,7 @@ from harness.rendezvous.wire import Wire, connect_any
 __all__ = ["StaticTCPRendezvous", "create_rdzv_handler"]
 
 _DEFAULT_TIMEOUT_S = 600
-# Pauses between two tries: short at first, and never so long that a master that has come is missed for a second.
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.005, 0.5
-_FIRST_PATIENCE_S, _SHORT_TRY_S = 3.0, 0.5
+_SHORT_TRY_S = 0.5
 _AFTERWARDS_S = 0.7
 _ASIDE_S = 1.0
 
@@ -212,9 +210,7 @@ class _Call:
         self._handler = handler
         self._teller = teller
         self._deadline = deadline
-        self._pause_s = _FIRST_PAUSE_S
-        self._patience_s = _FIRST_PATIENCE_S
-        self._try_s = LONGEST_TRY_S
+        self._patience = Patience(teller.timeout_s)
         self._last: Optional[Exception] = None
         self._begun_try = 0.0
         who = f"{socket.gethostname()}:{os.getpid()}".replace(" ", "_").replace("\n", "_")
@@ -250,7 +246,7 @@ class _Call:
                 line = self._serve()
                 first = session.machine.ask().operations
                 with Wire(line.made.address, line.made.port, self._limit(), first) as wire:
-                    outcome = session.over(wire, self._patience_s)
+                    outcome = session.over(wire, self._patience.answer_s)
                     if isinstance(outcome, Left) and self._handler.round == 0:
                         self._withdraw(session, wire)
                     return outcome
@@ -285,7 +281,7 @@ class _Call:
             self._begun_try = time.monotonic()
             try:
                 with self._meet() as wire:
-                    outcome = session.over(wire, self._patience_s)
+                    outcome = session.over(wire, self._patience.answer_s)
                     self._tell_if_absent(outcome, session, wire)
                 return self._joined(outcome)
             except FAILURES as error:
@@ -296,7 +292,8 @@ class _Call:
     def _meet(self) -> Wire:
         # The greeting alone: with more behind it, a link that sends in pieces of 5 bytes ended the join (F01).
         limit = self._limit()
-        return connect_any(resolve(self._handler.master_addr, limit), self._handler.master_port, limit)
+        addresses = resolve(self._handler.master_addr, min(limit, time.monotonic() + self._patience.connect_s))
+        return connect_any(addresses, self._handler.master_port, limit, self._patience.connect_s)
 
     def _prepare(self, joiner: Joiner, wire: Wire) -> None:
         """Have a live store of this incarnation, at the address where it was just met."""
@@ -307,10 +304,11 @@ class _Call:
         handler._line = None
         begun = time.monotonic()
         try:
-            made = make_store(wire.address, handler.master_port, handler.timeout, self._deadline, self._try_s)
+            made = make_store(
+                wire.address, handler.master_port, handler.timeout, self._deadline, self._patience.store_s
+            )
         except RuntimeError as error:
-            # What a slow resolver takes it will take again.
-            self._try_s = max(self._try_s, 2 * (time.monotonic() - begun))
+            self._patience.grow_for_store(time.monotonic() - begun)
             raise unreachable(error) from error
         handler._line, handler._incarnation = Line(made), joiner.incarnation
 
@@ -361,10 +359,10 @@ class _Call:
         raise self._teller.left(outcome, None)
 
     def _limit(self) -> float:
-        return min(self._deadline, time.monotonic() + self._patience_s)
+        return min(self._deadline, time.monotonic() + self._patience.answer_s)
 
     def _must_end(self) -> bool:
-        return time.monotonic() + self._pause_s >= self._deadline or self._handler._is_shut
+        return time.monotonic() + self._patience.pause_s >= self._deadline or self._handler._is_shut
 
     def _pause_or_raise(self, error: Exception, phase: str) -> None:
         """Wait before the next try; at the deadline, and not before, raise what the last one met.
@@ -378,10 +376,8 @@ class _Call:
         if self._must_end():
             time.sleep(max(0.0, self._deadline - time.monotonic()))
             raise self._teller.failed(self._last, phase)
-        time.sleep(self._pause_s)
-        self._pause_s = min(self._pause_s * random.uniform(1.3, 1.7), _LONGEST_PAUSE_S)
-        if isinstance(error, Silent):
-            self._patience_s *= 2
+        time.sleep(self._patience.pause_s)
+        self._patience.grow(error)
 
 
 def create_rdzv_handler(params: RendezvousParameters) -> StaticTCPRendezvous:

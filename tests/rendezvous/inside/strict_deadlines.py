@@ -148,7 +148,7 @@ class Deadlines(unittest.TestCase):
             watch = Stopwatch()
             with self.assertRaises(RuntimeError):
                 deadline = time.monotonic() + 0.5
-                make_store(numeric(HOST)[0], port, construct.datetime.timedelta(seconds=9), deadline)
+                make_store(numeric(HOST)[0], port, construct.datetime.timedelta(seconds=9), deadline, 2.0)
             self.assertLess(watch.seconds, 1.5)
 
     def test_cutting_a_call_leaves_other_connections_to_the_endpoint_alone(self):

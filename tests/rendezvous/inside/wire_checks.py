@@ -1,6 +1,8 @@
 """Each message of the join, as a server of this torch takes it."""
 
+import contextlib
 import datetime
+import socket
 import time
 import unittest
 
@@ -10,11 +12,29 @@ from worlds import HOST, free_port, peer
 from harness.rendezvous.failures import NotAStore, Silent, Unreachable
 from harness.rendezvous.operations import Add, Append, CompareSet, Delete, Get, MultiGet, MultiSet, Set, Wait
 from harness.rendezvous.resolve import numeric
-from harness.rendezvous.wire import Wire
+from harness.rendezvous.wire import Wire, connect_any
 
 
 def soon(seconds=2.0):
     return time.monotonic() + seconds
+
+
+def as_store(connection, done):
+    """Answers a greeting as a store does: the ping's number comes back."""
+    connection.sendall(connection.recv(64)[-4:])
+    done.wait()
+
+
+@contextlib.contextmanager
+def full(host, port):
+    """A listener whose backlog is taken: whoever comes now hears nothing."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.create_server((host, port), backlog=0))
+        for _ in range(2):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        yield port
 
 
 class WireChecks(unittest.TestCase):
@@ -70,6 +90,23 @@ class WireChecks(unittest.TestCase):
             self.assertEqual(wire.ask((Get("there"),), soon()), ["1"])
             with self.assertRaisesRegex(Unreachable, "the connection was closed"):
                 wire.ask((Get("missing"),), soon())
+
+    def test_an_address_that_is_silent_leaves_time_for_the_next(self):
+        """A name may have several, and the first may be nobody's or a stranger's."""
+        silent_host = "127.0.0.2"
+        with peer(as_store) as port, socket.create_server((silent_host, port)):
+            with connect_any(numeric(silent_host) + numeric(HOST), port, soon()) as wire:
+                self.assertEqual(wire.address, numeric(HOST)[0])
+        with peer(as_store) as port, full(silent_host, port):
+            with connect_any(numeric(silent_host) + numeric(HOST), port, soon()) as wire:
+                self.assertEqual(wire.address, numeric(HOST)[0])
+
+    def test_a_connection_that_does_not_come_about_is_given_its_own_time(self):
+        """Less than an answer may take."""
+        with full(HOST, free_port()) as port, self.assertRaises(Silent):
+            begun = time.monotonic()
+            Wire(numeric(HOST)[0], port, soon(60), connect_s=0.2)
+        self.assertLess(time.monotonic() - begun, 30)
 
     def test_who_is_no_store_is_told(self):
         """By its first answer."""
