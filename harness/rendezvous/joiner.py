@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Tuple, Union
+from typing import NamedTuple, Tuple, Union
 
 from harness.rendezvous import keys, protocol
 from harness.rendezvous.operations import Add, Append, CompareSet, Get, MultiGet, MultiSet, Replies, Reply, Set, Wait
@@ -40,8 +39,7 @@ LOOK, ABSENT, CLAIM, REPLACE, EXPEL, CALLED, ANSWER, READ, GLANCE, YIELD = (
 _NOWHERE = keys.Incarnation("")
 
 
-@dataclass(frozen=True)
-class Joiner:
+class Joiner(NamedTuple):
     """One join, at one stage of it.
 
     Attributes:
@@ -73,11 +71,11 @@ class Joiner:
 
     def glance(self) -> Joiner:
         """Look whether the slot is still its own: who replaced it may have died before it could say so."""
-        return replace(self, stage=GLANCE)
+        return self._replace(stage=GLANCE)
 
     def reconnected(self) -> Joiner:
         """The same join over a new connection: it looks again, and is the same to everybody."""
-        return replace(self, stage=LOOK, occupant="", again=self.may_have_claimed)
+        return self._replace(stage=LOOK, occupant="", again=self.may_have_claimed)
 
     def ask(self) -> Ask:
         """What to ask now."""
@@ -96,7 +94,7 @@ class Joiner:
 
     def _hear_look(self, found: str) -> Union[Joiner, Outcome]:
         if not found:
-            return replace(self, stage=ABSENT)
+            return self._replace(stage=ABSENT)
         try:
             record = Record.of(found)
         except ValueError:
@@ -110,15 +108,15 @@ class Joiner:
 
     def _of(self, record: Record) -> Joiner:
         if record.incarnation == self.incarnation:
-            return replace(self, stage=CLAIM)
-        found = replace(self, stage=CLAIM, again=False)
-        return replace(found, incarnation=record.incarnation, round=record.round)
+            return self._replace(stage=CLAIM)
+        found = self._replace(stage=CLAIM, again=False)
+        return found._replace(incarnation=record.incarnation, round=record.round)
 
     def _ask_absent(self) -> Ask:
         return Ask((Wait((keys.record(self.seat.run_id),)),))
 
     def _hear_absent(self) -> Joiner:
-        return replace(self, stage=LOOK)
+        return self._replace(stage=LOOK)
 
     # Claiming the slot. Who claims then reads `closed`, who closes then reads the slots: one sees the other.
 
@@ -136,13 +134,13 @@ class Joiner:
         if closed:
             return protocol.refusal(self.seat, protocol.CLOSED)
         if holder == self.seat.name:
-            return replace(self, stage=CALLED)
+            return self._replace(stage=CALLED)
         if number(replies[-1]) >= COMMITTED and not self.again:
             return self._in_next_round()
-        return replace(self, stage=REPLACE, occupant=holder)
+        return self._replace(stage=REPLACE, occupant=holder)
 
     def _in_next_round(self) -> Joiner:
-        return replace(self, stage=CLAIM, round=self.round + 1, occupant="", again=False)
+        return self._replace(stage=CLAIM, round=self.round + 1, occupant="", again=False)
 
     def _ask_replace(self) -> Ask:
         take = CompareSet(self.keys.slot(self.seat.rank), self.occupant, self.seat.name)
@@ -152,8 +150,8 @@ class Joiner:
         if version >= COMMITTED:
             return self._in(roster) or self._in_next_round()
         if holder != self.seat.name:
-            return replace(self, occupant=holder)
-        return replace(self, stage=CALLED if self.occupant == GONE else EXPEL)
+            return self._replace(occupant=holder)
+        return self._replace(stage=CALLED if self.occupant == GONE else EXPEL)
 
     def _ask_expel(self) -> Ask:
         word, old = f"{DOUBLED} {self.seat.who}", self.occupant.split(" ")[0]
@@ -161,7 +159,7 @@ class Joiner:
         return Ask((MultiSet(pairs),), ahead=self._wait_for_call())
 
     def _hear_expel(self) -> Joiner:
-        return replace(self, stage=CALLED, occupant="")
+        return self._replace(stage=CALLED, occupant="")
 
     # Being called, and told.
 
@@ -172,7 +170,7 @@ class Joiner:
         return Ask(self._wait_for_call())
 
     def _hear_called(self) -> Joiner:
-        return replace(self, stage=ANSWER, occupant="")
+        return self._replace(stage=ANSWER, occupant="")
 
     def _ask_answer(self) -> Ask:
         # Whatever the call says: who calls to say that the join is out has written its fate before.
@@ -180,7 +178,7 @@ class Joiner:
         return Ask((Set(self.keys.answer(nonce), PRESENT), Wait((self.keys.fate(nonce),))))
 
     def _hear_answer(self) -> Joiner:
-        return replace(self, stage=READ)
+        return self._replace(stage=READ)
 
     def _ask_read(self) -> Ask:
         return Ask((Get(self.keys.fate(self.seat.nonce)), Get(self.keys.roster)))
@@ -195,12 +193,12 @@ class Joiner:
 
     def _hear_glance(self, fate: str, holder: str) -> Union[Joiner, Outcome]:
         if fate == GO:
-            return replace(self, stage=READ)
+            return self._replace(stage=READ)
         if protocol.is_bad(fate):
             return protocol.refusal(self.seat, fate)
         if holder == self.seat.name:
-            return replace(self, stage=CALLED)
-        return replace(self, stage=REPLACE if holder == GONE else YIELD, occupant=holder)
+            return self._replace(stage=CALLED)
+        return self._replace(stage=REPLACE if holder == GONE else YIELD, occupant=holder)
 
     def _ask_yield(self) -> Ask:
         # Once the version is changed, the round cannot become whole with this join in it.

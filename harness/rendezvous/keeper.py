@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Tuple, Union
+from typing import NamedTuple, Tuple, Union
 
 from harness.rendezvous import keys, protocol
 from harness.rendezvous.operations import (
@@ -45,8 +44,7 @@ OPEN, GATHER, INSPECT, CALL, COUNT, COMMIT, PUBLISH = (
 )
 
 
-@dataclass(frozen=True)
-class Keeper:
+class Keeper(NamedTuple):
     """The master's join, at one stage of it.
 
     Attributes:
@@ -74,11 +72,11 @@ class Keeper:
 
     def glance(self) -> Keeper:
         """Look at the slots, whatever it waits for."""
-        return replace(self, stage=INSPECT)
+        return self._replace(stage=INSPECT)
 
     def reconnected(self) -> Keeper:
         """The same join over a new connection: all that it wrote may be written again."""
-        return replace(self, stage=PUBLISH if self.stage == PUBLISH else OPEN)
+        return self._replace(stage=PUBLISH if self.stage == PUBLISH else OPEN)
 
     def ask(self) -> Ask:
         """What to ask now."""
@@ -105,7 +103,7 @@ class Keeper:
         return self._gathering(pause=False)
 
     def _gathering(self, pause: bool) -> Keeper:
-        return replace(self, stage=GATHER if self.seat.world_size > 1 else INSPECT, names=(), pause=pause)
+        return self._replace(stage=GATHER if self.seat.world_size > 1 else INSPECT, names=(), pause=pause)
 
     # Waiting until every slot is taken.
 
@@ -113,7 +111,7 @@ class Keeper:
         return Ask((Wait(self.keys.slots(range(1, self.seat.world_size))),), pause=self.pause)
 
     def _hear_gather(self) -> Keeper:
-        return replace(self, stage=INSPECT)
+        return self._replace(stage=INSPECT)
 
     def _ask_inspect(self) -> Ask:
         # The version before the slots: the round is committed only if it has not changed since.
@@ -129,7 +127,7 @@ class Keeper:
             return Refused(f"rank 0 is doubled: another handler of this process opened run {self.seat.run_id!r} later")
         if protocol.missing(slots):
             return self._gathering(pause=True)
-        return replace(self, stage=CALL if len(slots) > 1 else COMMIT, version=int(version), names=slots)
+        return self._replace(stage=CALL if len(slots) > 1 else COMMIT, version=int(version), names=slots)
 
     # Calling those who hold the slots: a join whose process is gone does not answer.
 
@@ -141,7 +139,7 @@ class Keeper:
         return Ask((MultiSet(calls), Wait(self._answers())))
 
     def _hear_call(self) -> Keeper:
-        return replace(self, stage=COUNT)
+        return self._replace(stage=COUNT)
 
     def _answers(self) -> Tuple[str, ...]:
         return tuple(self.keys.answer(nonce) for nonce in self._nonces())
@@ -151,7 +149,7 @@ class Keeper:
 
     def _hear_count(self, answers: Tuple[str, ...]) -> Keeper:
         if all(answer == PRESENT for answer in answers):
-            return replace(self, stage=COMMIT)
+            return self._replace(stage=COMMIT)
         return self._gathering(pause=True)
 
     # The one step that makes the round whole.
@@ -162,7 +160,7 @@ class Keeper:
 
     def _hear_commit(self, version: str) -> Keeper:
         if int(version) == self.version + COMMITTED:
-            return replace(self, stage=PUBLISH)
+            return self._replace(stage=PUBLISH)
         return self._gathering(pause=False)
 
     def _ask_publish(self) -> Ask:
@@ -187,7 +185,7 @@ class Keeper:
         """The stage of publishing, if the round was whole before it could be given up."""
         version, slots, *answers = protocol.heard(replies)
         if number(version) >= COMMITTED:
-            return replace(self, stage=PUBLISH)
+            return self._replace(stage=PUBLISH)
         given = texts(answers[0]) if answers else ()
         silent = tuple(rank for rank, answer in enumerate(given, 1) if answer != PRESENT)
         return Left(protocol.missing(texts(slots)), silent)

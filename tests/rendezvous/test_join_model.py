@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from join_world import World, faults, first_world, is_whole, steps, unsafe
@@ -86,19 +85,19 @@ def test_larger_worlds_are_safe_too(size: int, mishaps: int, doubled: tuple[int,
 
 def uncalled(self: Keeper, version: str, slots: tuple[str, ...]) -> Keeper:
     if missing(slots):
-        return replace(self, stage=keeper.GATHER)
-    return replace(self, stage=keeper.COMMIT, version=int(version), names=slots)
+        return self._replace(stage=keeper.GATHER)
+    return self._replace(stage=keeper.COMMIT, version=int(version), names=slots)
 
 
 BROKEN: list[tuple[type, str, Callable[..., object], tuple[int, ...]]] = [
     # The master does not ask those who hold the slots whether they are still there.
     (Keeper, "_hear_inspect", lambda self, *replies: uncalled(self, *replies[-2:]), ()),
     # It commits although a join was taken back since it looked.
-    (Keeper, "_hear_commit", lambda self, version: replace(self, stage=keeper.PUBLISH), ()),
+    (Keeper, "_hear_commit", lambda self, version: self._replace(stage=keeper.PUBLISH), ()),
     # Who leaves does not look whether the round was whole already.
     (Joiner, "hear_leaving", lambda self, replies: Left(), ()),
     # Who finds its rank taken replaces it in a round that is whole.
-    (Joiner, "_hear_replace", lambda self, *replies: replace(self, stage=joiner.EXPEL), (1,)),
+    (Joiner, "_hear_replace", lambda self, *replies: self._replace(stage=joiner.EXPEL), (1,)),
 ]
 
 
