@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from harness.machine import boot
 
 INSIDE = Path(__file__).with_name("inside")
 REPOSITORY = Path(__file__).parents[2]
@@ -31,15 +34,26 @@ def check_inside(rank_python: str) -> Callable[..., None]:
 
 
 def run_inside(python: str, module: str, subject: str) -> dict[str, str]:
+    """What each check of a module said.
+
+    On a network of its own where the kernel allows: torch's server looks up the name of whoever connects (F11), and the
+    machine's resolver may lose the query or be late.
+    """
     environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{INSIDE}", "SUBJECT": subject}
-    done = subprocess.run(
-        [python, "-W", "ignore", str(INSIDE / "run_checks.py"), module],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=LONGEST_SECONDS,
-        check=False,
-    )
+    life, held = os.pipe()
+    try:
+        done = subprocess.run(
+            boot.argv(sys.executable, life, boot.AUTO, [python, "-W", "ignore", str(INSIDE / "run_checks.py"), module]),
+            env=environment,
+            pass_fds=[life],
+            capture_output=True,
+            text=True,
+            timeout=LONGEST_SECONDS,
+            check=False,
+        )
+    finally:
+        os.close(life)
+        os.close(held)
     last = done.stdout.strip().splitlines()[-1:] or [""]
     try:
         said: dict[str, str] = json.loads(last[0])
