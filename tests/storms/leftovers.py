@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 MARK = "RDZV_TEST_MARK"
+_NAP_SECONDS = 0.005
 
 
 def marked(mark: str) -> list[int]:
@@ -30,6 +31,17 @@ def await_none(mark: str, within_seconds: float) -> list[int]:
     return marked(mark)
 
 
+def told(pid: int) -> str:
+    """Which process it is, what it does, and where in the kernel, as far as that can still be read."""
+    lines = []
+    for name in ("cmdline", "stat", "wchan"):
+        try:
+            lines.append(Path(f"/proc/{pid}/{name}").read_text().replace("\0", " ").strip())
+        except OSError as error:
+            lines.append(str(error))
+    return f"{pid}: " + "; ".join(lines)
+
+
 def await_many(mark: str, count: int, within_seconds: float) -> None:
     """Wait until so many processes are there; TimeoutError if they never are."""
     if not _await(lambda: len(marked(mark)) >= count, within_seconds):
@@ -37,9 +49,12 @@ def await_many(mark: str, count: int, within_seconds: float) -> None:
 
 
 def _await(is_so: Callable[[], bool], within_seconds: float) -> bool:
+    """Seconds for which the machine ran nobody do not count: whoever is to end was not run either."""
     deadline = time.monotonic() + within_seconds
     while not (so := is_so()) and time.monotonic() < deadline:
-        time.sleep(0.005)
+        due = time.monotonic() + _NAP_SECONDS
+        time.sleep(_NAP_SECONDS)
+        deadline += max(0.0, time.monotonic() - due)
     return so
 
 
