@@ -218,7 +218,7 @@ def hung(folder: str, fresh: bool, stopped: bool, torch: bool = False, python: s
                 children, Path(python), STANDIN, doorbell, path / "zygote.log", torch, worker="standin_worker"
             )
             pid = zygote.spawn(order, reader)
-        while "does hang" not in (_text(path / "log-0")):
+        while "waits" not in (_text(path / "log-0")):
             children.wait(pid, 1_000_000)
         if stopped:
             children.send(pid, signal.SIGSTOP)

@@ -57,6 +57,7 @@ def _hang(request, control_fd, doorbell_fd, argument):
 
 
 def wait_for_what_never_comes(control_fd):
+    print("waits", flush=True)
     os.read(control_fd, 1)
 
 
