@@ -55,8 +55,8 @@ class Session:
             wire: whose first question, if it has asked one, was the one that the state has.
             patience_s: how long the server may take to answer what it can answer at once. While others are waited for,
                 nothing lies before what is sent, and the server is known to be near or far: then it may take four times
-                as long as for the greeting, and a third of this at least. It looks around as often as that, or each
-                second: to stop waiting for an answer that is on its way costs two more.
+                as long as for the greeting, and a third of this at least. It looks around each second, or less often
+                if four greetings take longer: to stop waiting for an answer that is on its way costs two more.
         """
         glance_s = min(patience_s, max(_GLANCE_S, 4 * wire.round_trip_s))
         near_s = max(glance_s, patience_s / 3)
