@@ -133,9 +133,10 @@ def test_what_never_answers_is_ended(children: Children, tmp_path: Path, monkeyp
     """The deadline counts, and nothing is left."""
     monkeypatch.setattr(proxy_server, "READY_WITHIN_NS", 50_000_000)
     mute = script(tmp_path / "toxiproxy-server", "echo thinking; exec /bin/sleep 60")
+    before = set(children.others())
     with pytest.raises(ProxyLost, match="did not answer"):
         proxy_server.launch(children, mute, tmp_path / "proxy.log")
-    assert children.others() == []
+    assert set(children.others()) <= before
 
 
 def test_without_a_server_the_ways_to_get_one_are_named(no_server: Path):
