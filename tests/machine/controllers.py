@@ -10,6 +10,8 @@ import socket
 import sys
 from pathlib import Path
 
+from freezing import freeze
+
 from harness.machine import guard
 from harness.machine.children import Children, command_of, describe_status
 from harness.machine.zygote_client import Zygote, control_pipe, doorbell_pipe, spawn_fresh
@@ -47,7 +49,7 @@ def world(folder: str, isolated: bool = True) -> None:
     plan = write_plan(path, ["hang", "hang", "hang"])
     pipes = [control_pipe() for _ in range(3)]
     pids = zygote.spawn_all((request(path, plan, rank), pipes[rank][0]) for rank in range(2))
-    os.kill(pids[1], signal.SIGSTOP)
+    freeze(children, pids[1])
     pids.append(
         spawn_fresh(children, python, request(path, plan, 2), pipes[2][0], doorbell, STANDIN, worker="standin_worker")
     )
@@ -95,7 +97,7 @@ def stubborn() -> object:
         )
         os.read(reader, 1)
         stopped = children.spawn(["sleep", "600"], env=os.environ)
-        children.send(stopped, signal.SIGSTOP)
+        freeze(children, stopped)
         ends = [children.end(polite), children.end(rude, grace_ns=1_000_000), children.end(stopped, grace_ns=1_000_000)]
         return [*(describe_status(status or 0) for status in ends), children.kill(polite)]
 
@@ -221,7 +223,7 @@ def hung(folder: str, fresh: bool, stopped: bool, torch: bool = False, python: s
         while "waits" not in (_text(path / "log-0")):
             children.wait(pid, 1_000_000)
         if stopped:
-            children.send(pid, signal.SIGSTOP)
+            freeze(children, pid)
         read = guard.stacks(children, pid, path / "stacks" / "rank-0.txt")
         return {"read": read, "text": (path / "stacks" / "rank-0.txt").read_text(), "running": children.is_running(pid)}
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from freezing import freeze
 
 from harness.machine import proxy_server, sockets
 from harness.machine.children import Children
@@ -109,7 +110,7 @@ def test_a_frozen_server_is_killed(children: Children, server: Path, tmp_path: P
     """SIGTERM does nothing to a stopped process; the grace runs out."""
     monkeypatch.setattr(proxy_server, "END_GRACE_NS", 50_000_000)
     running = proxy_server.launch(children, server, tmp_path / "proxy.log")
-    children.send(running.pid, signal.SIGSTOP)
+    freeze(children, running.pid)
     proxy_server.stop(children, running)
     status = children.status_of(running.pid)
     assert status is not None
