@@ -55,6 +55,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Also where no file is met: `-m "not rdzv"` names it.
+    config.addinivalue_line("markers", f"{MARK}: a cell of a scenario file")
     if not hasattr(config, "workerinput"):
         _check_options(config)
     path = config.getoption("--rdzv-report")
@@ -152,7 +154,6 @@ class ScenarioFile(pytest.File):
             cells = load(self.path)
         except ScenarioError as error:
             raise self.CollectError(str(error)) from None
-        self.config.addinivalue_line("markers", f"{MARK}: a cell of a scenario file")
         for scenario in cells:
             for tag in scenario.tags:
                 self.config.addinivalue_line("markers", f"{tag}: a tag of rdzv scenarios")

@@ -73,6 +73,13 @@ def test_scenarios_are_marked(pytester: pytest.Pytester) -> None:
     played(pytester, "--strict-markers", "-m", "rdzv", a=PASSES).assert_outcomes(passed=1, deselected=1)
 
 
+def test_scenarios_can_be_left_out_where_there_are_none(pytester: pytest.Pytester) -> None:
+    """`-m "not rdzv"`, whatever is collected."""
+    pytester.makepyfile("def test_of_ours(): pass")
+    result = pytester.runpytest("--strict-markers", "-m", "not rdzv")
+    result.assert_outcomes(passed=1)
+
+
 def test_tags_are_markers(pytester: pytest.Pytester) -> None:
     """`-m` selects by tag, also under --strict-markers."""
     tagged = PASSES.replace("title: A claim", "title: A claim\ntags: [slow-links]")
