@@ -109,8 +109,7 @@ class Joiner(NamedTuple):
     def _of(self, record: Record) -> Joiner:
         if record.incarnation == self.incarnation:
             return self._replace(stage=CLAIM)
-        found = self._replace(stage=CLAIM, again=False)
-        return found._replace(incarnation=record.incarnation, round=record.round)
+        return self._replace(stage=CLAIM, again=False, incarnation=record.incarnation, round=record.round)
 
     def _ask_absent(self) -> Ask:
         return Ask((Wait((keys.record(self.seat.run_id),)),))

@@ -18,7 +18,7 @@ def record(run_id: str) -> str:
 
 def quoted(run_id: str) -> str:
     """The run id without a slash, a plus or a space, so that it can be told from what follows; injective."""
-    # Most need none: to find that out by `quote` takes longer than a connection.
+    # Most need none, and `quote` is a good deal of Python that a process then runs for the first time.
     return run_id if run_id.isascii() and run_id.isalnum() else quote(run_id, safe="", errors="surrogatepass")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -31,15 +32,20 @@ def await_none(mark: str, within_seconds: float) -> list[int]:
     return marked(mark)
 
 
+def command_of(pid: int) -> str:
+    """The command line of any process; empty if it is gone."""
+    return _read(pid, "cmdline")
+
+
 def told(pid: int) -> str:
     """Which process it is, what it does, and where in the kernel, as far as that can still be read."""
-    lines = []
-    for name in ("cmdline", "stat", "wchan"):
-        try:
-            lines.append(Path(f"/proc/{pid}/{name}").read_text().replace("\0", " ").strip())
-        except OSError as error:
-            lines.append(str(error))
-    return f"{pid}: " + "; ".join(lines)
+    return f"{pid}: {command_of(pid)}; {_read(pid, 'stat')}; {_read(pid, 'wchan')}"
+
+
+def _read(pid: int, name: str) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/{name}").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return ""
 
 
 def await_many(mark: str, count: int, within_seconds: float) -> None:

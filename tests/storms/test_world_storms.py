@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from leftovers import environment, marked
+from leftovers import command_of, environment, marked
 from verdicts import PYTHON
 
 from harness.machine import engine
@@ -66,12 +66,6 @@ def start(scenario: Path, mark: str, kind: str) -> subprocess.Popen[bytes]:
         argv, cwd=ROOT, env=environment(mark), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-
-
-def command_of(pid: int) -> str:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    return ""
 
 
 def in_engine(owners: set[int]) -> list[str]:

@@ -152,7 +152,7 @@ def _brief(reported: Any) -> Any:
     """A long list as a digest: each rank of a world tells it, so that the whole would grow with the square of it."""
     if not isinstance(reported, list) or len(reported) <= _LONGEST_LIST:
         return reported
-    # Not SHA-256: that of OpenSSL takes each forked rank longer than all else it tells.
+    # Not SHA-256: that is OpenSSL's, some fifteen pages of which each rank would touch for this alone.
     digest = hashlib.blake2b("\n".join(map(str, reported)).encode(), digest_size=8).hexdigest()
     return f"{len(reported)} names, blake2b {digest}"
 
