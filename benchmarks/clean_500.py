@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 from harness import clock
+from harness.campaign.runner import Options, Runner
 from harness.loader import load_text
-from harness.runner import Options, Runner
 
 CLEAN = """\
 schema: rdzv-scenario/v1

@@ -20,11 +20,11 @@ from rich.console import Console
 from rich.table import Table
 
 from harness import clock
+from harness.campaign.runner import Options, Runner
 from harness.loader import load_text
-from harness.machine import container_python, engine, images
-from harness.machine.container_process import MEMORY_BYTES, PIDS
-from harness.runner import Options, Runner
-from harness.words.verdict import PASSED
+from harness.machine.docker import engine, images, mounts
+from harness.machine.docker.ranks import MEMORY_BYTES, PIDS
+from harness.values.verdict import PASSED
 
 CLEAN = """\
 schema: rdzv-scenario/v1
@@ -101,7 +101,7 @@ def ours(runner: Runner, size: int) -> float:
 
 def shell_loop(python: Path, name: str, size: int) -> float:
     """From the first `docker run` to the last container's being gone; no proxy, no history, no judging."""
-    inside = container_python.for_container(python)
+    inside = mounts.for_container(python)
     flags = [f"--mount=type=bind,source={one.source},target={one.target},readonly" for one in inside.binds]
     flags += [f"--env={key}={value}" for key, value in inside.environment.items()]
     command = ["sh", "-c", LOOP, "loop", *flags, images.RANK, inside.executable, "-W", "ignore", "-c", RANK]

@@ -15,15 +15,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from harness.campaign.runner import Options, Runner
 from harness.loader import load_text
 from harness.rendezvous.joiner import Joiner
 from harness.rendezvous.keeper import Keeper
 from harness.rendezvous.keys import Incarnation
 from harness.rendezvous.operations import CompareSet, Get, MultiGet, MultiSet, Operation, Reply, Set, Wait
 from harness.rendezvous.protocol import OUTCOMES, Seat
-from harness.runner import Options, Runner
-from harness.words.history import INVOKE, OK
-from harness.words.verdict import PASSED
+from harness.values.history import INVOKE, OK
+from harness.values.verdict import PASSED
 
 STOCK, STRICT = SUBJECTS = ("static", "static-strict")
 CLEAN = """\

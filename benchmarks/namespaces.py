@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from harness import __version__, clock
+from harness.campaign.runner import Options, Runner
 from harness.loader import load
-from harness.runner import Options, Runner
-from harness.words.verdict import PASSED
+from harness.values.verdict import PASSED
 
 CLEAN = """\
 schema: rdzv-scenario/v1

@@ -23,8 +23,8 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from harness.machine import proxy_server
-from harness.words.errors import Unsupported
+from harness.machine.toxiproxy import server as proxy_server
+from harness.values.errors import Unsupported
 
 MESSAGE = bytes(64)
 MEGABYTE = 1_000_000
@@ -98,7 +98,7 @@ def megabytes_per_second(port: int, megabytes: int) -> float:
 @contextlib.contextmanager
 def embedded(upstream: int) -> Iterator[int]:
     """Through the engine."""
-    argv = [sys.executable, "-m", "harness.proxies.embedded", "--port", "0", "--parent-pid", str(os.getpid())]
+    argv = [sys.executable, "-m", "harness.engine", "--port", "0", "--parent-pid", str(os.getpid())]
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:

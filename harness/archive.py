@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from harness import clock
-from harness.scenario import Scenario
-from harness.words.errors import HarnessError, UsageError
-from harness.words.history import History, Op
-from harness.words.verdict import Judgement
+from harness.scenario.scenario import Scenario
+from harness.values.errors import HarnessError, UsageError
+from harness.values.history import History, Op
+from harness.values.verdict import Judgement
 
 SCENARIO, META, PLAN, HISTORY, VERDICT = (
     "scenario.rdzv.yaml",
@@ -105,7 +105,8 @@ def read_ops(path: Path) -> list[Op]:
 
 def read_run(run_dir: Path) -> Archived:
     """A run directory as values; raises UsageError if it is none, ScenarioError if its scenario no longer loads."""
-    from harness.loader import load_text  # a controller writes archives and never reads one: it is spared pydantic
+    # A controller writes archives and never reads one: it is spared pydantic.
+    from harness.loader import load_text
 
     if not (run_dir / META).is_file():
         raise UsageError(f"{run_dir} is no run directory (no {META} in it); they lie under .rdzv/runs/")

@@ -7,8 +7,8 @@ import pkgutil
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from harness.words.errors import UsageError
-from harness.words.near import nearest
+from harness.values.errors import UsageError
+from harness.values.suggest import nearest
 
 Member = TypeVar("Member")
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from verdicts import PYTHON
 
-from harness.machine import engine, images, proxy_server
-from harness.machine.engine import Engine
-from harness.machine.interpreter import examine
-from harness.words.errors import Unsupported
+from harness.machine.docker import engine, images
+from harness.machine.docker.engine import Engine
+from harness.machine.process.interpreter import examine
+from harness.machine.toxiproxy import server as proxy_server
+from harness.values.errors import Unsupported
 
 
 @pytest.fixture(scope="session")

@@ -4,40 +4,25 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
 # From the ground up. A room imports from lower floors, from itself, and from the rooms to its left on its floor.
-# `bases` are the `base.py` files of the families on the floor above.
+# `bases` are the contracts of families: their `base.py` files.
 FLOORS = (
-    ("words", "clock", "rendezvous"),
-    (
-        "scenario",
-        "registry",
-        "happened",
-        "agents",
-        "answers",
-        "longest",
-        "result",
-        "settings",
-        "statistics",
-        "history_words",
-        "history_joins",
-        "history_keys",
-        "history_moments",
-        "rank",
-        "machine",
-    ),
-    ("bases", "schedule"),
-    ("proxies", "worlds", "faults", "checkers", "reports"),
-    ("loader", "archive", "nemesis"),
-    ("core", "controller"),
-    ("controller_process", "runner", "doctor"),
-    ("in_python", "pytest_plugin", "cli"),
+    ("values", "clock", "rendezvous"),
+    ("registry", "scenario", "schedule", "history", "rank", "machine", "engine"),
+    ("bases",),
+    ("proxies", "worlds", "faults", "checkers"),
+    ("judge", "reports", "loader", "reference", "archive"),
+    ("play",),
+    ("campaign",),
+    ("pytest_plugin", "cli"),
 )
 PLACES = {room: (floor, place) for floor, rooms in enumerate(FLOORS) for place, room in enumerate(rooms)}
 
@@ -45,30 +30,30 @@ FAMILIES = ("proxies", "worlds", "faults", "checkers", "reports", "rank.steps", 
 
 # What runs in a rank, under any interpreter with torch from Python 3.9 on, and what it may take from the harness.
 IN_RANKS = {
-    "words": ("words",),
+    "values": ("values",),
     "clock": (),
     "rendezvous": ("rendezvous",),
-    "rank": ("words", "clock", "rendezvous", "rank"),
-    "machine.boot": (),
-    "machine.zygote": ("words", "clock", "rank"),
+    "rank": ("values", "clock", "rendezvous", "rank"),
+    "machine.process.boot": (),
+    "machine.launch.zygote": ("values", "clock", "rank"),
 }
 WITH_TORCH = ("torch", "importlib_metadata")
 """Not of the standard library, but there wherever torch is; the second on Python 3.9 only."""
 TORCH_ANYWHERE = ("rendezvous",)
-TORCH_IN_FUNCTIONS = ("rank", "machine.zygote")
+TORCH_IN_FUNCTIONS = ("rank", "machine.launch.zygote")
 
 TIME = {
     "clock": "it is the clock",
     "rendezvous": "it must run alone, without the harness",
-    "machine.zygote": "it is one file that runs before the rest of the harness can be found",
+    "machine.launch.zygote": "it is one file that runs before the rest of the harness can be found",
 }
 # What is awkward about a library is handled in one or two places.
-FEW_PLACES = {"toxiproxy": ("machine.toxiproxy_client", "proxies.toxiproxy"), "ruamel": ("loader",)}
+FEW_PLACES = {
+    "toxiproxy": ("machine.toxiproxy.client", "proxies.toxiproxy"),
+    "ruamel": ("loader", "reference.json_schema"),
+}
 
-PURE = (
-    *("words", "scenario", "schedule", "happened", "agents", "answers", "longest", "statistics", "checkers"),
-    *("history_words", "history_joins", "history_keys", "history_moments"),
-)
+PURE = ("values", "scenario", "schedule", "history", "judge", "checkers", "reports.parts.statistics")
 # fmt: off
 EFFECTS = (
     "asyncio", "ctypes", "docker", "io", "logging", "multiprocessing", "os", "psutil", "random", "requests", "resource",
@@ -79,7 +64,7 @@ EFFECTS = (
 MOST_LINES = 400
 LONGER: dict[str, str] = {
     "tests/checkers/test_claims.py": "one test for each word that a claim may say",
-    "tests/core/test_judge.py": "one test for each rule of the verdict",
+    "tests/judge/test_judge.py": "one test for each rule of the verdict",
     "tests/loader/test_loader_malformed.py": "a table: malformed files beside the exact text they get",
 }
 """Files that may be longer, and why."""
@@ -109,7 +94,8 @@ class Module:
     def room(self) -> str:
         """The room it lies in: its first part, but `bases` for the contract of a family."""
         first, _, rest = self.name.partition(".")
-        return "bases" if first in FAMILIES and rest.partition(".")[0] == "base" else first
+        # Reports read judged results, so their contract lies on their own floor.
+        return "bases" if first in FAMILIES and first != "reports" and rest.partition(".")[0] == "base" else first
 
     @cached_property
     def imports(self) -> tuple[Import, ...]:
@@ -251,6 +237,42 @@ def values_and_checkers_are_pure(module: Module) -> Iterator[str]:
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("open", "print", "input"):
             yield f"harness.{module.name}:{node.lineno}: {ast.unparse(node.func)}() is an effect"
+
+
+def circles(modules: Sequence[Module]) -> Iterator[str]:
+    """Modules, or folders of one folder, that import each other in a circle, also inside functions."""
+    names = {module.name for module in modules}
+    arrows = [(module.name, to) for module in modules for one in _ours(module) if (to := _target(one, names))]
+    yield from (f"a circle of modules: {' -> '.join(circle)}" for circle in _circles(arrows))
+    for folder in sorted({name.rpartition(".")[0] for name in names}):
+        inside = [(_child(folder, a), _child(folder, b)) for a, b in arrows if _in(folder, a) and _in(folder, b)]
+        for circle in _circles([(a, b) for a, b in inside if a and b and a != b]):
+            yield f"a circle in {folder or 'harness'}: {' -> '.join(circle)}"
+
+
+def _target(one: Import, names: Container[str]) -> str:
+    """The module that an import reaches; of `from module import name` the module."""
+    name = one.name.removeprefix("harness").removeprefix(".")
+    return name if name in names else name.rpartition(".")[0]
+
+
+def _in(folder: str, name: str) -> bool:
+    return not folder or name.startswith(f"{folder}.")
+
+
+def _child(folder: str, name: str) -> str:
+    """The file or folder, directly below a folder, that a module lies in."""
+    return name.removeprefix(folder).removeprefix(".").partition(".")[0]
+
+
+def _circles(arrows: Sequence[tuple[str, str]]) -> Iterator[tuple[str, ...]]:
+    graph: dict[str, set[str]] = {}
+    for origin, target in arrows:
+        graph.setdefault(origin, set()).add(target)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        yield tuple(error.args[1])
 
 
 def opens_with_a_sentence(module: Module) -> Iterator[str]:

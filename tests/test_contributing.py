@@ -17,8 +17,8 @@ from harness.checkers.base import CHECKERS
 from harness.faults.base import FAULTS
 from harness.rank.steps import STEPS, store
 from harness.reports.base import REPORTS
-from harness.scenario import Fault
-from harness.words.history import INVOKE, OK, History, Op, Process
+from harness.scenario.scenario import Fault
+from harness.values.history import INVOKE, OK, History, Op, Process
 
 PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 EXAMPLES = dict(re.findall(r"```python\n# (\S+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
@@ -45,9 +45,9 @@ def test_the_fault_squeezes_a_real_process_and_lets_go() -> None:
     """One processor while it is held, all of them afterwards."""
     run_example("harness/faults/one_processor.py")
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        surroundings: Any = SimpleNamespace(process=lambda rank: process)
+        context: Any = SimpleNamespace(process=lambda rank: process)
         before = os.sched_getaffinity(process.pid)
-        with FAULTS["one_processor"](Fault("squeeze", "one_processor", (0,), {})).hold(surroundings) as evidence:
+        with FAULTS["one_processor"](Fault("squeeze", "one_processor", (0,), {})).hold(context) as evidence:
             assert os.sched_getaffinity(process.pid) == {min(before)}
             assert evidence().facts == {"pids": [process.pid]}
         assert os.sched_getaffinity(process.pid) == before

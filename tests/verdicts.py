@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.campaign.runner import Options, Runner
 from harness.loader import load
-from harness.runner import Options, Runner
-from harness.scenario import Scenario
+from harness.scenario.scenario import Scenario
 
 PYTHON = os.environ.get("RDZV_TEST_PYTHON", sys.executable)
 """The interpreter of ranks: its torch is the one that is tested."""

@@ -8,12 +8,12 @@ from itertools import combinations
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history_joins import Join, joins, ranks_begun
-from harness.history_words import counted, joined
-from harness.scenario import Scenario
-from harness.words.attribute import Declaration
-from harness.words.history import History
-from harness.words.verdict import Verdict
+from harness.history.joins import Join, joins, ranks_begun
+from harness.history.wording import counted, joined
+from harness.scenario.scenario import Scenario
+from harness.values.attribute import Declaration
+from harness.values.history import History
+from harness.values.verdict import Verdict
 
 
 @CHECKERS.register("agreement")
@@ -39,7 +39,7 @@ class Agreement(Checker):
         if not returned:
             return self.nothing("no rendezvous returned")
         findings = [finding for group in _groups(returned) for finding in _disagreements(group)]
-        findings += [finding for join in returned if join.told_rank == 0 for finding in _early(join, everybody)]
+        findings += [finding for join in returned if join.given_rank == 0 for finding in _early(join, everybody)]
         return self.verdict(findings, f"{counted(len(returned), 'join')} returned without disagreement")
 
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from harness.history_words import more
+from harness.history.wording import and_n_more
 from harness.registry import Registry
-from harness.scenario import Scenario
-from harness.words.attribute import Declaration
-from harness.words.history import History
-from harness.words.quantity import format_ns
-from harness.words.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
+from harness.scenario.scenario import Scenario
+from harness.values.attribute import Declaration
+from harness.values.history import History
+from harness.values.quantity import format_ns
+from harness.values.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def verdict_of(kind: str, findings: Sequence[Finding], expected: str, fine: str)
     return Verdict(
         kind,
         FAILED if certain else ERROR,
-        first.because + more(len(shown)),
+        first.because + and_n_more(len(shown)),
         expected,
         first.happened or first.because,
         tuple(evidence),

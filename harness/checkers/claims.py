@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Finding, late, verdict_of
-from harness.history_joins import handler_of
-from harness.history_moments import came_within_ns, moment_time
-from harness.history_words import bounds, ending, how, joined, whose, with_stacks
-from harness.scenario import ABSENT, EXIT, AnyClaim, CheckClaim, Claim, Scenario, Step, StepClaim
-from harness.words.endpoint import Endpoint
-from harness.words.history import Call, History
-from harness.words.quantity import format_ns
-from harness.words.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
+from harness.history.joins import handler_of
+from harness.history.moments import came_within_ns, moment_time
+from harness.history.wording import bounds, describe_call, describe_end, joined, outcome_phrase, with_stacks
+from harness.scenario.scenario import ABSENT, EXIT, AnyClaim, CheckClaim, Claim, Scenario, Step, StepClaim
+from harness.values.endpoint import Endpoint
+from harness.values.history import Call, History
+from harness.values.quantity import format_ns
+from harness.values.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
 
 # A bound missed by less than this would read "returned after 3.00 s, allowed at most 3.00 s".
 _SHOW_MISSED_BELOW_NS = 10_000_000
@@ -89,7 +89,7 @@ def _judge_step(scenario: Scenario, history: History, claim: StepClaim) -> Verdi
 
 def _fine(judged: list[tuple[Call, Finding | None]]) -> str:
     met = [call for call, finding in judged if finding is None]
-    return f"{whose(met[0])} {ending(met[0])}" if len(met) == 1 else f"{len(met)} calls are as claimed"
+    return f"{describe_call(met[0])} {describe_end(met[0])}" if len(met) == 1 else f"{len(met)} calls are as claimed"
 
 
 def _missing(scenario: Scenario, history: History, claim: StepClaim) -> Iterator[Finding]:
@@ -129,8 +129,10 @@ def _mismatches(
 ) -> Iterator[Finding]:
     """What of the call is not as claimed, the plainest first."""
     if call.outcome not in claim.outcomes:
-        because = f"{whose(call)} {ending(call)}{_said(call)}, claimed {joined(list(claim.outcomes), 'or')}"
-        yield Finding(with_stacks(history, call, because), ending(call), call.evidence)
+        because = (
+            f"{describe_call(call)} {describe_end(call)}{_said(call)}, claimed {joined(list(claim.outcomes), 'or')}"
+        )
+        yield Finding(with_stacks(history, call, because), describe_end(call), call.evidence)
     yield from _wrong_value(claim, call)
     yield from _wrong_error(scenario, history, claim, call)
     if claim.within is not None:
@@ -151,7 +153,7 @@ def _wrong_value(claim: StepClaim, call: Call) -> Iterator[Finding]:
     allowed = [*([] if claim.value is ABSENT else [claim.value]), *claim.one_of]
     if allowed and not any(_same(value, call.returned) for value in allowed):
         wanted = joined([repr(value) for value in allowed], "or")
-        because = f"{whose(call)} returned {call.returned!r}, claimed {wanted}"
+        because = f"{describe_call(call)} returned {call.returned!r}, claimed {wanted}"
         yield Finding(because, f"returned {call.returned!r}", call.evidence)
 
 
@@ -175,13 +177,19 @@ def _wrong_error(scenario: Scenario, history: History, claim: StepClaim, call: C
     error = call.error
     kinds = () if error is None else (error.kind, *error.bases)
     if claim.errors and not set(kinds).intersection(claim.errors):
-        because = f"{whose(call)} {how(call)}{_said(call)}, claimed {joined(list(claim.errors), 'or')}"
-        yield Finding(because, how(call), call.evidence)
+        because = (
+            f"{describe_call(call)} {outcome_phrase(call)}{_said(call)}, claimed {joined(list(claim.errors), 'or')}"
+        )
+        yield Finding(because, outcome_phrase(call), call.evidence)
     line = "" if error is None else error.first_line
     for template in claim.messages:
         text = _filled_in(scenario, history, call, template)
         if text.casefold() not in line.casefold():
-            yield Finding(f"{whose(call)} {how(call)} without {text!r} in its first line: {line}", line, call.evidence)
+            yield Finding(
+                f"{describe_call(call)} {outcome_phrase(call)} without {text!r} in its first line: {line}",
+                line,
+                call.evidence,
+            )
 
 
 def _filled_in(scenario: Scenario, history: History, call: Call, template: str) -> str:
@@ -200,7 +208,7 @@ def _told(scenario: Scenario, history: History, call: Call) -> Mapping[str, str]
         address = Endpoint.parse(endpoint)
         return {"host": address.host, "port": str(address.port), "run_id": str(invoke.get("run_id", ""))}
     ranks = scenario.world.ranks
-    told = ranks[call.rank].told.get(handler_of(call)) if call.rank < len(ranks) else None
+    told = ranks[call.rank].handlers.get(handler_of(call)) if call.rank < len(ranks) else None
     if told is None:
         return {"run_id": scenario.world.run_id}
     host = told.host or Endpoint.parse(str(history.begin.get("endpoint", "127.0.0.1:0"))).host
@@ -212,7 +220,7 @@ def _told_by(history: History, call: Call) -> Mapping[str, Any]:
     """What the handler of this call was told by its last rendezvous that had begun when the call did."""
     whose_handler = (call.rank, call.life, handler_of(call))
     earlier = [
-        join.told
+        join.arguments
         for join in history.rendezvous_calls
         if (join.rank, join.life, handler_of(join)) == whose_handler
         and join.begun_ns is not None
@@ -229,7 +237,7 @@ def _wrong_time(
     from_ns = call.begun_ns if claim.since is None else since_ns
     if from_ns is None:
         what = f"{claim.since} never came" if claim.since is not None else "its begin is not known"
-        yield Finding(f"{whose(call)} {ending(call)}, but {what}", what, call.evidence)
+        yield Finding(f"{describe_call(call)} {describe_end(call)}, but {what}", what, call.evidence)
         return
     lower_ns, upper_ns = within
     taken_ns = call.ended_ns - from_ns
@@ -239,12 +247,14 @@ def _wrong_time(
         return
     happened = f"{_ended(call)} {_when(claim, taken_ns)}"
     exactly = f" (by {format_ns(missed_ns)})" if missed_ns < _SHOW_MISSED_BELOW_NS else ""
-    because = with_stacks(history, call, f"{whose(call)} {happened}, allowed {bounds(lower_ns, upper_ns)}{exactly}")
+    because = with_stacks(
+        history, call, f"{describe_call(call)} {happened}, allowed {bounds(lower_ns, upper_ns)}{exactly}"
+    )
     yield late(history, (from_ns, call.ended_ns), missed_ns, because, happened=happened, evidence=call.evidence)
 
 
 def _ended(call: Call) -> str:
-    return "ended" if call.step == EXIT else how(call)
+    return "ended" if call.step == EXIT else outcome_phrase(call)
 
 
 def _when(claim: StepClaim, taken_ns: int) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding, late
-from harness.history_joins import handler_of, whole
-from harness.history_words import counted, how, whose, with_stacks
-from harness.scenario import Scenario
-from harness.words.attribute import Attribute, Declaration
-from harness.words.history import Call, History
-from harness.words.quantity import format_ns
-from harness.words.verdict import Verdict
+from harness.history.joins import handler_of, whole
+from harness.history.wording import counted, describe_call, outcome_phrase, with_stacks
+from harness.scenario.scenario import Scenario
+from harness.values.attribute import Attribute, Declaration
+from harness.values.history import Call, History
+from harness.values.quantity import format_ns
+from harness.values.verdict import Verdict
 
 # A store is told its handler's timeout when it is made, and holds every one of these calls to it.
 _STORE_CALLS = frozenset(
@@ -56,13 +56,13 @@ def _overrun(history: History, call: Call, timeout_ns: int, slack_ns: int) -> It
     missed_ns = lasted_ns - timeout_ns - slack_ns
     if missed_ns <= 0:
         return
-    because = f"{whose(call)} {how(call)} after {format_ns(lasted_ns)}, told {format_ns(timeout_ns)}"
+    because = f"{describe_call(call)} {outcome_phrase(call)} after {format_ns(lasted_ns)}, told {format_ns(timeout_ns)}"
     yield late(
         history,
         (call.begun_ns, call.ended_ns),
         missed_ns,
         with_stacks(history, call, f"{because} (slack {format_ns(slack_ns)})"),
-        happened=f"{how(call)} after {format_ns(lasted_ns)}",
+        happened=f"{outcome_phrase(call)} after {format_ns(lasted_ns)}",
         evidence=call.evidence,
     )
 
@@ -70,16 +70,16 @@ def _overrun(history: History, call: Call, timeout_ns: int, slack_ns: int) -> It
 def _timeout_ns(scenario: Scenario, call: Call) -> int | None:
     """What the call was told, in nanoseconds; None if nothing."""
     if call.f == "rendezvous":
-        return _handler_timeout_ns(scenario, call, whole(call.told.get("timeout_ns")))
+        return _handler_timeout_ns(scenario, call, whole(call.arguments.get("timeout_ns")))
     if call.f not in _STORE_CALLS:
         return None
-    own = whole(call.told.get("timeout"))
+    own = whole(call.arguments.get("timeout"))
     return own if own is not None else _handler_timeout_ns(scenario, call, None)
 
 
 def _handler_timeout_ns(scenario: Scenario, call: Call, recorded_ns: int | None) -> int | None:
     ranks = scenario.world.ranks
-    told = ranks[call.rank].told.get(handler_of(call)) if call.rank < len(ranks) else None
+    told = ranks[call.rank].handlers.get(handler_of(call)) if call.rank < len(ranks) else None
     if told is None:
         return recorded_ns
     raw = _seconds(told.config.get("timeout"))

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history_words import counted, whose
-from harness.scenario import Scenario
-from harness.words.attribute import Declaration
-from harness.words.history import Call, History
-from harness.words.verdict import Verdict
+from harness.history.wording import counted, describe_call
+from harness.scenario.scenario import Scenario
+from harness.values.attribute import Declaration
+from harness.values.history import Call, History
+from harness.values.verdict import Verdict
 
 CONTRACT = (
     "DistNetworkError", "RendezvousConnectionError",  # refused, reset, unresolvable
@@ -51,4 +51,4 @@ def _within_contract(call: Call) -> bool:
 def _finding(call: Call) -> Finding:
     kind = call.error.kind if call.error is not None else "an unknown error"
     line = f": {call.error.first_line}" if call.error is not None and call.error.first_line else ""
-    return Finding(f"{whose(call)} raised {kind}, which is not in the contract{line}", kind, call.evidence)
+    return Finding(f"{describe_call(call)} raised {kind}, which is not in the contract{line}", kind, call.evidence)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker
-from harness.scenario import Scenario
-from harness.words.attribute import Attribute, Declaration
-from harness.words.history import History
-from harness.words.verdict import Verdict
+from harness.scenario.scenario import Scenario
+from harness.values.attribute import Attribute, Declaration
+from harness.values.history import History
+from harness.values.verdict import Verdict
 
 
 @CHECKERS.register("linearizable")

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history_joins import mapping, whole
-from harness.history_words import counted
-from harness.scenario import EXIT, Scenario
-from harness.words.attribute import Declaration
-from harness.words.history import WORKER, Call, History, Op
-from harness.words.verdict import Verdict
+from harness.history.joins import mapping, whole
+from harness.history.wording import counted
+from harness.scenario.scenario import EXIT, Scenario
+from harness.values.attribute import Declaration
+from harness.values.history import WORKER, Call, History, Op
+from harness.values.verdict import Verdict
 
 # Who may end a process: its guard, a fault, and a torchrun agent its worker.
 _ENTITLED = ("guard", "fault", "agent")
@@ -81,7 +81,7 @@ def _asked_status(scenario: Scenario, history: History, end: Call) -> int:
     written = [call for call in own if call.step != EXIT and call.invoke is not None]
     if not written:
         return 0
-    code = whole(written[-1].told.get("code"))
+    code = whole(written[-1].arguments.get("code"))
     return _written_code(scenario, written[-1].step) if code is None else code
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history_joins import mapping
-from harness.history_words import counted, stacks_of, whose
-from harness.scenario import EXIT, Scenario
-from harness.words.attribute import Declaration
-from harness.words.history import Call, History
-from harness.words.quantity import format_ns
-from harness.words.verdict import Verdict
+from harness.history.joins import mapping
+from harness.history.wording import counted, describe_call, stacks_of
+from harness.scenario.scenario import EXIT, Scenario
+from harness.values.attribute import Declaration
+from harness.values.history import Call, History
+from harness.values.quantity import format_ns
+from harness.values.verdict import Verdict
 
 
 @CHECKERS.register("no_hang")
@@ -56,4 +56,4 @@ def _finding(history: History, call: Call) -> Finding:
     stacks = stacks_of(history, call)
     lasted = "" if call.elapsed_ns is None else f" after {format_ns(call.elapsed_ns)}"
     where = f"; stacks: {stacks}" if stacks else ""
-    return Finding(f"{whose(call)} hung: its guard ended it{lasted}{where}", f"hung{lasted}", call.evidence)
+    return Finding(f"{describe_call(call)} hung: its guard ended it{lasted}{where}", f"hung{lasted}", call.evidence)

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history_joins import mapping
-from harness.history_words import joined
-from harness.scenario import Scenario
-from harness.words.attribute import Declaration
-from harness.words.history import History
-from harness.words.quantity import format_ns
-from harness.words.verdict import ERROR, Verdict
+from harness.history.joins import mapping
+from harness.history.wording import joined
+from harness.scenario.scenario import Scenario
+from harness.values.attribute import Declaration
+from harness.values.history import History
+from harness.values.quantity import format_ns
+from harness.values.verdict import ERROR, Verdict
 
 _KINDS = ("processes", "sockets", "proxies")
 

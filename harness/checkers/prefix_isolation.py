@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history_joins import Rounds, handler_of, run_id_of
-from harness.history_keys import (
+from harness.history.joins import Rounds, handler_of, run_id_of
+from harness.history.keys import (
     Count,
     Sighting,
     WireKeys,
@@ -22,11 +22,11 @@ from harness.history_keys import (
     wire_keys,
     writes_of,
 )
-from harness.history_words import whose
-from harness.scenario import Scenario
-from harness.words.attribute import Declaration
-from harness.words.history import Call, History
-from harness.words.verdict import Verdict
+from harness.history.wording import describe_call
+from harness.scenario.scenario import Scenario
+from harness.values.attribute import Declaration
+from harness.values.history import Call, History
+from harness.values.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _seen_on_wire(scenario: Scenario, history: History, used: list[tuple[Call, T
 
 def _runs_of_link(scenario: Scenario, rank: int) -> set[str]:
     ranks = scenario.world.ranks
-    told = ranks[rank].told.values() if rank < len(ranks) else ()
+    told = ranks[rank].handlers.values() if rank < len(ranks) else ()
     return {one.run_id for one in told if one.rank != 0}
 
 
@@ -135,7 +135,7 @@ def _run_id(scenario: Scenario, call: Call) -> str:
     if recorded is not None:
         return recorded
     ranks = scenario.world.ranks
-    told = ranks[call.rank].told.get(handler_of(call)) if call.rank < len(ranks) else None
+    told = ranks[call.rank].handlers.get(handler_of(call)) if call.rank < len(ranks) else None
     return scenario.world.run_id if told is None else told.run_id
 
 
@@ -227,10 +227,10 @@ def _culprit(sighting: Sighting, foreign: list[_Touch]) -> _Touch:
 def _finding(call: Call, tenant: Tenant, sighting: Sighting, culprit: _Touch) -> Finding:
     seen = sighting.seen.result if isinstance(sighting.seen, Count) else sighting.seen
     what = f"key {sighting.key!r}" + ("" if seen is None else f" = {seen!r}")
-    writer = f"{whose(culprit.call)} ({culprit.tenant})"
+    writer = f"{describe_call(culprit.call)} ({culprit.tenant})"
     verb = "deleted" if call.f == "delete_key" else "saw"
     return Finding(
-        f"{whose(call)} ({tenant}) {verb} {what}, which is not its own: {writer} wrote it",
+        f"{describe_call(call)} ({tenant}) {verb} {what}, which is not its own: {writer} wrote it",
         f"{verb} {what} of {culprit.tenant}",
         (*culprit.call.evidence, *call.evidence),
     )

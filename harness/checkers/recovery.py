@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding, late
-from harness.history_joins import whole
-from harness.history_words import counted, ending, whose, with_stacks
-from harness.scenario import Scenario
-from harness.words.attribute import Attribute, Declaration
-from harness.words.history import Call, History, Injection
-from harness.words.quantity import format_ns
-from harness.words.verdict import Verdict
+from harness.history.joins import whole
+from harness.history.wording import counted, describe_call, describe_end, with_stacks
+from harness.scenario.scenario import Scenario
+from harness.values.attribute import Attribute, Declaration
+from harness.values.history import Call, History, Injection
+from harness.values.quantity import format_ns
+from harness.values.verdict import Verdict
 
 # Ends of processes, waits of our own and letting go are no calls to the subject that could show a recovery.
 _NO_SUBJECT = frozenset(("exit", "sleep", "bind", "drop"))
@@ -56,12 +56,12 @@ def _next_calls(scenario: Scenario, history: History, fault: Injection) -> Itera
 
 
 def _not_recovered(history: History, fault: Injection, call: Call, within_ns: int) -> Iterator[Finding]:
-    because = f"{whose(call)}, the next call after {fault.fault} was healed, {ending(call)}"
+    because = f"{describe_call(call)}, the next call after {fault.fault} was healed, {describe_end(call)}"
     evidence = (*fault.evidence[-1:], *call.evidence)
     if call.outcome != "ok":
-        yield Finding(with_stacks(history, call, because), ending(call), evidence)
+        yield Finding(with_stacks(history, call, because), describe_end(call), evidence)
     elif call.begun_ns is not None and call.ended_ns is not None and (call.elapsed_ns or 0) > within_ns:
         missed_ns = (call.elapsed_ns or 0) - within_ns
         because = f"{because}, allowed {format_ns(within_ns)}"
         window = (call.begun_ns, call.ended_ns)
-        yield late(history, window, missed_ns, because, happened=ending(call), evidence=evidence)
+        yield late(history, window, missed_ns, because, happened=describe_end(call), evidence=evidence)

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history_joins import Join, joins, mapping
-from harness.history_words import joined, whose
-from harness.scenario import Scenario
-from harness.words.attribute import Attribute, Declaration
-from harness.words.endpoint import Endpoint
-from harness.words.history import History
-from harness.words.verdict import Verdict
+from harness.history.joins import Join, joins, mapping
+from harness.history.wording import describe_call, joined
+from harness.scenario.scenario import Scenario
+from harness.values.attribute import Attribute, Declaration
+from harness.values.endpoint import Endpoint
+from harness.values.history import History
+from harness.values.verdict import Verdict
 
 
 @CHECKERS.register("store_reuse")
@@ -34,7 +34,7 @@ class StoreReuse(Checker):
         handlers = parameters.get("handlers")
         masters: dict[tuple[int, int], list[Join]] = defaultdict(list)
         for join in joins(history):
-            if join.returned and join.told_rank == 0 and (not handlers or join.handler in handlers):
+            if join.returned and join.given_rank == 0 and (not handlers or join.handler in handlers):
                 masters[join.call.rank, join.call.life].append(join)
         several = [returns for returns in masters.values() if len(returns) > 1 and any(map(_listeners, returns))]
         if not several:
@@ -59,7 +59,7 @@ def _address(row: Mapping[str, Any]) -> str:
 
 def _told_port(join: Join) -> int:
     """The port that the handler was told to serve; 0 if any."""
-    port = str(join.call.told.get("endpoint", "")).rpartition(":")[2]
+    port = str(join.call.arguments.get("endpoint", "")).rpartition(":")[2]
     return int(port) if port.isdigit() else 0
 
 
@@ -76,7 +76,7 @@ def _split(returns: list[Join]) -> list[Finding]:
     listed = joined([f"{address} (inode {inode})" for inode, address in sockets.items()])
     return [
         Finding(
-            f"by the end of {whose(culprit.call)} its process had listened on {len(sockets)} sockets: {listed}",
+            f"by the end of {describe_call(culprit.call)} its process had listened on {len(sockets)} sockets: {listed}",
             listed,
             tuple(index for join in returns for index in join.call.evidence),
         )

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history_joins import Join, Rounds, joins, ranks_begun
-from harness.history_words import counted, joined, more, whose
-from harness.scenario import Scenario
-from harness.words.attribute import Declaration
-from harness.words.history import History
-from harness.words.verdict import Verdict
+from harness.history.joins import Join, Rounds, joins, ranks_begun
+from harness.history.wording import and_n_more, counted, describe_call, joined
+from harness.scenario.scenario import Scenario
+from harness.values.attribute import Declaration
+from harness.values.history import History
+from harness.values.verdict import Verdict
 
 
 @CHECKERS.register("together")
@@ -51,7 +51,8 @@ def _early(group: list[Join]) -> Iterator[Finding]:
         if len(begun) < size:
             missing = joined([str(rank) for rank in range(size) if rank not in begun])
             yield Finding(
-                f"{whose(join.call)} returned when rank {missing} had not begun to join", evidence=join.call.evidence
+                f"{describe_call(join.call)} returned when rank {missing} had not begun to join",
+                evidence=join.call.evidence,
             )
 
 
@@ -63,7 +64,7 @@ def _split(group: list[Join]) -> Iterator[Finding]:
     if returned and raised:
         first = next(iter(raised.values()))
         yield Finding(
-            f"rank {joined([str(rank) for rank in sorted(returned)])} returned, but {whose(first.call)} raised"
-            + more(len(raised)),
+            f"rank {joined([str(rank) for rank in sorted(returned)])} returned, but {describe_call(first.call)} raised"
+            + and_n_more(len(raised)),
             evidence=tuple(index for join in (*returned.values(), *raised.values()) for index in join.call.evidence),
         )

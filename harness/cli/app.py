@@ -8,7 +8,7 @@ import typer
 
 from harness.cli import options as o
 from harness.cli.exit_codes import TABLE
-from harness.words.errors import UsageError
+from harness.values.errors import UsageError
 
 app = typer.Typer(
     name="rdzv-harness",
@@ -59,9 +59,9 @@ def run(
     quiet: o.Quiet = False,
 ) -> int:
     """Play scenarios and judge them."""
+    from harness.campaign.runner import Options
     from harness.cli import running
     from harness.cli.selecting import check_isolation, check_subject, check_world, interpreter
-    from harness.runner import Options
 
     command = tuple(context.obj or ())
     check_subject(subject, command)
@@ -149,7 +149,7 @@ def compare(reports: o.JsonReports) -> int:
 @app.command()
 def doctor(python: o.Python = o.OWN_PYTHON, require: o.MustPass = None) -> int:
     """Tell what this machine can do, and what it lacks."""
-    from harness import doctor as checks
+    from harness.cli import doctor as checks
     from harness.cli.selecting import interpreter
 
     return checks.report(interpreter(python), require or ())
@@ -158,7 +158,7 @@ def doctor(python: o.Python = o.OWN_PYTHON, require: o.MustPass = None) -> int:
 @toxiproxy.command()
 def install() -> int:
     """Build the pinned server into the cache (needs Go)."""
-    from harness.machine.toxiproxy_install import install as build
+    from harness.machine.toxiproxy.install import install as build
 
     print(build())
     return 0
@@ -167,7 +167,7 @@ def install() -> int:
 @proxy.command()
 def serve(port: o.ApiPort = 8474, host: o.ApiHost = "127.0.0.1", seed: o.EngineSeed = None) -> int:
     """Serve until it is ended; tells the API's address in one line of JSON."""
-    from harness.proxies.embedded.__main__ import main as serve_engine
+    from harness.engine.__main__ import main as serve_engine
 
     return serve_engine(["--host", host, "--port", str(port), *(["--seed", seed] if seed is not None else [])])
 
@@ -177,7 +177,7 @@ def build_images(
     base: o.Base = None, rebuild: o.Rebuild = False, checkout: o.Checkout = None, torch: o.Torch = ""
 ) -> int:
     """Build the images of ranks and proxy server, and of the harness if asked for."""
-    from harness.machine import engine, harness_image, images
+    from harness.machine.docker import engine, harness_image, images
 
     with engine.connect(timeout_s=images.CALL_WITHIN_S) as client:
         chosen = images.build(client, base, rebuild)
@@ -189,7 +189,7 @@ def build_images(
 @docker.command("start")
 def start_engine(directory: o.EngineDirectory) -> int:
     """Start a private engine in a folder (needs root); prints its DOCKER_HOST."""
-    from harness.machine import private_engine
+    from harness.machine.docker import private_engine
 
     print(private_engine.start(directory).url)
     return 0
@@ -198,7 +198,7 @@ def start_engine(directory: o.EngineDirectory) -> int:
 @docker.command("stop")
 def stop_engine(directory: o.EngineDirectory) -> int:
     """End the private engine of a folder, and all that it made."""
-    from harness.machine import private_engine
+    from harness.machine.docker import private_engine
 
     private_engine.stop(directory)
     return 0

@@ -10,8 +10,8 @@ from typing import Any
 from harness.cli.exit_codes import AS_EXPECTED
 from harness.reports.json import FORMAT
 from harness.reports.parts.claims_table import Column, markdown
-from harness.words.errors import UsageError
-from harness.words.verdict import STATUSES
+from harness.values.errors import UsageError
+from harness.values.verdict import STATUSES
 
 AGAIN = "write it with `rdzv-harness run PATH... --json FILE`"
 

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 
 from harness.cli.exit_codes import AS_EXPECTED, BROKEN_PIPE, INTERRUPTED, SOME_ERROR, USAGE
-from harness.words.errors import HarnessError, ScenarioError, UsageError
+from harness.values.errors import HarnessError, ScenarioError, UsageError
 
 TRACEBACK = "RDZV_TRACEBACK"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.words.verdict import ERROR, FAILED, VACUOUS
+from harness.values.verdict import ERROR, FAILED, VACUOUS
 
 AS_EXPECTED = 0
 SOME_FAILED = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from harness.words.errors import UsageError
+from harness.values.errors import UsageError
 
 Matches = Callable[[str], bool]
 Expression = Callable[[Matches], bool]

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.exit_codes import AS_EXPECTED, USAGE, exit_code
-from harness.words.errors import ScenarioError, UsageError
+from harness.values.errors import ScenarioError, UsageError
 
 if TYPE_CHECKING:
     from harness.archive import Archived
-    from harness.result import Result
-    from harness.words.verdict import Judgement
+    from harness.judge.result import Result
+    from harness.values.verdict import Judgement
 
 SUFFIX = ".rdzv.yaml"
 
@@ -59,7 +59,7 @@ def list_members(family: str | None) -> int:
 
 def explain(kind: str) -> int:
     """Print what a kind does."""
-    from harness.loader import explain as explanation
+    from harness.reference import explain as explanation
 
     print(explanation(kind).rstrip())
     return AS_EXPECTED
@@ -67,7 +67,7 @@ def explain(kind: str) -> int:
 
 def schema() -> int:
     """Print the JSON Schema."""
-    from harness.loader import schema as document
+    from harness.reference import schema as document
 
     print(json.dumps(document(), indent=2))
     return AS_EXPECTED
@@ -80,7 +80,7 @@ def new(name: str, directory: Path) -> int:
         raise UsageError(
             f"{claim!r} is no name for a scenario; write the claim in small letters and hyphens: a-late-worker-joins"
         )
-    from harness.loader import template
+    from harness.reference import template
 
     path = directory / Path(name).parent / f"{claim}{SUFFIX}"
     try:
@@ -98,7 +98,7 @@ def new(name: str, directory: Path) -> int:
 def judge_again(run_dirs: Sequence[Path]) -> int:
     """Judge stored runs again and report; says where a verdict is no longer what it was."""
     from harness.archive import read_run
-    from harness.core.judge import judge
+    from harness.judge.judge import judge
     from harness.reports.console import ConsoleReport, terminal
 
     results = []
@@ -129,7 +129,7 @@ def show(run_dir: Path, ranks: str | None, lines: int | None) -> int:
 
 def _result(archived: Archived, judgement: Judgement) -> Result:
     """A stored run as a result; how long it took was not kept, so the history says."""
-    from harness.result import Result
+    from harness.judge.result import Result
 
     ops = archived.history.ops
     meta = archived.meta

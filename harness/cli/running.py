@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.cli.exit_codes import INTERRUPTED, NOTHING_SELECTED, SOME_ERROR, exit_code
 from harness.cli.selecting import load_all, select
-from harness.words.errors import HarnessError, UsageError
+from harness.values.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
+    from harness.campaign.runner import Options
+    from harness.judge.result import Result
     from harness.reports.base import Report
-    from harness.result import Result
-    from harness.runner import Options
-    from harness.scenario import Scenario
+    from harness.scenario.scenario import Scenario
 
 # `--until-fail` alone: enough for a weekend.
 UNTIL_FAIL_RUNS = 10_000
@@ -78,7 +78,7 @@ def run(request: Request, options: Options, make_runner: MakeRunner | None = Non
 
 
 def _real_runner(options: Options) -> AbstractContextManager[Playing]:
-    from harness.runner import Runner
+    from harness.campaign.runner import Runner
 
     check_machine(options)
     return Runner(options)
@@ -86,9 +86,9 @@ def _real_runner(options: Options) -> AbstractContextManager[Playing]:
 
 def check_machine(options: Options) -> None:
     """Raises UsageError for an interpreter, a subject, a server or a need that no run has, before a world is made."""
-    from harness.machine.interpreter import require, require_backend
-    from harness.settings import SUBJECTS, TORCHLESS, is_url
-    from harness.words.needs import required
+    from harness.machine.process.interpreter import require, require_backend
+    from harness.play.settings import SUBJECTS, TORCHLESS, is_url
+    from harness.scenario.needs import required
 
     required(options.require, "--require")
     require(Path(options.python), needs_torch=options.subject not in TORCHLESS)
@@ -146,7 +146,7 @@ def _play(
 def _slim(result: Result) -> Result:
     """A result to keep by the thousand: of what went well, the first operation tells all that a report needs."""
     from harness.reports.parts.facts import RED
-    from harness.words.history import History
+    from harness.values.history import History
 
     if result.status in RED:
         return result

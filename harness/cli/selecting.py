@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.cli.expression import parse
-from harness.scenario import Scenario
-from harness.words.errors import ScenarioError, UsageError
+from harness.scenario.scenario import Scenario
+from harness.values.errors import ScenarioError, UsageError
 
 ISOLATIONS = ("auto", "private", "host")
 

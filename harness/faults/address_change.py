@@ -7,11 +7,12 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
-from harness.machine import hosts_file, names, sockets
-from harness.machine.kernel_counters import counters
-from harness.machine.rtnetlink import Netlink
-from harness.words.attribute import Attribute, Declaration
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.machine.names import hosts_file, names
+from harness.machine.network import sockets
+from harness.machine.network.kernel_counters import counters
+from harness.machine.network.rtnetlink import Netlink
+from harness.values.attribute import Attribute, Declaration
 from harness.worlds.base import WorldHost
 
 FOLLOW, STALE = "follow", "stale"
@@ -48,24 +49,24 @@ class AddressChange(FaultMember):
     directly = "a link leads to an address and not to a name"
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
-        hosts = [cast(WorldHost, host) for host in surroundings.hosts]
-        moving = self._moving(surroundings)
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
+        hosts = [cast(WorldHost, host) for host in context.hosts]
+        moving = self._moving(context)
         hanging = sum(_open_connections(host) for host in moving)
         moves = {host.name: (host.address, host.move()) for host in moving}
         _forget([host for host in hosts if host.name not in moves], [old for old, _ in moves.values()])
         stale = self.fault.attributes["names"] == STALE
         _tell([host for host in hosts if host.name in moves or not stale], moves)
-        living = [host for host in hosts if host.name != surroundings.proxy_host.name]
+        living = [host for host in hosts if host.name != context.proxy_host.name]
         before = _attempts(living)
         try:
             yield lambda: _evidence(moves, hanging, _attempts(living) - before)
         finally:
             _tell(hosts, moves)
 
-    def _moving(self, surroundings: Surroundings) -> Sequence[WorldHost]:
-        ranked = names.distinct(cast(WorldHost, surroundings.host(rank)) for rank in self.fault.ranks)
-        return ranked or [cast(WorldHost, surroundings.master_host)]
+    def _moving(self, context: FaultContext) -> Sequence[WorldHost]:
+        ranked = names.distinct(cast(WorldHost, context.host(rank)) for rank in self.fault.ranks)
+        return ranked or [cast(WorldHost, context.master_host)]
 
 
 Moves = Mapping[str, tuple[str, str]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.faults.base import FAULTS, ToxicFault
-from harness.words.attribute import Attribute, Declaration
+from harness.values.attribute import Attribute, Declaration
 
 
 @FAULTS.register("bandwidth")

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, cast
 
 from harness import clock
-from harness.machine import sockets
+from harness.machine.network import sockets
 from harness.proxies.base import Link, Traffic
 from harness.registry import Registry
-from harness.scenario import Fault
-from harness.words.attribute import Declaration
-from harness.words.endpoint import Endpoint
-from harness.words.errors import NothingToHit
+from harness.scenario.scenario import Fault
+from harness.values.attribute import Declaration
+from harness.values.endpoint import Endpoint
+from harness.values.errors import NothingToHit
 from harness.worlds.base import Host, WorldHost
 
 # A server counts a connection a moment after it has ended, and nothing tells when it has: 20 looks, 100 ms in all.
@@ -52,7 +52,7 @@ class RankProcess(Protocol):
     def pid(self) -> int: ...
 
 
-class Surroundings(Protocol):
+class FaultContext(Protocol):
     """What a fault may touch."""
 
     def links(self, ranks: Sequence[int]) -> Sequence[Link]:
@@ -83,7 +83,7 @@ class Surroundings(Protocol):
 
     @property
     def master_host(self) -> Host:
-        """Where the endpoint is: port faults listen there, `with surroundings.master_host.inside()`."""
+        """Where the endpoint is: port faults listen there, `with context.master_host.inside()`."""
 
     @property
     def proxy_host(self) -> Host:
@@ -138,11 +138,11 @@ class FaultMember(ABC):
         """What this one needs of its world: `needs`, and what its attributes add."""
         return cls.needs
 
-    def arm(self, surroundings: Surroundings) -> None:  # noqa: B027 - most members have nothing to do here
+    def arm(self, context: FaultContext) -> None:  # noqa: B027 - most members have nothing to do here
         """Prepare before any rank starts; most faults need nothing."""
 
     @abstractmethod
-    def hold(self, surroundings: Surroundings) -> AbstractContextManager[Callable[[], Evidence]]:
+    def hold(self, context: FaultContext) -> AbstractContextManager[Callable[[], Evidence]]:
         """Inject on entry, verified; yield a function that tells the evidence so far; heal on exit.
 
         Raises NothingToHit if there is nothing to hit, ProxyLost or HarnessError if it cannot be injected.
@@ -191,8 +191,8 @@ class ToxicFault(FaultMember):
         return [attribute.name for attribute in cls.declaration.attributes]
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
-        links = links_of(self.fault, surroundings)
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
+        links = links_of(self.fault, context)
         before = traffic_of(links)
         with contextlib.ExitStack() as toxics:
             for link in links:
@@ -231,7 +231,7 @@ class ToxicFault(FaultMember):
 
 
 def refusals(
-    fault: Fault, surroundings: Surroundings, links: Sequence[Link], before: Sequence[Traffic]
+    fault: Fault, context: FaultContext, links: Sequence[Link], before: Sequence[Traffic]
 ) -> Callable[[], int | None]:
     """From now on count the attempts of a fault's ranks to connect that are refused; what it returns tells how many.
 
@@ -241,12 +241,12 @@ def refusals(
     Args:
         before: the traffic of these links, as of now.
     """
-    hosts = {host.name: host for host in map(surroundings.host, fault.ranks)}
-    shared = surroundings.proxy_host.name in hosts
-    refused_before = _refused_attempts(surroundings, hosts.values())
+    hosts = {host.name: host for host in map(context.host, fault.ranks)}
+    shared = context.proxy_host.name in hosts
+    refused_before = _refused_attempts(context, hosts.values())
 
     def since() -> int | None:
-        refused_now = _refused_attempts(surroundings, hosts.values())
+        refused_now = _refused_attempts(context, hosts.values())
         if refused_before is None or refused_now is None:
             return None
         by_the_master = traffic_of(links)[0].unreached - before[0].unreached if shared else 0
@@ -255,8 +255,8 @@ def refusals(
     return since
 
 
-def _refused_attempts(surroundings: Surroundings, hosts: Iterable[Host]) -> int | None:
-    if not surroundings.private_network:
+def _refused_attempts(context: FaultContext, hosts: Iterable[Host]) -> int | None:
+    if not context.private_network:
         return None
     refused = 0
     for host in hosts:
@@ -265,14 +265,14 @@ def _refused_attempts(surroundings: Surroundings, hosts: Iterable[Host]) -> int 
     return refused
 
 
-def hosts_of(fault: Fault, surroundings: Surroundings) -> list[WorldHost]:
+def hosts_of(fault: Fault, context: FaultContext) -> list[WorldHost]:
     """The hosts that a fault's ranks live on, each once: for faults that need the capability `hosts`."""
-    return list({host.name: cast(WorldHost, host) for host in map(surroundings.host, fault.ranks)}.values())
+    return list({host.name: cast(WorldHost, host) for host in map(context.host, fault.ranks)}.values())
 
 
-def links_of(fault: Fault, surroundings: Surroundings) -> Sequence[Link]:
+def links_of(fault: Fault, context: FaultContext) -> Sequence[Link]:
     """The links a fault hits; raises NothingToHit if there is none."""
-    links = surroundings.links(fault.ranks)
+    links = context.links(fault.ranks)
     if not links:
         raise NothingToHit(f"no link leads from rank {', '.join(map(str, fault.ranks))}")
     return links

@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
-from harness.machine.container_network import EngineHost, RankContainer
-from harness.words.attribute import Attribute, Declaration
-from harness.words.errors import NothingToHit
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.machine.docker.hosts import EngineHost, RankContainer
+from harness.values.attribute import Attribute, Declaration
+from harness.values.errors import NothingToHit
 
 LEAST_NS, MOST_NS = 1_000_000, 1_000_000_000
 """What the kernel takes, for the quota as for the period."""
@@ -44,11 +44,11 @@ class CpuLimit(FaultMember):
         return ()
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
         limited = {
-            rank: cast(EngineHost, surroundings.host(rank)).container_of(rank)
+            rank: cast(EngineHost, context.host(rank)).container_of(rank)
             for rank in self.fault.ranks
-            if surroundings.process(rank) is not None
+            if context.process(rank) is not None
         }
         if not limited:
             raise NothingToHit(f"no process of rank {', '.join(map(str, self.fault.ranks))} is alive")

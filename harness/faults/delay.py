@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings, hosts_of
-from harness.machine import delaying
-from harness.machine.packet_queue import Delay as Kept
-from harness.words.attribute import Attribute, Declaration
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, hosts_of
+from harness.machine.network import delaying
+from harness.machine.network.packet_queue import Delay as Kept
+from harness.values.attribute import Attribute, Declaration
 
 
 @FAULTS.register("delay")
@@ -48,15 +48,15 @@ class Delay(FaultMember):
             return ("packets cannot come before they were sent; let `jitter` be at most `delay`",)
         return ()
 
-    def arm(self, surroundings: Surroundings) -> None:
+    def arm(self, context: FaultContext) -> None:
         delaying.mechanism(self.fault.attributes["way"])
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
         given = self.fault.attributes
         kept = Kept(given["delay"], given["jitter"], given["reorder"])
-        seed = surroundings.seed(f"delay {self.fault.name}")
-        hosts = hosts_of(self.fault, surroundings)
+        seed = context.seed(f"delay {self.fault.name}")
+        hosts = hosts_of(self.fault, context)
         with delaying.delayed(self.fault.name, hosts, given["way"], kept, seed) as facts:
             yield lambda: _evidence(facts())
 

@@ -6,10 +6,11 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
-from harness.machine import names, sockets
-from harness.machine.container_network import EngineHost
-from harness.words.attribute import Declaration
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.machine.docker.hosts import EngineHost
+from harness.machine.names import names
+from harness.machine.network import sockets
+from harness.values.attribute import Declaration
 from harness.worlds.base import Host
 
 
@@ -31,9 +32,9 @@ class Disconnect(FaultMember):
     needs = frozenset({"engine", "hosts"})
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
-        hosts = names.distinct(cast(EngineHost, surroundings.host(rank)) for rank in self.fault.ranks)
-        others = [host for host in surroundings.hosts if host.name not in {one.name for one in hosts}]
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
+        hosts = names.distinct(cast(EngineHost, context.host(rank)) for rank in self.fault.ranks)
+        others = [host for host in context.hosts if host.name not in {one.name for one in hosts}]
         hanging = sum(_open(host) for host in hosts)
         failed_before = _failed(others)
         with contextlib.ExitStack() as connected_again:

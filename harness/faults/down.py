@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings, links_of, refusals, traffic_of
-from harness.words.attribute import Declaration
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, links_of, refusals, traffic_of
+from harness.values.attribute import Declaration
 
 
 @FAULTS.register("down")
@@ -24,10 +24,10 @@ class Down(FaultMember):
     layer = "link"
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
-        links = links_of(self.fault, surroundings)
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
+        links = links_of(self.fault, context)
         before = traffic_of(links)
-        cut, refused = sum(traffic.open for traffic in before), refusals(self.fault, surroundings, links, before)
+        cut, refused = sum(traffic.open for traffic in before), refusals(self.fault, context, links, before)
         with contextlib.ExitStack() as disabled:
             for link in links:
                 disabled.callback(link.enable)

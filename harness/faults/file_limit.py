@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, RankProcess, Surroundings
-from harness.machine import processes
-from harness.words.attribute import Attribute, Declaration
-from harness.words.errors import HarnessError, NothingToHit
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, RankProcess
+from harness.machine.process import pidfd
+from harness.values.attribute import Attribute, Declaration
+from harness.values.errors import HarnessError, NothingToHit
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class _Limited:
     """A process under a limit: what it had before."""
 
     process: RankProcess
-    held: processes.HeldProcess
+    held: pidfd.PidfdProcess
     old_limit: int
     limit: int
     before: frozenset[int]
@@ -45,16 +45,16 @@ class FileLimit(FaultMember):
     needs = frozenset({"file_limit"})
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
         with contextlib.ExitStack() as stack:
-            limited = list(self._limit(surroundings, stack))
+            limited = list(self._limit(context, stack))
             if not limited:
                 raise NothingToHit(f"no process of rank {', '.join(map(str, self.fault.ranks))} is alive")
             yield lambda: _evidence(limited)
 
-    def _limit(self, surroundings: Surroundings, stack: contextlib.ExitStack) -> Iterator[_Limited]:
+    def _limit(self, context: FaultContext, stack: contextlib.ExitStack) -> Iterator[_Limited]:
         for rank in self.fault.ranks:
-            process = surroundings.process(rank)
+            process = context.process(rank)
             if process is None:
                 continue
             with contextlib.suppress(ProcessLookupError):
@@ -64,7 +64,7 @@ class FileLimit(FaultMember):
 @contextlib.contextmanager
 def _limited(process: RankProcess, spare: int) -> Iterator[_Limited]:
     """One process under the limit; raises ProcessLookupError if it has ended, HarnessError if it cannot be limited."""
-    with processes.hold(process.pid) as held:
+    with pidfd.hold(process.pid) as held:
         before, old_limit = held.descriptors(), held.file_limit()
         if old_limit is None:
             raise ProcessLookupError(process.pid)
@@ -88,7 +88,7 @@ def limit_for(open_: frozenset[int], spare: int) -> int:
     return next(itertools.islice(free, spare, None))
 
 
-def _set(held: processes.HeldProcess, limit: int, rank: int) -> None:
+def _set(held: pidfd.PidfdProcess, limit: int, rank: int) -> None:
     try:
         held.file_limit(limit)
     except PermissionError as error:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings, hosts_of
-from harness.machine import sockets
-from harness.machine.sockets import TcpCounters
-from harness.words.attribute import Attribute, Declaration
-from harness.words.errors import HarnessError, Unsupported
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, hosts_of
+from harness.machine.network import sockets
+from harness.machine.network.sockets import TcpCounters
+from harness.values.attribute import Attribute, Declaration
+from harness.values.errors import HarnessError, Unsupported
 from harness.worlds.base import WorldHost
 
 _FILES = {
@@ -62,16 +62,16 @@ class HostLimits(FaultMember):
             return (f"no limit is given; write one or more of {', '.join(_FILES)}",)
         return ()
 
-    def arm(self, surroundings: Surroundings) -> None:
-        for host in hosts_of(self.fault, surroundings):
+    def arm(self, context: FaultContext) -> None:
+        for host in hosts_of(self.fault, context):
             with host.inside():
                 for name in self._limits:
                     if not os.access(_FILES[name], os.W_OK):
                         raise Unsupported("sysctl", f"{_FILES[name]} cannot be written here; {_ADVICE}")
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
-        hosts = hosts_of(self.fault, surroundings)
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
+        hosts = hosts_of(self.fault, context)
         with contextlib.ExitStack() as restored:
             before = {host.name: _counters(host) for host in hosts}
             former = {host.name: dict(self._set(host, restored)) for host in hosts}

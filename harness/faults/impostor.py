@@ -13,11 +13,11 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from harness import clock
-from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
-from harness.machine import listening
-from harness.words.attribute import Attribute, Declaration
-from harness.words.endpoint import Endpoint
-from harness.words.errors import HarnessError
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.machine.network import listening
+from harness.values.attribute import Attribute, Declaration
+from harness.values.endpoint import Endpoint
+from harness.values.errors import HarnessError
 from harness.worlds.base import Host
 
 DEFAULT_ADDRESS = "127.0.0.1"
@@ -73,22 +73,22 @@ class Impostor(FaultMember):
         return ()
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
         since_ns = clock.now_ns()
-        with self._impostor(surroundings) as counted:
+        with self._impostor(context) as counted:
 
             def evidence() -> Evidence:
                 connections, facts = counted()
-                wanted = surroundings.master_join_begun_since(since_ns)
+                wanted = context.master_join_begun_since(since_ns)
                 touched = True if connections or wanted else None if connections is None else False
                 return Evidence(touched, {**facts, "connections": connections, "master_wanted_it": wanted})
 
             yield evidence
 
-    def _impostor(self, surroundings: Surroundings) -> AbstractContextManager[_Count]:
-        port, address, host = surroundings.endpoint.port, self.fault.attributes["address"], surroundings.master_host
+    def _impostor(self, context: FaultContext) -> AbstractContextManager[_Count]:
+        port, address, host = context.endpoint.port, self.fault.attributes["address"], context.master_host
         if self.fault.attributes["answers"] == "store":
-            return _foreign_store(surroundings, port)
+            return _foreign_store(context, port)
         endpoint = Endpoint(host.address if address == DEFAULT_ADDRESS else address, port)
         return _listening(host, endpoint, BEHAVIOURS[self.fault.attributes["answers"]])
 
@@ -98,23 +98,23 @@ _Count = Callable[[], tuple[int | None, Mapping[str, Any]]]
 
 
 @contextlib.contextmanager
-def _foreign_store(surroundings: Surroundings, port: int) -> Iterator[_Count]:
+def _foreign_store(context: FaultContext, port: int) -> Iterator[_Count]:
     """A store in a process of its own: torch never comes into the controller."""
-    with surroundings.helper("impostor_store", {"port": port}) as pid:
+    with context.helper("impostor_store", {"port": port}) as pid:
         since_ns = clock.now_ns()
-        before = _connections(surroundings, port)  # its own client is one of them
+        before = _connections(context, port)  # its own client is one of them
 
         def counted() -> tuple[int | None, Mapping[str, Any]]:
             # The store itself does not count, but the kernel remembers.
-            seen = listening.new_connections(before, _connections(surroundings, port))
+            seen = listening.new_connections(before, _connections(context, port))
             unknown = seen == 0 and clock.now_ns() - since_ns > TRACE_NS
             return (None if unknown else seen), {"port": port, "pid": pid}
 
         yield counted
 
 
-def _connections(surroundings: Surroundings, port: int) -> Mapping[listening.Pair, frozenset[int]]:
-    with surroundings.master_host.inside():
+def _connections(context: FaultContext, port: int) -> Mapping[listening.Pair, frozenset[int]]:
+    with context.master_host.inside():
         return listening.connections_of_port(port)
 
 

@@ -7,10 +7,10 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, RankProcess, Surroundings
-from harness.machine import processes
-from harness.words.attribute import Declaration
-from harness.words.errors import HarnessError, NothingToHit
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, RankProcess
+from harness.machine.process import pidfd
+from harness.values.attribute import Declaration
+from harness.values.errors import HarnessError, NothingToHit
 
 # Tearing down a process with torch takes some 10 ms; one that is not gone by then hangs in the kernel.
 END_LIMIT_NS = 5_000_000_000
@@ -19,7 +19,7 @@ END_LIMIT_NS = 5_000_000_000
 @dataclass
 class _Victim:
     process: RankProcess
-    held: processes.HeldProcess
+    held: pidfd.PidfdProcess
     before: str
     after: str = ""
 
@@ -45,13 +45,13 @@ class Kill(FaultMember):
     layer = "rank"
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
         with contextlib.ExitStack() as stack:
-            victims = list(self._living(surroundings, stack))
+            victims = list(self._living(context, stack))
             if not victims:
                 raise NothingToHit(f"no process of rank {_list(self.fault.ranks)} is alive")
             for victim in victims:
-                surroundings.expect_end(victim.process.rank, self.fault.name)
+                context.expect_end(victim.process.rank, self.fault.name)
                 victim.held.signal(signal.SIGKILL)
             for victim in victims:
                 self._await_end(victim)
@@ -63,15 +63,15 @@ class Kill(FaultMember):
         yield lambda: Evidence(True, facts)
         if self.fault.until is not None and not self.end_of_play:
             for rank in killed:
-                surroundings.start_again(rank)
+                context.start_again(rank)
 
-    def _living(self, surroundings: Surroundings, stack: contextlib.ExitStack) -> Iterator[_Victim]:
+    def _living(self, context: FaultContext, stack: contextlib.ExitStack) -> Iterator[_Victim]:
         for rank in self.fault.ranks:
-            process = surroundings.process(rank)
+            process = context.process(rank)
             if process is None:
                 continue
             with contextlib.suppress(ProcessLookupError):
-                held = stack.enter_context(processes.hold(process.pid))
+                held = stack.enter_context(pidfd.hold(process.pid))
                 if not held.ended():
                     yield _Victim(process, held, before=held.states())
 

@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings, hosts_of
-from harness.machine import firewall
-from harness.machine.firewall import ANY_PACKET, DROP, Rule
-from harness.machine.network_tools import hardware_addresses
-from harness.words.attribute import Attribute, Declaration
-from harness.words.errors import NothingToHit
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, hosts_of
+from harness.machine.network import firewall
+from harness.machine.network.firewall import ANY_PACKET, DROP, Rule
+from harness.machine.network.network_tools import hardware_addresses
+from harness.values.attribute import Attribute, Declaration
+from harness.values.errors import NothingToHit
 from harness.worlds.base import WorldHost
 
 _STEPS = 10_000
@@ -43,16 +43,16 @@ class Loss(FaultMember):
     layer = "host"
     needs = frozenset({"hosts"})
 
-    def arm(self, surroundings: Surroundings) -> None:
+    def arm(self, context: FaultContext) -> None:
         firewall.check()
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
-        hit = hosts_of(self.fault, surroundings)
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
+        hit = hosts_of(self.fault, context)
         addresses = hardware_addresses(hit)
         way = self.fault.attributes["way"]
         receivers: list[tuple[WorldHost, list[Rule]]] = []
-        for host in (cast(WorldHost, host) for host in surroundings.hosts):
+        for host in (cast(WorldHost, host) for host in context.hosts):
             senders = [address for name, address in addresses.items() if name != host.name] if way != "in" else []
             rules = self._rules(host.name in addresses and way != "out", senders)
             if rules:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, RankProcess, Surroundings
-from harness.machine import processes
-from harness.machine.container_network import EngineHost, RankContainer
-from harness.words.attribute import Attribute, Declaration
-from harness.words.errors import HarnessError, NothingToHit
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, RankProcess
+from harness.machine.docker.hosts import EngineHost, RankContainer
+from harness.machine.process import pidfd
+from harness.values.attribute import Attribute, Declaration
+from harness.values.errors import HarnessError, NothingToHit
 
 SPARE_BYTES = 16 << 20
 # A neighbour takes a gigabyte in a second; to start it the engine needs 0.1 s, more where many want it at once.
@@ -56,27 +56,27 @@ class MemoryLimit(FaultMember):
     needs = frozenset({"engine", "restart"})
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
-        alive = [process for rank in self.fault.ranks if (process := surroundings.process(rank)) is not None]
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
+        alive = [process for rank in self.fault.ranks if (process := context.process(rank)) is not None]
         if not alive:
             raise NothingToHit(f"no process of rank {', '.join(map(str, self.fault.ranks))} is alive")
-        victims = [self._fill(surroundings, process) for process in alive]
+        victims = [self._fill(context, process) for process in alive]
         killed = [victim.killed for victim in victims]
         touched = True if any(killed) else None if None in killed else False
         facts = {"containers": [victim.facts() for victim in victims]}
         yield lambda: Evidence(touched, facts)
         if self.fault.until is not None and not self.end_of_play:
             for victim in victims:
-                surroundings.start_again(victim.process.rank)
+                context.start_again(victim.process.rank)
 
-    def _fill(self, surroundings: Surroundings, process: RankProcess) -> _Victim:
-        host = cast(EngineHost, surroundings.host(process.rank))
+    def _fill(self, context: FaultContext, process: RankProcess) -> _Victim:
+        host = cast(EngineHost, context.host(process.rank))
         container = host.container_of(process.rank)
         used = container.memory_bytes()
         victim = _Victim(process, container, used, used + self.fault.attributes["spare"])
         try:
-            with processes.hold(process.pid) as held, container.memory_kills() as killed:
-                surroundings.expect_end(process.rank, self.fault.name)
+            with pidfd.hold(process.pid) as held, container.memory_kills() as killed:
+                context.expect_end(process.rank, self.fault.name)
                 container.limit_memory(victim.limit_bytes)
                 container.fill_memory()
                 ended = held.await_end(END_LIMIT_NS)

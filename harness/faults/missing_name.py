@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import cast
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
-from harness.machine import names
-from harness.words.attribute import Attribute, Declaration
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.machine.names import names
+from harness.values.attribute import Attribute, Declaration
 from harness.worlds.base import WorldHost
 
 
@@ -31,8 +31,8 @@ class MissingName(FaultMember):
     needs = frozenset({"hosts"})
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
-        by, name = self.fault.name, self.fault.attributes["name"] or surroundings.master_host.name
-        hosts = names.distinct(cast(WorldHost, surroundings.host(rank)) for rank in self.fault.ranks)
-        with names.served(surroundings.proxy_host, hosts, by, (name,), instead={name.lower(): None}) as count:
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
+        by, name = self.fault.name, self.fault.attributes["name"] or context.master_host.name
+        hosts = names.distinct(cast(WorldHost, context.host(rank)) for rank in self.fault.ranks)
+        with names.served(context.proxy_host, hosts, by, (name,), instead={name.lower(): None}) as count:
             yield lambda: Evidence((found := count())["hit"] > 0, found)

@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from harness import clock
-from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
-from harness.machine import listening
-from harness.words.attribute import Attribute, Declaration
-from harness.words.errors import HarnessError
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.machine.network import listening
+from harness.values.attribute import Attribute, Declaration
+from harness.values.errors import HarnessError
 
 ADDRESSES = ("127.0.0.1", "0.0.0.0", "::1", "::")
 
@@ -40,9 +40,9 @@ class OccupyPort(FaultMember):
     layer = "port"
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
-        address, port = self.fault.attributes["address"], surroundings.endpoint.port
-        host = surroundings.master_host
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
+        address, port = self.fault.attributes["address"], context.endpoint.port
+        host = context.master_host
         address = host.address if address == ADDRESSES[0] else address
         with contextlib.ExitStack() as stack:
             try:
@@ -61,7 +61,7 @@ class OccupyPort(FaultMember):
                 waiting = listening.accept_all(listener)
                 for connection in waiting:
                     stack.enter_context(connection)
-                wanted = surroundings.master_join_begun_since(since_ns)
+                wanted = context.master_join_begun_since(since_ns)
                 facts = {
                     "address": address,
                     "port": port,

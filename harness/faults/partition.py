@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from harness.faults.base import FAULTS, Evidence, Surroundings, ToxicFault
-from harness.machine import firewall
-from harness.machine.firewall import ANY_PACKET, DROP, Rule
-from harness.machine.network_tools import hardware_addresses
-from harness.scenario import Fault
-from harness.words.attribute import Attribute, Declaration
-from harness.words.errors import NothingToHit
+from harness.faults.base import FAULTS, Evidence, FaultContext, ToxicFault
+from harness.machine.network import firewall
+from harness.machine.network.firewall import ANY_PACKET, DROP, Rule
+from harness.machine.network.network_tools import hardware_addresses
+from harness.scenario.scenario import Fault
+from harness.values.attribute import Attribute, Declaration
+from harness.values.errors import NothingToHit
 from harness.worlds.base import WorldHost
 
 
@@ -62,22 +62,22 @@ class Partition(ToxicFault):
     def toxic_attributes(self) -> dict[str, int]:
         return {"timeout": 0}
 
-    def arm(self, surroundings: Surroundings) -> None:
+    def arm(self, context: FaultContext) -> None:
         if self.fault.attributes.get("pairs"):
             firewall.check()
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
-        held = self._dropped(surroundings) if self.fault.attributes.get("pairs") else super().hold(surroundings)
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
+        held = self._dropped(context) if self.fault.attributes.get("pairs") else super().hold(context)
         with held as evidence:
             yield evidence
 
     @contextlib.contextmanager
-    def _dropped(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
-        cuts = list(dict.fromkeys(self._cuts(surroundings)))
+    def _dropped(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
+        cuts = list(dict.fromkeys(self._cuts(context)))
         if not cuts:
             raise NothingToHit("the ranks of each pair live on one host; nothing passes a cable between them")
-        hosts = {host.name: cast(WorldHost, host) for host in surroundings.hosts}
+        hosts = {host.name: cast(WorldHost, host) for host in context.hosts}
         addresses = hardware_addresses([hosts[name] for name in {sender for sender, _ in cuts}])
         senders: dict[str, list[str]] = {}
         for sender, receiver in cuts:
@@ -89,26 +89,26 @@ class Partition(ToxicFault):
         with firewall.ruled(self.fault.name, rules) as counts:
             yield lambda: _evidence(senders, counts())
 
-    def _cuts(self, surroundings: Surroundings) -> Iterator[tuple[str, str]]:
+    def _cuts(self, context: FaultContext) -> Iterator[tuple[str, str]]:
         """(who sends, who does not receive), by the names of the hosts."""
         for firsts, seconds in self.fault.attributes["pairs"]:
             for first, second in ((one, other) for one in firsts for other in seconds):
-                for here, there in _between(surroundings, first, second):
+                for here, there in _between(context, first, second):
                     if "upstream" in self.streams:
                         yield here, there
                     if "downstream" in self.streams:
                         yield there, here
 
 
-def _between(surroundings: Surroundings, first: int, second: int) -> Iterator[tuple[str, str]]:
+def _between(context: FaultContext, first: int, second: int) -> Iterator[tuple[str, str]]:
     """The pairs of hosts between which two ranks meet: their own, and the proxy server's in place of the master's."""
-    here, there = surroundings.host(first).name, surroundings.host(second).name
-    master, proxy = surroundings.master_host.name, surroundings.proxy_host.name
+    here, there = context.host(first).name, context.host(second).name
+    master, proxy = context.master_host.name, context.proxy_host.name
     if here != there:
         yield here, there
-        if there == master and surroundings.links([first]):
+        if there == master and context.links([first]):
             yield here, proxy
-        if here == master and surroundings.links([second]):
+        if here == master and context.links([second]):
             yield proxy, there
 
 

@@ -6,10 +6,10 @@ import contextlib
 import signal
 from collections.abc import Callable, Iterator
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, RankProcess, Surroundings
-from harness.machine import processes
-from harness.words.attribute import Declaration
-from harness.words.errors import HarnessError, NothingToHit
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, RankProcess
+from harness.machine.process import pidfd
+from harness.values.attribute import Declaration
+from harness.values.errors import HarnessError, NothingToHit
 
 # A thread stops within microseconds unless it sits in an uninterruptible system call (a slow disk).
 STOP_LIMIT_NS = 5_000_000_000
@@ -31,20 +31,20 @@ class Pause(FaultMember):
     layer = "rank"
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
         with contextlib.ExitStack() as frozen:
             held = {}
             for rank in self.fault.ranks:
-                process = surroundings.process(rank)
+                process = context.process(rank)
                 if process is None:
                     continue
                 with contextlib.suppress(ProcessLookupError):
-                    held[rank] = (process, frozen.enter_context(_frozen(process, surroundings)))
+                    held[rank] = (process, frozen.enter_context(_frozen(process, context)))
             if not held:
                 raise NothingToHit(f"no process of rank {', '.join(map(str, self.fault.ranks))} is alive")
             yield lambda: self._evidence(held)
 
-    def _evidence(self, held: dict[int, tuple[RankProcess, processes.HeldProcess]]) -> Evidence:
+    def _evidence(self, held: dict[int, tuple[RankProcess, pidfd.PidfdProcess]]) -> Evidence:
         facts = [
             {"rank": rank, "life": process.life, "pid": process.pid, "threads": frozen.states() or "gone"}
             for rank, (process, frozen) in held.items()
@@ -53,11 +53,11 @@ class Pause(FaultMember):
 
 
 @contextlib.contextmanager
-def _frozen(process: RankProcess, surroundings: Surroundings) -> Iterator[processes.HeldProcess]:
+def _frozen(process: RankProcess, context: FaultContext) -> Iterator[pidfd.PidfdProcess]:
     """One process that stands still; raises ProcessLookupError if it has ended, HarnessError if it will not stop."""
-    with processes.hold(process.pid) as held:
+    with pidfd.hold(process.pid) as held:
         try:
-            surroundings.paused(process.rank, True)
+            context.paused(process.rank, True)
             if not held.signal(signal.SIGSTOP):
                 raise ProcessLookupError(process.pid)
             _verify(process, held, stopped=True)
@@ -68,15 +68,15 @@ def _frozen(process: RankProcess, surroundings: Surroundings) -> Iterator[proces
             try:
                 _thaw(process, held)
             finally:
-                surroundings.paused(process.rank, False)
+                context.paused(process.rank, False)
 
 
-def _thaw(process: RankProcess, held: processes.HeldProcess) -> None:
+def _thaw(process: RankProcess, held: pidfd.PidfdProcess) -> None:
     if held.signal(signal.SIGCONT):
         _verify(process, held, stopped=False)
 
 
-def _verify(process: RankProcess, held: processes.HeldProcess, stopped: bool) -> None:
+def _verify(process: RankProcess, held: pidfd.PidfdProcess, stopped: bool) -> None:
     if not held.await_stop(stopped, STOP_LIMIT_NS):
         done = "stop" if stopped else "go on"
         raise HarnessError(

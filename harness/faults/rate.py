@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings, hosts_of
-from harness.machine import shaping, sockets
-from harness.words.attribute import Attribute, Declaration
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, hosts_of
+from harness.machine.network import shaping, sockets
+from harness.values.attribute import Attribute, Declaration
 from harness.worlds.base import WorldHost
 
 
@@ -36,12 +36,12 @@ class Rate(FaultMember):
     layer = "host"
     needs = frozenset({"hosts"})
 
-    def arm(self, surroundings: Surroundings) -> None:
+    def arm(self, context: FaultContext) -> None:
         shaping.check(self._discipline, self.fault.attributes["way"])
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
-        hosts = hosts_of(self.fault, surroundings)
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
+        hosts = hosts_of(self.fault, context)
         before = {host.name: _segments(host) for host in hosts}
         with shaping.shaped(hosts, self._discipline, self.fault.attributes["way"]) as passage:
             yield lambda: _evidence(passage(), {host.name: _segments(host) - before[host.name] for host in hosts})

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from harness.faults.base import FAULTS, Surroundings, ToxicFault, toxic_name
+from harness.faults.base import FAULTS, FaultContext, ToxicFault, toxic_name
 from harness.proxies.base import Link
-from harness.scenario import Fault
-from harness.words.attribute import Attribute, Declaration
-from harness.words.moment import START
+from harness.scenario.moment import START
+from harness.scenario.scenario import Fault
+from harness.values.attribute import Attribute, Declaration
 
 LONGEST_NS = 10_000_000_000
 """The server cannot be talked out of a countdown: healing waits for it, and no request may last 25 s."""
@@ -43,11 +43,11 @@ class ResetPeer(ToxicFault):
         super().__init__(fault)
         self._armed: set[tuple[str, str]] = set()
 
-    def arm(self, surroundings: Surroundings) -> None:
+    def arm(self, context: FaultContext) -> None:
         """Put the toxics in place, harmless; needless if they are to bite before anybody connects."""
         if self.fault.after == START:
             return
-        for link in surroundings.links(self.fault.ranks):
+        for link in context.links(self.fault.ranks):
             for stream in self.streams:
                 link.add_toxic(toxic_name(self.fault, stream), self.toxic_kind, stream, 0.0, self.toxic_attributes)
                 self._armed.add((link.name, stream))

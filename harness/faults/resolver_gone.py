@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
-from harness.machine import names
-from harness.machine.kernel_counters import counters
-from harness.words.attribute import Declaration
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.machine.names import names
+from harness.machine.network.kernel_counters import counters
+from harness.values.attribute import Declaration
 from harness.worlds.base import WorldHost
 
 
@@ -31,8 +31,8 @@ class ResolverGone(FaultMember):
     needs = frozenset({"hosts"})
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
-        hosts = names.distinct(cast(WorldHost, surroundings.host(rank)) for rank in self.fault.ranks)
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
+        hosts = names.distinct(cast(WorldHost, context.host(rank)) for rank in self.fault.ranks)
         with names.unserved(hosts, self.fault.name):
             before = _refusals(hosts)
             yield lambda: _evidence(before, _refusals(hosts), hosts)

@@ -6,11 +6,12 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, RankProcess, Surroundings
-from harness.machine import names, processes
-from harness.machine.container_network import EngineHost
-from harness.words.attribute import Declaration
-from harness.words.errors import HarnessError, NothingToHit
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, RankProcess
+from harness.machine.docker.hosts import EngineHost
+from harness.machine.names import names
+from harness.machine.process import pidfd
+from harness.values.attribute import Declaration
+from harness.values.errors import HarnessError, NothingToHit
 
 # The engine kills a host in 0.1 s, and tears down its network in another; it does one host after another.
 END_LIMIT_NS = 20_000_000_000
@@ -37,15 +38,15 @@ class RestartHost(FaultMember):
     needs = frozenset({"engine", "restart"})
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
-        hosts = names.distinct(cast(EngineHost, surroundings.host(rank)) for rank in self.fault.ranks)
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
+        hosts = names.distinct(cast(EngineHost, context.host(rank)) for rank in self.fault.ranks)
         ranks = [rank for host in hosts for rank in host.ranks]
-        running = {rank: process for rank in ranks if (process := surroundings.process(rank)) is not None}
+        running = {rank: process for rank in ranks if (process := context.process(rank)) is not None}
         if not running:
             raise NothingToHit(f"no process of rank {', '.join(map(str, self.fault.ranks))} is alive")
         with contextlib.ExitStack() as started:
             for rank in ranks:
-                surroundings.expect_end(rank, self.fault.name)
+                context.expect_end(rank, self.fault.name)
             for host in hosts:
                 started.callback(host.start)
                 _stop(host, [running[rank] for rank in host.ranks if rank in running])
@@ -56,7 +57,7 @@ class RestartHost(FaultMember):
             yield lambda: Evidence(True, facts)
         if self.fault.until is not None and not self.end_of_play:
             for rank in running:
-                surroundings.start_again(rank)
+                context.start_again(rank)
 
 
 def _stop(host: EngineHost, running: Sequence[RankProcess]) -> None:
@@ -65,7 +66,7 @@ def _stop(host: EngineHost, running: Sequence[RankProcess]) -> None:
         held = []
         for process in running:
             with contextlib.suppress(ProcessLookupError):
-                held.append(stack.enter_context(processes.hold(process.pid)))
+                held.append(stack.enter_context(pidfd.hold(process.pid)))
         host.stop()
         for one in held:
             if not one.await_end(END_LIMIT_NS):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.faults.base import FAULTS, Evidence, ToxicFault
 from harness.proxies.base import Link, Traffic
-from harness.words.attribute import Attribute, Declaration
+from harness.values.attribute import Attribute, Declaration
 
 
 @FAULTS.register("slow_close")

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
-from harness.machine import names
-from harness.words.attribute import Attribute, Declaration
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.machine.names import names
+from harness.values.attribute import Attribute, Declaration
 from harness.worlds.base import WorldHost
 
 LATE, NEVER = "late", "never"
@@ -46,12 +46,12 @@ class SlowResolver(FaultMember):
         return ()
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
         given = self.fault.attributes
         silent = given["answers"] == NEVER
         what = {"silent": silent, "delay_ns": 0 if silent else given["delay"], "one_in": given["one_in"]}
-        hosts = names.distinct(cast(WorldHost, surroundings.host(rank)) for rank in self.fault.ranks)
-        with names.served(surroundings.proxy_host, hosts, self.fault.name, **what) as count:
+        hosts = names.distinct(cast(WorldHost, context.host(rank)) for rank in self.fault.ranks)
+        with names.served(context.proxy_host, hosts, self.fault.name, **what) as count:
             yield lambda: _evidence(count())
 
 

@@ -7,10 +7,10 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
-from harness.words.attribute import Attribute, Declaration
-from harness.words.endpoint import Endpoint
-from harness.words.errors import HarnessError
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.values.attribute import Attribute, Declaration
+from harness.values.endpoint import Endpoint
+from harness.values.errors import HarnessError
 
 # On loopback a connect succeeds or is refused at once; only one that the listener's full queue drops takes longer.
 CONNECT_SECONDS = 0.05
@@ -39,14 +39,14 @@ class Strangers(FaultMember):
     layer = "port"
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
         crowd = _Crowd(
-            surroundings.endpoint,
+            context.endpoint,
             self.fault.attributes["connections"],
             (self.fault.attributes["send"] or "").encode(),
         )
         with contextlib.ExitStack() as stack:
-            with surroundings.master_host.inside():  # a thread stays in the network that it was started in
+            with context.master_host.inside():  # a thread stays in the network that it was started in
                 stack.enter_context(crowd)
             yield crowd.evidence
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings
-from harness.machine import firewall
-from harness.machine.firewall import ANY_SEGMENT, RESET, Rule
-from harness.words.attribute import Declaration
-from harness.words.endpoint import Endpoint
-from harness.words.errors import NothingToHit
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.machine.network import firewall
+from harness.machine.network.firewall import ANY_SEGMENT, RESET, Rule
+from harness.values.attribute import Declaration
+from harness.values.endpoint import Endpoint
+from harness.values.errors import NothingToHit
 from harness.worlds.base import Host
 
 
@@ -32,15 +32,15 @@ class TcpReset(FaultMember):
     layer = "host"
     needs = frozenset({"hosts"})
 
-    def arm(self, surroundings: Surroundings) -> None:
+    def arm(self, context: FaultContext) -> None:
         firewall.check()
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
         rules: dict[str, tuple[Host, list[Rule]]] = {}
         for rank in self.fault.ranks:
-            host = surroundings.host(rank)
-            rules.setdefault(host.name, (host, []))[1].extend(_rules(rank, host, surroundings))
+            host = context.host(rank)
+            rules.setdefault(host.name, (host, []))[1].extend(_rules(rank, host, context))
         ruled = [(host, list(dict.fromkeys(some))) for host, some in rules.values() if some]
         if not ruled:
             raise NothingToHit(f"ranks {self.fault.ranks} have no way to the endpoint")
@@ -48,11 +48,11 @@ class TcpReset(FaultMember):
             yield lambda: _evidence(counts())
 
 
-def _rules(rank: int, host: Host, surroundings: Surroundings) -> Iterator[Rule]:
-    links, endpoint = surroundings.links([rank]), surroundings.endpoint
+def _rules(rank: int, host: Host, context: FaultContext) -> Iterator[Rule]:
+    links, endpoint = context.links([rank]), context.endpoint
     for link in links:
         yield from _to(link.address)
-    if host.name == surroundings.master_host.name:
+    if host.name == context.master_host.name:
         yield Rule("input", f"{ANY_SEGMENT} tcp dport {endpoint.port}", RESET)
         yield Rule("output", f"{ANY_SEGMENT} tcp sport {endpoint.port}", RESET)
     elif not links:

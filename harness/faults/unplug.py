@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.faults.base import FAULTS, Evidence, FaultMember, Surroundings, hosts_of
-from harness.machine import sockets
-from harness.words.attribute import Declaration
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, hosts_of
+from harness.machine.network import sockets
+from harness.values.attribute import Declaration
 from harness.worlds.base import Host
 
 
@@ -32,14 +32,14 @@ class Unplug(FaultMember):
     needs = frozenset({"hosts"})
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
-        pulled = hosts_of(self.fault, surroundings)
-        before = _silence(surroundings.hosts, pulled)
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
+        pulled = hosts_of(self.fault, context)
+        before = _silence(context.hosts, pulled)
         with contextlib.ExitStack() as out:
             for host in pulled:
                 out.callback(host.plug)
                 host.unplug()
-            yield lambda: _evidence(before, _silence(surroundings.hosts, pulled))
+            yield lambda: _evidence(before, _silence(context.hosts, pulled))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.faults.base import FAULTS
 from harness.faults.engine import EngineFault
-from harness.words.attribute import Declaration
+from harness.values.attribute import Declaration
 
 
 @FAULTS.register("x_accept_never_read")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from harness.faults.base import FAULTS, Evidence
 from harness.faults.engine import EngineFault
-from harness.machine import listening
+from harness.machine.network import listening
 from harness.proxies.base import Link, Traffic
-from harness.words.attribute import Declaration
+from harness.values.attribute import Declaration
 
 
 @FAULTS.register("x_backlog")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from harness.engine.wire.grammar import KINDS
 from harness.faults.base import FAULTS
 from harness.faults.engine import WHICH, MessageFault
-from harness.proxies.embedded.wire.grammar import KINDS
-from harness.words.attribute import Attribute, Declaration
+from harness.values.attribute import Attribute, Declaration
 
 
 @FAULTS.register("x_drop_query")

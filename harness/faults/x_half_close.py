@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from harness.faults.base import FAULTS, Evidence, toxic_name
 from harness.faults.engine import EngineFault
 from harness.proxies.base import Link, Traffic
-from harness.words.attribute import Declaration
+from harness.values.attribute import Declaration
 
 
 @FAULTS.register("x_half_close")

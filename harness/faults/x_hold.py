@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.engine.wire.grammar import KINDS
 from harness.faults.base import FAULTS
 from harness.faults.engine import WHICH, MessageFault
-from harness.proxies.embedded.wire.grammar import KINDS
-from harness.words.attribute import Attribute, Declaration
+from harness.values.attribute import Attribute, Declaration
 
 
 @FAULTS.register("x_hold")

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.faults.base import FAULTS, Evidence, Surroundings, links_of, refusals, traffic_of
+from harness.faults.base import FAULTS, Evidence, FaultContext, links_of, refusals, traffic_of
 from harness.faults.engine import EngineFault
-from harness.words.attribute import Attribute, Declaration
+from harness.values.attribute import Attribute, Declaration
 
 
 @FAULTS.register("x_refuse")
@@ -36,14 +36,14 @@ class XRefuse(EngineFault):
         return ["nobody can count whom the kernel refuses; take `first` out, or write mode: rst"] if counts else []
 
     @contextlib.contextmanager
-    def hold(self, surroundings: Surroundings) -> Iterator[Callable[[], Evidence]]:
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
         if self.fault.attributes["mode"] != "closed":
-            with super().hold(surroundings) as evidence:
+            with super().hold(context) as evidence:
                 yield evidence
             return
-        links = links_of(self.fault, surroundings)
-        refused = refusals(self.fault, surroundings, links, traffic_of(links))
-        with super().hold(surroundings):
+        links = links_of(self.fault, context)
+        refused = refusals(self.fault, context, links, traffic_of(links))
+        with super().hold(context):
             yield lambda: _evidence(refused())
 
 

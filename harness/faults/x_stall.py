@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from harness.faults.base import FAULTS, Evidence, link_evidence
 from harness.faults.engine import EngineFault
 from harness.proxies.base import Link, Traffic
-from harness.words.attribute import Attribute, Declaration
+from harness.values.attribute import Attribute, Declaration
 
 
 @FAULTS.register("x_stall")

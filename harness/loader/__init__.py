@@ -6,12 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.loader.explanation import explain
     from harness.loader.finding import discover
-    from harness.loader.json_schema import schema
-    from harness.loader.members import catalogue
+    from harness.loader.keys.members import catalogue
     from harness.loader.reading import load, load_mapping, load_text
-    from harness.loader.templates import template
 
 # pydantic and ruamel.yaml take a tenth of a second to import: only who loads a scenario pays for them.
 _WHERE = {
@@ -19,13 +16,10 @@ _WHERE = {
     "load_text": "reading",
     "load_mapping": "reading",
     "discover": "finding",
-    "schema": "json_schema",
-    "explain": "explanation",
-    "catalogue": "members",
-    "template": "templates",
+    "catalogue": "keys.members",
 }
 
-__all__ = ["catalogue", "discover", "explain", "load", "load_mapping", "load_text", "schema", "template"]
+__all__ = ["catalogue", "discover", "load", "load_mapping", "load_text"]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from harness.words.errors import UsageError
+from harness.values.errors import UsageError
 
 SUFFIX = ".rdzv.yaml"
 

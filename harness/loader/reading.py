@@ -7,15 +7,15 @@ from collections.abc import Mapping as AnyMapping
 from pathlib import Path
 from typing import Any
 
-from harness.loader import document
-from harness.loader.entries import tidied
-from harness.loader.matrix import Cell, axes_of, cells_of, read_pattern
-from harness.loader.models import SCHEMA
-from harness.loader.nodes import Listing, Mapping, Position
-from harness.loader.problems import Problems
-from harness.loader.resolving import Resolver
-from harness.scenario import Scenario
-from harness.words.errors import ScenarioError
+from harness.loader.keys.entries import tidied
+from harness.loader.keys.models import SCHEMA
+from harness.loader.resolve.resolving import Resolver
+from harness.loader.tree import document
+from harness.loader.tree.matrix import Cell, axes_of, cells_of, read_pattern
+from harness.loader.tree.nodes import Listing, Mapping, Position
+from harness.loader.tree.problems import Problems
+from harness.scenario.scenario import Scenario
+from harness.values.errors import ScenarioError
 
 
 def load(path: Path) -> list[Scenario]:
@@ -84,8 +84,8 @@ def _listed(value: Any) -> Any:
 
 
 def _tell_idle_entries(tree: Mapping, cells: list[Cell], problems: Problems) -> None:
-    """Tell which known failures fit no cell that is played."""
-    from harness.loader.matrix import fits
+    """ReportProblem which known failures fit no cell that is played."""
+    from harness.loader.tree.matrix import fits
 
     known = tree.get("known")
     axes = axes_of(tree, Problems())

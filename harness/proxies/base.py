@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from harness.registry import Registry
-from harness.words.endpoint import Endpoint
-from harness.words.errors import Unsupported
-from harness.words.moment import WireMoment
+from harness.scenario.moment import WireMoment
+from harness.values.endpoint import Endpoint
+from harness.values.errors import Unsupported
 
 
 @dataclass(frozen=True)
-class Held:
+class RetainedBytes:
     """Bytes from the master that have reached the proxy, but nobody behind it; the end of a connection counts as one.
 
     Attributes:
@@ -49,7 +49,7 @@ class Traffic:
     downstream_bytes: int | None = None
     upstream_sent: int | None = None
     downstream_sent: int | None = None
-    held: tuple[Held, ...] = ()
+    held: tuple[RetainedBytes, ...] = ()
     complete: bool = True
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.proxies.base import PROXIES, Link, LinkSpec, Proxies
-from harness.words.errors import HarnessError
+from harness.values.errors import HarnessError
 
 
 @PROXIES.register("direct")

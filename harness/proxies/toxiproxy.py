@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from harness.machine import proxy_server, sockets
-from harness.machine.engine_client import EngineApi
-from harness.machine.engine_meter import EngineMeter, LinkCount
-from harness.machine.link_meter import LinkMeter
-from harness.machine.proxy_server import Children, Here, Place, RunningServer
-from harness.machine.toxiproxy_client import Api, Attributes, RemoteProxy
-from harness.machine.wire_watch import EngineWatch
-from harness.proxies.base import PROXIES, Held, Link, LinkSpec, Proxies, Traffic
-from harness.words.endpoint import Endpoint
-from harness.words.errors import HarnessError, ProxyLost, UsageError
-from harness.words.moment import WireMoment
+from harness.machine.network import sockets
+from harness.machine.toxiproxy import server as proxy_server
+from harness.machine.toxiproxy.client import Api, Attributes, RemoteProxy
+from harness.machine.toxiproxy.engine_client import EngineApi
+from harness.machine.toxiproxy.engine_meter import EngineMeter, LinkCount
+from harness.machine.toxiproxy.kernel_meter import LinkMeter
+from harness.machine.toxiproxy.server import Children, Here, Place, RunningServer
+from harness.machine.toxiproxy.wire_watch import EngineWatch
+from harness.proxies.base import PROXIES, Link, LinkSpec, Proxies, RetainedBytes, Traffic
+from harness.scenario.moment import WireMoment
+from harness.values.endpoint import Endpoint
+from harness.values.errors import HarnessError, ProxyLost, UsageError
 
 DEFAULT_PORT = 8474
 WORLDS_PER_SERVER = 64
@@ -78,7 +79,7 @@ class ToxiproxyLink:
             downstream_bytes=count.downstream_bytes,
             upstream_sent=count.sent("upstream") if isinstance(count, LinkCount) else None,
             downstream_sent=count.sent("downstream") if isinstance(count, LinkCount) else None,
-            held=tuple(Held(number, links) for number, links in self._meter.held(self.name)),
+            held=tuple(RetainedBytes(number, links) for number, links in self._meter.held(self.name)),
             complete=self._meter.is_complete,
         )
 

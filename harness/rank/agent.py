@@ -11,10 +11,10 @@ from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional
 from harness.rank.control import ControlUntilBegun
 from harness.rank.recorder import Recorder
 from harness.rank.subjects.rendezvous import STATIC, facts_of, registered, torchrun_config
-from harness.rank.worker import EXIT, MAIN, WORKER_FAILED, Held, StepRun, Worker, end
-from harness.words.endpoint import Endpoint
-from harness.words.history import INVOKE
-from harness.words.plan import JOIN, Plan, StepPlan, ToldPlan
+from harness.rank.worker import EXIT, MAIN, WORKER_FAILED, HandlerState, StepRun, Worker, end
+from harness.values.endpoint import Endpoint
+from harness.values.history import INVOKE
+from harness.values.plan import JOIN, HandlerPlan, Plan, StepPlan
 
 LIFE = "RDZV_HARNESS_WORKER_LIFE"
 """The variable by which a worker learns its life: torchrun's own count does not grow with every new worker."""
@@ -81,7 +81,7 @@ class Agent(Worker):
         self._lives += 1
         os.environ[LIFE] = str(self.life)
         watched = WatchedJoin(handler, join, self.told(MAIN))
-        self.held[MAIN] = Held(watched)
+        self.held[MAIN] = HandlerState(watched)
         StepRun(self, self._join_step()).take(None)
         if watched.error is not None:
             raise watched.error
@@ -112,7 +112,7 @@ class Agent(Worker):
 class WatchedJoin:
     """A handler for one rendezvous whose outcome torchrun gets as if nobody had looked."""
 
-    def __init__(self, handler: Any, join: Callable[[], Any], told: ToldPlan) -> None:
+    def __init__(self, handler: Any, join: Callable[[], Any], told: HandlerPlan) -> None:
         self._handler = handler
         self._join = join
         self._told = told
@@ -138,7 +138,7 @@ class WatchedJoin:
         self.store = self.info = None
 
 
-def torchrun_arguments(plan: Plan, told: ToldPlan, log_folder: str, script: List[str]) -> List[str]:
+def torchrun_arguments(plan: Plan, told: HandlerPlan, log_folder: str, script: List[str]) -> List[str]:
     """The command line that torchrun would be given, without its name."""
     config = {name: str(value) for name, value in torchrun_config(plan.subject, told).items()}
     rank = config.pop("rank")

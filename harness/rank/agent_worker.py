@@ -13,9 +13,9 @@ from harness.rank.agent import LIFE
 from harness.rank.control import Control
 from harness.rank.recorder import Recorder
 from harness.rank.subjects.rendezvous import preload as preload_torch
-from harness.rank.worker import MAIN, WORKER_FAILED, Held, Worker, end
-from harness.words.history import INFO, WORKER
-from harness.words.plan import JOIN, Plan, StepPlan, ToldPlan
+from harness.rank.worker import MAIN, WORKER_FAILED, HandlerState, Worker, end
+from harness.values.history import INFO, WORKER
+from harness.values.plan import JOIN, HandlerPlan, Plan, StepPlan
 
 AGENT_GONE = 95
 """A worker whose agent died before it could begin does not begin."""
@@ -68,7 +68,7 @@ class AgentWorker(Worker):
 
     def __init__(self, plan: Plan, rank: int, life: int, recorder: Recorder, control: Control) -> None:
         super().__init__(plan, rank, life, recorder, control)
-        self.held[MAIN] = Held(EnvironmentHandler(self.told(MAIN)))
+        self.held[MAIN] = HandlerState(EnvironmentHandler(self.told(MAIN)))
 
     def run(self) -> None:
         self.control.start()
@@ -104,7 +104,7 @@ class EnvironmentHandler:
 
     init_method = "env://"
 
-    def __init__(self, told: ToldPlan) -> None:
+    def __init__(self, told: HandlerPlan) -> None:
         self.store: Any = EnvironmentStore(told)
 
     def join(self) -> NoReturn:
@@ -119,7 +119,7 @@ class EnvironmentHandler:
 class EnvironmentStore:
     """The store of `env://`, opened by the first call that needs it: MASTER_ADDR:MASTER_PORT with no prefix."""
 
-    def __init__(self, told: ToldPlan) -> None:
+    def __init__(self, told: HandlerPlan) -> None:
         self._told = told
         self._lock = threading.Lock()
         self._opened: Any = None

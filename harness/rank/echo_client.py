@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, Dict, List, Optional, Set, Type
 
 from harness import clock
-from harness.words.endpoint import Endpoint
+from harness.values.endpoint import Endpoint
 
 _FIRST_PAUSE_NS, _LONGEST_PAUSE_NS = 5_000_000, 50_000_000
 _RECEIVE_BYTES = 65536

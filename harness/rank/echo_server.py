@@ -10,7 +10,7 @@ from collections import deque
 from contextlib import suppress
 from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Set, Tuple
 
-from harness.words.endpoint import Endpoint
+from harness.values.endpoint import Endpoint
 
 Ask = Mapping[str, Any]
 _RECEIVE_BYTES = 65536

@@ -20,9 +20,9 @@ from harness.rank.steps.base import StepMember
 from harness.rank.subjects import CommandSubject, Handler, needs_torch, subject_of
 from harness.rank.subjects.command import BECAUSE
 from harness.rank.subjects.rendezvous import preload as preload_torch
-from harness.words.endpoint import Endpoint
-from harness.words.history import FAIL, INFO, INVOKE, OK, Op, Process
-from harness.words.plan import Plan, StepPlan, ToldPlan
+from harness.values.endpoint import Endpoint
+from harness.values.history import FAIL, INFO, INVOKE, OK, Op, Process
+from harness.values.plan import HandlerPlan, Plan, StepPlan
 
 WORKER_FAILED = 70
 MAIN, EXIT, READY = "main", "exit", "ready"
@@ -81,7 +81,7 @@ class Worker:
         self.recorder = recorder
         self.control = control
         self.subject = subject_of(plan)
-        self.held: Dict[str, Held] = {}
+        self.held: Dict[str, HandlerState] = {}
         self.exit_code: Optional[int] = None
         self.has_failed = False
 
@@ -101,8 +101,8 @@ class Worker:
         self.control.wait_for_leave()
         self.leave()
 
-    def told(self, handler: str) -> ToldPlan:
-        return self.plan.ranks[self.rank].told[handler]
+    def told(self, handler: str) -> HandlerPlan:
+        return self.plan.ranks[self.rank].handlers[handler]
 
     def exit(self, code: int) -> NoReturn:
         """Write down that the process ends, and end it; the controller writes how it ended."""
@@ -165,7 +165,7 @@ class Worker:
         end(0)
 
 
-class Held:
+class HandlerState:
     """A handler that the rank holds, and what hangs on it."""
 
     def __init__(self, handler: Handler) -> None:
@@ -186,7 +186,7 @@ class StepRun:
     # What a verb sees.
 
     @property
-    def told(self) -> ToldPlan:
+    def told(self) -> HandlerPlan:
         return self._worker.told(self._step.handler)
 
     @property
@@ -200,7 +200,7 @@ class StepRun:
     def join(self) -> Dict[str, Any]:
         held = self._worker.held.get(self._step.handler)
         if held is None:
-            held = self._worker.held[self._step.handler] = Held(self._worker.subject.open(self.told))
+            held = self._worker.held[self._step.handler] = HandlerState(self._worker.subject.open(self.told))
         value = held.handler.join()
         held.round = value.get("round")
         return value

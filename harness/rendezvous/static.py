@@ -22,6 +22,7 @@ from harness.rendezvous.construct import make_server, make_store
 from harness.rendezvous.entry import BACKEND
 from harness.rendezvous.failures import Held, Silent
 from harness.rendezvous.holders import holder
+from harness.rendezvous.join_errors import JoinErrors, unreachable
 from harness.rendezvous.joiner import Joiner
 from harness.rendezvous.keeper import Keeper
 from harness.rendezvous.patience import Patience
@@ -29,7 +30,6 @@ from harness.rendezvous.protocol import Joined, Left, Outcome, Refused, Seat
 from harness.rendezvous.resolve import resolve
 from harness.rendezvous.session import FAILURES, Session, close_run, opened_anew, runs_at
 from harness.rendezvous.store import Line, StrictStore
-from harness.rendezvous.telling import Teller, unreachable
 from harness.rendezvous.wire import Wire, connect_any
 
 __all__ = ["StaticTCPRendezvous", "create_rdzv_handler"]
@@ -115,7 +115,7 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
         begun = time.monotonic()
         timeout_s = self.timeout.total_seconds()
         endpoint = f"[{self.master_addr}]" if ":" in self.master_addr else self.master_addr
-        teller = Teller(f"{endpoint}:{self.master_port}", self.rank, self.run_id, timeout_s, begun)
+        teller = JoinErrors(f"{endpoint}:{self.master_port}", self.rank, self.run_id, timeout_s, begun)
         if self._is_shut or self._is_closed:
             raise teller.closed("the handler was shut down" if self._is_shut else f"run {self.run_id!r} was closed")
         call = _Call(self, teller, begun + timeout_s)
@@ -206,7 +206,7 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
 class _Call:
     """One call of next_rendezvous."""
 
-    def __init__(self, handler: StaticTCPRendezvous, teller: Teller, deadline: float) -> None:
+    def __init__(self, handler: StaticTCPRendezvous, teller: JoinErrors, deadline: float) -> None:
         self._handler = handler
         self._teller = teller
         self._deadline = deadline

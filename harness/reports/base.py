@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.judge.result import Result
 from harness.registry import Registry
-from harness.result import Result
-from harness.scenario import Scenario
-from harness.words.errors import HarnessError, UsageError
+from harness.scenario.scenario import Scenario
+from harness.values.errors import HarnessError, UsageError
 
 
 class Report(ABC):

@@ -14,13 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import clock
+from harness.judge.result import Result
 from harness.reports.base import REPORTS, Report, check_writable
 from harness.reports.parts import facts, red
 from harness.reports.parts.safe import printable, shorten
-from harness.result import Result
-from harness.scenario import Scenario
-from harness.statistics import of_n
-from harness.words.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS, worst
+from harness.reports.parts.statistics import of_n
+from harness.scenario.scenario import Scenario
+from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS, worst
 
 STYLES = {
     PASSED: "green",

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness import __version__
+from harness.judge.result import Result
 from harness.reports.base import REPORTS, FileReport, write
 from harness.reports.parts import facts, red
-from harness.result import Result
 
 FORMAT = "rdzv-report/v1"
 

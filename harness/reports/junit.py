@@ -9,10 +9,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from harness import clock
+from harness.judge.result import Result
 from harness.reports.base import REPORTS, FileReport, write
 from harness.reports.parts import facts, red
-from harness.result import Result
-from harness.words.verdict import ERROR, FAILED, KNOWN, SKIPPED, VACUOUS
+from harness.values.verdict import ERROR, FAILED, KNOWN, SKIPPED, VACUOUS
 
 # XML 1.0 has no way to write these, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

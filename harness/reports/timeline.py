@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.judge.result import Result
 from harness.reports.base import REPORTS, FileReport, write
 from harness.reports.parts import facts
 from harness.reports.parts.cells import LEGEND, mark, nemesis_cell, rank_cell
 from harness.reports.parts.safe import printable, shorten
-from harness.result import Result
-from harness.words.history import NEMESIS, History, Op
-from harness.words.verdict import Judgement
+from harness.values.history import NEMESIS, History, Op
+from harness.values.verdict import Judgement
 
 # A rank's column takes at least so much room when ranks are put side by side; the nemesis at most a third of the width.
 TIME_WIDTH, SMALLEST_COLUMN, NEMESIS_SHARE = 12, 24, 3

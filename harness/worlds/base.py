@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from harness.machine.children import Children
-from harness.machine.nursery import Born
-from harness.machine.proxy_server import Place
+from harness.machine.launch.rank_launcher import LaunchedRank
+from harness.machine.process.children import Children
+from harness.machine.toxiproxy.server import Place
 from harness.registry import Registry
-from harness.scenario import Scenario
-from harness.words.attribute import Declaration
+from harness.scenario.scenario import Scenario
+from harness.values.attribute import Declaration
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,11 @@ class RankHandle:
             self.control_fd = -1
 
 
-def handles(orders: Sequence[LaunchOrder], born: Sequence[Born]) -> Sequence[RankHandle]:
-    """Of the processes that a nursery made for these orders."""
+def handles(orders: Sequence[LaunchOrder], launched: Sequence[LaunchedRank]) -> Sequence[RankHandle]:
+    """Of the processes that a launcher made for these orders."""
     return [
         RankHandle(order.rank, order.life, one.pid, one.control_fd, one.ops_path)
-        for order, one in zip(orders, born, strict=True)
+        for order, one in zip(orders, launched, strict=True)
     ]
 
 
@@ -97,7 +97,7 @@ def places(scenario: Scenario) -> tuple[str, Sequence[str]]:
     masters = {
         rank
         for rank in ranks
-        if any(told.rank == 0 and told.host is None for told in scenario.world.ranks[rank].told.values())
+        if any(told.rank == 0 and told.host is None for told in scenario.world.ranks[rank].handlers.values())
     }
     master = f"r{min(masters, default=0)}"
     return master, [master if rank in masters else f"r{rank}" for rank in ranks]

@@ -11,16 +11,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from harness.machine import container_python, engine, images, leases, name_files, turns
-from harness.machine.children import Children
-from harness.machine.container_network import PROXY, ContainerHost, ContainerNetwork
-from harness.machine.container_process import Contained, ContainerProcesses, RunFolder
-from harness.machine.container_proxy import EngineInContainer, InContainer
-from harness.machine.containers import Client
-from harness.machine.exits import Exits
-from harness.scenario import Scenario
-from harness.words.attribute import Declaration
-from harness.words.errors import HarnessError, Unsupported
+from harness.machine.docker import engine, images, leases, mounts
+from harness.machine.docker.client import Client
+from harness.machine.docker.hosts import PROXY, ContainerHost, ContainerNetwork
+from harness.machine.docker.proxy import EngineInContainer, InContainer
+from harness.machine.docker.ranks import Contained, ContainerProcesses, RunFolder
+from harness.machine.names import name_files
+from harness.machine.process import slots
+from harness.machine.process.children import Children
+from harness.machine.process.exits import Exits
+from harness.scenario.scenario import Scenario
+from harness.values.attribute import Declaration
+from harness.values.errors import HarnessError, Unsupported
 from harness.worlds.base import WORLDS, Host, Isolation, LaunchOrder, RankHandle, World, places
 
 _EVERYBODY = frozenset({"kill", "pause", "restart", "helper", "engine"})
@@ -194,9 +196,9 @@ class _Kept:
 
     def __init__(self, interpreter: Path, log_dir: Path) -> None:
         self.engine = engine.find()
-        self.python = container_python.for_container(interpreter)
+        self.python = mounts.for_container(interpreter)
         self.client = Client(self.engine.url, self.engine.api)
-        self.user = container_python.NOBODY if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"
+        self.user = mounts.NOBODY if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"
         leases.sweep(self.client)
         self.lease = leases.take(self.engine.url)
         self.network = ContainerNetwork(self.client, self.lease, images.RANK, self.user)
@@ -233,7 +235,7 @@ class _Play:
         self._contained: list[Contained] = []
         self._holding = ExitStack()
         with self._undone_on_failure():
-            self._holding.callback(os.close, turns.take(leases.folder(), MOST_WORLDS, TURN_WITHIN_NS))
+            self._holding.callback(os.close, slots.acquire(leases.folder(), MOST_WORLDS, TURN_WITHIN_NS))
             kept.network.need([PROXY, *self.names])
             self._holding.callback(kept.network.refresh)
             self._run = RunFolder(run_dir, kept.user)

@@ -7,13 +7,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from harness.machine import name_files, network
-from harness.machine.children import Children
-from harness.machine.network import PROXY, Network, NetworkHost
-from harness.machine.nursery import Nursery
-from harness.scenario import Scenario
-from harness.words.attribute import Declaration
-from harness.words.errors import HarnessError, Unsupported
+from harness.machine.launch.rank_launcher import RankLauncher
+from harness.machine.names import name_files
+from harness.machine.network import network
+from harness.machine.network.network import PROXY, Network, NetworkHost
+from harness.machine.process.children import Children
+from harness.scenario.scenario import Scenario
+from harness.values.attribute import Declaration
+from harness.values.errors import HarnessError, Unsupported
 from harness.worlds.base import WORLDS, Host, Isolation, LaunchOrder, RankHandle, World, handles, places
 
 
@@ -45,7 +46,7 @@ class Namespaces(World):
     ) -> None:
         self.children = children
         self._isolation = isolation
-        self._nursery = Nursery(children, interpreter, doorbell_fd, log_dir / "zygote.log", needs_torch)
+        self._launcher = RankLauncher(children, interpreter, doorbell_fd, log_dir / "zygote.log", needs_torch)
         self._missing: str | None = None
         self._family = "ipv4"
         self._network: Network | None = None
@@ -59,11 +60,11 @@ class Namespaces(World):
             "private_network": True,
             "family": self._family,
             "lookups": "answered at once (each host's hosts file)",
-            "start_mode": self._nursery.start_mode,
+            "start_mode": self._launcher.start_mode,
         }
 
     def versions(self) -> Mapping[str, Any]:
-        return self._nursery.versions()
+        return self._launcher.versions()
 
     def missing(self) -> str:
         if self._missing is None:
@@ -109,14 +110,14 @@ class Namespaces(World):
     # -- ranks -------------------------------------------------------------------------------------------------
 
     def launch(self, orders: Sequence[LaunchOrder], plan: Path, run_dir: Path) -> Sequence[RankHandle]:
-        return handles(orders, self._nursery.make(orders, plan, run_dir, lambda rank: self._entry(self._names[rank])))
+        return handles(orders, self._launcher.make(orders, plan, run_dir, lambda rank: self._entry(self._names[rank])))
 
     def helper(self, module: str, arguments: Mapping[str, Any], run_dir: Path) -> AbstractContextManager[int]:
-        return self._nursery.helper(module, arguments, run_dir, self._entry(self._master))
+        return self._launcher.helper(module, arguments, run_dir, self._entry(self._master))
 
     def close(self) -> None:
         self.strike()
-        self._nursery.close()
+        self._launcher.close()
 
     def _host(self, name: str) -> NetworkHost:
         if self._network is None:
@@ -124,7 +125,7 @@ class Namespaces(World):
         return self._network.hosts[name]
 
     def _entry(self, name: str) -> Mapping[str, Any]:
-        """What a process needs to enter a host, as `harness.rank.residence` wants it."""
+        """What a process needs to enter a host, as `harness.rank.enter_host` wants it."""
         host = self._host(name)
         return {"name": name, "network": host.namespace, "etc": str(host.etc)}
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.machine.children import Children
-from harness.machine.nursery import Nursery
-from harness.words.attribute import Declaration
+from harness.machine.launch.rank_launcher import RankLauncher
+from harness.machine.process.children import Children
+from harness.values.attribute import Declaration
 from harness.worlds.base import WORLDS, Host, Isolation, LaunchOrder, RankHandle, World, handles
 
 
@@ -57,7 +57,7 @@ class Processes(World):
     ) -> None:
         self.children = children
         self._isolation = isolation
-        self._nursery = Nursery(children, interpreter, doorbell_fd, log_dir / "zygote.log", needs_torch)
+        self._launcher = RankLauncher(children, interpreter, doorbell_fd, log_dir / "zygote.log", needs_torch)
 
     def describe(self) -> Mapping[str, Any]:
         private = self._isolation.kind == "private"
@@ -66,11 +66,11 @@ class Processes(World):
             "isolation": str(self._isolation),
             "private_network": private,
             "lookups": "answered at once (private network)" if private else "RES_OPTIONS=timeout:1 attempts:1",
-            "start_mode": self._nursery.start_mode,
+            "start_mode": self._launcher.start_mode,
         }
 
     def versions(self) -> Mapping[str, Any]:
-        return self._nursery.versions()
+        return self._launcher.versions()
 
     @property
     def hosts(self) -> Sequence[Host]:
@@ -92,10 +92,10 @@ class Processes(World):
         return ONE_HOST
 
     def launch(self, orders: Sequence[LaunchOrder], plan: Path, run_dir: Path) -> Sequence[RankHandle]:
-        return handles(orders, self._nursery.make(orders, plan, run_dir))
+        return handles(orders, self._launcher.make(orders, plan, run_dir))
 
     def helper(self, module: str, arguments: Mapping[str, Any], run_dir: Path) -> AbstractContextManager[int]:
-        return self._nursery.helper(module, arguments, run_dir)
+        return self._launcher.helper(module, arguments, run_dir)
 
     def close(self) -> None:
-        self._nursery.close()
+        self._launcher.close()

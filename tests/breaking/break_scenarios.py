@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from harness.scenario import ABSENT, AnyClaim, CheckClaim, Claim, Known, Scenario, StepClaim
-from harness.words.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
-from harness.words.verdict import FAILED, VACUOUS
+from harness.scenario.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
+from harness.scenario.scenario import ABSENT, AnyClaim, CheckClaim, Claim, Known, Scenario, StepClaim
+from harness.values.verdict import FAILED, VACUOUS
 
 TURNED = (FAILED, VACUOUS)
 """What a broken scenario has to come out as."""

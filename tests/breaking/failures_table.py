@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from scenarios_table import SCENARIOS, SUFFIX, put
 
 from harness.loader import load
-from harness.scenario import Known
+from harness.scenario.scenario import Known
 
 README = SCENARIOS.with_name("README.md")
 BEGIN, END = "<!-- failures: what tests/breaking/failures_table.py writes -->", "<!-- end of failures -->"

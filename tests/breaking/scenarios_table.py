@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.loader import load
-from harness.scenario import Known, Scenario
+from harness.scenario.scenario import Known, Scenario
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 README = SCENARIOS / "README.md"

@@ -9,11 +9,11 @@ import break_scenarios
 import pytest
 from break_scenarios import NO_FAULTS, TURNED, Variant, variants
 
+from harness.campaign.runner import Options, Runner
 from harness.loader import load, load_text
-from harness.runner import Options, Runner
-from harness.scenario import Scenario, StepClaim
-from harness.words.moment import FaultMoment, StepMoment, TimeMoment
-from harness.words.verdict import SKIPPED
+from harness.scenario.moment import FaultMoment, StepMoment, TimeMoment
+from harness.scenario.scenario import Scenario, StepClaim
+from harness.values.verdict import SKIPPED
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 FILES = sorted(SCENARIOS.rglob("*.rdzv.yaml"))

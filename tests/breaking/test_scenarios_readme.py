@@ -7,7 +7,7 @@ from packaging.specifiers import SpecifierSet
 from scenarios_table import README, SCENARIOS, table
 
 from harness.loader import load
-from harness.scenario import Known
+from harness.scenario.scenario import Known
 
 TORCH = "2.15.0"
 """What the README's table was made with."""

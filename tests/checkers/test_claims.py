@@ -8,10 +8,10 @@ import pytest
 from pasts import NETWORK, RUNTIME, SECOND, TIMEOUT, Past, scenario, step
 
 from harness.checkers.claims import judge_claim, named_calls
-from harness.scenario import AnyClaim, CheckClaim, StepClaim
-from harness.words.history import INVOKE, NEMESIS, ErrorInfo, History
-from harness.words.moment import FaultMoment, StepMoment
-from harness.words.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
+from harness.scenario.moment import FaultMoment, StepMoment
+from harness.scenario.scenario import AnyClaim, CheckClaim, StepClaim
+from harness.values.history import INVOKE, NEMESIS, ErrorInfo, History
+from harness.values.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
 
 PLAN = scenario(step("join"), step("get", 1, do="get"), step("five", 1, do="get", times=5), step("late", 1, life=2))
 

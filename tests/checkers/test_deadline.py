@@ -9,10 +9,10 @@ import pytest
 from pasts import SECOND, Past, scenario
 
 from harness.checkers.deadline import Deadline
-from harness.scenario import RankSpec, Scenario, Told
-from harness.words.history import History
-from harness.words.moment import START
-from harness.words.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
+from harness.scenario.moment import START
+from harness.scenario.scenario import HandlerConfig, RankSpec, Scenario
+from harness.values.history import History
+from harness.values.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
 
 RULE = Deadline.declaration.summary
 
@@ -47,7 +47,9 @@ def test_time_for_which_the_caller_was_paused_does_not_count() -> None:
 
 def test_a_timeout_handed_on_raw_is_the_one_that_counts() -> None:
     """`config: {timeout: "6"}` is what the subject saw."""
-    spec = RankSpec(START, {}, False, {"main": Told(0, 2, "train", 2 * SECOND, config={"timeout": "6"})}, 20 * SECOND)
+    spec = RankSpec(
+        START, {}, False, {"main": HandlerConfig(0, 2, "train", 2 * SECOND, config={"timeout": "6"})}, 20 * SECOND
+    )
     plan = scenario()
     plan = replace(plan, world=replace(plan.world, ranks=(spec, spec)))
     assert judged(Past(2).join(0, 0, 6.5, "failed").whole(), plan).status == PASSED

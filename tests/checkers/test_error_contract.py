@@ -6,8 +6,8 @@ import pytest
 from pasts import NETWORK, RUNTIME, TIMEOUT, Past, scenario
 
 from harness.checkers.error_contract import CONTRACT, ErrorContract
-from harness.words.history import ErrorInfo, History
-from harness.words.verdict import FAILED, PASSED, VACUOUS, Verdict
+from harness.values.history import ErrorInfo, History
+from harness.values.verdict import FAILED, PASSED, VACUOUS, Verdict
 
 RULE = ErrorContract.declaration.summary
 

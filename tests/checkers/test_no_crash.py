@@ -8,8 +8,8 @@ import pytest
 from pasts import Past, scenario, step
 
 from harness.checkers.no_crash import NoCrash
-from harness.words.history import History
-from harness.words.verdict import FAILED, PASSED, VACUOUS, Verdict
+from harness.values.history import History
+from harness.values.verdict import FAILED, PASSED, VACUOUS, Verdict
 
 RULE = NoCrash.declaration.summary
 CRASH = step("crash", 1, do="exit", arguments={"code": 3})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pasts import Past, scenario
 
 from harness.checkers.no_hang import NoHang
-from harness.words.history import History
-from harness.words.verdict import FAILED, PASSED, VACUOUS, Verdict
+from harness.values.history import History
+from harness.values.verdict import FAILED, PASSED, VACUOUS, Verdict
 
 RULE = NoHang.declaration.summary
 

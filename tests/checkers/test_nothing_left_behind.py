@@ -5,8 +5,8 @@ from __future__ import annotations
 from pasts import Past, scenario
 
 from harness.checkers.nothing_left_behind import NothingLeftBehind
-from harness.words.history import History
-from harness.words.verdict import ERROR, FAILED, PASSED, Verdict
+from harness.values.history import History
+from harness.values.verdict import ERROR, FAILED, PASSED, Verdict
 
 RULE = NothingLeftBehind.declaration.summary
 

@@ -8,8 +8,8 @@ from typing import Any
 from pasts import SECOND, Past, scenario
 
 from harness.checkers.prefix_isolation import PrefixIsolation
-from harness.scenario import Told
-from harness.words.verdict import FAILED, PASSED, VACUOUS, Verdict
+from harness.scenario.scenario import HandlerConfig
+from harness.values.verdict import FAILED, PASSED, VACUOUS, Verdict
 
 RULE = PrefixIsolation.declaration.summary
 
@@ -207,7 +207,7 @@ def wired(keys_of_one: dict[str, list[str]], keys_of_other: dict[str, list[str]]
         for verb, more in (("set", {"value": "1"}), ("get", {})):
             past.call(rank, verb, rank + 1, rank + 1.1, f=verb, told={"key": "x", **more}, value="1", run_id=run)
         past.link(rank, keys)
-    ranks = (replace(cell.world.ranks[0], told={"main": Told(1, 2, run, SECOND)}) for run in runs)
+    ranks = (replace(cell.world.ranks[0], handlers={"main": HandlerConfig(1, 2, run, SECOND)}) for run in runs)
     return PrefixIsolation().check(replace(cell, world=replace(cell.world, ranks=tuple(ranks))), past.whole(), {})
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from harness.archive import read_ops
-from harness.core.judge import judge
+from harness.judge.judge import judge
 from harness.loader import load_text
-from harness.scenario import Scenario
-from harness.words.history import History
-from harness.words.verdict import FAILED, KNOWN, PASSED, VACUOUS, Judgement
+from harness.scenario.scenario import Scenario
+from harness.values.history import History
+from harness.values.verdict import FAILED, KNOWN, PASSED, VACUOUS, Judgement
 
 RECORDED = Path(__file__).parent / "recorded"
 NAMES = sorted(path.stem for path in RECORDED.glob("*.jsonl"))

@@ -7,8 +7,8 @@ from typing import Any
 from pasts import SECOND, Past, scenario
 
 from harness.checkers.recovery import Recovery
-from harness.words.history import History
-from harness.words.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
+from harness.values.history import History
+from harness.values.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
 
 RULE = Recovery.declaration.summary
 

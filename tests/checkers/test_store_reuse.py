@@ -7,8 +7,8 @@ from typing import Any
 from pasts import Past, scenario
 
 from harness.checkers.store_reuse import StoreReuse
-from harness.words.history import History
-from harness.words.verdict import FAILED, PASSED, VACUOUS, Verdict
+from harness.values.history import History
+from harness.values.verdict import FAILED, PASSED, VACUOUS, Verdict
 
 RULE = StoreReuse.declaration.summary
 

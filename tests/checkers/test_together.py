@@ -5,8 +5,8 @@ from __future__ import annotations
 from pasts import Past, scenario
 
 from harness.checkers.together import Together
-from harness.words.history import History
-from harness.words.verdict import FAILED, PASSED, VACUOUS, Verdict
+from harness.values.history import History
+from harness.values.verdict import FAILED, PASSED, VACUOUS, Verdict
 
 RULE = Together.declaration.summary
 

@@ -49,11 +49,11 @@ def test_three_reports_have_three_columns(tmp_path: Path, capsys: Captured) -> N
 
 def test_what_run_writes_can_be_compared(tmp_path: Path, capsys: Captured) -> None:
     """The report itself is the input, not something that looks like it."""
+    from harness.judge.result import Result
     from harness.reports.base import REPORTS
-    from harness.result import Result
-    from harness.scenario import Scenario, World
-    from harness.words.history import History
-    from harness.words.verdict import FAILED, PASSED, Judgement
+    from harness.scenario.scenario import Scenario, World
+    from harness.values.history import History
+    from harness.values.verdict import FAILED, PASSED, Judgement
 
     scenario = Scenario(Path("s/late.rdzv.yaml"), "A late rank joins", World(2, 10**9), steps=(), expect=())
     paths = [tmp_path / "a.json", tmp_path / "b.json"]

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from harness import doctor
-from harness.doctor import Check
+from harness.cli import doctor
+from harness.cli.doctor import Check
 from harness.faults.base import FAULTS
-from harness.machine import engine, images, network_tools
-from harness.machine.engine import Engine
-from harness.words.errors import UsageError
+from harness.machine.docker import engine, images
+from harness.machine.docker.engine import Engine
+from harness.machine.network import network_tools
+from harness.values.errors import UsageError
 
 
 def broken() -> Check:

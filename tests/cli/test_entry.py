@@ -129,7 +129,7 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
 
 def test_help_imports_neither_torch_nor_what_only_commands_need() -> None:
     """So that it is quick."""
-    heavy = ["torch", "docker", "ruamel.yaml", "requests", "rich.live", "harness.runner", "harness.loader"]
+    heavy = ["torch", "docker", "ruamel.yaml", "requests", "rich.live", "harness.campaign.runner", "harness.loader"]
     program = (
         "import sys; from harness.cli import main; code = main(['run', '--help']);"
         f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr); sys.exit(code)"

@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 
 from harness.cli.exit_codes import exit_code
-from harness.words.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, STATUSES, VACUOUS
+from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, STATUSES, VACUOUS
 
 
 @pytest.mark.parametrize(

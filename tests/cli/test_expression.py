@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.cli.expression import parse
-from harness.words.errors import UsageError
+from harness.values.errors import UsageError
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.campaign.runner import Options
 from harness.cli import running
-from harness.core import needs as core_needs
-from harness.machine import engine, network_tools
-from harness.runner import Options
-from harness.words import needs
-from harness.words.errors import UsageError
+from harness.machine.docker import engine
+from harness.machine.network import network_tools
+from harness.play import needs as core_needs
+from harness.scenario import needs
+from harness.values.errors import UsageError
 
 HARNESS = Path(needs.__file__).parents[1]
 

@@ -14,11 +14,11 @@ import pytest
 
 from harness.cli import running, selecting
 from harness.cli.running import Request
-from harness.result import Result
-from harness.scenario import Scenario, Step, World
-from harness.words.errors import HarnessError, UsageError
-from harness.words.history import History, Op, Process
-from harness.words.verdict import FAILED, KNOWN, PASSED, STATUSES, Judgement
+from harness.judge.result import Result
+from harness.scenario.scenario import Scenario, Step, World
+from harness.values.errors import HarnessError, UsageError
+from harness.values.history import History, Op, Process
+from harness.values.verdict import FAILED, KNOWN, PASSED, STATUSES, Judgement
 
 OPTIONS: Any = SimpleNamespace()
 

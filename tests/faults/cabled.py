@@ -17,8 +17,8 @@ from surroundings import LIMIT_SECONDS, fault
 
 from harness import clock
 from harness.faults.base import FAULTS, Evidence, FaultMember
-from harness.machine.network import NetworkHost
-from harness.words.endpoint import Endpoint
+from harness.machine.network.network import NetworkHost
+from harness.values.endpoint import Endpoint
 
 SILENCE_S = 0.4
 """What passes takes less than a millisecond; the kernel sends again after 0.2 s at the earliest."""

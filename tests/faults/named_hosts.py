@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from surroundings import FakeSurroundings
+from surroundings import FakeFaultContext
 
 from harness import clock
-from harness.machine import name_files, netns
-from harness.machine.network import PROXY, Network, NetworkHost
+from harness.machine.names import name_files
+from harness.machine.network import netns
+from harness.machine.network.network import PROXY, Network, NetworkHost
 
 RANKS = ("r0", "r1", "r2")
 PORT = 29500
@@ -76,8 +77,8 @@ class Asker:
 
 
 @dataclass
-class Town(FakeSurroundings):
-    """Surroundings with a host for the proxy server and one for each of the ranks 0, 1, 2."""
+class Town(FakeFaultContext):
+    """FaultContext with a host for the proxy server and one for each of the ranks 0, 1, 2."""
 
     by_name: dict[str, NetworkHost] = field(default_factory=dict)
 

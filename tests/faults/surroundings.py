@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.proxies.base import Link
-from harness.scenario import Fault
-from harness.words.endpoint import Endpoint
-from harness.words.moment import FaultMoment
+from harness.scenario.moment import FaultMoment
+from harness.scenario.scenario import Fault
+from harness.values.endpoint import Endpoint
 from harness.worlds.base import Host
 from harness.worlds.processes import ONE_HOST
 
@@ -49,8 +49,8 @@ class FakeRank:
 
 
 @dataclass
-class FakeSurroundings:
-    """Implements `harness.faults.base.Surroundings`; `told` lists what the fault said, in order."""
+class FakeFaultContext:
+    """Implements `harness.faults.base.FaultContext`; `told` lists what the fault said, in order."""
 
     endpoint: Endpoint = field(default_factory=lambda: Endpoint("127.0.0.1", 1))
     ranks: dict[int, FakeRank] = field(default_factory=dict)
@@ -120,15 +120,15 @@ def program(source: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextlib.contextmanager
-def rank_processes(source: str, *ranks: int) -> Iterator[FakeSurroundings]:
-    """Surroundings with such a process for each rank, each awaited until it prints a line."""
+def rank_processes(source: str, *ranks: int) -> Iterator[FakeFaultContext]:
+    """FaultContext with such a process for each rank, each awaited until it prints a line."""
     with contextlib.ExitStack() as stack:
-        surroundings = FakeSurroundings()
+        context = FakeFaultContext()
         for rank in ranks:
-            surroundings.ranks[rank] = FakeRank(rank, stack.enter_context(program(source)))
-        for fake in surroundings.ranks.values():
+            context.ranks[rank] = FakeRank(rank, stack.enter_context(program(source)))
+        for fake in context.ranks.values():
             fake.hear()
-        yield surroundings
+        yield context
 
 
 def fault(kind: str, *ranks: int, heals: bool = False, **attributes: Any) -> Fault:

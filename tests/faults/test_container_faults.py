@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from harness.core.needs import unmet_by_world
+from harness.campaign.runner import Options, Runner
 from harness.faults.base import FAULTS
+from harness.judge.result import Result
 from harness.loader import load_text
-from harness.machine.engine import Engine
-from harness.result import Result
-from harness.runner import Options, Runner
-from harness.scenario import Scenario
+from harness.machine.docker.engine import Engine
+from harness.play.needs import unmet_by_world
+from harness.scenario.scenario import Scenario
 
 pytestmark = pytest.mark.needs_toxiproxy
 

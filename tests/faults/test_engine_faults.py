@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from wire import Wire, await_true, held, how_it_ends, member, receive, silent, wired
 
-from harness.machine import listening
+from harness.machine.network import listening
 from harness.proxies.base import LinkSpec
-from harness.words.endpoint import Endpoint
-from harness.words.errors import Unsupported
+from harness.values.endpoint import Endpoint
+from harness.values.errors import Unsupported
 
 GREETING = b"\x00" + struct.pack("<I", 0x3C85F7CE) + b"\x0d" + struct.pack("<I", 7)
 
@@ -182,7 +182,7 @@ def test_the_first_connection_is_ended_at_once(wire: Wire, mode: str, seen: str)
 
 def test_a_closed_door_refuses_and_spares_who_is_inside(wire: Wire):
     """In a network of one's own the refusal is known."""
-    wire.surroundings.private_network = True
+    wire.context.private_network = True
     client, master = wire.connect(1)
     with held(wire, member("x_refuse", 1, mode="closed")) as evidence:
         with pytest.raises(ConnectionRefusedError):

@@ -7,7 +7,7 @@ from surroundings import fault, rank_processes
 
 from harness.faults.base import FAULTS
 from harness.faults.file_limit import limit_for
-from harness.words.errors import NothingToHit
+from harness.values.errors import NothingToHit
 
 # Has gaps among its descriptors, as a process with many closed files has; opens or closes one file for each line.
 OPENER = """
@@ -36,9 +36,9 @@ def limited(spare: int, *ranks: int):
 @pytest.mark.parametrize("spare", [0, 1, 3])
 def test_exactly_the_spare_descriptors_can_be_opened_and_more_after_healing(spare: int):
     """The next open fails, and works once the limit is restored."""
-    with rank_processes(OPENER, 0) as surroundings:
-        rank = surroundings.ranks[0]
-        with limited(spare, 0).hold(surroundings):
+    with rank_processes(OPENER, 0) as context:
+        rank = context.ranks[0]
+        with limited(spare, 0).hold(context):
             answers = [rank.ask("open") for _ in range(spare + 1)]
         assert answers == ["ok"] * spare + [REFUSED]
         assert rank.ask("open") == "ok"
@@ -53,14 +53,14 @@ def test_the_limit_counts_the_gaps_below_it():
 
 def test_only_the_ranks_it_names_are_limited():
     """Rank 1 opens what rank 0 may not."""
-    with rank_processes(OPENER, 0, 1) as surroundings, limited(0, 0).hold(surroundings):
-        assert [surroundings.ranks[rank].ask("open") for rank in (0, 1)] == [REFUSED, "ok"]
+    with rank_processes(OPENER, 0, 1) as context, limited(0, 0).hold(context):
+        assert [context.ranks[rank].ask("open") for rank in (0, 1)] == [REFUSED, "ok"]
 
 
 def test_a_process_that_opened_more_was_touched():
     """The evidence has its descriptors before and now, and what is left."""
-    with rank_processes(OPENER, 0) as surroundings, limited(2, 0).hold(surroundings) as evidence:
-        surroundings.ranks[0].ask("open")
+    with rank_processes(OPENER, 0) as context, limited(2, 0).hold(context) as evidence:
+        context.ranks[0].ask("open")
         told = evidence()
     (look,) = told.facts["processes"]
     assert told.touched is True
@@ -69,28 +69,28 @@ def test_a_process_that_opened_more_was_touched():
 
 def test_a_process_at_its_limit_from_the_start_was_touched():
     """Nothing could be opened at all while it was in force."""
-    with rank_processes(OPENER, 0) as surroundings, limited(0, 0).hold(surroundings) as evidence:
+    with rank_processes(OPENER, 0) as context, limited(0, 0).hold(context) as evidence:
         assert evidence().touched is True
 
 
 def test_whether_it_ran_into_the_limit_and_let_go_again_is_unproven():
     """The same number of descriptors as before proves neither."""
-    with rank_processes(OPENER, 0) as surroundings, limited(1, 0).hold(surroundings) as evidence:
-        answers = [surroundings.ranks[0].ask(word) for word in ("open", "open", "close")]
+    with rank_processes(OPENER, 0) as context, limited(1, 0).hold(context) as evidence:
+        answers = [context.ranks[0].ask(word) for word in ("open", "open", "close")]
         assert answers == ["ok", REFUSED, "ok"]
         assert evidence().touched is None
 
 
 def test_a_rank_that_ended_needs_no_healing():
     """Its evidence is unproven, and nobody else gets its limit."""
-    with rank_processes(OPENER, 0) as surroundings, limited(1, 0).hold(surroundings) as evidence:
-        surroundings.ranks[0].process.kill()
-        surroundings.ranks[0].process.wait()
+    with rank_processes(OPENER, 0) as context, limited(1, 0).hold(context) as evidence:
+        context.ranks[0].process.kill()
+        context.ranks[0].process.wait()
         assert evidence().touched is None
 
 
 def test_nobody_alive_is_nothing_to_hit():
     """A rank without a process cannot be limited."""
-    with rank_processes(OPENER) as surroundings, pytest.raises(NothingToHit):
-        with limited(1, 0).hold(surroundings):
+    with rank_processes(OPENER) as context, pytest.raises(NothingToHit):
+        with limited(1, 0).hold(context):
             pass

@@ -11,7 +11,7 @@ from cabled import exchange, member, needs
 from named_hosts import PORT, town
 
 from harness.faults.base import FAULTS
-from harness.words.errors import HarnessError, Unsupported
+from harness.values.errors import HarnessError, Unsupported
 
 pytestmark = needs()
 

@@ -6,13 +6,13 @@ import socket
 import threading
 
 import pytest
-from surroundings import LIMIT_SECONDS, FakeSurroundings, connects, fault, free_port
+from surroundings import LIMIT_SECONDS, FakeFaultContext, connects, fault, free_port
 
 from harness.faults.base import FAULTS
 from harness.faults.impostor import HTTP_ANSWER
-from harness.machine import listening
-from harness.words.endpoint import Endpoint
-from harness.words.errors import HarnessError
+from harness.machine.network import listening
+from harness.values.endpoint import Endpoint
+from harness.values.errors import HarnessError
 
 # Stands in for the store of another run: any process that listens on the port it is given.
 LISTENER = """
@@ -24,10 +24,10 @@ time.sleep(60)
 
 
 def impostor(answers: str, address: str = "127.0.0.1", **more):
-    """The fault on a free port, its surroundings, and the port."""
+    """The fault on a free port, its context, and the port."""
     port = free_port(address)
-    surroundings = FakeSurroundings(Endpoint("127.0.0.1", port), **more)
-    return FAULTS["impostor"](fault("impostor", answers=answers, address=address)), surroundings, port
+    context = FakeFaultContext(Endpoint("127.0.0.1", port), **more)
+    return FAULTS["impostor"](fault("impostor", answers=answers, address=address)), context, port
 
 
 def connect(port: int, host: str = "127.0.0.1") -> socket.socket:
@@ -41,8 +41,8 @@ def read_all(connection: socket.socket) -> bytes:
 
 def test_a_silent_one_takes_the_connection_and_says_nothing_until_it_leaves():
     """It accepts and never reads; healing closes what it accepted."""
-    member, surroundings, port = impostor("nothing")
-    with member.hold(surroundings) as evidence, connect(port) as client:
+    member, context, port = impostor("nothing")
+    with member.hold(context) as evidence, connect(port) as client:
         client.setblocking(False)
         with pytest.raises(BlockingIOError):
             client.recv(1)
@@ -56,9 +56,9 @@ def test_a_silent_one_takes_the_connection_and_says_nothing_until_it_leaves():
 
 def test_an_echo_sends_back_every_byte_in_order():
     """Three MiB, written while they are read, come back whole; then the close is answered by a close."""
-    member, surroundings, port = impostor("echo")
+    member, context, port = impostor("echo")
     sent = bytes(range(256)) * (3 << 12)
-    with member.hold(surroundings) as evidence, connect(port) as client:
+    with member.hold(context) as evidence, connect(port) as client:
 
         def write() -> None:
             client.sendall(sent)
@@ -74,8 +74,8 @@ def test_an_echo_sends_back_every_byte_in_order():
 
 def test_an_echo_to_somebody_who_never_reads_keeps_to_its_buffer_and_leaves_promptly():
     """The client writes until nothing more is taken; healing does not wait for it to read."""
-    member, surroundings, port = impostor("echo")
-    with member.hold(surroundings), connect(port) as client:
+    member, context, port = impostor("echo")
+    with member.hold(context), connect(port) as client:
         client.settimeout(0.1)
         with pytest.raises(TimeoutError):
             client.sendall(bytes(64 << 20))
@@ -84,8 +84,8 @@ def test_an_echo_to_somebody_who_never_reads_keeps_to_its_buffer_and_leaves_prom
 
 def test_http_answers_400_to_the_first_bytes_and_closes():
     """What a web server makes of a store's first message; its answer arrives whole."""
-    member, surroundings, port = impostor("http")
-    with member.hold(surroundings) as evidence, connect(port) as client:
+    member, context, port = impostor("http")
+    with member.hold(context) as evidence, connect(port) as client:
         client.sendall(b"\x00\x3c\x85\xf7\xc1")
         assert read_all(client) == HTTP_ANSWER
         assert evidence().facts["received_bytes"] == 5
@@ -93,8 +93,8 @@ def test_http_answers_400_to_the_first_bytes_and_closes():
 
 def test_many_are_served_side_by_side():
     """One that says nothing holds up no other, and all are counted."""
-    member, surroundings, port = impostor("echo")
-    with member.hold(surroundings) as evidence, connect(port):
+    member, context, port = impostor("echo")
+    with member.hold(context) as evidence, connect(port):
         for _ in range(20):
             with connect(port) as client:
                 client.sendall(b"ping")
@@ -104,8 +104,8 @@ def test_many_are_served_side_by_side():
 
 def test_a_reset_connection_disturbs_nobody():
     """A client that vanishes with RST leaves the impostor serving."""
-    member, surroundings, port = impostor("echo")
-    with member.hold(surroundings):
+    member, context, port = impostor("echo")
+    with member.hold(context):
         with connect(port) as rude:
             rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
             rude.sendall(b"bye")
@@ -117,9 +117,9 @@ def test_a_reset_connection_disturbs_nobody():
 @pytest.mark.parametrize("answers", ["nothing", "echo", "http"])
 def test_its_port_and_thread_are_gone_when_it_is_healed(answers: str):
     """Healing ends the thread, and the port can be bound anew at once."""
-    member, surroundings, port = impostor(answers)
+    member, context, port = impostor(answers)
     threads = threading.active_count()
-    with member.hold(surroundings) as evidence, connect(port):
+    with member.hold(context) as evidence, connect(port):
         assert threading.active_count() == threads + 1
         assert listening.is_listening(evidence().facts["inode"])
     assert threading.active_count() == threads
@@ -129,8 +129,8 @@ def test_its_port_and_thread_are_gone_when_it_is_healed(answers: str):
 
 def test_it_listens_where_it_is_told():
     """On the IPv6 loopback it is not met on IPv4."""
-    member, surroundings, port = impostor("echo", address="::1")
-    with member.hold(surroundings):
+    member, context, port = impostor("echo", address="::1")
+    with member.hold(context):
         assert [connects(host, port) for host in ("::1", "127.0.0.1")] == [True, False]
 
 
@@ -138,27 +138,27 @@ def test_it_listens_where_it_is_told():
 @pytest.mark.parametrize("master_joins", [True, False])
 def test_without_a_connection_it_touched_something_only_if_the_master_wanted_the_port(answers: str, master_joins: bool):
     """Nobody came and no rank 0 began to join: the cell will be vacuous."""
-    member, surroundings, _ = impostor(answers, master_joins=master_joins, helper_program=LISTENER)
-    with member.hold(surroundings) as evidence:
+    member, context, _ = impostor(answers, master_joins=master_joins, helper_program=LISTENER)
+    with member.hold(context) as evidence:
         assert evidence().touched is master_joins
 
 
 def test_a_port_in_use_cannot_be_taken():
     """The error says where, why, and what to do."""
-    member, surroundings, port = impostor("http")
+    member, context, port = impostor("http")
     with socket.create_server(("127.0.0.1", port)):
         with pytest.raises(HarnessError, match=rf"127\.0\.0\.1:{port} .*in use.*inject it before"):
-            with member.hold(surroundings):
+            with member.hold(context):
                 pass
 
 
 def test_a_foreign_store_runs_in_a_process_of_its_own_and_ends_with_the_fault():
     """The helper is told the port, and has ended when the fault is healed."""
-    member, surroundings, port = impostor("store", helper_program=LISTENER)
-    with member.hold(surroundings) as evidence:
+    member, context, port = impostor("store", helper_program=LISTENER)
+    with member.hold(context) as evidence:
         assert connects("127.0.0.1", port)
         assert evidence().facts["pid"] > 0
-    assert surroundings.told == [
+    assert context.told == [
         ("helper", "impostor_store", {"port": port}),
         ("helper ended", "impostor_store"),
     ]
@@ -167,8 +167,8 @@ def test_a_foreign_store_runs_in_a_process_of_its_own_and_ends_with_the_fault():
 
 def test_connections_to_a_foreign_store_are_counted_open_or_closed():
     """One that is open and one that was closed are two, whatever was there before."""
-    member, surroundings, port = impostor("store", helper_program=LISTENER)
-    with member.hold(surroundings) as evidence, connect(port):
+    member, context, port = impostor("store", helper_program=LISTENER)
+    with member.hold(context) as evidence, connect(port):
         connect(port).close()
         told = evidence()
     assert (told.touched, told.facts["connections"]) == (True, 2)

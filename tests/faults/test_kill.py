@@ -9,33 +9,33 @@ import pytest
 from surroundings import fault, rank_processes
 
 from harness.faults.base import FAULTS
-from harness.words.errors import NothingToHit
+from harness.values.errors import NothingToHit
 
 SLEEPER = "import time; print('ready', flush=True); time.sleep(60)"
 
 
 def test_it_ends_every_process_it_names_with_sigkill_and_spares_the_others():
     """Ranks 0 and 2 are gone when the fault is in place; rank 1 lives on."""
-    with rank_processes(SLEEPER, 0, 1, 2) as surroundings:
-        with FAULTS["kill"](fault("kill", 0, 2)).hold(surroundings) as evidence:
+    with rank_processes(SLEEPER, 0, 1, 2) as context:
+        with FAULTS["kill"](fault("kill", 0, 2)).hold(context) as evidence:
             assert evidence().touched is True
-            codes = [surroundings.ranks[rank].process.poll() for rank in (0, 1, 2)]
+            codes = [context.ranks[rank].process.poll() for rank in (0, 1, 2)]
         assert codes == [-signal.SIGKILL, None, -signal.SIGKILL]
 
 
 def test_the_end_is_announced_before_it_comes():
     """`no_crash` can tell a killed rank from a crashed one."""
-    with rank_processes(SLEEPER, 0, 1) as surroundings, FAULTS["kill"](fault("kill", 0, 1)).hold(surroundings):
-        assert surroundings.told == [("expect_end", 0, "kill"), ("expect_end", 1, "kill")]
+    with rank_processes(SLEEPER, 0, 1) as context, FAULTS["kill"](fault("kill", 0, 1)).hold(context):
+        assert context.told == [("expect_end", 0, "kill"), ("expect_end", 1, "kill")]
 
 
 def test_the_evidence_tells_the_states_before_and_after():
     """A living process becomes one that its parent has yet to bury."""
-    with rank_processes(SLEEPER, 3) as surroundings:
-        with FAULTS["kill"](fault("kill", 3, 4)).hold(surroundings) as evidence:
+    with rank_processes(SLEEPER, 3) as context:
+        with FAULTS["kill"](fault("kill", 3, 4)).hold(context) as evidence:
             facts = evidence().facts
         (victim,) = facts["processes"]
-        assert (victim["rank"], victim["life"], victim["pid"]) == (3, 1, surroundings.ranks[3].pid)
+        assert (victim["rank"], victim["life"], victim["pid"]) == (3, 1, context.ranks[3].pid)
         assert victim["before"] in ("R", "S")
         assert victim["after"] == "Z"
         assert facts["missed"] == [4]
@@ -43,44 +43,44 @@ def test_the_evidence_tells_the_states_before_and_after():
 
 def test_healing_starts_again_whom_it_hit():
     """A fault with `for` or `until` gives the rank its next life."""
-    with rank_processes(SLEEPER, 0) as surroundings:
-        with FAULTS["kill"](fault("kill", 0, 1, heals=True)).hold(surroundings):
+    with rank_processes(SLEEPER, 0) as context:
+        with FAULTS["kill"](fault("kill", 0, 1, heals=True)).hold(context):
             pass
-        assert surroundings.told == [("expect_end", 0, "kill"), ("start_again", 0)]
+        assert context.told == [("expect_end", 0, "kill"), ("start_again", 0)]
 
 
 @pytest.mark.parametrize("heals", [True, False])
 def test_nobody_is_started_at_the_end_of_the_play(heals: bool):
     """Neither a kill for good nor one whose healing never came."""
-    with rank_processes(SLEEPER, 0) as surroundings:
+    with rank_processes(SLEEPER, 0) as context:
         member = FAULTS["kill"](fault("kill", 0, heals=heals))
-        with member.hold(surroundings):
+        with member.hold(context):
             member.end_of_play = True
-        assert surroundings.told == [("expect_end", 0, "kill")]
+        assert context.told == [("expect_end", 0, "kill")]
 
 
 def test_a_kill_for_good_starts_nobody():
     """Without `for` or `until`, leaving the fault is not a healing."""
-    with rank_processes(SLEEPER, 0) as surroundings:
-        with FAULTS["kill"](fault("kill", 0)).hold(surroundings):
+    with rank_processes(SLEEPER, 0) as context:
+        with FAULTS["kill"](fault("kill", 0)).hold(context):
             pass
-        assert ("start_again", 0) not in surroundings.told
+        assert ("start_again", 0) not in context.told
 
 
 def test_a_process_that_has_ended_is_nothing_to_hit():
     """Neither one that is unknown nor one that is dead but not yet buried; nothing was announced."""
-    with rank_processes(SLEEPER, 0) as surroundings:
-        surroundings.ranks[0].process.kill()
-        os.waitid(os.P_PID, surroundings.ranks[0].pid, os.WEXITED | os.WNOWAIT)
+    with rank_processes(SLEEPER, 0) as context:
+        context.ranks[0].process.kill()
+        os.waitid(os.P_PID, context.ranks[0].pid, os.WEXITED | os.WNOWAIT)
         with pytest.raises(NothingToHit):
-            with FAULTS["kill"](fault("kill", 0, 1)).hold(surroundings):
+            with FAULTS["kill"](fault("kill", 0, 1)).hold(context):
                 pass
-        assert surroundings.told == []
+        assert context.told == []
 
 
 def test_a_paused_process_is_killed_too():
     """SIGKILL needs no SIGCONT before it."""
-    with rank_processes(SLEEPER, 0) as surroundings:
-        with FAULTS["pause"](fault("pause", 0)).hold(surroundings):
-            with FAULTS["kill"](fault("kill", 0)).hold(surroundings):
-                assert surroundings.ranks[0].process.wait() == -signal.SIGKILL
+    with rank_processes(SLEEPER, 0) as context:
+        with FAULTS["pause"](fault("pause", 0)).hold(context):
+            with FAULTS["kill"](fault("kill", 0)).hold(context):
+                assert context.ranks[0].process.wait() == -signal.SIGKILL

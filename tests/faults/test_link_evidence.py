@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.faults.base import FAULTS, link_evidence
-from harness.proxies.base import Held, Traffic
+from harness.proxies.base import RetainedBytes, Traffic
 
 MS = 1_000_000
 TOXICS = ("latency", "bandwidth", "slow_close", "blackhole", "reset_peer", "slicer", "limit_data")
@@ -53,9 +53,9 @@ OURS, OTHERS = frozenset({"link1"}), frozenset({"link1", "link2"})
         (Traffic(1, upstream_bytes=0, downstream_bytes=0), True),
         (Traffic(0, upstream_bytes=9, downstream_bytes=0), False),
         (Traffic(0, upstream_bytes=0, downstream_bytes=9), True),
-        (Traffic(0, upstream_bytes=0, downstream_bytes=0, held=(Held(9, OURS),)), True),
-        (Traffic(0, upstream_bytes=0, downstream_bytes=0, held=(Held(9, OTHERS),)), None),
-        (Traffic(0, upstream_bytes=0, downstream_bytes=0, held=(Held(9, frozenset({"link2"})),)), False),
+        (Traffic(0, upstream_bytes=0, downstream_bytes=0, held=(RetainedBytes(9, OURS),)), True),
+        (Traffic(0, upstream_bytes=0, downstream_bytes=0, held=(RetainedBytes(9, OTHERS),)), None),
+        (Traffic(0, upstream_bytes=0, downstream_bytes=0, held=(RetainedBytes(9, frozenset({"link2"})),)), False),
         (Traffic(0, upstream_bytes=0, downstream_bytes=0, complete=False), None),
         (Traffic(0), None),
         (Traffic(1), True),

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from surroundings import FakeSurroundings
+from surroundings import FakeFaultContext
 from wire import LATER, Wire, await_true, held, how_it_ends, member, receive, silent, wired
 
 from harness.faults.base import Evidence
-from harness.machine import sockets
-from harness.words.errors import HarnessError, NothingToHit, ProxyLost
+from harness.machine.network import sockets
+from harness.values.errors import HarnessError, NothingToHit, ProxyLost
 
 pytestmark = pytest.mark.needs_toxiproxy
 
@@ -135,7 +135,7 @@ def test_what_was_swallowed_before_anybody_looked_is_known(wire: Wire):
 def test_a_reset_hits_a_connection_that_was_open_before(wire: Wire):
     """Armed beforehand, it ends an open connection with a reset on both sides; a new one is as usual."""
     fault = member("reset_peer", 1, stream="upstream", after=LATER)
-    fault.arm(wire.surroundings)
+    fault.arm(wire.context)
     client, master = wire.connect(1)
     client.sendall(b"before")
     assert receive(master, 6) == b"before"
@@ -151,7 +151,7 @@ def test_a_reset_hits_a_connection_that_was_open_before(wire: Wire):
 def test_a_reset_at_the_start_needs_no_arming(wire: Wire):
     """In place before anybody connects, it bites at the first bytes."""
     fault = member("reset_peer", 1, stream="downstream")
-    fault.arm(wire.surroundings)
+    fault.arm(wire.context)
     with held(wire, fault) as evidence:
         client, master = wire.connect(1)
         master.sendall(b"x")
@@ -162,7 +162,7 @@ def test_a_reset_at_the_start_needs_no_arming(wire: Wire):
 def test_a_reset_counts_down_to_the_end_even_when_healed(wire: Wire):
     """Healing waits for the countdown: the real server cannot be talked out of it; the engine can."""
     fault = member("reset_peer", 1, stream="upstream", timeout=300 * MS, after=LATER)
-    fault.arm(wire.surroundings)
+    fault.arm(wire.context)
     client, master = wire.connect(1)
     with held(wire, fault):
         client.sendall(b"x")
@@ -215,7 +215,7 @@ def test_down_knows_of_attempts_in_a_private_network_only(
     """With nothing to cut, attempts refused are the evidence; in a shared network they may be anybody's."""
     counted = iter([100, 100 + attempts])
     monkeypatch.setattr(sockets, "tcp_counters", lambda: sockets.TcpCounters(next(counted), 0))
-    wire.surroundings.private_network = private
+    wire.context.private_network = private
     with held(wire, member("down", 1)) as evidence:
         pass
     assert evidence[0].touched is touched
@@ -323,17 +323,17 @@ def test_two_faults_of_one_kind_on_one_link_do_not_meet(wire: Wire):
 
 def test_a_rank_without_a_link_cannot_be_hit(wire: Wire):
     """A premise is missing, it is no error of the harness."""
-    with pytest.raises(NothingToHit), member("latency", 7, stream="both", latency=MS).hold(wire.surroundings):
+    with pytest.raises(NothingToHit), member("latency", 7, stream="both", latency=MS).hold(wire.context):
         pass
 
 
 def test_what_failed_midway_is_healed(wire: Wire):
     """If the second link cannot be hit, the first one is free again."""
     stuck = _Broken(wire.links[2])
-    surroundings = FakeSurroundings(known_links=[wire.links[1], stuck])
+    context = FakeFaultContext(known_links=[wire.links[1], stuck])
     client, master = wire.connect(1)
     with pytest.raises(HarnessError, match="broken"):
-        member("latency", 1, 2, stream="upstream", latency=60 * S).hold(surroundings).__enter__()
+        member("latency", 1, 2, stream="upstream", latency=60 * S).hold(context).__enter__()
     client.sendall(b"free")
     assert receive(master, 4) == b"free"
     assert stuck.removed == ["latency-upstream"]

@@ -6,19 +6,19 @@ import errno
 import socket
 
 import pytest
-from surroundings import FakeSurroundings, connects, fault, free_port
+from surroundings import FakeFaultContext, connects, fault, free_port
 
 from harness.faults.base import FAULTS
-from harness.machine import listening
-from harness.words.endpoint import Endpoint
-from harness.words.errors import HarnessError
+from harness.machine.network import listening
+from harness.values.endpoint import Endpoint
+from harness.values.errors import HarnessError
 
 
 def occupied(address: str, **more: bool):
-    """The fault on a free port, its surroundings, and the port."""
+    """The fault on a free port, its context, and the port."""
     port = free_port(address)
-    surroundings = FakeSurroundings(Endpoint("127.0.0.1", port), **more)
-    return FAULTS["occupy_port"](fault("occupy_port", address=address)), surroundings, port
+    context = FakeFaultContext(Endpoint("127.0.0.1", port), **more)
+    return FAULTS["occupy_port"](fault("occupy_port", address=address)), context, port
 
 
 def bind_as_a_store(port: int, address: str = "::") -> None:
@@ -32,8 +32,8 @@ def bind_as_a_store(port: int, address: str = "::") -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::1", "::"])
 def test_a_store_cannot_bind_while_the_port_is_held_and_can_afterwards(address: str):
     """On each address a bind of the wildcard is refused with EADDRINUSE."""
-    member, surroundings, port = occupied(address)
-    with member.hold(surroundings), pytest.raises(OSError) as refused:
+    member, context, port = occupied(address)
+    with member.hold(context), pytest.raises(OSError) as refused:
         bind_as_a_store(port)
     assert refused.value.errno == errno.EADDRINUSE
     bind_as_a_store(port)
@@ -42,22 +42,22 @@ def test_a_store_cannot_bind_while_the_port_is_held_and_can_afterwards(address: 
 @pytest.mark.parametrize(("address", "reached"), [("127.0.0.1", [True, False]), ("::1", [False, True])])
 def test_one_address_leaves_the_other_family_alone(address: str, reached: list[bool]):
     """A stranger on the IPv4 loopback is met there only, one on the IPv6 loopback there only."""
-    member, surroundings, port = occupied(address)
-    with member.hold(surroundings):
+    member, context, port = occupied(address)
+    with member.hold(context):
         assert [connects(host, port) for host in ("127.0.0.1", "::1")] == reached
 
 
 def test_the_wildcard_of_ipv6_takes_ipv4_too():
     """`::` is met on both loopbacks."""
-    member, surroundings, port = occupied("::")
-    with member.hold(surroundings):
+    member, context, port = occupied("::")
+    with member.hold(context):
         assert [connects(host, port) for host in ("127.0.0.1", "::1")] == [True, True]
 
 
 def test_its_proof_is_a_listening_socket():
     """The inode in the evidence stands in the system's table as listening, and no longer after healing."""
-    member, surroundings, port = occupied("127.0.0.1")
-    with member.hold(surroundings) as evidence:
+    member, context, port = occupied("127.0.0.1")
+    with member.hold(context) as evidence:
         facts = evidence().facts
         assert listening.is_listening(facts["inode"])
     assert facts["port"] == port
@@ -66,9 +66,9 @@ def test_its_proof_is_a_listening_socket():
 
 def test_whoever_connects_is_counted_and_left_hanging_until_it_is_healed():
     """Two connections, one of them gone already, are two; the other hears nothing before healing and a close then."""
-    member, surroundings, port = occupied("127.0.0.1")
+    member, context, port = occupied("127.0.0.1")
     with socket.socket() as client:
-        with member.hold(surroundings) as evidence:
+        with member.hold(context) as evidence:
             client.connect(("127.0.0.1", port))
             client.sendall(b"hello")
             assert connects("127.0.0.1", port)
@@ -85,28 +85,28 @@ def test_whoever_connects_is_counted_and_left_hanging_until_it_is_healed():
 @pytest.mark.parametrize("master_joins", [True, False])
 def test_without_a_connection_it_touched_something_only_if_the_master_wanted_the_port(master_joins: bool):
     """Nobody came and no rank 0 began to join: the cell will be vacuous."""
-    member, surroundings, _ = occupied("127.0.0.1", master_joins=master_joins)
-    with member.hold(surroundings) as evidence:
+    member, context, _ = occupied("127.0.0.1", master_joins=master_joins)
+    with member.hold(context) as evidence:
         assert evidence().touched is master_joins
 
 
 def test_a_port_in_use_cannot_be_occupied():
     """The error says where, why, and what to do; the holder is not disturbed."""
-    member, surroundings, port = occupied("127.0.0.1")
+    member, context, port = occupied("127.0.0.1")
     with socket.create_server(("127.0.0.1", port)):
         with pytest.raises(HarnessError, match=rf"127\.0\.0\.1 port {port} .*in use.*inject it before"):
-            with member.hold(surroundings):
+            with member.hold(context):
                 pass
         assert connects("127.0.0.1", port)
 
 
 def test_closed_connections_on_the_port_do_not_hinder_it():
     """A connection whose server closed first leaves time-wait on the port; a run before must not spoil this one."""
-    member, surroundings, port = occupied("127.0.0.1")
+    member, context, port = occupied("127.0.0.1")
     with socket.create_server(("127.0.0.1", port)) as server, socket.create_connection(("127.0.0.1", port)) as client:
         server.accept()[0].close()
         assert client.recv(1) == b""
     with pytest.raises(OSError), socket.socket() as plain:
         plain.bind(("127.0.0.1", port))
-    with member.hold(surroundings):
+    with member.hold(context):
         assert connects("127.0.0.1", port)

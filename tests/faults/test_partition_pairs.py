@@ -9,8 +9,8 @@ from cabled import FakeLink, exchange, member, needs
 from named_hosts import PORT, town
 
 from harness.faults.base import FAULTS
-from harness.words.endpoint import Endpoint
-from harness.words.errors import NothingToHit, Unsupported
+from harness.values.endpoint import Endpoint
+from harness.values.errors import NothingToHit, Unsupported
 
 pytestmark = needs("nft")
 
@@ -113,6 +113,6 @@ def test_pairs_need_hosts_and_links_do_not(tmp_path: Path):
 
 def test_a_machine_without_nft_is_told_before_any_rank_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The cell is skipped with the reason."""
-    monkeypatch.setattr("harness.machine.network_tools.shutil.which", lambda *_, **__: None)
+    monkeypatch.setattr("harness.machine.network.network_tools.shutil.which", lambda *_, **__: None)
     with town(tmp_path) as here, pytest.raises(Unsupported, match="install it"):
         cut().arm(here)

@@ -9,8 +9,8 @@ import pytest
 from surroundings import fault, rank_processes
 
 from harness.faults.base import FAULTS
-from harness.machine import processes
-from harness.words.errors import HarnessError, NothingToHit
+from harness.machine.process import pidfd
+from harness.values.errors import HarnessError, NothingToHit
 
 THREADED_ECHO = """
 import sys, threading
@@ -23,9 +23,9 @@ for line in sys.stdin:
 
 def test_a_paused_process_answers_only_after_healing():
     """A line sent during the pause is answered by the same process afterwards."""
-    with rank_processes(THREADED_ECHO, 0) as surroundings:
-        rank = surroundings.ranks[0]
-        with FAULTS["pause"](fault("pause", 0)).hold(surroundings):
+    with rank_processes(THREADED_ECHO, 0) as context:
+        rank = context.ranks[0]
+        with FAULTS["pause"](fault("pause", 0)).hold(context):
             rank.process.stdin.write("hello\n")
             rank.process.stdin.flush()
             answered_while_paused, _, _ = select.select([rank.process.stdout], [], [], 0.1)
@@ -35,8 +35,8 @@ def test_a_paused_process_answers_only_after_healing():
 
 def test_every_thread_stands_still_once_it_is_in_place():
     """The evidence has the letter T for each of the two threads."""
-    with rank_processes(THREADED_ECHO, 0) as surroundings:
-        with FAULTS["pause"](fault("pause", 0, 1)).hold(surroundings) as evidence:
+    with rank_processes(THREADED_ECHO, 0) as context:
+        with FAULTS["pause"](fault("pause", 0, 1)).hold(context) as evidence:
             told = evidence()
         assert told.touched is True
         assert [(row["rank"], row["threads"]) for row in told.facts["processes"]] == [(0, "TT")]
@@ -44,50 +44,50 @@ def test_every_thread_stands_still_once_it_is_in_place():
 
 
 def test_its_guard_is_stopped_and_started_with_it():
-    """The surroundings hear of both ends, also when what happens meanwhile raises."""
-    with rank_processes(THREADED_ECHO, 0) as surroundings:
+    """The context hear of both ends, also when what happens meanwhile raises."""
+    with rank_processes(THREADED_ECHO, 0) as context:
         with pytest.raises(RuntimeError, match="midway"):
-            with FAULTS["pause"](fault("pause", 0)).hold(surroundings):
+            with FAULTS["pause"](fault("pause", 0)).hold(context):
                 raise RuntimeError("midway")
-        assert surroundings.told == [("paused", 0, True), ("paused", 0, False)]
-        assert surroundings.ranks[0].ask("still there") == "still there"
+        assert context.told == [("paused", 0, True), ("paused", 0, False)]
+        assert context.ranks[0].ask("still there") == "still there"
 
 
 def test_a_rank_that_ends_while_it_is_paused_heals_without_an_error():
     """Whoever was killed in the meantime, buried or not, needs no thawing."""
-    with rank_processes(THREADED_ECHO, 0, 1) as surroundings:
-        with FAULTS["pause"](fault("pause", 0, 1)).hold(surroundings) as evidence:
-            for rank in surroundings.ranks.values():
+    with rank_processes(THREADED_ECHO, 0, 1) as context:
+        with FAULTS["pause"](fault("pause", 0, 1)).hold(context) as evidence:
+            for rank in context.ranks.values():
                 rank.process.kill()
-            surroundings.ranks[0].process.wait()
-            os.waitid(os.P_PID, surroundings.ranks[1].pid, os.WEXITED | os.WNOWAIT)
+            context.ranks[0].process.wait()
+            os.waitid(os.P_PID, context.ranks[1].pid, os.WEXITED | os.WNOWAIT)
             assert [row["threads"][0] for row in evidence().facts["processes"]] == ["g", "Z"]
-        assert ("paused", 0, False) in surroundings.told
+        assert ("paused", 0, False) in context.told
 
 
 def test_nobody_alive_is_nothing_to_hit():
     """The process of rank 0 has ended, rank 1 has none; nobody's guard stands still afterwards."""
-    with rank_processes(THREADED_ECHO, 0) as surroundings:
-        surroundings.ranks[0].process.kill()
-        surroundings.ranks[0].process.wait()
+    with rank_processes(THREADED_ECHO, 0) as context:
+        context.ranks[0].process.kill()
+        context.ranks[0].process.wait()
         with pytest.raises(NothingToHit):
-            with FAULTS["pause"](fault("pause", 0, 1)).hold(surroundings):
+            with FAULTS["pause"](fault("pause", 0, 1)).hold(context):
                 pass
-        assert surroundings.told[-1:] in ([], [("paused", 0, False)])
+        assert context.told[-1:] in ([], [("paused", 0, False)])
 
 
 def test_a_process_that_does_not_stop_is_an_error_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch):
     """If the second will not stand still, the first is thawed and nothing stays paused."""
-    with rank_processes(THREADED_ECHO, 0, 1) as surroundings:
-        stubborn = surroundings.ranks[1].pid
-        stop = processes.HeldProcess.await_stop
+    with rank_processes(THREADED_ECHO, 0, 1) as context:
+        stubborn = context.ranks[1].pid
+        stop = pidfd.PidfdProcess.await_stop
         monkeypatch.setattr(
-            processes.HeldProcess,
+            pidfd.PidfdProcess,
             "await_stop",
             lambda held, stopped, limit_ns: not (stopped and held.pid == stubborn) and stop(held, stopped, limit_ns),
         )
         with pytest.raises(HarnessError, match=r"rank 1 .* did not stop"):
-            with FAULTS["pause"](fault("pause", 0, 1)).hold(surroundings):
+            with FAULTS["pause"](fault("pause", 0, 1)).hold(context):
                 pass
-        assert [surroundings.ranks[rank].ask("here") for rank in (0, 1)] == ["here", "here"]
-        assert surroundings.told[-2:] == [("paused", 1, False), ("paused", 0, False)]
+        assert [context.ranks[rank].ask("here") for rank in (0, 1)] == ["here", "here"]
+        assert context.told[-2:] == [("paused", 1, False), ("paused", 0, False)]

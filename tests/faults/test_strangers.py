@@ -6,16 +6,16 @@ import socket
 import time
 
 import pytest
-from surroundings import LIMIT_SECONDS, FakeSurroundings, fault, free_port
+from surroundings import LIMIT_SECONDS, FakeFaultContext, fault, free_port
 
 from harness.faults.base import FAULTS
-from harness.words.endpoint import Endpoint
+from harness.values.endpoint import Endpoint
 
 
 def strangers(port: int, connections: int = 1, send: str | None = None):
-    """The fault and its surroundings."""
-    surroundings = FakeSurroundings(Endpoint("127.0.0.1", port))
-    return FAULTS["strangers"](fault("strangers", connections=connections, send=send)), surroundings
+    """The fault and its context."""
+    context = FakeFaultContext(Endpoint("127.0.0.1", port))
+    return FAULTS["strangers"](fault("strangers", connections=connections, send=send)), context
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def accept(listener: socket.socket) -> socket.socket:
 
 def test_as_many_connect_as_it_says_before_it_is_in_place(server: socket.socket):
     """All three wait in the listener's queue when the fault has been injected."""
-    member, surroundings = strangers(server.getsockname()[1], connections=3)
-    with member.hold(surroundings) as evidence:
+    member, context = strangers(server.getsockname()[1], connections=3)
+    with member.hold(context) as evidence:
         server.setblocking(False)
         for _ in range(3):
             server.accept()[0].close()
@@ -46,8 +46,8 @@ def test_as_many_connect_as_it_says_before_it_is_in_place(server: socket.socket)
 
 def test_each_sends_its_text_once_and_stays(server: socket.socket):
     """The master reads the text, then nothing, and the end only when the fault is healed."""
-    member, surroundings = strangers(server.getsockname()[1], send="GET / HTTP/1.0\r\n\r\n")
-    with member.hold(surroundings) as evidence:
+    member, context = strangers(server.getsockname()[1], send="GET / HTTP/1.0\r\n\r\n")
+    with member.hold(context) as evidence:
         master_side = accept(server)
         assert master_side.recv(100) == b"GET / HTTP/1.0\r\n\r\n"
         master_side.setblocking(False)
@@ -62,8 +62,8 @@ def test_each_sends_its_text_once_and_stays(server: socket.socket):
 def test_it_waits_for_a_listener_that_comes_later():
     """Injected before anybody listens, it connects once somebody does."""
     port = free_port()
-    member, surroundings = strangers(port)
-    with member.hold(surroundings) as evidence:
+    member, context = strangers(port)
+    with member.hold(context) as evidence:
         assert evidence().touched is False
         with socket.create_server(("127.0.0.1", port)) as late:
             late.settimeout(LIMIT_SECONDS)
@@ -76,16 +76,16 @@ def test_it_waits_for_a_listener_that_comes_later():
 
 def test_nobody_to_connect_to_touches_nothing():
     """No listener came: the evidence says so, and healing does not wait for one."""
-    member, surroundings = strangers(free_port(), connections=2)
-    with member.hold(surroundings) as evidence:
+    member, context = strangers(free_port(), connections=2)
+    with member.hold(context) as evidence:
         told = evidence()
     assert (told.touched, told.facts["connected"]) == (False, 0)
 
 
 def test_a_connection_that_the_master_drops_is_told_and_not_made_again(server: socket.socket):
     """One was dropped, one is still open, and no third one came."""
-    member, surroundings = strangers(server.getsockname()[1], connections=2)
-    with member.hold(surroundings) as evidence, accept(server) as kept:
+    member, context = strangers(server.getsockname()[1], connections=2)
+    with member.hold(context) as evidence, accept(server) as kept:
         accept(server).close()
         kept.setblocking(False)
         assert evidence().facts["connected"] == 2

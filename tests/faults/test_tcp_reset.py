@@ -8,8 +8,8 @@ import pytest
 from cabled import FakeLink, exchange, member, needs
 from named_hosts import PORT, Town, town
 
-from harness.words.endpoint import Endpoint
-from harness.words.errors import NothingToHit
+from harness.values.endpoint import Endpoint
+from harness.values.errors import NothingToHit
 
 pytestmark = needs("nft")
 

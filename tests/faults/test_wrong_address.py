@@ -11,7 +11,7 @@ from named_hosts import PORT, town
 from surroundings import LIMIT_SECONDS, fault
 
 from harness.faults.base import FAULTS
-from harness.words.errors import HarnessError
+from harness.values.errors import HarnessError
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root makes a network namespace without a user namespace")
 

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from surroundings import LIMIT_SECONDS, FakeSurroundings
+from surroundings import LIMIT_SECONDS, FakeFaultContext
 
-from harness.core.engine_here import EngineHere
 from harness.faults.base import FAULTS, Evidence, FaultMember
-from harness.machine.children import Children
+from harness.machine.process.children import Children
+from harness.play.local_engine import EngineHere
 from harness.proxies.base import Link, LinkSpec
 from harness.proxies.toxiproxy import Toxiproxy
-from harness.scenario import Fault
-from harness.words.endpoint import Endpoint
-from harness.words.errors import Unsupported
-from harness.words.moment import START, Moment, StepMoment
+from harness.scenario.moment import START, Moment, StepMoment
+from harness.scenario.scenario import Fault
+from harness.values.endpoint import Endpoint
+from harness.values.errors import Unsupported
 
 LATER = StepMoment("join")
 """A moment that is not the start."""
@@ -31,7 +31,7 @@ LATER = StepMoment("join")
 class Wire:
     """A master that accepts what the test tells it to, and a link to it for each of some ranks."""
 
-    surroundings: FakeSurroundings
+    context: FakeFaultContext
     links: dict[int, Link]
     listener: socket.socket
     server: Toxiproxy
@@ -59,7 +59,7 @@ def wired(directory: Path, *ranks: int, embedded: bool = False) -> Iterator[Wire
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         listener.settimeout(LIMIT_SECONDS)
         made = server.make([LinkSpec(rank, Endpoint(*listener.getsockname())) for rank in ranks])
-        yield Wire(FakeSurroundings(known_links=made), {link.rank: link for link in made}, listener, server, embedded)
+        yield Wire(FakeFaultContext(known_links=made), {link.rank: link for link in made}, listener, server, embedded)
 
 
 def member(kind: str, *ranks: int, stream: str | None = None, after: Moment = START, **attributes: Any) -> FaultMember:
@@ -75,7 +75,7 @@ def member(kind: str, *ranks: int, stream: str | None = None, after: Moment = ST
 def held(wire: Wire, fault: FaultMember) -> Iterator[list[Evidence]]:
     """Hold a fault; when it has been healed, the list has the evidence that was taken just before."""
     evidence: list[Evidence] = []
-    with fault.hold(wire.surroundings) as ask:
+    with fault.hold(wire.context) as ask:
         yield evidence
         evidence.append(ask())
 

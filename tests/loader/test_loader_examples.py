@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.loader import load
-from harness.scenario import ABSENT, AnyClaim, CheckClaim, Scenario, StepClaim
-from harness.words.moment import START, FaultMoment, StepMoment
-from harness.words.quantity import Duration
+from harness.scenario.moment import START, FaultMoment, StepMoment
+from harness.scenario.scenario import ABSENT, AnyClaim, CheckClaim, Scenario, StepClaim
+from harness.values.quantity import Duration
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 SECOND = 1_000_000_000
@@ -82,13 +82,13 @@ def test_faults_are_resolved(broken_link: list[Scenario]) -> None:
 def test_what_handlers_are_told_is_the_nearest(broken_link: list[Scenario]) -> None:
     """World for all, the step for its own handler; the guard follows the longest timeout told."""
     master, *_, last = broken_link[2].world.ranks
-    assert (master.told["main"].run_id, master.told["main"].world_size) == ("train-a", 4)
-    assert (master.told["second"].run_id, master.told["second"].world_size, master.told["second"].rank) == (
+    assert (master.handlers["main"].run_id, master.handlers["main"].world_size) == ("train-a", 4)
+    assert (master.handlers["second"].run_id, master.handlers["second"].world_size, master.handlers["second"].rank) == (
         "train-b",
         1,
         0,
     )
-    assert set(last.told) == {"main"}
+    assert set(last.handlers) == {"main"}
     assert last.env == {"GLOO_SOCKET_IFNAME": "lo", "LOGLEVEL": "DEBUG"}
     assert (last.start == START, last.guard_ns) == (False, 11 * SECOND)
     assert broken_link[2].world.guard == Duration(5 * SECOND, 2.0)
@@ -136,7 +136,7 @@ def test_a_missing_rank_never_starts() -> None:
 def test_ranks_may_be_told_other_ranks() -> None:
     """`as_rank`, `run_id` and `world_size` of a rank; who is told rank 0 has no link."""
     merged = read("regressions/two-jobs-on-one-port-do-not-merge")[0]
-    told = [spec.told["main"] for spec in merged.world.ranks]
+    told = [spec.handlers["main"] for spec in merged.world.ranks]
     assert [(one.rank, one.run_id, one.world_size) for one in told] == [(0, "a", 2), (0, "b", 2), (1, "b", 2)]
 
 

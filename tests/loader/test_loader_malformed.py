@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.loader import load, load_text
-from harness.words.errors import ScenarioError
+from harness.values.errors import ScenarioError
 
 SOUND = """\
 schema: rdzv-scenario/v1
@@ -546,7 +546,7 @@ def test_deep_and_wide_files_end_soon(text: str) -> None:
 def test_aliases_that_end_are_followed() -> None:
     """An anchor and its alias are the same value twice."""
     text = SOUND.replace("world: {size: 3, timeout: 2s}", "world: {size: 3, timeout: &t 2s, ranks: {1: {timeout: *t}}}")
-    assert load_text(text, Path("f.rdzv.yaml"))[0].world.ranks[1].told["main"].timeout_ns == 2_000_000_000
+    assert load_text(text, Path("f.rdzv.yaml"))[0].world.ranks[1].handlers["main"].timeout_ns == 2_000_000_000
 
 
 def test_a_file_that_is_not_utf8_says_which_byte(tmp_path: Path) -> None:

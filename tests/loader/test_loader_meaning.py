@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from harness.loader import load_mapping, load_text
-from harness.scenario import Scenario
-from harness.words.errors import ScenarioError
-from harness.words.moment import AllMoments, FaultMoment, StepMoment, TimeMoment, WireMoment
+from harness.scenario.moment import AllMoments, FaultMoment, StepMoment, TimeMoment, WireMoment
+from harness.scenario.scenario import Scenario
+from harness.values.errors import ScenarioError
 
 SECOND = 1_000_000_000
 JOIN = {"id": "join", "do": "rendezvous"}
@@ -104,7 +104,7 @@ def test_the_nearest_of_step_rank_and_world_is_told() -> None:
         "ranks": {1: {"run_id": "rank", "timeout": "4s"}},
     }
     workload = [{**JOIN, "run_id": "step", "ranks": 0}, {"do": "rendezvous", "ranks": 1, "config": {"timeout": "0.5"}}]
-    first, second = (spec.told["main"] for spec in cells(world=world, workload=workload)[0].world.ranks)
+    first, second = (spec.handlers["main"] for spec in cells(world=world, workload=workload)[0].world.ranks)
     assert (first.run_id, first.timeout_ns, first.host, first.port) == ("step", 2 * SECOND, "localhost", None)
     assert (second.run_id, second.timeout_ns, second.config) == ("rank", 4 * SECOND, {"timeout": "0.5"})
 

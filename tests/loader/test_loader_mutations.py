@@ -13,8 +13,8 @@ from hypothesis import strategies as some
 from ruamel.yaml import YAML
 
 from harness.loader import load_text
-from harness.loader.problems import split_lines
-from harness.words.errors import ScenarioError
+from harness.loader.tree.problems import split_lines
+from harness.values.errors import ScenarioError
 
 # The examples of the format's page: together they have every form that a key may take.
 FILES = [

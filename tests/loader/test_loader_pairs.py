@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.loader import load
-from harness.words.errors import ScenarioError
+from harness.values.errors import ScenarioError
 
 FILE = """\
 schema: rdzv-scenario/v1

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from harness.clock import now_ns
-from harness.machine import delaying, firewall, network_tools, shaping
-from harness.machine.children import Children
-from harness.machine.network import Network, NetworkHost
-from harness.machine.packet_queue import Delay
-from harness.words.errors import HarnessError
+from harness.machine.network import delaying, firewall, network_tools, shaping
+from harness.machine.network.network import Network, NetworkHost
+from harness.machine.network.packet_queue import Delay
+from harness.machine.process.children import Children
+from harness.values.errors import HarnessError
 
 PORT = 29500
 LIMIT_S = 10

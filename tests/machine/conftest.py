@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 import users
 
-from harness.machine import engine
-from harness.machine.engine import Engine
-from harness.machine.namespaces import probe_elsewhere
+from harness.machine.docker import engine
+from harness.machine.docker.engine import Engine
+from harness.machine.process.namespaces import probe_elsewhere
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from freezing import freeze
 
-from harness.machine import guard
-from harness.machine.children import Children, command_of, describe_status
-from harness.machine.zygote_client import Zygote, control_pipe, doorbell_pipe, spawn_fresh
-from harness.words.errors import HarnessError
-from harness.words.plan import Plan, RankPlan
+from harness.machine.launch.zygote_client import Zygote, control_pipe, doorbell_pipe, spawn_fresh
+from harness.machine.process import stack_reader
+from harness.machine.process.children import Children, command_of, describe_status
+from harness.values.errors import HarnessError
+from harness.values.plan import Plan, RankPlan
 
 STANDIN = {"PYTHONPATH": str(Path(__file__).resolve().parent)}
 LONG_NS = 60_000_000_000
@@ -224,13 +224,13 @@ def hung(folder: str, fresh: bool, stopped: bool, torch: bool = False, python: s
             children.wait(pid, 1_000_000)
         if stopped:
             freeze(children, pid)
-        read = guard.stacks(children, pid, path / "stacks" / "rank-0.txt")
+        read = stack_reader.stacks(children, pid, path / "stacks" / "rank-0.txt")
         return {"read": read, "text": (path / "stacks" / "rank-0.txt").read_text(), "running": children.is_running(pid)}
 
 
 def hung_without_py_spy(folder: str) -> object:
     """The same on a machine that has none."""
-    guard.find_py_spy = lambda: None
+    stack_reader.find_py_spy = lambda: None
     return hung(folder, fresh=False, stopped=False)
 
 
@@ -240,10 +240,10 @@ def read_at_last(folder: str, failures: int) -> object:
     spy, asked = path / "py-spy", path / "asked"
     spy.write_text(f'#!/bin/sh\necho >> "{asked}"\n[ $(wc -l < "{asked}") -gt {failures} ] && echo the stacks\n')
     spy.chmod(0o755)
-    guard.find_py_spy = lambda: str(spy)
+    stack_reader.find_py_spy = lambda: str(spy)
     stacks = path / "stacks.txt"
     with Children() as children:
-        read = guard.stacks(children, os.getpid(), stacks)
+        read = stack_reader.stacks(children, os.getpid(), stacks)
     return {"read": read, "text": stacks.read_text(), "asked": len(asked.read_text().splitlines())}
 
 
@@ -252,10 +252,10 @@ def read_too_slowly(folder: str) -> object:
     spy = Path(folder) / "py-spy"
     spy.write_text("#!/bin/sh\nexec sleep 600\n")
     spy.chmod(0o755)
-    guard.find_py_spy = lambda: str(spy)
+    stack_reader.find_py_spy = lambda: str(spy)
     stacks = Path(folder) / "stacks.txt"
     with Children() as children:
-        read = guard.stacks(children, os.getpid(), stacks, within_ns=50_000_000)
+        read = stack_reader.stacks(children, os.getpid(), stacks, within_ns=50_000_000)
         return {"read": read, "text": stacks.read_text(), "left": children.others()}
 
 
@@ -278,7 +278,9 @@ def unreadable_plan(folder: str) -> object:
 
 
 def write_plan(folder: Path, actions: list[str]) -> Path:
-    ranks = tuple(RankPlan(env={"DO": action, "OF_RANK": str(rank)}, told={}) for rank, action in enumerate(actions))
+    ranks = tuple(
+        RankPlan(env={"DO": action, "OF_RANK": str(rank)}, handlers={}) for rank, action in enumerate(actions)
+    )
     path = folder / "plan.json"
     path.write_text(json.dumps(Plan("echo", (), 1, (), ranks).to_json()))
     return path

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.machine import name_files, names, netns
-from harness.machine.network import Network, NetworkHost
+from harness.machine.names import name_files, names
+from harness.machine.network import netns
+from harness.machine.network.network import Network, NetworkHost
 
 # Lives on a host as a rank does, and says what the C library says.
 LOOK_UPS = """

@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.machine import name_files, netns
-from harness.machine.network import Network, missing
-from harness.rank import residence
-from harness.words.errors import HarnessError
+from harness.machine.names import name_files
+from harness.machine.network import netns
+from harness.machine.network.network import Network, missing
+from harness.rank import enter_host
+from harness.values.errors import HarnessError
 
 PORT = 29500
 SHORT_S, LONG_S = 0.5, 10.0
@@ -173,7 +174,7 @@ def resident(folder: str, family: str) -> object:
 
 def _enter(network: Network, name: str) -> None:
     host = network.hosts[name]
-    residence.enter({"name": name, "network": os.dup(host.namespace), "etc": str(host.etc)})
+    enter_host.enter({"name": name, "network": os.dup(host.namespace), "etc": str(host.etc)})
 
 
 def _enter_and_look(network: Network, first: str) -> object:

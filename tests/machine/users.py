@@ -16,7 +16,7 @@ from typing import Any
 
 NOBODY = 65534
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("words", "machine", "rank", "rendezvous", "clock.py", "__init__.py")
+ROOMS = ("values", "machine", "rank", "rendezvous", "clock.py", "__init__.py")
 HERE = Path(__file__).resolve().parent
 SLOW_S = 60
 
@@ -50,7 +50,7 @@ class User:
         return [self.python, script, name, json.dumps(arguments)]
 
     def boot(self, life_fd: int, isolation: str, command: Sequence[str]) -> list[str]:
-        boot = str(self.tree / "harness" / "machine" / "boot.py")
+        boot = str(self.tree / "harness" / "machine" / "process" / "boot.py")
         return [self.python, "-I", "-S", boot, str(life_fd), isolation, *command]
 
     def run(self, argv: Sequence[str], pass_fds: Sequence[int] = ()) -> subprocess.CompletedProcess[str]:

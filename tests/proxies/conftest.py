@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from linking import LIMIT_SECONDS
 
-from harness.machine import proxy_server
-from harness.machine.children import Children
-from harness.machine.proxy_server import RunningServer
+from harness.machine.process.children import Children
+from harness.machine.toxiproxy import server as proxy_server
+from harness.machine.toxiproxy.server import RunningServer
 from harness.proxies.toxiproxy import Toxiproxy
 
 

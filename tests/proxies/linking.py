@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from harness.proxies.base import Link, LinkSpec
-from harness.words.endpoint import Endpoint
+from harness.values.endpoint import Endpoint
 
 LIMIT_SECONDS = 10
 NOWHERE = Endpoint("127.0.0.1", 9)

@@ -7,7 +7,7 @@ from linking import NOWHERE
 
 from harness.proxies.base import PROXIES, LinkSpec
 from harness.proxies.direct import Direct
-from harness.words.errors import HarnessError
+from harness.values.errors import HarnessError
 
 
 def test_direct_has_no_links():

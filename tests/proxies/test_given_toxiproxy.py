@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from linking import LIMIT_SECONDS, NOWHERE, await_true, echoed, specs
 
-from harness.machine.children import Children
-from harness.machine.proxy_server import RunningServer
-from harness.machine.toxiproxy_client import Api
+from harness.machine.process.children import Children
+from harness.machine.toxiproxy.client import Api
+from harness.machine.toxiproxy.server import RunningServer
 from harness.proxies.toxiproxy import Toxiproxy, parse_url
-from harness.words.endpoint import Endpoint
-from harness.words.errors import ProxyLost, UsageError
+from harness.values.endpoint import Endpoint
+from harness.values.errors import ProxyLost, UsageError
 
 
 @pytest.mark.needs_toxiproxy

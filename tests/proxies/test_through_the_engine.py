@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.campaign.runner import Options, Runner
+from harness.judge.result import Result
 from harness.loader import load_text
-from harness.machine import proxy_server
-from harness.machine.engine import Engine
-from harness.result import Result
-from harness.runner import Options, Runner
-from harness.words.history import LINK
-from harness.words.verdict import PASSED, SKIPPED
+from harness.machine.docker.engine import Engine
+from harness.machine.toxiproxy import server as proxy_server
+from harness.values.history import LINK
+from harness.values.verdict import PASSED, SKIPPED
 
 CUT = """\
 schema: rdzv-scenario/v1

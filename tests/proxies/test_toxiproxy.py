@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 from linking import NOWHERE, await_true, echoed, specs
 
-from harness.machine import processes, proxy_server, sockets, toxiproxy_client
-from harness.machine.children import Children
+from harness.machine.network import sockets
+from harness.machine.process import pidfd
+from harness.machine.process.children import Children
+from harness.machine.toxiproxy import client as toxiproxy_client
+from harness.machine.toxiproxy import server as proxy_server
 from harness.proxies import toxiproxy
 from harness.proxies.base import LinkSpec
 from harness.proxies.toxiproxy import Toxiproxy
-from harness.words.errors import HarnessError, ProxyLost
+from harness.values.errors import HarnessError, ProxyLost
 
 
 @pytest.fixture
@@ -124,7 +127,7 @@ def test_a_frozen_server_is_lost_and_replaced(
     monkeypatch.setattr(toxiproxy_client, "READ_S", 0.1)
     monkeypatch.setattr(proxy_server, "END_GRACE_NS", 50_000_000)
     children.send(own._own._running.pid, signal.SIGSTOP)
-    with processes.hold(own._own._running.pid) as server:
+    with pidfd.hold(own._own._running.pid) as server:
         assert server.await_stop(True, 10_000_000_000)
     with pytest.raises(ProxyLost, match="no answer"):
         own.make(specs(master, 1))

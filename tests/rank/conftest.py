@@ -7,7 +7,7 @@ import sys
 import pytest
 from rank_world import Ranks
 
-from harness.words.plan import Plan, RankPlan
+from harness.values.plan import Plan, RankPlan
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def port():
 
 @pytest.fixture
 def ranks(tmp_path):
-    """Starts rank processes: `ranks(steps, tolds)`, where a told is a ToldPlan or a mapping of handlers to them."""
+    """Starts rank processes: `ranks(steps, tolds)`, where a told is a HandlerPlan or a mapping of handlers to them."""
     started = []
 
     def start(steps, tolds, *, subject="echo", command=(), seed=7, python=sys.executable, **more):

@@ -8,8 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from harness.words.history import Op
-from harness.words.plan import StepPlan, ToldPlan
+from harness.values.history import Op
+from harness.values.plan import HandlerPlan, StepPlan
 
 HARNESS = Path(__file__).parents[2] / "harness"
 PATIENCE_S = 60
@@ -53,7 +53,7 @@ def step(
 
 def told(rank, size, port, *, run_id="train", timeout_s=5.0, config=None, host="127.0.0.1"):
     """What a handler is told, directly at the endpoint."""
-    return ToldPlan(rank, size, run_id, int(timeout_s * 1e9), host, port, host, port, config or {})
+    return HandlerPlan(rank, size, run_id, int(timeout_s * 1e9), host, port, host, port, config or {})
 
 
 class Ranks:

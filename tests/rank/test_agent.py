@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.campaign.runner import Options, Runner
+from harness.judge.result import Result
 from harness.loader import load_text
 from harness.rank.agent import torchrun_arguments
-from harness.result import Result
-from harness.runner import Options, Runner
-from harness.words.history import Call, Op
-from harness.words.plan import Plan, ToldPlan
+from harness.values.history import Call, Op
+from harness.values.plan import HandlerPlan, Plan
 
 HEAD = """\
 schema: rdzv-scenario/v1
@@ -206,7 +206,7 @@ def test_a_subject_that_is_no_backend_of_torch_is_skipped(tmp_path: Path) -> Non
 )
 def test_torchrun_is_told_the_rank_as_its_backend_needs_it(backend: str, place: list[str], conf: str) -> None:
     """It hands the node's rank on to `static` alone; others take it from their configuration."""
-    told = ToldPlan(1, 2, "a=b", 5_000_000_000, "r0", 29500, "r0", 29500, {"read": "7"})
+    told = HandlerPlan(1, 2, "a=b", 5_000_000_000, "r0", 29500, "r0", 29500, {"read": "7"})
     words = torchrun_arguments(Plan(backend, (), 7, (), (), 3), told, "/logs", ["worker.py", "{}"])
     assert [word for word in words if word.startswith("--node-rank")] == place
     assert {"--rdzv-endpoint=r0:29500", "--rdzv-id=a=b", f"--rdzv-conf={conf}", "--max-restarts=3"} <= set(words)

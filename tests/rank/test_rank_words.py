@@ -18,8 +18,8 @@ from harness.rank.recorder import error_info, lag_ns
 from harness.rank.steps import STEPS
 from harness.rank.steps import store as store_steps
 from harness.rank.subjects.rendezvous import torchrun_config
-from harness.words.attribute import ATTRIBUTE_KINDS, REQUIRED
-from harness.words.plan import ToldPlan
+from harness.values.attribute import ATTRIBUTE_KINDS, REQUIRED
+from harness.values.plan import HandlerPlan
 
 # The verbs of the format with what they take; `~` marks what may be absent.
 ARGUMENTS = {
@@ -55,7 +55,7 @@ harness = types.ModuleType("harness")
 harness.__path__ = [sys.argv[1]]
 sys.modules["harness"] = harness
 before = set(sys.modules)
-for room in ("words", "rank"):
+for room in ("values", "rank"):
     package = importlib.import_module(f"harness.{room}")
     for module in pkgutil.walk_packages(package.__path__, f"harness.{room}."):
         importlib.import_module(module.name)
@@ -232,9 +232,9 @@ def test_leave_opens_what_is_still_closed(control):
 @pytest.mark.parametrize(("backend", "rank"), [("static", 3), ("static-strict", "3"), ("c10d", "3")])
 def test_a_backend_is_configured_as_torchrun_does(backend, rank):
     """Whole seconds, the rank as a number for `static` and as text for others, the raw config on top."""
-    told = ToldPlan(3, 4, "r", 2_000_000_000, "h", 1, "h", 1, {"read_timeout": "5"})
+    told = HandlerPlan(3, 4, "r", 2_000_000_000, "h", 1, "h", 1, {"read_timeout": "5"})
     assert torchrun_config(backend, told) == {"timeout": 2, "rank": rank, "read_timeout": "5"}
-    raw = ToldPlan(3, 4, "r", 2_000_000_000, "h", 1, "h", 1, {"timeout": "0.5"})
+    raw = HandlerPlan(3, 4, "r", 2_000_000_000, "h", 1, "h", 1, {"timeout": "0.5"})
     assert torchrun_config(backend, raw)["timeout"] == "0.5"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.machine import boot
+from harness.machine.process import boot
 
 INSIDE = Path(__file__).with_name("inside")
 REPOSITORY = Path(__file__).parents[2]

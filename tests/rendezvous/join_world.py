@@ -59,10 +59,10 @@ class World:
 def first_world(size: int, faults: int, doubled: tuple[int, ...] = ()) -> World:
     """Nobody has begun; `doubled` ranks have a second process."""
     ranks = [(rank, 1) for rank in range(size)] + [(rank, 2) for rank in doubled]
-    return World(size, (), tuple(born(rank, life, size) for rank, life in ranks), faults=faults)
+    return World(size, (), tuple(launched(rank, life, size) for rank, life in ranks), faults=faults)
 
 
-def born(rank: int, life: int, size: int) -> Process:
+def launched(rank: int, life: int, size: int) -> Process:
     seat = Seat("a", rank, size, f"n{rank}{life}", "p")
     machine: Any = Joiner(seat) if rank else Keeper(seat, Incarnation(f"i{life}"))
     return asking(Process(rank, life, machine))
@@ -198,7 +198,7 @@ def crashed(world: World, index: int) -> Iterator[World]:
 
 
 def with_new(world: World, process: Process) -> World:
-    return replace(world, processes=(*world.processes, born(process.rank, process.life + 2, world.size)))
+    return replace(world, processes=(*world.processes, launched(process.rank, process.life + 2, world.size)))
 
 
 def restarted_server(world: World, index: int) -> Iterator[World]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from verdicts import Verdicts, cells, names, verdicts
 
-from harness.words.verdict import KNOWN, PASSED, SKIPPED
+from harness.values.verdict import KNOWN, PASSED, SKIPPED
 
 pytestmark = [pytest.mark.needs_torch, pytest.mark.needs_toxiproxy]
 

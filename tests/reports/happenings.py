@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.result import Result
-from harness.scenario import Scenario, Step, StepClaim, World
-from harness.words.history import ErrorInfo, History, Op, Process
-from harness.words.verdict import FAILED, PASSED, Judgement, Verdict
+from harness.judge.result import Result
+from harness.scenario.scenario import Scenario, Step, StepClaim, World
+from harness.values.history import ErrorInfo, History, Op, Process
+from harness.values.verdict import FAILED, PASSED, Judgement, Verdict
 
 MS = 1_000_000
 ZERO = 1_000_000 * MS

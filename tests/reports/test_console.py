@@ -10,6 +10,7 @@ from pathlib import Path
 import happenings
 from rich.console import Console
 
+from harness.judge.result import Result
 from harness.reports.console import (
     ALIKE_ROWS_SHOWN,
     PASSED_ROWS_SHOWN,
@@ -20,9 +21,8 @@ from harness.reports.console import (
     terminal,
 )
 from harness.reports.parts import red
-from harness.result import Result
-from harness.words.history import History
-from harness.words.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS, Judgement
+from harness.values.history import History
+from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS, Judgement
 
 CELL = (("world.timeout", "3s"),)
 

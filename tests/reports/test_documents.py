@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 import happenings
 import pytest
 
+from harness.judge.result import Result
 from harness.reports.base import REPORTS
-from harness.result import Result
-from harness.words.errors import HarnessError, UsageError
-from harness.words.history import History
-from harness.words.verdict import ERROR, KNOWN, SKIPPED, VACUOUS, Judgement
+from harness.values.errors import HarnessError, UsageError
+from harness.values.history import History
+from harness.values.verdict import ERROR, KNOWN, SKIPPED, VACUOUS, Judgement
 
 
 def results() -> list[Result]:

@@ -11,8 +11,8 @@ from harness.reports.parts import facts, red
 from harness.reports.parts.operations import describe, since_start
 from harness.reports.parts.safe import printable, short_json, shorten
 from harness.reports.parts.stacks import FRAMES_SHOWN, THREADS_SHOWN, shortened, stacks_of
-from harness.words.history import History
-from harness.words.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS, Judgement, Verdict
+from harness.values.history import History
+from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS, Judgement, Verdict
 
 PY_SPY = """\
 process 12

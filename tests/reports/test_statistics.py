@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.statistics import of_n, wilson
+from harness.reports.parts.statistics import of_n, wilson
 
 
 @pytest.mark.parametrize(

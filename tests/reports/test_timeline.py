@@ -9,7 +9,7 @@ import pytest
 from happenings import error, op
 
 from harness.reports.timeline import TimelineReport, View, lines, of_history, of_result
-from harness.words.history import History, Op
+from harness.values.history import History, Op
 
 MUTED = """\
 a-muted-link-costs-one-timeout: failed

@@ -18,10 +18,10 @@ import pytest
 from leftovers import command_of, environment, marked
 from verdicts import PYTHON
 
-from harness.machine import engine
-from harness.machine.containers import Client
-from harness.machine.leases import OWNER, Owner
-from harness.words.errors import Unsupported
+from harness.machine.docker import engine
+from harness.machine.docker.client import Client
+from harness.machine.docker.leases import OWNER, Owner
+from harness.values.errors import Unsupported
 
 pytestmark = [pytest.mark.nightly, pytest.mark.needs_torch, pytest.mark.needs_toxiproxy]
 
@@ -42,9 +42,9 @@ expect:
 TARGETS = {
     "parent": "harness.cli",
     "boot": "boot.py",
-    "controller": "harness.controller",
+    "controller": "harness.play.controller",
     "zygote": "zygote.py",
-    "reaper": "harness.machine.reaper",
+    "reaper": "harness.machine.docker.reaper",
 }
 """What to kill, by a word of its command line."""
 

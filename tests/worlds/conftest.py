@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from verdicts import options
 
+from harness.campaign.runner import Runner
+from harness.judge.result import Result
 from harness.loader import load_text
-from harness.result import Result
-from harness.runner import Runner
-from harness.scenario import Scenario
+from harness.scenario.scenario import Scenario
 
 KINDS = ("processes", "namespaces", "containers")
 HEAD = "schema: rdzv-scenario/v1\ntitle: A claim\n"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness.machine import proxy_server
-from harness.result import Result
+from harness.judge.result import Result
+from harness.machine.toxiproxy import server as proxy_server
 
 pytestmark = [pytest.mark.needs_torch, pytest.mark.needs_toxiproxy]
 

@@ -18,20 +18,22 @@ import psutil
 import pytest
 
 from harness import clock
+from harness.campaign.runner import Options, Runner
+from harness.judge.result import Result
 from harness.loader import load_text
-from harness.machine import leases, proxy_server, sockets
-from harness.machine.children import Children
-from harness.machine.containers import Client
-from harness.machine.engine import Engine
-from harness.machine.proxy_server import Place
-from harness.machine.zygote_client import doorbell_pipe
+from harness.machine.docker import leases
+from harness.machine.docker.client import Client
+from harness.machine.docker.engine import Engine
+from harness.machine.launch.zygote_client import doorbell_pipe
+from harness.machine.network import sockets
+from harness.machine.process.children import Children
+from harness.machine.toxiproxy import server as proxy_server
+from harness.machine.toxiproxy.server import Place
 from harness.proxies.base import LinkSpec
 from harness.proxies.toxiproxy import Toxiproxy
-from harness.result import Result
-from harness.runner import Options, Runner
-from harness.scenario import Scenario
-from harness.words.endpoint import Endpoint
-from harness.words.errors import Unsupported
+from harness.scenario.scenario import Scenario
+from harness.values.endpoint import Endpoint
+from harness.values.errors import Unsupported
 from harness.worlds.base import WorldHost
 from harness.worlds.containers import Containers, Isolation
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from harness.campaign.runner import Options, Runner
+from harness.judge.result import Result
 from harness.loader import load_text
-from harness.machine.namespaces import probe_elsewhere
-from harness.result import Result
-from harness.runner import Options, Runner
-from harness.scenario import Scenario
+from harness.machine.process.namespaces import probe_elsewhere
+from harness.scenario.scenario import Scenario
 from harness.worlds.namespaces import places
 
 HEAD = "schema: rdzv-scenario/v1\ntitle: Each rank finds itself on its host\n"

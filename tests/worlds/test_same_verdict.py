@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import pytest
 from verdicts import Verdicts, cells, names, verdicts
 
-from harness.machine.engine import Engine
-from harness.scenario import Scenario
-from harness.words.verdict import KNOWN, PASSED, SKIPPED
+from harness.machine.docker.engine import Engine
+from harness.scenario.scenario import Scenario
+from harness.values.verdict import KNOWN, PASSED, SKIPPED
 
 pytestmark = [pytest.mark.needs_torch, pytest.mark.needs_toxiproxy]
 

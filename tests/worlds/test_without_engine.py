@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.campaign.runner import Options, Runner
 from harness.loader import load_text
-from harness.runner import Options, Runner
 
 JOIN = """schema: rdzv-scenario/v1
 title: Two ranks join

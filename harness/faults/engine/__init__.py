@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.faults.base import Evidence, ToxicFault, toxic_name
-from harness.machine.wire_watch import key_pattern
+from harness.machine.toxiproxy.wire_watch import key_pattern
 from harness.proxies.base import Link, Traffic
-from harness.words.attribute import Attribute
+from harness.values.attribute import Attribute
 
 
 class EngineFault(ToxicFault):

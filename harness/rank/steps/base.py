@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Callable, Dict, Mapping, Optional, Protocol, Sequence, Tuple, TypeVar
 
-from harness.words.attribute import Declaration
-from harness.words.plan import ToldPlan
+from harness.values.attribute import Declaration
+from harness.values.plan import HandlerPlan
 
 Arguments = Mapping[str, Any]
 
@@ -16,7 +16,7 @@ class Context(Protocol):
     """What a verb may use of its rank; implemented by the worker, one for each step."""
 
     @property
-    def told(self) -> ToldPlan:
+    def told(self) -> HandlerPlan:
         """What the step's handler is told."""
 
     @property

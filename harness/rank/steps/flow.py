@@ -10,9 +10,9 @@ from typing import Dict, NoReturn, Optional
 
 from harness import clock
 from harness.rank.steps.base import Arguments, Context, step
-from harness.words.attribute import Attribute, Declaration
-from harness.words.endpoint import Endpoint
-from harness.words.quantity import format_ns
+from harness.values.attribute import Attribute, Declaration
+from harness.values.endpoint import Endpoint
+from harness.values.quantity import format_ns
 
 _POLL_NS = 5_000_000
 

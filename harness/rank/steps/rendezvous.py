@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from harness.rank.steps.base import Arguments, Context, step
-from harness.words.attribute import Declaration
+from harness.values.attribute import Declaration
 
 
 @step(

@@ -6,7 +6,7 @@ import datetime
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from harness.rank.steps.base import Arguments, Context, step
-from harness.words.attribute import Attribute, Declaration
+from harness.values.attribute import Attribute, Declaration
 
 KEY = Attribute("key", "key", "the key, below the store's prefix")
 VALUE = Attribute("value", "value", "the text to store")

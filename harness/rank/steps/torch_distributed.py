@@ -6,8 +6,8 @@ import datetime
 from typing import Any, List, Optional
 
 from harness.rank.steps.base import Arguments, Context, step
-from harness.words.attribute import Attribute, Declaration
-from harness.words.endpoint import Endpoint
+from harness.values.attribute import Attribute, Declaration
+from harness.values.endpoint import Endpoint
 
 # Tensors that a thread of gloo may still hold. Were it the last to let go of one, it would need the interpreter's lock
 # for that, and destroying the group waits for the thread with the lock held: torch 2.6 then stands still for ever.

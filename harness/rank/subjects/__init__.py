@@ -6,7 +6,7 @@ from harness.rank.subjects.base import Handler, Subject
 from harness.rank.subjects.command import CommandSubject
 from harness.rank.subjects.echo import EchoSubject
 from harness.rank.subjects.rendezvous import RendezvousSubject
-from harness.words.plan import Plan
+from harness.values.plan import Plan
 
 ECHO, COMMAND = "echo", "command"
 

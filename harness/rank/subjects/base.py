@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Protocol
 
-from harness.words.plan import ToldPlan
+from harness.values.plan import HandlerPlan
 
 
 class Handler(Protocol):
@@ -35,5 +35,5 @@ class Subject(Protocol):
         Raises any exception if the subject cannot be had here; the rank then ends before it is ready.
         """
 
-    def open(self, told: ToldPlan) -> Handler:
+    def open(self, told: HandlerPlan) -> Handler:
         """Build a handler; raises what the subject raises."""

@@ -7,7 +7,7 @@ import shutil
 import signal
 from typing import Any, Dict, NoReturn, Sequence
 
-from harness.words.plan import ToldPlan
+from harness.values.plan import HandlerPlan
 
 BECAUSE = "the subject `command` takes no steps but `exit`"
 
@@ -26,10 +26,10 @@ class CommandSubject:
             raise FileNotFoundError(f"there is no program {self._argv[0]!r} here; give its path or install it")
         return {}
 
-    def open(self, told: ToldPlan) -> NoReturn:
+    def open(self, told: HandlerPlan) -> NoReturn:
         raise NotImplementedError(BECAUSE)
 
-    def take_over(self, told: ToldPlan) -> NoReturn:
+    def take_over(self, told: HandlerPlan) -> NoReturn:
         """Replace this process by the program; raises OSError if the system refuses."""
         place = {
             "RANK": str(told.rank),

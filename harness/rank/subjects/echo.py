@@ -18,9 +18,9 @@ from harness.rank.echo_client import (
 )
 from harness.rank.echo_server import EchoServer
 from harness.rank.listeners import listening_sockets
-from harness.words.endpoint import Endpoint
-from harness.words.plan import ToldPlan
-from harness.words.quantity import format_ns
+from harness.values.endpoint import Endpoint
+from harness.values.plan import HandlerPlan
+from harness.values.quantity import format_ns
 
 
 class EchoSubject:
@@ -29,7 +29,7 @@ class EchoSubject:
     def prepare(self) -> Dict[str, Any]:
         return {}
 
-    def open(self, told: ToldPlan) -> EchoHandler:
+    def open(self, told: HandlerPlan) -> EchoHandler:
         return EchoHandler(told)
 
 
@@ -39,7 +39,7 @@ class EchoHandler:
     Raises ValueError for arguments that cannot be meant.
     """
 
-    def __init__(self, told: ToldPlan) -> None:
+    def __init__(self, told: HandlerPlan) -> None:
         if told.world_size < 1 or not 0 <= told.rank < told.world_size:
             raise ValueError(f"rank {told.rank} is out of range for a world of {told.world_size}")
         if not 0 < told.port < 65536:
@@ -190,7 +190,7 @@ def _bytes(value: str) -> bytes:
     return value.encode("utf-8", "surrogatepass")
 
 
-def _timeout_ns(told: ToldPlan) -> int:
+def _timeout_ns(told: HandlerPlan) -> int:
     """The timeout in nanoseconds; `config: {timeout: "0.5"}` is half a second."""
     given = told.config.get("timeout")
     timeout_ns = told.timeout_ns if given is None else round(float(given) * 1e9)

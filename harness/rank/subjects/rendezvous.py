@@ -10,8 +10,8 @@ import weakref
 from typing import Any, Dict
 
 from harness.rank.listeners import listening_sockets
-from harness.words.endpoint import Endpoint
-from harness.words.plan import ToldPlan
+from harness.values.endpoint import Endpoint
+from harness.values.plan import HandlerPlan
 
 _RENDEZVOUS = "torch.distributed.elastic.rendezvous"
 # Where torch takes entry points from.
@@ -63,7 +63,7 @@ class RendezvousSubject:
             )
         return {"torch": str(torch.__version__), "torch_file": torch.__file__}
 
-    def open(self, told: ToldPlan) -> TorchHandler:
+    def open(self, told: HandlerPlan) -> TorchHandler:
         return TorchHandler(self._backend, told)
 
 
@@ -93,7 +93,7 @@ def registered() -> Dict[str, Any]:
 class TorchHandler:
     """A handler of torch's registry, with the newest store that it returned."""
 
-    def __init__(self, backend: str, told: ToldPlan) -> None:
+    def __init__(self, backend: str, told: HandlerPlan) -> None:
         from torch.distributed.elastic.rendezvous import RendezvousParameters
         from torch.distributed.elastic.rendezvous.registry import get_rendezvous_handler
 
@@ -133,7 +133,7 @@ class TorchHandler:
             gc.collect()
 
 
-def facts_of(info: Any, handler: Any, told: ToldPlan) -> Dict[str, Any]:
+def facts_of(info: Any, handler: Any, told: HandlerPlan) -> Dict[str, Any]:
     """What a rendezvous returned, as JSON; of who is told rank 0 with the listening sockets of the process."""
     value = {"rank": info.rank, "world_size": info.world_size}
     address = getattr(info, "bootstrap_store_info", None)
@@ -157,7 +157,7 @@ def _brief(reported: Any) -> Any:
     return f"{len(reported)} names, blake2b {digest}"
 
 
-def torchrun_config(backend: str, told: ToldPlan) -> Dict[str, Any]:
+def torchrun_config(backend: str, told: HandlerPlan) -> Dict[str, Any]:
     """What torchrun hands on beside the parameters: the rank of `static` as a number, of others as text."""
     rank = told.rank if backend == STATIC else str(told.rank)
     return {"timeout": told.timeout_ns // 1_000_000_000, "rank": rank, **told.config}

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.reports.parts.safe import printable, short_json
-from harness.words.history import FAIL, INFO, INVOKE, OK, Op
-from harness.words.quantity import format_ns
+from harness.values.history import FAIL, INFO, INVOKE, OK, Op
+from harness.values.quantity import format_ns
 
 BEGUN, DONE, RAISED, GONE, HUNG, LEFT_OUT = "▶", "✓", "✗", "†", "∞", "○"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.reports.parts.safe import printable
-from harness.words.verdict import ERROR, FAILED, KNOWN, PASSED, VACUOUS
+from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, VACUOUS
 
 KEPT = "kept"
 NOT_PLAYED = "not played"

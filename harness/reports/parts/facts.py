@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.judge.result import Result
 from harness.reports.parts.safe import printable
-from harness.result import Result
-from harness.words.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS
+from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS
 
 RED = (FAILED, ERROR, VACUOUS)
 

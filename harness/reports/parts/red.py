@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from textwrap import dedent
 
 from harness.checkers.base import CHECKERS
+from harness.judge.result import Result
 from harness.reports.parts.operations import describe, since_start
 from harness.reports.parts.safe import printable, short_json
 from harness.reports.parts.stacks import stacks_of
-from harness.result import Result
-from harness.scenario import STANDING_INVARIANTS
-from harness.words.history import History, Injection
-from harness.words.verdict import ERROR, FAILED, VACUOUS, Verdict
+from harness.scenario.scenario import STANDING_INVARIANTS
+from harness.values.history import History, Injection
+from harness.values.verdict import ERROR, FAILED, VACUOUS, Verdict
 
 # More proof than this is for `show` and for history.jsonl.
 EVIDENCE_SHOWN = 12

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.reports.parts.safe import printable
-from harness.words.history import History
+from harness.values.history import History
 
 # Deep enough for rank code, the rendezvous handler and torch's store; the file has the rest.
 FRAMES_SHOWN = 10

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 from backends import Backend, Proxy, Upstream, started
 
-from harness.words.errors import Unsupported
+from harness.values.errors import Unsupported
 
 
 @pytest.fixture(scope="session", params=[pytest.param("real", marks=pytest.mark.needs_toxiproxy), "embedded"])

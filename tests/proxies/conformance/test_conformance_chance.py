@@ -16,7 +16,7 @@ import pytest
 from backends import LIMIT_SECONDS, Backend, Proxy, Upstream, ending, is_open, nothing, now_ms, read, started
 from differences import difference
 
-from harness.words.errors import ProxyLost, Unsupported
+from harness.values.errors import ProxyLost, Unsupported
 
 
 def spared(pair: Any) -> bool:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 from backends import Backend, Upstream, is_open
 
-from harness.machine.toxiproxy_client import Api
-from harness.words.endpoint import Endpoint
-from harness.words.errors import HarnessError, ProxyLost
+from harness.machine.toxiproxy.client import Api
+from harness.values.endpoint import Endpoint
+from harness.values.errors import HarnessError, ProxyLost
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_errors_are_typed(api: Api, upstream: Upstream):
 
 def test_a_server_that_does_not_answer_is_lost(monkeypatch: pytest.MonkeyPatch):
     """Within the client's own limit."""
-    monkeypatch.setattr("harness.machine.toxiproxy_client.READ_S", 0.2)
+    monkeypatch.setattr("harness.machine.toxiproxy.client.READ_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         accepting = threading.Thread(target=mute.accept)
         accepting.start()

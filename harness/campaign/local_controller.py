@@ -1,0 +1,109 @@
+"""A controller as its parent sees it: a process behind boot, a connection, and a life pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from harness.machine.docker.leases import REAPER_FD
+from harness.machine.process import boot
+from harness.play.settings import Order, Settings
+
+GONE_LIMIT_SECONDS = 20.0
+"""Healing and ending a world takes milliseconds; a resolver or a disk that hangs must not hang the parent."""
+
+
+class ControllerProcess:
+    """One controller.
+
+    Args:
+        isolation: `auto`, `private` or `host`.
+        startup_deadline_ns: when it must have said that it is ready.
+        reaper_fd: of a `harness.machine.docker.leases.Reaper`, for a controller whose worlds live in an engine.
+    """
+
+    def __init__(
+        self, settings: Settings, isolation: str, startup_deadline_ns: int, reaper_fd: int | None = None
+    ) -> None:
+        self.isolation = isolation
+        self.startup_deadline_ns = startup_deadline_ns
+        self.facts: Mapping[str, Any] = {}
+        self.is_ready = False
+        self._log = Path(settings.log_dir) / "controller.log"
+        ours, theirs = socket.socketpair()
+        life_read, self._life_write = os.pipe()
+        os.set_inheritable(theirs.fileno(), True)
+        serve = [sys.executable, "-m", "harness.play.controller", str(theirs.fileno()), settings.to_json()]
+        argv = boot.argv(sys.executable, life_read, isolation, serve)
+        with open(self._log, "wb") as log:
+            self._process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[fd for fd in (theirs.fileno(), life_read, reaper_fd) if fd is not None],
+                start_new_session=True,
+                env=_environment(reaper_fd),
+            )
+        theirs.close()
+        os.close(life_read)
+        self.connection = Connection(ours.detach())
+
+    def send(self, order: Order) -> None:
+        """Ask for a play; a controller that is gone shows when its answer is read."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send(order)
+
+    def receive(self) -> dict[str, Any]:
+        """The next message; raises EOFError or OSError if the controller is gone."""
+        message: dict[str, Any] = self.connection.recv()
+        if "ready" in message:
+            self.is_ready = True
+            self.facts = message["ready"]
+        return message
+
+    def hang_up(self) -> None:
+        """Ask for an end: the controller heals, ends its world, and goes."""
+        self.connection.close()
+
+    def wait_gone(self) -> None:
+        """Wait until it is gone; one that does not go is killed."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(GONE_LIMIT_SECONDS)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it and its world at once."""
+        self.connection.close()
+        if self._life_write >= 0:
+            os.close(self._life_write)
+            self._life_write = -1
+        try:
+            self._process.wait(GONE_LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def last_words(self) -> str:
+        """How and why it ended, as far as its exit code and its log tell."""
+        try:
+            code: object = self._process.wait(GONE_LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            code = "none yet"
+        lines = self._log.read_text(errors="replace").strip().splitlines() if self._log.exists() else []
+        return f"the controller ended unexpectedly (exit code {code}): {lines[-1] if lines else 'it wrote nothing'}"
+
+
+def _environment(reaper_fd: int | None) -> dict[str, str]:
+    """Ours, with the harness importable in the controller wherever it was imported from here."""
+    watched = {} if reaper_fd is None else {REAPER_FD: str(reaper_fd)}
+    root = str(Path(__file__).resolve().parents[2])
+    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {**os.environ, **watched, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}

@@ -1,0 +1,53 @@
+"""Start the engine: `python -m harness.engine --port 0`."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+from pathlib import Path
+
+from harness.engine import service
+from harness.engine.journal import KEPT_EVENTS
+from harness.engine.wire.grammar import codes_in
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve until told to end; prints one line of JSON with the API's address when ready."""
+    parser = argparse.ArgumentParser(prog="python -m harness.engine", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="where the API listens (default: loopback only)")
+    parser.add_argument("--port", type=int, default=8474, help="the API's port; 0 is any free one")
+    parser.add_argument("--seed", help="names all chance; default: a random one, printed when ready")
+    parser.add_argument("--parent-pid", type=int, help="end when this process does")
+    parser.add_argument("--parent-fd", type=int, help="end when this descriptor reads its end")
+    parser.add_argument("--config", help="a file with a JSON list of proxies, as for /populate")
+    parser.add_argument("--events", type=int, default=KEPT_EVENTS, help="how many events the log keeps")
+    parser.add_argument("--store-header", help="the TCPStoreBackend.hpp of the torch whose store is behind the proxies")
+    given = parser.parse_args(argv)
+    try:
+        options = _options(given)
+    except (OSError, ValueError) as error:
+        print(f"cannot read what it is given: {error}", file=sys.stderr)
+        return 2
+    try:
+        return service.run(options)
+    except OSError as error:
+        print(f"cannot listen on {given.host}:{given.port}: {error}; choose another --port", file=sys.stderr)
+        return 1
+
+
+def _options(given: argparse.Namespace) -> service.Options:
+    return service.Options(
+        given.host,
+        given.port,
+        given.seed if given.seed is not None else secrets.token_hex(8),
+        given.parent_pid,
+        given.parent_fd,
+        Path(given.config).read_text("utf-8") if given.config else "",
+        given.events,
+        codes_in(Path(given.store_header).read_text("utf-8")) if given.store_header else None,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

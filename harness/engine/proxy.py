@@ -1,0 +1,190 @@
+"""A proxy: where it listens, where it leads, its toxics in their order, and its connections."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from random import Random
+from typing import Any
+
+from harness.engine.addresses import Target
+from harness.engine.connection import Connection
+from harness.engine.journal import Journal
+from harness.engine.link import Link
+from harness.engine.listener import Door
+from harness.engine.toxic_stage import Toxic
+from harness.engine.toxics.base import DoorBehaviour
+from harness.engine.wire.decoder import Message
+from harness.engine.wire.grammar import CODES
+from harness.engine.wire.rules import Hit, WireBehaviour
+from harness.engine.wire.watcher import Pause
+
+
+class Proxy:
+    """Nothing here blocks, so each change is done on every live connection when the call returns.
+
+    Attributes:
+        listen: the numeric address while it is enabled; before that, as it was typed.
+        seed: names the engine's chance.
+        codes: of the store's queries. `moments`: who waits for one of its messages.
+        source, target: whom it connects, for partitions between groups; empty while nobody has said.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        listen: str,
+        upstream: str,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        journal: Journal,
+        identities: Iterator[int],
+        seed: str,
+        codes: Mapping[int, str] = CODES,
+        moments: Callable[[str, Message], Pause | None] = lambda proxy, message: None,
+    ) -> None:
+        self.name = name
+        self.listen = listen
+        self.upstream = upstream
+        self.loop = loop
+        self.journal = journal
+        self.seed = seed
+        self.codes = codes
+        self.moments = moments
+        self.source = self.target = ""
+        self.toxics: list[Toxic] = []
+        self.connections: dict[int, Connection] = {}
+        self._identities = identities
+        self._numbers = itertools.count(1)
+        self._door = Door(loop, self._admit, self.note)
+
+    # -- listening -----------------------------------------------------------------------------------------------------
+
+    @property
+    def enabled(self) -> bool:
+        return self._door.is_open
+
+    def start(self, target: Target) -> None:
+        """Listen; the kernel queues clients from now on. Raises OSError."""
+        if not self._door.is_open:
+            self.listen = str(self._door.open(target, self._at_the_door()))
+            self.note("listen", listen=self.listen)
+
+    def stop(self, cause: str) -> None:
+        """Refuse new clients, then cut every connection; what is under way in toxics is lost."""
+        self.note_unanswered()
+        if self._door.is_open:
+            self._door.close()
+            self.note("unlisten", cause=cause)
+        for toxic, behaviour in self._door_toxics():
+            behaviour.leaves(toxic.memory)
+        for connection in list(self.connections.values()):
+            connection.abort(cause)
+
+    def note(self, event: str, **details: Any) -> None:
+        """Write into the event log."""
+        self.journal.note(event, proxy=self.name, **details)
+
+    def _admit(self, sock: socket.socket, peer: Any) -> None:
+        number, text = next(self._numbers), str(Target(sock.family, peer))
+        for toxic, behaviour in self._door_toxics():
+            if self._is_hit(toxic, number) and behaviour.meets(sock, toxic.memory):
+                self.note("turned away", toxic=toxic.name, kind=toxic.kind, peer=text)
+                return
+        connection = Connection(self, next(self._identities), number, sock, text)
+        self.connections[connection.id] = connection
+        connection.dial()
+
+    def note_unanswered(self) -> None:
+        """Write down the clients that a full queue has left without an answer; only the kernel sees them come."""
+        tries = self._door.unanswered()
+        toxic = next((toxic for toxic, behaviour in self._door_toxics() if behaviour.fills_backlog), None)
+        if tries and toxic is not None:
+            self.note("unanswered", toxic=toxic.name, tries=tries)
+
+    def _is_hit(self, toxic: Toxic, number: int) -> bool:
+        return Random(f"{self.seed}/{self.name}/{number}/{toxic.name}").random() < toxic.toxicity
+
+    def _door_toxics(self) -> list[tuple[Toxic, DoorBehaviour]]:
+        return [(toxic, toxic.behaviour) for toxic in self.toxics if isinstance(toxic.behaviour, DoorBehaviour)]
+
+    def _at_the_door(self) -> list[DoorBehaviour]:
+        return [behaviour for _, behaviour in self._door_toxics()]
+
+    def connection_over(self, connection: Connection) -> None:
+        """It has closed both its sides."""
+        self.connections.pop(connection.id, None)
+
+    # -- toxics --------------------------------------------------------------------------------------------------------
+
+    def chain(self, direction: str) -> list[Toxic]:
+        """The toxics of one direction, oldest first."""
+        return [toxic for toxic in self.toxics if toxic.direction == direction]
+
+    def toxic(self, name: str) -> Toxic | None:
+        return next((toxic for toxic in self.toxics if toxic.name == name), None)
+
+    def add_toxic(self, toxic: Toxic) -> None:
+        """At the end of its direction, on live connections too."""
+        self.toxics.append(toxic)
+        self._change(toxic, lambda link: link.change(lambda pipeline, now_ns: pipeline.add(toxic, now_ns)))
+
+    def toxic_changed(self, toxic: Toxic) -> None:
+        """The toxic has other values: tell live connections."""
+        self._change(toxic, lambda link: link.change(lambda pipeline, now_ns: pipeline.update(toxic, now_ns)))
+
+    def remove_toxic(self, toxic: Toxic) -> None:
+        """Take it away, on live connections too."""
+        self.note_unanswered()
+        self.toxics.remove(toxic)
+        if isinstance(toxic.behaviour, DoorBehaviour):
+            toxic.behaviour.leaves(toxic.memory)
+        self._change(toxic, lambda link: link.change(lambda pipeline, now_ns: pipeline.remove(toxic, now_ns)))
+
+    def remove_toxics(self) -> None:
+        """Take all away."""
+        for toxic in list(self.toxics):
+            self.remove_toxic(toxic)
+
+    def hits(self, message: Message, number: int, memories: dict[str, dict[str, Any]]) -> Iterator[Hit]:
+        """What toxics make of a message on one of its connections, whose memories of them these are."""
+        for toxic in self.toxics:
+            behaviour = toxic.behaviour
+            if not isinstance(behaviour, WireBehaviour) or not self._is_hit(toxic, number):
+                continue
+            if behaviour.is_meant(message, toxic.memory, memories.setdefault(toxic.name, {})):
+                yield behaviour.hit(toxic.name)
+
+    def stands(self, hit: Hit) -> bool:
+        """Whether the toxic of a hit is still there."""
+        return self.toxic(hit.toxic) is not None
+
+    def look_again(self) -> None:
+        """What held messages wait for may have changed."""
+        for connection in self.live():
+            for link in connection.links:
+                link.change(lambda pipeline, now_ns: pipeline.nudge(now_ns))
+
+    def half_closer(self, direction: str) -> Toxic | None:
+        """Who lets an end in one direction leave the other alone; the real server closes the whole connection.
+
+        Any such toxic does so in both directions; where there are several, one of the direction is named.
+        """
+        able = [toxic for toxic in self.toxics if toxic.behaviour.half_closes]
+        return min(able, key=lambda toxic: toxic.direction != direction, default=None)
+
+    def _change(self, toxic: Toxic, change: Callable[[Link], None]) -> None:
+        for connection in list(self.connections.values()):
+            link = connection.link(toxic.direction)
+            if link is not None:
+                change(link)
+        if isinstance(toxic.behaviour, DoorBehaviour):
+            self._door.apply(self._at_the_door())
+        if isinstance(toxic.behaviour, WireBehaviour):
+            self.look_again()
+
+    def live(self) -> Iterable[Connection]:
+        """Its connections, oldest first."""
+        return list(self.connections.values())

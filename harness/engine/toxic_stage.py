@@ -1,0 +1,308 @@
+"""A toxic at work on one direction of one connection, driven in whatever time it is told."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol
+
+from harness.engine.chunk import Chunk, Item
+from harness.engine.script import EXPIRED, Action, Receive, Script, Send, Signal, Wait, passing
+from harness.engine.toxics.base import Behaviour
+
+
+class Watch(Protocol):
+    """What the entrance of a pipeline does to what passes."""
+
+    @property
+    def transparent(self) -> bool:
+        """Whether it does nothing, and will do nothing any more."""
+
+    def script(self, site: ToxicStage) -> Script: ...
+
+
+class Taker(Protocol):
+    """Whatever comes behind a stage: the next one, or the writer."""
+
+    def has_room(self) -> bool:
+        """Whether it takes a chunk now."""
+
+    def put(self, item: Item, now_ns: int) -> None:
+        """Take a chunk (only while it has room), or the end (always)."""
+
+
+@dataclass
+class Toxic:
+    """A toxic of a proxy: one object for all connections, so that a change reaches each of them.
+
+    Attributes:
+        stream: as it was typed when it was made.
+        memory: what it remembers over all connections.
+    """
+
+    name: str
+    stream: str
+    toxicity: float
+    behaviour: Behaviour
+    memory: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        return self.behaviour.kind
+
+    @property
+    def direction(self) -> str:
+        return self.stream.lower()
+
+
+@dataclass
+class ConnectionContext:
+    """What the stages of one direction of one connection share.
+
+    Attributes:
+        seed: names this direction of this connection, for every draw.
+        note: takes an event, the toxic's name and details.
+        reset_on_close: makes the connection end with RST.
+        abort: ends the connection for a cause, with or without RST.
+        watch: at the entrance; None if nobody watches.
+        later: does something outside of all pipelines, soon, and then lets this one go on.
+    """
+
+    seed: str = ""
+    note: Callable[..., None] = lambda event, **details: None
+    reset_on_close: Callable[[], None] = lambda: None
+    abort: Callable[[str, bool], None] = lambda cause, reset: None
+    watch: Watch | None = None
+    later: Callable[[Callable[[], None]], None] = lambda call: None
+
+
+@dataclass(eq=False)
+class ToxicStage:
+    """Implements `script.Site` for its toxic, and `Taker` for what comes before it.
+
+    Attributes:
+        toxic: None for the entrance, which passes everything.
+        closed: whether it has handed the end on.
+    """
+
+    toxic: Toxic | None
+    context: ConnectionContext
+    opened_with: bool = True
+    closed: bool = False
+    memory: dict[str, Any] = field(default_factory=dict)
+    time_ns: int = 0
+    random: Random = field(default_factory=lambda: Random(0))
+    _queue: deque[Chunk] = field(default_factory=deque)
+    _leftovers: deque[Chunk] = field(default_factory=deque)
+    _ended: bool = False
+    _script: Script | None = None
+    _action: Action | None = None
+    _due_ns: int | None = None
+    _idle_since_ns: int = -1
+    _blocked: bool = False
+    _signalled: bool = False
+    _draws: int = 0
+
+    # -- the toxic's life ----------------------------------------------------------------------------------------------
+
+    def start(self, now_ns: int) -> None:
+        """Let the toxic act from now on, or spare this connection: the draw is made here, anew at every start.
+
+        Not once the toxic has ended the stream: bytes may be missing then, so that nobody can call that back.
+        """
+        if self.is_ending:
+            return
+        self.time_ns = self._idle_since_ns = now_ns
+        self._script = self._drawn()
+        self._ask(None)
+
+    def interrupt(self) -> list[Chunk]:
+        """Stop the toxic; what it had in its hands, in order."""
+        left = list(self._leftovers)
+        self._leftovers.clear()
+        while not isinstance(self._action, (Receive, type(None))) and not self.is_ending:
+            if isinstance(self._action, Send) and self._action.item is not None:
+                left.append(self._action.item)
+            self._ask(isinstance(self._action, Wait))
+        action = self._action if self.is_ending else None
+        self._script, self._action, self._due_ns, self._blocked = None, action, None, False
+        return left
+
+    def restart(self, now_ns: int) -> None:
+        """Stop and start: what it had in its hands is handed on at once."""
+        if not self.closed:
+            self._leftovers.extend(self.interrupt())
+            self.start(now_ns)
+
+    def finish(self, left: list[Chunk]) -> None:
+        """Hand these on at once, then the end; the toxic acts no more."""
+        self.precede(left)
+        self._script, self._action, self._due_ns = None, Send(None), None
+        self.closed = False
+
+    def hand_over(self) -> list[Chunk]:
+        """Everything it has, when the toxic is taken away."""
+        left = [*self.interrupt(), *self._kept(), *self._queue]
+        self._queue.clear()
+        return left
+
+    def precede(self, left: list[Chunk]) -> None:
+        """Hand these on at once, untouched, before anything else, also before what was to be handed on so already."""
+        self._leftovers.extendleft(reversed(left))
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it is about to hand the end on, and waits only for bytes that go before it."""
+        return isinstance(self._action, Send) and self._action.item is None
+
+    @property
+    def is_entrance(self) -> bool:
+        return self.toxic is None
+
+    @property
+    def input_ended(self) -> bool:
+        return self._ended
+
+    # -- driving it ----------------------------------------------------------------------------------------------------
+
+    @property
+    def due_ns(self) -> int | None:
+        """When it will go on by itself; None if only something else can move it."""
+        return None if self._leftovers else self._due_ns
+
+    def is_empty(self) -> bool:
+        """Whether it waits for its next item and has nothing else to do."""
+        return not self._leftovers and not self._queue and isinstance(self._action, Receive)
+
+    def has_room(self) -> bool:
+        if self.closed or self._ended or self._leftovers:
+            return False
+        limit = self.toxic.behaviour.queue_chunks if self.toxic is not None else 0
+        return len(self._queue) < limit or (not self._queue and isinstance(self._action, Receive))
+
+    def put(self, item: Item, now_ns: int) -> None:
+        if item is None:
+            self._ended = True
+        elif not self.closed:
+            self._queue.append(item)
+
+    def run(self, now_ns: int, behind: Taker) -> bool:
+        """Go on as far as it can; whether anything moved."""
+        moved = False
+        while self._leftovers:
+            if not behind.has_room():
+                return moved
+            behind.put(self._leftovers.popleft(), now_ns)
+            moved = True
+        while self._action is not None and self._step(now_ns, behind):
+            moved = True
+        return moved
+
+    def _step(self, now_ns: int, behind: Taker) -> bool:
+        action = self._action
+        if isinstance(action, Receive):
+            return self._receive(now_ns)
+        if isinstance(action, Wait):
+            if self._due_ns is None or now_ns < self._due_ns:
+                return False
+            self._answer(False, self._due_ns)
+            return True
+        if isinstance(action, Signal):
+            if not self._signalled:
+                self._signalled = True
+                self.context.later(lambda: self._on_signal(action.call))
+            return False
+        assert action is not None
+        return self._send(action, now_ns, behind)
+
+    def _on_signal(self, call: Callable[[], None]) -> None:
+        call()
+        self._signalled = False
+        if isinstance(self._action, Signal):
+            self._answer(None, self.time_ns)
+
+    def nudge(self, now_ns: int) -> None:
+        """Something that it waits for may have changed: let it look."""
+        if isinstance(self._action, Wait):
+            self._answer(True, now_ns)
+
+    def _receive(self, now_ns: int) -> bool:
+        at_ns = self.time_ns if self._idle_since_ns in (-1, now_ns) else now_ns
+        if self._queue:
+            item: Any = self._queue.popleft()
+        elif self._ended:
+            item = None
+        elif self._due_ns is not None and now_ns >= self._due_ns:
+            item, at_ns = EXPIRED, self._due_ns
+        else:
+            if self._idle_since_ns == -1:
+                self._idle_since_ns = now_ns
+            return False
+        self._idle_since_ns = -1
+        self._answer(item, at_ns)
+        return True
+
+    def _send(self, action: Send, now_ns: int, behind: Taker) -> bool:
+        if action.item is None:
+            self.closed, self._script, self._action = True, None, None
+            behind.put(None, now_ns)
+            return True
+        if not behind.has_room():
+            self._blocked = True
+            return False
+        behind.put(action.item, now_ns)
+        at_ns = now_ns if self._blocked else self.time_ns
+        self._blocked = False
+        self._answer(None, at_ns)
+        return True
+
+    def _answer(self, answer: object, at_ns: int) -> None:
+        self.time_ns = at_ns
+        self._ask(answer)
+
+    def _ask(self, answer: object) -> None:
+        """The script's next wish, and when it is due."""
+        try:
+            self._action = self._script.send(answer) if self._script is not None else None
+        except StopIteration:
+            self._action = None
+        wait_ns = None
+        if isinstance(self._action, Wait):
+            wait_ns = self._action.duration_ns
+        elif isinstance(self._action, Receive):
+            wait_ns = self._action.limit_ns
+        self._due_ns = None if wait_ns is None else self.time_ns + wait_ns
+
+    # -- for the toxic -------------------------------------------------------------------------------------------------
+
+    def reset_on_close(self) -> None:
+        self.context.reset_on_close()
+
+    def abort(self, reset: bool) -> None:
+        assert self.toxic is not None
+        self.context.abort(self.toxic.kind, reset)
+
+    def note(self, event: str, **details: Any) -> None:
+        if self.toxic is not None:
+            self.context.note(event, toxic=self.toxic.name, kind=self.toxic.kind, **details)
+
+    def _drawn(self) -> Script:
+        if self.toxic is None:
+            watch = self.context.watch
+            return passing() if watch is None else watch.script(self)
+        self.random = Random(f"{self.context.seed}/{self.toxic.name}/{self._draws}")
+        self._draws += 1
+        if self.random.random() < self.toxic.toxicity:
+            return self.toxic.behaviour.script(self)
+        self._leftovers.extend(self._kept())
+        return passing()
+
+    def _kept(self) -> list[Chunk]:
+        return self.toxic.behaviour.left_behind(self.memory) if self.toxic is not None else []
+
+
+def earliest(stages: list[ToxicStage]) -> int | None:
+    """When the first of them goes on by itself."""
+    return min((due for stage in stages if (due := stage.due_ns) is not None), default=None)

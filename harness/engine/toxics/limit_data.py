@@ -1,0 +1,34 @@
+"""Close after so many bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.engine.chunk import Chunk, Item
+from harness.engine.script import RECEIVE, Script, Send, Site
+from harness.engine.toxics.base import Behaviour, toxic
+
+
+@toxic("limit_data")
+@dataclass(frozen=True)
+class LimitData(Behaviour):
+    """Exactly `bytes` pass since it was added, on each connection; with the last of them, or with a byte too many, it
+    closes. A change does not begin the count anew."""
+
+    bytes: int = 0
+
+    def script(self, site: Site) -> Script:
+        while True:
+            item: Item = yield RECEIVE
+            if item is None:
+                yield Send(None)
+                return
+            passed = site.memory.get("passed", 0)
+            data = item.data[: max(0, self.bytes - passed)]
+            site.memory["passed"] = passed + len(data)
+            if data:
+                yield Send(Chunk(data, item.time_ns))
+            if passed + len(data) >= self.bytes:
+                site.note("fired", passed=passed + len(data))
+                yield Send(None)
+                return

@@ -1,0 +1,55 @@
+"""Cut what one read brought into small pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+from harness.engine.chunk import Chunk, Item
+from harness.engine.script import RECEIVE, Script, Send, Site, Wait
+from harness.engine.toxics.base import MICROSECOND_NS, Behaviour, toxic
+
+
+@toxic("slicer")
+@dataclass(frozen=True)
+class Slicer(Behaviour):
+    """Pieces of about `average_size` bytes, give or take `size_variation`, and `delay` microseconds after each."""
+
+    average_size: int = 0
+    size_variation: int = 0
+    delay: int = 0
+
+    def script(self, site: Site) -> Script:
+        while True:
+            item: Item = yield RECEIVE
+            if item is None:
+                yield Send(None)
+                return
+            at = 0
+            for end in self._cuts(0, len(item.data), site.random):
+                yield Send(Chunk(item.data[at:end], item.time_ns))
+                at = end
+                if (yield Wait(self.delay * MICROSECOND_NS)):
+                    if rest := item.data[at:]:
+                        yield Send(Chunk(rest, item.time_ns))
+                    return
+
+    def _cuts(self, begin: int, end: int, random: Random) -> Iterator[int]:
+        """Where pieces end: halves of halves, middles moved at random, until each is short enough; none is empty."""
+        if end - begin <= self.average_size + self.size_variation:
+            if begin < end:
+                yield end
+            return
+        middle = begin + (end - begin) // 2
+        if self.size_variation > 0:
+            middle += random.randrange(-self.size_variation, self.size_variation)
+        yield from self._cuts(begin, middle, random)
+        yield from self._cuts(middle, end, random)
+
+    def problem(self) -> str:
+        if self.average_size < 1:
+            return f"average_size {self.average_size} is below 1, which ends the real server"
+        if not 0 <= self.size_variation <= self.average_size:
+            return f"size_variation {self.size_variation} is not between 0 and average_size {self.average_size}"
+        return ""

@@ -1,0 +1,23 @@
+"""Swallow one reply of the store's protocol: what was asked for has happened, and the client does not learn of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.engine.toxics.base import toxic
+from harness.engine.wire.grammar import ANY
+from harness.engine.wire.rules import DROP, Hit, WireBehaviour
+
+
+@toxic("x_drop_reply")
+@dataclass(frozen=True)
+class XDropReply(WireBehaviour):
+    """The connection lives on. `reply` is the kind of the query that it answers."""
+
+    reply: str = ANY
+
+    def means(self) -> tuple[str, str]:
+        return "reply", self.reply
+
+    def hit(self, toxic: str) -> Hit:
+        return Hit(DROP, toxic, self.kind)

@@ -1,0 +1,49 @@
+"""Turn clients away, while connections that are open live on."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from harness.engine.toxics.base import DoorBehaviour, toxic
+
+MODES = ("closed", "rst", "fin")
+
+
+@toxic("x_refuse")
+@dataclass(frozen=True)
+class XRefuse(DoorBehaviour):
+    """`mode` closed: nobody listens, so a connect is refused; rst, fin: it succeeds and is ended at once, that way.
+
+    `first`: only so many clients, then others are let in; 0 is all. Not with `closed`, where nobody can count.
+    """
+
+    mode: str = "closed"
+    first: int = 0
+
+    @property
+    def shuts(self) -> bool:  # type: ignore[override]
+        return self.mode == "closed"
+
+    def meets(self, sock: socket.socket, memory: dict[str, Any]) -> bool:
+        refused = memory.get("refused", 0)
+        if self.first and refused >= self.first:
+            return False
+        memory["refused"] = refused + 1
+        with contextlib.suppress(OSError):
+            if self.mode == "rst":
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            else:
+                sock.shutdown(socket.SHUT_WR)
+        sock.close()
+        return True
+
+    def problem(self) -> str:
+        if self.mode not in MODES:
+            return f"mode {self.mode!r} is none of {', '.join(MODES)}"
+        if self.first < 0 or (self.first and self.shuts):
+            return f"first {self.first} cannot be with mode {self.mode}; it counts from 0 on, with rst or fin"
+        return ""

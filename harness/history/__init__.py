@@ -1,0 +1,1 @@
+"""Questions to a finished run: its joins, its keys, its moments, and how they are worded."""

@@ -1,0 +1,147 @@
+"""Who joined which run and which round, read from a history."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.values.history import Call, History
+
+DEFAULT_HANDLER = "main"
+
+
+@dataclass(frozen=True)
+class Join:
+    """One rendezvous call that began.
+
+    Attributes:
+        run_id, given_rank: what the caller was told; None where the history does not say.
+        world_size: as returned, else as told.
+        round: the round that the subject reported; None if it reported none, or raised.
+    """
+
+    call: Call
+    run_id: str | None
+    given_rank: int | None
+    world_size: int | None
+    round: int | None
+
+    @property
+    def returned(self) -> bool:
+        return self.call.outcome == "ok"
+
+    @property
+    def returned_rank(self) -> int | None:
+        return whole(mapping(self.call.returned).get("rank"))
+
+    @property
+    def roster(self) -> tuple[str, ...]:
+        """The names of its round, by rank, as the subject reported them; empty if it reported none, or a digest."""
+        reported = mapping(self.call.returned).get("roster")
+        return tuple(map(str, reported)) if isinstance(reported, list) else ()
+
+    @property
+    def handler(self) -> str:
+        return handler_of(self.call)
+
+    @property
+    def begun_ns(self) -> int:
+        return self.call.begun_ns or 0
+
+    @property
+    def ended_ns(self) -> int:
+        return self.call.ended_ns or 0
+
+
+def joins(history: History) -> tuple[Join, ...]:
+    """Every rendezvous call that began, ordered by begin."""
+    return tuple(_join(call) for call in history.rendezvous_calls if call.invoke is not None)
+
+
+def _join(call: Call) -> Join:
+    returned = mapping(call.returned)
+    size = whole(returned.get("world_size"))
+    return Join(
+        call=call,
+        run_id=run_id_of(call),
+        given_rank=whole(call.arguments.get("rank")),
+        world_size=size if size is not None else whole(call.arguments.get("world_size")),
+        round=_reported_round(call),
+    )
+
+
+def _reported_round(call: Call) -> int | None:
+    if call.end is None or call.outcome != "ok":
+        return None
+    return call.end.round if call.end.round is not None else whole(mapping(call.returned).get("round"))
+
+
+def handler_of(call: Call) -> str:
+    """The name of the handler whose call, or whose store's call, it is."""
+    op = call.invoke or call.end
+    return (op.handler if op is not None else None) or DEFAULT_HANDLER
+
+
+def run_id_of(call: Call) -> str | None:
+    """The run id that the call belongs to; None where the history does not say."""
+    for op in (call.invoke, call.end):
+        if op is not None and op.run_id is not None:
+            return op.run_id
+    told = call.arguments.get("run_id")
+    return told if isinstance(told, str) else None
+
+
+def ranks_begun(members: tuple[Join, ...], world_size: int, until_ns: int) -> set[int]:
+    """The ranks within range of a world that had begun to join by then; a rank out of range stands in for nobody."""
+    return {
+        join.given_rank
+        for join in members
+        if join.given_rank is not None and 0 <= join.given_rank < world_size and join.begun_ns <= until_ns
+    }
+
+
+class Rounds:
+    """Which round a handler was in, when: as the subject reports it, else how often the handler has returned."""
+
+    def __init__(self, history: History) -> None:
+        self._returns: dict[tuple[int, int, str], list[Join]] = defaultdict(list)
+        self._first: dict[str | None, int] = {}
+        for join in sorted(joins(history), key=lambda join: join.ended_ns):
+            if join.returned:
+                self._returns[join.call.rank, join.call.life, join.handler].append(join)
+            if join.round is not None:
+                self._first[join.run_id] = min(join.round, self._first.get(join.run_id, join.round))
+
+    def at(self, call: Call) -> int:
+        """The round of the store that a call uses; 0 before the first return."""
+        for op in (call.invoke, call.end):
+            if op is not None and op.round is not None:
+                return op.round
+        past = self._before(call)
+        reported = past[-1].round if past else None
+        return len(past) if reported is None else reported
+
+    def of(self, join: Join) -> int:
+        """The round that a join is for, also if it raised: then the one after the handler's last return."""
+        if join.round is not None:
+            return join.round
+        past = self._before(join.call)
+        if past and past[-1].round is not None:
+            return past[-1].round + 1
+        return self._first.get(join.run_id, 1) + len(past)
+
+    def _before(self, call: Call) -> list[Join]:
+        returns = self._returns.get((call.rank, call.life, handler_of(call)), [])
+        return [join for join in returns if join.ended_ns <= (call.begun_ns or 0) and join.call is not call]
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is a mapping, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def whole(value: Any) -> int | None:
+    """The value if it is a whole number (true and false are none), else None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,229 @@
+"""From a scenario and a history to a judgement: pure, and able to judge a stored run again without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from harness.checkers.base import CHECKERS, Checker
+from harness.checkers.claims import judge_claim, named_calls
+from harness.history.joins import mapping
+from harness.history.wording import and_n_more, counted, describe_call, describe_end
+from harness.judge.known import entries_that_fit, judge_known
+from harness.scenario.scenario import EXIT, Claim, Fault, Scenario
+from harness.values.history import History, Injection
+from harness.values.verdict import ERROR, FAILED, PASSED, SKIPPED, VACUOUS, Judgement, Verdict
+
+
+def judge(scenario: Scenario, history: History, steady: History | None = None) -> Judgement:
+    """The judgement of one cell.
+
+    Args:
+        steady: the history of the same world without faults, played because this one was red (`needs_steady_state`).
+
+    Subject and torch's version are what `history.begin` tells. Never raises: what goes wrong here is an `error`.
+    """
+    try:
+        return _judge(scenario, history, steady)
+    except Exception as error:  # a defect of ours must not read like one of the subject
+        return Judgement(ERROR, f"judging crashed: {_told(error)}; report this as a defect of the harness")
+
+
+def judge_skipped(scenario: Scenario, need: str, reason: str, required: bool) -> Judgement:
+    """The judgement of a cell that was not played for want of something; an `error` where that was required."""
+    if required:
+        return Judgement(ERROR, f"{need}: {reason}; but --require says that {need} must be there")
+    return Judgement(SKIPPED, f"{need}: {reason}")
+
+
+def needs_steady_state(judgement: Judgement) -> bool:
+    """Whether it is red: then the same world must join without faults, or the machine is to blame."""
+    return judgement.status == FAILED and any(verdict.status == FAILED for verdict in judgement.verdicts)
+
+
+@dataclass(frozen=True)
+class _Findings:
+    """What was found in one history, before anything is decided.
+
+    Attributes:
+        claims: of `expect`, in the order of the file.
+        premise: faults that did not happen, and checks that had nothing to judge.
+        standing: the invariants that are not waived.
+    """
+
+    claims: tuple[Verdict, ...]
+    premise: tuple[Verdict, ...]
+    standing: tuple[Verdict, ...]
+    unnamed_calls: int
+    notes: tuple[str, ...]
+
+    def judgement(self, status: str, because: str) -> Judgement:
+        """With every verdict; without its premise no claim is judged, so what is missing takes the claims' place."""
+        verdicts = (*(self.claims if status == ERROR or not self.premise else self.premise), *self.standing)
+        return Judgement(status, because, verdicts, (), self.unnamed_calls, self.notes)
+
+
+def _judge(scenario: Scenario, history: History, steady: History | None) -> Judgement:
+    unsupported = (history.ended or {}).get("unsupported")
+    if unsupported:
+        need, reason = unsupported
+        return judge_skipped(scenario, need, reason, required=False)
+    cut_short = _cut_short(history)
+    if cut_short:
+        return Judgement(ERROR, cut_short)
+    found = _find(scenario, history)
+    judgement = _decide(found)
+    entries = entries_that_fit(scenario, history)
+    if len(entries) > 1:
+        lines = " and ".join(str(entry.line) for entry in entries)
+        because = f"two `known` entries fit this cell, subject and torch (lines {lines}); leave one"
+        return replace(judgement, status=ERROR, because=because)
+    if entries and not (found.premise and judgement.status == FAILED):
+        judgement = judge_known(judgement, entries[0], [_claim(scenario, history, it) for it in entries[0].instead])
+    if steady is not None and needs_steady_state(judgement):
+        judgement = _blame_the_machine(scenario, judgement, steady)
+    return judgement
+
+
+def _cut_short(history: History) -> str:
+    """Why no statement about the subject can be made at all; empty if one can."""
+    ended = history.ended
+    if ended is None:
+        return "the run was cut short: its history has no end"
+    return str(ended["error"]) if ended.get("error") else ""
+
+
+def _decide(found: _Findings) -> Judgement:
+    """The first that fits: error, a broken invariant, a missing premise, a broken claim, passed."""
+    for verdicts, looked_for, status in (
+        ((*found.claims, *found.standing), ERROR, ERROR),
+        (found.standing, FAILED, FAILED),
+        (found.premise, VACUOUS, VACUOUS),
+        (found.claims, FAILED, FAILED),
+    ):
+        decisive = [verdict for verdict in verdicts if verdict.status == looked_for]
+        if decisive:
+            return found.judgement(status, _sentence(decisive))
+    return found.judgement(PASSED, f"{counted(len(found.claims), 'claim')} and the standing invariants hold")
+
+
+def _sentence(decisive: list[Verdict]) -> str:
+    return f"{decisive[0].name}: {decisive[0].because}{and_n_more(len(decisive))}"
+
+
+def _find(scenario: Scenario, history: History) -> _Findings:
+    claims = tuple(_claim(scenario, history, claim) for claim in scenario.expect)
+    idle = tuple(verdict for verdict in claims if verdict.status == VACUOUS)
+    standing = {
+        kind: _invariant(scenario, history, kind, member) for kind, member in CHECKERS.items() if member.standing
+    }
+    return _Findings(
+        claims=claims,
+        premise=(*_missing_premises(scenario, history), *idle),
+        standing=tuple(verdict for kind, verdict in standing.items() if kind not in scenario.waived),
+        unnamed_calls=_unnamed_calls(scenario, history),
+        notes=tuple(_notes(scenario, history, standing)),
+    )
+
+
+def _claim(scenario: Scenario, history: History, claim: Claim) -> Verdict:
+    return _guarded(claim.name, claim.line, lambda: judge_claim(scenario, history, claim))
+
+
+def _invariant(scenario: Scenario, history: History, kind: str, member: type[Checker]) -> Verdict:
+    """An invariant's verdict; one that had nothing to judge holds."""
+    verdict = _guarded(kind, 0, lambda: member().check(scenario, history, {}))
+    return replace(verdict, status=PASSED) if verdict.status == VACUOUS else verdict
+
+
+def _guarded(name: str, line: int, check: Callable[[], Verdict]) -> Verdict:
+    try:
+        return check()
+    except Exception as error:  # a checker that crashes has not passed
+        because = f"the checker crashed: {_told(error)}; report this as a defect of the harness"
+        return Verdict(name, ERROR, because, line=line)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+# -- the premise -------------------------------------------------------------------------------------------------
+
+
+def _missing_premises(scenario: Scenario, history: History) -> Iterator[Verdict]:
+    """Faults that were never in place, or that touched nothing while they were."""
+    played = {injection.fault: injection for injection in history.injections}
+    for fault in scenario.faults:
+        because = _did_not_happen(played.get(fault.name))
+        if because:
+            evidence = played[fault.name].evidence if fault.name in played else ()
+            expected = f"{fault.kind} is injected and touches something"
+            yield Verdict(fault.name, VACUOUS, f"{_fault(fault)} {because}", expected, because, evidence, fault.line)
+
+
+def _did_not_happen(injection: Injection | None) -> str:
+    if injection is None:
+        return "was never injected: its moment did not come"
+    if injection.injected_ns is None:
+        return f"was never injected{f': {injection.failed}' if injection.failed else ''}"
+    if injection.touched is False:
+        facts = ", ".join(f"{name} {value}" for name, value in injection.facts.items())
+        return f"touched nothing{f' ({facts})' if facts else ''}"
+    return ""
+
+
+def _fault(fault: Fault) -> str:
+    return f"the fault {fault.name}" + (f" ({fault.kind})" if fault.kind != fault.name else "")
+
+
+# -- what a reader should know -----------------------------------------------------------------------------------
+
+
+def _unnamed_calls(scenario: Scenario, history: History) -> int:
+    """How many calls began that no claim names; the unwritten end of a process is no call to speak of."""
+    named = {id(call) for claim in scenario.expect for call in named_calls(scenario, history, claim)}
+    begun = [call for call in history.calls if call.invoke is not None and call.step != EXIT]
+    return sum(id(call) not in named for call in begun)
+
+
+def _notes(scenario: Scenario, history: History, standing: dict[str, Verdict]) -> Iterator[str]:
+    for injection in history.injections:
+        if injection.injected_ns is not None and injection.touched is None:
+            yield f"unproven: whether {injection.fault} touched anything cannot be read"
+    for kind, reason in scenario.waived.items():
+        verdict = standing.get(kind)
+        broken = f"; it was broken: {verdict.because}" if verdict is not None and verdict.status != PASSED else ""
+        yield f"{kind} is waived: {reason}{broken}"
+    world = mapping(history.begin.get("world"))
+    if world.get("private_network") is False:
+        lookups = world.get("lookups")
+        yield "the world ran on the host's network" + (f"; look-ups: {lookups}" if lookups else "")
+
+
+# -- the steady state --------------------------------------------------------------------------------------------
+
+
+def _blame_the_machine(scenario: Scenario, judgement: Judgement, steady: History) -> Judgement:
+    """An error in place of a red judgement if the same world does not even join without faults."""
+    because = _does_not_join(scenario, steady)
+    if not because:
+        return judgement
+    red = f"steady state: the same world without faults does not join ({because}), so the red verdict says nothing"
+    return replace(judgement, status=ERROR, because=f"{red}; it was: {judgement.because}")
+
+
+def _does_not_join(scenario: Scenario, steady: History) -> str:
+    """Why the world without faults is not joined; empty if it is."""
+    cut_short = _cut_short(steady)
+    if cut_short:
+        return cut_short
+    # A command is not joined by us: all we know of it is how it ended.
+    step = EXIT if steady.begin.get("subject") == "command" else "rendezvous"
+    calls = [call for call in steady.calls if step in (call.step, call.f)]
+    joined_ranks = {call.rank for call in calls if call.outcome == "ok"}
+    missing = [rank for rank in range(scenario.world.size) if rank not in joined_ranks]
+    if not missing:
+        return ""
+    ended = [f"{describe_call(call)} {describe_end(call)}" for call in calls if call.rank in missing]
+    return ended[0] + and_n_more(len(ended)) if ended else f"rank {missing[0]} made no call"

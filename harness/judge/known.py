@@ -1,0 +1,71 @@
+"""Known failures, strictly: exactly the named claims break, and what happens instead is what the entry says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from packaging.specifiers import SpecifierSet
+
+from harness.history.joins import mapping
+from harness.history.wording import joined
+from harness.scenario.scenario import Known, Scenario
+from harness.values.history import History
+from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, Judgement, Verdict
+
+
+def entries_that_fit(scenario: Scenario, history: History) -> tuple[Known, ...]:
+    """The `known` entries for this cell, and for the subject and torch that the history tells of.
+
+    Raises packaging's InvalidVersion if torch's version is none of PEP 440.
+    """
+    subject = history.begin.get("subject")
+    torch = str(mapping(history.begin.get("versions")).get("torch") or "")
+    cell = dict(scenario.cell)
+    return tuple(
+        entry
+        for entry in scenario.known
+        if entry.subject == subject
+        and _torch_fits(entry.torch, torch)
+        and all(cell.get(path) in labels for path, labels in entry.cells.items())
+    )
+
+
+def _torch_fits(specifier: str, version: str) -> bool:
+    """PEP 440; nightlies count (2.16.0.dev1 is before 2.16), and a local part (`+cpu`) only where it is asked for."""
+    return not specifier or (bool(version) and SpecifierSet(specifier).contains(version, prereleases=True))
+
+
+def judge_known(judgement: Judgement, entry: Known, instead: list[Verdict]) -> Judgement:
+    """The judgement in the light of the one entry that fits; vacuous and error stay what they are.
+
+    Args:
+        instead: the verdicts of the entry's `instead`.
+    """
+    if judgement.status == PASSED:
+        because = (
+            f"it passed, but line {entry.line} says that {joined(list(entry.breaks))} would break ({entry.because});"
+            " delete the entry"
+        )
+        return replace(judgement, status=FAILED, because=because)
+    if judgement.status != FAILED:
+        return judgement
+    unsure = [verdict for verdict in instead if verdict.status == ERROR]
+    if unsure:
+        return replace(judgement, status=ERROR, because=f"{unsure[0].name} (instead): {unsure[0].because}")
+    differences = _differences(judgement, entry, instead)
+    if not differences:
+        because = f"{entry.because} (breaks {joined(list(entry.breaks))})"
+        return replace(judgement, status=KNOWN, because=because, known_refs=entry.refs)
+    because = f"{judgement.because}; not the known failure of line {entry.line}: {'; '.join(differences)}"
+    return replace(judgement, because=because)
+
+
+def _differences(judgement: Judgement, entry: Known, instead: list[Verdict]) -> list[str]:
+    broken = {verdict.name for verdict in judgement.verdicts if verdict.status == FAILED}
+    missing = [name for name in entry.breaks if name not in broken]
+    extra = sorted(broken.difference(entry.breaks))
+    return [
+        *([f"{joined(missing)} did not break"] if missing else []),
+        *([f"{joined(extra)} broke too"] if extra else []),
+        *(f"instead does not hold: {verdict.because}" for verdict in instead if verdict.status != PASSED),
+    ]

@@ -1,0 +1,195 @@
+"""The members of the families as the loader sees them: what each declares, and the model that is built from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, Literal
+
+from pydantic import create_model
+
+from harness.checkers.base import CHECKERS
+from harness.faults.base import FAULTS, FaultMember
+from harness.loader.keys.fields import Keys, attribute_field, key
+from harness.loader.keys.models import CheckClaimKeys, FaultKeys, HandlerRankKeys, RepeatedStepKeys, StepKeys, ToxicKeys
+from harness.rank.steps import STEPS
+from harness.rank.steps.base import StepMember
+from harness.scenario.scenario import STANDING_INVARIANTS
+from harness.values.attribute import REQUIRED, Attribute, Declaration
+
+NOT_YET = "not yet: a later release brings it"
+
+LATER_WORLDS = (
+    Declaration(
+        kind="namespaces",
+        summary="Each rank is a host of its own with an address of its own, in a network namespace.",
+        example="world: {size: 4, kind: namespaces}",
+        details="Not yet: such a file is valid, its cells are skipped.",
+    ),
+    Declaration(
+        kind="containers",
+        summary="Each rank is a container.",
+        example="world: {size: 4, kind: containers}",
+        details="Not yet: such a file is valid, its cells are skipped.",
+    ),
+)
+
+# Subjects are chosen on the command line, and most of them are other people's: these are only described.
+SUBJECTS = (
+    Declaration(
+        kind="static",
+        summary="The installed torch's own static TCP rendezvous.",
+        example="rdzv-harness run --subject static scenarios/",
+        details="Built through torch's handler registry, as torchrun builds it. It is the default.",
+    ),
+    Declaration(
+        kind="static-strict",
+        summary="The static rendezvous that this project implements, registered with torch as an out-of-tree backend.",
+        example="rdzv-harness run --subject static-strict scenarios/",
+        details="Any other backend in torch's registry (`c10d`, your own) is chosen by its name in the same way.",
+    ),
+    Declaration(
+        kind="echo",
+        summary="A small key-value store on rank 0, standard library only: for tutorials and for tests without torch.",
+        example="rdzv-harness run --subject echo scenarios/",
+    ),
+    Declaration(
+        kind="command",
+        summary="Any command per rank; its one step is `exit`.",
+        example="rdzv-harness run --subject command scenarios/ -- python train.py",
+        details="RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT are set to what the rank is told, its link's address.",
+    ),
+)
+
+
+def step_members() -> Mapping[str, StepMember]:
+    """The verbs, by kind."""
+    return STEPS
+
+
+def fault_members() -> Mapping[str, type[FaultMember]]:
+    """The faults, by kind."""
+    return dict(FAULTS.items())
+
+
+def check_declarations() -> Mapping[str, Declaration]:
+    """The checkers that a claim may name, by kind; the standing ones are judged anyway."""
+    return {
+        kind: member.declaration
+        for kind, member in CHECKERS.items()
+        if not member.standing and kind not in (*STANDING_INVARIANTS, "claims")
+    }
+
+
+def world_declarations() -> Mapping[str, Declaration]:
+    """The kinds of world, those to come too."""
+    # Its members import the machinery of processes, which no loading needs.
+    from harness.worlds.base import WORLDS
+
+    present = {kind: member.declaration for kind, member in WORLDS.items()}
+    return {**present, **{later.kind: later for later in LATER_WORLDS if later.kind not in present}}
+
+
+def catalogue() -> dict[str, tuple[Declaration, ...]]:
+    """Everything a scenario can name, by family: `step`, `fault`, `check`, `world`, `subject`."""
+    return {
+        "step": tuple(member.declaration for member in step_members().values()),
+        "fault": tuple(member.declaration for member in fault_members().values()),
+        "check": tuple(check_declarations().values()),
+        "world": tuple(world_declarations().values()),
+        "subject": SUBJECTS,
+    }
+
+
+@cache
+def step_model(kind: str) -> type[Keys]:
+    """The keys of a step of that verb."""
+    member = STEPS[kind]
+    told: dict[str, Any] = {}
+    if member.tells:
+        told = {name: (field.annotation, field) for name, field in HandlerRankKeys.model_fields.items()}
+    fields = {**told, **_attributes(member.declaration), "do": _kind("do", kind, "the verb")}
+    base = StepKeys if counts_itself(member.declaration) else RepeatedStepKeys
+    return create_model(_class_name(kind, "Step"), __base__=base, __doc__=member.declaration.summary, **fields)
+
+
+@cache
+def fault_model(kind: str) -> type[Keys]:
+    """The keys of a fault of that kind."""
+    member = FAULTS[kind]
+    base = ToxicKeys if member.toxic else FaultKeys
+    fields = {**_attributes(member.declaration), "inject": _kind("inject", kind, "the kind")}
+    return create_model(_class_name(kind, "Fault"), __base__=base, __doc__=member.declaration.summary, **fields)
+
+
+@cache
+def check_model(kind: str) -> type[Keys]:
+    """The keys of a claim that names that checker."""
+    declaration = check_declarations()[kind]
+    fields = {**_attributes(declaration), "check": _kind("check", kind, "the checker")}
+    return create_model(_class_name(kind, "Check"), __base__=CheckClaimKeys, __doc__=declaration.summary, **fields)
+
+
+def counts_itself(declaration: Declaration) -> bool:
+    """Whether a verb counts its calls itself, so that `times` has no meaning beside it."""
+    return any(attribute.name == "calls" for attribute in declaration.attributes)
+
+
+def _class_name(kind: str, suffix: str) -> str:
+    return "".join(part.capitalize() for part in kind.split("_")) + suffix
+
+
+def _kind(name: str, kind: str, meaning: str) -> tuple[Any, Any]:
+    return (Literal[kind], key(meaning, required=True, example=kind))
+
+
+def _attributes(declaration: Declaration) -> dict[str, Any]:
+    """Fields by a name that Python allows; the key in the file is the alias."""
+    return {f"attribute_{one.name}": attribute_field(one) for one in declaration.attributes}
+
+
+def attribute_values(model: Keys, declaration: Declaration) -> dict[str, Any]:
+    """What is written of a member's attributes, by the attribute's name; absent ones are left out."""
+    written = {one.name: getattr(model, f"attribute_{one.name}") for one in declaration.attributes}
+    return {name: value for name, value in written.items() if value is not None}
+
+
+def converted(
+    declaration: Declaration, written: Mapping[str, Any], timeout_ns: int, wrong: Callable[[str, str], None]
+) -> dict[str, Any]:
+    """Attributes as the code gets them: durations in ns, lists as tuples, absent ones with their defaults.
+
+    Args:
+        wrong: told the attribute's name and what is wrong with a value out of bounds.
+    """
+    return {one.name: _converted(one, written.get(one.name), timeout_ns, wrong) for one in declaration.attributes}
+
+
+def _converted(attribute: Attribute, value: Any, timeout_ns: int, wrong: Callable[[str, str], None]) -> Any:
+    if value is None:
+        return None if attribute.default is REQUIRED else attribute.default
+    if attribute.kind == "duration":
+        value = value.resolve(timeout_ns)
+    if attribute.kind in ("keys", "handlers"):
+        return tuple(value)
+    minimum = 0 if attribute.kind == "duration" and attribute.minimum is None else attribute.minimum
+    if minimum is not None and value < minimum:
+        wrong(attribute.name, f"`{attribute.name}` is at least {bound_text(attribute, minimum)}")
+    if attribute.maximum is not None and value > attribute.maximum:
+        wrong(attribute.name, f"`{attribute.name}` is at most {bound_text(attribute, attribute.maximum)}")
+    return value
+
+
+def bound_text(attribute: Attribute, bound: Any) -> str:
+    """A bound with its unit, as it would be written."""
+    unit = {"duration": "ns", "size": "B", "rate": "B/s"}.get(attribute.kind, "")
+    if attribute.kind == "duration" and bound % 1_000_000 == 0:
+        return f"{bound // 1_000_000}ms"
+    return f"{bound}{unit}"
+
+
+def problems_of(kind: str, attributes: Mapping[str, Any], family: str) -> Sequence[str]:
+    """What a member says is wrong with attributes that fit one by one but not together."""
+    if family == "fault":
+        return FAULTS[kind].problems(attributes)
+    return STEPS[kind].problems(attributes)

@@ -1,0 +1,309 @@
+"""What outlives a killed harness (containers, networks) is written down before it exists, and is let go of by others.
+
+    harness ──lease file──▶ engine: containers and networks, labelled as the lease says
+       │ pipe: where its leases lie                ▲
+       ▼                                           │ removes them when their owner has ended
+    reaper, a process of its own session ──────────┘     (a sweep at the start of the next run does the same)
+
+Nothing is ever found by its name, and nothing without our labels is touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from harness import clock
+from harness.machine.docker.client import Client
+from harness.values.errors import HarnessError
+
+PREFIX = "rdzv-harness"
+WORLD, OWNER, EXPIRES = f"{PREFIX}.world", f"{PREFIX}.owner", f"{PREFIX}.expires"
+"""Labels: which world, who owns it (an `Owner` as JSON), and until when (seconds since the epoch)."""
+
+LIFETIME_S = 24 * 3600
+"""Whatever its owner does, nothing of a world is meant to live longer; its containers end by themselves then."""
+
+REAPER_FD = "RDZV_REAPER_FD"
+"""The variable that names the descriptor of the reaper's pipe, in processes that inherited one."""
+
+_CLEAN_LOOKS, _LOOK_AGAIN_NS = 2, 100_000_000
+# It ends milliseconds after its pipe, unless another process holds that too, or it still has something to take away.
+_REAPER_ENDS_WITHIN_S = 5
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process that cannot be mistaken for another one.
+
+    Attributes:
+        start: when it started, in clock ticks since boot.
+        boot: the machine's boot id.
+        tree: the process tree that `pid` is a number of, as the kernel names it.
+    """
+
+    pid: int
+    start: int
+    boot: str
+    tree: str
+
+    @classmethod
+    def of(cls, pid: int) -> Owner:
+        """A process of this tree; raises ProcessLookupError if there is none."""
+        return cls(pid, _start_of(pid), _boot_id(), _tree())
+
+    def lives(self) -> bool | None:
+        """Whether it lives; None if it cannot be seen from here, as in another container."""
+        if self.boot != _boot_id():
+            return False
+        if self.tree != _tree():
+            return None
+        try:
+            return _start_of(self.pid) == self.start
+        except ProcessLookupError:
+            return False
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Owner:
+        """Raises ValueError for anything else."""
+        try:
+            return cls(**json.loads(text))
+        except TypeError as error:
+            raise ValueError(text) from error
+
+
+@dataclass(frozen=True)
+class Lease:
+    """What somebody may have in an engine.
+
+    Attributes:
+        world: a random name, the value of the label `WORLD`.
+        url: of the engine.
+        expires: seconds since the epoch.
+    """
+
+    world: str
+    url: str
+    owner: Owner
+    expires: int
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What everything of it must bear."""
+        return {WORLD: self.world, OWNER: self.owner.to_json(), EXPIRES: str(self.expires)}
+
+    @property
+    def path(self) -> Path:
+        """Where it is written down."""
+        return folder() / f"{self.world}.json"
+
+    @property
+    def seconds_left(self) -> int:
+        """Until it expires; never less than one."""
+        return max(1, self.expires - int(clock.wall_time()))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody can want any of it any more."""
+        lives = self.owner.lives()
+        return lives is False or self.expires < clock.wall_time()
+
+
+def folder() -> Path:
+    """Where this user's leases lie."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / PREFIX / "leases"
+
+
+def take(url: str, lifetime_s: int = LIFETIME_S) -> Lease:
+    """A lease of this process, written down and told to the reaper, who is started if nobody did; about 1 ms."""
+    expires = int(clock.wall_time()) + lifetime_s
+    lease = Lease(uuid.uuid4().hex[:12], url, Owner.of(os.getpid()), expires)
+    lease.path.parent.mkdir(parents=True, exist_ok=True)
+    partial = lease.path.with_suffix(".partial")
+    partial.write_text(json.dumps(asdict(lease)))
+    partial.rename(lease.path)
+    _tell_reaper(lease.path)
+    return lease
+
+
+def release(lease: Lease) -> None:
+    """Say that nothing of it is left."""
+    lease.path.unlink(missing_ok=True)
+
+
+def read(path: Path) -> Lease | None:
+    """A lease that was written down; None if it has been released, or is none."""
+    try:
+        told = json.loads(path.read_text())
+        return Lease(told["world"], told["url"], Owner(**told["owner"]), told["expires"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def all_leases() -> Iterator[Lease]:
+    """This user's, whoever owns them."""
+    for path in sorted(folder().glob("*.json")) if folder().is_dir() else ():
+        lease = read(path)
+        if lease is not None:
+            yield lease
+
+
+# -- letting go ----------------------------------------------------------------------------------------------------
+
+
+def let_go(client: Client, world: str) -> None:
+    """Take away all containers and networks of a world: those unthrottled and unpaused first, and these last.
+
+    Looks again until twice nothing was there: what was just being made when its maker was killed comes late.
+    Raises HarnessError.
+    """
+    label, clean = f"{WORLD}={world}", 0
+    while clean < _CLEAN_LOOKS:
+        containers, networks = client.containers(label), client.networks(label)
+        _remove_containers(client, list(containers))
+        for network in networks:
+            client.remove_network(network)
+        clean = clean + 1 if not containers and not networks else 0
+        if clean < _CLEAN_LOOKS:
+            clock.sleep_ns(_LOOK_AGAIN_NS)
+
+
+def sweep(client: Client) -> list[str]:
+    """Let go of every world in this engine whose owner has ended, or whose time is up; their names.
+
+    Of engines that are gone the leases are let go of too.
+    What cannot be taken away, for a reaper or another run takes it away at this moment, is left to the next sweep.
+    Raises HarnessError if the engine does not answer.
+    """
+    found = {**client.containers(WORLD), **client.networks(WORLD)}
+    over = sorted({labels[WORLD] for labels in found.values() if _is_over(labels)})
+    for world in over:
+        with contextlib.suppress(HarnessError):
+            let_go(client, world)
+    for lease in all_leases():
+        if lease.is_over and (lease.url == client.url or _is_gone(lease.url)):
+            release(lease)
+    return over
+
+
+def _is_gone(url: str) -> bool:
+    """Whether an engine's socket is not there any more, as after a private engine was stopped: nothing can be left."""
+    scheme, _, path = url.partition("://")
+    return scheme == "unix" and not Path(path).exists()
+
+
+def _is_over(labels: Mapping[str, str]) -> bool:
+    try:
+        owner, expires = Owner.from_json(labels[OWNER]), int(labels[EXPIRES])
+    except (LookupError, ValueError):
+        return False  # a label of ours that we did not write: not ours to judge
+    return Lease(labels[WORLD], "", owner, expires).is_over
+
+
+def _remove_containers(client: Client, containers: list[str]) -> None:
+    def remove(container: str) -> None:
+        client.unpause(container)
+        client.remove(container, throttled=True)
+
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        list(threads.map(remove, containers))
+
+
+# -- the reaper ----------------------------------------------------------------------------------------------------
+
+
+def reaper_fd() -> int:
+    """The write end of the pipe of this process's reaper, who is started if there is none.
+
+    A process that shall be watched too inherits it, and finds its number in the variable `REAPER_FD`.
+    """
+    if not _REAPERS:
+        _REAPERS.append(_Reaper())
+    return _REAPERS[0].fd
+
+
+def end_reaper() -> None:
+    """Let go of this process's reaper, if it has one: it ends when nobody else holds its pipe and all is settled."""
+    while _REAPERS:
+        _REAPERS.pop().close()
+
+
+class _Reaper:
+    """A process that outlives this one long enough to let go of what it left; see `harness.machine.docker.reaper`."""
+
+    def __init__(self) -> None:
+        reader, self.fd = os.pipe()
+        root = str(Path(__file__).resolve().parents[3])
+        paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+        with open(reader, "rb") as pipe:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "harness.machine.docker.reaper"],
+                stdin=pipe,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                # Neither a Ctrl-C nor whoever ends our whole session shall end it before us.
+                start_new_session=True,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))},
+                cwd="/",
+            )
+        # With a return code set, Popen never waits: the statuses of a controller's children are one reaper's to take.
+        process.returncode = 0
+        self._pidfd = os.pidfd_open(process.pid)
+
+    def close(self) -> None:
+        os.close(self.fd)
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        poll.poll(_REAPER_ENDS_WITHIN_S * 1000)
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
+        os.close(self._pidfd)
+
+
+_REAPERS: list[_Reaper] = []
+
+
+def _tell_reaper(path: Path) -> None:
+    inherited = os.environ.get(REAPER_FD)
+    fd = int(inherited) if inherited and not _REAPERS else reaper_fd()
+    os.set_inheritable(fd, False)
+    try:
+        os.write(fd, f"{path}\n".encode())
+    except OSError as error:
+        raise HarnessError(f"the reaper is gone ({error.strerror}); run it again") from error
+
+
+# -- processes -----------------------------------------------------------------------------------------------------
+
+
+def _start_of(pid: int) -> int:
+    """When a process started, in clock ticks since boot; raises ProcessLookupError if it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError as error:
+        raise ProcessLookupError(pid) from error
+    if fields[0] in "ZX":
+        raise ProcessLookupError(pid)
+    return int(fields[19])
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _tree() -> str:
+    return os.readlink("/proc/self/ns/pid")

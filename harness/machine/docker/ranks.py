@@ -1,0 +1,333 @@
+"""Processes of ranks, and helpers beside them, each in a container of its own that joins a host."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.machine.docker.client import FULL_PERIOD_US, Client, Recipe
+from harness.machine.docker.hosts import ContainerHost
+from harness.machine.docker.leases import Lease
+from harness.machine.docker.mounts import Bind, ContainerPython
+from harness.machine.docker.oom import KillCount
+from harness.machine.process import pidfd
+from harness.values.errors import HarnessError
+
+RUN = "/rdzv/run"
+"""Where a container has the run directory."""
+
+MEMORY_BYTES, PIDS, PROCESSORS = 1 << 30, 256, 2.0
+"""The limits of a rank: torch takes a quarter of this memory, and a few threads."""
+
+ENDS_WITHIN_NS = 5_000_000_000
+"""A process that the engine calls ended is so for us in milliseconds; only a machine that stands still needs longer."""
+
+_NAME_FILES = ("hosts", "resolv.conf", "nsswitch.conf")
+_PIPES = "pipes"
+_WORKER = "harness.rank.worker"
+
+_QUESTION = r"""
+import importlib.util, json, os, platform, re
+told = {"python": platform.python_version()}
+spec = importlib.util.find_spec("torch")
+if spec is not None and spec.origin:
+    with open(os.path.join(os.path.dirname(spec.origin), "version.py")) as stream:
+        told.update(torch=re.search(r"__version__ = '([^']+)'", stream.read()).group(1), torch_file=spec.origin)
+print(json.dumps(told))
+"""
+
+
+# Anybody may make a process of the same user the killer's first choice; only root the last.
+_GLUTTON = """
+import sys
+with open(f"/proc/{sys.argv[1]}/oom_score_adj", "w") as stream:
+    stream.write("1000")
+eaten = []
+while True:
+    eaten.append(b"x" * (1 << 20))
+"""
+
+
+class RunFolder:
+    """A run directory as containers see it: its pipes, and who may write where.
+
+    Raises HarnessError.
+
+    Args:
+        user: `uid:gid` of the containers' processes.
+    """
+
+    def __init__(self, run_dir: Path, user: str) -> None:
+        self.path = run_dir
+        self._user, self._group = (int(number) for number in user.split(":"))
+        pipes = run_dir / _PIPES
+        shutil.rmtree(pipes, ignore_errors=True)
+        for folder in (pipes, run_dir / "ops", run_dir / "logs"):
+            folder.mkdir(exist_ok=True)
+            self._give(folder)
+        run_dir.chmod(run_dir.stat().st_mode | stat.S_IXGRP | stat.S_IXOTH)
+        self.bell_fd = self.pipe("doorbell")
+
+    def close(self) -> None:
+        """Take the pipes away: whoever reads all files of the folder would wait at them for ever."""
+        os.close(self.bell_fd)
+        shutil.rmtree(self.path / _PIPES, ignore_errors=True)
+
+    def pipe(self, name: str) -> int:
+        """Make a named pipe; a descriptor that reads and writes it, never blocking.
+
+        Held so, it lets either end be opened at once, and does not end before we close it.
+        """
+        path = self.path / _PIPES / name
+        os.mkfifo(path, 0o600)
+        self._give(path)
+        return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def inside(self, path: Path) -> str:
+        """What a container calls a path of the run directory."""
+        return f"{RUN}/{path.relative_to(self.path)}"
+
+    def pipe_inside(self, name: str) -> str:
+        return f"{RUN}/{_PIPES}/{name}"
+
+    def readable(self, path: Path) -> None:
+        """Let containers read a file of ours, whatever our umask says."""
+        path.chmod(path.stat().st_mode | stat.S_IRGRP | stat.S_IROTH)
+
+    def writable(self, path: Path) -> None:
+        """Make an empty file that containers may write, before whoever reads it makes it for us."""
+        path.touch(mode=0o644)
+        self._give(path)
+
+    def _give(self, path: Path) -> None:
+        if os.geteuid() == 0:
+            os.chown(path, self._user, self._group)
+
+
+@dataclass
+class Contained:
+    """A container in which a process of ours runs; implements `container_network.RankContainer`.
+
+    Attributes:
+        pid: this machine's number of that process.
+        log_path: where what it prints goes.
+        python: its interpreter, as it is called inside.
+    """
+
+    client: Client
+    container: str
+    pid: int
+    log_path: Path
+    python: str
+    is_throttled: bool = False
+    ran_out_of_memory: bool = False
+
+    def status(self) -> int:
+        """Its exit code, once it has ended; what else there is to say is appended to its log."""
+        code = self.client.wait(self.container)
+        if code:
+            self._note(self.client.output(self.container))
+        if code and (self.ran_out_of_memory or self.client.state(self.container).oom_killed):
+            self._note(b"[its memory was full, and the kernel killed a process in its container]\n")
+        return code
+
+    def remove(self) -> None:
+        """End it, and take it away."""
+        self.client.remove(self.container, throttled=self.is_throttled)
+
+    def memory_bytes(self) -> int:
+        return self.client.memory_bytes(self.container)
+
+    def limit_memory(self, limit_bytes: int) -> None:
+        self.client.limit_memory(self.container, limit_bytes)
+
+    @contextlib.contextmanager
+    def memory_kills(self) -> Iterator[Callable[[], bool | None]]:
+        with contextlib.closing(KillCount(self.pid)) as count:
+            before = count.read()
+
+            def killed() -> bool | None:
+                # The engine learns of it by a message that a quick end overtakes; the kernel's own count is sure, as
+                # long as the group is there.
+                now = count.read()
+                grown = before is not None and now is not None and now > before
+                self.ran_out_of_memory = grown or self.client.state(self.container).oom_killed
+                return self.ran_out_of_memory or (None if now is None else False)
+
+            yield killed
+
+    def fill_memory(self) -> None:
+        self.client.run_beside(self.container, [self.python, "-c", _GLUTTON, str(_inner_pid(self.pid))])
+
+    def limit_processor(self, quota_us: int, period_us: int) -> None:
+        self.is_throttled = True
+        with self._unless_it_ends():
+            self.client.limit_processor(self.container, quota_us, period_us)
+
+    def unlimit_processor(self) -> None:
+        with self._unless_it_ends():
+            self.client.limit_processor(self.container, int(PROCESSORS * FULL_PERIOD_US), FULL_PERIOD_US)
+        self.is_throttled = False
+
+    def throttled_ns(self) -> int | None:
+        # Of one that has ended the engine tells nothing but zeros, and takes a second to do so.
+        with self._unless_it_ends():
+            told = None if self._ends(0) else self.client.throttling(self.container)
+            return told.throttled_ns if told is not None and not self._ends(0) else None
+        return None
+
+    @contextlib.contextmanager
+    def _unless_it_ends(self) -> Iterator[None]:
+        """Let an error pass only if the process lives on: of one that is just ending the engine refuses anything."""
+        try:
+            yield
+        except HarnessError:
+            if not self._ends(ENDS_WITHIN_NS):
+                raise
+
+    def _ends(self, within_ns: int) -> bool:
+        try:
+            with pidfd.hold(self.pid) as held:
+                return held.await_end(within_ns)
+        except ProcessLookupError:
+            return True
+
+    def _note(self, data: bytes) -> None:
+        if data:
+            with open(self.log_path, "ab") as log:
+                log.write(data)
+
+
+class ContainerProcesses:
+    """Makes them, all of one interpreter and one image."""
+
+    def __init__(self, client: Client, lease: Lease, image: str, user: str, python: ContainerPython) -> None:
+        self._client = client
+        self._lease = lease
+        self._image = image
+        self._user = user
+        self._python = python
+
+    def rank(
+        self, run: RunFolder, host: ContainerHost, rank: int, life: int, env: Mapping[str, str], plan: Path
+    ) -> tuple[Contained, int]:
+        """One life of a rank, and the write end of its control pipe; raises HarnessError."""
+        name = f"rank-{rank}.life-{life}"
+        request = {
+            "plan": run.inside(plan),
+            "rank": rank,
+            "life": life,
+            "ops": f"{RUN}/ops/{name}.jsonl",
+            "log": f"{RUN}/logs/{name}.log",
+            "env": dict(env),
+        }
+        run.writable(run.path / "ops" / f"{name}.jsonl")
+        control_fd = run.pipe(name)
+        try:
+            return self._start(run, host, name, request, run.pipe_inside("doorbell"), env), control_fd
+        except BaseException:
+            os.close(control_fd)
+            raise
+
+    @contextlib.contextmanager
+    def helper(
+        self, run: RunFolder, host: ContainerHost, module: str, arguments: Mapping[str, Any]
+    ) -> Iterator[tuple[Contained, int]]:
+        """`harness.rank.<module>` on a host, and the pipe on which it says that it is ready; ends it afterwards."""
+        ready_fd = run.pipe(module)
+        try:
+            request = {"helper": module, "arguments": dict(arguments), "log": f"{RUN}/logs/{module}.log"}
+            contained = self._start(run, host, module, request, -1, {})
+            try:
+                yield contained, ready_fd
+            finally:
+                contained.remove()
+        finally:
+            os.close(ready_fd)
+            (run.path / _PIPES / module).unlink()
+
+    def versions(self, needs_torch: bool) -> Mapping[str, Any]:
+        """Of the interpreter, as a container finds it: python, torch, torch_file; torch is not imported."""
+        container = self._client.start(self._recipe("versions", [self._python.executable, "-c", _QUESTION], {}, ()))
+        try:
+            code, output = self._client.wait(container), self._client.output(container)
+        finally:
+            self._client.remove(container)
+        try:
+            told: dict[str, Any] = json.loads(output.splitlines()[-1])
+        except (ValueError, IndexError) as error:
+            raise HarnessError(
+                f"the ranks' interpreter does not run in a container (exit code {code}): "
+                f"{output.decode(errors='replace').strip()[-500:]}; give --python another, or use another world"
+            ) from error
+        return told if needs_torch else {"python": told["python"]}
+
+    def _start(
+        self,
+        run: RunFolder,
+        host: ContainerHost,
+        name: str,
+        request: Mapping[str, Any],
+        doorbell: object,
+        env: Mapping[str, str],
+    ) -> Contained:
+        settings = {
+            "mode": "rank",
+            "harness": self._python.harness,
+            "worker": _WORKER,
+            "doorbell_fd": doorbell,
+            "control": run.pipe_inside(name),
+            "request": request,
+        }
+        command = [self._python.executable, self._python.zygote, json.dumps(settings)]
+        binds = [Bind(str(host.etc / file), f"/etc/{file}") for file in _NAME_FILES]
+        recipe = self._recipe(f"{host.name}-{name}", command, env, binds, host.container, [Bind(str(run.path), RUN)])
+        container = self._client.start(recipe)
+        log_path = run.path / "logs" / f"{name}.log"
+        pid = self._client.state(container).pid
+        contained = Contained(self._client, container, pid, log_path, self._python.executable)
+        if contained.pid:
+            return contained
+        said = self._client.output(container).decode(errors="replace").strip()[-500:]
+        contained.remove()
+        raise HarnessError(f"{name} ended at once in its container; it said: {said or 'nothing'}")
+
+    def _recipe(
+        self,
+        name: str,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        binds: Sequence[Bind],
+        joins: str = "",
+        shared: Sequence[Bind] = (),
+    ) -> Recipe:
+        return Recipe(
+            name=f"rdzv-{self._lease.world}-{name}-{secrets.token_hex(3)}",
+            image=self._image,
+            command=command,
+            user=self._user,
+            labels=self._lease.labels,
+            memory_bytes=MEMORY_BYTES,
+            pids=PIDS,
+            processors=PROCESSORS,
+            environment={**self._python.environment, **env},
+            binds=[*self._python.binds, *binds],
+            shared=shared,
+            joins=joins,
+        )
+
+
+def _inner_pid(pid: int) -> int:
+    """What the innermost process tree that a process is in calls it."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("NSpid:"):
+            return int(line.split()[-1])
+    return pid

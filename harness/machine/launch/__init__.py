@@ -1,0 +1,1 @@
+"""How rank processes are made: cloned from a warm interpreter, or new ones."""

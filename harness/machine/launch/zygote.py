@@ -1,0 +1,383 @@
+"""The process that has torch imported and clones ranks from itself in a millisecond or two; one rank when run `fresh`.
+
+    controller --requests, each with a descriptor--> zygote --clone(CLONE_PARENT)--> rank, a child of the controller
+
+Run as a file by the ranks' interpreter: Python 3.9 and later, standard library and torch only. Of the harness nothing
+is importable in here but its folder, so a package installed beside the harness never shadows the rank's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import platform
+import signal
+import site
+import socket
+import stat
+import sys
+import time
+import traceback
+import types
+from typing import Any, Dict, List, NoReturn, Optional, Tuple
+
+OLDEST_TORCH = (2, 6)
+_HOW_TO_INSTALL = f"install one: {sys.executable} -m pip install 'torch>=2.6' numpy,"
+# The subject by which the worker is asked to import what ranks of any backend of torch's registry need.
+ANY_BACKEND = "static"
+# Exit codes of a rank that never came to its work.
+CANNOT_LOAD, WORKER_FAILED, CONTROLLER_GONE = 96, 70, 98
+LARGEST_MESSAGE = 65536
+
+_CLONE_PARENT = 0x8000
+_CLONE_NUMBERS = {"x86_64": 56, "aarch64": 220}
+_PR_SET_PDEATHSIG, _PR_SET_PTRACER = 1, 0x59616D61
+# For whom the controller's number means nothing: its process tree is another.
+_ANYBODY = ctypes.c_ulong(-1).value
+_MADV_COLLAPSE, _HUGE_PAGE = 25, 2 << 20
+# A grandchild is handed to the controller the moment its parent is reaped; this only bounds a kernel that does not.
+_ADOPTION_TRIES = 2000
+
+# PyDLL and not CDLL: a clone must happen with the interpreter's lock held, as os.fork does it.
+_libc = ctypes.PyDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+class Problem(Exception):
+    """Why ranks cannot run in this interpreter, ending with what to do."""
+
+
+def main(settings: Dict[str, Any]) -> NoReturn:
+    """Serve as `settings["mode"]` says: `zygote` (many ranks) or `rank` (this process becomes one)."""
+    # The folder of this file holds modules of the harness, under names that a rank's own modules may bear.
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
+    package = types.ModuleType("harness")
+    package.__path__ = [settings["harness"]]
+    sys.modules["harness"] = package
+    if settings["mode"] == "rank":
+        _be_fresh_rank(settings)
+    Zygote(settings).serve()
+
+
+def _be_fresh_rank(settings: Dict[str, Any]) -> NoReturn:
+    _write_line_by_line()
+    request = settings["request"]
+    try:
+        if isinstance(settings["control"], str):
+            _open_pipes(settings)
+        _enter_host(request)
+        if "helper" in request:
+            _run_helper(request["helper"], request["arguments"], settings["control"])
+        request["plan_object"] = _read_plan(request["plan"])
+        worker = importlib.import_module(settings["worker"])
+        _preload(worker, request["plan_object"].subject)
+        if "torch" in sys.modules:
+            check_torch(sys.modules["torch"])
+    except Exception as exc:
+        print(exc if isinstance(exc, Problem) else traceback.format_exc(), file=sys.stderr, flush=True)
+        os._exit(CANNOT_LOAD)
+    _let_controller_read(os.getppid() or _ANYBODY)
+    _run(worker.main, request, settings["control"], _doorbell(request, settings))
+
+
+def _open_pipes(settings: Dict[str, Any]) -> None:
+    """Put descriptors in the place of named pipes, where no descriptor can be inherited: in a container.
+
+    Nothing here waits for the other end: if that has gone meanwhile, the first read tells it.
+    """
+    _write_output_to(settings["request"]["log"])
+    for name in ("control", "doorbell_fd"):
+        way = os.O_RDONLY if name == "control" and "helper" not in settings["request"] else os.O_WRONLY
+        if isinstance(settings[name], str):
+            settings[name] = os.open(settings[name], way | os.O_NONBLOCK)
+    os.set_blocking(settings["control"], True)
+
+
+class Zygote:
+    """Imports what ranks need, tells the controller, then makes a process for each request."""
+
+    def __init__(self, settings: Dict[str, Any]) -> None:
+        self._settings = settings
+        self._socket = socket.socket(fileno=settings["socket"])
+        self._controller: int = settings["controller"]
+        self._plan: Tuple[str, Any] = ("", None)
+        number = _CLONE_NUMBERS.get(platform.machine())
+        self._clone_number: Optional[int] = None if settings["fork"] else number
+
+    def serve(self) -> NoReturn:
+        """Until the controller closes its end."""
+        try:
+            ready: Dict[str, Any] = {"python": platform.python_version(), "prefix": sys.prefix}
+            self._worker = importlib.import_module(self._settings["worker"])
+            importlib.import_module("harness.rank.enter_host")
+            if self._settings["needs_torch"]:
+                ready.update(import_torch())
+                _preload(self._worker, ANY_BACKEND)
+            self._settle()
+            ready["threads"] = other_threads()
+        except Exception as exc:
+            self._answer({"error": str(exc) if isinstance(exc, Problem) else traceback.format_exc()})
+            os._exit(CANNOT_LOAD)
+        self._answer(ready)
+        while True:
+            message, descriptors, _, _ = socket.recv_fds(self._socket, LARGEST_MESSAGE, 2)
+            if not message:
+                os._exit(0)
+            self._answer(self._serve_one(json.loads(message), descriptors))
+
+    def _settle(self) -> None:
+        """Make clones cheap: nothing for their collector to touch, and few page tables to copy."""
+        gc.collect()
+        gc.freeze()
+        if self._settings["collapse"]:
+            collapse_memory()
+        listening = _listening_sockets()
+        if listening:
+            # A clone would keep such a port bound after we let go: connects to it succeed, and nobody ever answers.
+            raise Problem(f"importing torch left listening sockets open (descriptors {listening}); use fresh: true")
+
+    def _answer(self, message: Dict[str, Any]) -> None:
+        self._socket.send(json.dumps(message).encode())
+
+    def _serve_one(self, request: Dict[str, Any], descriptors: List[int]) -> Dict[str, Any]:
+        try:
+            for descriptor in descriptors:
+                os.set_inheritable(descriptor, False)
+            if "host" in request:
+                request["host"]["network"] = descriptors[1]
+            if other_threads():
+                raise Problem(f"threads run beside the main one ({', '.join(other_threads())}); use fresh: true")
+            if "plan" in request:
+                request["plan_object"] = self._plan_at(request["plan"])
+            sys.stdout.flush()
+            sys.stderr.flush()
+            pid = self._clone() if self._clone_number is not None else self._fork_twice()
+            if pid == 0:
+                self._be_child(request, descriptors[0])
+            return {"pid": pid}
+        except Exception as exc:
+            return {"error": str(exc) if isinstance(exc, Problem) else f"{type(exc).__name__}: {exc}"}
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def _plan_at(self, path: str) -> Any:
+        if self._plan[0] != path:
+            self._plan = (path, _read_plan(path))
+        return self._plan[1]
+
+    def _clone(self) -> int:
+        """fork(), but the child is our parent's: the controller sees its end, and its status, without our help."""
+        ctypes.pythonapi.PyOS_BeforeFork()
+        flags = ctypes.c_ulong(_CLONE_PARENT | signal.SIGCHLD)
+        pid: int = _libc.syscall(ctypes.c_long(self._clone_number or 0), flags, None, None, None, None)
+        number = ctypes.get_errno()
+        if pid == 0:
+            ctypes.pythonapi.PyOS_AfterFork_Child()
+            return 0
+        ctypes.pythonapi.PyOS_AfterFork_Parent()
+        if pid < 0:
+            raise OSError(number, f"clone: {os.strerror(number)}")
+        return pid
+
+    def _fork_twice(self) -> int:
+        """The same where clone's number is unknown: an orphan is given to the nearest subreaper, the controller."""
+        reader, writer = os.pipe()
+        middle = os.fork()
+        if middle == 0:
+            pid = os.fork()
+            if pid:
+                os.write(writer, str(pid).encode())
+                os._exit(0)
+            os.close(reader)
+            os.close(writer)
+            for _ in range(_ADOPTION_TRIES):
+                if os.getppid() == self._controller:
+                    break
+                time.sleep(0.001)
+            return 0
+        os.close(writer)
+        with os.fdopen(reader) as stream:
+            text = stream.read()
+        os.waitpid(middle, 0)
+        if not text:
+            raise Problem("fork: the machine is out of processes or memory; use fewer ranks or fewer jobs")
+        return int(text)
+
+    def _be_child(self, request: Dict[str, Any], descriptor: int) -> NoReturn:
+        try:
+            # First of all: while a rank holds it, the controller never sees that the zygote is gone.
+            self._socket.close()
+            _end_with(self._controller)
+            _let_controller_read(self._controller)
+            _write_output_to(request["log"])
+            _enter_host(request)
+            if "helper" in request:
+                _run_helper(request["helper"], request["arguments"], descriptor)
+            os.environ.update(request["plan_object"].ranks[request["rank"]].env)
+        except Exception:
+            traceback.print_exc()
+            os._exit(WORKER_FAILED)
+        _run(self._worker.main, request, descriptor, _doorbell(request, self._settings))
+
+
+def import_torch() -> Dict[str, Any]:
+    """Import torch and tell which one; raises Problem if ranks cannot use it."""
+    try:
+        torch = importlib.import_module("torch")
+    except ModuleNotFoundError as exc:
+        if exc.name != "torch":
+            raise
+        raise Problem(f"{sys.executable} has no torch; {_HOW_TO_INSTALL} or choose another with --python") from exc
+    check_torch(torch)
+    return {"torch": str(torch.__version__), "torch_file": torch.__file__}
+
+
+def check_torch(torch: Any) -> None:
+    """Raise Problem for a torch that is too old, or not this interpreter's own.
+
+    Comparing two torches must compare two torches: one that came in from elsewhere is refused.
+    """
+    version, file = str(torch.__version__), os.path.realpath(torch.__file__)
+    if _numbers(version) < OLDEST_TORCH:
+        raise Problem(f"{sys.executable} has torch {version}, and 2.6 is the oldest that works; {_HOW_TO_INSTALL}")
+    if not any(file.startswith(os.path.realpath(place).rstrip("/") + "/") for place in _own_places()):
+        raise Problem(
+            f"{sys.executable} imports torch from {torch.__file__}, outside its own prefix {sys.prefix}; "
+            "if you mean that one, put its folder on PYTHONPATH"
+        )
+
+
+def _own_places() -> List[str]:
+    places = [sys.prefix, sys.base_prefix, *site.getsitepackages()]
+    if site.ENABLE_USER_SITE:
+        places.append(site.getusersitepackages())
+    return places + [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+
+
+def _preload(worker: Any, subject: str) -> None:
+    """Let the worker import what ranks of a subject need; a torch that is missing is told by the rank itself."""
+    with contextlib.suppress(ImportError):
+        getattr(worker, "preload", lambda subject: None)(subject)
+
+
+def other_threads() -> List[str]:
+    """Names of the threads beside the main one, as the kernel knows them: torch's own are not Python's."""
+    names = []
+    for thread in os.listdir("/proc/self/task"):
+        # Where /proc shows the outer process tree, our pid is not the name of our folder in it.
+        if thread == os.path.basename(os.readlink("/proc/self")):
+            continue
+        try:
+            with open(f"/proc/self/task/{thread}/comm") as stream:
+                names.append(stream.read().strip())
+        except OSError:
+            continue
+    return sorted(names)
+
+
+def collapse_memory() -> None:
+    """Put our private memory into huge pages: a clone then copies a few page tables rather than thousands.
+
+    It halves the cost of a rank; where the kernel (before 6.1) or a setting refuses, nothing is lost.
+    """
+    with open("/proc/self/maps") as stream:
+        lines = stream.read().splitlines()
+    for line in lines:
+        fields = line.split()
+        if fields[1] == "rw-p" and (len(fields) < 6 or fields[5] == "[heap]"):
+            begin, end = (int(bound, 16) for bound in fields[0].split("-"))
+            begin, end = -(-begin // _HUGE_PAGE) * _HUGE_PAGE, end // _HUGE_PAGE * _HUGE_PAGE
+            if begin < end:
+                _libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), _MADV_COLLAPSE)
+
+
+def _numbers(version: str) -> Tuple[int, ...]:
+    return tuple(int(part) for part in version.split("+")[0].split(".")[:2] if part.isdigit())
+
+
+def _listening_sockets() -> List[int]:
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        descriptor = int(name)
+        try:
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                probe = socket.socket(fileno=os.dup(descriptor))
+                with probe:
+                    if probe.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                        found.append(descriptor)
+        except OSError:
+            continue  # the descriptor of the listing itself
+    return found
+
+
+def _end_with(controller: int) -> None:
+    """Have the kernel kill this process with the controller, and close the race: it may be gone already."""
+    _libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != controller:
+        os._exit(CONTROLLER_GONE)
+
+
+def _let_controller_read(controller: int) -> None:
+    """Where Yama lets only ancestors read a process, the controller's py-spy is none: allow it."""
+    _libc.prctl(_PR_SET_PTRACER, ctypes.c_ulong(controller), 0, 0, 0)
+
+
+def _write_output_to(log: str) -> None:
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    _write_line_by_line()
+
+
+def _write_line_by_line() -> None:
+    """A killed rank loses nothing that it printed."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+
+
+def _enter_host(request: Dict[str, Any]) -> None:
+    if "host" in request:
+        importlib.import_module("harness.rank.enter_host").enter(request["host"])
+
+
+def _read_plan(path: str) -> Any:
+    words = importlib.import_module("harness.values.plan")
+    with open(path, encoding="utf-8") as stream:
+        return words.Plan.from_json(json.load(stream))
+
+
+def _doorbell(request: Dict[str, Any], settings: Dict[str, Any]) -> int:
+    descriptor: int = settings["doorbell_fd"] if request.get("doorbell", True) else -1
+    return descriptor
+
+
+def _run_helper(name: str, arguments: Dict[str, Any], descriptor: int) -> NoReturn:
+    def ready(text: str) -> None:
+        os.write(descriptor, text.encode() + b"\n")
+        os.close(descriptor)
+
+    _run(importlib.import_module(f"harness.rank.{name}").main, arguments, ready)
+
+
+def _run(work: Any, *arguments: Any) -> NoReturn:
+    """Never returns, whatever the work does: a clone must not come back into the zygote's loop."""
+    try:
+        work(*arguments)
+        sys.stdout.flush()
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        sys.stdout.flush()
+    finally:
+        os._exit(WORKER_FAILED)
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

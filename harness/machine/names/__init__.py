@@ -1,0 +1,1 @@
+"""Names: a DNS server, hosts files, resolver settings."""

@@ -1,0 +1,306 @@
+"""A small DNS server that answers from hosts files, and late, wrongly or not at all where a rule says so.
+
+    python -m harness.machine.names.name_server '{"udp": FD, "tcp": FD}'
+
+It is given its sockets, so it serves whatever network they were made in. On standard input it takes lines of JSON and
+answers each with one: `{"rules": [...]}` replaces the rules, `{"count": NAME}` tells what came under a rule. It ends
+when its input does, and with its parent.
+
+The messages are written by hand: one question, at most one answer, no compression to read. To import a library for
+them takes 20 ms (dnslib) or 60 ms (dnspython) of processor time more, and every play with such a fault waits for it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import ipaddress
+import itertools
+import json
+import os
+import selectors
+import socket
+import struct
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness import clock
+from harness.machine.names import hosts_file
+from harness.machine.process import namespaces
+
+PORT = 53
+A, PTR, AAAA = 1, 12, 28
+KINDS = {A: "A", PTR: "PTR", AAAA: "AAAA"}
+NO_ERROR, NO_SUCH_NAME = 0, 3
+LARGEST = 4096
+MOST_NAMES = 50
+"""Of the names asked for, so many are told one by one."""
+
+_HEADER = struct.Struct("!6H")
+_RESPONSE, _RECURSION = 0x8080, 0x0100
+_REVERSE = {".in-addr.arpa": 4, ".ip6.arpa": 6}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is done to the queries of some hosts.
+
+    Attributes:
+        name: of the fault that asked for it.
+        hosts: the hosts file that is looked into, hidden entries too, at every query.
+        clients: names of the hosts that it is for; where they are is looked up in `hosts` at every query.
+        delay_ns: how much later than at once it answers.
+        silent: whether it never answers.
+        one_in: it hits the first of so many queries, and the first of the next so many.
+        instead: by name, an address that is given in place of the true one; None: there is no such name. A rule that
+            has any hits the queries for these names only.
+    """
+
+    name: str
+    hosts: str
+    clients: Sequence[str]
+    delay_ns: int = 0
+    silent: bool = False
+    one_in: int = 1
+    instead: Mapping[str, str | None] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def concerns(self, question: Question) -> bool:
+        """Whether it is about such a question, whoever asks."""
+        return not self.instead or question.name in self.instead
+
+
+@dataclass
+class Count:
+    """What came under one rule.
+
+    Attributes:
+        hit: how many queries were answered late or wrongly, or not.
+        kinds, clients, names: how many queries of each.
+    """
+
+    hit: int = 0
+    asked: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    clients: Counter[str] = field(default_factory=Counter)
+    names: Counter[str] = field(default_factory=Counter)
+
+    def note(self, question: Question, client: str, one_in: int) -> bool:
+        """Count a query; whether the rule hits it."""
+        is_hit = self.asked % one_in == 0
+        self.asked += 1
+        self.hit += is_hit
+        self.kinds[KINDS.get(question.kind, str(question.kind))] += 1
+        self.clients[client] += 1
+        if question.name in self.names or len(self.names) < MOST_NAMES:
+            self.names[question.name] += 1
+        return is_hit
+
+    def to_json(self) -> dict[str, Any]:
+        return {"hit": self.hit, "kinds": self.kinds, "clients": self.clients, "names": self.names}
+
+
+# -- messages ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Question:
+    """The first question of a message: a name in lower case without the last dot, what kind of record is asked for."""
+
+    number: int
+    flags: int
+    name: str
+    kind: int
+    wire: bytes
+
+
+def read(message: bytes) -> Question:
+    """The question of a query; raises ValueError for what is none."""
+    try:
+        number, flags, count, *_ = _HEADER.unpack_from(message)
+        at, labels = _HEADER.size, []
+        while length := message[at]:
+            labels.append(message[at + 1 : at + 1 + length].decode("ascii"))
+            at += 1 + length
+        (kind,) = struct.unpack_from("!H", message, at + 1)
+    except (struct.error, IndexError, UnicodeDecodeError) as error:
+        raise ValueError(f"no DNS query: {error}") from error
+    if flags & 0x8000 or count != 1:
+        raise ValueError("no DNS query with one question")
+    return Question(number, flags, ".".join(labels).lower(), kind, message[_HEADER.size : at + 5])
+
+
+def reply(question: Question, code: int, data: bytes = b"") -> bytes:
+    """The answer to a question: `data` is one record of the kind that was asked for, good for this moment only."""
+    flags = _RESPONSE | (question.flags & _RECURSION) | code
+    header = _HEADER.pack(question.number, flags, 1, 1 if data else 0, 0, 0)
+    record = struct.pack("!HHHIH", 0xC000 | _HEADER.size, question.kind, 1, 0, len(data)) + data if data else b""
+    return header + question.wire + record
+
+
+def answer(question: Question, hosts: Path, instead: Mapping[str, str | None]) -> bytes:
+    """What the hosts file says, but for the names in `instead`."""
+    if question.kind == PTR:
+        name = hosts_file.name_of(hosts, _address_in(question.name))
+        return reply(question, NO_ERROR, _wire_name(name)) if name else reply(question, NO_SUCH_NAME)
+    known = question.name in instead
+    address = instead[question.name] if known else hosts_file.address_of(hosts, question.name)
+    if address is None:
+        return reply(question, NO_SUCH_NAME)
+    packed = ipaddress.ip_address(address).packed
+    # A name that has only an address of the other family exists, but has no such record.
+    return reply(question, NO_ERROR, packed if len(packed) == {A: 4, AAAA: 16}.get(question.kind) else b"")
+
+
+def _address_in(name: str) -> str:
+    """The address that a reverse name stands for; empty if it is none."""
+    for suffix, version in _REVERSE.items():
+        if name.endswith(suffix):
+            parts = name.removesuffix(suffix).split(".")[::-1]
+            try:
+                if version == 4:
+                    return str(ipaddress.IPv4Address(".".join(parts)))
+                return str(ipaddress.IPv6Address(int("".join(parts), 16)))
+            except ValueError:
+                return ""
+    return ""
+
+
+def _wire_name(name: str) -> bytes:
+    labels = [label.encode("ascii") for label in name.split(".")]
+    return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+
+
+# -- serving -------------------------------------------------------------------------------------------------------
+
+
+Send = Callable[[bytes], Any]
+
+
+class NameServer:
+    """Answers on one UDP socket and one TCP listener, in one thread."""
+
+    def __init__(self, udp: socket.socket, tcp: socket.socket) -> None:
+        self._udp, self._tcp = udp, tcp
+        self._rules: list[Rule] = []
+        self._counts: dict[str, Count] = {}
+        self._late: list[tuple[int, int, Send, bytes]] = []
+        self._numbers = itertools.count()
+        self._unread = b""
+        self._selector = selectors.DefaultSelector()
+        for source, act in ((udp, self._take_datagram), (tcp, self._take_connection), (sys.stdin, self._take_order)):
+            self._selector.register(source, selectors.EVENT_READ, act)
+
+    def serve(self) -> None:
+        """Until the input ends."""
+        while True:
+            for key, _ in self._selector.select(self._seconds_to_next()):
+                if key.data(key.fileobj) is False:
+                    return
+            self._send_due()
+
+    def _seconds_to_next(self) -> float | None:
+        return max(0, self._late[0][0] - clock.now_ns()) / 1e9 if self._late else None
+
+    def _send_due(self) -> None:
+        while self._late and self._late[0][0] <= clock.now_ns():
+            _, _, send, message = heapq.heappop(self._late)
+            _quietly(send, message)
+
+    # Who asks.
+
+    def _take_datagram(self, _: Any) -> None:
+        message, sender = self._udp.recvfrom(LARGEST)
+        self._take(message, sender[0], lambda data: self._udp.sendto(data, sender))
+
+    def _take_connection(self, _: Any) -> None:
+        connection, _address = self._tcp.accept()
+        connection.setblocking(False)
+        self._selector.register(connection, selectors.EVENT_READ, self._take_stream)
+
+    def _take_stream(self, connection: socket.socket) -> None:
+        """Queries over TCP: short enough to come in one piece each; whatever does not is refused by closing."""
+        try:
+            data, client = connection.recv(LARGEST), connection.getpeername()[0]
+        except OSError:
+            data, client = b"", ""
+        while len(data) > 2 and len(data) >= (end := 2 + int.from_bytes(data[:2], "big")):
+            self._take(data[2:end], client, lambda reply: connection.send(len(reply).to_bytes(2, "big") + reply))
+            data = data[end:]
+            if not data:
+                return
+        self._selector.unregister(connection)
+        connection.close()
+
+    def _take_order(self, _: Any) -> bool:
+        data = os.read(sys.stdin.fileno(), 1 << 16)
+        *lines, self._unread = (self._unread + data).split(b"\n")
+        for line in lines:
+            print(json.dumps(self._obey(json.loads(line))), flush=True)
+        return bool(data)
+
+    def _obey(self, order: Mapping[str, Any]) -> Mapping[str, Any]:
+        if "count" in order:
+            return self._counts[order["count"]].to_json()
+        self._rules = [Rule(**rule) for rule in order["rules"]]
+        for rule in self._rules:
+            self._counts.setdefault(rule.name, Count())
+        return {}
+
+    # What is answered.
+
+    def _take(self, message: bytes, address: str, send: Send) -> None:
+        try:
+            question = read(message)
+        except ValueError:
+            return
+        if not self._rules:
+            return
+        client, rules = self._rules_for(address)
+        hits = [rule for rule in rules if self._hits(rule, question, client)]
+        if any(rule.silent for rule in hits):
+            return
+        instead = {name: address for rule in hits for name, address in rule.instead.items()}
+        data = answer(question, Path((hits or rules or self._rules)[0].hosts), instead)
+        self._send(data, sum(rule.delay_ns for rule in hits), send)
+
+    def _rules_for(self, address: str) -> tuple[str, list[Rule]]:
+        """The asking host's name, and the rules that are for it; moved hosts are found under their new address."""
+        address = address.removeprefix("::ffff:")
+        names = {rule.hosts: hosts_file.name_of(Path(rule.hosts), address) for rule in self._rules}
+        rules = [rule for rule in self._rules if names[rule.hosts] in rule.clients]
+        return next((name for name in names.values() if name), address), rules
+
+    def _hits(self, rule: Rule, question: Question, client: str) -> bool:
+        return rule.concerns(question) and self._counts[rule.name].note(question, client, rule.one_in)
+
+    def _send(self, data: bytes, delay_ns: int, send: Send) -> None:
+        if delay_ns:
+            heapq.heappush(self._late, (clock.now_ns() + delay_ns, next(self._numbers), send, data))
+        else:
+            _quietly(send, data)
+
+
+def _quietly(send: Send, message: bytes) -> None:
+    """Whoever asked may have gone: that is no reason to end."""
+    try:
+        send(message)
+    except OSError:
+        return
+
+
+def main(arguments: Mapping[str, int]) -> None:
+    """Serve the sockets of these descriptors."""
+    namespaces.end_with_parent()
+    udp, tcp = (socket.socket(fileno=arguments[name]) for name in ("udp", "tcp"))
+    with udp, tcp:
+        NameServer(udp, tcp).serve()
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

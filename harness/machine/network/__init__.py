@@ -1,0 +1,1 @@
+"""Networks: namespaces, interfaces, firewall, shaping, held packets, sockets."""

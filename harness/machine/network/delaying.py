@@ -1,0 +1,223 @@
+"""Packets that come late: by the kernel's netem where it has it, else by a packet queue of our own."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.machine.network import firewall, shaping
+from harness.machine.network.firewall import ANY_PACKET, Rule
+from harness.machine.network.network_tools import Cabled, Place, Task, explained, path_of, run_all
+from harness.machine.network.packet_queue import Delay, open_queue
+from harness.machine.network.shaping import OUT, Throwaway
+from harness.values.errors import HarnessError, Unsupported
+
+NETEM, QUEUE, QUEUE_BY_IPTABLES = "netem", "nfqueue", "nfqueue through iptables"
+_ANY_NUMBER_OF_PACKETS = 100_000
+_ADVICE = "take a kernel that has netem (sch_netem), or nft's queue, or the target NFQUEUE of iptables"
+
+_PROGRAMS = {"iptables-restore": "", "ip6tables-restore": "! -p ipv6-icmp"}
+
+Facts = Mapping[str, Any]
+"""`packets` that met the delay, and what else the mechanism tells."""
+
+
+@functools.cache
+def mechanism(way: str) -> str:
+    """What delays packets here: `NETEM`, else a queue; tried in a network made for it. Raises Unsupported."""
+    path_of("nft")
+    refusals = []
+    for kind, tried in ((NETEM, _try_netem), (QUEUE, _try_queue), (QUEUE_BY_IPTABLES, _try_queue_by_iptables)):
+        try:
+            tried(way)
+        except HarnessError as error:
+            refusals.append(f"{kind}: {error}")
+        else:
+            return kind
+    raise Unsupported("delay", f"{'; '.join(refusals)}; {_ADVICE}")
+
+
+def _try_netem(way: str) -> None:
+    shaping.check(_netem(Delay(1_000_000)), way)
+
+
+def _try_queue(way: str) -> None:
+    with contextlib.closing(Throwaway()) as place:
+        _ByNft("trial", [place], way).put()
+
+
+def _try_queue_by_iptables(way: str) -> None:
+    with contextlib.closing(Throwaway()) as place:
+        _ByIptables("trial", [place], way).put()
+
+
+@contextlib.contextmanager
+def delayed(name: str, places: Sequence[Cabled], way: str, delay: Delay, seed: int) -> Iterator[Callable[[], Facts]]:
+    """Hold packets of each host back, `out`, `in` or `both`; yields what was met so far.
+
+    Packets that still wait when it ends pass at once if they are in a queue of ours, and are lost with netem.
+    Raises HarnessError, Unsupported.
+    """
+    kind = mechanism(way)
+    if kind == NETEM:
+        with shaping.shaped(places, _netem(delay), way) as passage:
+            yield lambda: _facts_of_netem(passage())
+        return
+    way_in = (_ByNft if kind == QUEUE else _ByIptables)(name, places, way)
+    with contextlib.ExitStack() as undone:
+        # From the last to the first: packets pass by, what is kept is let go, and then the hooks go.
+        undone.callback(way_in.remove)
+        ask = undone.enter_context(_keeper(name, places, delay, seed))
+        undone.callback(way_in.clear)
+        way_in.put()
+        yield lambda: _facts_of_queue(kind, ask())
+
+
+def _netem(delay: Delay) -> str:
+    words = ["netem", "limit", str(_ANY_NUMBER_OF_PACKETS), "delay", f"{delay.delay_ns / 1000:.0f}us"]
+    if delay.jitter_ns:
+        words.append(f"{delay.jitter_ns / 1000:.0f}us")
+    if delay.reorder:
+        words += ["reorder", f"{delay.reorder * 100:g}%"]
+    return " ".join(words)
+
+
+def _facts_of_netem(passage: shaping.Passage) -> Facts:
+    packets = sum(passed.packets for host in passage.values() for passed in host.values())
+    return {"by": NETEM, "packets": packets}
+
+
+def _facts_of_queue(kind: str, count: Mapping[str, int]) -> Facts:
+    return {"by": kind, "packets": count["kept"] + count["at_once"], "at_once": count["at_once"]}
+
+
+# -- who keeps them ----------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _keeper(name: str, places: Sequence[Place], delay: Delay, seed: int) -> Iterator[Callable[[], Mapping[str, int]]]:
+    """One process that reads the queues of all these hosts; yields a function that asks it for its count."""
+    with contextlib.ExitStack() as sockets:
+        queues = []
+        for place in places:
+            with place.inside():
+                queues.append(sockets.enter_context(open_queue(_number(name))))
+        descriptors = [queue.fileno() for queue in queues]
+        told = {"parent": os.getpid(), "sockets": descriptors, "delay": asdict(delay), "seed": seed}
+        process = _start(told, descriptors)
+    with process:
+        try:
+            _answer(process)
+            yield lambda: _ask(process)
+        finally:
+            # What waits passes now, and its last count says that it came to its end.
+            said, _ = process.communicate()  # its stdin ends; waits also where the controller's reaper was quicker
+    if not said:
+        raise HarnessError("the packet queue ended on its own, and packets were lost; was it killed?")
+
+
+def _start(told: Mapping[str, Any], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "harness.machine.network.packet_queue", json.dumps(told)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        pass_fds=descriptors,
+    )
+
+
+def _ask(process: subprocess.Popen[bytes]) -> Mapping[str, int]:
+    assert process.stdin is not None
+    try:
+        process.stdin.write(b"count\n")
+        process.stdin.flush()
+    except BrokenPipeError as error:
+        raise HarnessError("the packet queue ended on its own; was it killed?") from error
+    return _answer(process)
+
+
+def _answer(process: subprocess.Popen[bytes]) -> Mapping[str, int]:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise HarnessError("the packet queue does not answer; was it killed?")
+    count: Mapping[str, int] = json.loads(line)
+    return count
+
+
+# -- what leads packets to it ------------------------------------------------------------------------------------
+
+
+def _number(name: str) -> int:
+    """A queue's number: another for each fault that a host may have at once."""
+    return zlib.crc32(name.encode()) & 0xFFFF
+
+
+def _hooks(way: str) -> tuple[str, ...]:
+    return tuple("output" if one == OUT else "input" for one in shaping.ways(way))
+
+
+@dataclass(frozen=True)
+class _ByNft:
+    """A table of our own. Taking its hooks away drops what still waits behind them, so that comes last."""
+
+    name: str
+    places: Sequence[Place]
+    way: str
+
+    def put(self) -> None:
+        rules = [Rule(hook, ANY_PACKET, f"queue num {_number(self.name)}") for hook in _hooks(self.way)]
+        firewall.install(self.name, [(place, rules) for place in self.places])
+
+    def clear(self) -> None:
+        firewall.clear(self.name, self.places)
+
+    def remove(self) -> None:
+        firewall.remove(self.name, self.places)
+
+
+@dataclass(frozen=True)
+class _ByIptables:
+    """A chain of our own in the table `filter`, for kernels whose nf_tables has no queue."""
+
+    name: str
+    places: Sequence[Place]
+    way: str
+
+    def put(self) -> None:
+        self._restore([f":{self._chain} - [0:0]", *self._jumps("-I")], f"-A {self._chain}", self._target)
+
+    def clear(self) -> None:
+        self._restore([*self._jumps("-D"), f"-F {self._chain}", f"-X {self._chain}"])
+
+    def remove(self) -> None:
+        """Its hooks are the table's, which stay."""
+
+    @property
+    def _chain(self) -> str:
+        return f"rdzv-{_number(self.name)}"
+
+    @property
+    def _target(self) -> str:
+        return f"-j NFQUEUE --queue-num {_number(self.name)}"
+
+    def _jumps(self, act: str) -> list[str]:
+        sides = {"input": "INPUT ! -i lo", "output": "OUTPUT ! -o lo"}
+        return [f"{act} {sides[hook]} -j {self._chain}" for hook in _hooks(self.way)]
+
+    def _restore(self, lines: Sequence[str], rule: str = "", target: str = "") -> None:
+        """Each family has its own tables; in IPv6 the search for neighbours is spared, as IPv4's ARP is."""
+        for program, spared in _PROGRAMS.items():
+            whole = [*lines, f"{rule} {spared} {target}"] if rule else lines
+            text = "\n".join(["*filter", *whole, "COMMIT", ""])
+            outcomes = run_all(Task(place, (program, "-n"), text) for place in self.places)
+            for done in outcomes:
+                if done.problem:
+                    raise HarnessError(explained(done))

@@ -1,0 +1,1 @@
+"""Processes: namespaces, children and their ends, signals, stacks, slots."""

@@ -1,0 +1,272 @@
+"""All child processes of a controller, with the one reaper that owns their exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.clock import now_ns
+from harness.machine.process import namespaces
+
+# Who is asked to end gets this long before SIGKILL: a proxy server closes its listeners in a few milliseconds.
+GRACE_NS = 2_000_000_000
+# SIGKILL ends a process within milliseconds; only one that hangs in the kernel outlives this.
+KILLED_WITHIN_NS = 5_000_000_000
+_PARENT_GONE = 98
+
+
+class Children:
+    """The child processes of this process; one instance for each process, made in its main thread.
+
+    It waits for every child whatever made it (`waitpid(-1)`), so nobody else may: no `Popen.wait`, no `subprocess.run`
+    while it lives. A child's pid stays reserved until `reap` has seen its end, so signals by pid never hit a stranger.
+    """
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
+        self._previous_handler = signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        self._running: set[int] = set()
+        self._statuses: dict[int, int] = {}
+        self._unreported: list[tuple[int, int]] = []
+
+    def __enter__(self) -> Children:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every known child, and let go of the wake-up pipe.
+
+        Strays are for `end_all`: in a process that is not a controller's own they may be somebody else's.
+        """
+        self._wait_until(self._no_known_child, KILLED_WITHIN_NS, look_every_ms=5)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, self._previous_handler)
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def fileno(self) -> int:
+        """Readable when a child may have ended (and after any signal with a handler); `reap` empties it."""
+        return self._reader
+
+    def become_subreaper(self) -> None:
+        """Take in orphaned descendants where this process is not pid 1 anyway."""
+        namespaces.become_subreaper()
+
+    def spawn(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        stdout_path: Path | None = None,
+        pass_fds: Sequence[int] = (),
+        cwd: Path | None = None,
+    ) -> int:
+        """Start a program that the kernel ends with this process; its pid.
+
+        Args:
+            stdout_path: appended to, stdout and stderr both; None discards them. stdin is always empty.
+            pass_fds: descriptors it inherits, with their numbers.
+
+        Raises OSError if the program cannot be started.
+        """
+        with open(stdout_path or os.devnull, "ab") as output:
+            process = subprocess.Popen(
+                list(argv),
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=tuple(pass_fds),
+                cwd=cwd,
+                preexec_fn=_end_with(os.getpid()),
+            )
+        # With a return code set, Popen never waits: its destructor would take the status that is ours to see.
+        process.returncode = 0
+        self._statuses.pop(process.pid, None)
+        self._running.add(process.pid)
+        return process.pid
+
+    def adopt(self, pid: int) -> None:
+        """Know a child that somebody else made for us; it may have been reaped already."""
+        if pid not in self._statuses:
+            self._running.add(pid)
+
+    def reap(self) -> list[tuple[int, int]]:
+        """Every child that ended since the last call, with its wait status, also those nobody adopted; never blocks."""
+        self._collect()
+        ended, self._unreported = self._unreported, []
+        return ended
+
+    def status_of(self, pid: int) -> int | None:
+        """The wait status of a child that has ended and was seen to; else None."""
+        return self._statuses.get(pid)
+
+    def is_running(self, pid: int) -> bool:
+        """Whether a known child has not ended, as far as `reap` has looked."""
+        return pid in self._running
+
+    def forget(self) -> None:
+        """Drop the statuses of the ended, before pids come round again: between two scenarios."""
+        self._statuses.clear()
+
+    def send(self, pid: int, number: int) -> bool:
+        """Send a signal to a running child; False if there is none of that pid (any more)."""
+        self._collect()
+        if pid not in self._running:
+            return False
+        os.kill(pid, number)
+        return True
+
+    def kill(self, pid: int) -> bool:
+        """SIGKILL; False if there is no such running child. Works on a stopped one too."""
+        return self.send(pid, signal.SIGKILL)
+
+    def wait(self, pid: int, within_ns: int) -> int | None:
+        """The status of a child, waiting for its end at most `within_ns` nanoseconds; None if it still runs."""
+        self._wait_until(lambda: pid not in self._running, within_ns)
+        return self._statuses.get(pid)
+
+    def end(self, pid: int, grace_ns: int = GRACE_NS) -> int | None:
+        """Ask a child to end, insist after `grace_ns` nanoseconds; its status, None if it was no child of ours."""
+        if self.send(pid, signal.SIGTERM) and self.wait(pid, grace_ns) is None:
+            self.kill(pid)
+            self.wait(pid, KILLED_WITHIN_NS)
+        return self._statuses.get(pid)
+
+    def end_all(self) -> list[int]:
+        """SIGKILL every child and every descendant, and reap them; the pids that outlived even that."""
+        self._wait_until(self._nothing_left, KILLED_WITHIN_NS, look_every_ms=5)
+        return sorted(self._running.union(self.others()))
+
+    def others(self) -> list[int]:
+        """Pids of all living descendants, as this process tree numbers them: children, their children, orphans."""
+        return [pid for pid, _ in _descendants()]
+
+    def _no_known_child(self) -> bool:
+        for pid in self._running:
+            _kill_quietly(pid)
+        return not self._running
+
+    def _nothing_left(self) -> bool:
+        left = self._running.union(self.others())
+        for pid in left:
+            _kill_quietly(pid)
+        return not left
+
+    def _collect(self) -> None:
+        try:
+            while os.read(self._reader, 4096):
+                pass
+        except BlockingIOError:
+            pass
+        try:
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                self._running.discard(pid)
+                self._statuses[pid] = status
+                self._unreported.append((pid, status))
+        except ChildProcessError:
+            # Children made by a zygote that died before it told their pids are reaped too; now there is none at all.
+            self._running.clear()
+
+    def _wait_until(self, is_so: Callable[[], bool], within_ns: int, look_every_ms: int = 1000) -> None:
+        deadline_ns = now_ns() + within_ns
+        poll = select.poll()
+        poll.register(self._reader, select.POLLIN)
+        while True:
+            self._collect()
+            left_ms = (deadline_ns - now_ns()) // 1_000_000
+            if is_so() or left_ms < 0:
+                return
+            poll.poll(min(left_ms + 1, look_every_ms))
+
+
+def describe_status(status: int) -> dict[str, int]:
+    """A wait status as `{"status": exit code}` or `{"signal": number}`."""
+    return {"signal": os.WTERMSIG(status)} if os.WIFSIGNALED(status) else {"status": os.WEXITSTATUS(status)}
+
+
+def command_of(pid: int) -> str:
+    """The command line of a descendant, for a report; empty if it is gone."""
+    return _read(f"/proc/{outer_pid(pid)}/cmdline").replace("\0", " ").strip()
+
+
+def outer_pid(pid: int) -> int:
+    """What /proc calls a descendant: another number where /proc still shows the outer process tree."""
+    return dict(_descendants()).get(pid, pid)
+
+
+def _end_with(parent: int) -> Callable[[], None]:
+    """What a forked child does before exec.
+
+    Python code between fork and exec is safe here: a controller has one thread, so no lock can be held by another.
+    """
+
+    def before_exec() -> None:
+        namespaces.end_with_parent()
+        if os.getppid() != parent:
+            os._exit(_PARENT_GONE)
+
+    return before_exec
+
+
+def _kill_quietly(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _descendants() -> list[tuple[int, int]]:
+    """(pid for us, pid as /proc calls it) of every living descendant.
+
+    The two differ where /proc could not be mounted anew and still shows the outer process tree.
+    """
+    rows = [row for name in os.listdir("/proc") if name.isdigit() if (row := _stat(name)) is not None]
+    family = {int(os.readlink("/proc/self"))}
+    own_depth = len(_inner_pids(next(iter(family))))
+    found: list[tuple[int, int]] = []
+    grown = True
+    while grown:
+        grown = False
+        for pid, parent, state in rows:
+            if parent in family and pid not in family:
+                family.add(pid)
+                grown = True
+                inner = _inner_pids(pid)
+                if state not in "ZX" and len(inner) >= own_depth:
+                    found.append((inner[own_depth - 1], pid))
+    return found
+
+
+def _stat(pid: str) -> tuple[int, int, str] | None:
+    head, _, tail = _read(f"/proc/{pid}/stat").rpartition(")")
+    fields: list[Any] = tail.split()
+    return (int(pid), int(fields[1]), fields[0]) if head else None
+
+
+def _inner_pids(pid: int) -> list[int]:
+    """The pids of a process in each process tree it is in, outermost first."""
+    for line in _read(f"/proc/{pid}/status").splitlines():
+        if line.startswith("NSpid:"):
+            return [int(field) for field in line.split()[1:]]
+    return []
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read().decode(errors="replace")
+    except OSError:
+        return ""

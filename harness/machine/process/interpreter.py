@@ -1,0 +1,165 @@
+"""Looks at the interpreter that ranks shall run under, without importing torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.values.errors import UsageError
+from harness.values.suggest import nearest
+
+OLDEST_PYTHON = (3, 9)
+OLDEST_TORCH = (2, 6)
+# Starting an interpreter takes some 50 ms; a cold disk may take a hundred times that, a sane one not longer.
+EXAMINED_WITHIN_S = 60
+
+# A torch built from source has no metadata; its version.py is read, never run.
+_QUESTION = r"""
+import importlib.metadata, importlib.util, json, os, re, sys
+def version():
+    try:
+        return importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        spec = importlib.util.find_spec("torch")
+    if spec is None or not spec.origin:
+        return None
+    with open(os.path.join(os.path.dirname(spec.origin), "version.py")) as stream:
+        return re.search(r"__version__ = '([^']+)'", stream.read()).group(1)
+print(json.dumps({"version": "%d.%d.%d" % sys.version_info[:3], "prefix": sys.prefix, "torch": version()}))
+"""
+
+# Importing the registry loads the handlers of other packages too, as it does in a rank.
+_BACKENDS = r"""
+import json
+import torch.distributed.elastic.rendezvous.registry
+import torch.distributed.elastic.rendezvous as rendezvous
+print(json.dumps(sorted(rendezvous.rendezvous_handler_registry._registry)))
+"""
+
+# What would change what a rank does, or what only this process's own test tools understand.
+_UNWANTED = re.compile(
+    r"(RANK|WORLD_SIZE|(LOCAL|GROUP|ROLE)_.*|MASTER_.*|TORCH.*|RDZV_ISOLATION|LD_PRELOAD"
+    r"|COVERAGE_.*|COV_CORE_.*|PYTEST_.*|.*_PROXY|PYTHONINSPECT|PYTHONSTARTUP)\Z",
+    re.IGNORECASE,
+)
+_ROOT = Path(__file__).resolve().parents[3]
+# With more, numpy and torch start threads on import, and a zygote with threads cannot clone.
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class InterpreterInfo:
+    """What an interpreter is.
+
+    Attributes:
+        python: its path, as it was given.
+        version: of Python; empty if it could not be asked.
+        torch: the version installed, or None.
+        prefix: its `sys.prefix`.
+        problem: why ranks cannot run under it, ending with what to do; empty if they can.
+    """
+
+    python: Path
+    version: str = ""
+    torch: str | None = None
+    prefix: str = ""
+    problem: str = ""
+
+
+def clean_environment(environment: Mapping[str, str], given: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This environment without what would meddle with ranks (a torchrun's, proxies', test tools'), then `given`."""
+    kept = {name: value for name, value in environment.items() if not _UNWANTED.match(name)}
+    # The folder we ourselves are imported from may be full of packages that would shadow the ranks'.
+    paths = [path for path in kept.pop("PYTHONPATH", "").split(os.pathsep) if path and Path(path).resolve() != _ROOT]
+    if paths:
+        kept["PYTHONPATH"] = os.pathsep.join(paths)
+    return {**kept, **_ONE_THREAD, **(given or {})}
+
+
+def examine(python: Path) -> InterpreterInfo:
+    """Ask an interpreter what it is; about 0.1 s. Never raises: what is wrong is in `problem`."""
+    try:
+        answer = _run(python, _QUESTION)
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else f"no answer within {EXAMINED_WITHIN_S} s"
+        return InterpreterInfo(python, problem=f"{python} cannot be run ({reason}); give --python an interpreter")
+    try:
+        told = json.loads(answer.stdout.strip().splitlines()[-1])
+        info = InterpreterInfo(python, str(told["version"]), told["torch"], str(told["prefix"]))
+    except (ValueError, LookupError, TypeError):
+        last = (answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"])[-1]
+        return InterpreterInfo(python, problem=f"{python} is not a Python that works ({last}); give --python another")
+    return InterpreterInfo(info.python, info.version, info.torch, info.prefix, _problem_of(info))
+
+
+def require(python: Path, needs_torch: bool = True) -> InterpreterInfo:
+    """`examine`, and raise UsageError if ranks cannot run under it.
+
+    Without `needs_torch` (subjects `echo` and `command`) only a Python that is new enough is asked for.
+    """
+    info = examine(python)
+    if info.problem and (needs_torch or not info.version or _numbers(info.version) < OLDEST_PYTHON):
+        raise UsageError(info.problem)
+    return info
+
+
+def require_backend(python: Path, backend: str, ours: Sequence[str]) -> None:
+    """Raises UsageError unless the torch of an interpreter has a rendezvous backend; imports it there: some 2 s.
+
+    Args:
+        ours: what can be had besides, for the message.
+    """
+    known = _backends_of(python)
+    if backend in known:
+        return
+    near = nearest(backend, [*ours, *known])
+    hint = f"did you mean {near!r}? " if near else ""
+    raise UsageError(
+        f"--subject {backend}: the torch of {python} has no such rendezvous backend; {hint}registered: "
+        f"{', '.join(known)}; of the harness: {', '.join(ours)}; one of your own is in the entry points "
+        "`torchrun.handlers` of a package: install that there"
+    )
+
+
+def _backends_of(python: Path) -> list[str]:
+    try:
+        answer = _run(python, _BACKENDS)
+        told = json.loads(answer.stdout.strip().splitlines()[-1])
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(f"{python} does not say which rendezvous backends it has ({error}); give another") from error
+    except (ValueError, LookupError) as error:
+        last = (answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"])[-1]
+        raise UsageError(f"the torch of {python} cannot be imported ({last}); install it anew") from error
+    return [str(name) for name in told]
+
+
+def _run(python: Path, question: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(python), "-c", question],
+        capture_output=True,
+        text=True,
+        timeout=EXAMINED_WITHIN_S,
+        env=clean_environment(os.environ),
+        # `-c` would look for modules in the folder one happens to stand in.
+        cwd="/",
+    )
+
+
+def _problem_of(info: InterpreterInfo) -> str:
+    if _numbers(info.version) < OLDEST_PYTHON:
+        return f"{info.python} is Python {info.version}, and 3.9 is the oldest that works; give --python another"
+    how = f"{info.python} -m pip install 'torch>=2.6' numpy"
+    if info.torch is None:
+        return f"{info.python} has no torch; install it ({how}) or give --python an interpreter that has it"
+    if _numbers(info.torch) < OLDEST_TORCH:
+        return f"{info.python} has torch {info.torch}, and 2.6 is the oldest that works; upgrade it: {how}"
+    return ""
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("+")[0].split(".")[:2] if part.isdigit())

@@ -1,0 +1,126 @@
+"""What a process was doing just before its guard ends it, read from outside and without a signal.
+
+A handled signal makes torch begin its timeout anew, so nothing here sends any: py-spy reads the process's memory, and
+/proc tells the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.clock import now_ns
+from harness.machine.process.children import Children, outer_pid
+
+STACKS_WITHIN_NS = 15_000_000_000
+"""py-spy takes 10 to 200 ms, and 1.2 s beside four others that keep two processors busy (measured)."""
+
+MOST_READINGS = 5
+"""A process that moves while it is read cannot be read now and then (`Bad address`), and can be a moment later."""
+
+_STATUS_LINES = ("Name:", "State:", "Threads:", "VmRSS:", "SigPnd:", "voluntary_ctxt_switches:")
+
+
+class Reading:
+    """What `pid`, a descendant, is doing, being written to `path`.
+
+    What /proc tells is written at once; the Python stacks are there when it is over and has succeeded.
+
+    Attributes:
+        deadline_ns: on CLOCK_MONOTONIC; then it is over, whatever it has.
+    """
+
+    def __init__(self, children: Children, pid: int, path: Path, deadline_ns: int) -> None:
+        self.deadline_ns = deadline_ns
+        self._children = children
+        self._pid = pid
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(_told_by_proc(pid)) + "\n\n")
+        self._begun = 0
+        self._helper = self._begin()
+
+    def is_over(self, now_ns: int) -> bool:
+        """Whether the file is as whole as it will be; begins anew where py-spy has failed. To be asked again and again.
+
+        `children` wakes whoever waits for it when py-spy has ended.
+        """
+        if self._children.is_running(self._helper):
+            if now_ns >= self.deadline_ns:
+                self._children.end(self._helper, grace_ns=0)
+                self._helper = _no_stacks(self._path, "py-spy did not finish in time; is the machine overloaded?")
+        elif self._helper and not self.has_stacks:
+            self._helper = self._again(now_ns)
+        return not self._children.is_running(self._helper)
+
+    def wait(self) -> None:
+        """Until it is over."""
+        while not self.is_over(now_ns()):
+            self._children.wait(self._helper, max(0, self.deadline_ns - now_ns()))
+
+    @property
+    def has_stacks(self) -> bool:
+        """Whether py-spy has read them."""
+        return bool(self._helper) and self._children.status_of(self._helper) == 0
+
+    def _again(self, now_ns: int) -> int:
+        if self._begun < MOST_READINGS and now_ns < self.deadline_ns:
+            return self._begin()
+        return _no_stacks(self._path, f"py-spy could not read the process, tried {self._begun} times")
+
+    def _begin(self) -> int:
+        """The pid of a py-spy at work, 0 if there is none, and then the file says why."""
+        self._begun += 1
+        py_spy = find_py_spy()
+        if py_spy is None:
+            return _no_stacks(self._path, "py-spy is not installed; python -m pip install py-spy")
+        if outer_pid(self._pid) != self._pid:
+            return _no_stacks(self._path, "/proc shows another process tree here, and py-spy needs this one")
+        command = [py_spy, "dump", "--nonblocking", "--pid", str(self._pid)]
+        try:
+            return self._children.spawn(command, env=os.environ, stdout_path=self._path)
+        except OSError as exc:
+            return _no_stacks(self._path, f"{py_spy} cannot be run: {exc.strerror}")
+
+
+def stacks(children: Children, pid: int, path: Path, within_ns: int = STACKS_WITHIN_NS) -> bool:
+    """Write what `pid` is doing to `path`, waiting at most `within_ns` nanoseconds; whether it has Python stacks."""
+    reading = Reading(children, pid, path, now_ns() + within_ns)
+    reading.wait()
+    return reading.has_stacks
+
+
+def find_py_spy() -> str | None:
+    """The py-spy beside this interpreter, else on PATH, else None."""
+    beside = Path(sys.executable).parent / "py-spy"
+    return str(beside) if os.access(beside, os.X_OK) else shutil.which("py-spy")
+
+
+def _no_stacks(path: Path, because: str) -> int:
+    with path.open("a") as stream:
+        stream.write(f"no Python stacks: {because}\n")
+    return 0
+
+
+def _told_by_proc(pid: int) -> Iterator[str]:
+    """State, where in the kernel it waits, its system call, its open files; what cannot be read is absent."""
+    folder = Path(f"/proc/{outer_pid(pid)}")
+    yield f"process {pid}"
+    yield from (line for line in _lines(folder / "status") if line.startswith(_STATUS_LINES))
+    for name in ("wchan", "syscall"):
+        yield from (f"{name}: {line}" for line in _lines(folder / name))
+    try:
+        for descriptor in sorted((folder / "fd").iterdir(), key=lambda entry: int(entry.name)):
+            yield f"fd {descriptor.name}: {os.readlink(descriptor)}"
+    except OSError:
+        return
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(errors="replace").splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,1 @@
+"""A server with Toxiproxy's API: found, started, driven, and metered."""

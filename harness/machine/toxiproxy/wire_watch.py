@@ -1,0 +1,108 @@
+"""Messages on the wire that somebody waits for: the engine stands still at them, so that the very next byte is hit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.machine.toxiproxy.engine_client import EngineApi, EventWatch
+from harness.machine.toxiproxy.engine_meter import SIDES
+from harness.scenario.moment import WireMoment
+from harness.values.errors import HarnessError
+
+
+class EngineWatch:
+    """Implements `harness.proxies.base.WireWatch` with the embedded engine's moments.
+
+    Where everything is to stand still, the engine itself stalls all links when the message has passed, in one step and
+    before the next byte does; nothing is lost by that.
+
+    Args:
+        links: by the name of a link, whose it is.
+        waited: the messages; True: all links stand still then.
+    """
+
+    def __init__(self, engine: EngineApi, links: Mapping[str, int], waited: Mapping[WireMoment, bool]) -> None:
+        self._engine = engine
+        self._links = links
+        self._waited: dict[int, WireMoment] = {}
+        self._stalls: dict[int, str] = {}
+        self._standing: set[int] = set()
+        self._came: dict[int, int] = {}
+        self._events = EventWatch(engine.address, engine.newest())
+        try:
+            for place, (moment, stands) in enumerate(waited.items()):
+                self._arm(moment, f"moment-{place}" if stands else "")
+        except BaseException:
+            self.close()
+            raise
+
+    def fileno(self) -> int:
+        return self._events.fileno()
+
+    def read(self) -> Sequence[tuple[WireMoment, int]]:
+        return list(self._passed(self._events.read()))
+
+    def go_on(self) -> None:
+        while self._standing:
+            self._release(self._standing.pop())
+
+    def close(self) -> None:
+        self._events.close()
+        for number in self._waited:
+            self._engine.disarm(number)
+        for number in list(self._stalls):
+            self._release(number)
+
+    def _arm(self, moment: WireMoment, stall: str) -> None:
+        names = [name for name, rank in self._links.items() if not moment.ranks or rank in moment.ranks]
+        if not names:
+            raise HarnessError(f"{moment}: there is no link on which it could pass; name ranks that have links")
+        number = self._engine.arm(
+            {
+                moment.direction: moment.kind,
+                "key": "*" if moment.key is None else key_pattern(moment.key),
+                "proxies": names,
+                "count": moment.count,
+                "do": [_stalled(link, stall, stream) for link in self._links for stream in SIDES if stall],
+            }
+        )
+        self._waited[number] = moment
+        if stall:
+            self._stalls[number] = stall
+
+    def _passed(self, events: Sequence[Mapping[str, Any]]) -> Iterator[tuple[WireMoment, int]]:
+        for event in events:
+            number = event.get("moment", 0)
+            if number not in self._waited:
+                continue
+            if event["event"] == "moment":
+                self._came[number] = event["time_ns"]
+            # What is to stand still does so when its actions are done, a moment later.
+            if number in self._stalls and event["event"] == "moment done":
+                if event["failures"]:
+                    raise HarnessError(f"{self._waited[number]}: {'; '.join(event['failures'])}")
+                self._standing.add(number)
+                yield self._waited[number], self._came[number]
+            elif number not in self._stalls and event["event"] == "moment":
+                yield self._waited[number], self._came[number]
+
+    def _release(self, number: int) -> None:
+        stall = self._stalls.pop(number, "")
+        for link in self._links if stall else ():
+            for stream in SIDES:
+                self._engine.remove_toxic(link, f"{stall}-{stream}")
+
+
+def key_pattern(key: str) -> str:
+    """The engine's pattern for a key as a scenario writes it.
+
+    A plain one is a workload's, before which the store and the run's prefix put theirs; one with a slash or a wildcard
+    is the whole key on the wire, where a leading slash may be left out.
+    """
+    return key if any(sign in key for sign in "/*?[") else f"*/{key}"
+
+
+def _stalled(link: str, name: str, stream: str) -> dict[str, Any]:
+    toxic = {"name": f"{name}-{stream}", "type": "x_stall", "stream": stream}
+    return {"add_toxic": {"proxy": link, "toxic": toxic}}

@@ -1,0 +1,158 @@
+"""`play` served over a pipe: pid 1 of the world's namespaces, playing scenario after scenario until its parent goes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from harness.machine.launch.zygote_client import doorbell_pipe
+from harness.machine.network.sockets import port_is_bindable
+from harness.machine.process.children import Children
+from harness.machine.toxiproxy.server import Place
+from harness.play.local_engine import EngineHere
+from harness.play.needs import server_for
+from harness.play.play import Interrupted, PlayResources, play
+from harness.play.settings import EMBEDDED, TORCHLESS, Order, Settings, is_url
+from harness.proxies.base import Proxies
+from harness.proxies.direct import Direct
+from harness.proxies.toxiproxy import Toxiproxy
+from harness.scenario.scenario import Scenario
+from harness.values.errors import HarnessError
+from harness.worlds.base import WORLDS, Isolation, World
+
+MASTER_PORT = 29500
+"""torchrun's own default. It lies under the ephemeral range, so no link or client socket ever takes it."""
+
+HOST_PORTS = (20000, 29000)
+"""On the host's network the endpoint's port is drawn from here: below the ephemeral range, above the usual services."""
+
+
+def main() -> int:
+    """Serve plays on the connection whose descriptor is the first argument."""
+    connection = Connection(int(sys.argv[1]))
+    settings = Settings.from_json(sys.argv[2])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, and the parent closes the connection
+    isolation = Isolation.from_environment()
+    children = Children()
+    if isolation.kind == "host":
+        children.become_subreaper()
+    try:
+        with _Workshop(settings, isolation, children, connection) as workshop:
+            connection.send({"ready": workshop.describe()})
+            _serve(connection, workshop)
+    except (EOFError, BrokenPipeError, ConnectionResetError, Interrupted):
+        return 0  # the parent is gone, or wants an end
+    except HarnessError as error:
+        connection.send({"failed": str(error)})
+        return 3
+    finally:
+        children.end_all()
+    return 0
+
+
+def _serve(connection: Connection, workshop: _Workshop) -> None:
+    while True:
+        order: Order = connection.recv()
+        play(order, workshop.resources(order.scenario.world.kind))
+        connection.send({"played": str(order.run_dir)})
+
+
+class _Workshop:
+    """Everything that is kept warm between plays."""
+
+    def __init__(self, settings: Settings, isolation: Isolation, children: Children, connection: Connection) -> None:
+        self._settings = settings
+        self._isolation = isolation
+        self._children = children
+        self._connection = connection
+        self._log_dir = Path(settings.log_dir)
+        self._direct = Direct()
+        self._toxiproxy: Toxiproxy | None = None
+        self._toxiproxy_at: tuple[str, Place | None] = ("", None)
+        self._worlds: dict[str, World] = {}
+        self._doorbell_read, self._doorbell_write = doorbell_pipe()
+
+    def __enter__(self) -> _Workshop:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._toxiproxy is not None:
+            self._toxiproxy.close()
+        for world in self._worlds.values():
+            world.close()
+
+    def describe(self) -> Mapping[str, Any]:
+        """What the parent may want to say before anything is played."""
+        world = self._world(self._settings.world)
+        return {"world": dict(world.describe()), "versions": dict(world.versions())}
+
+    def resources(self, kind: str) -> PlayResources:
+        return PlayResources(
+            world=self._world(kind),
+            proxies=self._proxies_for,
+            doorbell_fd=self._doorbell_read,
+            free_port=self._free_port,
+            interrupt_fd=self._connection.fileno(),
+            interpreter=self._settings.python,
+        )
+
+    def _world(self, kind: str) -> World:
+        if kind not in self._worlds:
+            self._worlds[kind] = WORLDS[kind](
+                self._children,
+                Path(self._settings.python),
+                self._isolation,
+                self._doorbell_write,
+                self._log_dir,
+                needs_torch=self._settings.subject not in TORCHLESS,
+            )
+        return self._worlds[kind]
+
+    def _proxies_for(self, scenario: Scenario) -> Proxies:
+        world = self._world(scenario.world.kind)
+        # A world that this machine cannot have says so when it is staged, before links are made.
+        if scenario.world.route == "direct" or world.missing():
+            return self._direct
+        server = server_for(scenario, self._settings.toxiproxy)
+        return self._running(server, world.proxy_server_place(embedded=server == EMBEDDED))
+
+    def _running(self, server: str, place: Place | None) -> Toxiproxy:
+        """The one server of this process, of that kind and where the world wants it.
+
+        The client has one address per process, so another one ends first.
+        """
+        if self._toxiproxy is not None and self._toxiproxy_at != (server, place):
+            self._toxiproxy.close()
+            self._toxiproxy = None
+        if self._toxiproxy is None:
+            url = server if is_url(server) else None
+            own = place or (EngineHere(self._children) if server == EMBEDDED else None)
+            self._toxiproxy = Toxiproxy.start(self._children, self._log_dir / "proxy.log", url=url, place=own)
+            self._toxiproxy_at = (server, place)
+        return self._toxiproxy
+
+    def _free_port(self) -> int:
+        if self._isolation.kind == "private":
+            return MASTER_PORT
+        chance = random.Random(f"{os.getpid()}:{os.urandom(4).hex()}")
+        for _ in range(100):
+            port = chance.randrange(*HOST_PORTS)
+            if _is_free(port):
+                return port
+        raise HarnessError("found no free port for the endpoint in 100 tries; what listens on this machine?")
+
+
+def _is_free(port: int) -> bool:
+    """Whether a master could bind it, on every address as torch does."""
+    addresses = ("0.0.0.0", "::") if Path("/proc/net/if_inet6").exists() else ("0.0.0.0",)
+    return all(port_is_bindable(address, port) for address in addresses)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""The operations of one play as they come in: from the harness itself, and from the files of the ranks."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from harness import clock
+from harness.values.history import CONTROLLER, OK, Op, Process
+
+
+class Recording:
+    """Everything recorded so far, kept in memory and, as it comes, on disk.
+
+    Args:
+        path: the harness's own operations (`ops/controller.jsonl`).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.ops: list[Op] = []
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+    def add(self, op: Op) -> None:
+        """Record one of the harness's own operations."""
+        os.write(self._fd, json.dumps(op.to_json(), separators=(",", ":")).encode() + b"\n")
+        self.ops.append(op)
+
+    def note(self, f: str, value: Any = None, *, lag_ns: int = 0) -> int:
+        """Record something the controller did or saw; returns its time."""
+        op = Op(clock.now_ns(), Process(None, CONTROLLER), OK, f, value=value, lag_ns=lag_ns)
+        self.add(op)
+        return op.time_ns
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+class RankFile:
+    """The file that one life of a rank writes, read as it grows."""
+
+    def __init__(self, path: Path, rank: int, life: int) -> None:
+        self.rank, self.life = rank, life
+        self._fd = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._rest = b""
+
+    def read(self) -> Iterator[Op]:
+        """The operations that are new; a line still being written waits for the next time."""
+        while chunk := os.read(self._fd, 1 << 16):
+            self._rest += chunk
+        *lines, self._rest = self._rest.split(b"\n")
+        for line in lines:
+            yield Op.from_json(json.loads(line))
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+class LagMeter:
+    """Measures how late this process wakes up: what the machine, not the subject, did to the times.
+
+    Args:
+        note: called with a lag in ns that is worth recording.
+    """
+
+    TICK_NS = 25_000_000
+    """How often the controller wakes at least: 40 times a second costs nothing and sees every stall of that length."""
+
+    WORTH_NS = 5_000_000
+    """Smaller lags are below every bound that a scenario may state."""
+
+    def __init__(self, note: Callable[[int], Any]) -> None:
+        self._note = note
+
+    def woke(self, due_ns: int, now_ns: int) -> None:
+        """Say when a wake-up was due and when it came."""
+        if now_ns - due_ns > self.WORTH_NS:
+            self._note(now_ns - due_ns)

@@ -1,0 +1,248 @@
+"""`*.rdzv.yaml` files as pytest items, and a fixture for tests in Python; unused, it imports nothing but pytest."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from harness.campaign.runner import Runner
+    from harness.judge.result import Result
+    from harness.scenario.scenario import Scenario
+
+SUFFIX = ".rdzv.yaml"
+RUNNER: pytest.StashKey[Any] = pytest.StashKey()
+PROPERTY = "rdzv"
+MARK = "rdzv"
+"""The marker of every scenario item, beside its tags: `pytest -m rdzv`."""
+
+
+class RunFailed(Exception):
+    """A scenario that failed, was vacuous, or met an error; carries its result."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result.judgement.because)
+        self.result = result
+
+
+# -- options -------------------------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("rdzv-harness", "scenarios of the static TCP rendezvous")
+    group.addoption("--rdzv-subject", default="static", metavar="NAME", help="static, any registered backend, or echo")
+    group.addoption("--rdzv-python", default=sys.executable, metavar="PATH", help="the ranks' interpreter")
+    group.addoption(
+        "--rdzv-toxiproxy",
+        default="auto",
+        metavar="WHICH",
+        help="auto, embedded, real, or the URL of a running server on loopback",
+    )
+    group.addoption("--rdzv-world", default=None, metavar="KIND", help="processes, namespaces or containers for all")
+    group.addoption(
+        "--rdzv-require",
+        default=os.environ.get("RDZV_REQUIRE", ""),
+        metavar="KINDS",
+        help="needs (torch,engine,...) whose absence is an error, not a skip; default: RDZV_REQUIRE",
+    )
+    group.addoption("--rdzv-report", default=None, metavar="FILE", help="write all verdicts to this JSON file")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Also where no file is met: `-m "not rdzv"` names it.
+    config.addinivalue_line("markers", f"{MARK}: a cell of a scenario file")
+    if not hasattr(config, "workerinput"):
+        _check_options(config)
+    path = config.getoption("--rdzv-report")
+    if path and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(JsonFile(Path(path)), "rdzv-report")
+
+
+def _check_options(config: pytest.Config) -> None:
+    """Raises pytest.UsageError for what no scenario can need, and for a subject that cannot be had."""
+    subject, words = config.getoption("--rdzv-subject"), config.getoption("--rdzv-require")
+    if subject == "static" and not words:
+        return
+    from harness.values.errors import UsageError
+
+    try:
+        required(config)
+        if subject != "static":
+            _check_subject(subject, Path(config.getoption("--rdzv-python")))
+    except UsageError as error:
+        raise pytest.UsageError(str(error).replace("--subject", "--rdzv-subject", 1)) from None
+
+
+def _check_subject(subject: str, python: Path) -> None:
+    from harness.machine.process.interpreter import require, require_backend
+    from harness.play.settings import SUBJECTS
+    from harness.values.errors import UsageError
+
+    ours = [one for one in SUBJECTS if one != "command"]
+    if subject == "command":
+        raise UsageError("--subject command: a plug-in has no command for it; use `rdzv-harness run`")
+    if subject not in ours:
+        require(python)
+        require_backend(python, subject, ours)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    runner = config.stash.get(RUNNER, None)
+    if runner is not None:
+        del config.stash[RUNNER]
+        runner.__exit__(None, None, None)
+
+
+def required(config: pytest.Config) -> frozenset[str]:
+    """The kinds of need whose absence is an error; raises UsageError for one that there is not."""
+    words = config.getoption("--rdzv-require")
+    if not words:
+        return frozenset()
+    from harness.scenario.needs import required as named
+
+    return named(words.split(","), "--rdzv-require (or RDZV_REQUIRE)")
+
+
+def runner_of(config: pytest.Config) -> Runner:
+    """The one runner of this process, started when the first scenario needs it.
+
+    One world at a time: it is xdist that plays several side by side.
+    """
+    from harness.campaign.runner import Options, Runner
+
+    runner: Runner | None = config.stash.get(RUNNER, None)
+    if runner is None:
+        options = Options(
+            subject=config.getoption("--rdzv-subject"),
+            python=config.getoption("--rdzv-python"),
+            toxiproxy=config.getoption("--rdzv-toxiproxy"),
+            world=config.getoption("--rdzv-world"),
+            require=required(config),
+            jobs=1,
+            runs_dir=config.rootpath / ".rdzv" / "runs",
+            keep=500,
+        )
+        runner = Runner(options)
+        runner.__enter__()
+        config.stash[RUNNER] = runner
+    return runner
+
+
+# -- files ---------------------------------------------------------------------------------------------------------
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    if file_path.name.endswith(SUFFIX):
+        return ScenarioFile.from_parent(parent, path=file_path)
+    return None
+
+
+class ScenarioFile(pytest.File):
+    """One file: an item for each cell of its matrix."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        from harness.loader import load
+        from harness.values.errors import ScenarioError
+
+        try:
+            cells = load(self.path)
+        except ScenarioError as error:
+            raise self.CollectError(str(error)) from None
+        for scenario in cells:
+            for tag in scenario.tags:
+                self.config.addinivalue_line("markers", f"{tag}: a tag of rdzv scenarios")
+            yield ScenarioItem.from_parent(self, name=scenario.id, scenario=scenario)
+
+
+class ScenarioItem(pytest.Item):
+    """One cell, played in its set-up, so that an error of the harness is an error and not a failure."""
+
+    def __init__(self, *, scenario: Scenario, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scenario = scenario
+        self.result: Result | None = None
+        for mark in (MARK, *scenario.tags):
+            self.add_marker(getattr(pytest.mark, mark))
+
+    def setup(self) -> None:
+        from harness.reports.json import row
+        from harness.values.errors import HarnessError
+        from harness.values.verdict import ERROR, SKIPPED
+
+        try:
+            result = self.result = runner_of(self.config).play(self.scenario)
+        except HarnessError as error:
+            pytest.fail(str(error), pytrace=False)
+        self.user_properties.append((PROPERTY, json.dumps(row(result))))
+        if result.status == SKIPPED:
+            pytest.skip(result.judgement.because)
+        if result.status == ERROR:
+            raise RunFailed(result)
+
+    def runtest(self) -> None:
+        from harness.values.verdict import KNOWN, PASSED
+
+        assert self.result is not None
+        if self.result.status == KNOWN:
+            refs = ", ".join(self.result.judgement.known_refs)
+            pytest.xfail(f"known failure ({refs}): {self.result.judgement.because}")
+        if self.result.status != PASSED:
+            raise RunFailed(self.result)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if isinstance(excinfo.value, RunFailed):
+            from harness.reports.console import describe
+
+            return describe(excinfo.value.result)
+        return super().repr_failure(excinfo)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, self._line() - 1, self.name
+
+    def _line(self) -> int:
+        broken = self.result.judgement.broken if self.result is not None else ()
+        return next((verdict.line for verdict in broken if verdict.line), 1)
+
+
+# -- tests in Python -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """A function that takes the keys of a scenario file and returns the judged run.
+
+    `run = world(world={"size": 2, "timeout": "2s"}, workload=[{"do": "rendezvous"}])`; then `run.verdict.status`,
+    `run.verdict.because` and `run.history`. `schema` and `title` may be left out; a matrix is not for tests in Python.
+    """
+    from harness.pytest_plugin.python_scenarios import play_keys
+
+    def play(**keys: Any) -> Any:
+        return play_keys(keys, request.node.name, runner_of(request.config))
+
+    return play
+
+
+# -- the report ----------------------------------------------------------------------------------------------------
+
+
+class JsonFile:
+    """Gathers the rows that items carry, from xdist's workers too, and writes them when the session ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows: list[dict[str, Any]] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "teardown":
+            self._rows.extend(json.loads(str(value)) for name, value in report.user_properties if name == PROPERTY)
+
+    def pytest_sessionfinish(self) -> None:
+        from harness.reports.json import document
+
+        self._path.write_text(json.dumps(document(self._rows), indent=1), encoding="utf-8")

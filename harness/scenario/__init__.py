@@ -1,0 +1,1 @@
+"""What is to be played: scenarios, moments, messages, needs."""

@@ -1,0 +1,115 @@
+"""Moments: when something may begin, said by what has happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+STEP_STATES = ("begun", "ended", "ok", "failed", "died", "skipped")
+FAULT_STATES = ("injected", "healed")
+
+
+@dataclass(frozen=True)
+class TimeMoment:
+    """So long after the clock started."""
+
+    offset_ns: int
+
+    def __str__(self) -> str:
+        return f"{self.offset_ns / 1e9:g}s"
+
+
+@dataclass(frozen=True)
+class StepMoment:
+    """The `count`-th call (default: all) of a step that is so, plus a duration.
+
+    Attributes:
+        step: the unique name of the step; `exit` is the unwritten last one.
+        ranks: whose calls; empty means every rank that the step names.
+        life: the rank's life, counted from 1.
+        state: one of `STEP_STATES`, or several: any of them.
+        count: the count-th such call; None means every call must be so.
+        plus_ns: added to the time of that call.
+    """
+
+    step: str
+    ranks: tuple[int, ...] = ()
+    life: int = 1
+    state: tuple[str, ...] = ("ended",)
+    count: int | None = None
+    plus_ns: int = 0
+
+    def __str__(self) -> str:
+        ranks = f" of rank {', '.join(map(str, self.ranks))}" if self.ranks else ""
+        plus = f" + {self.plus_ns / 1e9:g}s" if self.plus_ns else ""
+        count = "" if self.count is None else f" (call {self.count})"
+        return f"{self.step}{ranks} {' or '.join(self.state)}{count}{plus}"
+
+
+@dataclass(frozen=True)
+class FaultMoment:
+    """A fault is in place, or healed; plus a duration."""
+
+    fault: str
+    state: str = "injected"
+    plus_ns: int = 0
+
+    def __str__(self) -> str:
+        plus = f" + {self.plus_ns / 1e9:g}s" if self.plus_ns else ""
+        return f"{self.fault} {self.state}{plus}"
+
+
+@dataclass(frozen=True)
+class WireMoment:
+    """The `count`-th message of a kind that passes the embedded engine, plus a duration.
+
+    Attributes:
+        direction: `query` (to the master) or `reply`.
+        kind: of the message, as the engine calls it; `*` is any.
+        ranks: on whose links, counted together; empty means every link.
+        key: a pattern, with or without the `/` that torch puts before every key; None means any.
+    """
+
+    direction: str
+    kind: str
+    ranks: tuple[int, ...] = ()
+    key: str | None = None
+    count: int = 1
+    plus_ns: int = 0
+
+    def __str__(self) -> str:
+        key = "" if self.key is None else f" of {self.key}"
+        ranks = f" of rank {', '.join(map(str, self.ranks))}" if self.ranks else ""
+        plus = f" + {self.plus_ns / 1e9:g}s" if self.plus_ns else ""
+        return f"{self.direction} {self.kind}{key} number {self.count} on the wire{ranks}{plus}"
+
+    @property
+    def message(self) -> WireMoment:
+        """The message itself, with no duration after it."""
+        return replace(self, plus_ns=0)
+
+    def to_json(self) -> dict[str, Any]:
+        """What a history says of the message."""
+        key = {} if self.key is None else {"key": self.key}
+        return {self.direction: self.kind, **key, "ranks": list(self.ranks), "count": self.count}
+
+
+@dataclass(frozen=True)
+class AllMoments:
+    """All of these have come; the time is the latest of them."""
+
+    moments: tuple[Moment, ...]
+
+    def __str__(self) -> str:
+        return " and ".join(map(str, self.moments))
+
+
+Moment = TimeMoment | StepMoment | FaultMoment | WireMoment | AllMoments
+START = TimeMoment(0)
+
+
+def parts(moment: Moment) -> tuple[Moment, ...]:
+    """The moment's simple parts: itself, or those of an `AllMoments`, flattened."""
+    if isinstance(moment, AllMoments):
+        return tuple(part for inner in moment.moments for part in parts(inner))
+    return (moment,)

@@ -1,0 +1,370 @@
+"""Which step, rank and fault may begin at which moment: a pure function of what has progress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.scenario.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
+from harness.scenario.scenario import EXIT, Fault, Scenario, Step
+from harness.schedule import torchrun
+from harness.schedule.answers import Answer, Impossible, Pending, Reached, all_of, at, counted, matched_ns
+from harness.schedule.progress import CallKey, FaultState, Progress
+
+UNDER_WAY_NS = 500_000_000
+"""A call that expects no reply ends before its message has passed the proxy server: so long it may be under way."""
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What to do now.
+
+    Attributes:
+        begin: ranks to send off.
+        go: gates that have come, as (rank, life, index of the step).
+        skip: steps that can no longer begin, likewise, with the reason.
+        inject, heal: faults, by name, in the order of their moments.
+        never_start: ranks that will never come.
+        over: whether the play has ended.
+        wake_ns: when to ask again at the latest; None means at the next event.
+    """
+
+    begin: tuple[int, ...] = ()
+    go: tuple[tuple[int, int, int], ...] = ()
+    skip: tuple[tuple[int, int, int, str], ...] = ()
+    inject: tuple[str, ...] = ()
+    heal: tuple[str, ...] = ()
+    never_start: tuple[int, ...] = ()
+    over: bool = False
+    wake_ns: int | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do but wait."""
+        return not (self.begin or self.go or self.skip or self.inject or self.heal or self.never_start or self.over)
+
+
+class Schedule:
+    """The plan of one scenario, asked again whenever something has progress."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self._faults = {fault.name: fault for fault in scenario.faults}
+        self._steps = {step.name: step for step in scenario.steps}
+        self._decided: set[tuple[int, int, int]] = set()
+        self._by_thread: dict[tuple[int, int], tuple[tuple[tuple[int, Step], ...], ...]] = {}
+        self._has_agents = scenario.world.torchrun is not None
+        self._any_gated = any(step.after is not None for step in scenario.steps)
+
+    # -- questions ---------------------------------------------------------------------------------------------
+
+    def when(self, moment: Moment, progress: Progress, now_ns: int) -> Answer:
+        """Whether a moment has come, by what has progress up to now."""
+        if isinstance(moment, TimeMoment):
+            return at(progress.start_ns + moment.offset_ns, now_ns)
+        if isinstance(moment, AllMoments):
+            return all_of([self.when(part, progress, now_ns) for part in moment.moments])
+        if isinstance(moment, FaultMoment):
+            return self._when_fault(moment, progress, now_ns)
+        if isinstance(moment, StepMoment):
+            return self._when_step(moment, progress, now_ns)
+        return self._when_wire(moment, progress, now_ns)
+
+    def decide(self, progress: Progress, now_ns: int) -> Decisions:
+        """What may begin now; called again after every event and at `wake_ns`."""
+        wakes: list[int] = []
+        begin, never_start = self._starts(progress, now_ns, wakes)
+        go, skip = self._gates(progress, now_ns, wakes)
+        inject = self._injections(progress, now_ns, wakes)
+        heal = self._healings(progress, now_ns, wakes)
+        decisions = Decisions(begin, go, skip, inject, heal, never_start)
+        over = decisions.idle and not self._can_go_on(progress, now_ns)
+        wake_ns = min(wakes) if wakes else None
+        return Decisions(begin, go, skip, inject, heal, never_start, over, wake_ns)
+
+    def decided(self, rank: int, life: int, index: int) -> None:
+        """Remember that the gate of a step was answered."""
+        self._decided.add((rank, life, index))
+
+    def expected(self, step: str, ranks: Iterable[int], life: int) -> Iterator[CallKey]:
+        """The calls that a step has in one life of these ranks."""
+        times = 1 if step == EXIT else self._steps[step].times
+        if step != EXIT and self._steps[step].life not in (None, life):
+            return
+        for rank in ranks:
+            for number in range(1, times + 1):
+                yield (step, rank, life, number)
+
+    def unended(self, rank: int, life: int, progress: Progress) -> Iterator[tuple[int, Step, CallKey]]:
+        """The calls of a rank's life that have not ended, with their step and its index; `exit` is not among them."""
+        for index, step in enumerate(self.scenario.steps):
+            if rank in step.ranks and step.life in (None, life):
+                for key in self.expected(step.name, (rank,), life):
+                    if not progress.has_ended(key):
+                        yield index, step, key
+
+    def may_restart(self, rank: int, progress: Progress) -> bool:
+        """Whether a fault like `kill` may still give this rank another life."""
+        return any(
+            fault.starts_again and rank in fault.ranks and self._can_heal(fault, progress)
+            for fault in self.scenario.faults
+        )
+
+    # -- moments -----------------------------------------------------------------------------------------------
+
+    def _when_fault(self, moment: FaultMoment, progress: Progress, now_ns: int) -> Answer:
+        fault, state = self._faults[moment.fault], progress.fault(moment.fault)
+        came = state.injected_ns if moment.state == "injected" else state.healed_ns
+        if came is not None:
+            return at(came + moment.plus_ns, now_ns)
+        if moment.state == "healed":
+            return Pending() if self._can_heal(fault, progress) else Impossible()
+        return Pending() if self._can_inject(fault, progress) else Impossible()
+
+    def _can_inject(self, fault: Fault, progress: Progress) -> bool:
+        if not _may_inject(progress.fault(fault.name)):
+            return False
+        return not isinstance(self.when(fault.after, progress, progress.start_ns), Impossible)
+
+    def _can_heal(self, fault: Fault, progress: Progress) -> bool:
+        state = progress.fault(fault.name)
+        if fault.until is None or state.healed_ns is not None or state.failed:
+            return False
+        if state.injected_ns is None and not self._can_inject(fault, progress):
+            return False
+        if isinstance(fault.until, FaultMoment) and fault.until.fault == fault.name:
+            return True
+        return not isinstance(self.when(fault.until, progress, progress.start_ns), Impossible)
+
+    def _when_step(self, moment: StepMoment, progress: Progress, now_ns: int) -> Answer:
+        ranks = moment.ranks or self.scenario.ranks_of(moment.step)
+        times: list[int] = []
+        open_calls = closed_calls = 0
+        for key in self.expected(moment.step, ranks, moment.life):
+            time_ns = matched_ns(progress.calls.get(key), moment.state)
+            if time_ns is not None:
+                times.append(time_ns)
+            elif self._still_open(key, progress):
+                open_calls += 1
+            else:
+                closed_calls += 1
+        return counted(times, open_calls, closed_calls, moment, now_ns)
+
+    def _when_wire(self, moment: WireMoment, progress: Progress, now_ns: int) -> Answer:
+        came = progress.wire.get(moment.message)
+        if came is not None:
+            return at(came + moment.plus_ns, now_ns)
+        ranks = moment.ranks or range(self.scenario.world.size)
+        alive = any(not progress.rank(rank).ended or self.may_restart(rank, progress) for rank in ranks)
+        return Pending() if alive else Impossible()
+
+    def _still_open(self, key: CallKey, progress: Progress) -> bool:
+        if progress.has_ended(key):
+            return False
+        _, rank, life, _ = key
+        state = progress.rank(rank)
+        if self._has_agents and torchrun.may_still_come(self.scenario, progress, key):
+            return True
+        if life > state.life:
+            return self.may_restart(rank, progress)
+        return life == state.life and not self._has_agents
+
+    # -- decisions ---------------------------------------------------------------------------------------------
+
+    def _starts(self, progress: Progress, now_ns: int, wakes: list[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        begin: list[int] = []
+        never: list[int] = []
+        for rank, spec in enumerate(self.scenario.world.ranks):
+            state = progress.rank(rank)
+            if state.begun or state.ended:
+                continue
+            answer = Impossible() if spec.start is None else self.when(spec.start, progress, now_ns)
+            if isinstance(answer, Reached):
+                begin.append(rank)
+            elif isinstance(answer, Impossible):
+                never.append(rank)
+            else:
+                _wake(answer, wakes)
+        return tuple(begin), tuple(never)
+
+    def _gates(
+        self, progress: Progress, now_ns: int, wakes: list[int]
+    ) -> tuple[tuple[tuple[int, int, int], ...], tuple[tuple[int, int, int, str], ...]]:
+        go: list[tuple[int, int, int]] = []
+        skip: list[tuple[int, int, int, str]] = []
+        for gate, step in self._open_gates(progress):
+            assert step.after is not None
+            answer = self.when(step.after, progress, now_ns)
+            if isinstance(answer, Reached):
+                go.append(gate)
+            elif isinstance(answer, Impossible):
+                skip.append((*gate, f"{step.after} can no longer come"))
+            else:
+                _wake(answer, wakes)
+        return tuple(go), tuple(skip)
+
+    def _open_gates(self, progress: Progress) -> Iterator[tuple[tuple[int, int, int], Step]]:
+        if not self._any_gated:
+            return
+        for index, step in enumerate(self.scenario.steps):
+            if step.after is None:
+                continue
+            for rank in step.ranks:
+                state = progress.rank(rank)
+                gate = (rank, state.life, index)
+                listens = state.worker if self._has_agents else state.begun and not state.ended
+                if listens and step.life in (None, state.life) and gate not in self._decided:
+                    yield gate, step
+
+    def _injections(self, progress: Progress, now_ns: int, wakes: list[int]) -> tuple[str, ...]:
+        waiting = [
+            (fault.name, fault.after) for fault in self.scenario.faults if _may_inject(progress.fault(fault.name))
+        ]
+        return self._due(waiting, progress, now_ns, wakes)
+
+    def _healings(self, progress: Progress, now_ns: int, wakes: list[int]) -> tuple[str, ...]:
+        held = [fault for fault in self.scenario.faults if _is_held(progress.fault(fault.name))]
+        waiting = [(fault.name, fault.until) for fault in held if fault.until is not None]
+        return self._due(waiting, progress, now_ns, wakes)
+
+    def _due(
+        self, waiting: Sequence[tuple[str, Moment]], progress: Progress, now_ns: int, wakes: list[int]
+    ) -> tuple[str, ...]:
+        """Those whose moment has come, in the order of their moments, then of the file."""
+        due: list[tuple[int, int, str]] = []
+        for order, (name, moment) in enumerate(waiting):
+            answer = self.when(moment, progress, now_ns)
+            if isinstance(answer, Reached):
+                due.append((answer.time_ns, order, name))
+            else:
+                _wake(answer, wakes)
+        return tuple(name for _, _, name in sorted(due))
+
+    # -- the end of the play -----------------------------------------------------------------------------------
+
+    def _can_go_on(self, progress: Progress, now_ns: int) -> bool:
+        """Whether a call runs that will end, or a step can still begin (format, rule 7).
+
+        A paused rank neither runs nor begins anything until its healing comes, and that must come by itself
+        or from somebody else who goes on.
+        """
+        paused = self._paused(progress)
+        if any(self._will_end(key, paused) for key in progress.running):
+            return True
+        if any(self._comes_by_itself(FaultMoment(name, "healed"), progress, now_ns) for name in paused.values()):
+            return True
+        return any(
+            self._agent_can_go_on(rank, paused, progress, now_ns)
+            if self._has_agents and progress.rank(rank).begun
+            else rank not in paused and self._rank_can_go_on(rank, progress, now_ns)
+            for rank in range(self.scenario.world.size)
+        )
+
+    def _will_end(self, key: CallKey, paused: Mapping[int, str]) -> bool:
+        """Whether a running call will end by itself or by its guard; a pause hits agents and not their workers."""
+        if not self._has_agents:
+            return key[1] not in paused
+        return key[0] != EXIT and (key[1] not in paused or torchrun.is_workers(self.scenario, key))
+
+    def _agent_can_go_on(self, rank: int, paused: Mapping[int, str], progress: Progress, now_ns: int) -> bool:
+        """Whether an agent that has begun, or its worker, does something yet; one that is silent too long does not."""
+        state = progress.rank(rank)
+        if state.worker and torchrun.has_steps_left(self.scenario, progress, rank):
+            heads = self._heads(rank, progress)
+            return any(self._thread_can_go_on(head, rank, progress, now_ns) for head in heads)
+        if not state.ended and rank not in paused and now_ns < torchrun.silent_from_ns(self.scenario, progress, rank):
+            return True
+        return self._next_life_comes(rank, progress, now_ns)
+
+    def _rank_can_go_on(self, rank: int, progress: Progress, now_ns: int) -> bool:
+        state, spec = progress.rank(rank), self.scenario.world.ranks[rank]
+        if not state.begun and not state.ended:
+            has_steps = any(True for _ in self.unended(rank, state.life, progress))
+            return has_steps and spec.start is not None and self._comes_by_itself(spec.start, progress, now_ns)
+        if not state.ended and any(
+            self._thread_can_go_on(head, rank, progress, now_ns) for head in self._heads(rank, progress)
+        ):
+            return True
+        return self._next_life_comes(rank, progress, now_ns)
+
+    def _next_life_comes(self, rank: int, progress: Progress, now_ns: int) -> bool:
+        life = progress.rank(rank).life + 1
+        if not self.scenario.steps_of(rank, life):
+            return False
+        return any(
+            fault.starts_again
+            and rank in fault.ranks
+            and progress.fault(fault.name).healed_ns is None
+            and self._comes_by_itself(FaultMoment(fault.name, "healed"), progress, now_ns)
+            for fault in self.scenario.faults
+        )
+
+    def _heads(self, rank: int, progress: Progress) -> Iterator[tuple[int, Step]]:
+        """The first step of each thread that has not ended."""
+        seen: set[str] = set()
+        for index, step, _ in self.unended(rank, progress.rank(rank).life, progress):
+            if step.thread not in seen:
+                seen.add(step.thread)
+                yield index, step
+
+    def _thread_can_go_on(self, head: tuple[int, Step], rank: int, progress: Progress, now_ns: int) -> bool:
+        index, step = head
+        if step.after is None or (rank, progress.rank(rank).life, index) in self._decided:
+            return True
+        return self._comes_by_itself(step.after, progress, now_ns)
+
+    def _comes_by_itself(self, moment: Moment, progress: Progress, now_ns: int) -> bool:
+        """Whether a moment will come, or may, though no call runs: by time, by an injection, by a healing."""
+        answer = self.when(moment, progress, now_ns)
+        if isinstance(answer, Reached):
+            return True
+        if isinstance(answer, Impossible):
+            return False
+        if isinstance(moment, TimeMoment) or answer.wake_ns is not None:
+            return True
+        if isinstance(moment, AllMoments):
+            return all(self._comes_by_itself(part, progress, now_ns) for part in moment.moments)
+        if isinstance(moment, FaultMoment):
+            return self._fault_comes_by_itself(moment, progress, now_ns)
+        if isinstance(moment, WireMoment):
+            return now_ns < progress.last_ns + UNDER_WAY_NS
+        return self._next_life_gives(moment, progress, now_ns)
+
+    def _fault_comes_by_itself(self, moment: FaultMoment, progress: Progress, now_ns: int) -> bool:
+        fault, state = self._faults[moment.fault], progress.fault(moment.fault)
+        injection = state.injected_ns is not None or self._comes_by_itself(fault.after, progress, now_ns)
+        if moment.state == "injected" or not injection:
+            return injection
+        if fault.until is None:
+            return False
+        if isinstance(fault.until, FaultMoment) and fault.until.fault == fault.name:
+            return True
+        return self._comes_by_itself(fault.until, progress, now_ns)
+
+    def _next_life_gives(self, moment: StepMoment, progress: Progress, now_ns: int) -> bool:
+        ranks = moment.ranks or self.scenario.ranks_of(moment.step)
+        return any(
+            moment.life > progress.rank(rank).life and self._next_life_comes(rank, progress, now_ns) for rank in ranks
+        )
+
+    def _paused(self, progress: Progress) -> dict[int, str]:
+        """The ranks that are paused now, and by which fault."""
+        return {
+            rank: fault.name
+            for fault in self.scenario.faults
+            if fault.kind == "pause" and _is_held(progress.fault(fault.name))
+            for rank in fault.ranks
+        }
+
+
+def _may_inject(state: FaultState) -> bool:
+    return state.injected_ns is None and not state.failed
+
+
+def _is_held(state: FaultState) -> bool:
+    return state.injected_ns is not None and state.healed_ns is None
+
+
+def _wake(answer: Answer, wakes: list[int]) -> None:
+    if isinstance(answer, Pending) and answer.wake_ns is not None:
+        wakes.append(answer.wake_ns)

@@ -1,0 +1,102 @@
+"""What a rank process is given: its steps and what its handlers are told, as JSON that any interpreter reads."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+JOIN = "rendezvous"
+"""The verb that joins the world."""
+
+
+@dataclass(frozen=True)
+class HandlerPlan:
+    """What a handler is told, addresses filled in.
+
+    Attributes:
+        rank, world_size, run_id, config: as the scenario says.
+        timeout_ns: nanoseconds.
+        host, port: the link's address, or the real endpoint for who is told rank 0 (and under `route: direct`).
+        master_host, master_port: the real endpoint always.
+    """
+
+    rank: int
+    world_size: int
+    run_id: str
+    timeout_ns: int
+    host: str
+    port: int
+    master_host: str
+    master_port: int
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """A step; `gated` says that the rank must wait for the controller's word before it."""
+
+    index: int
+    name: str
+    do: str
+    ranks: Tuple[int, ...]
+    arguments: Mapping[str, Any]
+    handler: str
+    thread: str
+    life: Optional[int]
+    times: int
+    gated: bool
+
+
+@dataclass(frozen=True)
+class RankPlan:
+    """One rank process: its environment, and by handler name what it is told."""
+
+    env: Mapping[str, str]
+    handlers: Mapping[str, HandlerPlan]
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One play, for all its ranks: written once, read by each.
+
+    Attributes:
+        subject: `static`, any backend of torch's registry, `echo` or `command`.
+        command: argv of `command`; empty otherwise.
+        seed: the run's seed.
+        ranks: by rank process.
+        max_restarts: of torchrun agents; None where a rank is no agent.
+    """
+
+    subject: str
+    command: Tuple[str, ...]
+    seed: int
+    steps: Tuple[StepPlan, ...]
+    ranks: Tuple[RankPlan, ...]
+    max_restarts: Optional[int] = None
+
+    def steps_of(self, rank: int, life: int) -> Tuple[StepPlan, ...]:
+        """The steps of one life of a rank, in order."""
+        return tuple(step for step in self.steps if rank in step.ranks and step.life in (None, life))
+
+    def to_json(self) -> Dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Plan:
+        """The plan that `to_json` wrote."""
+        return cls(
+            subject=row["subject"],
+            command=tuple(row["command"]),
+            seed=row["seed"],
+            steps=tuple(StepPlan(**{**step, "ranks": tuple(step["ranks"])}) for step in row["steps"]),
+            ranks=tuple(
+                RankPlan(
+                    env=rank["env"],
+                    handlers={name: HandlerPlan(**plan) for name, plan in rank["handlers"].items()},
+                    fresh=rank["fresh"],
+                )
+                for rank in row["ranks"]
+            ),
+            max_restarts=row.get("max_restarts"),
+        )

@@ -1,0 +1,241 @@
+"""The parent's side, with real controllers and the subject that needs no torch."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.campaign.runner import Options, Runner
+from harness.judge.result import Result
+from harness.loader import load_text
+from harness.machine.process.interpreter import examine
+from harness.scenario.scenario import Scenario
+from harness.schedule.time_limit import longest_ns
+from harness.values.errors import HarnessError, Unsupported
+
+HEAD = "schema: rdzv-scenario/v1\ntitle: A claim\n"
+JOIN = "world: {size: 3, timeout: 2s, route: direct}\nworkload:\n  - {do: rendezvous}\n"
+
+
+def cell(body: str, name: str = "claim") -> Scenario:
+    """The one cell of a file; where the body claims nothing, that the joins end."""
+    if "expect:" not in body:
+        body += "expect:\n  - {step: rendezvous}\n"
+    (scenario,) = load_text(HEAD + body, Path(f"{name}.rdzv.yaml"))
+    return scenario
+
+
+@pytest.fixture(params=["auto", "host"])
+def runner(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Runner]:
+    options = Options(subject="echo", runs_dir=tmp_path / "runs", jobs=2, seed=7, isolation=request.param)
+    with Runner(options) as running:
+        yield running
+
+
+def descendants() -> set[str]:
+    """Command lines of whatever this process has started and that still runs."""
+    me = str(os.getpid())
+    found = set()
+    for entry in Path("/proc").iterdir():
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split() if entry.name.isdigit() else []
+            if fields and fields[1] == me and fields[0] not in "ZX":
+                found.add((entry / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
+def test_a_world_joins_and_the_verdict_stands_on_its_history(runner: Runner) -> None:
+    """Scenario in, judged world out, everything in the run directory."""
+    result = runner.play(cell(JOIN + "expect:\n  - {step: rendezvous, is: ok, within: 2s}\n"))
+    assert (result.status, result.judgement.broken) == ("passed", ())
+    assert {call.outcome for call in result.history.calls} == {"ok"}
+    assert result.run_dir is not None
+    assert {"scenario.rdzv.yaml", "run.json", "plan.json", "history.jsonl", "verdict.json"} <= {
+        path.name for path in result.run_dir.iterdir()
+    }
+
+
+def test_cells_play_side_by_side_and_all_come_back(runner: Runner) -> None:
+    """Two worlds, six cells: each is played once, whatever the order."""
+    cells = [cell(JOIN, f"claim-{number}") for number in range(6)]
+    results = list(runner.run(cells))
+    assert sorted(result.scenario.name for result in results) == sorted(one.name for one in cells)
+    assert {result.status for result in results} == {"passed"}
+
+
+def test_repeats_have_seeds_of_their_own(runner: Runner) -> None:
+    """Attempt n is played with the run's seed + n - 1, so that any one can be played again."""
+    results = list(runner.run([cell(JOIN)], repeat=3))
+    assert sorted((result.attempt, result.seed) for result in results) == [(1, 7), (2, 8), (3, 9)]
+
+
+def test_until_fail_stops_at_the_first_red_one(runner: Runner) -> None:
+    """No more is sent once one is bad; what runs is still reported."""
+    results = list(runner.run([cell(JOIN + "expect:\n  - {step: rendezvous, is: failed}\n")], 50, until_fail=True))
+    assert 1 <= len(results) <= 3
+    assert results[0].status == "failed"
+
+
+def test_a_red_verdict_is_checked_against_the_steady_state(runner: Runner) -> None:
+    """The same world joins once without faults; that run lies beside the red one."""
+    result = runner.play(cell(JOIN + "expect:\n  - {step: rendezvous, is: failed}\n"))
+    assert result.status == "failed"
+    assert result.run_dir is not None
+    assert (result.run_dir / "steady" / "history.jsonl").exists()
+
+
+def test_a_rank_that_dies_of_a_signal_is_seen(runner: Runner) -> None:
+    """A killed rank's call has died, its later steps are skipped, and no_crash knows the fault."""
+    body = JOIN + (
+        "  - {id: stay, do: sleep, for: 30s}\n  - {id: then, do: sleep, for: 1s, ranks: 1}\n"
+        "faults:\n  - {inject: kill, ranks: all, after: {step: stay, is: begun}}\n"
+        "expect:\n  - {step: stay, is: died}\n  - {step: then, is: skipped}\n  - {step: exit, is: died}\n"
+    )
+    result = runner.play(cell(body))
+    assert (result.status, result.judgement.because, result.judgement.broken) == (
+        "passed",
+        result.judgement.because,
+        (),
+    )
+
+
+def test_a_call_that_outlasts_its_guard_is_hung_and_its_stacks_are_kept(runner: Runner) -> None:
+    """The guard ends the rank from outside; the report has the Python line it hung at."""
+    body = (
+        "world: {size: 1, timeout: 1s, guard: 300ms, route: direct}\nworkload:\n  - {do: rendezvous}\n"
+        "  - {do: wait, key: never, timeout: 20s}\n"
+    )
+    result = runner.play(cell(body))
+    assert result.status == "failed"
+    (hung,) = (call for call in result.history.calls if call.outcome == "hung")
+    assert hung.end is not None
+    assert result.run_dir is not None
+    stacks = (result.run_dir / hung.end.value["stacks"]).read_text()
+    assert "wait" in stacks
+
+
+def test_a_written_exit_ends_the_rank_with_its_status(runner: Runner) -> None:
+    """`exit` with code 3 is what its supervisor sees."""
+    body = JOIN + "  - {id: leave, do: exit, code: 3, ranks: 1}\nexpect:\n  - {step: exit, ranks: 1, is: failed}\n"
+    result = runner.play(cell(body))
+    assert result.status == "passed", result.judgement
+    (end,) = (op for op in result.history if op.f == "exit" and op.process.rank == 1 and op.type == "fail")
+    assert end.value["status"] == 3
+
+
+def test_a_killed_rank_that_is_healed_lives_again(runner: Runner) -> None:
+    """Healing a kill starts the rank anew, from its first step, in its next life."""
+    body = JOIN + (
+        "  - {id: stay, do: sleep, for: 100ms, ranks: 1, life: 2}\n"
+        "  - {id: hold, do: sleep, for: 30s, ranks: 1, life: 1}\n"
+        "faults:\n  - {inject: kill, ranks: 1, after: {step: hold, is: begun}, for: 100ms}\n"
+        "expect:\n  - {step: stay, is: ok}\n  - {step: hold, life: 1, is: died}\n"
+    )
+    result = runner.play(cell(body))
+    assert {call.life for call in result.history.calls if call.rank == 1} == {1, 2}
+    assert result.judgement.broken == (), result.judgement
+
+
+def test_a_fault_that_came_too_late_makes_the_cell_vacuous(runner: Runner) -> None:
+    """What was never injected proves nothing."""
+    result = runner.play(cell(JOIN + "faults:\n  - {id: late, inject: kill, ranks: 1, after: 60s}\n"))
+    assert result.status == "vacuous"
+
+
+def test_a_controller_that_dies_is_an_error_and_the_next_cell_gets_a_new_one(tmp_path: Path) -> None:
+    """The harness replaces what it lost, and says so."""
+    with Runner(Options(subject="echo", runs_dir=tmp_path, jobs=1)) as runner:
+        assert runner.play(cell(JOIN)).status == "passed"
+        results: list[Result] = []
+        body = JOIN + "  - {do: sleep, for: 30s}\n"
+
+        class KillTheController:
+            def started(self, scenario: Scenario, attempt: int) -> None:
+                for controller in runner._controllers:
+                    os.kill(controller._process.pid, signal.SIGKILL)
+
+        results += runner.run([cell(body)], observer=KillTheController())
+        results += runner.run([cell(JOIN)])
+    assert [result.status for result in results] == ["error", "passed"]
+
+
+def test_a_harness_that_cannot_start_says_why(tmp_path: Path) -> None:
+    """What is no interpreter is told by name, before anything is started."""
+    with Runner(Options(subject="static", python="/bin/false", runs_dir=tmp_path, jobs=1)) as runner:
+        with pytest.raises(HarnessError, match="false"):
+            runner.play(cell(JOIN))
+
+
+def test_what_the_machine_lacks_is_told_to_every_cell_that_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only to the first: a wrong interpreter each time, a missing server also after a cell that needs none."""
+    with Runner(Options(python="/bin/false", runs_dir=tmp_path, jobs=1)) as runner:
+        for _ in range(2):
+            with pytest.raises(HarnessError, match="/bin/false is not a Python"):
+                runner.play(cell(JOIN))
+    with Runner(Options(subject="echo", toxiproxy="real", runs_dir=tmp_path, jobs=1)) as runner:
+        assert runner.play(cell(JOIN)).status == "passed"
+        monkeypatch.setattr("harness.campaign.runner.require_server", no_server)
+        with pytest.raises(HarnessError, match="no toxiproxy-server"):
+            runner.play(cell(JOIN.replace(", route: direct", "")))
+
+
+def no_server() -> Path:
+    raise Unsupported("proxy", "there is no toxiproxy-server on this machine")
+
+
+def test_leaving_the_runner_leaves_nothing_running(tmp_path: Path) -> None:
+    """No process of a world outlives the runner, no log folder either."""
+    before = descendants()
+    with Runner(Options(subject="echo", runs_dir=tmp_path, jobs=2)) as runner:
+        assert runner.play(cell(JOIN)).status == "passed"
+        assert descendants() > before
+    assert descendants() == before
+    assert not (tmp_path / ".controllers" / str(os.getpid())).exists()
+
+
+def test_only_the_newest_run_directories_are_kept(tmp_path: Path) -> None:
+    """`keep` bounds what piles up."""
+    with Runner(Options(subject="echo", runs_dir=tmp_path, jobs=1, keep=2)) as runner:
+        last = [result.run_dir for result in runner.run([cell(JOIN)], repeat=4)][-1]
+    runs = sorted(path for path in tmp_path.iterdir() if path.name[0] != ".")
+    assert len(runs) == 2
+    assert last in runs
+
+
+def test_the_longest_a_play_may_take_counts_guards_and_durations() -> None:
+    """Only a stuck controller outlasts it."""
+    short, long = cell(JOIN), cell(JOIN + "  - {do: sleep, for: 100s, after: 50s}\n")
+    assert longest_ns(long) - longest_ns(short) >= 150 * 10**9
+
+
+def test_the_longest_a_play_of_agents_may_take_counts_each_attempt() -> None:
+    """Every worker may start anew, and take as long as the first."""
+    once, thrice = (
+        cell(JOIN.replace("route", f"torchrun: {{max_restarts: {restarts}}}, route")) for restarts in (0, 2)
+    )
+    assert longest_ns(thrice) >= 3 * longest_ns(once)
+
+
+@pytest.mark.needs_torch
+def test_ranks_run_under_another_interpreter_with_another_torch(tmp_path: Path) -> None:
+    """One harness, two torches: the ranks' first operation tells which one they have, and where it lies."""
+    other = os.environ.get("RDZV_OTHER_PYTHON")
+    if other is None:
+        pytest.skip("RDZV_OTHER_PYTHON names no second environment with another torch")
+    wanted = examine(Path(other))
+    with Runner(Options(python=other, runs_dir=tmp_path, jobs=1)) as runner:
+        result = runner.play(cell(JOIN + "expect:\n  - {step: rendezvous, is: ok}\n"))
+    assert result.status == "passed", result.judgement
+    ready = [op.value for op in result.history if op.f == "ready"]
+    assert {facts["torch"].split("+")[0] for facts in ready} == {wanted.torch}
+    assert all(facts["torch_file"].startswith(wanted.prefix) for facts in ready)
+    assert wanted.torch != examine(Path(sys.executable)).torch

@@ -1,0 +1,30 @@
+"""Starting the engine as a child: ready when it is told so, gone when it is told to, in words when it cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from backends import Processes
+
+from harness.engine.launch import launch
+from harness.machine.toxiproxy import server as proxy_server
+from harness.machine.toxiproxy.client import Api
+from harness.values.errors import ProxyLost
+
+
+def test_an_engine_is_launched_and_stopped(tmp_path: Path):
+    """Its API answers at once, and it ends with status 0."""
+    children = Processes()
+    running = launch(children, tmp_path / "engine.log", seed="s")
+    api = Api(running.api)
+    assert api.version() == "2.12.0"
+    assert api.proxies() == {}
+    api.close()
+    assert children.end(running.pid, proxy_server.END_GRACE_NS) == 0
+
+
+def test_an_engine_that_cannot_start_says_why(tmp_path: Path):
+    """With its own last words."""
+    with pytest.raises(ProxyLost, match=r"ended at its start; it said: .*no/such/header"):
+        launch(Processes(), tmp_path / "engine.log", store_header=Path("/no/such/header"))

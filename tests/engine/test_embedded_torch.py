@@ -1,0 +1,116 @@
+"""The store of an installed torch through the engine: its messages are read as its header names them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backends import Backend, started
+
+from harness.engine.wire.grammar import CODES, codes_in
+
+pytestmark = pytest.mark.needs_torch
+
+CLIENT = """
+import json, sys, time
+from datetime import timedelta
+from torch.distributed import TCPStore
+
+def attempt(call):
+    began = time.monotonic()
+    try:
+        value = call()
+        said = value if isinstance(value, (int, type(None))) else str(value)
+    except Exception as error:
+        said = type(error).__name__
+    print(json.dumps([said, time.monotonic() - began]), flush=True)
+
+master = TCPStore("127.0.0.1", 0, None, True, timedelta(seconds=5), wait_for_workers=False)
+print(master.port, flush=True)
+client = TCPStore("127.0.0.1", int(input()), None, False, timedelta(seconds=30), wait_for_workers=False)
+client.set_timeout(timedelta(seconds=1))
+"""
+
+
+@pytest.fixture(scope="module")
+def header(rank_python: str) -> Path:
+    """The header that lists the codes; where it lies differs between versions of torch."""
+    code = "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])"
+    root = Path(subprocess.run([rank_python, "-c", code], capture_output=True, text=True, check=True).stdout.strip())
+    found = sorted(root.glob("include/torch/csrc/distributed/c10d/**/TCPStoreBackend.hpp"))
+    if not found:
+        pytest.skip(f"{root} has no headers")
+    return found[0]
+
+
+@pytest.fixture
+def engine(tmp_path: Path, header: Path):
+    """An engine that has read it."""
+    with started("embedded", tmp_path, "--store-header", str(header)) as backend:
+        yield backend
+
+
+def played(engine: Backend, rank_python: str, toxics: list[dict[str, Any]], *calls: str) -> list[list[Any]]:
+    """What each call of a client returned or raised, and how many seconds it took, with toxics from its start on."""
+    script = CLIENT + "".join(f"attempt(lambda: {call})\n" for call in calls)
+    with subprocess.Popen(
+        [rank_python, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as ranks:
+        assert ranks.stdout is not None
+        proxy = engine.make(f"127.0.0.1:{int(ranks.stdout.readline())}", name="link")
+        for toxic in toxics:
+            assert engine.ask("POST", f"{proxy.path}/toxics", toxic).status == 200
+        said, wrong = ranks.communicate(f"{proxy.address[1]}\n", timeout=60)
+        assert ranks.returncode == 0, f"{wrong} {engine.ask('GET', '/x/events').body!r}"
+    return [json.loads(line) for line in said.splitlines()]
+
+
+def test_a_torch_lists_the_codes_that_we_know(header: Path):
+    """Older ones fewer, none another."""
+    codes = codes_in(header.read_text("utf-8"))
+    assert len(codes) >= 14
+    assert codes.items() <= dict(CODES).items()
+
+
+def test_every_call_of_a_client_is_read(engine: Backend, rank_python: str):
+    """With its keys, and a reply for each query that has one; nothing makes the decoder give up."""
+    calls = ["client.set('a', '1')", "client.get('a')", "client.add('n', 2)", "client.check(['a', 'b'])"]
+    calls += ["client.multi_set(['x', 'y'], ['1', '2'])", "client.multi_get(['x', 'y'])", "client.num_keys()"]
+    calls += ["client.compare_set('a', '1', '2')", "client.append('a', '3')", "client.delete_key('a')"]
+    calls += ["client.wait(['missing'])"]
+    returned = [value for value, _ in played(engine, rank_python, [], *calls)]
+    assert returned[1:4] == ["b'1'", 2, False]
+    assert returned[-1] in ("DistStoreError", "RuntimeError")
+    events = engine.ask("GET", "/x/events?proxy=link").json["events"]
+    assert [e for e in events if e["event"] == "transparent"] == []
+    queries = [e for e in events if e["event"] == "query"]
+    assert {e["kind"] for e in queries} >= {"set", "get", "add", "check", "multi_set", "multi_get", "getnumkeys"}
+    assert {key for e in queries for key in e.get("keys", ())} == {"/a", "/n", "/b", "/x", "/y", "/missing"}
+    replies = [e["kind"] for e in events if e["event"] == "reply"]
+    assert replies[-1] == "cancel_wait"
+    assert replies.count("add") == 1
+
+
+def test_an_add_whose_reply_is_lost_has_happened(engine: Backend, rank_python: str):
+    """The client waits without end; the master counts one."""
+    drop = {"type": "x_drop_reply", "attributes": {"reply": "add", "key": "n"}}
+    calls = ["__import__('threading').Thread(target=client.add, args=('n', 1), daemon=True).start()"]
+    calls += ["master.wait(['n'])", "master.add('n', 0)", "__import__('os')._exit(0)"]
+    returned = [value for value, _ in played(engine, rank_python, [drop], *calls)]
+    assert returned[2] == 1
+
+
+def test_one_kind_of_reply_is_late_and_no_other(engine: Backend, rank_python: str):
+    """An add waits, a check does not."""
+    hold = {"type": "x_hold", "attributes": {"reply": "add", "duration": 500}}
+    (check, fast), (added, slow) = played(engine, rank_python, [hold], "client.check(['a'])", "client.add('n', 1)")
+    assert (check, added) == (False, 1)
+    assert slow >= 0.497
+    assert fast < slow

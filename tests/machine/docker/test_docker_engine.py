@@ -1,0 +1,163 @@
+"""Finding an engine: each way in which there is none has its own reason, and each reason ends with what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.machine.docker import engine
+from harness.values.errors import Unsupported
+
+ALL_IS_WELL = {
+    "/version": '{"Version": "28.2.2", "ApiVersion": "1.50", "MinAPIVersion": "1.24"}',
+    "/info": '{"OSType": "linux", "Driver": "overlay2", "CgroupVersion": "2", "Architecture": "x86_64"}',
+}
+
+
+def reason(environment: dict[str, str]) -> str:
+    with pytest.raises(Unsupported) as caught:
+        engine.find(environment, within_s=1)
+    assert caught.value.need == "engine"
+    return caught.value.reason
+
+
+class FakeEngine:
+    """Answers what it was told to on a socket; with nothing to say it accepts, and is silent."""
+
+    def __init__(self, path: Path, answers: dict[str, str]) -> None:
+        self.url = f"unix://{path}"
+        self.answers = answers
+        self.open: list[socket.socket] = []
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.open.append(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        # `close` ends it in the middle of a read.
+        with contextlib.suppress(OSError):
+            while request := connection.recv(65536).decode():
+                path = request.split()[1]
+                body = next((text for end, text in self.answers.items() if path.endswith(end)), None)
+                if body is not None:
+                    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+                    connection.sendall((head + body).encode())
+
+    def close(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for connection in self.open:
+            connection.close()
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[FakeEngine]:
+    made = FakeEngine(tmp_path / "engine.sock", dict(ALL_IS_WELL))
+    yield made
+    made.close()
+
+
+def test_an_engine_that_answers_is_described(fake: FakeEngine) -> None:
+    """Versions, storage driver, control groups, and whether our folders can be mounted in it."""
+    found = engine.find({"DOCKER_HOST": fake.url})
+    assert found == engine.Engine(fake.url, "28.2.2", "1.50", "overlay2", 2, False, "x86_64")
+    assert found.local
+    assert str(found) == f"28.2.2, API 1.50, overlay2, cgroup v2 ({fake.url})"
+
+
+def test_a_rootless_engine_is_told(fake: FakeEngine) -> None:
+    """Its containers' networks cannot be entered from here."""
+    fake.answers["/info"] = '{"OSType": "linux", "SecurityOptions": ["name=seccomp", "name=rootless"]}'
+    found = engine.find({"DOCKER_HOST": fake.url})
+    assert (found.rootless, found.cgroup) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "told"),
+    [
+        ("/version", '{"Version": "19.3", "ApiVersion": "1.40"}', "API 1.40, older than 1.41; upgrade it"),
+        ("/info", '{"OSType": "windows"}', "containers of windows; name one of Linux"),
+    ],
+)
+def test_an_engine_of_another_kind_is_refused(path: str, answer: str, told: str, fake: FakeEngine) -> None:
+    """Too old, or not of Linux."""
+    fake.answers[path] = answer
+    assert told in reason({"DOCKER_HOST": fake.url})
+
+
+def test_an_engine_that_says_nothing_is_given_up(fake: FakeEngine) -> None:
+    """Within the time that it was given; the reason names its socket."""
+    fake.answers.clear()
+    told = reason({"DOCKER_HOST": fake.url})
+    assert fake.url in told
+    assert told.endswith("see that it runs (`docker version` tells more), or name another in DOCKER_HOST")
+
+
+def test_a_dead_engine_is_told(tmp_path: Path) -> None:
+    """A socket file that nobody listens behind any more."""
+    with socket.socket(socket.AF_UNIX) as gone:
+        gone.bind(str(tmp_path / "dead.sock"))
+    assert reason({"DOCKER_HOST": f"unix://{tmp_path}/dead.sock"}) == (
+        f"the engine behind {tmp_path}/dead.sock is dead; start it again, or name another in DOCKER_HOST"
+    )
+
+
+def test_a_socket_that_is_not_there_is_told() -> None:
+    """The environment names it, so the environment is to be corrected."""
+    assert reason({"DOCKER_HOST": "unix:///no/engine.sock"}) == (
+        "there is no /no/engine.sock, which DOCKER_HOST names; correct DOCKER_HOST or unset it"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as an ordinary user")
+def test_a_forbidden_socket_is_told(fake: FakeEngine) -> None:
+    """With the user's name, and the group as the way in."""
+    path = Path(fake.url.removeprefix("unix://"))
+    path.chmod(0o660)
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.setresgid(65534, 65534, 65534)
+            os.setresuid(65534, 65534, 65534)
+            told = reason({"DOCKER_HOST": fake.url})
+            code = 0 if "may not open" in told and "add this user to the group" in told else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_no_engine_at_all_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With three ways to get one."""
+    monkeypatch.setattr(engine, "_DEFAULT_SOCKETS", ("/no/engine.sock", "{XDG_RUNTIME_DIR}/docker.sock"))
+    told = reason({})
+    assert told.startswith("no Docker engine on this machine (there is no /no/engine.sock); install one")
+    assert "DOCKER_HOST" in told
+    assert "rdzv-harness docker start" in told
+
+
+def test_a_user_may_have_an_engine_of_their_own(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind the socket in their runtime folder, where the system has none."""
+    path = Path(fake.url.removeprefix("unix://"))
+    monkeypatch.setattr(engine, "_DEFAULT_SOCKETS", ("/no/engine.sock", "{XDG_RUNTIME_DIR}/engine.sock"))
+    assert engine.find({"XDG_RUNTIME_DIR": str(path.parent)}).url == fake.url
+
+
+def test_a_name_that_is_no_url_is_told() -> None:
+    """As a reason, not as an exception of the SDK."""
+    assert reason({"DOCKER_HOST": "what"}).startswith("the engine at what cannot be used (")

@@ -1,0 +1,73 @@
+"""The container of a rank that is just ending: nothing can be done to it any more, and nothing needs to be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.machine.docker import ranks as container_ranks
+from harness.machine.docker.client import Throttling
+from harness.machine.docker.ranks import Contained
+from harness.values.errors import HarnessError
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[bytes]]:
+    """One that stands in for the rank's; ended, it stays in /proc until this waits for it."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as started:
+        yield started
+        started.kill()
+
+
+class RefusingClient:
+    """An engine that has heard of the end, as `act` brings it about, before /proc has."""
+
+    def __init__(self, act: Callable[[], Any]) -> None:
+        self._act = act
+
+    def limit_processor(self, container: str, quota_us: int, period_us: int) -> None:
+        self._act()
+        raise HarnessError("cannot update a container that is not running")
+
+    def throttling(self, container: str) -> Throttling:
+        self._act()
+        return Throttling(0, 0, 0)
+
+
+def contained(process: subprocess.Popen[bytes], act: Callable[[], Any], folder: Path) -> Contained:
+    """A container in which that process runs."""
+    return Contained(RefusingClient(act), "0123456789ab", process.pid, folder / "log", "python")  # type: ignore[arg-type]
+
+
+def test_a_rank_that_is_just_ending_needs_no_healing(process: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    """It is in /proc for a moment yet, and as a zombie even longer."""
+    ending = contained(process, process.kill, tmp_path)
+    ending.limit_processor(1000, 1_000_000)
+    ending.unlimit_processor()
+    assert not ending.is_throttled
+
+
+def test_a_rank_that_lives_on_must_be_healed(
+    process: subprocess.Popen[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refusal is an error then."""
+    monkeypatch.setattr(container_ranks, "ENDS_WITHIN_NS", 1_000_000)
+    living = contained(process, lambda: None, tmp_path)
+    with pytest.raises(HarnessError, match="cannot update"):
+        living.unlimit_processor()
+
+
+def test_of_a_rank_that_has_ended_nobody_knows_how_long_it_was_kept(
+    process: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    """The engine says zero; of a living one that is what it means."""
+    living = contained(process, lambda: None, tmp_path)
+    assert living.throttled_ns() == 0
+    process.kill()
+    process.wait()
+    assert living.throttled_ns() is None

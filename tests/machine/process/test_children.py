@@ -1,0 +1,60 @@
+"""One reaper sees how every child ends, and leaves none behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from users import User
+
+from harness.machine.process.children import Children, describe_status
+
+
+def test_statuses_tell_exit_codes_and_signals(me: User) -> None:
+    """Nobody else takes a status, not even a destructor of the program that started the child."""
+    assert me.ask("statuses") == [{"status": 3}, {"signal": 9}, {"status": 0}, False]
+
+
+def test_child_made_by_another_is_known_also_when_it_ended_before_it_was_adopted(me: User) -> None:
+    """A zygote's reply with a pid may come after that process's end."""
+    assert me.ask("strangers") == [True, False, 4 << 8]
+
+
+def test_child_is_asked_to_end_and_then_made_to(me: User) -> None:
+    """SIGTERM for the polite, SIGKILL for those who ignore it or stand still; and the dead are not signalled."""
+    assert me.ask("stubborn") == [{"signal": 15}, {"signal": 9}, {"signal": 9}, False]
+
+
+def test_descendants_are_seen_and_ended(me: User) -> None:
+    """Orphans of a child that has ended count, and `end_all` ends every one of them."""
+    told = me.ask("family")
+    assert told["before"] == 2
+    assert all("time.sleep(600)" in command for command in told["commands"])
+    assert told["after"] == []
+    assert told["eof"]
+
+
+def test_closing_ends_only_what_it_has_started() -> None:
+    """In a test process other children are somebody else's: a warm world, say."""
+    with subprocess.Popen(["sleep", "600"]) as other:
+        try:
+            with Children() as children:
+                own = children.spawn(["sleep", "600"], env=os.environ)
+            assert children.status_of(own) == signal.SIGKILL
+            assert Path(f"/proc/{other.pid}/stat").read_text().rpartition(")")[2].split()[0] in "SR"
+        finally:
+            other.kill()
+
+
+def test_program_that_is_not_there_is_named(me: User) -> None:
+    """As an OSError in the caller, not as a child that ends at once."""
+    assert "/no/such/program" in me.ask("missing")
+
+
+def test_wait_status_as_a_mapping() -> None:
+    """An exit code or a signal, never both."""
+    assert describe_status(3 << 8) == {"status": 3}
+    assert describe_status(6) == {"signal": 6}
+    assert describe_status(0) == {"status": 0}

@@ -1,0 +1,117 @@
+"""An interpreter is examined without importing its torch, and refused with what to do."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.machine.process.interpreter import clean_environment, examine, require
+from harness.values.errors import UsageError
+
+
+@pytest.fixture
+def with_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
+    """A function that makes our interpreter look as if it had this torch."""
+
+    def pretend(version: str) -> None:
+        folder = tmp_path / f"torch-{version}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    return pretend
+
+
+def python_that_says(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "python"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_interpreter_with_a_torch_is_fit(with_torch) -> None:
+    """Python, torch and prefix, with torch never imported: there is none to import."""
+    with_torch("2.15.0+cpu")
+    info = require(Path(sys.executable))
+    assert (info.version, info.torch, info.prefix) == (platform.python_version(), "2.15.0+cpu", sys.prefix)
+
+
+@pytest.mark.parametrize("version", ["2.5.1", "1.13.0+cu117"])
+def test_torch_that_is_too_old_is_refused(with_torch, version: str) -> None:
+    """Both versions are named, and the command that upgrades."""
+    with_torch(version)
+    with pytest.raises(UsageError, match=r"2\.6 is the oldest") as refusal:
+        require(Path(sys.executable))
+    assert f"torch {version}" in str(refusal.value)
+    assert "pip install 'torch>=2.6'" in str(refusal.value)
+
+
+@pytest.mark.parametrize("version", ["2.6.0", "2.10.0", "3.0.0a1"])
+def test_numbers_of_versions_are_compared_as_numbers(with_torch, version: str) -> None:
+    """2.10 is newer than 2.6."""
+    with_torch(version)
+    assert examine(Path(sys.executable)).problem == ""
+
+
+def test_interpreter_without_torch_is_refused_where_torch_is_needed(tmp_path: Path) -> None:
+    """`echo` and `command` do without."""
+    python = python_that_says(tmp_path, """echo '{"version": "3.12.1", "prefix": "/usr", "torch": null}'""")
+    with pytest.raises(UsageError, match="has no torch; install it"):
+        require(python)
+    assert require(python, needs_torch=False).version == "3.12.1"
+
+
+def test_python_that_is_too_old_is_always_refused(tmp_path: Path) -> None:
+    """Not even `echo` runs there."""
+    python = python_that_says(tmp_path, """echo '{"version": "3.8.10", "prefix": "/usr", "torch": "2.6.0"}'""")
+    with pytest.raises(UsageError, match=r"Python 3\.8\.10, and 3\.9 is the oldest"):
+        require(python, needs_torch=False)
+
+
+@pytest.mark.parametrize("what", ["absent", "folder", "text", "other"])
+def test_what_is_no_interpreter_is_refused(tmp_path: Path, what: str) -> None:
+    """A path to nothing, to a folder, to a text, to another program: each with its reason, none with a traceback."""
+    (tmp_path / "text").write_text("not a program")
+    paths = {"absent": tmp_path / "absent", "folder": tmp_path, "text": tmp_path / "text", "other": Path("/bin/true")}
+    with pytest.raises(UsageError, match="give --python") as refusal:
+        require(paths[what])
+    assert str(paths[what]) in str(refusal.value)
+
+
+@pytest.mark.needs_torch
+def test_real_torch_is_seen_without_being_imported(rank_python: str) -> None:
+    """The version in the metadata is the one that the import shows."""
+    shown = subprocess.run(
+        [rank_python, "-c", "import torch; print(torch.__version__)"], capture_output=True, text=True
+    )
+    info = require(Path(rank_python))
+    assert (info.torch or "").split("+")[0] == shown.stdout.strip().split("+")[0]
+
+
+def test_ranks_get_an_environment_that_is_clean() -> None:
+    """Names go by whole words: a variable that only looks alike stays, and what is given wins."""
+    given = {"MASTER_PORT": "1", "KEPT": "given"}
+    unwanted = "RANK WORLD_SIZE LOCAL_RANK MASTER_ADDR MASTER_PORT TORCH_LOGS TORCHELASTIC_RUN_ID http_proxy NO_PROXY"
+    unwanted += " LD_PRELOAD COVERAGE_FILE PYTEST_XDIST_WORKER"
+    environment = dict.fromkeys([*unwanted.split(), "KEPT", "FRANK", "HOME"], "outer")
+    assert clean_environment(environment, given) == {
+        "KEPT": "given",
+        "FRANK": "outer",
+        "HOME": "outer",
+        "MASTER_PORT": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def test_folder_of_the_harness_is_not_put_before_the_packages_of_ranks() -> None:
+    """It may be a site-packages full of other versions; other folders on PYTHONPATH stay."""
+    root = Path(__file__).resolve().parents[3]
+    paths = os.pathsep.join([str(root), "/elsewhere"])
+    assert clean_environment({"PYTHONPATH": paths})["PYTHONPATH"] == "/elsewhere"
+    assert "PYTHONPATH" not in clean_environment({"PYTHONPATH": str(root)})

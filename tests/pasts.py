@@ -1,0 +1,218 @@
+"""Histories and scenarios built by hand: what happened, in seconds, one line a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.scenario.moment import START, WireMoment
+from harness.scenario.scenario import EXIT, HandlerConfig, RankSpec, Scenario, Step, World
+from harness.values.history import (
+    CONTROLLER,
+    FAIL,
+    INFO,
+    INVOKE,
+    LINK,
+    NEMESIS,
+    OK,
+    WIRE,
+    WORKER,
+    ErrorInfo,
+    History,
+    Op,
+    Process,
+)
+
+SECOND = 1_000_000_000
+ZERO = 1_000 * SECOND
+
+NETWORK = ErrorInfo("DistNetworkError", ("DistNetworkError", "DistError", "RuntimeError", "Exception"), "reset by peer")
+TIMEOUT = ErrorInfo(
+    "DistStoreError", ("DistStoreError", "DistError", "RuntimeError", "Exception"), "1/2 clients joined"
+)
+RUNTIME = ErrorInfo("RuntimeError", ("RuntimeError", "Exception"), "Connection refused\nException raised from here")
+
+
+def at(seconds: float) -> int:
+    """So many seconds after the clock started."""
+    return ZERO + round(seconds * SECOND)
+
+
+class Past:
+    """A history in the making; each method adds operations and returns the past itself."""
+
+    def __init__(self, size: int = 2, subject: str = "static", torch: str | None = "2.15.0+cpu", **begin: Any) -> None:
+        self.size = size
+        self._ops: list[Op] = []
+        self._ends: dict[int, list[Op]] = {rank: [] for rank in range(size)}
+        versions = {"harness": "0.1.0", "python": "3.11.4", **({"torch": torch} if torch else {})}
+        self._own(
+            -0.01, CONTROLLER, OK, "begin", value={"subject": subject, "size": size, "versions": versions, **begin}
+        )
+        self._own(0, CONTROLLER, OK, "start")
+
+    def _own(self, seconds: float, who: str, type: str, f: str, **rest: Any) -> Past:
+        self._ops.append(Op(at(seconds), Process(None, who), type, f, **rest))
+        return self
+
+    def call(
+        self,
+        rank: int,
+        step: str,
+        begin: float | None,
+        end: float | None,
+        outcome: str = "ok",
+        *,
+        f: str | None = None,
+        told: Mapping[str, Any] | None = None,
+        value: Any = None,
+        error: ErrorInfo | None = None,
+        thread: str = "main",
+        life: int = 1,
+        number: int = 1,
+        lag: float = 0,
+        **rest: Any,
+    ) -> Past:
+        """One call; `begin` None was skipped, `end` None still runs. `f` is the step's name unless given."""
+        who, verb = Process(rank, thread, life), f or step
+        if begin is not None:
+            self._ops.append(Op(at(begin), who, INVOKE, verb, step, number, value=dict(told or {}), **rest))
+        if end is not None:
+            type = {"ok": OK, "failed": FAIL}.get(outcome, INFO)
+            shown = value if type == OK else {"outcome": outcome, **(value or {})} if type == INFO else None
+            raised = (error or NETWORK) if type == FAIL else None
+            lag_ns = round(lag * SECOND)
+            self._ops.append(
+                Op(at(end), who, type, verb, step, number, value=shown, error=raised, lag_ns=lag_ns, **rest)
+            )
+        return self
+
+    def join(
+        self, rank: int, begin: float, end: float | None, outcome: str = "ok", step: str = "join", **keys: Any
+    ) -> Past:
+        """A rendezvous; what is told and returned fits a world of all ranks unless said otherwise.
+
+        Keys: `run_id`, `as_rank`, `world_size`, `returned` (laid over the value), `handler`, and those of `call`.
+        """
+        run_id = keys.pop("run_id", "train")
+        given_rank, size = keys.pop("as_rank", rank), keys.pop("world_size", self.size)
+        endpoint = keys.pop("endpoint", f"127.0.0.1:{29500 + rank}")
+        told = {
+            "rank": given_rank,
+            "world_size": size,
+            "run_id": run_id,
+            "endpoint": endpoint,
+            "timeout_ns": 2 * SECOND,
+        }
+        value = {"rank": given_rank, "world_size": size, **keys.pop("returned", {})} if outcome == "ok" else None
+        keys.setdefault("handler", "main")
+        return self.call(
+            rank, step, begin, end, outcome, f="rendezvous", told=told, value=value, run_id=run_id, **keys
+        )  # fmt: skip
+
+    def all_join(self, begin: float = 0.001, end: float = 0.01, **keys: Any) -> Past:
+        """Every rank joins."""
+        for rank in range(self.size):
+            self.join(rank, begin, end, **keys)
+        return self
+
+    def fault(
+        self,
+        name: str,
+        inject: float | None,
+        heal: float | None,
+        *,
+        kind: str = "blackhole",
+        ranks: tuple[int, ...] = (1,),
+        touched: bool | None = True,
+        facts: Mapping[str, Any] | None = None,
+        because: str = "no living process",
+    ) -> Past:
+        """A fault, injected and healed; one whose `inject` is None was tried at 0 s and refused."""
+        about = {"kind": kind, "ranks": list(ranks)}
+        if inject is None:
+            return self._own(0, NEMESIS, FAIL, "inject", step=name, value={**about, "because": because})
+        self._own(inject, NEMESIS, OK, "inject", step=name, value=about)
+        if heal is not None:
+            told = {**about, "touched": touched, "facts": dict(facts or {})}
+            self._own(heal, NEMESIS, OK, "heal", step=name, value=told)
+        return self
+
+    def lag(self, seconds: float, lag: float) -> Past:
+        """The controller noticed then that it had waited so long for a processor."""
+        return self._own(seconds, CONTROLLER, OK, "lag", lag_ns=round(lag * SECOND))
+
+    def wire(self, seconds: float, moment: WireMoment) -> Past:
+        """A message that somebody waited for has passed."""
+        return self._own(seconds, CONTROLLER, OK, WIRE, value=moment.to_json())
+
+    def link(self, rank: int, keys: Mapping[str, list[str]], seconds: float = 30.0) -> Past:
+        """What a proxy server that reads the store's protocol tells of a rank's link: keys, and what named them."""
+        return self._own(seconds, CONTROLLER, OK, LINK, value={"rank": rank, "keys": dict(keys)})
+
+    def left(self, seconds: float = 30.0, **left: Any) -> Past:
+        """The harness looked at what was left behind."""
+        return self._own(seconds, CONTROLLER, OK, "left_behind", value={"waited_ns": SECOND, **left})
+
+    def ends(self, rank: int, asked: float | None, end: float, *, status: int = 0, life: int = 1, **value: Any) -> Past:
+        """How a process ended: by status, or with `signal` in `value`; `asked` None means that nobody asked it to."""
+        told = value if "signal" in value else {"status": status, **value}
+        outcome = "died" if "signal" in value else "ok" if status == 0 else "failed"
+        who = Process(rank, "main", life)
+        if asked is not None:
+            self._ops.append(Op(at(asked), who, INVOKE, EXIT, EXIT))
+        error = (
+            ErrorInfo("ExitStatus", ("ExitStatus",), f"the process ended with {status}")
+            if outcome == "failed"
+            else None
+        )
+        shown = {"outcome": "died", **told} if outcome == "died" else told
+        type = {"ok": OK, "failed": FAIL, "died": INFO}[outcome]
+        self._ops.append(Op(at(end), who, type, EXIT, EXIT, value=shown, error=error))
+        self._ends.setdefault(rank, []).append(self._ops[-1])
+        return self
+
+    def worker_ends(self, rank: int, end: float, *, life: int = 1, **how: Any) -> Past:
+        """How the worker of a torchrun agent ended, as the controller saw it."""
+        who = Process(rank, "main", life)
+        self._ops.append(Op(at(end), who, INFO, WORKER, value={"ended": True, **how}))
+        return self
+
+    def whole(self, **end: Any) -> History:
+        """The history, brought to its end: whoever is still there leaves, and nothing is left behind."""
+        for rank, ends in self._ends.items():
+            if not ends:
+                self.ends(rank, 29, 29.1)
+        if not any(op.f == "left_behind" for op in self._ops):
+            self.left()
+        return self._own(31, CONTROLLER, OK, "end", value=end).so_far()
+
+    def so_far(self) -> History:
+        """The history as it is: nobody has left, and it has no end."""
+        return History.of(self._ops)
+
+
+def step(name: str, *ranks: int, do: str = "rendezvous", **keys: Any) -> Step:
+    """A step of ranks 0 and 1 unless others are given."""
+    return Step(name, do, ranks or (0, 1), keys.pop("arguments", {}), **keys)
+
+
+def scenario(*steps: Step, size: int = 2, run_ids: Mapping[str, str] | None = None, **keys: Any) -> Scenario:
+    """A cell whose ranks are told a world of all ranks and 2 s; `run_ids` by handler name."""
+    told_ids = {"main": "train", **(run_ids or {})}
+    ranks = tuple(
+        RankSpec(
+            START,
+            {},
+            False,
+            {name: HandlerConfig(rank, size, run_id, 2 * SECOND) for name, run_id in told_ids.items()},
+            9 * SECOND,
+        )
+        for rank in range(size)
+    )
+    world = World(size=size, timeout_ns=2 * SECOND, ranks=ranks)
+    everybody = tuple(range(size))
+    workload = steps or (Step("join", "rendezvous", everybody, {}),)
+    given = {"title": "Everybody joins", **keys}
+    return Scenario(path=Path("timeouts/a-claim.rdzv.yaml"), world=world, steps=tuple(workload), **given)

@@ -1,0 +1,88 @@
+"""Which proxy server a scenario is played through, and what it lacks there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.loader import load_mapping
+from harness.machine.toxiproxy import server as proxy_server
+from harness.play.needs import server_for, through_the_same, unmet_by_proxy, wants_engine
+from harness.play.wire import messages_of
+from harness.scenario.moment import WireMoment
+from harness.scenario.scenario import Scenario
+
+JOIN = {"do": "rendezvous"}
+SEEN = {"wire": {"query": "add", "ranks": 1}, "count": 2}
+CUT = {"inject": "x_cut", "reply": "add"}
+SLOW = {"id": "slow", "inject": "latency", "stream": "upstream", "latency": "1ms"}
+
+
+def cell(**keys: Any) -> Scenario:
+    given = {"world": {"size": 2}, "workload": [JOIN], "expect": [{"step": "rendezvous", "is": "ok"}], **keys}
+    return load_mapping({"schema": "rdzv-scenario/v1", "title": "A claim", **given}, "x")[0]
+
+
+@pytest.fixture(params=[True, False], ids=["found", "not-found"])
+def found(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether this machine has a real server."""
+    monkeypatch.setattr(proxy_server, "candidates", lambda: [Path("/bin/toxiproxy-server")] * request.param)
+    return bool(request.param)
+
+
+def test_left_to_us_it_is_the_real_server_where_there_is_one(found: bool) -> None:
+    """A fresh machine needs none."""
+    assert server_for(cell(), "auto") == ("real" if found else "embedded")
+    assert [server_for(cell(), choice) for choice in ("embedded", "real", "http://127.0.0.1:1")] == [
+        "embedded",
+        "real",
+        "http://127.0.0.1:1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "who"),
+    [
+        ({"faults": [CUT]}, "the fault x_cut"),
+        ({"workload": [JOIN, {"do": "num_keys", "after": SEEN}]}, "the moment of query add number 2 on the wire"),
+        ({"faults": [{**SLOW, "after": SEEN}]}, "the moment of query add"),
+        ({"needs": {"proxy": "embedded"}}, "the scenario"),
+    ],
+)
+def test_what_only_the_engine_can_do_is_played_there(keys: dict[str, Any], who: str, found: bool) -> None:
+    """Left to us, whatever is found; told to take the real server, it is skipped by name."""
+    scenario = cell(**keys)
+    assert who in wants_engine(scenario)
+    assert server_for(scenario, "auto") == "embedded"
+    assert unmet_by_proxy(scenario, "auto") is None
+    need, reason = unmet_by_proxy(scenario, "real") or ("", "")
+    assert need == "proxy"
+    assert f"{who}" in reason
+    assert "give --toxiproxy embedded" in reason
+    assert server_for(through_the_same(scenario.steady_state(), scenario), "auto") == "embedded"
+
+
+def test_what_needs_the_real_server_is_skipped_without(found: bool) -> None:
+    """By name, and with what to do about it."""
+    scenario = cell(needs={"proxy": "real"})
+    assert (unmet_by_proxy(scenario, "auto") is None) == found
+    assert "give --toxiproxy real" in (unmet_by_proxy(scenario, "embedded") or ("", ""))[1]
+
+
+def test_messages_are_gathered_from_wherever_a_moment_stands() -> None:
+    """Only where a fault comes or goes at once does everything stand still."""
+    plain, later = {"wire": {"query": "get"}}, {"wire": {"reply": "get"}, "plus": "1ms"}
+    scenario = cell(
+        world={"size": 2, "ranks": {1: {"start": {"wire": {"query": "ping"}}}}},
+        workload=[JOIN, {"do": "num_keys", "after": plain}],
+        faults=[{**SLOW, "after": [plain, "2s"], "until": later}],
+        expect=[{"step": "num_keys", "within": "1s", "since": {"wire": {"query": "add"}}}],
+    )
+    assert messages_of(scenario) == {
+        WireMoment("query", "get"): True,
+        WireMoment("reply", "get"): False,
+        WireMoment("query", "ping"): False,
+        WireMoment("query", "add"): False,
+    }

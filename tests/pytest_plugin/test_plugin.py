@@ -1,0 +1,169 @@
+"""The plug-in as a foreign test suite meets it: ids, verdicts as outcomes, the failing line, no cost when unused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+HEAD = "schema: rdzv-scenario/v1\ntitle: A claim\n"
+WORLD = "world: {size: 2, timeout: 2s, route: direct}\nworkload:\n  - {do: rendezvous}\n"
+PASSES = HEAD + WORLD + "expect:\n  - {step: rendezvous, is: ok, within: 2s}\n"
+FAILS = HEAD + WORLD + "expect:\n  - {step: rendezvous, is: failed}\n"
+VACUOUS = PASSES + "faults:\n  - {id: late, inject: kill, ranks: 1, after: 60s}\n"
+KNOWN = FAILS + (
+    "known:\n  - subject: echo\n    breaks: [rendezvous]\n    instead: [{step: rendezvous, is: ok}]\n"
+    "    because: echo joins\n    refs: [F99]\n"
+)
+SKIPPED = PASSES.replace("world:", "needs: {torch: '>=99'}\nworld:")
+MATRIX = HEAD + "matrix:\n  world.timeout: [1s, 2s]\n" + WORLD + "expect:\n  - {step: rendezvous, is: ok}\n"
+
+
+def played(pytester: pytest.Pytester, *arguments: str, **files: str) -> pytest.RunResult:
+    """Run pytest over these scenarios with the subject that needs no torch."""
+    for name, text in files.items():
+        (pytester.path / f"{name}.rdzv.yaml").write_text(text)
+    return pytester.runpytest_subprocess("--rdzv-subject", "echo", "-p", "no:cacheprovider", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "outcomes"),
+    [
+        (PASSES, {"passed": 1}),
+        (FAILS, {"failed": 1}),
+        (VACUOUS, {"failed": 1}),
+        (KNOWN, {"xfailed": 1}),
+        (SKIPPED, {"skipped": 1}),
+    ],
+    ids=["passed", "failed", "vacuous", "known", "skipped"],
+)
+def test_a_verdict_becomes_the_outcome_of_an_item(
+    pytester: pytest.Pytester, text: str, outcomes: dict[str, int]
+) -> None:
+    """Failed and vacuous are failures, known an expected failure, skipped a skip."""
+    played(pytester, a=text).assert_outcomes(**outcomes)
+
+
+def test_an_error_of_the_harness_is_an_error_and_no_failure(pytester: pytest.Pytester) -> None:
+    """A world that cannot be made says nothing about the subject."""
+    result = played(pytester, "--rdzv-python", "/bin/false", a=PASSES)
+    result.assert_outcomes(errors=1)
+
+
+def test_a_failure_shows_the_failing_line_and_the_command_that_plays_it_again(pytester: pytest.Pytester) -> None:
+    """The reader sees the claim, what happened, and what to type."""
+    result = played(pytester, claim=FAILS)
+    result.stdout.fnmatch_lines(["*claim.rdzv.yaml:7*", "*expected*", "*rdzv-harness run *claim.rdzv.yaml*"])
+
+
+def test_each_cell_is_an_item_with_a_readable_id(pytester: pytest.Pytester) -> None:
+    """`-k` finds a cell by what it is about."""
+    result = played(pytester, "--collect-only", "-q", m=MATRIX)
+    result.stdout.fnmatch_lines(["m.rdzv.yaml::m[[]timeout=1s[]]", "m.rdzv.yaml::m[[]timeout=2s[]]"])
+
+
+def test_scenarios_are_marked(pytester: pytest.Pytester) -> None:
+    """`-m rdzv` selects scenario files among other tests."""
+    pytester.makepyfile(test_other="def test_other(): pass")
+    played(pytester, "--strict-markers", "-m", "rdzv", a=PASSES).assert_outcomes(passed=1, deselected=1)
+
+
+def test_scenarios_can_be_left_out_where_there_are_none(pytester: pytest.Pytester) -> None:
+    """`-m "not rdzv"`, whatever is collected."""
+    pytester.makepyfile("def test_of_ours(): pass")
+    result = pytester.runpytest("--strict-markers", "-m", "not rdzv")
+    result.assert_outcomes(passed=1)
+
+
+def test_tags_are_markers(pytester: pytest.Pytester) -> None:
+    """`-m` selects by tag, also under --strict-markers."""
+    tagged = PASSES.replace("title: A claim", "title: A claim\ntags: [slow-links]")
+    result = played(pytester, "--strict-markers", "-m", "slow-links", a=tagged, b=PASSES)
+    result.assert_outcomes(passed=1, deselected=1)
+
+
+def test_a_file_that_cannot_be_read_is_reported_with_its_lines(pytester: pytest.Pytester) -> None:
+    """Bad input is a collection error with `file:line:column`, never a traceback of ours."""
+    result = played(pytester, a=PASSES.replace("step: rendezvous", "stepp: rendezvous"))
+    result.stdout.fnmatch_lines(["*a.rdzv.yaml:7:*", "*did you mean*step*"])
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+
+
+def test_workers_of_xdist_each_play_in_worlds_of_their_own(pytester: pytest.Pytester, tmp_path: Path) -> None:
+    """`-n 2` plays the same files, and one report has them all."""
+    report = tmp_path / "report.json"
+    result = played(pytester, "-n", "2", "--rdzv-report", str(report), a=PASSES, b=PASSES, c=FAILS)
+    result.assert_outcomes(passed=2, failed=1)
+    statuses = sorted(row["status"] for row in json.loads(report.read_text())["results"])
+    assert statuses == ["failed", "passed", "passed"]
+
+
+def test_the_fixture_plays_keys_and_returns_verdict_and_history(pytester: pytest.Pytester) -> None:
+    """A test in Python takes the keys of a file."""
+    pytester.makepyfile(
+        """
+        def test_join(world):
+            run = world(world={"size": 2, "timeout": "2s", "route": "direct"}, workload=[{"do": "rendezvous"}],
+                        expect=[{"step": "rendezvous", "is": "ok"}])
+            assert run.verdict.status == "passed", run.verdict.because
+            assert [call.outcome for call in run.history.rendezvous_calls] == ["ok", "ok"]
+        """
+    )
+    played(pytester).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        (["--rdzv-require", "engien"], "--rdzv-require (or RDZV_REQUIRE) engien: * did you mean 'engine'?*"),
+        (["--rdzv-subject", "command"], "--rdzv-subject command: a plug-in has no command for it*"),
+        (["--rdzv-subject", "c10d", "--rdzv-python", "/bin/false"], "/bin/false is not a Python that works*"),
+    ],
+)
+def test_what_nobody_can_have_is_a_usage_error(pytester: pytest.Pytester, option: list[str], told: str) -> None:
+    """Once, and before anything is played."""
+    result = played(pytester, *option, a=PASSES)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {told}"])
+
+
+def test_a_need_in_the_environment_is_looked_at_too(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There a typing mistake would let a job skip in silence."""
+    monkeypatch.setenv("RDZV_REQUIRE", "engine,gpu")
+    assert played(pytester, a=PASSES).ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_unused_the_plug_in_imports_nothing_of_the_harness_but_itself(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A foreign suite that never uses it does not pay for it."""
+    monkeypatch.delenv("RDZV_REQUIRE", raising=False)
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_foreign():
+            ours = sorted(name for name in sys.modules if name.split(".")[0] == "harness")
+            assert ours == ["harness", "harness.pytest_plugin", "harness.pytest_plugin.plugin"]
+            heavy = {"torch", "pydantic", "ruamel.yaml", "toxiproxy", "requests", "docker", "rich", "typer", "psutil"}
+            assert heavy & set(sys.modules) == set()
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1)
+
+
+def test_the_parent_never_imports_torch() -> None:
+    """Torch costs a second and threads: only ranks and their zygote have it."""
+    code = (
+        "import sys, harness.cli, harness.campaign.runner, harness.loader, harness.pytest_plugin.plugin;"
+        "import harness.judge.judge;"
+        "sys.exit('torch' in sys.modules)"
+    )
+    root = Path(__file__).resolve().parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
