@@ -278,9 +278,7 @@ def unreadable_plan(folder: str) -> object:
 
 
 def write_plan(folder: Path, actions: list[str]) -> Path:
-    ranks = tuple(
-        RankPlan(env={"DO": action, "OF_RANK": str(rank)}, handlers={}) for rank, action in enumerate(actions)
-    )
+    ranks = tuple(RankPlan({"DO": action, "OF_RANK": str(rank)}, {}) for rank, action in enumerate(actions))
     path = folder / "plan.json"
     path.write_text(json.dumps(Plan("echo", (), 1, (), ranks).to_json()))
     return path

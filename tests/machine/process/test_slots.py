@@ -12,7 +12,10 @@ import pytest
 from harness.machine.process import slots
 from harness.values.errors import HarnessError
 
-HOLDER = "import sys; from pathlib import Path; from harness.machine.process import slots; slots.acquire(Path(sys.argv[1]), 2, 0); "
+HOLDER = (
+    "import sys; from pathlib import Path; from harness.machine.process import slots;"
+    "slots.acquire(Path(sys.argv[1]), 2, 0); "
+)
 
 
 def test_a_third_waits_and_is_told_to_take_fewer_jobs(tmp_path: Path):
