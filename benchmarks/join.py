@@ -22,7 +22,7 @@ from harness.rendezvous.keeper import Keeper
 from harness.rendezvous.keys import Incarnation
 from harness.rendezvous.operations import CompareSet, Get, MultiGet, MultiSet, Operation, Reply, Set, Wait
 from harness.rendezvous.protocol import OUTCOMES, Seat
-from harness.values.history import INVOKE, OK
+from harness.values.ops import INVOKE, OK
 from harness.values.verdict import PASSED
 
 STOCK, STRICT = SUBJECTS = ("static", "static-strict")

@@ -14,7 +14,8 @@ from typing import Any
 from harness import clock
 from harness.scenario.scenario import Scenario
 from harness.values.errors import HarnessError, UsageError
-from harness.values.history import History, Op
+from harness.values.history import History
+from harness.values.ops import Op
 from harness.values.verdict import Judgement
 
 SCENARIO, META, PLAN, HISTORY, VERDICT = (

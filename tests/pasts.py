@@ -8,21 +8,8 @@ from typing import Any
 
 from harness.scenario.moment import START, WireMoment
 from harness.scenario.scenario import EXIT, HandlerConfig, RankSpec, Scenario, Step, World
-from harness.values.history import (
-    CONTROLLER,
-    FAIL,
-    INFO,
-    INVOKE,
-    LINK,
-    NEMESIS,
-    OK,
-    WIRE,
-    WORKER,
-    ErrorInfo,
-    History,
-    Op,
-    Process,
-)
+from harness.values.history import History
+from harness.values.ops import CONTROLLER, FAIL, INFO, INVOKE, LINK, NEMESIS, OK, WIRE, WORKER, ErrorInfo, Op, Process
 
 SECOND = 1_000_000_000
 ZERO = 1_000 * SECOND

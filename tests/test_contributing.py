@@ -18,7 +18,8 @@ from harness.faults.base import FAULTS
 from harness.rank.steps import STEPS, store
 from harness.reports.base import REPORTS
 from harness.scenario.scenario import Fault
-from harness.values.history import INVOKE, OK, History, Op, Process
+from harness.values.history import History
+from harness.values.ops import INVOKE, OK, Op, Process
 
 PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 EXAMPLES = dict(re.findall(r"```python\n# (\S+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))

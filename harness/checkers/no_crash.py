@@ -10,7 +10,8 @@ from harness.history.joins import mapping, whole
 from harness.history.wording import counted
 from harness.scenario.scenario import EXIT, Scenario
 from harness.values.attribute import Declaration
-from harness.values.history import WORKER, Call, History, Op
+from harness.values.history import Call, History
+from harness.values.ops import WORKER, Op
 from harness.values.verdict import Verdict
 
 # Who may end a process: its guard, a fault, and a torchrun agent its worker.

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.history.joins import mapping
-from harness.values.history import LINK, Call, History
+from harness.values.history import Call, History
+from harness.values.ops import LINK
 
 
 @dataclass(frozen=True)

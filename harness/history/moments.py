@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from harness.scenario.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
 from harness.scenario.scenario import EXIT, Scenario
-from harness.values.history import WIRE, Call, History
+from harness.values.history import Call, History
+from harness.values.ops import WIRE
 
 
 def moment_time(history: History, scenario: Scenario, moment: Moment) -> int | None:

@@ -12,7 +12,7 @@ from typing import Any
 from harness import clock
 from harness.machine.network.sockets import listeners
 from harness.machine.process.children import Children, command_of
-from harness.values.history import OK, Op
+from harness.values.ops import OK, Op
 from harness.worlds.base import Host, World
 
 GLANCE_NS = 200_000

@@ -11,7 +11,7 @@ from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
 from harness.scenario.scenario import Fault, Scenario
 from harness.schedule.progress import Progress
 from harness.values.errors import HarnessError, NothingToHit, ProxyLost
-from harness.values.history import FAIL, INVOKE, NEMESIS, OK, Op, Process
+from harness.values.ops import FAIL, INVOKE, NEMESIS, OK, Op, Process
 
 
 @dataclass

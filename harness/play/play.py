@@ -28,7 +28,7 @@ from harness.schedule.progress import Progress
 from harness.schedule.schedule import Decisions, Schedule
 from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError, ProxyLost, Unsupported
-from harness.values.history import LINK
+from harness.values.ops import LINK
 from harness.worlds.base import World
 
 READY_LIMIT_NS = 90_000_000_000

@@ -16,7 +16,7 @@ from harness.scenario.scenario import EXIT, Scenario
 from harness.schedule.progress import CallKey, Progress
 from harness.schedule.schedule import Schedule
 from harness.values.errors import HarnessError
-from harness.values.history import FAIL, INFO, INVOKE, OK, ErrorInfo, Op, Process, outcome_of
+from harness.values.ops import FAIL, INFO, INVOKE, OK, ErrorInfo, Op, Process, outcome_of
 from harness.worlds.base import LaunchOrder, RankHandle, World
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import clock
-from harness.values.history import CONTROLLER, OK, Op, Process
+from harness.values.ops import CONTROLLER, OK, Op, Process
 
 
 class Recording:

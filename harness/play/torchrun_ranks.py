@@ -15,7 +15,7 @@ from harness.scenario.scenario import EXIT
 from harness.schedule import torchrun
 from harness.schedule.progress import CallKey
 from harness.values.errors import HarnessError
-from harness.values.history import INFO, INVOKE, OK, WORKER, Op, Process
+from harness.values.ops import INFO, INVOKE, OK, WORKER, Op, Process
 from harness.values.plan import JOIN
 
 ENDS_WITHIN_NS = 5_000_000_000

@@ -9,7 +9,7 @@ from harness.proxies.base import Link, Proxies, WireWatch
 from harness.scenario.moment import Moment, WireMoment, parts
 from harness.scenario.scenario import AnyClaim, Claim, Scenario, StepClaim
 from harness.schedule.progress import Progress
-from harness.values.history import CONTROLLER, OK, WIRE, Op, Process
+from harness.values.ops import CONTROLLER, OK, WIRE, Op, Process
 
 
 def messages_of(scenario: Scenario) -> dict[WireMoment, bool]:

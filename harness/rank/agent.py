@@ -13,7 +13,7 @@ from harness.rank.recorder import Recorder
 from harness.rank.subjects.rendezvous import STATIC, facts_of, registered, torchrun_config
 from harness.rank.worker import EXIT, MAIN, WORKER_FAILED, HandlerState, StepRun, Worker, end
 from harness.values.endpoint import Endpoint
-from harness.values.history import INVOKE
+from harness.values.ops import INVOKE
 from harness.values.plan import JOIN, HandlerPlan, Plan, StepPlan
 
 LIFE = "RDZV_HARNESS_WORKER_LIFE"

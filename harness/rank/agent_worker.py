@@ -14,7 +14,7 @@ from harness.rank.control import Control
 from harness.rank.recorder import Recorder
 from harness.rank.subjects.rendezvous import preload as preload_torch
 from harness.rank.worker import MAIN, WORKER_FAILED, HandlerState, Worker, end
-from harness.values.history import INFO, WORKER
+from harness.values.ops import INFO, WORKER
 from harness.values.plan import JOIN, HandlerPlan, Plan, StepPlan
 
 AGENT_GONE = 95

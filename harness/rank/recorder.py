@@ -8,7 +8,7 @@ import struct
 from contextlib import suppress
 from typing import Any, List, Tuple
 
-from harness.values.history import ErrorInfo, Op
+from harness.values.ops import ErrorInfo, Op
 
 _MAX_CAUSES = 16
 

@@ -21,7 +21,7 @@ from harness.rank.subjects import CommandSubject, Handler, needs_torch, subject_
 from harness.rank.subjects.command import BECAUSE
 from harness.rank.subjects.rendezvous import preload as preload_torch
 from harness.values.endpoint import Endpoint
-from harness.values.history import FAIL, INFO, INVOKE, OK, Op, Process
+from harness.values.ops import FAIL, INFO, INVOKE, OK, Op, Process
 from harness.values.plan import HandlerPlan, Plan, StepPlan
 
 WORKER_FAILED = 70

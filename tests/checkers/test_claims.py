@@ -10,7 +10,8 @@ from pasts import NETWORK, RUNTIME, SECOND, TIMEOUT, Past, scenario, step
 from harness.checkers.claims import judge_claim, named_calls
 from harness.scenario.moment import FaultMoment, StepMoment
 from harness.scenario.scenario import AnyClaim, CheckClaim, StepClaim
-from harness.values.history import INVOKE, NEMESIS, ErrorInfo, History
+from harness.values.history import History
+from harness.values.ops import INVOKE, NEMESIS, ErrorInfo
 from harness.values.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
 
 PLAN = scenario(step("join"), step("get", 1, do="get"), step("five", 1, do="get", times=5), step("late", 1, life=2))

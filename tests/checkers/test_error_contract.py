@@ -6,7 +6,8 @@ import pytest
 from pasts import NETWORK, RUNTIME, TIMEOUT, Past, scenario
 
 from harness.checkers.error_contract import CONTRACT, ErrorContract
-from harness.values.history import ErrorInfo, History
+from harness.values.history import History
+from harness.values.ops import ErrorInfo
 from harness.values.verdict import FAILED, PASSED, VACUOUS, Verdict
 
 RULE = ErrorContract.declaration.summary

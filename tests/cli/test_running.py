@@ -17,7 +17,8 @@ from harness.cli.running import Request
 from harness.judge.result import Result
 from harness.scenario.scenario import Scenario, Step, World
 from harness.values.errors import HarnessError, UsageError
-from harness.values.history import History, Op, Process
+from harness.values.history import History
+from harness.values.ops import Op, Process
 from harness.values.verdict import FAILED, KNOWN, PASSED, STATUSES, Judgement
 
 OPTIONS: Any = SimpleNamespace()

@@ -15,7 +15,8 @@ from harness.checkers.base import CHECKERS, Checker
 from harness.judge.judge import judge, judge_skipped, needs_steady_state
 from harness.scenario.scenario import AnyClaim, CheckClaim, Fault, Known, Scenario, StepClaim
 from harness.values.attribute import Declaration
-from harness.values.history import ErrorInfo, History, Op, Process
+from harness.values.history import History
+from harness.values.ops import ErrorInfo, Op, Process
 from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, STATUSES, VACUOUS, Judgement, Verdict
 
 JOINS = StepClaim("joins", ("join",), outcomes=("ok",), line=9)

@@ -16,7 +16,7 @@ from harness.judge.result import Result
 from harness.loader import load_text
 from harness.machine.docker.engine import Engine
 from harness.machine.toxiproxy import server as proxy_server
-from harness.values.history import LINK
+from harness.values.ops import LINK
 from harness.values.verdict import PASSED, SKIPPED
 
 CUT = """\

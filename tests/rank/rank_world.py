@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from harness.values.history import Op
+from harness.values.ops import Op
 from harness.values.plan import HandlerPlan, StepPlan
 
 HARNESS = Path(__file__).parents[2] / "harness"

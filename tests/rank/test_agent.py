@@ -11,7 +11,8 @@ from harness.campaign.runner import Options, Runner
 from harness.judge.result import Result
 from harness.loader import load_text
 from harness.rank.agent import torchrun_arguments
-from harness.values.history import Call, Op
+from harness.values.history import Call
+from harness.values.ops import Op
 from harness.values.plan import HandlerPlan, Plan
 
 HEAD = """\

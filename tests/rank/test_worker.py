@@ -7,7 +7,7 @@ import sys
 from rank_world import step, told
 
 from harness.rank.recorder import Recorder
-from harness.values.history import Op, Process
+from harness.values.ops import Op, Process
 
 
 def _one(port, **more):

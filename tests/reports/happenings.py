@@ -7,7 +7,8 @@ from typing import Any
 
 from harness.judge.result import Result
 from harness.scenario.scenario import Scenario, Step, StepClaim, World
-from harness.values.history import ErrorInfo, History, Op, Process
+from harness.values.history import History
+from harness.values.ops import ErrorInfo, Op, Process
 from harness.values.verdict import FAILED, PASSED, Judgement, Verdict
 
 MS = 1_000_000

@@ -9,7 +9,8 @@ import pytest
 from happenings import error, op
 
 from harness.reports.timeline import TimelineReport, View, lines, of_history, of_result
-from harness.values.history import History, Op
+from harness.values.history import History
+from harness.values.ops import Op
 
 MUTED = """\
 a-muted-link-costs-one-timeout: failed

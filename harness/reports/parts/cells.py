@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.reports.parts.safe import printable, short_json
-from harness.values.history import FAIL, INFO, INVOKE, OK, Op
+from harness.values.ops import FAIL, INFO, INVOKE, OK, Op
 from harness.values.quantity import format_ns
 
 BEGUN, DONE, RAISED, GONE, HUNG, LEFT_OUT = "▶", "✓", "✗", "†", "∞", "○"

@@ -1,0 +1,156 @@
+"""One line of a history: an operation, who did it, and the error that it met."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+NEMESIS = "nemesis"
+CONTROLLER = "controller"
+INVOKE, OK, FAIL, INFO = "invoke", "ok", "fail", "info"
+WORKER = "worker"
+"""What is told of a torchrun worker: `{"pid": ...}` when it is there, `{"leaves": status}`, `{"ended": true, ...}`."""
+WIRE = "wire"
+"""A message that a moment waited for has passed the proxy server: its value is `WireMoment.to_json()`."""
+LINK = "link"
+"""What passed one link, told by a proxy server that knows: see `harness.machine.toxiproxy.engine_meter`."""
+
+# How a call ended, in the words of a claim's `is`; `running` only in a history that was cut short.
+OUTCOMES = ("ok", "failed", "died", "skipped", "hung", "running")
+
+
+@dataclass(frozen=True)
+class Process:
+    """Who did it.
+
+    Attributes:
+        rank: the rank process, or None for the harness itself.
+        thread: the thread of the rank (`main` unless the step says otherwise), or `nemesis` / `controller`.
+        life: 1 for a rank's first process, 2 after it was started again, ...
+    """
+
+    rank: Optional[int]
+    thread: str = "main"
+    life: int = 1
+
+    def __str__(self) -> str:
+        if self.rank is None:
+            return self.thread
+        thread = "" if self.thread == "main" else f" {self.thread}"
+        life = "" if self.life == 1 else f" life {self.life}"
+        return f"rank {self.rank}{thread}{life}"
+
+
+@dataclass(frozen=True)
+class ErrorInfo:
+    """An exception as data.
+
+    Attributes:
+        kind: the class name, without its module.
+        bases: names of all classes it derives from, nearest first, `kind` itself first.
+        message: the whole text.
+        causes: the chain of causes (`__cause__`, else `__context__`), nearest first, as `Class: first line`.
+    """
+
+    kind: str
+    bases: Tuple[str, ...]
+    message: str
+    causes: Tuple[str, ...] = ()
+
+    @property
+    def first_line(self) -> str:
+        """The message without the C++ stack trace that torch may append."""
+        return self.message.strip().splitlines()[0] if self.message.strip() else ""
+
+
+@dataclass(frozen=True)
+class Op:
+    """One line of a history.
+
+    Attributes:
+        index: position in the history; -1 before the archive has merged it.
+        time_ns: CLOCK_MONOTONIC.
+        process: who.
+        type: `invoke`, then `ok`, `fail`, or `info` when nobody can know (died, hung) or nothing was done (skipped).
+        f: the verb: a step's (`rendezvous`, `get`, ...), `exit`, or the harness's: `begin`, `start`, `inject`, `heal`,
+            `lag`, `wire`, `link`, `left_behind`, `end`.
+        step: the unique name of the step or the fault; empty for the harness's own.
+        call: which call of this step in this life of the rank, from 1.
+        handler, run_id, round: whose store or handler; None where there is none.
+        value: on invoke the arguments (for `rendezvous` what the handler is told: `rank`, `world_size`, `endpoint`,
+            `run_id`, `timeout_ns`), afterwards what it returned. On `info`:
+            `{"outcome": "died" | "hung" | "skipped", "because": text}`.
+        error: on `fail`, what was raised.
+        lag_ns: how long the process waited for a processor during the call (ends of calls only), in nanoseconds.
+    """
+
+    time_ns: int
+    process: Process
+    type: str
+    f: str
+    step: str = ""
+    call: int = 1
+    handler: Optional[str] = None
+    run_id: Optional[str] = None
+    round: Optional[int] = None
+    value: Any = None
+    error: Optional[ErrorInfo] = None
+    lag_ns: int = 0
+    index: int = -1
+
+    def to_json(self) -> Dict[str, Any]:
+        """A mapping for one JSON line; empty fields are left out."""
+        row: Dict[str, Any] = {"time_ns": self.time_ns, "type": self.type, "f": self.f}
+        if self.index >= 0:
+            row["index"] = self.index
+        if self.process.rank is None:
+            row["process"] = self.process.thread
+        else:
+            row["process"] = [self.process.rank, self.process.thread, self.process.life]
+        if self.call != 1:
+            row["call"] = self.call
+        for name in ("step", "handler", "run_id", "round", "value", "lag_ns"):
+            value = getattr(self, name)
+            if value not in (None, "", 0) or (name in ("value", "round") and value is not None):
+                row[name] = value
+        if self.error is not None:
+            row["error"] = {
+                "kind": self.error.kind,
+                "bases": list(self.error.bases),
+                "message": self.error.message,
+                "causes": list(self.error.causes),
+            }
+        return row
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Op:
+        """The operation that `to_json` wrote; raises KeyError or TypeError for anything else."""
+        who = row["process"]
+        process = Process(None, who) if isinstance(who, str) else Process(who[0], who[1], who[2])
+        error = row.get("error")
+        return cls(
+            time_ns=row["time_ns"],
+            process=process,
+            type=row["type"],
+            f=row["f"],
+            step=row.get("step", ""),
+            call=row.get("call", 1),
+            handler=row.get("handler"),
+            run_id=row.get("run_id"),
+            round=row.get("round"),
+            value=row.get("value"),
+            error=None
+            if error is None
+            else ErrorInfo(error["kind"], tuple(error["bases"]), error["message"], tuple(error["causes"])),
+            lag_ns=row.get("lag_ns", 0),
+            index=row.get("index", -1),
+        )
+
+
+def outcome_of(op: Op) -> str:
+    """The outcome that a completion tells, one of `OUTCOMES`."""
+    if op.type == OK:
+        return "ok"
+    if op.type == FAIL:
+        return "failed"
+    return str(op.value["outcome"])
