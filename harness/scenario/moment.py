@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,6 +60,10 @@ class FaultMoment:
         return f"{self.fault} {self.state}{plus}"
 
 
+DIRECTIONS = ("query", "reply")
+"""Of messages: to the master, and back."""
+
+
 @dataclass(frozen=True)
 class WireMoment:
     """The `count`-th message of a kind that passes the embedded engine, plus a duration.
@@ -92,6 +97,12 @@ class WireMoment:
         """What a history says of the message."""
         key = {} if self.key is None else {"key": self.key}
         return {self.direction: self.kind, **key, "ranks": list(self.ranks), "count": self.count}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> WireMoment:
+        """The message that `to_json` described; raises KeyError or StopIteration for anything else."""
+        direction = next(name for name in DIRECTIONS if name in row)
+        return cls(direction, row[direction], tuple(row["ranks"]), row.get("key"), row["count"])
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Which step, rank and fault may begin at which moment: a pure function of what has progress."""
+"""Which step, rank and fault may begin at which moment: a pure function of what has happened."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Decisions:
 
 
 class Schedule:
-    """The plan of one scenario, asked again whenever something has progress."""
+    """The plan of one scenario, asked again whenever something has happened."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
@@ -59,7 +59,7 @@ class Schedule:
     # -- questions ---------------------------------------------------------------------------------------------
 
     def when(self, moment: Moment, progress: Progress, now_ns: int) -> Answer:
-        """Whether a moment has come, by what has progress up to now."""
+        """Whether a moment has come, by what has happened up to now."""
         if isinstance(moment, TimeMoment):
             return at(progress.start_ns + moment.offset_ns, now_ns)
         if isinstance(moment, AllMoments):

@@ -15,6 +15,26 @@ WIRE = "wire"
 LINK = "link"
 """What passed one link, told by a proxy server that knows: see `harness.machine.toxiproxy.engine_meter`."""
 
+READY = "ready"
+"""A rank has imported what it needs and waits to be released; `fail` if it cannot."""
+
+LAUNCH = "launch"
+"""Rank processes were made: `{"ranks": [...], "life": n}`."""
+RELEASE = "release"
+"""Ranks were sent off with their steps: `{"ranks": [...]}`."""
+REAP = "reap"
+"""A rank process has ended and was waited for: `{"rank": r, "life": n, "status" | "signal": number, "by": text}`."""
+NEVER_START = "never_start"
+"""A rank will not start in this play: `{"rank": r, "because": text}`."""
+GATE = "gate"
+"""Steps that waited for a moment may begin, or never will: `{"go": [[rank, life, step], ...], "skip": [...]}`."""
+SUSPEND, RESUME = "suspend", "resume"
+"""A rank's process is being stopped, and goes on: `{"rank": r}`. Its guard stands still in between."""
+DISMISS = "dismiss"
+"""The ranks may leave."""
+SCHEDULING = frozenset({LAUNCH, RELEASE, REAP, NEVER_START, GATE, SUSPEND, RESUME, DISMISS})
+"""What the controller did to let the play go on. It makes a play's decisions reproducible from its history."""
+
 # How a call ended, in the words of a claim's `is`; `running` only in a history that was cut short.
 OUTCOMES = ("ok", "failed", "died", "skipped", "hung", "running")
 

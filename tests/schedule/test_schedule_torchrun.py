@@ -104,7 +104,7 @@ def test_the_play_waits_for_agents_whose_workers_have_left() -> None:
 
 
 def test_the_play_is_over_when_agents_have_done_nothing_for_their_guard() -> None:
-    """Silence is counted from what progress last in the whole world."""
+    """Silence is counted from what happened last in the whole world."""
     plan, progress = scenario(), without_worker(joined(), 0, 1)
     progress.mark_activity(BEGIN + 5 * S)
     assert not Schedule(plan).decide(progress, BEGIN + 5 * S + GUARD - 1).over

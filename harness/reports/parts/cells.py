@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.reports.parts.safe import printable, short_json
-from harness.values.ops import FAIL, INFO, INVOKE, OK, Op
+from harness.values.ops import FAIL, INFO, INVOKE, OK, SCHEDULING, Op
 from harness.values.quantity import format_ns
 
 BEGUN, DONE, RAISED, GONE, HUNG, LEFT_OUT = "▶", "✓", "✗", "†", "∞", "○"
@@ -113,4 +113,4 @@ def mark(op: Op) -> str:
         return f"left behind: {short_json(left, 120)}" if left else ""
     if op.f == "end":
         return f"the harness failed: {printable(str(value['error']))}" if value.get("error") else "end"
-    return "" if op.f == "begin" else f"{op.f} {short_json(op.value)}"
+    return "" if op.f == "begin" or op.f in SCHEDULING else f"{op.f} {short_json(op.value)}"
