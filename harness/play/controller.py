@@ -24,7 +24,7 @@ from harness.proxies.direct import Direct
 from harness.proxies.toxiproxy import Toxiproxy
 from harness.scenario.scenario import Scenario
 from harness.values.errors import HarnessError
-from harness.worlds.base import WORLDS, Isolation, World
+from harness.worlds.base import WORLDS, Isolation, World, WorldResources
 
 MASTER_PORT = 29500
 """torchrun's own default. It lies under the ephemeral range, so no link or client socket ever takes it."""
@@ -76,7 +76,15 @@ class _Workshop:
         self._toxiproxy: Toxiproxy | None = None
         self._toxiproxy_at: tuple[str, Place | None] = ("", None)
         self._worlds: dict[str, World] = {}
-        self._doorbell_read, self._doorbell_write = doorbell_pipe()
+        self._doorbell_read, doorbell_write = doorbell_pipe()
+        self._world_resources = WorldResources(
+            children=children,
+            interpreter=Path(settings.python),
+            isolation=isolation,
+            doorbell_fd=doorbell_write,
+            log_dir=Path(settings.log_dir),
+            needs_torch=settings.subject not in TORCHLESS,
+        )
 
     def __enter__(self) -> _Workshop:
         return self
@@ -104,14 +112,7 @@ class _Workshop:
 
     def _world(self, kind: str) -> World:
         if kind not in self._worlds:
-            self._worlds[kind] = WORLDS[kind](
-                self._children,
-                Path(self._settings.python),
-                self._isolation,
-                self._doorbell_write,
-                self._log_dir,
-                needs_torch=self._settings.subject not in TORCHLESS,
-            )
+            self._worlds[kind] = WORLDS[kind](self._world_resources)
         return self._worlds[kind]
 
     def _proxies_for(self, scenario: Scenario) -> Proxies:

@@ -13,7 +13,7 @@ from harness import clock
 from harness.machine.network.sockets import listeners
 from harness.machine.process.children import Children, command_of
 from harness.values.ops import OK, Op
-from harness.worlds.base import Host, World
+from harness.worlds.base import Host, WorldSession
 
 GLANCE_NS = 200_000
 """Between two looks for a listener: asking the kernel takes half of it."""
@@ -25,7 +25,7 @@ LIMIT_NS = 1_000_000_000
 """How long the system may take to let go: the kernel closes sockets of ended processes at once, threads may linger."""
 
 
-def left_behind(world: World, standing: Collection[int], ports: Collection[int]) -> dict[str, Any]:
+def left_behind(session: WorldSession, standing: Collection[int], ports: Collection[int]) -> dict[str, Any]:
     """What is left, looked at until nothing is, or `LIMIT_NS` have passed.
 
     Args:
@@ -34,19 +34,19 @@ def left_behind(world: World, standing: Collection[int], ports: Collection[int])
     """
     begun_ns = clock.now_ns()
     while True:
-        left = {"processes": _strays(world.children, standing), "sockets": _listening(world.hosts, ports)}
+        left = {"processes": _strays(session.children, standing), "sockets": _listening(session.hosts, ports)}
         waited_ns = clock.now_ns() - begun_ns
         if not any(left.values()) or waited_ns > LIMIT_NS:
             return {**left, "waited_ns": waited_ns}
-        select.select([world.fileno()], [], [], LOOK_AGAIN_NS / 1e9)
-        world.reap()
+        select.select([session.fileno()], [], [], LOOK_AGAIN_NS / 1e9)
+        session.reap()
 
 
-def end_forked(world: World, ops: Iterable[Op]) -> None:
+def end_forked(session: WorldSession, ops: Iterable[Op]) -> None:
     """End what ranks have forked with `fork_child`: it outlives them on purpose, but not the play."""
     forked = {op.value["pid"] for op in ops if (op.f, op.type) == ("fork_child", OK)}
     # Only a descendant, whatever the rank said; and nobody looks through all processes for nothing.
-    for pid in forked.intersection(world.children.others()) if forked else ():
+    for pid in forked.intersection(session.children.others()) if forked else ():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 

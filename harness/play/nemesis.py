@@ -9,13 +9,14 @@ from typing import Any
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
 from harness.scenario.scenario import Fault, Scenario
-from harness.schedule.progress import Progress
 from harness.values.errors import HarnessError, NothingToHit, ProxyLost
 from harness.values.ops import FAIL, INVOKE, NEMESIS, OK, Op, Process
 
 
 @dataclass
 class ActiveFault:
+    """A fault that is in place; `found` is its evidence if it was taken before its healing."""
+
     fault: Fault
     member: FaultMember
     context: AbstractContextManager[Callable[[], Evidence]]
@@ -24,31 +25,35 @@ class ActiveFault:
 
 
 class Nemesis:
-    """The faults of one play.
+    """The faults of one play; as a context it heals on exit what is still in place.
 
     Args:
         context: what the faults may touch.
         record: takes each operation.
-        now_ns: the clock.
         restart: starts a rank's next life.
+        now_ns: the clock.
     """
 
     def __init__(
         self,
         scenario: Scenario,
         context: FaultContext,
-        progress: Progress,
         record: Callable[[Op], None],
-        now_ns: Callable[[], int],
         restart: Callable[[int], None],
+        now_ns: Callable[[], int],
     ) -> None:
         self._context = context
-        self._progress = progress
         self._record = record
-        self._now_ns = now_ns
         self._restart = restart
+        self._now_ns = now_ns
         self._members = {fault.name: FAULTS[fault.kind](fault) for fault in scenario.faults}
-        self._held: dict[str, ActiveFault] = {}
+        self._active: dict[str, ActiveFault] = {}
+
+    def __enter__(self) -> Nemesis:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.heal_all()
 
     def arm(self) -> None:
         """Prepare the faults that must be prepared before any rank starts."""
@@ -62,58 +67,59 @@ class Nemesis:
         """
         member = self._members[name]
         self._note(member.fault, INVOKE, "inject", {})
-        context = member.hold(self._context)
+        held = member.hold(self._context)
         try:
-            evidence = context.__enter__()
+            evidence = held.__enter__()
         except ProxyLost:
             raise
         except (NothingToHit, HarnessError, OSError) as error:
-            self._progress.fault(name).failed = True
             self._note(member.fault, FAIL, "inject", {"because": str(error)})
             return
-        self._held[name] = ActiveFault(member.fault, member, context, evidence)
-        self._progress.fault(name).injected_ns = self._note(member.fault, OK, "inject", {})
+        self._active[name] = ActiveFault(member.fault, member, held, evidence)
+        self._note(member.fault, OK, "inject", {})
 
     def heal(self, name: str) -> None:
-        """Let go of a fault; its evidence is taken just before."""
-        self._let_go(self._held.pop(name), at_end=False)
+        """Heal a fault; its evidence is taken just before. Ranks that it has ended start again."""
+        self._heal(self._active.pop(name), restarts=True)
 
     def take_evidence(self) -> None:
-        """Ask every fault that is held what it has touched: before ranks leave, and their connections with them."""
-        for held in self._held.values():
-            held.found = _ask(held.evidence)
+        """Ask every active fault what it has touched: before ranks leave, and their connections with them."""
+        for active in self._active.values():
+            active.found = _ask(active.evidence)
 
     def heal_all(self) -> None:
-        """Let go of whatever is still held, the latest first; nothing is started again."""
+        """Heal whatever is still in place, the latest first; no rank starts again.
+
+        Raises HarnessError for the first that could not be healed, after all were tried.
+        """
         failures = []
-        while self._held:
-            _, held = self._held.popitem()
+        while self._active:
+            _, active = self._active.popitem()
             try:
-                self._let_go(held, at_end=True)
+                self._heal(active, restarts=False)
             except HarnessError as error:
                 failures.append(error)
         if failures:
             raise failures[0]
 
-    def _let_go(self, held: ActiveFault, at_end: bool) -> None:
-        self._note(held.fault, INVOKE, "heal", {})
-        evidence = held.found or _ask(held.evidence)
-        told = {"touched": evidence.touched, "facts": dict(evidence.facts)}
+    def _heal(self, active: ActiveFault, restarts: bool) -> None:
+        self._note(active.fault, INVOKE, "heal", {})
+        evidence = active.found or _ask(active.evidence)
+        found = {"touched": evidence.touched, "facts": dict(evidence.facts)}
         try:
-            held.context.__exit__(None, None, None)
+            active.context.__exit__(None, None, None)
+            if active.member.restarts_ranks and restarts:
+                for rank in active.member.ended_ranks:
+                    self._restart(rank)
         except (HarnessError, OSError) as error:
-            self._note(held.fault, FAIL, "heal", {**told, "because": str(error)})
-            raise HarnessError(f"{held.fault.name} ({held.fault.kind}) could not be healed: {error}") from error
-        if held.member.restarts_ranks and not at_end:
-            for rank in held.member.ended_ranks:
-                self._restart(rank)
-        self._progress.fault(held.fault.name).healed_ns = self._note(held.fault, OK, "heal", told)
+            self._note(active.fault, FAIL, "heal", {**found, "because": str(error)})
+            fault = active.fault
+            raise HarnessError(f"{fault.name} ({fault.kind}) could not be healed: {error}") from error
+        self._note(active.fault, OK, "heal", found)
 
-    def _note(self, fault: Fault, type: str, f: str, value: dict[str, Any]) -> int:
+    def _note(self, fault: Fault, type: str, f: str, value: dict[str, Any]) -> None:
         about = {"kind": fault.kind, "ranks": list(fault.ranks), **value}
-        op = Op(self._now_ns(), Process(None, NEMESIS), type, f, step=fault.name, value=about)
-        self._record(op)
-        return op.time_ns
+        self._record(Op(self._now_ns(), Process(None, NEMESIS), type, f, step=fault.name, value=about))
 
 
 def _ask(evidence: Callable[[], Evidence]) -> Evidence:

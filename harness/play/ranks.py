@@ -1,185 +1,167 @@
-"""The rank processes of one play: made, told, listened to, and buried."""
+"""The rank processes of one play: made, sent word, listened to, and reaped."""
 
 from __future__ import annotations
 
 import os
+import select
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness import clock
 from harness.machine.process.children import describe_status
-from harness.play.recording import RankFile, Recording
+from harness.play.rank_group import CallOwner, RankProcess
+from harness.play.recording import LagMeter, Log, RankFile
 from harness.scenario.scenario import EXIT, Scenario
-from harness.schedule.progress import CallKey, Progress
+from harness.schedule.progress import CallKey, Gate
 from harness.schedule.schedule import Schedule
 from harness.values.errors import HarnessError
-from harness.values.ops import FAIL, INFO, INVOKE, OK, ErrorInfo, Op, Process, outcome_of
-from harness.worlds.base import LaunchOrder, RankHandle, World
+from harness.values.ops import (
+    DISMISS,
+    FAIL,
+    GATE,
+    INFO,
+    INVOKE,
+    LAUNCH,
+    NEVER_START,
+    OK,
+    READY,
+    REAP,
+    RELEASE,
+    ErrorInfo,
+    Op,
+    Process,
+)
+from harness.worlds.base import LaunchOrder, WorldSession
 
-
-@dataclass
-class Member:
-    """One rank process on stage."""
-
-    handle: RankHandle
-    file: RankFile
-    ready: bool = False
-    ended: bool = False
-    ends_by: str = ""
-    stacks: str = ""
-
-    @property
-    def rank(self) -> int:
-        return self.handle.rank
-
-    @property
-    def life(self) -> int:
-        return self.handle.life
-
-    @property
-    def pid(self) -> int:
-        return self.handle.pid
-
-
-@dataclass(frozen=True)
-class CallOwner:
-    """Who makes a call: the rank's process, and the one to look into, which of an agent may be its worker."""
-
-    member: Member
-    pid: int
+ENDS_WITHIN_NS = 30_000_000_000
+"""How long ended processes may take to be seen as ended, on a machine that is busy."""
 
 
 class Ranks:
-    """All rank processes of one play.
+    """Ranks that are plain processes; implements `RankGroup`.
 
     Args:
         doorbell_fd: read end of the pipe that ranks ring after each operation.
+        plan: the file that ranks read.
     """
 
     def __init__(
         self,
         scenario: Scenario,
         schedule: Schedule,
-        progress: Progress,
-        recording: Recording,
-        world: World,
+        log: Log,
+        session: WorldSession,
         doorbell_fd: int,
         run_dir: Path,
         plan: Path,
     ) -> None:
         self._scenario = scenario
         self._schedule = schedule
-        self._progress = progress
-        self._recording = recording
-        self._world = world
+        self._log = log
+        self._progress = log.progress
+        self._session = session
         self._doorbell_fd = doorbell_fd
         self._run_dir = run_dir
         self._plan = plan
-        self._members: dict[int, Member] = {}
-        self._by_pid: dict[int, Member] = {}
-        self.failures: list[str] = []
+        self._processes: dict[int, RankProcess] = {}
+        self._by_pid: dict[int, RankProcess] = {}
+        self._failures: list[str] = []
 
-    # -- making ------------------------------------------------------------------------------------------------
+    # -- questions ---------------------------------------------------------------------------------------------
 
-    def launch(self, ranks: Sequence[int], life: int = 1) -> None:
-        """Make these ranks' processes; they wait for `begin`."""
-        specs = self._scenario.world.ranks
-        orders = [LaunchOrder(rank, life, specs[rank].fresh, specs[rank].env) for rank in ranks]
-        for handle in self._world.launch(orders, self._plan, self._run_dir):
-            member = Member(handle, RankFile(handle.ops_path, handle.rank, handle.life))
-            self._members[handle.rank] = member
-            self._by_pid[handle.pid] = member
-            state = self._progress.rank(handle.rank)
-            state.life = state.first_life = life
-
-    def all_ready(self) -> bool:
-        return all(member.ready or member.ended for member in self._members.values())
-
-    def begin(self, rank: int) -> None:
-        """Send a rank off with its steps."""
-        state = self._progress.rank(rank)
-        state.begun, state.ended = True, False
-        self._progress.mark_activity(clock.now_ns())
-        self._members[rank].handle.tell({"begin": True})
-
-    def start_again(self, rank: int) -> None:
-        """The rank's next life, from its first step; the one before is buried first."""
-        self.listen()
-        self.launch((rank,), self._progress.rank(rank).life + 1)
-        self.begin(rank)
-
-    # -- telling -----------------------------------------------------------------------------------------------
-
-    def tell(self, rank: int, message: Mapping[str, Any]) -> None:
-        self._members[rank].handle.tell(message)
-
-    def member(self, rank: int) -> Member | None:
-        """The rank's process; None if it was never made or has ended."""
-        member = self._members.get(rank)
-        return None if member is None or member.ended else member
+    def process(self, rank: int) -> RankProcess | None:
+        process = self._processes.get(rank)
+        return None if process is None or process.ended else process
 
     def owner(self, key: CallKey) -> CallOwner | None:
-        """Who makes a call, if it can still be ended."""
-        member = self.member(key[1])
-        return None if member is None else CallOwner(member, member.pid)
+        process = self.process(key[1])
+        return None if process is None else CallOwner(process, process.pid)
+
+    def living(self) -> list[RankProcess]:
+        return [process for process in self._processes.values() if not process.ended]
+
+    def all_ready(self) -> bool:
+        return all(process.ready or process.ended for process in self._processes.values())
 
     def has_begun(self, rank: int) -> bool:
-        """Whether a rank has begun a call, or has ended."""
         calls = self._progress.calls.items()
-        return self.member(rank) is None or any(
+        return self.process(rank) is None or any(
             key[1] == rank and key[0] != EXIT and call.begun_ns is not None for key, call in calls
         )
 
-    def living(self) -> list[Member]:
-        return [member for member in self._members.values() if not member.ended]
+    def check(self) -> None:
+        if self._failures:
+            raise HarnessError("; ".join(self._failures))
 
     def descriptors(self) -> tuple[int, ...]:
-        """What is readable when somebody may have ended whom the world does not tell of."""
         return ()
 
-    def dismiss(self) -> None:
-        """Let everybody leave who is still there."""
-        self._progress.mark_activity(clock.now_ns())
-        for member in self.living():
-            member.handle.tell({"leave": True})
+    # -- making, and sending word ------------------------------------------------------------------------------
 
-    def never_comes(self, rank: int, because: str) -> None:
-        """A rank that will not start in this play: its process, if made, ends; all its steps are skipped."""
-        state = self._progress.rank(rank)
-        state.ended = True
-        member = self.member(rank)
-        if member is not None:
-            member.ends_by = "never"
-            member.handle.close()
-        self._skip_rest(rank, state.life, because)
-        self._complete((EXIT, rank, state.life, 1), EXIT, {"outcome": "skipped", "because": because})
+    def launch(self, ranks: Sequence[int], life: int = 1) -> None:
+        specs = self._scenario.world.ranks
+        orders = [LaunchOrder(rank, life, specs[rank].fresh, specs[rank].env) for rank in ranks]
+        for handle in self._session.launch(orders, self._plan):
+            process = RankProcess(handle, RankFile(handle.ops_path, handle.rank, handle.life))
+            self._processes[handle.rank] = process
+            self._by_pid[handle.pid] = process
+        self._log.note(LAUNCH, {"ranks": list(ranks), "life": life})
+
+    def release(self, ranks: Sequence[int]) -> None:
+        if ranks:
+            self._log.note(RELEASE, {"ranks": list(ranks)})
+        for rank in ranks:
+            self._processes[rank].handle.tell({"begin": True})
+
+    def restart(self, rank: int) -> None:
+        self.hear()
+        self.reap()
+        self.launch((rank,), self._progress.rank(rank).life + 1)
+        self.release((rank,))
+
+    def open_gates(self, go: Sequence[Gate], skip: Sequence[tuple[int, int, int, str]]) -> None:
+        if not (go or skip):
+            return
+        self._log.note(GATE, {"go": [list(gate) for gate in go], "skip": [list(gate[:3]) for gate in skip]})
+        for rank, life, index in go:
+            self._processes[rank].handle.tell({"go": index, "life": life})
+        for rank, life, index, because in skip:
+            self._processes[rank].handle.tell({"skip": index, "life": life, "because": because})
+
+    def never_start(self, rank: int, because: str) -> None:
+        life = self._progress.rank(rank).life
+        self._log.note(NEVER_START, {"rank": rank, "because": because})
+        process = self.process(rank)
+        if process is not None:
+            process.ends_by = "never"
+            process.handle.close()
+        self._skip_rest(rank, life, because)
+        self._complete((EXIT, rank, life, 1), {"outcome": "skipped", "because": because})
+
+    def dismiss(self) -> None:
+        self._log.note(DISMISS)
+        for process in self.living():
+            process.handle.tell({"leave": True})
 
     # -- listening ---------------------------------------------------------------------------------------------
 
-    def listen(self) -> None:
-        """Take in what the ranks have written and which of them have ended."""
+    def hear(self) -> None:
         for rank, life in self._rung():
-            member = self._writer(rank, life)
-            if member is not None:
-                self._read(member)
-        for pid, status in self._world.reap():
-            member = self._by_pid.pop(pid, None)
-            if member is not None:
-                self._bury(member, status)
+            process = self._writer(rank, life)
+            if process is not None:
+                self._read(process)
 
     def drain(self, rank: int) -> None:
-        """Read one rank's file now."""
-        member = self.member(rank)
-        if member is not None:
-            self._read(member)
+        process = self.process(rank)
+        if process is not None:
+            self._read(process)
 
-    def _writer(self, rank: int, life: int) -> Member | None:
-        """Whose file a ring of the doorbell speaks of; None if nobody is to be heard any more."""
-        member = self.member(rank)
-        return member if member is not None and member.life == life else None
+    def _writer(self, rank: int, life: int) -> RankProcess | None:
+        """Whose file a ring of the doorbell is about; None if it does not count any more."""
+        process = self.process(rank)
+        return process if process is not None and process.life == life else None
 
     def _rung(self) -> set[tuple[int, int]]:
         rung: set[tuple[int, int]] = set()
@@ -192,135 +174,131 @@ class Ranks:
             if len(data) < 4096:
                 return rung
 
-    def _read(self, member: Member) -> None:
-        for op in member.file.read():
-            if self._take_in(member, op):
-                self._recording.ops.append(op)
+    def _read(self, process: RankProcess) -> None:
+        for op in process.file.read():
+            self._take_in(process, op)
 
-    def _take_in(self, member: Member, op: Op) -> bool:
-        """Remember what progress; whether it counts."""
-        if op.f == "ready":
-            self._is_ready(member, op)
-        elif op.type == INVOKE:
-            self._progress.begun(_key(op), op.time_ns)
-        elif self._progress.has_ended(_key(op)):
-            return False  # it was ended by its guard while its last words were on their way
-        else:
-            self._progress.ended(_key(op), op.time_ns, outcome_of(op))
-        return True
+    def _take_in(self, process: RankProcess, op: Op) -> None:
+        if op.f == READY:
+            self._is_ready(process, op)
+        elif op.type != INVOKE and self._progress.has_ended(_key(op)):
+            return  # its guard ended it while its last words were on their way
+        self._log.record(op, on_disk=True)
 
-    def _is_ready(self, member: Member, op: Op) -> None:
-        member.ready = True
+    def _is_ready(self, process: RankProcess, op: Op) -> None:
+        process.ready = True
         if op.type == FAIL:
-            self.failures.append(f"rank {member.rank}: {op.error.first_line if op.error else 'did not start'}")
+            because = op.error.first_line if op.error else "did not start"
+            self._failures.append(f"rank {process.rank}: {because}")
 
-    # -- burying -----------------------------------------------------------------------------------------------
+    # -- reaping -----------------------------------------------------------------------------------------------
 
-    def _bury(self, member: Member, status: int) -> None:
-        self._read(member)
-        member.ended = True
-        self._let_go(member)
-        if member.ends_by == "never":
+    def reap(self) -> None:
+        for pid, status in self._session.reap():
+            process = self._by_pid.pop(pid, None)
+            if process is not None:
+                self._reap(process, status)
+
+    def _reap(self, process: RankProcess, status: int) -> None:
+        self._read(process)
+        process.ended = True
+        self._release_files(process)
+        if process.ends_by == "never":
             return
-        rank, life = member.rank, member.life
-        state = self._progress.rank(rank)
-        how = self._looked_at(member, status)
-        because = cause(member, how)
+        rank, life = process.rank, process.life
+        end = self._end_of(process, status)
+        because = cause(process, end)
         self._die([key for key in self._progress.running if key[1:3] == (rank, life) and key[0] != EXIT], because)
         self._skip_rest(rank, life, because)
-        self._record_exit(member, how)
-        state.ended = state.ended or state.life == life
+        self._record_exit(process, end)
+        self._note_reaped(process, end)
 
-    def _looked_at(self, member: Member, status: int) -> Mapping[str, int]:
+    def _end_of(self, process: RankProcess, status: int) -> Mapping[str, int]:
         """How a process ended; one that ended before it was ready is a failure of the harness."""
-        if not member.ready:
-            self.failures.append(f"rank {member.rank} ended before it was ready; see {self._log(member)}")
+        if not process.ready:
+            self._failures.append(f"rank {process.rank} ended before it was ready; see {self._log_path(process)}")
         return describe_status(status)
 
-    def _let_go(self, member: Member) -> None:
-        member.file.close()
-        member.handle.close()
+    def _release_files(self, process: RankProcess) -> None:
+        process.closed = True
+        process.file.close()
+        process.handle.close()
+
+    def _note_reaped(self, process: RankProcess, end: Mapping[str, int]) -> None:
+        self._log.note(REAP, {"rank": process.rank, "life": process.life, **end, "by": process.ends_by})
 
     def _die(self, keys: Sequence[CallKey], because: str) -> None:
         for key in keys:
-            self._complete(key, self._verb(key), {"outcome": "died", "because": because})
+            self._complete(key, {"outcome": "died", "because": because})
 
-    def _record_exit(self, member: Member, how: Mapping[str, int]) -> None:
-        value: dict[str, Any] = {**how, "by": member.ends_by}
-        if member.stacks:
-            value["stacks"] = member.stacks
-        key = (EXIT, member.rank, member.life, 1)
-        if "signal" in how:
-            self._complete(key, EXIT, {"outcome": "died", "because": cause(member, how), **value})
+    def _record_exit(self, process: RankProcess, end: Mapping[str, int]) -> None:
+        value: dict[str, Any] = {**end, "by": process.ends_by}
+        if process.stacks:
+            value["stacks"] = process.stacks
+        key = (EXIT, process.rank, process.life, 1)
+        if "signal" in end:
+            self._complete(key, {"outcome": "died", "because": cause(process, end), **value})
             return
-        status = how["status"]
+        status = end["status"]
         error = None if status == 0 else ErrorInfo("ExitStatus", ("ExitStatus",), f"the process ended with {status}")
-        self._end(key, EXIT, OK if status == 0 else FAIL, value, error)
+        self._record_end(key, OK if status == 0 else FAIL, value, error)
 
     def hung(self, key: CallKey, because: str, stacks: str) -> None:
-        """A call outlasted its guard: its process will be ended by it, whatever it still says."""
-        member = self._members[key[1]]
-        member.ends_by, member.stacks = "guard", stacks
-        verb = EXIT if key[0] == EXIT else self._verb(key)
-        value = {"outcome": "hung", "because": because, "stacks": stacks}
-        self._complete(key, verb, value)
+        process = self._processes[key[1]]
+        process.ends_by, process.stacks = "guard", stacks
+        self._complete(key, {"outcome": "hung", "because": because, "stacks": stacks})
 
     def _skip_rest(self, rank: int, life: int, because: str) -> None:
-        for _, step, key in list(self._schedule.unended(rank, life, self._progress)):
-            self._complete(key, step.do, {"outcome": "skipped", "because": because})
+        for _, _, key in list(self._schedule.unended(rank, life, self._progress)):
+            self._complete(key, {"outcome": "skipped", "because": because})
 
-    def _complete(self, key: CallKey, f: str, value: Mapping[str, Any]) -> None:
-        self._end(key, f, INFO, dict(value), None)
+    def _complete(self, key: CallKey, value: Mapping[str, Any]) -> None:
+        self._record_end(key, INFO, dict(value), None)
 
-    def _end(self, key: CallKey, f: str, type: str, value: Any, error: ErrorInfo | None) -> None:
+    def _record_end(self, key: CallKey, type: str, value: Any, error: ErrorInfo | None) -> None:
         if self._progress.has_ended(key):
             return
         name, rank, life, number = key
-        thread = "main" if name == EXIT else self._scenario.step(name).thread
-        handler = None if name == EXIT else self._scenario.step(name).handler
-        op = Op(
-            clock.now_ns(),
-            Process(rank, thread, life),
-            type,
-            f,
-            name,
-            number,
-            handler=handler,
-            value=value,
-            error=error,
+        step = None if name == EXIT else self._scenario.step(name)
+        self._log.record(
+            Op(
+                clock.now_ns(),
+                Process(rank, "main" if step is None else step.thread, life),
+                type,
+                EXIT if step is None else step.do,
+                name,
+                number,
+                handler=None if step is None else step.handler,
+                value=value,
+                error=error,
+            )
         )
-        self._progress.ended(key, op.time_ns, outcome_of(op))
-        self._recording.add(op)
 
-    def _verb(self, key: CallKey) -> str:
-        return self._scenario.step(key[0]).do
-
-    def _log(self, member: Member) -> Path:
-        return self._run_dir / "logs" / f"rank-{member.rank}.life-{member.life}.log"
+    def _log_path(self, process: RankProcess) -> Path:
+        return self._run_dir / "logs" / f"rank-{process.rank}.life-{process.life}.log"
 
     # -- the end -----------------------------------------------------------------------------------------------
 
-    def expect_end(self, member: Member, by: str) -> None:
-        """Say who is about to end a rank's process."""
-        member.ends_by = by
+    def expect_end(self, process: RankProcess, by: str) -> None:
+        process.ends_by = by
 
-    def end(self, member: Member) -> None:
-        """End a rank's process, whatever it is doing."""
-        self._world.kill(member.pid)
-
-    def kill_all(self) -> None:
-        """End whatever still lives; for a play that was broken off."""
-        for member in self.living():
-            self.end(member)
-            member.ends_by = member.ends_by or "harness"
+    def end(self, process: RankProcess) -> None:
+        self._session.kill(process.pid)
 
     def close(self) -> None:
-        """Let go of what was held to see ends."""
+        self._end_living()
+        deadline_ns = clock.now_ns() + ENDS_WITHIN_NS
+        while self.living() and clock.now_ns() < deadline_ns:
+            descriptors = [self._session.fileno(), self._doorbell_fd, *self.descriptors()]
+            select.select(descriptors, [], [], LagMeter.TICK_NS / 1e9)
+            self.hear()
+            self.reap()
+        self._end_living()
 
-    def check(self) -> None:
-        """Raises HarnessError if a rank could not be made ready."""
-        if self.failures:
-            raise HarnessError("; ".join(self.failures))
+    def _end_living(self) -> None:
+        for process in self.living():
+            self.end(process)
+            process.ends_by = process.ends_by or "harness"
 
 
 def _key(op: Op) -> CallKey:
@@ -328,8 +306,8 @@ def _key(op: Op) -> CallKey:
     return (op.step, op.process.rank, op.process.life, op.call)
 
 
-def cause(member: Member, how: Mapping[str, int]) -> str:
+def cause(process: RankProcess, end: Mapping[str, int]) -> str:
     """Why the calls of a rank ended: its process did."""
-    ended = f"signal {how['signal']}" if "signal" in how else f"status {how['status']}"
-    by = f" by {member.ends_by}" if member.ends_by else ""
-    return f"the process of rank {member.rank} ended ({ended}){by}"
+    ended = f"signal {end['signal']}" if "signal" in end else f"status {end['status']}"
+    by = f" by {process.ends_by}" if process.ends_by else ""
+    return f"the process of rank {process.rank} ended ({ended}){by}"

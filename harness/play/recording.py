@@ -1,4 +1,4 @@
-"""The operations of one play as they come in: from the harness itself, and from the files of the ranks."""
+"""The operations of one play as they come in: written down, kept, and folded into its progress."""
 
 from __future__ import annotations
 
@@ -9,29 +9,46 @@ from pathlib import Path
 from typing import Any
 
 from harness import clock
+from harness.schedule.progress import FoldedProgress, Progress
 from harness.values.ops import CONTROLLER, OK, Op, Process
 
 
-class Recording:
-    """Everything recorded so far, kept in memory and, as it comes, on disk.
+class Log:
+    """Every operation of one play, in the order in which it was recorded.
 
     Args:
-        path: the harness's own operations (`ops/controller.jsonl`).
+        path: the file of the harness's own operations (`ops/controller.jsonl`).
+        progress: takes in each operation; others only read it.
+
+    Attributes:
+        ops: all operations so far.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, progress: FoldedProgress) -> None:
         self.ops: list[Op] = []
+        self._progress = progress
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
-    def add(self, op: Op) -> None:
-        """Record one of the harness's own operations."""
-        os.write(self._fd, json.dumps(op.to_json(), separators=(",", ":")).encode() + b"\n")
+    @property
+    def progress(self) -> Progress:
+        """What has happened so far."""
+        return self._progress
+
+    def record(self, op: Op, *, on_disk: bool = False) -> None:
+        """Write an operation down, keep it, and fold it into the progress.
+
+        Args:
+            on_disk: whether a rank has written it in a file of its own.
+        """
+        if not on_disk:
+            os.write(self._fd, json.dumps(op.to_json(), separators=(",", ":")).encode() + b"\n")
         self.ops.append(op)
+        self._progress.fold(op)
 
     def note(self, f: str, value: Any = None, *, lag_ns: int = 0) -> int:
-        """Record something the controller did or saw; returns its time."""
+        """Record something that the controller did or saw; returns its time."""
         op = Op(clock.now_ns(), Process(None, CONTROLLER), OK, f, value=value, lag_ns=lag_ns)
-        self.add(op)
+        self.record(op)
         return op.time_ns
 
     def close(self) -> None:

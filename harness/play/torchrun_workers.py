@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 from harness.machine.process import pidfd
 from harness.machine.process.children import Children, describe_status, outer_pid
-from harness.play.ranks import Member
+from harness.play.rank_group import RankProcess
 
 
 @dataclass
 class AgentWorker:
-    """One life of a worker that lives, or has ended and is not buried.
+    """One life of a worker that lives, or has ended and was not reaped.
 
     Attributes:
         leaves: the status with which it said it would leave; None if it has not.
     """
 
-    member: Member
+    process: RankProcess
     life: int
     held: pidfd.PidfdProcess
     leaves: int | None = None
@@ -46,13 +46,13 @@ class AgentWorkers:
             self.forget(worker)
         self._epoll.close()
 
-    def came(self, member: Member, life: int, told_pid: int) -> AgentWorker | None:
+    def came(self, process: RankProcess, life: int, told_pid: int) -> AgentWorker | None:
         """Follow a worker that calls itself `told_pid`; None if it is gone already."""
-        pid = self._own_child(told_pid) if member.ended else pidfd.child_called(outer_pid(member.pid), told_pid)
+        pid = self._own_child(told_pid) if process.ended else pidfd.child_called(outer_pid(process.pid), told_pid)
         held = None if pid is None else _held(pid)
         if held is None:
             return None
-        worker = AgentWorker(member, life, held)
+        worker = AgentWorker(process, life, held)
         self._epoll.register(worker.held, select.EPOLLIN)
         self._workers.append(worker)
         return worker
@@ -61,21 +61,21 @@ class AgentWorkers:
         """An orphan is ours, and in a world where orphans live on it has the number that it says."""
         return told_pid if told_pid in self._children.others() else None
 
-    def starting(self, member: Member) -> list[pidfd.PidfdProcess]:
+    def starting(self, process: RankProcess) -> list[pidfd.PidfdProcess]:
         """The children of a living agent that are not followed: a worker that is on its way."""
         followed = {worker.pid for worker in self._workers}
-        children = pidfd.children_of(outer_pid(member.pid))
+        children = pidfd.children_of(outer_pid(process.pid))
         return [held for pid in children if pid not in followed and (held := _held(pid)) is not None]
 
-    def of(self, member: Member) -> AgentWorker | None:
-        """The worker of an agent, alive or not buried yet."""
-        return next((worker for worker in self._workers if worker.member is member), None)
+    def of(self, process: RankProcess) -> AgentWorker | None:
+        """The worker of an agent, alive or not reaped yet."""
+        return next((worker for worker in self._workers if worker.process is process), None)
 
     def ended(self) -> list[AgentWorker]:
-        """Those that have ended and are not buried."""
+        """Those that have ended and were not reaped."""
         return [worker for worker in self._workers if worker.held.ended()]
 
-    def how(self, worker: AgentWorker) -> Mapping[str, int]:
+    def end_of(self, worker: AgentWorker) -> Mapping[str, int]:
         """How it ended, as `describe_status` says it; empty where its agent has waited for it before we could look."""
         status = pidfd.unreaped_status(outer_pid(worker.pid))
         if status is None:

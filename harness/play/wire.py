@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import select
 from collections.abc import Callable, Iterator, Sequence
 
+from harness.play.poll import Poll
 from harness.proxies.base import Link, Proxies, WireWatch
 from harness.scenario.moment import Moment, WireMoment, parts
 from harness.scenario.scenario import AnyClaim, Claim, Scenario, StepClaim
-from harness.schedule.progress import Progress
 from harness.values.ops import CONTROLLER, OK, WIRE, Op, Process
 
 
@@ -40,43 +39,48 @@ def _simple(claims: Sequence[Claim]) -> Iterator[StepClaim]:
 
 
 class Wire:
-    """The messages that one play waits for.
+    """The messages that one play waits for; as a context it waits for none after its exit.
 
-    Attributes:
-        watch: None before `arm` and after `close`, and where nothing is waited for.
+    Args:
+        record: takes an operation for each message that has passed.
     """
 
-    def __init__(self, scenario: Scenario, progress: Progress, record: Callable[[Op], None]) -> None:
-        self.watch: WireWatch | None = None
+    def __init__(self, scenario: Scenario, record: Callable[[Op], None]) -> None:
         self._messages = messages_of(scenario)
-        self._progress = progress
         self._record = record
+        self._watch: WireWatch | None = None
+
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
 
     @property
     def is_awaited(self) -> bool:
         """Whether the scenario has a moment of the wire."""
         return bool(self._messages)
 
-    def arm(self, proxies: Proxies, links: Sequence[Link]) -> None:
+    def arm(self, proxies: Proxies, links: Sequence[Link], poll: Poll) -> None:
         """Wait from now on; raises Unsupported, ProxyLost or HarnessError."""
-        if self._messages:
-            self.watch = proxies.watch(links, self._messages)
+        watch = proxies.watch(links, self._messages)
+        self._watch, self._poll = watch, poll
+        poll.register(watch.fileno(), self._hear)
 
-    def hear(self) -> None:
-        """Note what has passed since the last call, if anything."""
-        if self.watch is None or not select.select([self.watch], [], [], 0)[0]:
-            return
-        for message, time_ns in self.watch.read():
-            self._progress.wire[message] = time_ns
-            self._record(Op(time_ns, Process(None, CONTROLLER), OK, WIRE, value=message.to_json()))
+    def _hear(self) -> None:
+        """Record what has passed."""
+        if self._watch is not None:
+            for message, time_ns in self._watch.read():
+                self._record(Op(time_ns, Process(None, CONTROLLER), OK, WIRE, value=message.to_json()))
 
     def go_on(self) -> None:
-        """Whoever was to act at the messages heard of has acted: let the next byte pass."""
-        if self.watch is not None:
-            self.watch.go_on()
+        """What was to happen at the messages heard of has happened: let the next byte pass."""
+        if self._watch is not None:
+            self._watch.go_on()
 
-    def close(self) -> None:
+    def leave(self) -> None:
         """Wait no longer."""
-        watch, self.watch = self.watch, None
+        watch, self._watch = self._watch, None
         if watch is not None:
+            self._poll.unregister(watch.fileno())
             watch.close()

@@ -1,15 +1,16 @@
-"""Which step, rank and fault may begin at which moment: a pure function of what has happened."""
+"""Which step, rank and fault may begin at which moment: a pure function of a scenario and its progress."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.scenario.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
 from harness.scenario.scenario import EXIT, Fault, Scenario, Step
-from harness.schedule import torchrun
 from harness.schedule.answers import Answer, Impossible, Pending, Reached, all_of, at, counted, matched_ns
-from harness.schedule.progress import CallKey, FaultState, Progress
+from harness.schedule.lives import Lives, PlainLives
+from harness.schedule.progress import CallKey, Gate, Progress
+from harness.schedule.torchrun import TorchrunLives
 
 UNDER_WAY_NS = 500_000_000
 """A call that expects no reply ends before its message has passed the proxy server: so long it may be under way."""
@@ -21,7 +22,7 @@ class Decisions:
 
     Attributes:
         begin: ranks to send off.
-        go: gates that have come, as (rank, life, index of the step).
+        go: gates whose moment has come, as (rank, life, index of the step).
         skip: steps that can no longer begin, likewise, with the reason.
         inject, heal: faults, by name, in the order of their moments.
         never_start: ranks that will never come.
@@ -30,7 +31,7 @@ class Decisions:
     """
 
     begin: tuple[int, ...] = ()
-    go: tuple[tuple[int, int, int], ...] = ()
+    go: tuple[Gate, ...] = ()
     skip: tuple[tuple[int, int, int, str], ...] = ()
     inject: tuple[str, ...] = ()
     heal: tuple[str, ...] = ()
@@ -44,16 +45,19 @@ class Decisions:
         return not (self.begin or self.go or self.skip or self.inject or self.heal or self.never_start or self.over)
 
 
+def lives_of(scenario: Scenario) -> Lives:
+    """How the ranks of a scenario live."""
+    return PlainLives() if scenario.world.torchrun is None else TorchrunLives(scenario)
+
+
 class Schedule:
-    """The plan of one scenario, asked again whenever something has happened."""
+    """The plan of one scenario, asked again whenever something has happened; it remembers nothing."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
+        self._lives = lives_of(scenario)
         self._faults = {fault.name: fault for fault in scenario.faults}
         self._steps = {step.name: step for step in scenario.steps}
-        self._decided: set[tuple[int, int, int]] = set()
-        self._by_thread: dict[tuple[int, int], tuple[tuple[tuple[int, Step], ...], ...]] = {}
-        self._has_agents = scenario.world.torchrun is not None
         self._any_gated = any(step.after is not None for step in scenario.steps)
 
     # -- questions ---------------------------------------------------------------------------------------------
@@ -81,10 +85,6 @@ class Schedule:
         over = decisions.idle and not self._can_go_on(progress, now_ns)
         wake_ns = min(wakes) if wakes else None
         return Decisions(begin, go, skip, inject, heal, never_start, over, wake_ns)
-
-    def decided(self, rank: int, life: int, index: int) -> None:
-        """Remember that the gate of a step was answered."""
-        self._decided.add((rank, life, index))
 
     def expected(self, step: str, ranks: Iterable[int], life: int) -> Iterator[CallKey]:
         """The calls that a step has in one life of these ranks."""
@@ -122,7 +122,7 @@ class Schedule:
         return Pending() if self._can_inject(fault, progress) else Impossible()
 
     def _can_inject(self, fault: Fault, progress: Progress) -> bool:
-        if not _may_inject(progress.fault(fault.name)):
+        if not progress.fault(fault.name).may_be_injected:
             return False
         return not isinstance(self.when(fault.after, progress, progress.start_ns), Impossible)
 
@@ -151,7 +151,7 @@ class Schedule:
         return counted(times, open_calls, closed_calls, moment, now_ns)
 
     def _when_wire(self, moment: WireMoment, progress: Progress, now_ns: int) -> Answer:
-        came = progress.wire.get(moment.message)
+        came = progress.passed_ns(moment.message)
         if came is not None:
             return at(came + moment.plus_ns, now_ns)
         ranks = moment.ranks or range(self.scenario.world.size)
@@ -161,13 +161,10 @@ class Schedule:
     def _still_open(self, key: CallKey, progress: Progress) -> bool:
         if progress.has_ended(key):
             return False
-        _, rank, life, _ = key
-        state = progress.rank(rank)
-        if self._has_agents and torchrun.may_still_come(self.scenario, progress, key):
+        if self._lives.may_still_make(progress, key):
             return True
-        if life > state.life:
-            return self.may_restart(rank, progress)
-        return life == state.life and not self._has_agents
+        _, rank, life, _ = key
+        return life > progress.rank(rank).life and self.may_restart(rank, progress)
 
     # -- decisions ---------------------------------------------------------------------------------------------
 
@@ -212,19 +209,19 @@ class Schedule:
             for rank in step.ranks:
                 state = progress.rank(rank)
                 gate = (rank, state.life, index)
-                listens = state.worker if self._has_agents else state.begun and not state.ended
-                if listens and step.life in (None, state.life) and gate not in self._decided:
+                applies = step.life in (None, state.life) and gate not in progress.decided
+                if applies and self._lives.listens(state):
                     yield gate, step
 
     def _injections(self, progress: Progress, now_ns: int, wakes: list[int]) -> tuple[str, ...]:
         waiting = [
-            (fault.name, fault.after) for fault in self.scenario.faults if _may_inject(progress.fault(fault.name))
+            (fault.name, fault.after) for fault in self.scenario.faults if progress.fault(fault.name).may_be_injected
         ]
         return self._due(waiting, progress, now_ns, wakes)
 
     def _healings(self, progress: Progress, now_ns: int, wakes: list[int]) -> tuple[str, ...]:
-        held = [fault for fault in self.scenario.faults if _is_held(progress.fault(fault.name))]
-        waiting = [(fault.name, fault.until) for fault in held if fault.until is not None]
+        active = [fault for fault in self.scenario.faults if progress.fault(fault.name).is_active]
+        waiting = [(fault.name, fault.until) for fault in active if fault.until is not None]
         return self._due(waiting, progress, now_ns, wakes)
 
     def _due(
@@ -245,49 +242,29 @@ class Schedule:
     def _can_go_on(self, progress: Progress, now_ns: int) -> bool:
         """Whether a call runs that will end, or a step can still begin (format, rule 7).
 
-        A paused rank neither runs nor begins anything until its healing comes, and that must come by itself
-        or from somebody else who goes on.
+        A suspended rank neither runs nor begins anything until its fault is healed, and that must come by itself
+        or from another rank that goes on.
         """
-        paused = self._paused(progress)
-        if any(self._will_end(key, paused) for key in progress.running):
+        suspended = self._suspended(progress)
+        if any(self._lives.will_end(key, suspended) for key in progress.running):
             return True
-        if any(self._comes_by_itself(FaultMoment(name, "healed"), progress, now_ns) for name in paused.values()):
+        if any(self._comes_by_itself(FaultMoment(name, "healed"), progress, now_ns) for name in suspended.values()):
             return True
-        return any(
-            self._agent_can_go_on(rank, paused, progress, now_ns)
-            if self._has_agents and progress.rank(rank).begun
-            else rank not in paused and self._rank_can_go_on(rank, progress, now_ns)
-            for rank in range(self.scenario.world.size)
-        )
+        ranks = range(self.scenario.world.size)
+        return any(self._lives.can_go_on(rank, suspended, progress, now_ns, self) for rank in ranks)
 
-    def _will_end(self, key: CallKey, paused: Mapping[int, str]) -> bool:
-        """Whether a running call will end by itself or by its guard; a pause hits agents and not their workers."""
-        if not self._has_agents:
-            return key[1] not in paused
-        return key[0] != EXIT and (key[1] not in paused or torchrun.is_workers(self.scenario, key))
+    def rank_comes(self, rank: int, progress: Progress, now_ns: int) -> bool:
+        """Whether a rank that has not begun has steps, and its moment comes by itself."""
+        start = self.scenario.world.ranks[rank].start
+        has_steps = any(True for _ in self.unended(rank, progress.rank(rank).life, progress))
+        return has_steps and start is not None and self._comes_by_itself(start, progress, now_ns)
 
-    def _agent_can_go_on(self, rank: int, paused: Mapping[int, str], progress: Progress, now_ns: int) -> bool:
-        """Whether an agent that has begun, or its worker, does something yet; one that is silent too long does not."""
-        state = progress.rank(rank)
-        if state.worker and torchrun.has_steps_left(self.scenario, progress, rank):
-            heads = self._heads(rank, progress)
-            return any(self._thread_can_go_on(head, rank, progress, now_ns) for head in heads)
-        if not state.ended and rank not in paused and now_ns < torchrun.silent_from_ns(self.scenario, progress, rank):
-            return True
-        return self._next_life_comes(rank, progress, now_ns)
+    def step_comes(self, rank: int, progress: Progress, now_ns: int) -> bool:
+        """Whether the next step of any of a rank's threads begins by itself."""
+        return any(self._head_comes(head, rank, progress, now_ns) for head in self._heads(rank, progress))
 
-    def _rank_can_go_on(self, rank: int, progress: Progress, now_ns: int) -> bool:
-        state, spec = progress.rank(rank), self.scenario.world.ranks[rank]
-        if not state.begun and not state.ended:
-            has_steps = any(True for _ in self.unended(rank, state.life, progress))
-            return has_steps and spec.start is not None and self._comes_by_itself(spec.start, progress, now_ns)
-        if not state.ended and any(
-            self._thread_can_go_on(head, rank, progress, now_ns) for head in self._heads(rank, progress)
-        ):
-            return True
-        return self._next_life_comes(rank, progress, now_ns)
-
-    def _next_life_comes(self, rank: int, progress: Progress, now_ns: int) -> bool:
+    def next_life_comes(self, rank: int, progress: Progress, now_ns: int) -> bool:
+        """Whether a fault gives a rank another life that has steps."""
         life = progress.rank(rank).life + 1
         if not self.scenario.steps_of(rank, life):
             return False
@@ -307,9 +284,9 @@ class Schedule:
                 seen.add(step.thread)
                 yield index, step
 
-    def _thread_can_go_on(self, head: tuple[int, Step], rank: int, progress: Progress, now_ns: int) -> bool:
+    def _head_comes(self, head: tuple[int, Step], rank: int, progress: Progress, now_ns: int) -> bool:
         index, step = head
-        if step.after is None or (rank, progress.rank(rank).life, index) in self._decided:
+        if step.after is None or (rank, progress.rank(rank).life, index) in progress.decided:
             return True
         return self._comes_by_itself(step.after, progress, now_ns)
 
@@ -344,25 +321,17 @@ class Schedule:
     def _next_life_gives(self, moment: StepMoment, progress: Progress, now_ns: int) -> bool:
         ranks = moment.ranks or self.scenario.ranks_of(moment.step)
         return any(
-            moment.life > progress.rank(rank).life and self._next_life_comes(rank, progress, now_ns) for rank in ranks
+            moment.life > progress.rank(rank).life and self.next_life_comes(rank, progress, now_ns) for rank in ranks
         )
 
-    def _paused(self, progress: Progress) -> dict[int, str]:
-        """The ranks that are paused now, and by which fault."""
+    def _suspended(self, progress: Progress) -> dict[int, str]:
+        """The ranks that a fault has stopped, and which fault."""
         return {
             rank: fault.name
             for fault in self.scenario.faults
-            if fault.suspends_ranks and _is_held(progress.fault(fault.name))
+            if fault.suspends_ranks and progress.fault(fault.name).is_active
             for rank in fault.ranks
         }
-
-
-def _may_inject(state: FaultState) -> bool:
-    return state.injected_ns is None and not state.failed
-
-
-def _is_held(state: FaultState) -> bool:
-    return state.injected_ns is not None and state.healed_ns is None
 
 
 def _wake(answer: Answer, wakes: list[int]) -> None:

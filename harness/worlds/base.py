@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from harness.machine.launch.rank_launcher import LaunchedRank
+from harness.machine.launch.rank_launcher import LaunchedRank, RankLauncher
 from harness.machine.process.children import Children
 from harness.machine.toxiproxy.server import Place
 from harness.registry import Registry
@@ -88,6 +88,14 @@ def handles(orders: Sequence[LaunchOrder], launched: Sequence[LaunchedRank]) -> 
     ]
 
 
+def launcher_of(resources: WorldResources) -> RankLauncher:
+    """A launcher of rank processes that are the controller's children."""
+    log_path = resources.log_dir / "zygote.log"
+    return RankLauncher(
+        resources.children, resources.interpreter, resources.doorbell_fd, log_path, resources.needs_torch
+    )
+
+
 def places(scenario: Scenario) -> tuple[str, Sequence[str]]:
     """The name of the master's host, and by rank the name of the host that each lives on.
 
@@ -143,63 +151,35 @@ class WorldHost(Host, Protocol):
         """Give it another address, taken away the old one; the new address. Names are not changed by this."""
 
 
-class World(ABC):
-    """One kind of world, kept by a controller over many plays.
+@dataclass(frozen=True)
+class WorldResources:
+    """What a controller gives each of its worlds.
 
     Attributes:
-        capabilities: what can be done to its ranks and hosts; a scenario that needs more is skipped by name.
-        isolation: what its controller needs: `private` namespaces, the `host`'s, or `any` (private where possible).
+        children: the controller's; ranks are among them, except where a world says otherwise.
+        interpreter: the ranks' Python.
+        doorbell_fd: write end of the pipe that ranks ring.
+        log_dir: for the logs of what outlives a play.
+        needs_torch: False for subjects that do without.
     """
 
-    declaration: ClassVar[Declaration]
-    capabilities: ClassVar[frozenset[str]]
-    isolation: ClassVar[str] = "any"
-
     children: Children
-    """The controller's; ranks are among them, except where a world says otherwise."""
+    interpreter: Path
+    isolation: Isolation
+    doorbell_fd: int
+    log_dir: Path
+    needs_torch: bool
 
-    @abstractmethod
-    def __init__(
-        self,
-        children: Children,
-        interpreter: Path,
-        isolation: Isolation,
-        doorbell_fd: int,
-        log_dir: Path,
-        needs_torch: bool,
-    ) -> None:
-        """Cheap: what a world keeps warm is made when it is needed first.
 
-        Args:
-            interpreter: the ranks' Python.
-            doorbell_fd: write end of the pipe that ranks ring.
-            log_dir: for the logs of what outlives a play.
-            needs_torch: False for subjects that do without.
-        """
+class WorldSession(ABC):
+    """An open world: the hosts and ranks of one play."""
 
-    @abstractmethod
-    def close(self) -> None:
-        """Let go of what is kept warm over plays; a later launch makes it anew."""
+    def __init__(self, children: Children) -> None:
+        self.children = children
 
     @abstractmethod
     def describe(self) -> Mapping[str, Any]:
         """JSON for the `begin` operation: kind, isolation, private_network, lookups, start_mode."""
-
-    @abstractmethod
-    def versions(self) -> Mapping[str, Any]:
-        """Of the ranks' interpreter: python, torch, torch_file."""
-
-    def missing(self) -> str:
-        """Why this machine cannot have such a world, ending with what to do; empty if it can."""
-        return ""
-
-    # -- one play ----------------------------------------------------------------------------------------------
-
-    def stage(self, scenario: Scenario, run_dir: Path) -> None:  # noqa: B027 - a world of one host has nothing to build
-        """Build the hosts of a play; raises Unsupported or HarnessError."""
-
-    def strike(self) -> None:  # noqa: B027 - as above
-        """Take the hosts of the play down again; also after a failure, and when nothing was built."""
 
     @property
     @abstractmethod
@@ -213,30 +193,24 @@ class World(ABC):
     @property
     @abstractmethod
     def master_host(self) -> Host:
-        """Where the process told rank 0 lives: the endpoint is there."""
+        """Where the master lives: the endpoint is there."""
 
     @property
     @abstractmethod
     def endpoint_host(self) -> str:
-        """What ranks are told the endpoint's host is, unless the scenario says: the master host's name or address."""
+        """What ranks get as the endpoint's host, unless the scenario says: the master host's name or address."""
 
     @property
     @abstractmethod
     def proxy_host(self) -> Host:
         """Where links listen."""
 
-    def proxy_server_place(self, embedded: bool = False) -> Place | None:
-        """Where a proxy server of our own runs, real or embedded; None is the controller's own network, as a child."""
-        return None
-
-    # -- ranks -------------------------------------------------------------------------------------------------
-
     @abstractmethod
-    def launch(self, orders: Sequence[LaunchOrder], plan: Path, run_dir: Path) -> Sequence[RankHandle]:
+    def launch(self, orders: Sequence[LaunchOrder], plan: Path) -> Sequence[RankHandle]:
         """Make rank processes that wait for `begin`; raises HarnessError."""
 
     @abstractmethod
-    def helper(self, module: str, arguments: Mapping[str, Any], run_dir: Path) -> AbstractContextManager[int]:
+    def helper(self, module: str, arguments: Mapping[str, Any]) -> AbstractContextManager[int]:
         """A process on the master's host that runs `harness.rank.<module>`; yields its pid once ready, and ends it."""
 
     def fileno(self) -> int:
@@ -250,6 +224,48 @@ class World(ABC):
     def kill(self, pid: int) -> bool:
         """SIGKILL to a rank process that has not been reaped; False if there is none."""
         return self.children.kill(pid)
+
+
+class World(ABC):
+    """One kind of world, kept warm by a controller over many plays.
+
+    Making one is cheap: what it keeps warm is made when it is needed first.
+
+    Attributes:
+        capabilities: what can be done to its ranks and hosts; a scenario that needs more is skipped by name.
+        isolation: what its controller needs: `private` namespaces, the `host`'s, or `any` (private where possible).
+    """
+
+    declaration: ClassVar[Declaration]
+    capabilities: ClassVar[frozenset[str]]
+    isolation: ClassVar[str] = "any"
+
+    def __init__(self, resources: WorldResources) -> None:
+        self.resources = resources
+
+    @abstractmethod
+    def open(self, scenario: Scenario, run_dir: Path) -> AbstractContextManager[WorldSession]:
+        """Build the hosts of a play, and take them down again on exit; raises Unsupported or HarnessError."""
+
+    @abstractmethod
+    def describe(self) -> Mapping[str, Any]:
+        """What its sessions will say of themselves, as far as that is known before one is open."""
+
+    @abstractmethod
+    def versions(self) -> Mapping[str, Any]:
+        """Of the ranks' interpreter: python, torch, torch_file."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End what is kept warm over plays; a later session makes it anew."""
+
+    def missing(self) -> str:
+        """Why this machine cannot have such a world, ending with what to do; empty if it can."""
+        return ""
+
+    def proxy_server_place(self, embedded: bool = False) -> Place | None:
+        """Where a proxy server of our own runs, real or embedded; None is the controller's own network, as a child."""
+        return None
 
 
 WORLDS: Registry[type[World]] = Registry("world", "harness.worlds")

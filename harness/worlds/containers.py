@@ -18,12 +18,11 @@ from harness.machine.docker.proxy import EngineInContainer, InContainer
 from harness.machine.docker.ranks import Contained, ContainerProcesses, RunFolder
 from harness.machine.names import name_files
 from harness.machine.process import slots
-from harness.machine.process.children import Children
 from harness.machine.process.exits import Exits
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Declaration
 from harness.values.errors import HarnessError, Unsupported
-from harness.worlds.base import WORLDS, Host, Isolation, LaunchOrder, RankHandle, World, places
+from harness.worlds.base import WORLDS, LaunchOrder, RankHandle, World, WorldResources, WorldSession, places
 
 _EVERYBODY = frozenset({"kill", "pause", "restart", "helper", "engine"})
 _ROOT = frozenset({"ports", "hosts", "address_change"})
@@ -65,25 +64,25 @@ class Containers(World):
     capabilities = _capabilities()
     isolation = "host"
 
-    def __init__(
-        self,
-        children: Children,
-        interpreter: Path,
-        isolation: Isolation,
-        doorbell_fd: int,
-        log_dir: Path,
-        needs_torch: bool,
-    ) -> None:
-        self.children = children
-        self._interpreter = interpreter
-        self._doorbell_fd = doorbell_fd
-        self._log_dir = log_dir
-        self._needs_torch = needs_torch
+    def __init__(self, resources: WorldResources) -> None:
+        super().__init__(resources)
         self._missing: str | None = None
         self._kept: _Kept | None = None
         self._exits = Exits()
-        self._exits.also(children.fileno())
-        self._play: _Play | None = None
+        self._exits.also(resources.children.fileno())
+
+    @contextlib.contextmanager
+    def open(self, scenario: Scenario, run_dir: Path) -> Iterator[WorldSession]:
+        if self.missing():
+            raise Unsupported(engine.NEED, self.missing())
+        if scenario.world.family != "ipv4":
+            raise Unsupported("world", "worlds of containers have IPv4 addresses only; give --world namespaces")
+        with ExitStack() as holding:
+            session = ContainerSession(
+                self.resources, self._warm(), self._exits, self.describe(), scenario, run_dir.absolute(), holding
+            )
+            holding.callback(self._exits.forget)
+            yield session
 
     def describe(self) -> Mapping[str, Any]:
         return {
@@ -95,7 +94,7 @@ class Containers(World):
         }
 
     def versions(self) -> Mapping[str, Any]:
-        return {} if self.missing() else self._warm().versions(self._needs_torch)
+        return {} if self.missing() else self._warm().versions(self.resources.needs_torch)
 
     def missing(self) -> str:
         if self._missing is None:
@@ -112,82 +111,17 @@ class Containers(World):
                 self._missing = unsupported.reason
         return self._missing
 
-    # -- one play ----------------------------------------------------------------------------------------------
-
-    def stage(self, scenario: Scenario, run_dir: Path) -> None:
-        if self.missing():
-            raise Unsupported(engine.NEED, self.missing())
-        if scenario.world.family != "ipv4":
-            raise Unsupported("world", "worlds of containers have IPv4 addresses only; give --world namespaces")
-        self._play = _Play(self._warm(), scenario, run_dir.absolute())
-        self._exits.also(self._play.bell_fd)
-
-    def strike(self) -> None:
-        play, self._play = self._play, None
-        if play is not None:
-            self._exits.forget()
-            play.close()
-
-    @property
-    def hosts(self) -> Sequence[Host]:
-        return () if self._play is None else self._play.hosts
-
-    def host_of(self, rank: int) -> Host:
-        return self._staged.host(self._staged.names[rank])
-
-    @property
-    def master_host(self) -> Host:
-        return self._staged.host(self._staged.master)
-
-    @property
-    def endpoint_host(self) -> str:
-        return self._staged.master
-
-    @property
-    def proxy_host(self) -> Host:
-        return self._staged.host(PROXY)
-
     def proxy_server_place(self, embedded: bool = False) -> InContainer:
         return self._warm().places[embedded]
 
-    # -- ranks -------------------------------------------------------------------------------------------------
-
-    def launch(self, orders: Sequence[LaunchOrder], plan: Path, run_dir: Path) -> Sequence[RankHandle]:
-        return self._staged.launch(orders, plan, self._exits)
-
-    @contextlib.contextmanager
-    def helper(self, module: str, arguments: Mapping[str, Any], run_dir: Path) -> Iterator[int]:
-        if not self._needs_torch:
-            raise Unsupported(module, "needs torch; this subject has none")
-        with self._staged.helper(module, arguments) as pid:
-            yield pid
-
-    def fileno(self) -> int:
-        return self._exits.fileno()
-
-    def reap(self) -> list[tuple[int, int]]:
-        if self._play is not None:
-            self._play.ring(self._doorbell_fd)
-        return [*self.children.reap(), *self._exits.collect()]
-
-    def kill(self, pid: int) -> bool:
-        return self._exits.kill(pid) or self.children.kill(pid)
-
     def close(self) -> None:
-        self.strike()
         kept, self._kept = self._kept, None
         if kept is not None:
             kept.close()
 
-    @property
-    def _staged(self) -> _Play:
-        if self._play is None:
-            raise HarnessError("no hosts are there; stage a play first")
-        return self._play
-
     def _warm(self) -> _Kept:
         if self._kept is None:
-            self._kept = _Kept(self._interpreter, self._log_dir)
+            self._kept = _Kept(self.resources.interpreter, self.resources.log_dir)
         return self._kept
 
 
@@ -226,69 +160,109 @@ class _Kept:
         return self.network.hosts[PROXY]
 
 
-class _Play:
-    """One play: its hosts, its run directory, and the containers of its ranks."""
+class ContainerSession(WorldSession):
+    """One play: its hosts, its run directory, and the containers of its ranks.
 
-    def __init__(self, kept: _Kept, scenario: Scenario, run_dir: Path) -> None:
+    Args:
+        exits: sees the ends of containers.
+        holding: takes what must be undone after the play, also if building it fails.
+    """
+
+    def __init__(
+        self,
+        resources: WorldResources,
+        kept: _Kept,
+        exits: Exits,
+        description: Mapping[str, Any],
+        scenario: Scenario,
+        run_dir: Path,
+        holding: ExitStack,
+    ) -> None:
+        super().__init__(resources.children)
+        self._doorbell_fd = resources.doorbell_fd
+        self._needs_torch = resources.needs_torch
         self._kept = kept
-        self.master, self.names = places(scenario)
+        self._exits = exits
+        self._description = description
+        self._master, self._names = places(scenario)
         self._contained: list[Contained] = []
-        self._holding = ExitStack()
-        with self._undone_on_failure():
-            self._holding.callback(os.close, slots.acquire(leases.folder(), MOST_WORLDS, TURN_WITHIN_NS))
-            kept.network.need([PROXY, *self.names])
-            self._holding.callback(kept.network.refresh)
-            self._run = RunFolder(run_dir, kept.user)
-            self._holding.callback(self._run.close)
-            self._settle_in(run_dir / "etc")
-            self._holding.callback(self._remove_ranks)
+        holding.callback(os.close, slots.acquire(leases.folder(), MOST_WORLDS, TURN_WITHIN_NS))
+        kept.network.need([PROXY, *self._names])
+        holding.callback(kept.network.refresh)
+        self._run = RunFolder(run_dir, kept.user)
+        holding.callback(self._run.close)
+        exits.also(self._run.bell_fd)
+        self._settle_in(run_dir / "etc")
+        holding.callback(self._remove_ranks)
 
-    def close(self) -> None:
-        """Take away what is this play's alone."""
-        self._holding.close()
+    def describe(self) -> Mapping[str, Any]:
+        return self._description
 
     @property
     def hosts(self) -> Sequence[ContainerHost]:
-        return tuple(self.host(name) for name in dict.fromkeys([PROXY, *self.names]))
+        return tuple(self._host(name) for name in dict.fromkeys([PROXY, *self._names]))
 
-    def host(self, name: str) -> ContainerHost:
-        return self._kept.network.hosts[name]
+    def host_of(self, rank: int) -> ContainerHost:
+        return self._host(self._names[rank])
 
-    def launch(self, orders: Sequence[LaunchOrder], plan: Path, exits: Exits) -> Sequence[RankHandle]:
+    @property
+    def master_host(self) -> ContainerHost:
+        return self._host(self._master)
+
+    @property
+    def endpoint_host(self) -> str:
+        return self._master
+
+    @property
+    def proxy_host(self) -> ContainerHost:
+        return self._host(PROXY)
+
+    def launch(self, orders: Sequence[LaunchOrder], plan: Path) -> Sequence[RankHandle]:
         self._run.readable(plan)
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             handles = list(threads.map(lambda order: self._start(order, plan.absolute()), orders))
         for handle in handles:
-            exits.watch(handle.pid, self._of(handle.pid).status)
+            self._exits.watch(handle.pid, self._of(handle.pid).status)
         return handles
 
     @contextlib.contextmanager
     def helper(self, module: str, arguments: Mapping[str, Any]) -> Iterator[int]:
-        with self._kept.processes.helper(self._run, self.host(self.master), module, arguments) as (contained, ready_fd):
+        if not self._needs_torch:
+            raise Unsupported(module, "needs torch; this subject has none")
+        helper = self._kept.processes.helper(self._run, self.master_host, module, arguments)
+        with helper as (contained, ready_fd):
             _await_line(ready_fd, contained)
             yield contained.pid
 
-    def ring(self, doorbell_fd: int) -> None:
-        """Hand on what ranks have rung."""
+    def fileno(self) -> int:
+        return self._exits.fileno()
+
+    def reap(self) -> list[tuple[int, int]]:
+        self._ring()
+        return [*self.children.reap(), *self._exits.collect()]
+
+    def kill(self, pid: int) -> bool:
+        return self._exits.kill(pid) or self.children.kill(pid)
+
+    def _ring(self) -> None:
+        """Pass on what ranks have rung."""
         with contextlib.suppress(BlockingIOError):
             while True:
-                os.write(doorbell_fd, os.read(self._run.bell_fd, 4096))
+                os.write(self._doorbell_fd, os.read(self._run.bell_fd, 4096))
 
-    @property
-    def bell_fd(self) -> int:
-        """Readable when ranks have rung."""
-        return self._run.bell_fd
+    def _host(self, name: str) -> ContainerHost:
+        return self._kept.network.hosts[name]
 
     def _settle_in(self, etc: Path) -> None:
         addresses = {host.name: host.address for host in self.hosts}
         for host in self.hosts:
             host.etc = etc / host.name
             name_files.write(host.etc, addresses)
-            host.ranks = [rank for rank, name in enumerate(self.names) if name == host.name]
+            host.ranks = [rank for rank, name in enumerate(self._names) if name == host.name]
             host.containers = {}
 
     def _start(self, order: LaunchOrder, plan: Path) -> RankHandle:
-        host = self.host(self.names[order.rank])
+        host = self.host_of(order.rank)
         contained, control_fd = self._kept.processes.rank(self._run, host, order.rank, order.life, order.env, plan)
         self._contained.append(contained)
         host.containers[order.rank] = contained
@@ -301,14 +275,6 @@ class _Play:
     def _remove_ranks(self) -> None:
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             list(threads.map(Contained.remove, self._contained))
-
-    @contextlib.contextmanager
-    def _undone_on_failure(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self._holding.close()
-            raise
 
 
 def _await_line(fd: int, contained: Contained) -> None:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.machine.launch.rank_launcher import RankLauncher
 from harness.machine.process.children import Children
+from harness.scenario.scenario import Scenario
 from harness.values.attribute import Declaration
-from harness.worlds.base import WORLDS, Host, Isolation, LaunchOrder, RankHandle, World, handles
+from harness.worlds.base import (
+    WORLDS,
+    Host,
+    LaunchOrder,
+    RankHandle,
+    World,
+    WorldResources,
+    WorldSession,
+    handles,
+    launcher_of,
+)
 
 
 @dataclass(frozen=True)
@@ -28,49 +39,19 @@ class OneHost:
 ONE_HOST = OneHost()
 
 
-@WORLDS.register("processes")
-class Processes(World):
-    """Ranks as processes of one host.
-
-    Args:
-        interpreter: the ranks' Python.
-        needs_torch: False for subjects that do without.
-        doorbell_fd: write end of the pipe that ranks ring.
-    """
-
-    declaration = Declaration(
-        kind="processes",
-        summary="Each rank is a process of this machine, in a private network where the kernel allows.",
-        example="world: {size: 4, kind: processes}",
-        details="In private user, network, pid and mount namespaces if the kernel allows, else on the host.",
-    )
-    capabilities = frozenset({"kill", "pause", "restart", "ports", "file_limit", "helper", "loopback"})
+class OneHostSession(WorldSession):
+    """Ranks of one play as processes of one host."""
 
     def __init__(
-        self,
-        children: Children,
-        interpreter: Path,
-        isolation: Isolation,
-        doorbell_fd: int,
-        log_dir: Path,
-        needs_torch: bool,
+        self, children: Children, launcher: RankLauncher, description: Mapping[str, Any], run_dir: Path
     ) -> None:
-        self.children = children
-        self._isolation = isolation
-        self._launcher = RankLauncher(children, interpreter, doorbell_fd, log_dir / "zygote.log", needs_torch)
+        super().__init__(children)
+        self._launcher = launcher
+        self._description = description
+        self._run_dir = run_dir
 
     def describe(self) -> Mapping[str, Any]:
-        private = self._isolation.kind == "private"
-        return {
-            "kind": "processes",
-            "isolation": str(self._isolation),
-            "private_network": private,
-            "lookups": "answered at once (private network)" if private else "RES_OPTIONS=timeout:1 attempts:1",
-            "start_mode": self._launcher.start_mode,
-        }
-
-    def versions(self) -> Mapping[str, Any]:
-        return self._launcher.versions()
+        return self._description
 
     @property
     def hosts(self) -> Sequence[Host]:
@@ -91,11 +72,46 @@ class Processes(World):
     def proxy_host(self) -> Host:
         return ONE_HOST
 
-    def launch(self, orders: Sequence[LaunchOrder], plan: Path, run_dir: Path) -> Sequence[RankHandle]:
-        return handles(orders, self._launcher.make(orders, plan, run_dir))
+    def launch(self, orders: Sequence[LaunchOrder], plan: Path) -> Sequence[RankHandle]:
+        return handles(orders, self._launcher.make(orders, plan, self._run_dir))
 
-    def helper(self, module: str, arguments: Mapping[str, Any], run_dir: Path) -> AbstractContextManager[int]:
-        return self._launcher.helper(module, arguments, run_dir)
+    def helper(self, module: str, arguments: Mapping[str, Any]) -> AbstractContextManager[int]:
+        return self._launcher.helper(module, arguments, self._run_dir)
+
+
+@WORLDS.register("processes")
+class Processes(World):
+    """Ranks as processes of one host."""
+
+    declaration = Declaration(
+        kind="processes",
+        summary="Each rank is a process of this machine, in a private network where the kernel allows.",
+        example="world: {size: 4, kind: processes}",
+        details="In private user, network, pid and mount namespaces if the kernel allows, else on the host.",
+    )
+    capabilities = frozenset({"kill", "pause", "restart", "ports", "file_limit", "helper", "loopback"})
+
+    def __init__(self, resources: WorldResources) -> None:
+        super().__init__(resources)
+        self._launcher = launcher_of(resources)
+
+    @contextmanager
+    def open(self, scenario: Scenario, run_dir: Path) -> Iterator[WorldSession]:
+        yield OneHostSession(self.resources.children, self._launcher, self.describe(), run_dir)
+
+    def describe(self) -> Mapping[str, Any]:
+        isolation = self.resources.isolation
+        private = isolation.kind == "private"
+        return {
+            "kind": "processes",
+            "isolation": str(isolation),
+            "private_network": private,
+            "lookups": "answered at once (private network)" if private else "RES_OPTIONS=timeout:1 attempts:1",
+            "start_mode": self._launcher.start_mode,
+        }
+
+    def versions(self) -> Mapping[str, Any]:
+        return self._launcher.versions()
 
     def close(self) -> None:
         self._launcher.close()

@@ -123,6 +123,7 @@ class Children:
     def send(self, pid: int, number: int) -> bool:
         """Send a signal to a running child; False if there is none of that pid (any more)."""
         self._collect()
+        self._stay_readable()
         if pid not in self._running:
             return False
         os.kill(pid, number)
@@ -182,6 +183,12 @@ class Children:
             # Children made by a zygote that died before it told their pids are reaped too; now there is none at all.
             self._running.clear()
 
+    def _stay_readable(self) -> None:
+        """Ends that were seen on the way are still to be reported: whoever polls for `reap` must wake."""
+        if self._unreported:
+            with contextlib.suppress(BlockingIOError):
+                os.write(self._writer, b"\0")
+
     def _wait_until(self, is_so: Callable[[], bool], within_ns: int, look_every_ms: int = 1000) -> None:
         deadline_ns = now_ns() + within_ns
         poll = select.poll()
@@ -190,6 +197,7 @@ class Children:
             self._collect()
             left_ms = (deadline_ns - now_ns()) // 1_000_000
             if is_so() or left_ms < 0:
+                self._stay_readable()
                 return
             poll.poll(min(left_ms + 1, look_every_ms))
 
