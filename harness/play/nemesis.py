@@ -90,14 +90,14 @@ class Nemesis:
     def heal_all(self) -> None:
         """Heal whatever is still in place, the latest first; no rank starts again.
 
-        Raises HarnessError for the first that could not be healed, after all were tried.
+        Raises the first error, after all were tried: HarnessError, or what a bug in a fault raises.
         """
-        failures = []
+        failures: list[Exception] = []
         while self._active:
             _, active = self._active.popitem()
             try:
                 self._heal(active, restarts=False)
-            except HarnessError as error:
+            except Exception as error:  # the rest must be healed all the same
                 failures.append(error)
         if failures:
             raise failures[0]
@@ -111,8 +111,10 @@ class Nemesis:
             if active.member.restarts_ranks and restarts:
                 for rank in active.member.ended_ranks:
                     self._restart(rank)
-        except (HarnessError, OSError) as error:
+        except Exception as error:
             self._note(active.fault, FAIL, "heal", {**found, "because": str(error)})
+            if not isinstance(error, HarnessError | OSError):
+                raise
             fault = active.fault
             raise HarnessError(f"{fault.name} ({fault.kind}) could not be healed: {error}") from error
         self._note(active.fault, OK, "heal", found)

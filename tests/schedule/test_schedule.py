@@ -5,15 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from played import BEGIN, Played, S
 
 from harness.scenario.moment import START, AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
 from harness.scenario.scenario import EXIT, Fault, HandlerConfig, RankSpec, Scenario, Step, World
 from harness.schedule.answers import Impossible, Pending, Reached
-from harness.schedule.progress import Progress
 from harness.schedule.schedule import UNDER_WAY_NS, Schedule
-
-S = 1_000_000_000
-BEGIN = 100 * S
 
 
 def scenario(
@@ -36,39 +33,30 @@ def fault(name: str, kind: str = "latency", after: Moment = START, until: Moment
     return Fault(name, kind, ranks or (1,), {}, after=after, until=until, **flags)
 
 
-def begun(plan: Scenario) -> Progress:
-    progress = Progress(start_ns=BEGIN)
-    for rank in range(plan.world.size):
-        progress.rank(rank).begun = True
-    return progress
-
-
-def call(progress: Progress, name: str, rank: int, outcome: str | None = "ok", at: int = 1, life: int = 1) -> None:
-    """One call that began at `at` seconds and, unless outcome is None, ended then."""
-    key = (name, rank, life, 1)
-    if outcome != "skipped":
-        progress.begun(key, BEGIN + at * S)
-    if outcome is not None:
-        progress.ended(key, BEGIN + at * S, outcome)
+def begun(plan: Scenario) -> Played:
+    """All ranks were released at the start."""
+    return Played(plan).begun()
 
 
 def test_a_step_moment_waits_for_every_call_it_names() -> None:
     """Without a count all calls must be so, and the time is the last one's."""
     plan = scenario([step("join")])
-    schedule, progress = Schedule(plan), begun(plan)
-    call(progress, "join", 0, at=1)
-    assert schedule.when(StepMoment("join"), progress, BEGIN + 3 * S) == Pending()
-    call(progress, "join", 1, at=2)
-    assert schedule.when(StepMoment("join"), progress, BEGIN + 3 * S) == Reached(BEGIN + 2 * S)
+    schedule, played = Schedule(plan), begun(plan)
+    played.call("join", 0, at=1)
+    assert schedule.when(StepMoment("join"), played.progress, BEGIN + 3 * S) == Pending()
+    played.call("join", 1, at=2)
+    assert schedule.when(StepMoment("join"), played.progress, BEGIN + 3 * S) == Reached(BEGIN + 2 * S)
 
 
 def test_a_count_takes_the_time_of_that_call() -> None:
     """The second `ok` comes when the second call was ok, whoever made it."""
     plan = scenario([step("join", 0, 1, 2)], size=3)
-    schedule, progress = Schedule(plan), begun(plan)
-    call(progress, "join", 2, at=4)
-    call(progress, "join", 0, at=1)
-    assert schedule.when(StepMoment("join", state=("ok",), count=2), progress, BEGIN + 9 * S) == Reached(BEGIN + 4 * S)
+    schedule, played = Schedule(plan), begun(plan)
+    played.call("join", 2, at=4)
+    played.call("join", 0, at=1)
+    assert schedule.when(StepMoment("join", state=("ok",), count=2), played.progress, BEGIN + 9 * S) == Reached(
+        BEGIN + 4 * S
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,27 +65,27 @@ def test_a_count_takes_the_time_of_that_call() -> None:
 def test_a_call_that_ended_otherwise_makes_the_moment_impossible(state: str, answer: object) -> None:
     """A join that failed can no longer be ok."""
     plan = scenario([step("join", 1)])
-    schedule, progress = Schedule(plan), begun(plan)
-    call(progress, "join", 1, "failed")
-    assert schedule.when(StepMoment("join", state=(state,)), progress, BEGIN + 2 * S) == answer
+    schedule, played = Schedule(plan), begun(plan)
+    played.call("join", 1, "failed")
+    assert schedule.when(StepMoment("join", state=(state,)), played.progress, BEGIN + 2 * S) == answer
 
 
 def test_plus_is_counted_from_the_call_and_wakes_the_schedule() -> None:
     """A duration behind a moment is a time that is known once the moment has come."""
     plan = scenario([step("join", 0), step("late", 1, after=StepMoment("join", state=("begun",), plus_ns=2 * S))])
-    schedule, progress = Schedule(plan), begun(plan)
-    call(progress, "join", 0, None, at=1)
-    decisions = schedule.decide(progress, BEGIN + 2 * S)
+    schedule, played = Schedule(plan), begun(plan)
+    played.call("join", 0, None, at=1)
+    decisions = schedule.decide(played.progress, BEGIN + 2 * S)
     assert (decisions.go, decisions.wake_ns, decisions.over) == ((), BEGIN + 3 * S, False)
-    assert schedule.decide(progress, BEGIN + 3 * S).go == ((1, 1, 1),)
+    assert schedule.decide(played.progress, BEGIN + 3 * S).go == ((1, 1, 1),)
 
 
 def test_a_step_whose_moment_can_no_longer_come_is_skipped_at_once() -> None:
     """Waiting for a success that failed would wait forever."""
     plan = scenario([step("join", 0), step("then", 1, after=StepMoment("join", state=("ok",)))])
-    schedule, progress = Schedule(plan), begun(plan)
-    call(progress, "join", 0, "failed")
-    ((rank, life, index, because),) = schedule.decide(progress, BEGIN + S).skip
+    schedule, played = Schedule(plan), begun(plan)
+    played.call("join", 0, "failed")
+    ((rank, life, index, because),) = schedule.decide(played.progress, BEGIN + S).skip
     assert (rank, life, index) == (1, 1, 1)
     assert "can no longer come" in because
 
@@ -105,82 +93,82 @@ def test_a_step_whose_moment_can_no_longer_come_is_skipped_at_once() -> None:
 def test_a_rank_that_never_comes_is_told_so_once_it_cannot() -> None:
     """`start: never` is known from the beginning."""
     plan = scenario([step("join")], starts={1: None})
-    progress = Progress(start_ns=BEGIN)
-    assert Schedule(plan).decide(progress, BEGIN).never_start == (1,)
+    played = Played(plan)
+    assert Schedule(plan).decide(played.progress, BEGIN).never_start == (1,)
 
 
 def test_ranks_of_the_start_go_off_together_and_a_late_one_at_its_time() -> None:
     """A late rank begins when its moment has come, not before."""
     plan = scenario([step("join")], starts={1: TimeMoment(3 * S)})
-    schedule, progress = Schedule(plan), Progress(start_ns=BEGIN)
-    decisions = schedule.decide(progress, BEGIN)
+    schedule, played = Schedule(plan), Played(plan)
+    decisions = schedule.decide(played.progress, BEGIN)
     assert (decisions.begin, decisions.wake_ns) == ((0,), BEGIN + 3 * S)
-    progress.rank(0).begun = True
-    assert schedule.decide(progress, BEGIN + 3 * S).begin == (1,)
+    played.release(0)
+    assert schedule.decide(played.progress, BEGIN + 3 * S).begin == (1,)
 
 
 def test_faults_are_injected_in_the_order_of_their_moments() -> None:
     """Of two that are due, the one whose moment came first is first."""
     late, early = fault("late", after=TimeMoment(2 * S)), fault("early", after=TimeMoment(S))
     plan = scenario([step("join")], [late, early])
-    assert Schedule(plan).decide(begun(plan), BEGIN + 3 * S).inject == ("early", "late")
+    assert Schedule(plan).decide(begun(plan).progress, BEGIN + 3 * S).inject == ("early", "late")
 
 
 def test_a_fault_is_healed_so_long_after_its_injection() -> None:
     """`for: 2s` counts from the injection."""
     plan = scenario([step("join")], [fault("cut", until=FaultMoment("cut", "injected", 2 * S))])
-    schedule, progress = Schedule(plan), begun(plan)
-    progress.fault("cut").injected_ns = BEGIN + S
-    assert schedule.decide(progress, BEGIN + 2 * S).heal == ()
-    assert schedule.decide(progress, BEGIN + 3 * S).heal == ("cut",)
+    schedule, played = Schedule(plan), begun(plan)
+    played.inject("cut", at=1)
+    assert schedule.decide(played.progress, BEGIN + 2 * S).heal == ()
+    assert schedule.decide(played.progress, BEGIN + 3 * S).heal == ("cut",)
 
 
 def test_the_play_is_over_when_nothing_runs_and_nothing_can_begin() -> None:
     """All calls have ended: nobody waits for anything."""
     plan = scenario([step("join")])
-    schedule, progress = Schedule(plan), begun(plan)
-    call(progress, "join", 0)
-    assert not schedule.decide(progress, BEGIN + S).over
-    call(progress, "join", 1)
-    assert schedule.decide(progress, BEGIN + S).over
+    schedule, played = Schedule(plan), begun(plan)
+    played.call("join", 0)
+    assert not schedule.decide(played.progress, BEGIN + S).over
+    played.call("join", 1)
+    assert schedule.decide(played.progress, BEGIN + S).over
 
 
 def test_the_play_does_not_wait_for_a_fault_that_nobody_waits_for() -> None:
     """A fault of `after: 60s` does not keep a finished play going."""
     plan = scenario([step("join", 0)], [fault("late", after=TimeMoment(60 * S))], size=1)
-    schedule, progress = Schedule(plan), begun(plan)
-    call(progress, "join", 0)
-    assert schedule.decide(progress, BEGIN + S).over
+    schedule, played = Schedule(plan), begun(plan)
+    played.call("join", 0)
+    assert schedule.decide(played.progress, BEGIN + S).over
 
 
 def test_the_play_waits_for_an_injection_that_a_step_waits_for() -> None:
     """A step after a fault that comes by time can still begin."""
     late = fault("late", after=TimeMoment(60 * S))
     plan = scenario([step("join", 0), step("under", 0, after=FaultMoment("late"))], [late], size=1)
-    schedule, progress = Schedule(plan), begun(plan)
-    call(progress, "join", 0)
-    decisions = schedule.decide(progress, BEGIN + S)
+    schedule, played = Schedule(plan), begun(plan)
+    played.call("join", 0)
+    decisions = schedule.decide(played.progress, BEGIN + S)
     assert (decisions.over, decisions.wake_ns) == (False, BEGIN + 60 * S)
 
 
 def test_a_healing_that_only_the_end_brings_does_not_keep_the_play_going() -> None:
     """A step that waits for the healing of a fault without `for` or `until` never begins."""
     plan = scenario([step("join", 0), step("then", 0, after=FaultMoment("cut", "healed"))], [fault("cut")], size=1)
-    schedule, progress = Schedule(plan), begun(plan)
-    progress.fault("cut").injected_ns = BEGIN
-    call(progress, "join", 0)
-    assert schedule.decide(progress, BEGIN + S).skip[0][:3] == (0, 1, 1)
+    schedule, played = Schedule(plan), begun(plan)
+    played.inject("cut")
+    played.call("join", 0)
+    assert schedule.decide(played.progress, BEGIN + S).skip[0][:3] == (0, 1, 1)
 
 
 def test_the_play_waits_for_the_next_life_that_a_healed_kill_gives() -> None:
     """A killed rank that will be started again still has its steps before it."""
     kill = fault("kill", "kill", START, FaultMoment("kill", "injected", 5 * S), 0)
     plan = scenario([step("join", 0)], [kill], size=1)
-    schedule, progress = Schedule(plan), begun(plan)
-    progress.fault("kill").injected_ns = BEGIN + S
-    call(progress, "join", 0, "died")
-    progress.rank(0).ended = True
-    decisions = schedule.decide(progress, BEGIN + 2 * S)
+    schedule, played = Schedule(plan), begun(plan)
+    played.inject("kill", at=1)
+    played.call("join", 0, "died")
+    played.reap(0)
+    decisions = schedule.decide(played.progress, BEGIN + 2 * S)
     assert (decisions.over, decisions.wake_ns) == (False, BEGIN + 6 * S)
 
 
@@ -188,12 +176,11 @@ def test_a_kill_that_was_healed_gives_no_further_life() -> None:
     """After its last life the rank has nothing before it, and the play ends."""
     kill = fault("kill", "kill", START, FaultMoment("kill", "injected", S), 0)
     plan = scenario([step("join", 0)], [kill], size=1)
-    schedule, progress = Schedule(plan), begun(plan)
-    progress.fault("kill").injected_ns, progress.fault("kill").healed_ns = BEGIN + S, BEGIN + 2 * S
-    progress.rank(0).life = 2
-    call(progress, "join", 0, "died")
-    call(progress, "join", 0, "ok", at=3, life=2)
-    assert schedule.decide(progress, BEGIN + 4 * S).over
+    schedule, played = Schedule(plan), begun(plan)
+    played.inject("kill", at=1).launch(0, life=2).release(0).heal("kill", at=2)
+    played.call("join", 0, "died")
+    played.call("join", 0, "ok", at=3, life=2)
+    assert schedule.decide(played.progress, BEGIN + 4 * S).over
 
 
 def test_a_moment_of_a_later_life_is_pending_while_a_kill_may_give_it() -> None:
@@ -201,58 +188,58 @@ def test_a_moment_of_a_later_life_is_pending_while_a_kill_may_give_it() -> None:
     kill = fault("kill", "kill", START, FaultMoment("kill", "injected", S), 0)
     with_kill, without = scenario([step("join", 0)], [kill], size=1), scenario([step("join", 0)], size=1)
     moment = StepMoment("join", life=2)
-    assert Schedule(with_kill).when(moment, begun(with_kill), BEGIN) == Pending()
-    assert Schedule(without).when(moment, begun(without), BEGIN) == Impossible()
+    assert Schedule(with_kill).when(moment, begun(with_kill).progress, BEGIN) == Pending()
+    assert Schedule(without).when(moment, begun(without).progress, BEGIN) == Impossible()
 
 
 def test_a_rank_paused_with_no_end_in_sight_has_no_running_step() -> None:
     """The play ends although the frozen rank's call has not."""
     plan = scenario([step("join")], [fault("freeze", "pause")])
-    schedule, progress = Schedule(plan), begun(plan)
-    progress.fault("freeze").injected_ns = BEGIN
-    call(progress, "join", 0)
-    call(progress, "join", 1, None)
-    assert schedule.decide(progress, BEGIN + S).over
+    schedule, played = Schedule(plan), begun(plan)
+    played.inject("freeze")
+    played.call("join", 0)
+    played.call("join", 1, None)
+    assert schedule.decide(played.progress, BEGIN + S).over
 
 
 def test_a_pause_that_ends_by_itself_keeps_the_play_going() -> None:
     """A frozen rank that will thaw still has its call before it."""
     plan = scenario([step("join")], [fault("freeze", "pause", START, FaultMoment("freeze", "injected", 5 * S))])
-    schedule, progress = Schedule(plan), begun(plan)
-    progress.fault("freeze").injected_ns = BEGIN
-    call(progress, "join", 0)
-    call(progress, "join", 1, None)
-    assert not schedule.decide(progress, BEGIN + S).over
+    schedule, played = Schedule(plan), begun(plan)
+    played.inject("freeze")
+    played.call("join", 0)
+    played.call("join", 1, None)
+    assert not schedule.decide(played.progress, BEGIN + S).over
 
 
 def test_all_moments_come_with_the_last_and_never_if_one_cannot() -> None:
     """A list means all of them."""
     plan = scenario([step("join")])
-    schedule, progress = Schedule(plan), begun(plan)
-    call(progress, "join", 0, at=1)
+    schedule, played = Schedule(plan), begun(plan)
+    played.call("join", 0, at=1)
     both = AllMoments((StepMoment("join", (0,)), TimeMoment(4 * S)))
-    assert schedule.when(both, progress, BEGIN + 2 * S) == Pending(BEGIN + 4 * S)
-    assert schedule.when(both, progress, BEGIN + 5 * S) == Reached(BEGIN + 4 * S)
+    assert schedule.when(both, played.progress, BEGIN + 2 * S) == Pending(BEGIN + 4 * S)
+    assert schedule.when(both, played.progress, BEGIN + 5 * S) == Reached(BEGIN + 4 * S)
     impossible = AllMoments((StepMoment("join", (0,), state=("failed",)), TimeMoment(4 * S)))
-    assert schedule.when(impossible, progress, BEGIN + 5 * S) == Impossible()
+    assert schedule.when(impossible, played.progress, BEGIN + 5 * S) == Impossible()
 
 
 def test_exit_is_a_step_of_every_rank() -> None:
     """`exit` has one call for each rank and life, though nobody wrote it."""
     plan = scenario([step("join")])
-    schedule, progress = Schedule(plan), begun(plan)
-    call(progress, EXIT, 0, at=2)
-    assert schedule.when(StepMoment(EXIT, (0,)), progress, BEGIN + 3 * S) == Reached(BEGIN + 2 * S)
-    assert schedule.when(StepMoment(EXIT), progress, BEGIN + 3 * S) == Pending()
+    schedule, played = Schedule(plan), begun(plan)
+    played.call(EXIT, 0, at=2)
+    assert schedule.when(StepMoment(EXIT, (0,)), played.progress, BEGIN + 3 * S) == Reached(BEGIN + 2 * S)
+    assert schedule.when(StepMoment(EXIT), played.progress, BEGIN + 3 * S) == Pending()
 
 
 def test_a_fault_that_could_not_be_injected_is_never_healed() -> None:
     """Steps that wait for either are skipped."""
     plan = scenario([step("join")], [fault("cut", until=FaultMoment("cut", "injected", S))])
-    schedule, progress = Schedule(plan), begun(plan)
-    progress.fault("cut").failed = True
-    assert schedule.when(FaultMoment("cut"), progress, BEGIN) == Impossible()
-    assert schedule.when(FaultMoment("cut", "healed"), progress, BEGIN) == Impossible()
+    schedule, played = Schedule(plan), begun(plan)
+    played.inject("cut", failed=True)
+    assert schedule.when(FaultMoment("cut"), played.progress, BEGIN) == Impossible()
+    assert schedule.when(FaultMoment("cut", "healed"), played.progress, BEGIN) == Impossible()
 
 
 SEEN = WireMoment("query", "add", (1,), "n", 3)
@@ -261,29 +248,29 @@ SEEN = WireMoment("query", "add", (1,), "n", 3)
 def test_a_message_on_the_wire_is_a_moment() -> None:
     """Pending until it has passed; then it has come, or comes so much later."""
     plan = scenario([step("join")])
-    schedule, progress = Schedule(plan), begun(plan)
-    assert schedule.when(SEEN, progress, BEGIN) == Pending()
-    progress.wire[SEEN] = BEGIN + S
-    assert schedule.when(SEEN, progress, BEGIN + S) == Reached(BEGIN + S)
+    schedule, played = Schedule(plan), begun(plan)
+    assert schedule.when(SEEN, played.progress, BEGIN) == Pending()
+    played.passed(SEEN, at=1)
+    assert schedule.when(SEEN, played.progress, BEGIN + S) == Reached(BEGIN + S)
     later = WireMoment("query", "add", (1,), "n", 3, plus_ns=S)
-    assert schedule.when(later, progress, BEGIN + S) == Pending(BEGIN + 2 * S)
+    assert schedule.when(later, played.progress, BEGIN + S) == Pending(BEGIN + 2 * S)
 
 
 def test_no_message_comes_from_ranks_that_have_ended() -> None:
     """Then what waits for it can no longer begin; a rank that a kill starts again may still send it."""
     plan = scenario([step("join")], [fault("gone", "kill", START, TimeMoment(9 * S), 1)])
-    schedule, progress = Schedule(plan), begun(plan)
-    progress.rank(1).ended = True
-    assert schedule.when(SEEN, progress, BEGIN) == Pending()
-    progress.fault("gone").injected_ns = progress.fault("gone").healed_ns = BEGIN
-    assert schedule.when(SEEN, progress, BEGIN) == Impossible()
+    schedule, played = Schedule(plan), begun(plan)
+    played.reap(1)
+    assert schedule.when(SEEN, played.progress, BEGIN) == Pending()
+    played.inject("gone").heal("gone")
+    assert schedule.when(SEEN, played.progress, BEGIN) == Impossible()
 
 
 def test_a_message_may_be_under_way_when_its_call_has_ended() -> None:
     """A set expects no reply: the play is not over before its message has had time to pass."""
     plan = scenario([step("set"), step("seen", 0, after=SEEN)])
-    schedule, progress = Schedule(plan), begun(plan)
+    schedule, played = Schedule(plan), begun(plan)
     for rank in (0, 1):
-        call(progress, "set", rank)
-    assert not schedule.decide(progress, BEGIN + S + UNDER_WAY_NS - 1).over
-    assert schedule.decide(progress, BEGIN + S + UNDER_WAY_NS).over
+        played.call("set", rank)
+    assert not schedule.decide(played.progress, BEGIN + S + UNDER_WAY_NS - 1).over
+    assert schedule.decide(played.progress, BEGIN + S + UNDER_WAY_NS).over

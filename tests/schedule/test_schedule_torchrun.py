@@ -6,16 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from played import BEGIN, Played, S
 
 from harness.scenario.moment import START, FaultMoment, Moment, StepMoment, TimeMoment
 from harness.scenario.scenario import EXIT, Fault, HandlerConfig, RankSpec, Scenario, Step, World
 from harness.schedule import torchrun
 from harness.schedule.answers import Impossible, Pending, Reached
-from harness.schedule.progress import Progress
 from harness.schedule.schedule import Schedule
 
-S = 1_000_000_000
-BEGIN = 100 * S
 GUARD = 9 * S
 EVERYBODY = (0, 1)
 
@@ -34,39 +32,32 @@ def work(name: str, *ranks: int, after: Moment | None = None, life: int | None =
     return Step(name, "set", ranks or EVERYBODY, {}, after=after, life=life)
 
 
-def joined() -> Progress:
+def joined(plan: Scenario) -> Played:
     """Both agents have joined at 1 s, and their workers are there."""
-    progress = Progress(start_ns=BEGIN)
+    played = Played(plan).begun()
     for rank in EVERYBODY:
-        progress.rank(rank).begun = progress.rank(rank).worker = True
-        progress.begun((EXIT, rank, 1, 1), BEGIN)
-        call(progress, "join", rank, at=1)
-    return progress
+        played.call(EXIT, rank, None, at=0).call("join", rank).worker(rank, at=1)
+    return played
 
 
-def call(progress: Progress, name: str, rank: int, outcome: str | None = "ok", at: int = 1, life: int = 1) -> None:
-    key = (name, rank, life, 1)
-    progress.begun(key, BEGIN + at * S)
-    if outcome is not None:
-        progress.ended(key, BEGIN + at * S, outcome)
-
-
-def without_worker(progress: Progress, *ranks: int) -> Progress:
+def without_worker(played: Played, *ranks: int) -> Played:
+    """The workers of these ranks have left."""
     for rank in ranks:
-        progress.rank(rank).worker = False
-    return progress
+        played.worker_ended(rank, at=1)
+    return played
 
 
 def test_a_worker_that_is_not_there_yet_is_told_nothing() -> None:
     """What its agent has joined for is a new interpreter, which takes a while to come."""
-    schedule = Schedule(scenario(work("set", 0, after=StepMoment("join"))))
-    assert schedule.decide(without_worker(joined(), 0), BEGIN + 2 * S).go == ()
-    assert schedule.decide(joined(), BEGIN + 2 * S).go == ((0, 1, 1),)
+    plan = scenario(work("set", 0, after=StepMoment("join")))
+    assert Schedule(plan).decide(without_worker(joined(plan), 0).progress, BEGIN + 2 * S).go == ()
+    assert Schedule(plan).decide(joined(plan).progress, BEGIN + 2 * S).go == ((0, 1, 1),)
 
 
 def test_a_step_of_a_life_that_the_agent_can_still_give_is_waited_for() -> None:
     """Whether it restarts its worker is for the agent to say, as often as it may."""
-    plan, progress = scenario(work("again", 1, life=2)), joined()
+    plan = scenario(work("again", 1, life=2))
+    progress = joined(plan).progress
     for rank in EVERYBODY:
         assert Schedule(plan).when(StepMoment("again", (1,), 2), progress, BEGIN + 2 * S) == Pending(), rank
     never = Schedule(replace(plan, world=replace(plan.world, torchrun={"max_restarts": 0})))
@@ -75,46 +66,47 @@ def test_a_step_of_a_life_that_the_agent_can_still_give_is_waited_for() -> None:
 
 def test_an_agent_that_has_ended_gives_no_further_life() -> None:
     """Then what waits for one is skipped."""
-    plan, progress = scenario(work("again", 1, life=2)), joined()
-    progress.rank(1).agent_ended = True
+    plan = scenario(work("again", 1, life=2))
+    progress = joined(plan).end(EXIT, 1, at=2).reap(1, at=2).progress
     assert Schedule(plan).when(StepMoment("again", (1,), 2), progress, BEGIN + 2 * S) == Impossible()
 
 
 def test_a_life_that_is_over_does_not_come_back() -> None:
     """A call that its life did not make can be made no more, by nobody."""
-    plan, progress = scenario(work("set", 1)), joined()
-    progress.rank(1).life = 2
+    plan = scenario(work("set", 1))
+    progress = joined(plan).call("join", 1, None, at=2, life=2).progress
     assert Schedule(plan).when(StepMoment("set", (1,), 1), progress, BEGIN + 2 * S) == Impossible()
 
 
 def test_the_end_of_an_agent_is_in_the_life_in_which_it_began() -> None:
     """However many workers it had."""
-    plan, progress = scenario(), joined()
-    progress.rank(1).life = 2
+    plan = scenario()
+    played = joined(plan).call("join", 1, None, at=2, life=2)
     exit_of_one = StepMoment(EXIT, (1,))
-    assert Schedule(plan).when(exit_of_one, progress, BEGIN + 2 * S) == Pending()
-    progress.ended((EXIT, 1, 1, 1), BEGIN + 3 * S, "ok")
-    assert Schedule(plan).when(exit_of_one, progress, BEGIN + 4 * S) == Reached(BEGIN + 3 * S)
+    assert Schedule(plan).when(exit_of_one, played.progress, BEGIN + 2 * S) == Pending()
+    played.end(EXIT, 1, at=3)
+    assert Schedule(plan).when(exit_of_one, played.progress, BEGIN + 4 * S) == Reached(BEGIN + 3 * S)
 
 
 def test_the_play_waits_for_agents_whose_workers_have_left() -> None:
     """They look after a worker ten times a second and wait for each other; then they end, or start another worker."""
-    plan, progress = scenario(), without_worker(joined(), 0, 1)
+    plan = scenario()
+    progress = without_worker(joined(plan), 0, 1).progress
     assert not Schedule(plan).decide(progress, BEGIN + 2 * S).over
 
 
 def test_the_play_is_over_when_agents_have_done_nothing_for_their_guard() -> None:
     """Silence is counted from what happened last in the whole world."""
-    plan, progress = scenario(), without_worker(joined(), 0, 1)
-    progress.mark_activity(BEGIN + 5 * S)
+    plan = scenario()
+    progress = without_worker(joined(plan), 0).worker_ended(1, at=5).progress
     assert not Schedule(plan).decide(progress, BEGIN + 5 * S + GUARD - 1).over
     assert Schedule(plan).decide(progress, BEGIN + 5 * S + GUARD).over
 
 
 def test_a_worker_that_starts_has_longer() -> None:
     """A new interpreter that imports torch is silent for some seconds, and that is nobody's fault."""
-    plan, progress = scenario(work("set")), without_worker(joined(), 0, 1)
-    progress.rank(0).starts_worker = True
+    plan = scenario(work("set"))
+    progress = without_worker(joined(plan), 0, 1).call("join", 0, life=2).progress
     silent_ns = BEGIN + S + GUARD + torchrun.WORKER_START_NS
     assert not Schedule(plan).decide(progress, silent_ns - 1).over
     assert Schedule(plan).decide(progress, silent_ns).over
@@ -126,8 +118,7 @@ def test_a_worker_that_waits_for_what_only_the_end_brings_is_let_go_after_that_s
     plan = scenario(
         work("again", 1, life=2), work("set", 0, after=FaultMoment("slow", "healed")), faults=(healed_at_the_end,)
     )
-    schedule, progress = Schedule(plan), without_worker(joined(), 1)
-    progress.fault("slow").injected_ns = BEGIN
+    schedule, progress = Schedule(plan), without_worker(joined(plan), 1).inject("slow").progress
     assert not schedule.decide(progress, BEGIN + 2 * S).over
     assert schedule.decide(progress, BEGIN + S + GUARD).over
 
@@ -135,27 +126,24 @@ def test_a_worker_that_waits_for_what_only_the_end_brings_is_let_go_after_that_s
 def test_a_running_call_of_a_worker_keeps_the_play_going_though_its_agent_is_paused() -> None:
     """A pause hits the agent alone."""
     pause = Fault("pause", "pause", (0,), {}, suspends_ranks=True)
-    plan, progress = scenario(work("set", 0), faults=(pause,)), joined()
-    progress.fault("pause").injected_ns = BEGIN
-    without_worker(progress, 1)
-    call(progress, "set", 0, None, at=2)
+    plan = scenario(work("set", 0), faults=(pause,))
+    progress = without_worker(joined(plan), 1).inject("pause").call("set", 0, None, at=2).progress
     assert not Schedule(plan).decide(progress, BEGIN + 90 * S).over
 
 
 def test_a_rank_has_ended_when_agent_and_worker_have() -> None:
     """Then nobody is waited for."""
-    plan, progress = scenario(), without_worker(joined(), 0, 1)
-    for rank in EVERYBODY:
-        progress.ended((EXIT, rank, 1, 1), BEGIN + 2 * S, "ok")
-        progress.rank(rank).ended = progress.rank(rank).agent_ended = True
-    assert Schedule(plan).decide(progress, BEGIN + 2 * S).over
+    plan = scenario()
+    played = without_worker(joined(plan), 1).end(EXIT, 1, at=2).reap(1, at=2).end(EXIT, 0, at=2).reap(0, at=2)
+    assert [played.progress.rank(rank).ended for rank in EVERYBODY] == [False, True]
+    without_worker(played, 0)
+    assert Schedule(plan).decide(played.progress, BEGIN + 2 * S).over
 
 
 def test_an_orphan_is_still_told_what_may_begin() -> None:
     """A worker whose agent was killed goes on."""
-    plan, progress = scenario(work("set", 0, after=TimeMoment(3 * S))), joined()
-    progress.ended((EXIT, 0, 1, 1), BEGIN + 2 * S, "died")
-    progress.rank(0).agent_ended = True
+    plan = scenario(work("set", 0, after=TimeMoment(3 * S)))
+    progress = joined(plan).end(EXIT, 0, "died", at=2).reap(0, at=2).progress
     assert Schedule(plan).decide(progress, BEGIN + 3 * S).go == ((0, 1, 1),)
 
 
@@ -169,9 +157,10 @@ def test_the_rendezvous_and_the_end_are_the_agents(key: tuple[str, int, int, int
 
 def test_somebody_works_while_a_call_runs_or_a_worker_waits_for_its_turn() -> None:
     """As long as that is so, agents may wait for each other."""
-    plan, progress = scenario(work("set", 0)), joined()
-    assert torchrun.somebody_works(plan, progress)
-    call(progress, "set", 0, None, at=2)
-    assert torchrun.somebody_works(plan, without_worker(progress, 0))
-    call(progress, "set", 0, at=3)
-    assert not torchrun.somebody_works(plan, progress)
+    plan = scenario(work("set", 0))
+    played = joined(plan)
+    assert torchrun.somebody_works(plan, played.progress)
+    without_worker(played.call("set", 0, None, at=2), 0)
+    assert torchrun.somebody_works(plan, played.progress)
+    played.end("set", 0, at=3)
+    assert not torchrun.somebody_works(plan, played.progress)
