@@ -34,8 +34,8 @@ from harness.proxies.toxiproxy import Toxiproxy
 from harness.scenario.scenario import Scenario
 from harness.values.endpoint import Endpoint
 from harness.values.errors import Unsupported
-from harness.worlds.base import WorldHost
-from harness.worlds.containers import Containers, Isolation
+from harness.worlds.base import Isolation, WorldHost, WorldResources, WorldSession
+from harness.worlds.containers import Containers
 
 pytestmark = pytest.mark.needs_toxiproxy
 
@@ -92,7 +92,10 @@ def world(docker_engine: Engine, tmp_path: Path) -> Iterator[Containers]:
     """A world in this very process, whose ranks would need no torch."""
     reader, writer = doorbell_pipe()
     with Children() as children:
-        made = Containers(children, Path(sys.executable), Isolation("host"), writer, tmp_path, needs_torch=False)
+        resources = WorldResources(
+            children, Path(sys.executable), Isolation("host"), writer, tmp_path, needs_torch=False
+        )
+        made = Containers(resources)
         yield made
         made.close()
         leases.end_reaper()
@@ -113,22 +116,25 @@ def told(result: Result, rank: int) -> Any:
     return json.loads((result.run_dir / "logs" / f"rank-{rank}.life-1.log").read_text())
 
 
-def staged(world: Containers, folder: Path, text: str = "world: {size: 2, timeout: 5s, route: direct}\n") -> Containers:
+@contextlib.contextmanager
+def opened(
+    world: Containers, folder: Path, text: str = "world: {size: 2, timeout: 5s, route: direct}\n"
+) -> Iterator[WorldSession]:
     """The world with its hosts made."""
     folder.mkdir()
-    world.stage(cell(text), folder)
-    return world
+    with world.open(cell(text), folder) as session:
+        yield session
 
 
-def host(world: Containers, rank: int) -> WorldHost:
-    found = world.host_of(rank)
+def host(session: WorldSession, rank: int) -> WorldHost:
+    found = session.host_of(rank)
     assert isinstance(found.address, str)
     return found  # type: ignore[return-value]
 
 
-def containers_of(world: Containers) -> dict[str, str]:
+def containers_of(session: WorldSession) -> dict[str, str]:
     """By host, the id of the container that holds it."""
-    return {one.name: one.container for one in world.hosts}  # type: ignore[attr-defined]
+    return {one.name: one.container for one in session.hosts}  # type: ignore[attr-defined]
 
 
 def everything(client: Client) -> set[str]:
@@ -186,10 +192,10 @@ def test_versions_are_told_by_the_interpreter_in_a_container(world: Containers) 
 
 def test_hosts_are_kept_for_the_next_play(world: Containers, tmp_path: Path) -> None:
     """Making them takes most of the time; a play takes away what is its own."""
-    first = containers_of(staged(world, tmp_path / "one"))
-    world.strike()
-    assert world.hosts == ()
-    second = containers_of(staged(world, tmp_path / "two"))
+    with opened(world, tmp_path / "one") as session:
+        first = containers_of(session)
+    with opened(world, tmp_path / "two") as session:
+        second = containers_of(session)
     assert sorted(first) == ["px", "r0", "r1"]
     assert second == first
 
@@ -198,22 +204,22 @@ def test_hosts_are_kept_for_the_next_play(world: Containers, tmp_path: Path) -> 
 def test_a_host_that_is_not_as_new_is_made_anew(world: Containers, tmp_path: Path) -> None:
     """One that moved, one without its cable; their neighbour is kept."""
     text = "world: {size: 3, timeout: 5s, route: direct}\n"
-    first = containers_of(staged(world, tmp_path / "one", text))
-    old = host(world, 0).address
-    assert host(world, 0).move() != old
-    host(world, 1).unplug()
-    world.strike()
-    second = containers_of(staged(world, tmp_path / "two", text))
-    assert [second[name] == first[name] for name in ("px", "r0", "r1", "r2")] == [True, False, False, True]
-    assert host(world, 0).address == old
+    with opened(world, tmp_path / "one", text) as session:
+        first = containers_of(session)
+        old = host(session, 0).address
+        assert host(session, 0).move() != old
+        host(session, 1).unplug()
+    with opened(world, tmp_path / "two", text) as session:
+        second = containers_of(session)
+        assert [second[name] == first[name] for name in ("px", "r0", "r1", "r2")] == [True, False, False, True]
+        assert host(session, 0).address == old
 
 
 @NEEDS_ROOT
 def test_inside_a_host_is_its_network(world: Containers, tmp_path: Path) -> None:
     """What listens there is reached from its neighbours under its address, and is not seen from here."""
-    staged(world, tmp_path / "one")
-    master, worker = host(world, 0), host(world, 1)
-    with listening(master) as port:
+    with opened(world, tmp_path / "one") as session, listening(master := host(session, 0)) as port:
+        worker = host(session, 1)
         assert port in ports(master)
         assert port not in ports(worker)
         assert reaches(worker, master.address, port)
@@ -228,8 +234,8 @@ def test_inside_a_host_is_its_network(world: Containers, tmp_path: Path) -> None
 def test_more_ranks_than_it_has_hosts_for_are_skipped(world: Containers, tmp_path: Path) -> None:
     """With the kind of world that has more."""
     with pytest.raises(Unsupported, match="--world namespaces"):
-        staged(world, tmp_path / "one", "world: {size: 17, timeout: 5s, route: direct}\n")
-    world.strike()
+        with opened(world, tmp_path / "one", "world: {size: 17, timeout: 5s, route: direct}\n"):
+            pass
 
 
 # -- the proxy server ------------------------------------------------------------------------------------------------
@@ -238,21 +244,21 @@ def test_more_ranks_than_it_has_hosts_for_are_skipped(world: Containers, tmp_pat
 @NEEDS_ROOT
 def test_the_proxy_server_is_on_a_host_of_its_own(world: Containers, tmp_path: Path) -> None:
     """Links listen at that host's address, and what passes them is counted there, the server's log among it."""
-    staged(world, tmp_path / "one")
     place: Place = world.proxy_server_place()
-    proxies = Toxiproxy.start(world.children, tmp_path / "proxy.log", place=place)
-    try:
-        with listening(host(world, 0)) as port:
-            (link,) = proxies.make([LinkSpec(1, Endpoint(host(world, 0).address, port))], world.proxy_host.address)
-            assert link.address.host == world.proxy_host.address
-            assert reaches(host(world, 1), link.address.host, link.address.port)
+    with opened(world, tmp_path / "one") as session, listening(host(session, 0)) as port:
+        proxies = Toxiproxy.start(session.children, tmp_path / "proxy.log", place=place)
+        address = session.proxy_host.address
+        try:
+            (link,) = proxies.make([LinkSpec(1, Endpoint(host(session, 0).address, port))], address)
+            assert link.address.host == address
+            assert reaches(host(session, 1), link.address.host, link.address.port)
             await_true(lambda: link.traffic().accepted == 1)
             await_true(lambda: "Accepted client" in proxies.log())
             proxies.remove([link])
-        proxies.restart()
-        assert proxies.describe().endswith("(in a container of its own)")
-    finally:
-        proxies.close()
+            proxies.restart()
+            assert proxies.describe().endswith("(in a container of its own)")
+        finally:
+            proxies.close()
 
 
 # -- what is left ----------------------------------------------------------------------------------------------------

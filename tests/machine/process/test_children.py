@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from users import User
 
 from harness.machine.process.children import Children, describe_status
+
+LONG_NS = 30_000_000_000
 
 
 def test_statuses_tell_exit_codes_and_signals(me: User) -> None:
@@ -46,6 +49,21 @@ def test_closing_ends_only_what_it_has_started() -> None:
             assert Path(f"/proc/{other.pid}/stat").read_text().rpartition(")")[2].split()[0] in "SR"
         finally:
             other.kill()
+
+
+def test_an_end_that_was_seen_on_the_way_is_still_to_be_reaped() -> None:
+    """Whoever polls for ends wakes for one that a wait or a signal has met before, and once it is reaped no more."""
+    with Children() as children:
+        first = children.spawn(["true"], env=os.environ)
+        assert children.wait(first, LONG_NS) == 0
+        assert select.select([children], [], [], 0)[0]
+        assert children.reap() == [(first, 0)]
+        assert not select.select([children], [], [], 0)[0]
+        second = children.spawn(["true"], env=os.environ)
+        select.select([children], [], [])
+        assert not children.kill(second)
+        assert select.select([children], [], [], 0)[0]
+        assert children.reap() == [(second, 0)]
 
 
 def test_program_that_is_not_there_is_named(me: User) -> None:
