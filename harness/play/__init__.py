@@ -1,1 +1,1 @@
-"""The order of the arrows: `play` a scenario into a history, `judge` the history into a judgement."""
+"""One play: a scenario becomes a history, with real processes, real connections and faults."""

@@ -19,10 +19,10 @@ GLANCE_NS = 200_000
 """Between two looks for a listener: asking the kernel takes half of it."""
 
 LOOK_AGAIN_NS = 5_000_000
-"""Between two looks: a socket that closes tells nobody."""
+"""Between two looks: no event says that a socket was closed."""
 
 LIMIT_NS = 1_000_000_000
-"""How long the system may take to let go: the kernel closes sockets of ended processes at once, threads may linger."""
+"""How long the system may take to clean up: the kernel closes sockets of ended processes at once, threads may linger."""
 
 
 def left_behind(session: WorldSession, standing: Collection[int], ports: Collection[int]) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def left_behind(session: WorldSession, standing: Collection[int], ports: Collect
 
     Args:
         standing: pids that were there before the ranks: the zygote, the proxy server.
-        ports: of all endpoints; nobody may listen on one, on any host.
+        ports: of all endpoints; no socket may listen on one, on any host.
     """
     begun_ns = clock.now_ns()
     while True:
@@ -45,7 +45,7 @@ def left_behind(session: WorldSession, standing: Collection[int], ports: Collect
 def end_forked(session: WorldSession, ops: Iterable[Op]) -> None:
     """End what ranks have forked with `fork_child`: it outlives them on purpose, but not the play."""
     forked = {op.value["pid"] for op in ops if (op.f, op.type) == ("fork_child", OK)}
-    # Only a descendant, whatever the rank said; and nobody looks through all processes for nothing.
+    # Only descendants, whatever the rank said; and the process table is read only if a rank has forked.
     for pid in forked.intersection(session.children.others()) if forked else ():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -26,7 +26,8 @@ def needs_of(scenario: Scenario) -> Iterator[tuple[str, str]]:
             yield capability, f"the fault {fault.name!r} ({fault.kind})" if fault.name != fault.kind else fault.kind
     if scenario.world.family == "ipv6":
         yield "hosts", "`family: ipv6`"
-    for host in sorted({told.host for rank in scenario.world.ranks for told in rank.handlers.values() if told.host}):
+    configs = (config for rank in scenario.world.ranks for config in rank.handlers.values())
+    for host in sorted({config.host for config in configs if config.host}):
         if _is_loopback(host):
             yield "loopback", f"`host: {host}`"
 

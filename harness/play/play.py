@@ -229,7 +229,7 @@ def _rank_processes(
     addresses: Addresses,
     log: Log,
 ) -> Iterator[RankGroup]:
-    """The ranks, none of them launched yet; on exit whatever still lives is ended."""
+    """The ranks, before any is launched; on exit every process that still lives is ended."""
     plan = order.run_dir / PLAN
     plan.write_text(json.dumps(make_plan(order, addresses).to_json()), encoding="utf-8")
     kind = Ranks if order.scenario.world.torchrun is None else TorchrunRanks

@@ -1,4 +1,4 @@
-"""The workers of torchrun agents: grandchildren of the controller, whose coming and ends it sees by itself."""
+"""The workers of torchrun agents: grandchildren of the controller, whose starts and ends it watches itself."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class AgentWorker:
 
 
 class AgentWorkers:
-    """All workers of one play; a context of descriptors that `close` lets go of."""
+    """All workers of one play; `close` closes their descriptors."""
 
     def __init__(self, children: Children) -> None:
         self._children = children
@@ -46,9 +46,9 @@ class AgentWorkers:
             self.forget(worker)
         self._epoll.close()
 
-    def came(self, process: RankProcess, life: int, told_pid: int) -> AgentWorker | None:
-        """Follow a worker that calls itself `told_pid`; None if it is gone already."""
-        pid = self._own_child(told_pid) if process.ended else pidfd.child_called(outer_pid(process.pid), told_pid)
+    def came(self, process: RankProcess, life: int, own_pid: int) -> AgentWorker | None:
+        """Follow a worker that calls itself `own_pid`; None if it is gone already."""
+        pid = self._own_child(own_pid) if process.ended else pidfd.child_called(outer_pid(process.pid), own_pid)
         held = None if pid is None else _held(pid)
         if held is None:
             return None
@@ -57,9 +57,9 @@ class AgentWorkers:
         self._workers.append(worker)
         return worker
 
-    def _own_child(self, told_pid: int) -> int | None:
-        """An orphan is ours, and in a world where orphans live on it has the number that it says."""
-        return told_pid if told_pid in self._children.others() else None
+    def _own_child(self, own_pid: int) -> int | None:
+        """An orphan is our child, and in a world where orphans live on it has the pid that it reports."""
+        return own_pid if own_pid in self._children.others() else None
 
     def starting(self, process: RankProcess) -> list[pidfd.PidfdProcess]:
         """The children of a living agent that are not followed: a worker that is on its way."""
@@ -83,7 +83,7 @@ class AgentWorkers:
         return {} if status is None else describe_status(status)
 
     def forget(self, worker: AgentWorker) -> None:
-        """Let go of it."""
+        """Watch it no longer."""
         self._workers.remove(worker)
         self._epoll.unregister(worker.held)
         worker.held.close()

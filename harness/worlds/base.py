@@ -30,8 +30,8 @@ class Isolation:
     @classmethod
     def from_environment(cls) -> Isolation:
         """As boot tells it; without boot, the host."""
-        told = json.loads(os.environ.get("RDZV_ISOLATION", '{"kind": "host", "reason": "not started by boot"}'))
-        return cls(told["kind"], told.get("reason", ""), told.get("user_namespace", False))
+        given = json.loads(os.environ.get("RDZV_ISOLATION", '{"kind": "host", "reason": "not started by boot"}'))
+        return cls(given["kind"], given.get("reason", ""), given.get("user_namespace", False))
 
     def __str__(self) -> str:
         if self.kind == "private":
@@ -99,13 +99,13 @@ def launcher_of(resources: WorldResources) -> RankLauncher:
 def places(scenario: Scenario) -> tuple[str, Sequence[str]]:
     """The name of the master's host, and by rank the name of the host that each lives on.
 
-    Everybody told rank 0 at the world's own endpoint is on one host, `r` and the lowest of their numbers.
+    All processes that are master at the world's own endpoint are on one host, `r` and the lowest of their numbers.
     """
     ranks = range(scenario.world.size)
     masters = {
         rank
         for rank in ranks
-        if any(told.rank == 0 and told.host is None for told in scenario.world.ranks[rank].handlers.values())
+        if any(config.rank == 0 and config.host is None for config in scenario.world.ranks[rank].handlers.values())
     }
     master = f"r{min(masters, default=0)}"
     return master, [master if rank in masters else f"r{rank}" for rank in ranks]

@@ -88,7 +88,7 @@ class NetworkSession(WorldSession):
 
 @WORLDS.register("namespaces")
 class Namespaces(World):
-    """Ranks as processes of hosts of their own; all who are told rank 0 share the master's host.
+    """Ranks as processes of hosts of their own; all masters share one host.
 
     The controller's own network is the host of the proxy server, so what passes a link crosses the switch twice.
     """
@@ -97,8 +97,7 @@ class Namespaces(World):
         kind="namespaces",
         summary="Each rank is on a host of its own: a network namespace with an address, a name and a hosts file.",
         example="world: {size: 4, kind: namespaces}",
-        details="All who are told rank 0 share the master's host, `r0`; others are on `r1`, `r2` ... The proxy server "
-        "is on `px`. Needs private namespaces, and a kernel with bridge and veth.",
+        details="All masters share one host, `r0`; other ranks are on `r1`, `r2` ... The proxy server is on `px`. Needs private namespaces, and a kernel with bridge and veth.",
     )
     capabilities = frozenset({"kill", "pause", "restart", "ports", "file_limit", "helper", "hosts", "address_change"})
     isolation = "private"
