@@ -72,7 +72,7 @@ class HangGuard:
         return min(deadlines) if deadlines else None
 
     def _deadlines(self) -> list[tuple[CallKey, int]]:
-        """Every call whose guard runs, and its deadline: computed before one of them is ended, which may change the rest."""
+        """Every call whose guard runs, with its deadline, computed before one is ended: that may change the rest."""
         running = [key for key in sorted(self._progress.running) if not self._lives.guard_rests(self._progress, key)]
         return [(key, self._deadline_ns(key)) for key in running]
 

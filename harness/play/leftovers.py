@@ -22,7 +22,7 @@ LOOK_AGAIN_NS = 5_000_000
 """Between two looks: no event says that a socket was closed."""
 
 LIMIT_NS = 1_000_000_000
-"""How long the system may take to clean up: the kernel closes sockets of ended processes at once, threads may linger."""
+"""How long the system may take to clean up: the kernel closes sockets of ended processes at once, threads may stay."""
 
 
 def left_behind(session: WorldSession, standing: Collection[int], ports: Collection[int]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class ScriptedRank(RankHandle):
     def tell(self, message: Mapping[str, Any]) -> None:
         if self.is_gone:
             return
-        self.session.told.append((self.rank, dict(message)))
+        self.session.sent.append((self.rank, dict(message)))
         if "begin" in message:
             self.session.script(self)
         elif "leave" in message and not self.stays:
@@ -96,7 +96,7 @@ class ScriptedSession(WorldSession):
         self.run_dir = run_dir
         self.clock = clock
         self.now_ns = 0
-        self.told: list[tuple[int, dict[str, Any]]] = []
+        self.sent: list[tuple[int, dict[str, Any]]] = []
         self.ended: list[tuple[int, int]] = []
         self.killed: list[int] = []
         self.ranks: list[ScriptedRank] = []
@@ -299,7 +299,7 @@ class ScriptedFault(FaultMember):
 
 
 @dataclass
-class Stage:
+class ScriptedPlay:
     """All that one play by the script needs, and what became of it."""
 
     order: Order
@@ -310,13 +310,13 @@ class Stage:
 
 
 @contextlib.contextmanager
-def staged(
+def scripted_play(
     scenario: Scenario,
     tmp_path: Path,
     script: Callable[[ScriptedRank], None] = joins,
     fails: frozenset[str] = frozenset(),
-) -> Iterator[Stage]:
-    """A play of a scenario that can be played with `play(stage.order, stage.resources)`."""
+) -> Iterator[ScriptedPlay]:
+    """A play of a scenario that can be played with `play(scripted.order, scripted.resources)`."""
     from harness import clock
 
     undone = Undone(fails=fails)
@@ -334,7 +334,7 @@ def staged(
     )
     ScriptedFault.undone, ScriptedFault.ends = undone, ()
     try:
-        yield Stage(Order(scenario, run_dir, "echo"), resources, session, proxies, undone)
+        yield ScriptedPlay(Order(scenario, run_dir, "echo"), resources, session, proxies, undone)
     finally:
         session.close()
         os.close(interrupt_read)

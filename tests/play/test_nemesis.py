@@ -131,8 +131,8 @@ def test_evidence_that_cannot_be_read_is_unproven_and_healing_goes_on() -> None:
     trial = Trial(fault("cut", evidence=HarnessError("no counters")))
     trial.nemesis.inject("cut")
     trial.nemesis.heal("cut")
-    told = trial.value("heal", "ok")
-    assert (told["touched"], told["facts"]) == (None, {"unreadable": "no counters"})
+    healed = trial.value("heal", "ok")
+    assert (healed["touched"], healed["facts"]) == (None, {"unreadable": "no counters"})
 
 
 def test_the_latest_fault_is_healed_first() -> None:

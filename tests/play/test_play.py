@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted import ScriptedFault, ScriptedRank, Stage, joins, staged
+from scripted import ScriptedFault, ScriptedPlay, ScriptedRank, joins, scripted_play
 
 from harness.archive import read_history
 from harness.loader import load_mapping
@@ -48,54 +48,54 @@ def wired(*faults: Fault) -> Scenario:
     return scenario(*faults, steps=(JOIN, seen))
 
 
-def see(stage: Stage) -> Any:
+def see(scripted: ScriptedPlay) -> Any:
     """Ranks join; then the message passes, and rank 0 takes its next step when its gate opens."""
 
     def script(rank: ScriptedRank) -> None:
         joins(rank)
         if rank.rank == 1:
-            assert stage.proxies.watching is not None
-            stage.proxies.watching.passes(SEEN, rank.session.clock())
+            assert scripted.proxies.watching is not None
+            scripted.proxies.watching.passes(SEEN, rank.session.clock())
 
     return script
 
 
-def history(stage: Stage) -> History:
-    return read_history(stage.order.run_dir)
+def history(scripted: ScriptedPlay) -> History:
+    return read_history(scripted.order.run_dir)
 
 
-def played(stage: Stage) -> History:
-    play(stage.order, stage.resources)
-    return history(stage)
+def played(scripted: ScriptedPlay) -> History:
+    play(scripted.order, scripted.resources)
+    return history(scripted)
 
 
 def test_a_play_that_goes_well_leaves_a_whole_history_and_undoes_everything(tmp_path: Path) -> None:
     """Acquired in order, given back in reverse; every rank has left by itself."""
-    with staged(scenario(CUT, SLOW), tmp_path) as stage:
-        done = played(stage)
+    with scripted_play(scenario(CUT, SLOW), tmp_path) as scripted:
+        done = played(scripted)
         assert done.ended == {}
-        assert stage.undone.log == [
+        assert scripted.undone.log == [
             "open world", "make links", "inject cut", "inject slow", "heal slow", "heal cut", "remove links",
             "close world",
         ]  # fmt: skip
         assert [call.outcome for call in done.calls] == ["ok"] * 4
-        assert stage.session.killed == []
+        assert scripted.session.killed == []
 
 
 def test_ranks_begin_together_the_master_first(tmp_path: Path) -> None:
     """The master has begun a call when the others are released."""
-    with staged(scenario(), tmp_path) as stage:
-        done = played(stage)
+    with scripted_play(scenario(), tmp_path) as scripted:
+        done = played(scripted)
     released = [op.value["ranks"] for op in done if op.f == RELEASE]
     assert released == [[0], [1]]
     assert [op.value for op in done if op.f == LAUNCH] == [{"ranks": [0, 1], "life": 1}]
-    assert [message for _, message in stage.session.told] == [{"begin": True}] * 2 + [{"leave": True}] * 2
+    assert [message for _, message in scripted.session.sent] == [{"begin": True}] * 2 + [{"leave": True}] * 2
 
 
 def test_a_step_that_waits_for_a_message_begins_before_the_next_byte_passes(tmp_path: Path) -> None:
     """Its gate is on record when the links carry on."""
-    with staged(wired(), tmp_path) as stage:
-        stage.session.script = see(stage)
+    with scripted_play(wired(), tmp_path) as scripted:
+        scripted.session.script = see(scripted)
 
         def tell(rank: ScriptedRank, message: dict[str, Any], before: Any = ScriptedRank.tell) -> None:
             before(rank, message)
@@ -104,9 +104,9 @@ def test_a_step_that_waits_for_a_message_begins_before_the_next_byte_passes(tmp_
 
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(ScriptedRank, "tell", tell)
-            done = played(stage)
-        assert stage.proxies.watching is not None
-        assert stage.proxies.watching.went_on >= 1
+            done = played(scripted)
+        assert scripted.proxies.watching is not None
+        assert scripted.proxies.watching.went_on >= 1
     assert [op.value for op in done if op.f == GATE] == [{"go": [[0, 1, 1]], "skip": []}]
     assert {call.step: call.outcome for call in done.calls if call.rank == 0}["seen"] == "ok"
 
@@ -114,17 +114,17 @@ def test_a_step_that_waits_for_a_message_begins_before_the_next_byte_passes(tmp_
 @pytest.mark.parametrize("failing", [*([act] for act in ACTS), ACTS], ids=lambda acts: " and ".join(acts))
 def test_what_cannot_be_undone_keeps_nothing_else_from_being_undone(failing: list[str], tmp_path: Path) -> None:
     """Every act is tried in its turn, and the end of the history names all that failed."""
-    with staged(wired(CUT, SLOW), tmp_path, fails=frozenset(failing)) as stage:
+    with scripted_play(wired(CUT, SLOW), tmp_path, fails=frozenset(failing)) as scripted:
 
         def script(rank: ScriptedRank) -> None:
             joins(rank)
 
-        stage.session.script = script
+        scripted.session.script = script
         with pytest.MonkeyPatch.context() as patched:
             # The message never comes, so the play ends with rank 0's last step undone: nothing runs any more.
             patched.setattr("harness.schedule.schedule.UNDER_WAY_NS", 0)
-            done = played(stage)
-        undone = [act for act in stage.undone.log if act in ACTS]
+            done = played(scripted)
+        undone = [act for act in scripted.undone.log if act in ACTS]
         assert undone == ACTS
         error = (done.ended or {}).get("error", "")
         named = [act for act in failing if act.startswith("heal")][:1] + [a for a in failing if "heal" not in a]
@@ -135,17 +135,17 @@ def test_what_cannot_be_undone_keeps_nothing_else_from_being_undone(failing: lis
 @pytest.mark.parametrize("act", ["open world", "make links"])
 def test_what_cannot_be_acquired_undoes_what_was_before_it(act: str, tmp_path: Path) -> None:
     """No rank was launched, and the history says why."""
-    with staged(scenario(CUT), tmp_path, fails=frozenset([act])) as stage:
-        done = played(stage)
+    with scripted_play(scenario(CUT), tmp_path, fails=frozenset([act])) as scripted:
+        done = played(scripted)
         assert (
-            stage.undone.log
+            scripted.undone.log
             == {
                 "open world": ["open world"],
                 "make links": ["open world", "make links", "close world"],
             }[act]
         )
         assert f"{act} failed" in (done.ended or {})["error"]
-        assert stage.session.ranks == []
+        assert scripted.session.ranks == []
 
 
 def test_a_bug_in_the_middle_of_a_play_ends_every_rank_and_keeps_its_traceback(tmp_path: Path) -> None:
@@ -156,12 +156,12 @@ def test_a_bug_in_the_middle_of_a_play_ends_every_rank_and_keeps_its_traceback(t
         if rank.rank == 1:
             raise ZeroDivisionError("a bug")
 
-    with staged(scenario(CUT), tmp_path, breaks) as stage:
-        done = played(stage)
-        assert stage.undone.log[-3:] == ["heal cut", "remove links", "close world"]
-        assert sorted(stage.session.killed) == [1000, 1001]
+    with scripted_play(scenario(CUT), tmp_path, breaks) as scripted:
+        done = played(scripted)
+        assert scripted.undone.log[-3:] == ["heal cut", "remove links", "close world"]
+        assert sorted(scripted.session.killed) == [1000, 1001]
         assert (done.ended or {})["error"] == "ZeroDivisionError: a bug"
-        text = (stage.order.run_dir / "logs" / "harness-error.txt").read_text()
+        text = (scripted.order.run_dir / "logs" / "harness-error.txt").read_text()
         assert "ZeroDivisionError" in text
         assert "in breaks" in text
         assert {call.outcome for call in done.calls if call.step == "exit"} == {"died"}
@@ -169,13 +169,13 @@ def test_a_bug_in_the_middle_of_a_play_ends_every_rank_and_keeps_its_traceback(t
 
 def test_a_failed_healing_ends_ranks_instead_of_waiting_for_them(tmp_path: Path) -> None:
     """What a fault still does may be why they would never leave."""
-    with staged(scenario(CUT), tmp_path, fails=frozenset({"heal cut"})) as stage:
+    with scripted_play(scenario(CUT), tmp_path, fails=frozenset({"heal cut"})) as scripted:
         for rank in (0, 1):
-            assert rank not in stage.session.killed
+            assert rank not in scripted.session.killed
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(ScriptedRank, "stays", True)
-            done = played(stage)
-        assert sorted(set(stage.session.killed)) == [1000, 1001]
+            done = played(scripted)
+        assert sorted(set(scripted.session.killed)) == [1000, 1001]
         assert "heal cut failed" in (done.ended or {})["error"]
         assert not [op for op in done if op.f == "left_behind"]
 
@@ -189,17 +189,17 @@ def test_an_interrupt_heals_and_ends_everything_and_is_raised(tmp_path: Path) ->
             os.write(write, b"\0")
 
     late = {"id": "late", "do": "num_keys", "ranks": 0, "after": "3600s"}
-    with staged(scenario(CUT, steps=(JOIN, late)), tmp_path, interrupted) as stage:
+    with scripted_play(scenario(CUT, steps=(JOIN, late)), tmp_path, interrupted) as scripted:
         read, write = os.pipe()
         try:
             with pytest.raises(Interrupted):
-                play(stage.order, replace(stage.resources, interrupt_fd=read))
+                play(scripted.order, replace(scripted.resources, interrupt_fd=read))
         finally:
             os.close(read)
             os.close(write)
-        assert stage.undone.log[-3:] == ["heal cut", "remove links", "close world"]
-        assert sorted(stage.session.killed) == [1000, 1001]
-        assert history(stage).ended == {"error": "interrupted"}
+        assert scripted.undone.log[-3:] == ["heal cut", "remove links", "close world"]
+        assert sorted(scripted.session.killed) == [1000, 1001]
+        assert history(scripted).ended == {"error": "interrupted"}
 
 
 def test_a_rank_that_a_fault_has_ended_starts_again_when_it_is_healed(tmp_path: Path) -> None:
@@ -207,9 +207,9 @@ def test_a_rank_that_a_fault_has_ended_starts_again_when_it_is_healed(tmp_path: 
     kill = replace(
         CUT, after=StepMoment("join"), until=FaultMoment("cut", "injected", 1), restarts_ranks=True
     )  # fmt: skip
-    with staged(scenario(kill), tmp_path) as stage:
+    with scripted_play(scenario(kill), tmp_path) as scripted:
         ScriptedFault.ends = (1,)
-        done = played(stage)
+        done = played(scripted)
     lives = [op.value for op in done if op.f == LAUNCH]
     assert lives == [{"ranks": [0, 1], "life": 1}, {"ranks": [1], "life": 2}]
     order = [op.f if op.f != "heal" else f"heal {op.type}" for op in done if op.f in ("heal", LAUNCH, RELEASE)]
@@ -220,8 +220,8 @@ def test_a_rank_that_a_fault_has_ended_starts_again_when_it_is_healed(tmp_path: 
 def test_a_rank_whose_moment_never_comes_is_skipped_at_the_end(tmp_path: Path) -> None:
     """It was made and never released."""
     late = scenario(ranks={1: {"start": "3600s"}}, steps=({**JOIN, "ranks": 0},))
-    with staged(late, tmp_path) as stage:
-        done = played(stage)
+    with scripted_play(late, tmp_path) as scripted:
+        done = played(scripted)
     assert late.world.ranks[1].start == TimeMoment(3600 * 10**9)
     assert [call.outcome for call in done.calls if (call.rank, call.step) == (1, "exit")] == ["skipped"]
     assert [op.value["ranks"] for op in done if op.f == RELEASE] == [[0]]
@@ -229,8 +229,8 @@ def test_a_rank_whose_moment_never_comes_is_skipped_at_the_end(tmp_path: Path) -
 
 def test_faults_of_the_start_are_in_place_before_the_clock_starts(tmp_path: Path) -> None:
     """And later ones come after their moment."""
-    with staged(scenario(CUT, SLOW), tmp_path) as stage:
-        done = played(stage)
+    with scripted_play(scenario(CUT, SLOW), tmp_path) as scripted:
+        done = played(scripted)
     start_ns = done.start_ns
     placed = {op.step: op.time_ns for op in done if (op.f, op.type) == ("inject", "ok")}
     assert CUT.after == START

@@ -105,7 +105,7 @@ def test_a_release_is_on_record_before_ranks_hear_of_it(trial: Trial) -> None:
     trial.ranks.release((0, 1))
     (released,) = trial.recorded(RELEASE)
     assert released.value == {"ranks": [0, 1]}
-    assert trial.session.told == [(0, {"begin": True}), (1, {"begin": True})]
+    assert trial.session.sent == [(0, {"begin": True}), (1, {"begin": True})]
     assert all(trial.progress.rank(rank).begun for rank in (0, 1))
     trial.ranks.release(())
     assert len(trial.recorded(RELEASE)) == 1
@@ -114,7 +114,7 @@ def test_a_release_is_on_record_before_ranks_hear_of_it(trial: Trial) -> None:
 def test_gates_are_sent_and_remembered(trial: Trial) -> None:
     """Whether their steps go or are skipped."""
     trial.ranks.open_gates([(0, 1, 1)], [(1, 1, 1, "too late")])
-    assert trial.session.told == [
+    assert trial.session.sent == [
         (0, {"go": 1, "life": 1}),
         (1, {"skip": 1, "life": 1, "because": "too late"}),
     ]

@@ -101,6 +101,6 @@ def test_a_history_folds_into_the_same_calls_that_it_tells_of() -> None:
         cell, progress = scenario(name), FoldedProgress(lives_of(scenario(name)))
         for op in history(name):
             progress.fold(op)
-        told = {(call.step, call.rank, call.life, call.number): call.outcome for call in history(name).calls}
-        assert {key: call.outcome for key, call in progress.calls.items()} == told, cell.name
+        calls = {(call.step, call.rank, call.life, call.number): call.outcome for call in history(name).calls}
+        assert {key: call.outcome for key, call in progress.calls.items()} == calls, cell.name
         assert all(progress.rank(rank).ended for rank in range(cell.world.size)), cell.name
