@@ -58,8 +58,8 @@ class Containers(World):
         kind="containers",
         summary="Each rank is a container: read-only, without privileges, within limits, on a host of its own.",
         example="world: {size: 4, kind: containers}",
-        details="All masters share one host, `r0`; other ranks are on `r1`, `r2` ... The proxy server is on `px`. Needs "
-        "a Docker engine on this machine, and the images of `rdzv-harness docker build`.",
+        details="All masters share one host, `r0`; other ranks are on `r1`, `r2` ... The proxy server is on `px`. "
+        "Needs a Docker engine on this machine, and the images of `rdzv-harness docker build`.",
     )
     capabilities = _capabilities()
     isolation = "host"

@@ -97,8 +97,8 @@ class Namespaces(World):
         kind="namespaces",
         summary="Each rank is on a host of its own: a network namespace with an address, a name and a hosts file.",
         example="world: {size: 4, kind: namespaces}",
-        details="All masters share one host, `r0`; other ranks are on `r1`, `r2` ... The proxy server is on `px`. Needs "
-        "private namespaces, and a kernel with bridge and veth.",
+        details="All masters share one host, `r0`; other ranks are on `r1`, `r2` ... The proxy server is on `px`. "
+        "Needs private namespaces, and a kernel with bridge and veth.",
     )
     capabilities = frozenset({"kill", "pause", "restart", "ports", "file_limit", "helper", "hosts", "address_change"})
     isolation = "private"
