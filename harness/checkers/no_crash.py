@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history.joins import mapping, whole
 from harness.history.wording import counted
 from harness.scenario.scenario import EXIT, Scenario
 from harness.values.attribute import Declaration
 from harness.values.history import Call, History
+from harness.values.json import mapping, whole
 from harness.values.ops import WORKER, Op
 from harness.values.verdict import Verdict
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history.joins import mapping
 from harness.history.wording import joined
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Declaration
 from harness.values.history import History
+from harness.values.json import mapping
 from harness.values.quantity import format_ns
 from harness.values.verdict import ERROR, Verdict
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding, late
-from harness.history.joins import whole
 from harness.history.wording import counted, describe_call, describe_end, with_stacks
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Attribute, Declaration
 from harness.values.history import Call, History, Injection
+from harness.values.json import whole
 from harness.values.quantity import format_ns
 from harness.values.verdict import Verdict
 

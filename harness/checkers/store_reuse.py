@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history.joins import Join, joins, mapping
+from harness.history.joins import Join, joins
 from harness.history.wording import describe_call, joined
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Attribute, Declaration
 from harness.values.endpoint import Endpoint
 from harness.values.history import History
+from harness.values.json import mapping
 from harness.values.verdict import Verdict
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from harness.values.history import Call, History
+from harness.values.json import mapping, whole
 
 DEFAULT_HANDLER = "main"
 
@@ -135,13 +134,3 @@ class Rounds:
     def _before(self, call: Call) -> list[Join]:
         returns = self._returns.get((call.rank, call.life, handler_of(call)), [])
         return [join for join in returns if join.ended_ns <= (call.begun_ns or 0) and join.call is not call]
-
-
-def mapping(value: Any) -> Mapping[str, Any]:
-    """The value if it is a mapping, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def whole(value: Any) -> int | None:
-    """The value if it is a whole number (true and false are none), else None."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.history.joins import mapping
 from harness.values.history import Call, History
+from harness.values.json import mapping
 from harness.values.ops import LINK
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from harness.checkers.base import CHECKERS, Checker
 from harness.checkers.claims import judge_claim, named_calls
-from harness.history.joins import mapping
 from harness.history.wording import and_n_more, counted, describe_call, describe_end
 from harness.judge.known import entries_that_fit, judge_known
 from harness.scenario.scenario import EXIT, Claim, Fault, Scenario
 from harness.values.history import History, Injection
+from harness.values.json import mapping
 from harness.values.verdict import ERROR, FAILED, PASSED, SKIPPED, VACUOUS, Judgement, Verdict
 
 

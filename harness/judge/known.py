@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from packaging.specifiers import SpecifierSet
 
-from harness.history.joins import mapping
 from harness.history.wording import joined
 from harness.scenario.scenario import Known, Scenario
 from harness.values.history import History
+from harness.values.json import mapping
 from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, Judgement, Verdict
 
 
