@@ -87,3 +87,8 @@ class Checker(ABC):
 
 
 CHECKERS: Registry[type[Checker]] = Registry("check", "harness.checkers")
+
+
+def standing_invariants() -> tuple[str, ...]:
+    """The kinds of the checkers that judge every run, sorted."""
+    return tuple(kind for kind, member in CHECKERS.items() if member.standing)

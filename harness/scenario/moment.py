@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-STEP_STATES = ("begun", "ended", "ok", "failed", "died", "skipped")
-FAULT_STATES = ("injected", "healed")
-
 
 @dataclass(frozen=True)
 class TimeMoment:
@@ -27,7 +24,7 @@ class StepMoment:
         step: the unique name of the step; `exit` is the unwritten last one.
         ranks: whose calls; empty means every rank that the step names.
         life: the rank's life, counted from 1.
-        state: one of `STEP_STATES`, or several: any of them.
+        state: `begun`, `ended`, `ok`, `failed`, `died` or `skipped`; or several, of which any will do.
         count: the count-th such call; None means every call must be so.
         plus_ns: added to the time of that call.
     """

@@ -13,7 +13,6 @@ from harness.values.quantity import Duration
 EXIT = "exit"
 """The name of the step that ends each rank and is not written."""
 
-STANDING_INVARIANTS = ("agreement", "prefix_isolation", "no_hang", "no_crash", "nothing_left_behind")
 STARTING_AGAIN = frozenset({"kill", "memory_limit", "restart_host"})
 """Kinds of faults that end processes, and whose healing starts the rank's next life."""
 
