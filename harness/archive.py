@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Archived:
     """A run as it is stored.
 
     Attributes:
-        judgement: the stored one; None if the run was never judged.
+        judgement: the stored one; None if the run was not judged to the end.
         meta: `run.json`: path, cell, subject, seed, attempt, command, python, started.
         steady: the history of the steady-state check, if one was made.
     """
@@ -125,16 +126,23 @@ def read_run(run_dir: Path) -> Archived:
     scenario = next((one for one in cells if one.cell == cell), None)
     if scenario is None:
         raise UsageError(f"{run_dir / SCENARIO} has no cell {dict(cell)}; was the file edited?")
-    verdict = run_dir / VERDICT
     steady = run_dir / STEADY
     return Archived(
         run_dir=run_dir,
         scenario=scenario,
         history=read_history(run_dir),
-        judgement=Judgement.from_json(json.loads(verdict.read_text())) if verdict.exists() else None,
+        judgement=_read_judgement(run_dir / VERDICT),
         meta=meta,
         steady=read_history(steady) if steady.is_dir() else None,
     )
+
+
+def _read_judgement(path: Path) -> Judgement | None:
+    """The stored judgement; None if it is missing, or was cut short while it was written: it can be made again."""
+    try:
+        return Judgement.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def prune(runs_dir: Path, keep: int) -> None:
@@ -147,15 +155,18 @@ def prune(runs_dir: Path, keep: int) -> None:
 
 
 def _make_unique(runs_dir: Path, name: str) -> Path:
-    runs_dir.mkdir(parents=True, exist_ok=True)
-    number = 1
-    while True:
-        run_dir = runs_dir / (name if number == 1 else f"{name}-{number}")
-        try:
-            run_dir.mkdir()
-        except FileExistsError:
-            number += 1
-        except OSError as error:
-            raise UsageError(f"cannot create {run_dir} ({error.strerror}); choose another --runs-dir") from error
-        else:
-            return run_dir
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        names = chain((name,), (f"{name}-{number}" for number in count(2)))
+        return next(runs_dir / one for one in names if _is_made(runs_dir / one))
+    except OSError as error:
+        raise UsageError(f"cannot create {runs_dir / name} ({error.strerror}); choose another --runs-dir") from error
+
+
+def _is_made(run_dir: Path) -> bool:
+    """Create the directory; False if there is one."""
+    try:
+        run_dir.mkdir()
+    except FileExistsError:
+        return False
+    return True
