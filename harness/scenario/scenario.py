@@ -260,7 +260,10 @@ class Scenario:
 
     def step(self, name: str) -> Step:
         """The step of that unique name; raises KeyError."""
-        return next(step for step in self.steps if step.name == name) if name != EXIT else EXIT_STEP
+        for step in (*self.steps, EXIT_STEP):
+            if step.name == name:
+                return step
+        raise KeyError(name)
 
     def ranks_of(self, step: str) -> tuple[int, ...]:
         """The rank processes that a step names; `exit` names all."""
