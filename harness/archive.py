@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,10 @@ LONGEST_NAME = 100  # a file system allows 255 bytes; folders below add their ow
 
 @dataclass(frozen=True)
 class Archived:
-    """A run as it lies on disk.
+    """A run as it is stored.
 
     Attributes:
-        judgement: as it was given then; None if the run was never judged.
+        judgement: the stored one; None if the run was not judged to the end.
         meta: `run.json`: path, cell, subject, seed, attempt, command, python, started.
         steady: the history of the steady-state check, if one was made.
     """
@@ -49,7 +50,7 @@ class Archived:
 
 
 def create_run(runs_dir: Path, scenario: Scenario, meta: Mapping[str, Any]) -> Path:
-    """A new run directory with what is known before the play; its name sorts by time and tells the scenario."""
+    """A new run directory with what is known before the play; its name is the time and the scenario's id."""
     stamp = datetime.fromtimestamp(clock.wall_time(), timezone.utc).strftime("%Y%m%d-%H%M%S-%f")[:-3]
     slug = re.sub(r"[^A-Za-z0-9=,.-]+", "-", scenario.id)[:LONGEST_NAME].strip("-")
     run_dir = _make_unique(runs_dir.absolute(), f"{stamp}-{slug}")
@@ -58,7 +59,7 @@ def create_run(runs_dir: Path, scenario: Scenario, meta: Mapping[str, Any]) -> P
 
 
 def fill_run(run_dir: Path, scenario: Scenario, meta: Mapping[str, Any]) -> None:
-    """Lay out a run directory: its folders, the scenario and `run.json`."""
+    """Fill a run directory with its folders, the scenario and `run.json`."""
     for folder in FOLDERS:
         (run_dir / folder).mkdir(parents=True, exist_ok=True)
     (run_dir / SCENARIO).write_text(scenario.text, encoding="utf-8")
@@ -67,7 +68,7 @@ def fill_run(run_dir: Path, scenario: Scenario, meta: Mapping[str, Any]) -> None
 
 
 def write_history(run_dir: Path, ops: Iterable[Op]) -> History:
-    """Merge all operations into one numbered file; the raw ones stay beside it."""
+    """Merge all operations into one numbered file; the files of the processes stay beside it."""
     history = History.of(ops)
     lines = [json.dumps(op.to_json(), separators=(",", ":")) for op in history]
     (run_dir / HISTORY).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -75,12 +76,12 @@ def write_history(run_dir: Path, ops: Iterable[Op]) -> History:
 
 
 def write_judgement(run_dir: Path, judgement: Judgement) -> None:
-    """Keep the verdict beside the history."""
+    """Store the judgement beside the history."""
     (run_dir / VERDICT).write_text(json.dumps(judgement.to_json(), indent=1), encoding="utf-8")
 
 
 def read_history(run_dir: Path) -> History:
-    """The history of a run; of a run that was cut short, what its processes had written.
+    """The history of a run; if the run was cut short, what its processes had written.
 
     Raises HarnessError for a line that is not an operation.
     """
@@ -92,7 +93,7 @@ def read_history(run_dir: Path) -> History:
 
 
 def read_ops(path: Path) -> list[Op]:
-    """The operations of one file; a last line that was cut by a crash is left out."""
+    """The operations of one file; a last line that a crash cut short is left out."""
     ops = []
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True), 1):
         if not line.endswith("\n"):
@@ -105,36 +106,47 @@ def read_ops(path: Path) -> list[Op]:
 
 
 def read_run(run_dir: Path) -> Archived:
-    """A run directory as values; raises UsageError if it is none, ScenarioError if its scenario no longer loads."""
-    # A controller writes archives and never reads one: it is spared pydantic.
+    """A run directory as values.
+
+    Raises UsageError for any other directory, ScenarioError for a scenario that no longer loads, HarnessError for a
+    history that is damaged.
+    """
+    # A controller writes archives and never reads one, so it need not import pydantic.
     from harness.loader import load_text
 
     if not (run_dir / META).is_file():
-        raise UsageError(f"{run_dir} is no run directory (no {META} in it); they lie under .rdzv/runs/")
+        raise UsageError(f"{run_dir} is not a run directory (it has no {META}); run directories are under .rdzv/runs/")
     try:
         meta = json.loads((run_dir / META).read_text(encoding="utf-8"))
         cell = tuple((path, label) for path, label in meta["cell"])
         text = (run_dir / SCENARIO).read_text(encoding="utf-8")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{run_dir} is not a whole run directory ({error}); play the scenario again") from error
+        raise UsageError(f"{run_dir} is not a complete run directory ({error}); play the scenario again") from error
     cells = load_text(text, Path(meta["path"]))
     scenario = next((one for one in cells if one.cell == cell), None)
     if scenario is None:
         raise UsageError(f"{run_dir / SCENARIO} has no cell {dict(cell)}; was the file edited?")
-    verdict = run_dir / VERDICT
     steady = run_dir / STEADY
     return Archived(
         run_dir=run_dir,
         scenario=scenario,
         history=read_history(run_dir),
-        judgement=Judgement.from_json(json.loads(verdict.read_text())) if verdict.exists() else None,
+        judgement=_read_judgement(run_dir / VERDICT),
         meta=meta,
         steady=read_history(steady) if steady.is_dir() else None,
     )
 
 
+def _read_judgement(path: Path) -> Judgement | None:
+    """The stored judgement; None if it is missing, or was cut short while it was written: it can be made again."""
+    try:
+        return Judgement.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def prune(runs_dir: Path, keep: int) -> None:
-    """Delete the oldest run directories beyond `keep`; anything that is no run directory is left alone."""
+    """Delete the oldest run directories beyond `keep`; anything else is left alone."""
     if not runs_dir.is_dir():
         return
     runs = sorted(path for path in runs_dir.iterdir() if (path / META).is_file())
@@ -143,15 +155,18 @@ def prune(runs_dir: Path, keep: int) -> None:
 
 
 def _make_unique(runs_dir: Path, name: str) -> Path:
-    runs_dir.mkdir(parents=True, exist_ok=True)
-    number = 1
-    while True:
-        run_dir = runs_dir / (name if number == 1 else f"{name}-{number}")
-        try:
-            run_dir.mkdir()
-        except FileExistsError:
-            number += 1
-        except OSError as error:
-            raise UsageError(f"cannot make {run_dir} ({error.strerror}); choose another --runs-dir") from error
-        else:
-            return run_dir
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        names = chain((name,), (f"{name}-{number}" for number in count(2)))
+        return next(runs_dir / one for one in names if _is_made(runs_dir / one))
+    except OSError as error:
+        raise UsageError(f"cannot create {runs_dir / name} ({error.strerror}); choose another --runs-dir") from error
+
+
+def _is_made(run_dir: Path) -> bool:
+    """Create the directory; False if there is one."""
+    try:
+        run_dir.mkdir()
+    except FileExistsError:
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""Histories and scenarios built by hand: what happened, in seconds, one line a call."""
+"""Histories and scenarios built by hand: one line for each call, times in seconds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RUNTIME = ErrorInfo("RuntimeError", ("RuntimeError", "Exception"), "Connection r
 
 
 def at(seconds: float) -> int:
-    """So many seconds after the clock started."""
+    """A time in seconds after the clock started."""
     return ZERO + round(seconds * SECOND)
 
 
@@ -52,7 +52,7 @@ class Past:
         outcome: str = "ok",
         *,
         f: str | None = None,
-        told: Mapping[str, Any] | None = None,
+        arguments: Mapping[str, Any] | None = None,
         value: Any = None,
         error: ErrorInfo | None = None,
         thread: str = "main",
@@ -64,7 +64,7 @@ class Past:
         """One call; `begin` None was skipped, `end` None still runs. `f` is the step's name unless given."""
         who, verb = Process(rank, thread, life), f or step
         if begin is not None:
-            self._ops.append(Op(at(begin), who, INVOKE, verb, step, number, value=dict(told or {}), **rest))
+            self._ops.append(Op(at(begin), who, INVOKE, verb, step, number, value=dict(arguments or {}), **rest))
         if end is not None:
             type = {"ok": OK, "failed": FAIL}.get(outcome, INFO)
             shown = value if type == OK else {"outcome": outcome, **(value or {})} if type == INFO else None
@@ -78,14 +78,14 @@ class Past:
     def join(
         self, rank: int, begin: float, end: float | None, outcome: str = "ok", step: str = "join", **keys: Any
     ) -> Past:
-        """A rendezvous; what is told and returned fits a world of all ranks unless said otherwise.
+        """A rendezvous; its arguments and its value fit a world of all ranks unless given otherwise.
 
         Keys: `run_id`, `as_rank`, `world_size`, `returned` (laid over the value), `handler`, and those of `call`.
         """
         run_id = keys.pop("run_id", "train")
         given_rank, size = keys.pop("as_rank", rank), keys.pop("world_size", self.size)
         endpoint = keys.pop("endpoint", f"127.0.0.1:{29500 + rank}")
-        told = {
+        arguments = {
             "rank": given_rank,
             "world_size": size,
             "run_id": run_id,
@@ -95,7 +95,7 @@ class Past:
         value = {"rank": given_rank, "world_size": size, **keys.pop("returned", {})} if outcome == "ok" else None
         keys.setdefault("handler", "main")
         return self.call(
-            rank, step, begin, end, outcome, f="rendezvous", told=told, value=value, run_id=run_id, **keys
+            rank, step, begin, end, outcome, f="rendezvous", arguments=arguments, value=value, run_id=run_id, **keys
         )  # fmt: skip
 
     def all_join(self, begin: float = 0.001, end: float = 0.01, **keys: Any) -> Past:
@@ -122,29 +122,29 @@ class Past:
             return self._own(0, NEMESIS, FAIL, "inject", step=name, value={**about, "because": because})
         self._own(inject, NEMESIS, OK, "inject", step=name, value=about)
         if heal is not None:
-            told = {**about, "touched": touched, "facts": dict(facts or {})}
-            self._own(heal, NEMESIS, OK, "heal", step=name, value=told)
+            found = {**about, "touched": touched, "facts": dict(facts or {})}
+            self._own(heal, NEMESIS, OK, "heal", step=name, value=found)
         return self
 
     def lag(self, seconds: float, lag: float) -> Past:
-        """The controller noticed then that it had waited so long for a processor."""
+        """The controller noticed at that time that it had waited `lag` seconds for a processor."""
         return self._own(seconds, CONTROLLER, OK, "lag", lag_ns=round(lag * SECOND))
 
     def wire(self, seconds: float, moment: WireMoment) -> Past:
-        """A message that somebody waited for has passed."""
+        """A message that a moment waited for has passed."""
         return self._own(seconds, CONTROLLER, OK, WIRE, value=moment.to_json())
 
     def link(self, rank: int, keys: Mapping[str, list[str]], seconds: float = 30.0) -> Past:
-        """What a proxy server that reads the store's protocol tells of a rank's link: keys, and what named them."""
+        """What a proxy server that reads the protocol reports about a link: keys, and the queries that named them."""
         return self._own(seconds, CONTROLLER, OK, LINK, value={"rank": rank, "keys": dict(keys)})
 
     def left(self, seconds: float = 30.0, **left: Any) -> Past:
-        """The harness looked at what was left behind."""
+        """The harness looked for what was left behind."""
         return self._own(seconds, CONTROLLER, OK, "left_behind", value={"waited_ns": SECOND, **left})
 
     def ends(self, rank: int, asked: float | None, end: float, *, status: int = 0, life: int = 1, **value: Any) -> Past:
-        """How a process ended: by status, or with `signal` in `value`; `asked` None means that nobody asked it to."""
-        told = value if "signal" in value else {"status": status, **value}
+        """The end of a process, by a status or by the `signal` in `value`; `asked` None means that it was not asked."""
+        facts = value if "signal" in value else {"status": status, **value}
         outcome = "died" if "signal" in value else "ok" if status == 0 else "failed"
         who = Process(rank, "main", life)
         if asked is not None:
@@ -154,7 +154,7 @@ class Past:
             if outcome == "failed"
             else None
         )
-        shown = {"outcome": "died", **told} if outcome == "died" else told
+        shown = {"outcome": "died", **facts} if outcome == "died" else facts
         type = {"ok": OK, "failed": FAIL, "died": INFO}[outcome]
         self._ops.append(Op(at(end), who, type, EXIT, EXIT, value=shown, error=error))
         self._ends.setdefault(rank, []).append(self._ops[-1])
@@ -167,7 +167,7 @@ class Past:
         return self
 
     def whole(self, **end: Any) -> History:
-        """The history, brought to its end: whoever is still there leaves, and nothing is left behind."""
+        """The history with its end: processes that are still there leave, and nothing is left behind."""
         for rank, ends in self._ends.items():
             if not ends:
                 self.ends(rank, 29, 29.1)
@@ -176,7 +176,7 @@ class Past:
         return self._own(31, CONTROLLER, OK, "end", value=end).so_far()
 
     def so_far(self) -> History:
-        """The history as it is: nobody has left, and it has no end."""
+        """The history as it is: no process has left, and it has no end."""
         return History.of(self._ops)
 
 
@@ -186,14 +186,14 @@ def step(name: str, *ranks: int, do: str = "rendezvous", **keys: Any) -> Step:
 
 
 def scenario(*steps: Step, size: int = 2, run_ids: Mapping[str, str] | None = None, **keys: Any) -> Scenario:
-    """A cell whose ranks are told a world of all ranks and 2 s; `run_ids` by handler name."""
-    told_ids = {"main": "train", **(run_ids or {})}
+    """A cell whose handlers are given a world of all ranks and a timeout of 2 s; `run_ids` by handler name."""
+    ids = {"main": "train", **(run_ids or {})}
     ranks = tuple(
         RankSpec(
             START,
             {},
             False,
-            {name: HandlerConfig(rank, size, run_id, 2 * SECOND) for name, run_id in told_ids.items()},
+            {name: HandlerConfig(rank, size, run_id, 2 * SECOND) for name, run_id in ids.items()},
             9 * SECOND,
         )
         for rank in range(size)

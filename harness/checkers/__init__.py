@@ -1,1 +1,1 @@
-"""Checkers: what a history is held against, one file each; all pure."""
+"""Checkers: one property of a history each, one file each; all pure."""

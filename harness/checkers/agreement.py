@@ -1,4 +1,4 @@
-"""Whoever returned agrees: distinct ranks in range, one world size and roster, no master back before all have begun."""
+"""Processes that returned agree: distinct ranks in range, one world size and roster, and the master waited for all."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from itertools import combinations
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history.joins import Join, joins, ranks_begun
-from harness.history.wording import counted, joined
+from harness.history.joins import Join, joins, ranks_missing
+from harness.history.wording import counted, joined, ranks_named
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Declaration
 from harness.values.history import History
@@ -22,13 +22,14 @@ class Agreement(Checker):
 
     declaration = Declaration(
         kind="agreement",
-        summary="whoever returned for one run id and round has a rank of its own, in range, and the same world size",
+        summary="processes that return for one run id and round have distinct ranks in range, and one world size",
         example="{check: agreement}",
         details=(
-            "Each process counts by its last return. Whoever was told rank 0 returns only when as many distinct ranks"
-            " of that run id as its world size have begun; a rank out of range stands in for nobody. Where a subject"
-            " reports no round, all joins of a run id are one round. Where it reports rosters, two of one round that"
-            " have a name in common are the same. The endpoint is never judged, since links differ."
+            "Each process counts by its last return. The master (the process that was given rank 0) returns only when"
+            " as many distinct ranks of its run id as its world size have begun; a rank out of range does not count as"
+            " one of them. Where a subject reports no round, all joins of a run id are one round. Where it reports"
+            " rosters, two rosters of one round that have a name in common must be equal. The endpoint is never judged,"
+            " since links differ."
         ),
     )
     standing = True
@@ -39,7 +40,7 @@ class Agreement(Checker):
         if not returned:
             return self.nothing("no rendezvous returned")
         findings = [finding for group in _groups(returned) for finding in _disagreements(group)]
-        findings += [finding for join in returned if join.given_rank == 0 for finding in _early(join, everybody)]
+        findings += [finding for join in returned if join.is_master for finding in _early(join, everybody)]
         return self.verdict(findings, f"{counted(len(returned), 'join')} returned without disagreement")
 
 
@@ -62,7 +63,7 @@ def _disagreements(group: list[Join]) -> Iterator[Finding]:
 
 
 def _rosters(group: list[Join]) -> Iterator[Finding]:
-    """Rosters with nobody in common are those of two openings of the run: its master was started again."""
+    """Rosters with no name in common are not compared: the master was started again and opened the run anew."""
     with_roster = [join for join in group if join.roster]
     for one, other in combinations(with_roster, 2):
         if one.roster != other.roster and set(one.roster) & set(other.roster):
@@ -78,7 +79,8 @@ def _doubled(group: list[Join]) -> Iterator[Finding]:
     for rank, doubled in holders.items():
         if len(doubled) > 1:
             who = joined([str(join.call.rank) for join in doubled])
-            yield _finding(f"processes {who} both returned as rank {rank}{_of_run(doubled[0])}", doubled)
+            both = "both" if len(doubled) == 2 else "all"
+            yield _finding(f"processes {who} {both} returned as rank {rank}{_of_run(doubled[0])}", doubled)
 
 
 def _out_of_range(group: list[Join]) -> Iterator[Finding]:
@@ -93,15 +95,13 @@ def _early(master: Join, everybody: tuple[Join, ...]) -> Iterator[Finding]:
     size = master.world_size
     if size is None:
         return
-    own_run = tuple(join for join in everybody if join.run_id == master.run_id)
-    begun = ranks_begun(own_run, size, master.ended_ns)
-    if len(begun) < size:
-        missing = joined([str(rank) for rank in range(size) if rank not in begun])
-        yield _finding(
-            f"rank {master.call.rank}, told rank 0{_of_run(master)}, returned a world of {size} when"
-            f" {'ranks' if size - len(begun) > 1 else 'rank'} {missing} had not begun to join",
-            [master],
+    missing = ranks_missing([join for join in everybody if join.run_id == master.run_id], size, master.ended_ns)
+    if missing:
+        because = (
+            f"rank {master.call.rank}, the master{_of_run(master)}, returned a world of {size} before"
+            f" {ranks_named(missing)} had begun to join"
         )
+        yield _finding(because, [master])
 
 
 def _of_run(join: Join) -> str:

@@ -1,4 +1,4 @@
-"""What a checker promises: from a scenario and a history, without side effects, one verdict or several."""
+"""The contract of a checker: from a scenario and a history, without side effects, one verdict."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from harness.values.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
 
 @dataclass(frozen=True)
 class Finding:
-    """One way in which a property is broken.
+    """One violation of a property.
 
     Attributes:
         because: one sentence a person reads.
-        happened: the short form of it.
+        happened: the same in short.
         evidence: indexes of the operations that prove it.
-        busy: it may be the machine's doing: a bound missed by less than a process waited for a processor.
+        busy: the machine may be the cause: the bound was missed by less time than a process waited for a processor.
     """
 
     because: str
@@ -34,7 +34,7 @@ class Finding:
 
 
 def late(history: History, window: tuple[int, int], missed_ns: int, because: str, **rest: Any) -> Finding:
-    """The finding that a bound was missed by `missed_ns`; the machine's doing if the window saw a larger lag."""
+    """The finding that a bound was missed by `missed_ns`; `busy` if a process waited longer than that in the window."""
     lag_ns = history.largest_lag_ns(min(window), max(window))
     if missed_ns >= lag_ns:
         return Finding(because, **rest)
@@ -43,7 +43,7 @@ def late(history: History, window: tuple[int, int], missed_ns: int, because: str
 
 
 def verdict_of(kind: str, findings: Sequence[Finding], expected: str, fine: str) -> Verdict:
-    """One verdict of all findings: `passed` of none, `error` if all may be the machine's doing, else `failed`."""
+    """The verdict of all findings: `passed` without any, `error` if all of them are `busy`, else `failed`."""
     if not findings:
         return Verdict(kind, PASSED, fine, expected)
     certain = [finding for finding in findings if not finding.busy]
@@ -63,8 +63,8 @@ class Checker(ABC):
     """One property.
 
     Attributes:
-        declaration: what it is called and takes.
-        standing: whether it judges every run, asked for or not.
+        declaration: its name and its parameters.
+        standing: whether it judges every run, also without being asked for.
     """
 
     declaration: ClassVar[Declaration]
@@ -74,16 +74,21 @@ class Checker(ABC):
     def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
         """The verdict; `vacuous` if there was nothing to judge, never an exception for an odd history.
 
-        The verdict's `name` is the checker's kind; the caller puts the claim's name and line in.
+        The verdict's `name` is the checker's kind; the caller replaces it with the claim's, and adds the line.
         """
 
     def nothing(self, because: str) -> Verdict:
-        """There was nothing to judge."""
+        """The verdict that there was nothing to judge."""
         return Verdict(self.declaration.kind, VACUOUS, because, self.declaration.summary)
 
     def verdict(self, findings: Sequence[Finding], fine: str) -> Verdict:
-        """What the findings amount to; `fine` says what held if there are none."""
+        """The verdict of these findings; `fine` says what held if there are none."""
         return verdict_of(self.declaration.kind, findings, self.declaration.summary, fine)
 
 
 CHECKERS: Registry[type[Checker]] = Registry("check", "harness.checkers")
+
+
+def standing_invariants() -> tuple[str, ...]:
+    """The kinds of the checkers that judge every run, sorted."""
+    return tuple(kind for kind, member in CHECKERS.items() if member.standing)

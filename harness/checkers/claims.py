@@ -1,4 +1,4 @@
-"""Whether a claim of `expect`, `any` or `instead` holds in a history."""
+"""Whether a claim holds in a history: one of `expect`, of `any` or of `instead`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Finding, late, verdict_of
-from harness.history.joins import handler_of
+from harness.history.joins import handler_config, handler_of
 from harness.history.moments import came_within_ns, moment_time
 from harness.history.wording import bounds, describe_call, describe_end, joined, outcome_phrase, with_stacks
 from harness.scenario.scenario import ABSENT, EXIT, AnyClaim, CheckClaim, Claim, Scenario, Step, StepClaim
@@ -35,7 +35,7 @@ def judge_claim(scenario: Scenario, history: History, claim: Claim) -> Verdict:
 
 
 def named_calls(scenario: Scenario, history: History, claim: Claim) -> tuple[Call, ...]:
-    """The calls that a claim is about; a check names none."""
+    """The calls that a claim is about; empty for a check."""
     if isinstance(claim, AnyClaim):
         return tuple(call for part in claim.claims for call in named_calls(scenario, history, part))
     if isinstance(claim, CheckClaim):
@@ -44,7 +44,7 @@ def named_calls(scenario: Scenario, history: History, claim: Claim) -> tuple[Cal
 
 
 def _named(scenario: Scenario, history: History, claim: StepClaim) -> Iterator[tuple[Step, int, list[Call]]]:
-    """By step and rank the calls that a claim is about: of the last life that has the step, unless it names one."""
+    """The calls that a claim is about, by step and rank: those of its life, else of the last life that has the step."""
     for name in claim.steps:
         by_rank: dict[int, list[Call]] = defaultdict(list)
         for call in history.calls_of(name):
@@ -93,12 +93,12 @@ def _fine(judged: list[tuple[Call, Finding | None]]) -> str:
 
 
 def _missing(scenario: Scenario, history: History, claim: StepClaim) -> Iterator[Finding]:
-    """Calls that the claim is about and the history does not have: they were never begun."""
+    """Calls that the claim is about and that never began: the history does not have them."""
     if "skipped" in claim.outcomes:
         return
     for step, rank, calls in _named(scenario, history, claim):
         if len(calls) < step.times:
-            what = f"was called {len(calls)} times, not {step.times}" if calls else "was never begun"
+            what = f"was called {len(calls)} times, not {step.times}" if calls else "never began"
             yield Finding(f"rank {rank}'s {step.name} {what}", what)
 
 
@@ -112,7 +112,7 @@ def _miscount(
     busy = sum(finding is not None and finding.busy for _, finding in judged)
     wanted = str(lowest) if lowest == highest else f"{lowest} to {highest}"
     verb = "is" if met == 1 else "are"
-    because = f"{met} of {len(judged)} calls of {joined(list(claim.steps))} {verb} as claimed, not {wanted}"
+    because = f"{met} of {len(judged)} calls of {joined(list(claim.steps))} {verb} as claimed, expected {wanted}"
     rest = [finding.because for _, finding in judged if finding is not None]
     return [
         Finding(
@@ -127,10 +127,10 @@ def _miscount(
 def _mismatches(
     scenario: Scenario, history: History, claim: StepClaim, call: Call, since_ns: int | None
 ) -> Iterator[Finding]:
-    """What of the call is not as claimed, the plainest first."""
+    """What about the call is not as claimed, the plainest first."""
     if call.outcome not in claim.outcomes:
         because = (
-            f"{describe_call(call)} {describe_end(call)}{_said(call)}, claimed {joined(list(claim.outcomes), 'or')}"
+            f"{describe_call(call)} {describe_end(call)}{_said(call)}, expected {joined(list(claim.outcomes), 'or')}"
         )
         yield Finding(with_stacks(history, call, because), describe_end(call), call.evidence)
     yield from _wrong_value(claim, call)
@@ -140,25 +140,25 @@ def _mismatches(
 
 
 def _said(call: Call) -> str:
-    """What the error says; the end of a process says nothing beyond its status."""
+    """The error's first line; empty for the end of a process, whose status says it all."""
     if call.step == EXIT:
         return ""
     return f": {call.error.first_line}" if call.error is not None and call.error.first_line else ""
 
 
 def _wrong_value(claim: StepClaim, call: Call) -> Iterator[Finding]:
-    """A claim about what was returned speaks of calls that returned."""
+    """A claim about the returned value is about calls that returned."""
     if call.outcome != "ok":
         return
     allowed = [*([] if claim.value is ABSENT else [claim.value]), *claim.one_of]
     if allowed and not any(_same(value, call.returned) for value in allowed):
         wanted = joined([repr(value) for value in allowed], "or")
-        because = f"{describe_call(call)} returned {call.returned!r}, claimed {wanted}"
+        because = f"{describe_call(call)} returned {call.returned!r}, expected {wanted}"
         yield Finding(because, f"returned {call.returned!r}", call.evidence)
 
 
 def _same(wanted: Any, got: Any) -> bool:
-    """Equal; of a mapping the keys given. True is not 1, a list may be a tuple."""
+    """Whether they are equal; of a mapping the wanted keys count. True is not 1, a list equals a tuple."""
     if isinstance(wanted, Mapping):
         return isinstance(got, Mapping) and all(key in got and _same(value, got[key]) for key, value in wanted.items())
     if isinstance(wanted, (list, tuple)):
@@ -171,58 +171,54 @@ def _same(wanted: Any, got: Any) -> bool:
 
 
 def _wrong_error(scenario: Scenario, history: History, claim: StepClaim, call: Call) -> Iterator[Finding]:
-    """A claim about the error speaks of calls that raised."""
+    """A claim about the error is about calls that raised."""
     if call.outcome != "failed" or not (claim.errors or claim.messages):
         return
     error = call.error
     kinds = () if error is None else (error.kind, *error.bases)
     if claim.errors and not set(kinds).intersection(claim.errors):
         because = (
-            f"{describe_call(call)} {outcome_phrase(call)}{_said(call)}, claimed {joined(list(claim.errors), 'or')}"
+            f"{describe_call(call)} {outcome_phrase(call)}{_said(call)}, expected {joined(list(claim.errors), 'or')}"
         )
         yield Finding(because, outcome_phrase(call), call.evidence)
     line = "" if error is None else error.first_line
     for template in claim.messages:
         text = _filled_in(scenario, history, call, template)
         if text.casefold() not in line.casefold():
-            yield Finding(
-                f"{describe_call(call)} {outcome_phrase(call)} without {text!r} in its first line: {line}",
-                line,
-                call.evidence,
-            )
+            what = f"{outcome_phrase(call)} without {text!r} in the first line of its message"
+            yield Finding(f"{describe_call(call)} {what}: {line}", line, call.evidence)
 
 
 def _filled_in(scenario: Scenario, history: History, call: Call, template: str) -> str:
-    """`{host}`, `{port}` and `{run_id}` as the rank's handler was told them."""
+    """`{host}`, `{port}` and `{run_id}` as the rank's handler was given them."""
     if "{" not in template:
         return template
-    for name, value in _told(scenario, history, call).items():
+    for name, value in _placeholders(scenario, history, call).items():
         template = template.replace("{%s}" % name, value)  # noqa: UP031 - braces inside braces read worse
     return template
 
 
-def _told(scenario: Scenario, history: History, call: Call) -> Mapping[str, str]:
-    invoke = _told_by(history, call)
-    endpoint = invoke.get("endpoint")
+def _placeholders(scenario: Scenario, history: History, call: Call) -> Mapping[str, str]:
+    recorded = _handler_arguments(history, call)
+    endpoint = recorded.get("endpoint")
     if isinstance(endpoint, str):
         address = Endpoint.parse(endpoint)
-        return {"host": address.host, "port": str(address.port), "run_id": str(invoke.get("run_id", ""))}
-    ranks = scenario.world.ranks
-    told = ranks[call.rank].handlers.get(handler_of(call)) if call.rank < len(ranks) else None
-    if told is None:
+        return {"host": address.host, "port": str(address.port), "run_id": str(recorded.get("run_id", ""))}
+    config = handler_config(scenario, call)
+    if config is None:
         return {"run_id": scenario.world.run_id}
-    host = told.host or Endpoint.parse(str(history.begin.get("endpoint", "127.0.0.1:0"))).host
-    port = {} if told.port is None else {"port": str(told.port)}
-    return {"host": host, "run_id": told.run_id, **port}
+    host = config.host or Endpoint.parse(str(history.begin.get("endpoint", "127.0.0.1:0"))).host
+    port = {} if config.port is None else {"port": str(config.port)}
+    return {"host": host, "run_id": config.run_id, **port}
 
 
-def _told_by(history: History, call: Call) -> Mapping[str, Any]:
-    """What the handler of this call was told by its last rendezvous that had begun when the call did."""
-    whose_handler = (call.rank, call.life, handler_of(call))
+def _handler_arguments(history: History, call: Call) -> Mapping[str, Any]:
+    """The arguments of the last rendezvous of the call's handler that had begun when the call did."""
+    caller = (call.rank, call.life, handler_of(call))
     earlier = [
         join.arguments
         for join in history.rendezvous_calls
-        if (join.rank, join.life, handler_of(join)) == whose_handler
+        if (join.rank, join.life, handler_of(join)) == caller
         and join.begun_ns is not None
         and join.begun_ns <= (call.begun_ns or 0)
     ]
@@ -236,7 +232,7 @@ def _wrong_time(
         return  # it never ran: there is no time to judge
     from_ns = call.begun_ns if claim.since is None else since_ns
     if from_ns is None:
-        what = f"{claim.since} never came" if claim.since is not None else "its begin is not known"
+        what = f"the moment {claim.since} never came" if claim.since is not None else "its begin is unknown"
         yield Finding(f"{describe_call(call)} {describe_end(call)}, but {what}", what, call.evidence)
         return
     lower_ns, upper_ns = within
@@ -258,7 +254,7 @@ def _ended(call: Call) -> str:
 
 
 def _when(claim: StepClaim, taken_ns: int) -> str:
-    """`after 5.03 s`; with `since` counted from that moment, and before it where it is negative."""
+    """`after 5.03 s`; with `since` counted from that moment: `2.00 s after ...` or `2.00 s before ...`."""
     if claim.since is None:
         return f"after {format_ns(taken_ns)}"
     return f"{format_ns(abs(taken_ns))} {'after' if taken_ns >= 0 else 'before'} {claim.since}"

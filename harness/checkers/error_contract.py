@@ -1,4 +1,4 @@
-"""A join that raises does so with a class that callers can tell apart."""
+"""A join that raises does so with an exception class that callers can tell apart."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ErrorContract(Checker):
 
     declaration = Declaration(
         kind="error_contract",
-        summary="a join that raised did so with a class of the contract",
+        summary="a join that raises does so with a class of the contract",
         example="{check: error_contract}",
         details=(
             "DistNetworkError or RendezvousConnectionError (refused, reset, unresolvable), DistStoreError or"

@@ -1,4 +1,4 @@
-"""No process ends unasked: only by `exit`, by a fault, or by its guard (and that is `no_hang`)."""
+"""No process crashes: each ends by `exit`, by a fault, or by its guard (which `no_hang` judges)."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history.joins import mapping, whole
 from harness.history.wording import counted
 from harness.scenario.scenario import EXIT, Scenario
 from harness.values.attribute import Declaration
 from harness.values.history import Call, History
+from harness.values.json import mapping, whole
 from harness.values.ops import WORKER, Op
 from harness.values.verdict import Verdict
 
-# Who may end a process: its guard, a fault, and a torchrun agent its worker.
+# What may end a process by a signal: its guard, a fault, and for a torchrun worker its agent.
 _ENTITLED = ("guard", "fault", "agent")
 
 
 @CHECKERS.register("no_crash")
 class NoCrash(Checker):
-    """Signals and statuses that nobody asked for."""
+    """A crash is a signal that nobody sent, or a status that nobody asked for."""
 
     declaration = Declaration(
         kind="no_crash",
-        summary="no process ends but by `exit`, by a fault, or by its guard",
+        summary="every process ends by `exit`, by a fault, or by its guard",
         example="{check: no_crash}",
         details=(
-            "Of `command` and of a torchrun agent any exit status is an exit; a signal that no fault sent is a crash "
-            "there too, and of a torchrun worker one that its agent did not send."
+            "A `command` and a torchrun agent may end with any status; a signal that no fault sent is a crash there "
+            "too. The signal that ended a torchrun worker must come from its agent or from a fault."
         ),
     )
     standing = True
@@ -46,30 +46,35 @@ class NoCrash(Checker):
 
 
 def _worker_crash(end: Op) -> Finding | None:
-    """The crash of a torchrun worker, if its end is one: it ended by a signal that its agent does not send."""
-    told = mapping(end.value)
-    if "signal" not in told or str(told.get("by") or "").split(" ")[0] in _ENTITLED:
+    """The crash of a torchrun worker; None if it ended by itself, or was ended by its agent or a fault."""
+    facts = mapping(end.value)
+    if "signal" not in facts or _is_entitled(facts):
         return None
-    because = f"was ended by signal {told['signal']}, and nobody sent it"
+    because = f"was ended by signal {facts['signal']}, and neither its agent nor a fault sent it"
     return Finding(f"the worker of {end.process} {because}", because, (end.index,))
 
 
 def _crash(scenario: Scenario, history: History, end: Call) -> str:
-    """Why the end of a process is a crash; empty if it is none."""
-    told = mapping(end.end.value if end.end is not None else None)
-    if end.outcome == "hung" or str(told.get("by") or "").split(" ")[0] in _ENTITLED:
+    """Why the end of a process is a crash; empty if it is not."""
+    facts = end.end_facts
+    if end.outcome == "hung" or _is_entitled(facts):
         return ""
-    if "signal" in told or end.outcome == "died":
-        return f"was ended by signal {told.get('signal', 'unknown')}, and no fault sent it{_in_call(history, end)}"
+    if "signal" in facts or end.outcome == "died":
+        return f"was ended by signal {facts.get('signal', 'unknown')}{_in_call(history, end)}, and no fault sent it"
     if history.begin.get("subject") == "command" or scenario.world.torchrun is not None:
         return ""
-    status = whole(told.get("status"))
+    status = whole(facts.get("status"))
     if end.invoke is None:
-        return f"ended with status {_shown(status)} before it was asked to{_in_call(history, end)}"
+        return f"ended with status {_shown(status)}{_in_call(history, end)}, and was not asked to end"
     asked = _asked_status(scenario, history, end)
     if status is None or status == asked:
         return ""
-    return f"ended with status {status}, asked for {asked}"
+    return f"ended with status {status}, expected {asked}"
+
+
+def _is_entitled(facts: Mapping[str, Any]) -> bool:
+    """Whether what ended the process may do so; `by` is `guard`, `agent` or `fault` with its name."""
+    return str(facts.get("by") or "").split(" ")[0] in _ENTITLED
 
 
 def _shown(status: int | None) -> str:
@@ -94,7 +99,7 @@ def _in_call(history: History, end: Call) -> str:
     """Which call was running when the process ended."""
     for call in history.calls:
         if (call.rank, call.life, call.outcome) == (end.rank, end.life, "died") and call.step != EXIT:
-            return f", in {call.step}"
+            return f" in {call.step}"
     return ""
 
 

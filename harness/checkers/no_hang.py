@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history.joins import mapping
 from harness.history.wording import counted, describe_call, stacks_of
 from harness.scenario.scenario import EXIT, Scenario
 from harness.values.attribute import Declaration
@@ -23,7 +22,7 @@ class NoHang(Checker):
         kind="no_hang",
         summary="every call ends within its guard",
         example="{check: no_hang}",
-        details="The guard is `world.guard`. Stacks of a process that it ended are in the run directory.",
+        details="The guard is `world.guard`. The stacks of a process that it ended are in the run directory.",
     )
     standing = True
 
@@ -49,7 +48,7 @@ def _hung(calls: tuple[Call, ...]) -> Iterator[Call]:
 
 
 def _by_guard(call: Call) -> bool:
-    return call.end is not None and mapping(call.end.value).get("by") == "guard"
+    return call.end_facts.get("by") == "guard"
 
 
 def _finding(history: History, call: Call) -> Finding:

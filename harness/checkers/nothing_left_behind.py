@@ -1,4 +1,4 @@
-"""After the play nothing of it is left: no process, no socket, no proxy."""
+"""After the play nothing of it is left: no process, no socket and no proxy."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history.joins import mapping
 from harness.history.wording import joined
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Declaration
 from harness.values.history import History
+from harness.values.json import mapping
 from harness.values.quantity import format_ns
 from harness.values.verdict import ERROR, Verdict
 
@@ -19,7 +19,7 @@ _KINDS = ("processes", "sockets", "proxies")
 
 @CHECKERS.register("nothing_left_behind")
 class NothingLeftBehind(Checker):
-    """The harness looks a moment after the last process has ended; this judges what it saw."""
+    """The harness looks shortly after the last process has ended; this judges what it saw."""
 
     declaration = Declaration(
         kind="nothing_left_behind",
@@ -31,7 +31,7 @@ class NothingLeftBehind(Checker):
     def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
         looks = [op for op in history if op.f == "left_behind" and op.process.rank is None]
         if not looks:
-            # Whether anything survives must not be taken on trust, so a missing look is no pass.
+            # Without a look nobody knows whether anything survived, so this is not a pass.
             because = "the harness did not look at what was left behind; this is a defect of the harness, report it"
             return Verdict(self.declaration.kind, ERROR, because, self.declaration.summary)
         look = mapping(looks[-1].value)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history.joins import Rounds, handler_of, run_id_of
+from harness.history.joins import Rounds, handler_config, run_id_of
 from harness.history.keys import (
     Count,
     Sighting,
@@ -31,13 +31,13 @@ from harness.values.verdict import Verdict
 
 @dataclass(frozen=True)
 class Tenant:
-    """Whose keys they are: a run id, and the round of it."""
+    """The owner of keys: a run id, in one of its rounds."""
 
     run_id: str
     round: int
 
     def owns(self, writer: Tenant) -> bool:
-        """Whether a key of that writer is the tenant's to see; what a later round wrote is not judged."""
+        """Whether the tenant may see a key of that writer; what a later round wrote is not judged."""
         return self.run_id == writer.run_id and writer.round >= self.round
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class Tenant:
 
 @dataclass(frozen=True)
 class _Touch:
-    """A call by which a tenant may have written a key, or (without a write) taken it away."""
+    """A call by which a tenant may have written a key, or (without a write) deleted it."""
 
     tenant: Tenant
     call: Call
@@ -55,7 +55,7 @@ class _Touch:
 
 @CHECKERS.register("prefix_isolation")
 class PrefixIsolation(Checker):
-    """Values tell whose write was seen where they can; a write whose outcome is unknown counts as maybe done."""
+    """Values show whose write was seen, where they can; a write with an unknown outcome may have been done or not."""
 
     declaration = Declaration(
         kind="prefix_isolation",
@@ -65,7 +65,7 @@ class PrefixIsolation(Checker):
             "The round is what the subject reports, else how often this handler has returned in this life. Run ids that"
             " contain slashes are judged by the whole path too: key `b/x` of run `a` is not key `x` of run `a/b`."
             " `num_keys` is not judged. Where the proxy server reads the store's protocol, the keys on the wire are"
-            " further proof: none that a call of one run wrote may be named by another run."
+            " further proof: a key that a call of one run wrote must not be named by another run."
         ),
     )
     standing = True
@@ -81,19 +81,20 @@ class PrefixIsolation(Checker):
         shared = list(_shared_on_wire(seen))
         fine = f"{len(used)} calls of {len(tenants)} run ids and rounds kept to their own keys"
         if len({run_id for run_id, _ in seen}) > 1:
-            fine += f", and on the wire {len({key for _, one in seen for key in one.keys})} keys are of one run each"
+            on_wire = {key for _, one in seen for key in one.keys}
+            fine += f", and each of {len(on_wire)} keys on the wire is of one run only"
         return self.verdict([*findings, *shared], fine)
 
 
 def _seen_on_wire(scenario: Scenario, history: History, used: list[tuple[Call, Tenant]]) -> list[tuple[str, WireKeys]]:
-    """The keys of calls that each link carried, with the run they are of; links that serve several runs left out."""
+    """The keys of calls that each link carried, with their run; links that serve several runs are left out."""
     named: dict[int, set[str]] = {}
     for call, _ in used:
         named.setdefault(call.rank, set()).update(keys_of(call), (write.key for write in writes_of(call)))
     found = []
     for one in wire_keys(history):
         runs = _runs_of_link(scenario, one.rank)
-        # What a join itself keeps in the store is no call's business; `agreement` judges joins.
+        # What a join itself keeps in the store is not judged here; `agreement` judges joins.
         keys = {key: kinds for key, kinds in one.keys.items() if names_on_wire(key, named.get(one.rank, ()))}
         if len(runs) == 1 and keys:
             found.append((runs.pop(), replace(one, keys=keys)))
@@ -102,12 +103,12 @@ def _seen_on_wire(scenario: Scenario, history: History, used: list[tuple[Call, T
 
 def _runs_of_link(scenario: Scenario, rank: int) -> set[str]:
     ranks = scenario.world.ranks
-    told = ranks[rank].handlers.values() if rank < len(ranks) else ()
-    return {one.run_id for one in told if one.rank != 0}
+    configs = ranks[rank].handlers.values() if rank < len(ranks) else ()
+    return {config.run_id for config in configs if config.rank != 0}
 
 
 def _shared_on_wire(seen: list[tuple[str, WireKeys]]) -> Iterator[Finding]:
-    """Keys that one run wrote and another named, byte for byte: further proof, whatever the values were."""
+    """Keys that one run wrote and another named, byte for byte: proof whatever the values were."""
     for writer_run, writer in seen:
         for other_run, other in seen:
             for key in sorted(writer.keys.keys() & other.keys.keys()) if writer_run != other_run else ():
@@ -121,7 +122,7 @@ def _shared_on_wire(seen: list[tuple[str, WireKeys]]) -> Iterator[Finding]:
 
 
 def _used(scenario: Scenario, history: History) -> list[tuple[Call, Tenant]]:
-    """Every call that may have touched a key, and whose store it used."""
+    """Every call that may have touched a key, and the tenant whose store it used."""
     rounds = Rounds(history)
     return [
         (call, Tenant(_run_id(scenario, call), rounds.at(call)))
@@ -134,13 +135,12 @@ def _run_id(scenario: Scenario, call: Call) -> str:
     recorded = run_id_of(call)
     if recorded is not None:
         return recorded
-    ranks = scenario.world.ranks
-    told = ranks[call.rank].handlers.get(handler_of(call)) if call.rank < len(ranks) else None
-    return scenario.world.run_id if told is None else told.run_id
+    config = handler_config(scenario, call)
+    return scenario.world.run_id if config is None else config.run_id
 
 
 class _Touches:
-    """Who may have written or deleted what: by key, and by the whole path that a prefix makes of it."""
+    """Which tenants may have written or deleted what: by key, and by the key with the run id before it."""
 
     def __init__(self, used: list[tuple[Call, Tenant]]) -> None:
         self._by_key: dict[str, dict[Tenant, list[_Touch]]] = {}
@@ -156,7 +156,7 @@ class _Touches:
             index.setdefault(place, {}).setdefault(touch.tenant, []).append(touch)
 
     def own(self, call: Call, tenant: Tenant, key: str) -> list[_Touch]:
-        """What the tenant may have done to the key by the end of the call, the call itself not among it."""
+        """What the tenant may have done to the key by the end of the call, without the call itself."""
         return [
             touch
             for writer, touches in self._by_key.get(key, {}).items()
@@ -202,7 +202,7 @@ def _is_trespass(call: Call, sighting: Sighting, own: list[_Touch], foreign: lis
 
 
 def _is_foreign_count(call: Call, count: Count, own: list[_Touch]) -> bool:
-    """Whether a count cannot come of the tenant's own adds; not known once it also set or deleted the key."""
+    """Whether a count cannot result from the tenant's own adds; unknown (False) once it also set or deleted the key."""
     if any(touch.write is None or touch.write.kind != "add" for touch in own):
         return False
     adds = [(write.value, _is_certain(touch.call, call)) for touch in own if (write := touch.write)]
@@ -219,7 +219,7 @@ def _writes(touches: list[_Touch]) -> list[Write]:
 
 
 def _culprit(sighting: Sighting, foreign: list[_Touch]) -> _Touch:
-    """Whose write it most likely saw: the last that wrote this very value, else the last."""
+    """The write that it most likely saw: the last of this very value, else the last."""
     exact = [touch for touch in foreign if touch.write is not None and touch.write.value == sighting.seen]
     return (exact or foreign)[-1]
 

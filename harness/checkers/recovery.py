@@ -1,4 +1,4 @@
-"""After a fault is healed, whoever it hit works again."""
+"""After a fault is healed, the ranks that it touched work again."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding, late
-from harness.history.joins import whole
 from harness.history.wording import counted, describe_call, describe_end, with_stacks
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Attribute, Declaration
 from harness.values.history import Call, History, Injection
+from harness.values.json import whole
 from harness.values.quantity import format_ns
 from harness.values.verdict import Verdict
 
-# Ends of processes, waits of our own and letting go are no calls to the subject that could show a recovery.
+# Ends of processes, sleeps, and binding and dropping handlers call nothing in the subject, so they show no recovery.
 _NO_SUBJECT = frozenset(("exit", "sleep", "bind", "drop"))
 _DEFAULT_WITHIN_NS = 2_000_000_000
 
 
 @CHECKERS.register("recovery")
 class Recovery(Checker):
-    """The first call of each rank that begins after a healing."""
+    """Judged by the first call of each rank that begins after a healing."""
 
     declaration = Declaration(
         kind="recovery",
@@ -30,7 +30,7 @@ class Recovery(Checker):
         example="{check: recovery, within: 1s}",
         details=(
             "A fault that names no ranks (of the port, of the host) touches all. A rank that calls nothing after the"
-            " healing shows nothing; sleep, bind, drop and exit are no calls to the subject."
+            " healing is not judged; sleep, bind, drop and exit do not count as calls."
         ),
     )
 

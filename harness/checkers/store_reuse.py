@@ -1,4 +1,4 @@
-"""Tenants of one master share one listening socket, and a later round opens no second one."""
+"""All handlers of one master share one listening socket, in later rounds too."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history.joins import Join, joins, mapping
+from harness.history.joins import Join, joins
 from harness.history.wording import describe_call, joined
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Attribute, Declaration
 from harness.values.endpoint import Endpoint
 from harness.values.history import History
+from harness.values.json import mapping
 from harness.values.verdict import Verdict
 
 
@@ -22,23 +23,26 @@ class StoreReuse(Checker):
 
     declaration = Declaration(
         kind="store_reuse",
-        summary="the handlers of the process told rank 0 shared one listening socket, in later rounds too",
+        summary="the handlers of the master share one listening socket, in later rounds too",
         attributes=(
             Attribute("handlers", "handlers", "the handlers that must share it", default=None, default_text="all"),
         ),
         example="{check: store_reuse, handlers: [main, second]}",
-        details="There is something to judge when a process told rank 0 returned from at least two of these joins.",
+        details=(
+            "There is something to judge when a master (the process that was given rank 0) returned from at least two"
+            " of these joins."
+        ),
     )
 
     def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
         handlers = parameters.get("handlers")
         masters: dict[tuple[int, int], list[Join]] = defaultdict(list)
         for join in joins(history):
-            if join.returned and join.given_rank == 0 and (not handlers or join.handler in handlers):
+            if join.returned and join.is_master and (not handlers or join.handler in handlers):
                 masters[join.call.rank, join.call.life].append(join)
         several = [returns for returns in masters.values() if len(returns) > 1 and any(map(_listeners, returns))]
         if not several:
-            return self.nothing("no process told rank 0 returned from two joins and told what it listened on")
+            return self.nothing("no master returned from two joins and reported its listening sockets")
         findings = [finding for returns in several for finding in _split(returns)]
         return self.verdict(findings, "one listening socket served every join")
 
@@ -46,10 +50,10 @@ class StoreReuse(Checker):
 def _listeners(join: Join) -> dict[Any, str]:
     """What the process listened on when the join returned: inode to address.
 
-    Only on the port that the handler was told: torch's process groups have listeners of their own.
+    Only on the port that the handler was given: torch's process groups have listeners of their own.
     """
     rows = [mapping(row) for row in mapping(join.call.returned).get("listeners") or ()]
-    port = _told_port(join)
+    port = _served_port(join)
     return {row.get("inode"): _address(row) for row in rows if port in (0, row.get("port"))}
 
 
@@ -57,8 +61,8 @@ def _address(row: Mapping[str, Any]) -> str:
     return str(Endpoint(str(row.get("address")), row.get("port") or 0))
 
 
-def _told_port(join: Join) -> int:
-    """The port that the handler was told to serve; 0 if any."""
+def _served_port(join: Join) -> int:
+    """The port that the handler was given to serve; 0 if any port."""
     port = str(join.call.arguments.get("endpoint", "")).rpartition(":")[2]
     return int(port) if port.isdigit() else 0
 
@@ -74,10 +78,6 @@ def _split(returns: list[Join]) -> list[Finding]:
         return []
     culprit = list(opened_by.values())[-1]
     listed = joined([f"{address} (inode {inode})" for inode, address in sockets.items()])
-    return [
-        Finding(
-            f"by the end of {describe_call(culprit.call)} its process had listened on {len(sockets)} sockets: {listed}",
-            listed,
-            tuple(index for join in returns for index in join.call.evidence),
-        )
-    ]
+    until = f"by the end of {describe_call(culprit.call)}"
+    because = f"{until}, its process had listened on {len(sockets)} sockets: {listed}"
+    return [Finding(because, listed, tuple(index for join in returns for index in join.call.evidence))]

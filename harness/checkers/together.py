@@ -1,4 +1,4 @@
-"""A round is joined together: nobody is back before all have begun, and all return or all raise."""
+"""A round is joined together: no rank returns before all have begun, and all return or all raise."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history.joins import Join, Rounds, joins, ranks_begun
-from harness.history.wording import and_n_more, counted, describe_call, joined
+from harness.history.joins import Join, Rounds, joins, ranks_missing
+from harness.history.wording import and_n_more, counted, describe_call, ranks_named
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Declaration
 from harness.values.history import History
@@ -47,13 +47,10 @@ def _early(group: list[Join]) -> Iterator[Finding]:
         size = join.world_size
         if not join.returned or size is None:
             continue
-        begun = ranks_begun(tuple(group), size, join.ended_ns)
-        if len(begun) < size:
-            missing = joined([str(rank) for rank in range(size) if rank not in begun])
-            yield Finding(
-                f"{describe_call(join.call)} returned when rank {missing} had not begun to join",
-                evidence=join.call.evidence,
-            )
+        missing = ranks_missing(group, size, join.ended_ns)
+        if missing:
+            because = f"{describe_call(join.call)} returned before {ranks_named(missing)} had begun to join"
+            yield Finding(because, evidence=join.call.evidence)
 
 
 def _split(group: list[Join]) -> Iterator[Finding]:
@@ -64,7 +61,7 @@ def _split(group: list[Join]) -> Iterator[Finding]:
     if returned and raised:
         first = next(iter(raised.values()))
         yield Finding(
-            f"rank {joined([str(rank) for rank in sorted(returned)])} returned, but {describe_call(first.call)} raised"
+            f"{ranks_named(sorted(returned))} returned, but {describe_call(first.call)} raised"
             + and_n_more(len(raised)),
             evidence=tuple(index for join in (*returned.values(), *raised.values()) for index in join.call.evidence),
         )

@@ -1,13 +1,14 @@
-"""Who joined which run and which round, read from a history."""
+"""The joins of a history: which process joined which run, in which round."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from harness.scenario.scenario import HandlerConfig, Scenario
 from harness.values.history import Call, History
+from harness.values.json import mapping, whole
 
 DEFAULT_HANDLER = "main"
 
@@ -17,8 +18,8 @@ class Join:
     """One rendezvous call that began.
 
     Attributes:
-        run_id, given_rank: what the caller was told; None where the history does not say.
-        world_size: as returned, else as told.
+        run_id, given_rank: what the caller was given; None where the history does not say.
+        world_size: as returned, else as given.
         round: the round that the subject reported; None if it reported none, or raised.
     """
 
@@ -27,6 +28,11 @@ class Join:
     given_rank: int | None
     world_size: int | None
     round: int | None
+
+    @property
+    def is_master(self) -> bool:
+        """Whether the caller was given rank 0: its process serves the store."""
+        return self.given_rank == 0
 
     @property
     def returned(self) -> bool:
@@ -89,21 +95,24 @@ def run_id_of(call: Call) -> str | None:
     for op in (call.invoke, call.end):
         if op is not None and op.run_id is not None:
             return op.run_id
-    told = call.arguments.get("run_id")
-    return told if isinstance(told, str) else None
+    run_id = call.arguments.get("run_id")
+    return run_id if isinstance(run_id, str) else None
 
 
-def ranks_begun(members: tuple[Join, ...], world_size: int, until_ns: int) -> set[int]:
-    """The ranks within range of a world that had begun to join by then; a rank out of range stands in for nobody."""
-    return {
-        join.given_rank
-        for join in members
-        if join.given_rank is not None and 0 <= join.given_rank < world_size and join.begun_ns <= until_ns
-    }
+def handler_config(scenario: Scenario, call: Call) -> HandlerConfig | None:
+    """How the scenario configures the handler of a call; None for a rank or a handler that it does not have."""
+    ranks = scenario.world.ranks
+    return ranks[call.rank].handlers.get(handler_of(call)) if call.rank < len(ranks) else None
+
+
+def ranks_missing(members: Iterable[Join], world_size: int, until_ns: int) -> list[int]:
+    """The ranks of a world that had not begun to join by then; a rank out of range does not take another's place."""
+    begun = {join.given_rank for join in members if join.begun_ns <= until_ns}
+    return [rank for rank in range(world_size) if rank not in begun]
 
 
 class Rounds:
-    """Which round a handler was in, when: as the subject reports it, else how often the handler has returned."""
+    """The round that a handler was in at a time: as the subject reports it, else how often the handler has returned."""
 
     def __init__(self, history: History) -> None:
         self._returns: dict[tuple[int, int, str], list[Join]] = defaultdict(list)
@@ -135,13 +144,3 @@ class Rounds:
     def _before(self, call: Call) -> list[Join]:
         returns = self._returns.get((call.rank, call.life, handler_of(call)), [])
         return [join for join in returns if join.ended_ns <= (call.begun_ns or 0) and join.call is not call]
-
-
-def mapping(value: Any) -> Mapping[str, Any]:
-    """The value if it is a mapping, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def whole(value: Any) -> int | None:
-    """The value if it is a whole number (true and false are none), else None."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,4 +1,4 @@
-"""Which keys a store call wrote, deleted or saw, and whose writes can explain what it saw."""
+"""Which keys a store call wrote, deleted or saw, and which writes can explain what it saw."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.history.joins import mapping
 from harness.values.history import Call, History
+from harness.values.json import mapping
 from harness.values.ops import LINK
 
 
@@ -30,7 +30,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Sighting:
-    """What a call learnt of a key: its value, a count, or (None) merely that it is there."""
+    """What a call learnt about a key: its value, a count, or (None) only that it exists."""
 
     key: str
     seen: str | Count | None
@@ -38,10 +38,10 @@ class Sighting:
 
 @dataclass(frozen=True)
 class WireKeys:
-    """The keys that were seen on one link, as they stand on the wire, each with the kinds of queries that named it.
+    """The keys that were seen on one link, as they are on the wire, each with the kinds of queries that named it.
 
     Attributes:
-        evidence: the operation that tells.
+        evidence: index of the operation that says so.
     """
 
     rank: int
@@ -58,41 +58,40 @@ _CHANGING = ("set", "compare_set", "add", "append", "multi_set", "queue_push", "
 
 def wire_keys(history: History) -> tuple[WireKeys, ...]:
     """What each link has carried; empty unless the proxy server reads the store's protocol."""
-    told = [(op.index, mapping(op.value)) for op in history.ops if op.f == LINK and op.process.rank is None]
+    reports = [(op.index, mapping(op.value)) for op in history.ops if op.f == LINK and op.process.rank is None]
     return tuple(
         WireKeys(int(value["rank"]), {key: tuple(kinds) for key, kinds in mapping(value.get("keys")).items()}, index)
-        for index, value in told
+        for index, value in reports
         if "rank" in value
     )
 
 
 def names_on_wire(key: str, keys: Iterable[str]) -> bool:
-    """Whether a key on the wire is one of these as a call names them, with prefixes before it."""
+    """Whether a key on the wire is one of these keys, which calls name without the prefixes before them."""
     return any(key == one or key.endswith(f"/{one}") for one in keys)
 
 
 def keys_of(call: Call) -> tuple[str, ...]:
-    """The keys that a call names, whether it was given one or several."""
-    told = call.arguments
-    keys = told.get("keys") or told.get("key")
+    """The keys that a call names: one, several or none."""
+    keys = call.arguments.get("keys") or call.arguments.get("key")
     if isinstance(keys, str):
         return (keys,)
     return tuple(str(key) for key in keys) if isinstance(keys, (list, tuple)) else ()
 
 
 def writes_of(call: Call) -> tuple[Write, ...]:
-    """What the call wrote, or may have written: a call that failed after it began is a *maybe*."""
+    """What the call wrote, or may have written if it failed after it began."""
     if call.invoke is None:
         return ()
-    told = call.arguments
+    arguments = call.arguments
     if call.f == "multi_set":
-        return tuple(Write(str(key), "set", value) for key, value in mapping(told.get("values")).items())
+        return tuple(Write(str(key), "set", value) for key, value in mapping(arguments.get("values")).items())
     if call.f == "add":
-        return tuple(Write(key, "add", told.get("amount", 1)) for key in keys_of(call))
+        return tuple(Write(key, "add", arguments.get("amount", 1)) for key in keys_of(call))
     if call.f == "compare_set":
-        return tuple(Write(key, "set", told.get("desired")) for key in keys_of(call) if _may_have_swapped(call))
+        return tuple(Write(key, "set", arguments.get("desired")) for key in keys_of(call) if _may_have_swapped(call))
     kind = {"set": "set", "append": "append", "queue_push": "append"}.get(call.f)
-    return () if kind is None else tuple(Write(key, kind, told.get("value")) for key in keys_of(call))
+    return () if kind is None else tuple(Write(key, kind, arguments.get("value")) for key in keys_of(call))
 
 
 def _may_have_swapped(call: Call) -> bool:
@@ -100,13 +99,13 @@ def _may_have_swapped(call: Call) -> bool:
 
 
 def deletes_of(call: Call) -> tuple[str, ...]:
-    """The keys that the call took away, or may have."""
+    """The keys that the call deleted, or may have deleted."""
     took = call.f in ("delete_key", "queue_pop") and call.invoke is not None
     return keys_of(call) if took and (call.outcome != "ok" or call.returned is not False) else ()
 
 
 def sightings_of(call: Call) -> tuple[Sighting, ...]:
-    """What the call proves about the keys it names; nothing unless it returned."""
+    """What the call proves about the keys that it names; nothing unless it returned."""
     if call.outcome != "ok":
         return ()
     keys, returned = keys_of(call), call.returned
@@ -123,12 +122,12 @@ def sightings_of(call: Call) -> tuple[Sighting, ...]:
 
 
 def _compared(call: Call) -> tuple[Sighting, ...]:
-    """What a compare_set returns proves a key only if it is neither of the values it was given, or a swap by value."""
+    """What a compare_set proves: only a value that it could not have returned without the key's being there."""
     expected, desired, returned = call.arguments.get("expected"), call.arguments.get("desired"), call.returned
     if not isinstance(returned, str) or expected == desired or returned == expected:
-        return ()  # a missing key answers with the expected value (stock does), so nothing is known
+        return ()  # for a missing key stock torch returns the expected value, so nothing is known
     if returned == desired and not expected:
-        return ()  # a fresh key
+        return ()  # it may have made the key
     return tuple(Sighting(key, expected if returned == desired else returned) for key in keys_of(call))
 
 
@@ -144,7 +143,7 @@ def explained(value: str, writes: Iterable[Write]) -> bool:
 
 
 def _composed(value: str, parts: Sequence[str]) -> bool:
-    """Whether the value is some parts, one behind another."""
+    """Whether the value is a sequence of these parts."""
     reached = {0}
     for position in range(len(value)):
         if position in reached:
@@ -153,7 +152,7 @@ def _composed(value: str, parts: Sequence[str]) -> bool:
 
 
 def possible_counts(adds: Iterable[tuple[int, bool]]) -> tuple[int, int]:
-    """The least and the most that other adds can have come to: each an amount, and whether it certainly was done."""
+    """The least and the greatest sum of these adds: each an amount, and whether it was certainly done."""
     least = most = 0
     for amount, certain in adds:
         least += amount if certain else min(amount, 0)

@@ -1,4 +1,4 @@
-"""When a moment came, read from a finished history."""
+"""When a moment came in a finished history."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def moment_time(history: History, scenario: Scenario, moment: Moment) -> int | N
 
 
 def came_within_ns(history: History, moment: Moment | None) -> int:
-    """How long before `moment_time` the thing may really have been so, in nanoseconds.
+    """How long before `moment_time` the moment may really have come, in nanoseconds.
 
     A fault comes into force somewhere between its injection's begin and the proof that it is in place (a killed process
     cuts its connections some milliseconds before it is seen to be gone); everything else has one time.
@@ -54,9 +54,9 @@ def _fault_time(history: History, moment: FaultMoment) -> int | None:
 
 
 def _wire_time(history: History, moment: WireMoment) -> int | None:
-    told = moment.to_json()
-    come = (op for op in history.ops if op.f == WIRE and op.process.rank is None)
-    return next((op.time_ns + moment.plus_ns for op in come if op.value == told), None)
+    message = moment.to_json()
+    passed = (op for op in history.ops if op.f == WIRE and op.process.rank is None)
+    return next((op.time_ns + moment.plus_ns for op in passed if op.value == message), None)
 
 
 def _step_time(history: History, scenario: Scenario, moment: StepMoment) -> int | None:

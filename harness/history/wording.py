@@ -1,9 +1,8 @@
-"""What a call did, in the words of a sentence that a person reads."""
+"""What a call did, worded for a sentence that a person reads."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 from harness.scenario.scenario import EXIT
 from harness.values.history import Call, History
@@ -23,11 +22,11 @@ def describe_call(call: Call) -> str:
 def describe_end(call: Call) -> str:
     """`returned after 5.03 s`, `raised DistNetworkError after 20 ms`, `was skipped (its rank never started)`, ..."""
     if call.outcome == "skipped":
-        because = _told(call).get("because")
+        because = call.end_facts.get("because")
         return f"was skipped ({because})" if because else "was skipped"
     if call.outcome == "running":
-        return "had not ended when the history ends"
-    return _exit_ending(call) if call.step == EXIT else f"{outcome_phrase(call)}{_after(call)}"
+        return "had not ended by the end of the history"
+    return _describe_exit(call) if call.step == EXIT else f"{outcome_phrase(call)}{_after(call)}"
 
 
 def outcome_phrase(call: Call) -> str:
@@ -43,27 +42,22 @@ def _after(call: Call) -> str:
     return "" if call.elapsed_ns is None else f" after {format_ns(call.elapsed_ns)}"
 
 
-def _exit_ending(call: Call) -> str:
-    told = _told(call)
-    if "signal" in told:
-        by = told.get("by")
-        return f"was ended by signal {told['signal']}" + (f" ({by})" if by else "")
-    return f"ended with status {told['status']}" if "status" in told else outcome_phrase(call)
-
-
-def _told(call: Call) -> Mapping[str, Any]:
-    value = call.end.value if call.end is not None else None
-    return value if isinstance(value, Mapping) else {}
+def _describe_exit(call: Call) -> str:
+    facts = call.end_facts
+    if "signal" in facts:
+        by = facts.get("by")
+        return f"was ended by signal {facts['signal']}" + (f" ({by})" if by else "")
+    return f"ended with status {facts['status']}" if "status" in facts else outcome_phrase(call)
 
 
 def stacks_of(history: History, call: Call) -> str:
-    """Where the stacks of a process that its guard ended lie, relative to the run directory; empty if nowhere."""
+    """The file with the stacks of a process that its guard ended, relative to the run directory; empty if none."""
     ends = [end for end in history.calls_of(EXIT) if (end.rank, end.life) == (call.rank, call.life)]
-    return next((str(stacks) for each in (call, *ends) if (stacks := _told(each).get("stacks"))), "")
+    return next((str(stacks) for each in (call, *ends) if (stacks := each.end_facts.get("stacks"))), "")
 
 
 def with_stacks(history: History, call: Call, sentence: str) -> str:
-    """The sentence; of a call that hung with a pointer to its stacks."""
+    """The sentence; where the call hung and has stacks, with the file they are in."""
     stacks = stacks_of(history, call) if call.outcome == "hung" else ""
     return f"{sentence}; stacks: {stacks}" if stacks else sentence
 
@@ -80,6 +74,11 @@ def bounds(lower_ns: int | None, upper_ns: int) -> str:
 def joined(texts: list[str], word: str = "and") -> str:
     """`a`, `a and b`, `a, b and c`."""
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} {word} {texts[-1]}" if texts else ""
+
+
+def ranks_named(ranks: Sequence[int]) -> str:
+    """`rank 2`, `ranks 1 and 2`."""
+    return f"{'rank' if len(ranks) == 1 else 'ranks'} {joined([str(rank) for rank in ranks])}"
 
 
 def counted(count: int, one: str, several: str = "") -> str:

@@ -1,4 +1,4 @@
-"""From a scenario and a history to a judgement: pure, and able to judge a stored run again without torch."""
+"""From a scenario and a history to a judgement: pure, and without torch, so that a stored run can be judged again."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from harness.checkers.base import CHECKERS, Checker
 from harness.checkers.claims import judge_claim, named_calls
-from harness.history.joins import mapping
 from harness.history.wording import and_n_more, counted, describe_call, describe_end
 from harness.judge.known import entries_that_fit, judge_known
 from harness.scenario.scenario import EXIT, Claim, Fault, Scenario
 from harness.values.history import History, Injection
+from harness.values.json import mapping
 from harness.values.verdict import ERROR, FAILED, PASSED, SKIPPED, VACUOUS, Judgement, Verdict
 
 
@@ -21,23 +21,23 @@ def judge(scenario: Scenario, history: History, steady: History | None = None) -
     Args:
         steady: the history of the same world without faults, played because this one was red (`needs_steady_state`).
 
-    Subject and torch's version are what `history.begin` tells. Never raises: what goes wrong here is an `error`.
+    The subject and torch's version are read from `history.begin`. Never raises: what goes wrong here is an `error`.
     """
     try:
         return _judge(scenario, history, steady)
-    except Exception as error:  # a defect of ours must not read like one of the subject
-        return Judgement(ERROR, f"judging crashed: {_told(error)}; report this as a defect of the harness")
+    except Exception as error:  # a defect of the harness must not read like one of the subject
+        return Judgement(ERROR, f"judging crashed: {_describe_error(error)}; report this as a defect of the harness")
 
 
 def judge_skipped(scenario: Scenario, need: str, reason: str, required: bool) -> Judgement:
-    """The judgement of a cell that was not played for want of something; an `error` where that was required."""
+    """The judgement of a cell that was not played because something is missing; an `error` if that was required."""
     if required:
-        return Judgement(ERROR, f"{need}: {reason}; but --require says that {need} must be there")
+        return Judgement(ERROR, f"{need}: {reason}; --require says that {need} must be there")
     return Judgement(SKIPPED, f"{need}: {reason}")
 
 
 def needs_steady_state(judgement: Judgement) -> bool:
-    """Whether it is red: then the same world must join without faults, or the machine is to blame."""
+    """Whether it is red: then the same world is played without faults, and must join to rule out the machine."""
     return judgement.status == FAILED and any(verdict.status == FAILED for verdict in judgement.verdicts)
 
 
@@ -58,7 +58,7 @@ class _Findings:
     notes: tuple[str, ...]
 
     def judgement(self, status: str, because: str) -> Judgement:
-        """With every verdict; without its premise no claim is judged, so what is missing takes the claims' place."""
+        """With every verdict. A missing premise takes the place of the claims, which are not judged without it."""
         verdicts = (*(self.claims if status == ERROR or not self.premise else self.premise), *self.standing)
         return Judgement(status, because, verdicts, (), self.unnamed_calls, self.notes)
 
@@ -86,7 +86,7 @@ def _judge(scenario: Scenario, history: History, steady: History | None) -> Judg
 
 
 def _cut_short(history: History) -> str:
-    """Why no statement about the subject can be made at all; empty if one can."""
+    """Why nothing can be said about the subject; empty if something can."""
     ended = history.ended
     if ended is None:
         return "the run was cut short: its history has no end"
@@ -94,7 +94,7 @@ def _cut_short(history: History) -> str:
 
 
 def _decide(found: _Findings) -> Judgement:
-    """The first that fits: error, a broken invariant, a missing premise, a broken claim, passed."""
+    """The first that applies: an error, a broken invariant, a missing premise, a broken claim, passed."""
     for verdicts, looked_for, status in (
         ((*found.claims, *found.standing), ERROR, ERROR),
         (found.standing, FAILED, FAILED),
@@ -131,7 +131,7 @@ def _claim(scenario: Scenario, history: History, claim: Claim) -> Verdict:
 
 
 def _invariant(scenario: Scenario, history: History, kind: str, member: type[Checker]) -> Verdict:
-    """An invariant's verdict; one that had nothing to judge holds."""
+    """The verdict of an invariant; without anything to judge it holds."""
     verdict = _guarded(kind, 0, lambda: member().check(scenario, history, {}))
     return replace(verdict, status=PASSED) if verdict.status == VACUOUS else verdict
 
@@ -140,11 +140,11 @@ def _guarded(name: str, line: int, check: Callable[[], Verdict]) -> Verdict:
     try:
         return check()
     except Exception as error:  # a checker that crashes has not passed
-        because = f"the checker crashed: {_told(error)}; report this as a defect of the harness"
+        because = f"the checker crashed: {_describe_error(error)}; report this as a defect of the harness"
         return Verdict(name, ERROR, because, line=line)
 
 
-def _told(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
@@ -164,7 +164,7 @@ def _missing_premises(scenario: Scenario, history: History) -> Iterator[Verdict]
 
 def _did_not_happen(injection: Injection | None) -> str:
     if injection is None:
-        return "was never injected: its moment did not come"
+        return "was never injected: its moment never came"
     if injection.injected_ns is None:
         return f"was never injected{f': {injection.failed}' if injection.failed else ''}"
     if injection.touched is False:
@@ -181,7 +181,7 @@ def _fault(fault: Fault) -> str:
 
 
 def _unnamed_calls(scenario: Scenario, history: History) -> int:
-    """How many calls began that no claim names; the unwritten end of a process is no call to speak of."""
+    """How many calls began that no claim names; the unwritten end of a process does not count."""
     named = {id(call) for claim in scenario.expect for call in named_calls(scenario, history, claim)}
     begun = [call for call in history.calls if call.invoke is not None and call.step != EXIT]
     return sum(id(call) not in named for call in begun)
@@ -190,7 +190,7 @@ def _unnamed_calls(scenario: Scenario, history: History) -> int:
 def _notes(scenario: Scenario, history: History, standing: dict[str, Verdict]) -> Iterator[str]:
     for injection in history.injections:
         if injection.injected_ns is not None and injection.touched is None:
-            yield f"unproven: whether {injection.fault} touched anything cannot be read"
+            yield f"unproven: whether {injection.fault} touched anything cannot be measured"
     for kind, reason in scenario.waived.items():
         verdict = standing.get(kind)
         broken = f"; it was broken: {verdict.because}" if verdict is not None and verdict.status != PASSED else ""
@@ -205,7 +205,7 @@ def _notes(scenario: Scenario, history: History, standing: dict[str, Verdict]) -
 
 
 def _blame_the_machine(scenario: Scenario, judgement: Judgement, steady: History) -> Judgement:
-    """An error in place of a red judgement if the same world does not even join without faults."""
+    """An error in place of a red judgement if the same world does not join even without faults."""
     because = _does_not_join(scenario, steady)
     if not because:
         return judgement
@@ -214,11 +214,11 @@ def _blame_the_machine(scenario: Scenario, judgement: Judgement, steady: History
 
 
 def _does_not_join(scenario: Scenario, steady: History) -> str:
-    """Why the world without faults is not joined; empty if it is."""
+    """Why the world without faults did not join; empty if it did."""
     cut_short = _cut_short(steady)
     if cut_short:
         return cut_short
-    # A command is not joined by us: all we know of it is how it ended.
+    # What a command does is not recorded: all that is known of it is how it ended.
     step = EXIT if steady.begin.get("subject") == "command" else "rendezvous"
     calls = [call for call in steady.calls if step in (call.step, call.f)]
     joined_ranks = {call.rank for call in calls if call.outcome == "ok"}

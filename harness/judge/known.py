@@ -1,4 +1,4 @@
-"""Known failures, strictly: exactly the named claims break, and what happens instead is what the entry says."""
+"""Known failures, judged strictly: exactly the named claims break, and the claims of `instead` hold."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import replace
 
 from packaging.specifiers import SpecifierSet
 
-from harness.history.joins import mapping
 from harness.history.wording import joined
 from harness.scenario.scenario import Known, Scenario
 from harness.values.history import History
+from harness.values.json import mapping
 from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, Judgement, Verdict
 
 
 def entries_that_fit(scenario: Scenario, history: History) -> tuple[Known, ...]:
-    """The `known` entries for this cell, and for the subject and torch that the history tells of.
+    """The `known` entries for this cell, and for the subject and the torch of the history.
 
-    Raises packaging's InvalidVersion if torch's version is none of PEP 440.
+    Raises packaging's InvalidVersion if torch's version is not one of PEP 440.
     """
     subject = history.begin.get("subject")
     torch = str(mapping(history.begin.get("versions")).get("torch") or "")
@@ -31,12 +31,12 @@ def entries_that_fit(scenario: Scenario, history: History) -> tuple[Known, ...]:
 
 
 def _torch_fits(specifier: str, version: str) -> bool:
-    """PEP 440; nightlies count (2.16.0.dev1 is before 2.16), and a local part (`+cpu`) only where it is asked for."""
+    """PEP 440; nightlies count (2.16.0.dev1 is before 2.16), a local part (`+cpu`) only where the specifier has one."""
     return not specifier or (bool(version) and SpecifierSet(specifier).contains(version, prereleases=True))
 
 
 def judge_known(judgement: Judgement, entry: Known, instead: list[Verdict]) -> Judgement:
-    """The judgement in the light of the one entry that fits; vacuous and error stay what they are.
+    """The judgement, given the one entry that fits; vacuous and error stay what they are.
 
     Args:
         instead: the verdicts of the entry's `instead`.

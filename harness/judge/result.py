@@ -1,4 +1,4 @@
-"""One judged run, as reports and people's tests get it."""
+"""One judged run, as reports and users' tests get it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ class Result:
 
     Attributes:
         history: empty if it was skipped or never began.
-        run_dir: where everything needed to judge again lies; None if nothing was played.
-        seconds: from the scenario's being sent to its verdict.
-        attempt: which repetition, from 1.
-        subject: who was tested; `seed`: the run's seed, to play it again.
-        command: the command line that plays just this one.
+        run_dir: the directory with everything needed to judge it again; None if nothing was played.
+        seconds: from the start of the cell to its verdict.
+        attempt: the repetition, from 1.
+        subject: the subject that was tested.
+        seed: the seed of the run, to play it again.
+        command: the command line that plays this cell alone.
     """
 
     scenario: Scenario

@@ -2,40 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from harness.play.poll import Poll
 from harness.proxies.base import Link, Proxies, WireWatch
-from harness.scenario.moment import Moment, WireMoment, parts
-from harness.scenario.scenario import AnyClaim, Claim, Scenario, StepClaim
+from harness.scenario.messages import messages_of
+from harness.scenario.scenario import Scenario
 from harness.values.ops import CONTROLLER, OK, WIRE, Op, Process
-
-
-def messages_of(scenario: Scenario) -> dict[WireMoment, bool]:
-    """Every message that the scenario waits for, and whether a fault comes or goes with it at once."""
-    found: dict[WireMoment, bool] = {}
-    for moment, is_faults in _moments(scenario):
-        for part in parts(moment):
-            if isinstance(part, WireMoment):
-                at_once = is_faults and part.plus_ns == 0
-                found[part.message] = found.get(part.message, False) or at_once
-    return found
-
-
-def _moments(scenario: Scenario) -> Iterator[tuple[Moment, bool]]:
-    for fault in scenario.faults:
-        yield from ((moment, True) for moment in (fault.after, fault.until) if moment is not None)
-    others = [rank.start for rank in scenario.world.ranks] + [step.after for step in scenario.steps]
-    claims = [*scenario.expect, *(claim for entry in scenario.known for claim in entry.instead)]
-    others += [claim.since for claim in _simple(claims)]
-    yield from ((moment, False) for moment in others if moment is not None)
-
-
-def _simple(claims: Sequence[Claim]) -> Iterator[StepClaim]:
-    for claim in claims:
-        for one in claim.claims if isinstance(claim, AnyClaim) else (claim,):
-            if isinstance(one, StepClaim):
-                yield one
 
 
 class Wire:

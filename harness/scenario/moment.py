@@ -1,4 +1,4 @@
-"""Moments: when something may begin, said by what has happened."""
+"""Moments: when something may begin, in terms of what has happened."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-STEP_STATES = ("begun", "ended", "ok", "failed", "died", "skipped")
-FAULT_STATES = ("injected", "healed")
-
 
 @dataclass(frozen=True)
 class TimeMoment:
-    """So long after the clock started."""
+    """A time after the clock started."""
 
     offset_ns: int
 
@@ -22,14 +19,14 @@ class TimeMoment:
 
 @dataclass(frozen=True)
 class StepMoment:
-    """The `count`-th call (default: all) of a step that is so, plus a duration.
+    """The `count`-th call (default: all) of a step in a state, plus a duration.
 
     Attributes:
         step: the unique name of the step; `exit` is the unwritten last one.
-        ranks: whose calls; empty means every rank that the step names.
+        ranks: the ranks whose calls count; empty means every rank that the step names.
         life: the rank's life, counted from 1.
-        state: one of `STEP_STATES`, or several: any of them.
-        count: the count-th such call; None means every call must be so.
+        state: `begun`, `ended`, `ok`, `failed`, `died` or `skipped`; or several, of which any will do.
+        count: the number of that call, from 1; None means that every call must be in the state.
         plus_ns: added to the time of that call.
     """
 
@@ -49,7 +46,7 @@ class StepMoment:
 
 @dataclass(frozen=True)
 class FaultMoment:
-    """A fault is in place, or healed; plus a duration."""
+    """A fault is `injected` or `healed`, plus a duration."""
 
     fault: str
     state: str = "injected"
@@ -71,7 +68,7 @@ class WireMoment:
     Attributes:
         direction: `query` (to the master) or `reply`.
         kind: of the message, as the engine calls it; `*` is any.
-        ranks: on whose links, counted together; empty means every link.
+        ranks: the ranks whose links count, counted together; empty means every link.
         key: a pattern, with or without the `/` that torch puts before every key; None means any.
     """
 
@@ -90,11 +87,11 @@ class WireMoment:
 
     @property
     def message(self) -> WireMoment:
-        """The message itself, with no duration after it."""
+        """The message itself, without the duration after it."""
         return replace(self, plus_ns=0)
 
     def to_json(self) -> dict[str, Any]:
-        """What a history says of the message."""
+        """How a history records the message."""
         key = {} if self.key is None else {"key": self.key}
         return {self.direction: self.kind, **key, "ranks": list(self.ranks), "count": self.count}
 

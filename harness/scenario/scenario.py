@@ -1,4 +1,4 @@
-"""A scenario as values: everything a file says, resolved for one cell of its matrix; one that exists can be played."""
+"""A scenario as values: everything that a file says, resolved for one cell of its matrix and ready to be played."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from harness.scenario.moment import START, Moment
 from harness.values.quantity import Duration
 
 EXIT = "exit"
-"""The name of the step that ends each rank and is not written."""
+"""The name of the step that ends each rank; files do not write it."""
 
-STANDING_INVARIANTS = ("agreement", "prefix_isolation", "no_hang", "no_crash", "nothing_left_behind")
 
 ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT", "__reduce__": lambda self: "ABSENT"})()
-"""A claim does not speak of a value (None is a value)."""
+"""The claim says nothing about a value (None is a value)."""
 
 
 @dataclass(frozen=True)
 class HandlerConfig:
-    """What one handler of one rank process is told.
+    """The configuration of one handler of one rank process.
 
     Attributes:
-        rank: the rank it is told to be (`as_rank`), not the number of the process.
+        rank: the rank that it is given (`as_rank`), not the number of the process. The master is given rank 0.
         timeout_ns: the timeout in nanoseconds; `config` may override what the subject sees of it.
-        host, port: the real endpoint; None means where the master lives, and the world's free port.
-        config: handed on raw to the subject.
+        host, port: the real endpoint; None means the master's host, and the world's free port.
+        config: passed to the subject as it is.
     """
 
     rank: int
@@ -41,13 +40,13 @@ class HandlerConfig:
 
 @dataclass(frozen=True)
 class RankSpec:
-    """What holds for one rank process.
+    """The specification of one rank process.
 
     Attributes:
-        start: when it comes; None is `never`.
-        env: environment variables, the world's merged in.
+        start: when it starts; None is `never`.
+        env: environment variables, with the world's.
         fresh: whether it needs a new interpreter.
-        handlers: by handler name, its configuration; always has the handlers its steps use.
+        handlers: configurations by handler name, with every handler that its steps use.
         guard_ns: a call longer than this is hung (a `sleep` has its `for` on top).
     """
 
@@ -63,7 +62,7 @@ class World:
     """The world of ranks: `ranks[n]` is rank process n.
 
     Attributes:
-        family: `ipv4` or `ipv6`, the addresses of a world with hosts; then there are no others.
+        family: `ipv4` or `ipv6`: the only kind of addresses in a world with hosts.
     """
 
     size: int
@@ -86,10 +85,10 @@ class Step:
     Attributes:
         name: unique in the scenario (an unwritten duplicate gets `.2`, `.3` behind it).
         do: the verb.
-        arguments: of the verb, converted; absent ones filled in with defaults.
+        arguments: those of the verb, converted, with defaults.
         life: None means every life.
         times: number of calls (`calls` of a `mix`).
-        after: None means: when the step above has ended.
+        after: None means when the step above has ended.
         line: in the file, from 1.
     """
 
@@ -110,9 +109,9 @@ class Fault:
     """One line of the faults.
 
     Attributes:
-        ranks: whom it hits, resolved; of port and host faults those it concerns, else empty.
-        attributes: converted; absent ones filled in with defaults.
-        stream: `upstream`, `downstream` or `both`; None for what has no stream.
+        ranks: the ranks that it hits, resolved; of port and host faults those that it concerns, else empty.
+        attributes: converted, with defaults.
+        stream: `upstream`, `downstream` or `both`; None for a fault without a stream.
         until: when it is healed; None is the end of the play (`for: D` is `FaultMoment(name, "injected", D)`).
         restarts_ranks: whether its healing before the end of the play starts the next life of the ranks that it ended.
         suspends_ranks: whether its ranks neither run nor begin while it is held.
@@ -132,7 +131,7 @@ class Fault:
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """The directions it works in; `both` is two."""
+        """The directions in which it works: `both` is two."""
         return ("upstream", "downstream") if self.stream == "both" else (self.stream,) if self.stream else ()
 
 
@@ -145,14 +144,14 @@ class StepClaim:
         ranks: empty means all ranks that the step names.
         life: None means the last life that has the step.
         outcomes: any of `ok`, `failed`, `died`, `skipped`, `hung`.
-        count: (lowest, highest) number of calls that must be so; None means every call.
-        value: what it returned (of a mapping the keys given); `ABSENT` says nothing.
-        one_of: one of these was returned; empty says nothing.
-        errors: the class raised, or one of its bases, is one of these; empty says nothing.
+        count: (lowest, highest) number of calls that must be as claimed; None means every call.
+        value: what it returned (of a mapping the keys given); `ABSENT` means that any value will do.
+        one_of: the values of which one was returned; empty means that any value will do.
+        errors: classes of which the raised one or one of its bases is one; empty means that any class will do.
         messages: all contained in the first line, case ignored; `{host}`, `{port}`, `{run_id}` not yet filled in.
         within: (lower or None, upper) in ns, counted from `since`.
         since: None means the call's own begin.
-        text: the claim as it stands in the file, for reports.
+        text: the claim as the file has it, for reports.
     """
 
     name: str
@@ -173,7 +172,7 @@ class StepClaim:
 
 @dataclass(frozen=True)
 class CheckClaim:
-    """A claim that a checker judges; `parameters` converted, defaults filled in."""
+    """A claim that a checker judges; `parameters` are converted, with defaults."""
 
     name: str
     check: str
@@ -184,7 +183,7 @@ class CheckClaim:
 
 @dataclass(frozen=True)
 class AnyClaim:
-    """Claims of which one must hold for all it names."""
+    """Claims of which one must hold, for all calls that it names."""
 
     name: str
     claims: tuple[StepClaim | CheckClaim, ...]
@@ -201,7 +200,7 @@ class Known:
 
     Attributes:
         torch: a PEP 440 specifier; empty means every version.
-        cells: path to the labels it fits; empty means every cell.
+        cells: path of the matrix to the labels that it fits; empty means every cell.
     """
 
     subject: str
@@ -221,8 +220,8 @@ class Scenario:
     Attributes:
         path: the file, as the user named it; for messages and ids.
         cell: path of the matrix to label, in the order of the file; empty without a matrix.
-        waived: standing invariants that do not count, with the reason.
-        unsupported: (need, reason) of what no world of this release can do; such a cell is `skipped`.
+        waived: standing invariants that do not count, with the reasons.
+        unsupported: (need, reason) of what this release cannot do; such a cell is `skipped`.
         text: the file as it was read.
     """
 
@@ -258,14 +257,17 @@ class Scenario:
 
     def step(self, name: str) -> Step:
         """The step of that unique name; raises KeyError."""
-        return next(step for step in self.steps if step.name == name) if name != EXIT else EXIT_STEP
+        for step in (*self.steps, EXIT_STEP):
+            if step.name == name:
+                return step
+        raise KeyError(name)
 
     def ranks_of(self, step: str) -> tuple[int, ...]:
-        """The rank processes that a step names; of `exit` all."""
+        """The rank processes that a step names; `exit` names all."""
         return tuple(range(self.world.size)) if step == EXIT else self.step(step).ranks
 
     def steps_of(self, rank: int, life: int, thread: str | None = None) -> tuple[Step, ...]:
-        """The steps of one life of a rank, in order, `exit` not among them."""
+        """The steps of one life of a rank, in order, without `exit`."""
         return tuple(
             step
             for step in self.steps
@@ -273,7 +275,7 @@ class Scenario:
         )
 
     def steady_state(self) -> Scenario:
-        """The same world without faults: everybody starts at once and joins. What a red verdict is checked against."""
+        """The same world without faults: all ranks start at once and join. It checks whether a red verdict counts."""
         ranks = tuple(
             RankSpec(
                 start=START,

@@ -21,16 +21,16 @@ ATTRIBUTE_KINDS = (
 
 @dataclass(frozen=True)
 class Attribute:
-    """One key that may lie beside `do`, `inject` or `check`.
+    """One key that may stand beside `do`, `inject` or `check`.
 
     Attributes:
         name: the key in YAML.
         kind: one of `ATTRIBUTE_KINDS`.
         meaning: one phrase, with the unit.
-        default: `REQUIRED`, or what it is when absent, already converted (a duration in ns, ...); None means absent.
+        default: `REQUIRED`, or the converted value when the key is absent (a duration in ns, ...); None means absent.
         default_text: how the default is written in YAML, for `explain`; empty if it is simply `default`.
         choices: for `choice`.
-        minimum, maximum: inclusive bounds of the converted value; None means none.
+        minimum, maximum: inclusive bounds of the converted value; None means no bound.
     """
 
     name: str
@@ -45,12 +45,12 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a member of a family says of itself.
+    """What a member of a family declares about itself.
 
     Attributes:
         kind: its name in YAML, and its file's name.
         summary: one sentence: what it does.
-        attributes: the keys that lie beside it.
+        attributes: the keys that may stand beside it.
         example: one YAML flow mapping, as it would stand in a file.
         details: a few sentences of meaning, units, traps; may be empty.
     """

@@ -1,4 +1,4 @@
-"""Where something listens: a host and a port, written the way torchrun writes them."""
+"""Where something listens: a host and a port, written as torchrun writes them."""
 
 from __future__ import annotations
 

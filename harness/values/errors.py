@@ -1,10 +1,10 @@
-"""The few errors that travel between rooms; each ends with what to do."""
+"""The errors that are raised across rooms; each message ends with what to do."""
 
 from __future__ import annotations
 
 
 class HarnessError(Exception):
-    """Something the harness itself could not do: no statement about the subject. A cell that meets it is `error`."""
+    """Something that the harness itself could not do: it says nothing about the subject. The cell is an `error`."""
 
 
 class UsageError(HarnessError):
@@ -23,7 +23,7 @@ class ScenarioError(HarnessError):
 
 
 class Unsupported(HarnessError):
-    """What this machine, world or harness cannot offer; the cell is `skipped` with this reason."""
+    """Something that this machine, world or harness cannot offer; the cell is `skipped` with this reason."""
 
     def __init__(self, need: str, reason: str) -> None:
         super().__init__(f"{need}: {reason}")

@@ -1,10 +1,11 @@
-"""What happened: operations in the order of one clock, and the questions one asks of them."""
+"""What happened in a run: its operations in the order of one clock, and the calls and faults that they make up."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
+from harness.values.json import mapping
 from harness.values.ops import INVOKE, ErrorInfo, Op, Process, outcome_of
 
 
@@ -47,13 +48,17 @@ class Call:
     @property
     def arguments(self) -> Mapping[str, Any]:
         """What the call was given; of a rendezvous: rank, world_size, endpoint, run_id, timeout_ns."""
-        value = self.invoke.value if self.invoke is not None else None
-        return value if isinstance(value, dict) else {}
+        return mapping(self.invoke.value if self.invoke is not None else None)
 
     @property
     def returned(self) -> Any:
         """What the call returned; None unless it is `ok`."""
         return self.end.value if self.end is not None and self.outcome == "ok" else None
+
+    @property
+    def end_facts(self) -> Mapping[str, Any]:
+        """What its completion records, if a mapping: why it was skipped; of an `exit` status, signal, stacks."""
+        return mapping(self.end.value if self.end is not None else None)
 
     @property
     def error(self) -> Optional[ErrorInfo]:
@@ -71,13 +76,13 @@ class Injection:
 
     Attributes:
         fault, kind: its name and its kind.
-        ranks: whom it was to hit.
+        ranks: the ranks that it was to hit.
         injected_ns: when it was in place; None if it never was.
-        healed_ns: when it was let go; None if it never was in place.
+        healed_ns: when it was healed; None if it never was.
         tried_ns: when its injection began; between this and `injected_ns` it came into force.
         healing_ns: when its healing began, likewise.
         touched: whether it touched anything; None where that cannot be read (`unproven`).
-        facts: how one knows, for the report.
+        facts: what was measured to know that, for the report.
         failed: why injecting failed, or None.
     """
 
@@ -115,7 +120,7 @@ class History:
 
     @property
     def begin(self) -> Mapping[str, Any]:
-        """What the first operation tells of the run: world, seed, versions, proxy, interpreter, subject."""
+        """What the first operation says about the run: world, seed, versions, proxy, interpreter, subject."""
         for op in self.ops:
             if op.f == "begin" and op.process.rank is None:
                 return op.value or {}
@@ -153,7 +158,7 @@ class History:
 
     @property
     def injections(self) -> Tuple[Injection, ...]:
-        """Every fault that was tried, in the order of the trying; a fault that never was tried is absent."""
+        """Every fault whose injection was tried, in the order of these tries."""
         if "injections" not in self._cache:
             self._cache["injections"] = tuple(_injections(self.ops))
         injections: Tuple[Injection, ...] = self._cache["injections"]
@@ -209,15 +214,15 @@ def _injections(ops: Iterable[Op]) -> Iterator[Injection]:
         refused = its.get("inject fail")
         first = begun or placed or refused
         about = (first.value or {}) if first is not None else {}
-        told = (healed.value or {}) if healed is not None else {}
+        outcome = (healed.value or {}) if healed is not None else {}
         yield Injection(
             fault=fault,
             kind=str(about.get("kind", "")),
             ranks=tuple(about.get("ranks", ())),
             injected_ns=None if placed is None else placed.time_ns,
             healed_ns=None if healed is None else healed.time_ns,
-            touched=told.get("touched"),
-            facts=told.get("facts", {}),
+            touched=outcome.get("touched"),
+            facts=outcome.get("facts", {}),
             failed=None if refused is None else str((refused.value or {}).get("because", "")),
             evidence=tuple(op.index for op in its.values()),
             tried_ns=None if begun is None else begun.time_ns,

@@ -1,4 +1,4 @@
-"""One line of a history: an operation, who did it, and the error that it met."""
+"""One line of a history: an operation, the process that did it, and the error that it raised."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ NEMESIS = "nemesis"
 CONTROLLER = "controller"
 INVOKE, OK, FAIL, INFO = "invoke", "ok", "fail", "info"
 WORKER = "worker"
-"""What is told of a torchrun worker: `{"pid": ...}` when it is there, `{"leaves": status}`, `{"ended": true, ...}`."""
+"""A report about a torchrun worker: `{"pid": ...}` when it is there, `{"leaves": status}`, `{"ended": true, ...}`."""
 WIRE = "wire"
 """A message that a moment waited for has passed the proxy server: its value is `WireMoment.to_json()`."""
 LINK = "link"
-"""What passed one link, told by a proxy server that knows: see `harness.machine.toxiproxy.engine_meter`."""
+"""What passed one link, from a proxy server that reads the protocol: see `harness.machine.toxiproxy.engine_meter`."""
 
 READY = "ready"
 """A rank has imported what it needs and waits to be released; `fail` if it cannot."""
@@ -41,7 +41,7 @@ OUTCOMES = ("ok", "failed", "died", "skipped", "hung", "running")
 
 @dataclass(frozen=True)
 class Process:
-    """Who did it.
+    """The process that did it.
 
     Attributes:
         rank: the rank process, or None for the harness itself.
@@ -90,14 +90,14 @@ class Op:
     Attributes:
         index: position in the history; -1 before the archive has merged it.
         time_ns: CLOCK_MONOTONIC.
-        process: who.
-        type: `invoke`, then `ok`, `fail`, or `info` when nobody can know (died, hung) or nothing was done (skipped).
+        process: the process that did it.
+        type: `invoke`, then `ok`, `fail`, or `info` if its effect is unknown (died, hung) or it was not done (skipped).
         f: the verb: a step's (`rendezvous`, `get`, ...), `exit`, or the harness's: `begin`, `start`, `inject`, `heal`,
             `lag`, `wire`, `link`, `left_behind`, `end`.
         step: the unique name of the step or the fault; empty for the harness's own.
         call: which call of this step in this life of the rank, from 1.
-        handler, run_id, round: whose store or handler; None where there is none.
-        value: on invoke the arguments (for `rendezvous` what the handler is told: `rank`, `world_size`, `endpoint`,
+        handler, run_id, round: those of the call's handler or store; None if it has none.
+        value: on invoke the arguments (for `rendezvous` those of its handler: `rank`, `world_size`, `endpoint`,
             `run_id`, `timeout_ns`), afterwards what it returned. On `info`:
             `{"outcome": "died" | "hung" | "skipped", "because": text}`.
         error: on `fail`, what was raised.
@@ -168,7 +168,7 @@ class Op:
 
 
 def outcome_of(op: Op) -> str:
-    """The outcome that a completion tells, one of `OUTCOMES`."""
+    """The outcome of a completion, one of `OUTCOMES`."""
     if op.type == OK:
         return "ok"
     if op.type == FAIL:

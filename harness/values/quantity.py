@@ -1,4 +1,4 @@
-"""Quantities with units: durations, sizes and rates as people write them, and as the code computes with them."""
+"""Quantities with units: durations, sizes and rates, from text to numbers and back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Duration:
 
     Attributes:
         offset_ns: the fixed part, in nanoseconds.
-        timeouts: how many times `world.timeout`.
+        timeouts: the factor of `world.timeout`.
     """
 
     offset_ns: int = 0

@@ -1,4 +1,4 @@
-"""What somebody meant who wrote a word that nobody knows."""
+"""The known word that is closest to an unknown one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Iterable
 
 
 def nearest(word: object, known: Iterable[object]) -> str:
-    """The known word that is most like this one; empty if none is."""
+    """The known word that is most like this one; empty if no word is close."""
     words = [str(one) for one in known]
     near = difflib.get_close_matches(str(word), words, n=1)
     if not near:

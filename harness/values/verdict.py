@@ -1,4 +1,4 @@
-"""What a run was judged to be, and why."""
+"""The verdicts on a run, and the reasons for them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ STATUSES = (PASSED, FAILED, VACUOUS, ERROR, KNOWN, SKIPPED)
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one checker, or one claim, says of one history.
+    """The verdict of one checker or one claim on one history.
 
     Attributes:
         name: the claim's or the invariant's name; what `known.breaks` lists.
         status: `passed`, `failed`, `vacuous` (nothing to judge) or `error` (a busy machine, a checker that crashed).
         because: one sentence a person reads.
-        expected, happened: the two sides, short; empty where nothing was expected.
+        expected, happened: what should have happened and what did, in short; may be empty.
         evidence: indexes of the operations that prove it.
         line: the claim's line in the scenario file, from 1; 0 for standing invariants.
     """
@@ -48,15 +48,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict of one cell: the status, and what every checker said.
+    """The verdict of one cell: its status, and the verdict of every claim and invariant.
 
     Attributes:
         status: one of `STATUSES`.
-        because: one sentence: why this status and no other.
+        because: one sentence: why it has this status.
         verdicts: every claim's and every invariant's, in the order of the file, invariants last.
         known_refs: for `known failure`: the references of the entry that fits.
         unnamed_calls: how many calls no claim names.
-        notes: things a reader should know (`unproven` faults, the host's network in use, ...).
+        notes: what a reader should know (`unproven` faults, the host's network in use, ...).
     """
 
     status: str
@@ -94,7 +94,7 @@ class Judgement:
 
 
 def worst(statuses: Tuple[str, ...]) -> Optional[str]:
-    """The status that decides when several are mixed: error, then failed, then vacuous; None of nothing."""
+    """The worst of several statuses: error, failed, vacuous, passed, known, skipped; None without any."""
     for status in (ERROR, FAILED, VACUOUS, PASSED, KNOWN, SKIPPED):
         if status in statuses:
             return status

@@ -71,7 +71,7 @@ def test_one_rank_held_twice_is_rejected() -> None:
 
 
 def test_a_rank_out_of_range_is_rejected() -> None:
-    """F06 b: rank 7 of a world of 2; and it does not stand in for rank 1 that never came."""
+    """F06 b: rank 7 of a world of 2; and it does not take the place of rank 1, which never came."""
     past = Past(2).join(0, 0.001, 0.02).join(1, 0.002, 0.01, as_rank=7)
     assert judged(past.whole()) == Verdict(
         "agreement",
@@ -93,7 +93,7 @@ def test_a_master_that_returns_without_its_world_is_rejected() -> None:
     """F05: a retried join stood in for the rank that never came."""
     past = Past(3).join(0, 0.001, 0.5).join(1, 0.002, 0.01, "failed").join(1, 0.2, 0.3, step="retry")
     assert judged(past.whole()) == rejected(
-        "rank 0, told rank 0 of run train, returned a world of 3 when rank 2 had not begun to join", 2, 7
+        "rank 0, the master of run train, returned a world of 3 before rank 2 had begun to join", 2, 7
     )
 
 
@@ -107,12 +107,12 @@ def test_a_rank_of_another_run_does_not_count() -> None:
     """F07: job a's master was completed by job b's worker."""
     past = Past(2).join(0, 0.001, 0.5, run_id="a").join(1, 0.002, 0.01, run_id="b")
     assert judged(past.whole()) == rejected(
-        "rank 0, told rank 0 of run a, returned a world of 2 when rank 1 had not begun to join", 2, 5
+        "rank 0, the master of run a, returned a world of 2 before rank 1 had begun to join", 2, 5
     )
 
 
 def test_two_rosters_of_one_round_are_rejected() -> None:
-    """Rank 1 was told of another rank 2 than rank 0 was."""
+    """The two ranks got different names for rank 2."""
     past = Past(3).join(0, 0.001, 0.02, returned={"round": 1, "roster": ["a", "b", "c"]})
     past.join(1, 0.002, 0.021, returned={"round": 1, "roster": ["a", "b", "d"]}).join(2, 0.003, 0.022)
     assert judged(past.whole()) == rejected(
@@ -121,7 +121,7 @@ def test_two_rosters_of_one_round_are_rejected() -> None:
 
 
 def test_rosters_with_nobody_in_common_are_those_of_two_openings() -> None:
-    """The master was started again, and counts its rounds anew."""
+    """The master was started again, and counts its rounds from 1 again."""
     past = Past(2)
     for life, roster in ((1, ["a", "b"]), (2, ["c", "d"])):
         past.join(0, life, life + 0.2, life=life, returned={"round": 1, "roster": roster})

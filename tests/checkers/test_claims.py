@@ -41,7 +41,7 @@ def test_every_call_must_end_as_claimed() -> None:
 def test_one_call_that_ended_otherwise_breaks_the_claim() -> None:
     """The whole verdict of a claim that is not met: who, what, and the operations that prove it."""
     verdict = judged(Past(2).join(0, 0, 1).join(1, 0, 2, "failed").whole(), outcomes=("ok",))
-    because = "rank 1's join raised DistNetworkError after 2.00 s: reset by peer, claimed ok"
+    because = "rank 1's join raised DistNetworkError after 2.00 s: reset by peer, expected ok"
     assert verdict == Verdict("claimed", FAILED, because, "ok", "raised DistNetworkError after 2.00 s", (3, 5), line=12)
 
 
@@ -64,13 +64,15 @@ def test_other_ends_are_met_where_they_are_claimed(outcome: str) -> None:
 def test_a_skipped_call_says_why() -> None:
     """A claim about a call that was skipped is not met."""
     past = Past(2).call(1, "get", None, 1, "skipped", value={"because": "rank 1 has no store"})
-    assert judged(past.whole(), "get").because == "rank 1's get was skipped (rank 1 has no store), claimed ok or failed"
+    assert (
+        judged(past.whole(), "get").because == "rank 1's get was skipped (rank 1 has no store), expected ok or failed"
+    )
 
 
 def test_a_call_that_the_history_lacks_was_never_begun() -> None:
     """Not met either, unless the claim says `skipped`."""
     history = Past(2).join(0, 0, 1).whole()
-    assert judged(history).because == "rank 1's join was never begun"
+    assert judged(history).because == "rank 1's join never began"
     assert judged(history, outcomes=("ok", "skipped")).status == PASSED
 
 
@@ -78,7 +80,7 @@ def test_a_hang_points_to_its_stacks() -> None:
     """Where the guard has left them."""
     past = Past(2).join(1, 0, 9, "hung").ends(1, None, 9.1, signal=9, by="guard", stacks="stacks/rank-1.life-1.txt")
     because = judged(past.whole(), ranks=(1,)).because
-    assert because == "rank 1's join hung after 9.00 s, claimed ok or failed; stacks: stacks/rank-1.life-1.txt"
+    assert because == "rank 1's join hung after 9.00 s, expected ok or failed; stacks: stacks/rank-1.life-1.txt"
 
 
 def test_the_end_of_a_process_is_claimed_like_any_step() -> None:
@@ -87,7 +89,7 @@ def test_the_end_of_a_process_is_claimed_like_any_step() -> None:
     history = past.whole()
     assert judged(history, "exit", ranks=(0,), outcomes=("failed",)).status == PASSED
     assert judged(history, "exit", ranks=(1,), outcomes=("died",)).status == PASSED
-    because = "rank 0's exit ended with status 3, claimed ok (and 1 more)"
+    because = "rank 0's exit ended with status 3, expected ok (and 1 more)"
     assert judged(history, "exit", outcomes=("ok",)).because == because
 
 
@@ -138,11 +140,11 @@ def test_a_count_is_how_many_calls_are_as_claimed(count: tuple[int, int], met: b
 
 
 def test_a_count_that_is_not_met_says_what_was_wrong() -> None:
-    """Too few: the first that was not as claimed is told."""
+    """Too few: the message has the first that was not as claimed."""
     verdict = judged(gets("ok", "failed", "ok", "ok", "ok"), "five", outcomes=("ok",), count=(5, 5))
     assert verdict.because == (
-        "4 of 5 calls of five are as claimed, not 5:"
-        " rank 1's five (call 2) raised DistNetworkError after 100 ms: reset by peer, claimed ok"
+        "4 of 5 calls of five are as claimed, expected 5:"
+        " rank 1's five (call 2) raised DistNetworkError after 100 ms: reset by peer, expected ok"
     )
 
 
@@ -178,14 +180,14 @@ def test_a_value_is_compared_as_written(wanted: Any, got: Any, met: bool) -> Non
 def test_a_wrong_value_is_shown() -> None:
     """What came, and what was claimed."""
     history = Past(2).call(1, "get", 0, 1, value="2").whole()
-    assert judged(history, "get", value="1").because == "rank 1's get returned '2', claimed '1'"
+    assert judged(history, "get", value="1").because == "rank 1's get returned '2', expected '1'"
 
 
 def test_one_of_several_values_is_enough() -> None:
     """A race may have either end."""
     history = Past(2).call(1, "get", 0, 1, value="2").whole()
     assert judged(history, "get", one_of=("1", "2")).status == PASSED
-    assert judged(history, "get", one_of=("3", "4")).because == "rank 1's get returned '2', claimed '3' or '4'"
+    assert judged(history, "get", one_of=("3", "4")).because == "rank 1's get returned '2', expected '3' or '4'"
 
 
 def test_a_claim_about_a_value_does_not_speak_of_calls_that_raised() -> None:
@@ -217,7 +219,7 @@ def test_a_wrong_class_is_shown_with_its_message() -> None:
     """What a person needs to see."""
     history = Past(2).join(1, 0, 1, "failed", error=RUNTIME).whole()
     assert judged(history, ranks=(1,), errors=("DistError",)).because == (
-        "rank 1's join raised RuntimeError: Connection refused, claimed DistError"
+        "rank 1's join raised RuntimeError: Connection refused, expected DistError"
     )
 
 
@@ -236,7 +238,7 @@ def test_all_texts_are_in_the_first_line(texts: tuple[str, ...], met: bool) -> N
     assert (judged(history, ranks=(1,), messages=texts).status == PASSED) == met
 
 
-def test_templates_are_filled_in_as_the_rank_was_told() -> None:
+def test_templates_are_filled_in_with_what_the_rank_was_given() -> None:
     """The link's port, not the master's; also for later calls on the same handler's store."""
     said = ErrorInfo("DistNetworkError", ("DistNetworkError",), "run b: no answer from [::1]:40001 {now}")
     past = Past(2).join(1, 0, 1, "failed", error=said, run_id="b", endpoint="[::1]:40001")
@@ -247,12 +249,12 @@ def test_templates_are_filled_in_as_the_rank_was_told() -> None:
     assert judged(history, "get", messages=texts).status == PASSED
     verdict = judged(history, "get", messages=("port {port}",))
     assert verdict.because.startswith(
-        "rank 1's get raised DistNetworkError without 'port 40001' in its first line: run b"
+        "rank 1's get raised DistNetworkError without 'port 40001' in the first line of its message: run b"
     )
 
 
 def test_templates_of_a_rank_that_never_joined_come_from_the_scenario() -> None:
-    """What it would have been told."""
+    """What it would have been given."""
     said = ErrorInfo("ValueError", ("ValueError",), "127.0.0.1 train")
     history = Past(2).call(1, "get", 0, 1, "failed", error=said).whole()
     assert judged(history, "get", messages=("{host}", "{run_id}")).status == PASSED
@@ -326,7 +328,7 @@ def test_a_moment_that_never_came_cannot_be_counted_from() -> None:
     """Not met, and said so."""
     history = Past(2).all_join().whole()
     verdict = judged(history, ranks=(0,), within=seconds(0, 1), since=StepMoment("get"))
-    assert verdict.because == "rank 0's join returned after 9 ms, but get ended never came"
+    assert verdict.because == "rank 0's join returned after 9 ms, but the moment get ended never came"
 
 
 def test_a_bound_missed_by_less_than_the_lag_is_an_error() -> None:
@@ -393,8 +395,8 @@ def test_one_alternative_must_hold_for_all_it_names() -> None:
     assert verdict == Verdict(
         "either",
         FAILED,
-        "none of the 2 claims holds: refused: rank 0's join returned after 1.00 s, claimed failed;"
-        " joined: rank 1's join raised DistNetworkError after 1.00 s: reset by peer, claimed ok",
+        "none of the 2 claims holds: refused: rank 0's join returned after 1.00 s, expected failed;"
+        " joined: rank 1's join raised DistNetworkError after 1.00 s: reset by peer, expected ok",
         "failed or ok",
         "returned after 1.00 s; raised DistNetworkError after 1.00 s",
         (2, 4, 3, 5),

@@ -24,19 +24,19 @@ def judged(history: History, plan: Scenario | None = None, **parameters: Any) ->
 def test_calls_within_timeout_and_slack_are_accepted() -> None:
     """Told 2 s, slack 1 s."""
     past = Past(2).join(0, 0, 3.0, "failed").join(1, 0, 1).call(1, "get", 1, 4, handler="main")
-    assert judged(past.whole()) == Verdict("deadline", PASSED, "3 calls kept the timeout", RULE)
+    assert judged(past.whole()) == Verdict("deadline", PASSED, "3 calls ended in time", RULE)
 
 
 def test_a_wait_is_held_to_its_own_timeout() -> None:
     """Given beside it, it wins over the store's."""
-    past = Past(2).all_join().call(1, "wait", 1, 8.5, told={"key": "x", "timeout": 8 * SECOND}, handler="main")
+    past = Past(2).all_join().call(1, "wait", 1, 8.5, arguments={"key": "x", "timeout": 8 * SECOND}, handler="main")
     assert judged(past.whole()).status == PASSED
 
 
 def test_sleeps_and_dead_callers_are_not_judged() -> None:
-    """A sleep is told no timeout; who died cannot be late."""
+    """A sleep has no timeout; a process that died cannot be late."""
     past = Past(2).join(0, 0, 9, "died").call(1, "sleep", 0, 9).call(1, "bind", 10, 20)
-    assert judged(past.whole()) == Verdict("deadline", VACUOUS, "no call that was told a timeout ended", RULE)
+    assert judged(past.whole()) == Verdict("deadline", VACUOUS, "no call with a timeout ended", RULE)
 
 
 def test_time_for_which_the_caller_was_paused_does_not_count() -> None:
@@ -56,12 +56,12 @@ def test_a_timeout_handed_on_raw_is_the_one_that_counts() -> None:
 
 
 def test_a_late_join_is_rejected() -> None:
-    """F12: told 2 s, back after 5.1 s."""
+    """F12: the timeout was 2 s, and it returned after 5.1 s."""
     past = Past(2).join(0, 0, 1).join(1, 0, 5.1, "failed")
     assert judged(past.whole()) == Verdict(
         "deadline",
         FAILED,
-        "rank 1's join raised DistNetworkError after 5.10 s, told 2.00 s (slack 1.00 s)",
+        "rank 1's join raised DistNetworkError after 5.10 s, allowed 2.00 s and a slack of 1.00 s",
         RULE,
         "raised DistNetworkError after 5.10 s",
         (3, 5),
@@ -78,7 +78,7 @@ def test_a_late_store_call_is_rejected(verb: str) -> None:
 def test_a_hang_is_rejected_and_points_to_its_stacks() -> None:
     """It was ended by its guard, long after its deadline."""
     past = Past(2).join(0, 0, 9, "hung").ends(0, None, 9.1, signal=9, by="guard", stacks="stacks/rank-0.life-1.txt")
-    because = "rank 0's join hung after 9.00 s, told 2.00 s (slack 1.00 s); stacks: stacks/rank-0.life-1.txt"
+    because = "rank 0's join hung after 9.00 s, allowed 2.00 s and a slack of 1.00 s; stacks: stacks/rank-0.life-1.txt"
     assert judged(past.whole()).because == because
 
 
@@ -100,8 +100,8 @@ def test_a_deadline_missed_by_less_than_the_lag_is_an_error() -> None:
     verdict = judged(Past(2).join(0, 0, 3.02, "failed", lag=0.05).whole())
     assert (verdict.status, verdict.because) == (
         ERROR,
-        "rank 0's join raised DistNetworkError after 3.02 s, told 2.00 s (slack 1.00 s); missed by 20 ms, and a process"
-        " waited 50 ms for a processor: the machine was too busy",
+        "rank 0's join raised DistNetworkError after 3.02 s, allowed 2.00 s and a slack of 1.00 s; missed by 20 ms,"
+        " and a process waited 50 ms for a processor: the machine was too busy",
     )
 
 

@@ -30,7 +30,7 @@ def test_processes_that_left_when_asked_did_not_crash() -> None:
 
 def test_a_written_exit_may_have_any_code() -> None:
     """The code of the step is the status that was asked for."""
-    past = Past(2).all_join().call(1, "crash", 1.0, 1.0, f="exit", told={"code": 3}).ends(1, 1.0, 1.1, status=3)
+    past = Past(2).all_join().call(1, "crash", 1.0, 1.0, f="exit", arguments={"code": 3}).ends(1, 1.0, 1.1, status=3)
     assert judged(past.whole()).status == PASSED
 
 
@@ -72,7 +72,7 @@ def test_no_end_is_nothing_to_judge() -> None:
 def test_a_signal_that_no_fault_sent_is_rejected() -> None:
     """A segmentation fault in a join."""
     past = Past(2).join(1, 0.001, 0.5, "died").ends(1, None, 0.5, signal=11, by="")
-    assert judged(past.whole()) == rejected("was ended by signal 11, and no fault sent it, in join", 4)
+    assert judged(past.whole()) == rejected("was ended by signal 11 in join, and no fault sent it", 4)
 
 
 def test_a_signal_to_a_command_is_rejected() -> None:
@@ -84,19 +84,19 @@ def test_a_signal_to_a_command_is_rejected() -> None:
 def test_a_status_that_nobody_asked_for_is_rejected() -> None:
     """An interpreter that broke while it left."""
     past = Past(2).all_join().ends(1, 1.0, 1.1, status=1)
-    assert judged(past.whole()) == rejected("ended with status 1, asked for 0", 6, 7)
+    assert judged(past.whole()) == rejected("ended with status 1, expected 0", 6, 7)
 
 
 def test_an_end_before_it_was_asked_for_is_rejected() -> None:
     """Something called sys.exit inside a call, with status 0 at that."""
     past = Past(2).join(1, 0.001, 0.5, "died").ends(1, None, 0.5)
-    assert judged(past.whole()) == rejected("ended with status 0 before it was asked to, in join", 4)
+    assert judged(past.whole()) == rejected("ended with status 0 in join, and was not asked to end", 4)
 
 
 def test_another_code_than_the_written_one_is_rejected() -> None:
     """The step said 3."""
-    past = Past(2).call(1, "crash", 1.0, 1.0, f="exit", told={"code": 3}).ends(1, 1.0, 1.1, status=1)
-    assert judged(past.whole()).because == "rank 1 ended with status 1, asked for 3"
+    past = Past(2).call(1, "crash", 1.0, 1.0, f="exit", arguments={"code": 3}).ends(1, 1.0, 1.1, status=1)
+    assert judged(past.whole()).because == "rank 1 ended with status 1, expected 3"
 
 
 def test_a_crash_of_a_second_life_names_it() -> None:
@@ -121,11 +121,11 @@ def test_a_worker_ends_with_any_status_and_by_its_agent(how: dict[str, object]) 
 
 @pytest.mark.parametrize("number", [9, 11])
 def test_a_worker_that_ended_by_a_signal_of_nobody_crashed(number: int) -> None:
-    """Memory that ran out or a segmentation fault is one, though its agent goes on."""
+    """Out of memory, or a segmentation fault: a crash, even if the agent continues."""
     verdict = NoCrash().check(AGENTS, worker_ended(signal=number, by="").whole(), {})
     assert (verdict.status, verdict.because) == (
         FAILED,
-        f"the worker of rank 1 life 2 was ended by signal {number}, and nobody sent it",
+        f"the worker of rank 1 life 2 was ended by signal {number}, and neither its agent nor a fault sent it",
     )
 
 

@@ -22,13 +22,13 @@ class Store:
         self._now = 1.0
         self._made = 0
 
-    def call(self, tenant: str, verb: str, returned: Any = None, outcome: str = "ok", **told: Any) -> Store:
+    def call(self, tenant: str, verb: str, returned: Any = None, outcome: str = "ok", **arguments: Any) -> Store:
         """A call of a tenant; run ids other than b are rank 0's."""
         begin, self._now, self._made = self._now, self._now + 1, self._made + 1
         rank = 1 if tenant == "b" else 0
         self.past.call(
-            rank, f"{verb}-{self._made}", begin, begin + 0.1, outcome, f=verb, told=told, value=returned, run_id=tenant,
-            handler="main",
+            rank, f"{verb}-{self._made}", begin, begin + 0.1, outcome, f=verb, arguments=arguments, value=returned,
+            run_id=tenant, handler="main",
         )  # fmt: skip
         return self
 
@@ -128,7 +128,7 @@ def test_a_foreign_write_that_may_have_happened_can_be_seen() -> None:
 
 
 def test_a_foreign_count_is_rejected() -> None:
-    """b added 1 and was told 6."""
+    """b added 1 and got 6."""
     store = Store().call("a", "add", 5, key="n", amount=5).call("b", "add", 6, key="n", amount=1)
     assert store.judged().happened == "saw key 'n' = 6 of run a, round 1"
 
@@ -162,16 +162,18 @@ def test_an_overwritten_key_is_seen_by_its_owner() -> None:
 def test_run_ids_with_slashes_are_judged_by_the_whole_path() -> None:
     """F48: key b/x of run a is no key x of run a/b."""
     past = Past(2).join(0, 0, 0.1, run_id="a").join(1, 0, 0.1, run_id="a/b")
-    past.call(0, "put", 1, 1.1, f="set", told={"key": "b/x", "value": "1"}, run_id="a")
-    past.call(1, "peek", 2, 2.1, f="check", told={"key": "x"}, value=True, run_id="a/b")
+    past.call(0, "put", 1, 1.1, f="set", arguments={"key": "b/x", "value": "1"}, run_id="a")
+    past.call(1, "peek", 2, 2.1, f="check", arguments={"key": "x"}, value=True, run_id="a/b")
     verdict = PrefixIsolation().check(scenario(), past.whole(), {})
     assert verdict.happened == "saw key 'x' of run a, round 1"
 
 
 def test_keys_of_an_earlier_round_are_rejected() -> None:
     """F25: counted by returns where the subject reports no round."""
-    past = Past(2).all_join().call(0, "put", 0.5, 0.6, f="set", told={"key": "x", "value": "1"}, run_id="train")
-    past.all_join(1, 1.1, step="again").call(1, "peek", 2, 2.1, f="get", told={"key": "x"}, value="1", run_id="train")
+    past = Past(2).all_join().call(0, "put", 0.5, 0.6, f="set", arguments={"key": "x", "value": "1"}, run_id="train")
+    past.all_join(1, 1.1, step="again").call(
+        1, "peek", 2, 2.1, f="get", arguments={"key": "x"}, value="1", run_id="train"
+    )
     verdict = PrefixIsolation().check(scenario(), past.whole(), {})
     assert verdict.because == (
         "rank 1's peek (run train, round 2) saw key 'x' = '1', which is not its own:"
@@ -183,17 +185,17 @@ def test_a_reported_round_wins_over_the_count() -> None:
     """Rank 1's second life joined round 2: it may see what rank 0 wrote there."""
     past = Past(2).all_join(returned={"round": 1}).join(0, 1, 1.1, step="again", returned={"round": 2})
     past.join(1, 1, 1.1, life=2, returned={"round": 2})
-    past.call(0, "put", 2, 2.1, f="set", told={"key": "x", "value": "1"}, run_id="train")
-    past.call(1, "old", 0.5, 0.6, f="check", told={"key": "x"}, value=False, run_id="train")
-    past.call(1, "put-old", 0.6, 0.7, f="set", told={"key": "y", "value": "1"}, run_id="train")
-    past.call(1, "peek", 3, 3.1, f="get", told={"key": "x"}, value="1", run_id="train", life=2)
+    past.call(0, "put", 2, 2.1, f="set", arguments={"key": "x", "value": "1"}, run_id="train")
+    past.call(1, "old", 0.5, 0.6, f="check", arguments={"key": "x"}, value=False, run_id="train")
+    past.call(1, "put-old", 0.6, 0.7, f="set", arguments={"key": "y", "value": "1"}, run_id="train")
+    past.call(1, "peek", 3, 3.1, f="get", arguments={"key": "x"}, value="1", run_id="train", life=2)
     assert PrefixIsolation().check(scenario(), past.whole(), {}).status == PASSED
 
 
 def test_a_run_id_that_the_history_lacks_is_the_scenario_s() -> None:
     """By the handler's name."""
-    past = Past(1).call(0, "put", 1, 1.1, f="set", told={"key": "x", "value": "1"}, handler="main")
-    past.call(0, "peek", 2, 2.1, f="get", told={"key": "x"}, value="1", handler="second")
+    past = Past(1).call(0, "put", 1, 1.1, f="set", arguments={"key": "x", "value": "1"}, handler="main")
+    past.call(0, "peek", 2, 2.1, f="get", arguments={"key": "x"}, value="1", handler="second")
     plan = scenario(size=1, run_ids={"second": "other"})
     assert PrefixIsolation().check(plan, past.whole(), {}).happened == "saw key 'x' = '1' of run train, round 0"
 
@@ -205,7 +207,7 @@ def wired(keys_of_one: dict[str, list[str]], keys_of_other: dict[str, list[str]]
     for rank, (run, keys) in enumerate(zip(runs, (keys_of_one, keys_of_other), strict=True)):
         past.join(rank, 0, 0.1, run_id=run)
         for verb, more in (("set", {"value": "1"}), ("get", {})):
-            past.call(rank, verb, rank + 1, rank + 1.1, f=verb, told={"key": "x", **more}, value="1", run_id=run)
+            past.call(rank, verb, rank + 1, rank + 1.1, f=verb, arguments={"key": "x", **more}, value="1", run_id=run)
         past.link(rank, keys)
     ranks = (replace(cell.world.ranks[0], handlers={"main": HandlerConfig(1, 2, run, SECOND)}) for run in runs)
     return PrefixIsolation().check(replace(cell, world=replace(cell.world, ranks=tuple(ranks))), past.whole(), {})
@@ -215,7 +217,7 @@ def test_keys_on_the_wire_are_further_proof() -> None:
     """Equal values hide whose they are; the wire shows that each run has a key of its own."""
     verdict = wired({"/a/x": ["get", "set"], "init/": ["add"]}, {"/b/x": ["get", "set"], "init/": ["add"]})
     assert verdict.status == PASSED
-    assert verdict.because.endswith("and on the wire 2 keys are of one run each")
+    assert verdict.because.endswith("and each of 2 keys on the wire is of one run only")
 
 
 def test_a_key_that_two_runs_name_on_the_wire_is_rejected() -> None:

@@ -54,7 +54,7 @@ def test_a_retried_join_is_the_known_failure() -> None:
     judgement = judged("retried-join")
     assert (judgement.status, judgement.known_refs) == (KNOWN, ("F05",))
     assert broken(judgement)["agreement"] == (
-        "rank 0, told rank 0 of run train, returned a world of 3 when rank 2 had not begun to join"
+        "rank 0, the master of run train, returned a world of 3 before rank 2 had begun to join"
     )
 
 
@@ -67,7 +67,7 @@ def test_two_jobs_on_one_port_are_the_known_failure() -> None:
 def test_a_second_round_that_sees_the_first_is_rejected() -> None:
     """F25, for the same reason as the claim."""
     assert broken(judged("second-round")) == {
-        "peek": "rank 1's peek returned True, claimed False",
+        "peek": "rank 1's peek returned True, expected False",
         "prefix_isolation": (
             "rank 1's peek (run train, round 2) saw key 'x', which is not its own: rank 0's put (run train, round 1)"
             " wrote it"

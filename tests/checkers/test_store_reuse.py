@@ -63,7 +63,7 @@ def test_handlers_that_are_not_named_are_not_judged() -> None:
 
 
 def test_what_a_worker_listens_on_is_not_judged() -> None:
-    """Only who is told rank 0 serves."""
+    """Only the master serves."""
     past = Past(2)
     for inode in (7, 8):
         past.join(1, inode, inode + 0.1, returned=listening(inode, port=29501))
@@ -78,7 +78,7 @@ def test_a_second_socket_is_rejected() -> None:
     assert judged(past.whole(), handlers=("main", "second")) == Verdict(
         "store_reuse",
         FAILED,
-        f"by the end of rank 0's own its process had listened on 2 sockets: {listed}",
+        f"by the end of rank 0's own, its process had listened on 2 sockets: {listed}",
         RULE,
         listed,
         (2, 3, 4, 5),

@@ -52,7 +52,7 @@ def test_no_join_is_nothing_to_judge() -> None:
 def test_an_early_worker_is_rejected() -> None:
     """It was back before rank 0 had begun."""
     past = Past(2).join(1, 0.001, 0.002).join(0, 0.005, 0.01)
-    because = "rank 1's join returned when rank 0 had not begun to join"
+    because = "rank 1's join returned before rank 0 had begun to join"
     assert judged(past.whole()) == Verdict("together", FAILED, because, RULE, because, (2, 3))
 
 
@@ -66,11 +66,11 @@ def test_a_split_is_rejected() -> None:
 def test_a_second_round_without_barrier_is_rejected() -> None:
     """F25: one rank alone is back from round 2 at once."""
     past = Past(2).all_join().join(0, 0.5, 0.501, step="again")
-    assert judged(past.whole()).because == "rank 0's again returned when rank 1 had not begun to join"
+    assert judged(past.whole()).because == "rank 0's again returned before rank 1 had begun to join"
 
 
 def test_a_split_in_a_reported_round_is_rejected() -> None:
-    """Who raised reports no round: it was the one after its last."""
+    """A join that raised reports no round: it is the one after the process's last."""
     past = Past(2).all_join(returned={"round": 7})
     past.join(0, 1.0, 1.1, step="again", returned={"round": 8}).join(1, 1.0, 3.0, "failed", step="again")
     assert judged(past.whole()).because == "rank 0 returned, but rank 1's again raised"

@@ -55,7 +55,7 @@ def test_a_broken_claim_fails_the_cell() -> None:
     judgement = judge(plan(), failing().whole())
     assert (judgement.status, judgement.because) == (
         FAILED,
-        "joins: rank 0's join raised DistNetworkError after 2.00 s: reset by peer, claimed ok (and 1 more)",
+        "joins: rank 0's join raised DistNetworkError after 2.00 s: reset by peer, expected ok (and 1 more)",
     )
     assert judgement.broken == (judgement.verdicts[0],)
     assert (judgement.broken[0].line, judgement.broken[0].evidence) == (9, (2, 4, 3, 5))
@@ -108,7 +108,7 @@ def test_a_fault_that_was_never_injected_makes_the_cell_vacuous() -> None:
     judgement = judge(cell, Past(2).all_join().whole())
     assert (judgement.status, judgement.because) == (
         VACUOUS,
-        "cut: the fault cut (blackhole) was never injected: its moment did not come",
+        "cut: the fault cut (blackhole) was never injected: its moment never came",
     )
     assert [verdict.name for verdict in judgement.verdicts] == ["cut", *STANDING]
     refused = judge(cell, Past(2).all_join().fault("cut", None, None).whole())
@@ -137,7 +137,7 @@ def test_a_fault_whose_touch_cannot_be_read_is_unproven() -> None:
     """No reason to call the cell vacuous; a note says so."""
     judgement = judge(plan(faults=(CUT,)), Past(2).all_join().fault("cut", 0.001, 2, touched=None).whole())
     assert judgement.status == PASSED
-    assert judgement.notes == ("unproven: whether cut touched anything cannot be read",)
+    assert judgement.notes == ("unproven: whether cut touched anything cannot be measured",)
 
 
 def test_a_check_with_nothing_to_judge_makes_the_cell_vacuous() -> None:
@@ -259,7 +259,7 @@ def test_what_is_lacking_skips_the_cell_by_name() -> None:
         SKIPPED, "world.torchrun: not yet"
     )
     assert judge_skipped(plan(), "torch", "has 2.5", required=True) == Judgement(
-        ERROR, "torch: has 2.5; but --require says that torch must be there"
+        ERROR, "torch: has 2.5; --require says that torch must be there"
     )
 
 
@@ -320,7 +320,7 @@ def test_something_else_instead_is_failed() -> None:
     """It breaks as known, but ends in another way."""
     judgement = known(history=Past(2).all_join(0, 1, outcome="died").whole())
     assert judgement.status == FAILED
-    assert "instead does not hold: rank 0's join died after 1.00 s, claimed failed" in judgement.because
+    assert "instead does not hold: rank 0's join died after 1.00 s, expected failed" in judgement.because
 
 
 def test_an_instead_that_was_missed_by_less_than_the_lag_is_an_error() -> None:

@@ -10,8 +10,6 @@ import pytest
 from harness.loader import load_mapping
 from harness.machine.toxiproxy import server as proxy_server
 from harness.play.needs import server_for, through_the_same, unmet_by_proxy, wants_engine
-from harness.play.wire import messages_of
-from harness.scenario.moment import WireMoment
 from harness.scenario.scenario import Scenario
 
 JOIN = {"do": "rendezvous"}
@@ -69,20 +67,3 @@ def test_what_needs_the_real_server_is_skipped_without(found: bool) -> None:
     scenario = cell(needs={"proxy": "real"})
     assert (unmet_by_proxy(scenario, "auto") is None) == found
     assert "give --toxiproxy real" in (unmet_by_proxy(scenario, "embedded") or ("", ""))[1]
-
-
-def test_messages_are_gathered_from_wherever_a_moment_stands() -> None:
-    """Only where a fault comes or goes at once does everything stand still."""
-    plain, later = {"wire": {"query": "get"}}, {"wire": {"reply": "get"}, "plus": "1ms"}
-    scenario = cell(
-        world={"size": 2, "ranks": {1: {"start": {"wire": {"query": "ping"}}}}},
-        workload=[JOIN, {"do": "num_keys", "after": plain}],
-        faults=[{**SLOW, "after": [plain, "2s"], "until": later}],
-        expect=[{"step": "num_keys", "within": "1s", "since": {"wire": {"query": "add"}}}],
-    )
-    assert messages_of(scenario) == {
-        WireMoment("query", "get"): True,
-        WireMoment("reply", "get"): False,
-        WireMoment("query", "ping"): False,
-        WireMoment("query", "add"): False,
-    }

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from verdicts import Verdicts, cells, names, verdicts
-
-from harness.values.verdict import KNOWN, PASSED, SKIPPED
+from verdicts import Verdicts, cells, names, require_as_written, require_dozen, verdicts_with
 
 pytestmark = pytest.mark.needs_torch
 
@@ -31,25 +27,14 @@ SAMPLE = (
 )
 
 
-@pytest.fixture(scope="module")
-def real(rank_python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
-    """Verdicts through the real server."""
-    yield from verdicts(rank_python, tmp_path_factory.mktemp("real"), toxiproxy="real")
-
-
-@pytest.fixture(scope="module")
-def embedded(rank_python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
-    """Verdicts through the engine."""
-    yield from verdicts(rank_python, tmp_path_factory.mktemp("embedded"), toxiproxy="embedded")
+real = verdicts_with(toxiproxy="real")
+embedded = verdicts_with(toxiproxy="embedded")
 
 
 @pytest.mark.parametrize("name", SAMPLE)
 def test_a_scenario_gives_its_verdict_on_the_engine(name: str, embedded: Verdicts) -> None:
     """Passed or known, whichever its file says: where the real server is, every run of all scenarios plays it there."""
-    found = embedded(cells(name))
-    if SKIPPED in found.values():
-        pytest.skip("not every cell can be played here")
-    assert set(found.values()) <= {PASSED, KNOWN}
+    require_as_written(embedded(cells(name)))
 
 
 @pytest.mark.nightly
@@ -59,12 +44,9 @@ def test_a_scenario_gives_the_same_verdict_on_both_servers(name: str, real: Verd
     """Which server carries the links is no part of any claim."""
     expected, found = real(cells(name)), embedded(cells(name))
     assert found == expected
-    if SKIPPED in found.values():
-        pytest.skip("not every cell can be played here")
-    assert set(found.values()) <= {PASSED, KNOWN}
+    require_as_written(found)
 
 
 def test_the_sample_is_a_dozen_scenarios_that_exist() -> None:
-    """A name that leads nowhere would leave a hole in the sample, in silence."""
-    assert set(SAMPLE) <= set(BOTH)
-    assert len(set(SAMPLE)) == 12
+    """None of those that need the engine is among them."""
+    require_dozen(SAMPLE, BOTH)

@@ -6,23 +6,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from bodies import cell
 from verdicts import options
 
 from harness.campaign.runner import Runner
 from harness.judge.result import Result
-from harness.loader import load_text
-from harness.scenario.scenario import Scenario
 
 KINDS = ("processes", "namespaces", "containers")
-HEAD = "schema: rdzv-scenario/v1\ntitle: A claim\n"
 
 Play = Callable[[str], Result]
-
-
-def cell(body: str) -> Scenario:
-    """The one cell of a file with this body."""
-    (scenario,) = load_text(HEAD + body, Path("claim.rdzv.yaml"))
-    return scenario
 
 
 def playing(runner: Runner) -> Play:

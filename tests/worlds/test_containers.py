@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import json
 import os
 import signal
 import subprocess
@@ -16,11 +15,11 @@ from typing import Any
 
 import psutil
 import pytest
+from bodies import HEAD, cell_of, printed
 
 from harness import clock
 from harness.campaign.runner import Options, Runner
 from harness.judge.result import Result
-from harness.loader import load_text
 from harness.machine.docker import leases
 from harness.machine.docker.client import Client
 from harness.machine.docker.engine import Engine
@@ -31,7 +30,6 @@ from harness.machine.toxiproxy import server as proxy_server
 from harness.machine.toxiproxy.server import Place
 from harness.proxies.base import LinkSpec
 from harness.proxies.toxiproxy import Toxiproxy
-from harness.scenario.scenario import Scenario
 from harness.values.endpoint import Endpoint
 from harness.values.errors import Unsupported
 from harness.worlds.base import Isolation, WorldHost, WorldResources, WorldSession
@@ -39,8 +37,6 @@ from harness.worlds.containers import Containers
 
 pytestmark = pytest.mark.needs_toxiproxy
 
-HEAD = "schema: rdzv-scenario/v1\ntitle: Ranks in containers\n"
-TAIL = "workload:\n  - {do: rendezvous}\nexpect:\n  - {step: exit, is: ok}\n"
 LIMIT_NS = 180_000_000_000
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can look into the network of a container")
 
@@ -60,7 +56,7 @@ print(json.dumps({
     "no_new_privileges": status["NoNewPrivs"].strip(), "root": writes("/x"), "etc": writes("/etc/x"),
     "tmp": writes("/tmp/x"), "first": os.getpid() == 1,
     "names": {name: socket.gethostbyname(name) for name in ("r0", "r1", "px")},
-    "told": os.environ["MASTER_ADDR"],
+    "master": os.environ["MASTER_ADDR"],
 }))
 """
 
@@ -75,7 +71,7 @@ def play(docker_engine: Engine, tmp_path: Path) -> Callable[..., Result]:
             subject="command", command=argv, world="containers", jobs=1, runs_dir=tmp_path / "runs", **options
         )
         with Runner(settings) as runner:
-            return runner.play(cell(world))
+            return runner.play(cell_of(world))
 
     return play
 
@@ -103,26 +99,13 @@ def world(docker_engine: Engine, tmp_path: Path) -> Iterator[Containers]:
         os.close(descriptor)
 
 
-def cell(world: str) -> Scenario:
-    """The one cell of a file with this world."""
-    (scenario,) = load_text(HEAD + world + TAIL, Path("containers.rdzv.yaml"))
-    return scenario
-
-
-def told(result: Result, rank: int) -> Any:
-    """What a rank printed."""
-    assert result.run_dir is not None
-    assert result.status == "passed", result.judgement.because
-    return json.loads((result.run_dir / "logs" / f"rank-{rank}.life-1.log").read_text())
-
-
 @contextlib.contextmanager
 def opened(
     world: Containers, folder: Path, text: str = "world: {size: 2, timeout: 5s, route: direct}\n"
 ) -> Iterator[WorldSession]:
     """The world with its hosts made."""
     folder.mkdir()
-    with world.open(cell(text), folder) as session:
+    with world.open(cell_of(text), folder) as session:
         yield session
 
 
@@ -153,7 +136,7 @@ def everything(client: Client) -> set[str]:
 
 def test_a_rank_can_do_no_more_than_it_needs(play: Callable[..., Result]) -> None:
     """An ordinary user without capabilities, who can write to /tmp alone; and its signals work as anywhere."""
-    found = told(play("world: {size: 2, timeout: 5s}\n"), 1)
+    found = printed(play("world: {size: 2, timeout: 5s}\n"), 1)
     assert found["user"] != 0
     assert found["capabilities"] == 0
     assert found["no_new_privileges"] == "1"
@@ -166,13 +149,13 @@ def test_a_rank_can_do_no_more_than_it_needs(play: Callable[..., Result]) -> Non
 def test_hosts_have_names_and_addresses_for_tests(play: Callable[..., Result]) -> None:
     """Of one small subnet of 198.18.0.0/15; each knows all of them, and a link is told by its number."""
     result = play("world: {size: 2, timeout: 5s}\n")
-    found = [told(result, rank) for rank in range(2)]
+    found = [printed(result, rank) for rank in range(2)]
     assert [one["host"] for one in found] == ["r0", "r1"]
     assert found[0]["names"] == found[1]["names"]
     addresses = [ipaddress.ip_address(address) for address in found[0]["names"].values()]
     assert len({ipaddress.ip_network(f"{address}/27", strict=False) for address in addresses}) == 1
     assert all(address in ipaddress.ip_network("198.18.0.0/15") for address in addresses)
-    assert (found[0]["told"], found[1]["told"]) == ("r0", found[1]["names"]["px"])
+    assert (found[0]["master"], found[1]["master"]) == ("r0", found[1]["names"]["px"])
 
 
 def test_an_interpreter_that_does_not_run_there_is_named(docker_engine: Engine, world: Containers) -> None:
@@ -303,7 +286,7 @@ def test_without_an_engine_the_cell_is_skipped(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
     options = Options(subject="echo", world="containers", jobs=1, runs_dir=tmp_path / "runs")
     with Runner(options) as runner:
-        result = runner.play(cell("world: {size: 2, timeout: 5s}\n"))
+        result = runner.play(cell_of("world: {size: 2, timeout: 5s}\n"))
     assert result.status == "skipped"
     assert "DOCKER_HOST" in result.judgement.because
 

@@ -12,16 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bodies import ALL_LEAVE, HEAD, cell_of, printed
 
 from harness.campaign.runner import Options, Runner
 from harness.judge.result import Result
-from harness.loader import load_text
 from harness.machine.process.namespaces import probe_elsewhere
-from harness.scenario.scenario import Scenario
 from harness.worlds.namespaces import places
 
-HEAD = "schema: rdzv-scenario/v1\ntitle: Each rank finds itself on its host\n"
-TAIL = "workload:\n  - {do: rendezvous}\nexpect:\n  - {step: exit, is: ok}\n"
 # What a rank finds: its host's name and addresses, and what the names of all hosts mean to it.
 RANK = """
 import json, os, socket, sys
@@ -34,7 +31,7 @@ for line in open("/etc/hosts"):
         found = {entry[4][0] for entry in socket.getaddrinfo(given[0], 1)}
         names[given[0]] = [found == {address}, reverse(address) == given[0], address]
 print(json.dumps({
-    "host": socket.gethostname(), "names": names, "told": os.environ["MASTER_ADDR"], "rank": os.environ["RANK"],
+    "host": socket.gethostname(), "names": names, "master": os.environ["MASTER_ADDR"], "rank": os.environ["RANK"],
     "interfaces": [name for _, name in socket.if_nameindex()],
 }))
 """
@@ -51,7 +48,7 @@ def play(tmp_path: Path) -> Callable[..., Result]:
 
     def play(world: str, **options: Any) -> Result:
         with Runner(_options(tmp_path, **options)) as runner:
-            return runner.play(cell(world))
+            return runner.play(cell_of(world))
 
     return play
 
@@ -62,25 +59,12 @@ def _options(folder: Path, **options: Any) -> Options:
     )
 
 
-def cell(world: str) -> Scenario:
-    """The one cell of a file with this world."""
-    (scenario,) = load_text(HEAD + world + TAIL, Path("hosts.rdzv.yaml"))
-    return scenario
-
-
-def told(result: Result, rank: int) -> Any:
-    """What a rank printed."""
-    assert result.run_dir is not None
-    assert result.status == "passed", result.judgement.because
-    return json.loads((result.run_dir / "logs" / f"rank-{rank}.life-1.log").read_text())
-
-
 def test_each_rank_is_on_a_host_of_its_own_that_knows_all_names(play: Callable[..., Result]) -> None:
     """Forward and reverse from its hosts file, the proxy's host among them; without a proxy all are told r0 by name."""
     result = play("world: {size: 3, timeout: 5s, route: direct}\n")
     for rank in range(3):
-        found = told(result, rank)
-        assert (found["host"], found["told"]) == (f"r{rank}", "r0")
+        found = printed(result, rank)
+        assert (found["host"], found["master"]) == (f"r{rank}", "r0")
         assert found["names"] == {
             "px": [True, True, "198.18.0.1"],
             "r0": [True, True, "198.18.1.1"],
@@ -101,7 +85,7 @@ def test_the_begin_of_a_history_tells_of_the_hosts(play: Callable[..., Result]) 
 def test_a_world_of_ipv6_has_names_for_no_other_addresses(play: Callable[..., Result]) -> None:
     """The same names, 2001:2::/48."""
     result = play("world: {size: 2, timeout: 5s, route: direct, family: ipv6}\n")
-    assert told(result, 1)["names"] == {
+    assert printed(result, 1)["names"] == {
         "px": [True, True, "2001:2::1"],
         "r0": [True, True, "2001:2::1:1"],
         "r1": [True, True, "2001:2::1:2"],
@@ -111,7 +95,7 @@ def test_a_world_of_ipv6_has_names_for_no_other_addresses(play: Callable[..., Re
 def test_a_fresh_rank_is_on_its_host_too(play: Callable[..., Result]) -> None:
     """A new interpreter enters before it does anything else."""
     result = play("world: {size: 2, timeout: 5s, route: direct, fresh: true}\n")
-    assert [told(result, rank)["host"] for rank in range(2)] == ["r0", "r1"]
+    assert [printed(result, rank)["host"] for rank in range(2)] == ["r0", "r1"]
 
 
 @pytest.mark.needs_toxiproxy
@@ -119,8 +103,8 @@ def test_a_fresh_rank_is_on_its_host_too(play: Callable[..., Result]) -> None:
 def test_links_are_at_the_proxys_host(play: Callable[..., Result], family: str) -> None:
     """Who is told anything but rank 0 is given px's numeric address, who is told rank 0 the master's name."""
     result = play(f"world: {{size: 2, timeout: 5s, family: {family}}}\n")
-    assert told(result, 0)["told"] == "r0"
-    assert told(result, 1)["told"] == {"ipv4": "198.18.0.1", "ipv6": "2001:2::1"}[family]
+    assert printed(result, 0)["master"] == "r0"
+    assert printed(result, 1)["master"] == {"ipv4": "198.18.0.1", "ipv6": "2001:2::1"}[family]
 
 
 def test_all_who_are_told_rank_0_share_a_host(play: Callable[..., Result]) -> None:
@@ -128,23 +112,23 @@ def test_all_who_are_told_rank_0_share_a_host(play: Callable[..., Result]) -> No
     result = play(
         "world: {size: 3, timeout: 5s, route: direct, ranks: {2: {as_rank: 0, world_size: 1, run_id: other}}}\n"
     )
-    assert [told(result, rank)["host"] for rank in range(3)] == ["r0", "r1", "r0"]
+    assert [printed(result, rank)["host"] for rank in range(3)] == ["r0", "r1", "r0"]
 
 
 def test_two_plays_of_one_controller_have_their_own_hosts(tmp_path: Path) -> None:
     """The second one is not told of the first's, and its addresses begin anew."""
     with Runner(_options(tmp_path)) as runner:
-        runner.play(cell("world: {size: 3, timeout: 5s, route: direct}\n"))
-        second = runner.play(cell("world: {size: 1, timeout: 5s, route: direct}\n"))
+        runner.play(cell_of("world: {size: 3, timeout: 5s, route: direct}\n"))
+        second = runner.play(cell_of("world: {size: 1, timeout: 5s, route: direct}\n"))
     if second.status == "skipped":
         pytest.skip(second.judgement.because)
-    assert told(second, 0)["names"] == {"px": [True, True, "198.18.0.1"], "r0": [True, True, "198.18.1.1"]}
+    assert printed(second, 0)["names"] == {"px": [True, True, "198.18.0.1"], "r0": [True, True, "198.18.1.1"]}
 
 
 def test_without_private_namespaces_the_scenario_is_skipped_with_the_reason(tmp_path: Path) -> None:
     """What is missing, why, and what to do."""
     with Runner(_options(tmp_path, isolation="host")) as runner:
-        result = runner.play(cell("world: {size: 1, timeout: 5s, route: direct}\n"))
+        result = runner.play(cell_of("world: {size: 1, timeout: 5s, route: direct}\n"))
     assert result.status == "skipped"
     assert "hosts need private namespaces" in result.judgement.because
     assert "--isolation auto" in result.judgement.because
@@ -156,7 +140,7 @@ def test_hosts_need_no_privilege_but_that_of_a_user_namespace(tmp_path: Path) ->
     if not probe_elsewhere(as_user=True).possible:
         pytest.skip("the kernel gives ordinary users no namespaces")
     path = tmp_path / "hosts.rdzv.yaml"
-    path.write_text(HEAD + "world: {size: 2, timeout: 5s, route: direct, kind: namespaces}\n" + TAIL)
+    path.write_text(HEAD + "world: {size: 2, timeout: 5s, route: direct, kind: namespaces}\n" + ALL_LEAVE)
     program = "import sys; from harness.cli import main; sys.exit(main())"
     words = ["run", str(path), "--subject", "command", "--runs-dir", str(tmp_path / "runs"), "--jobs", "1"]
     done = subprocess.run(
@@ -185,16 +169,16 @@ def test_the_masters_host_bears_the_lowest_number_of_a_master() -> None:
         "world: {size: 4, timeout: 5s, ranks: {0: {as_rank: 1, world_size: 2}, 1: {as_rank: 0, world_size: 2}, "
         "3: {as_rank: 0, world_size: 2}}}\n"
     )
-    assert places(cell(world)) == ("r1", ["r0", "r1", "r2", "r1"])
+    assert places(cell_of(world)) == ("r1", ["r0", "r1", "r2", "r1"])
 
 
 def test_who_is_told_another_endpoint_is_no_master_of_the_worlds() -> None:
     """It serves elsewhere, on a host of its own."""
     world = "world: {size: 2, timeout: 5s, ranks: {1: {as_rank: 0, world_size: 1, host: r1}}}\n"
-    assert places(cell(world)) == ("r0", ["r0", "r1"])
+    assert places(cell_of(world)) == ("r0", ["r0", "r1"])
 
 
 def test_a_world_without_a_master_has_its_host_all_the_same() -> None:
     """The endpoint that everybody is told is somewhere, though nobody serves there."""
     world = "world: {size: 2, timeout: 5s, ranks: {0: {as_rank: 1, world_size: 3}, 1: {as_rank: 2, world_size: 3}}}\n"
-    assert places(cell(world)) == ("r0", ["r0", "r1"])
+    assert places(cell_of(world)) == ("r0", ["r0", "r1"])

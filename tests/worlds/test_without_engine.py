@@ -5,18 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from bodies import cell_of
 
 from harness.campaign.runner import Options, Runner
-from harness.loader import load_text
-
-JOIN = """schema: rdzv-scenario/v1
-title: Two ranks join
-world: {size: 2, timeout: 2s, kind: containers}
-workload:
-  - {id: join, do: rendezvous}
-expect:
-  - {step: join, is: ok}
-"""
 
 
 @pytest.mark.parametrize(("require", "status"), [((), "skipped"), (("engine",), "error")])
@@ -26,8 +17,7 @@ def test_a_scenario_of_containers_tells_why_it_cannot_play(
     """Skipped with the reason and what to do; an error where `engine` is required."""
     monkeypatch.setenv("DOCKER_HOST", "unix:///no/engine.sock")
     with Runner(Options(subject="echo", runs_dir=tmp_path, jobs=1, require=frozenset(require))) as runner:
-        (scenario,) = load_text(JOIN, tmp_path / "join.rdzv.yaml")
-        result = runner.play(scenario)
+        result = runner.play(cell_of("world: {size: 2, timeout: 2s, kind: containers}\n"))
     assert result.status == status
     assert "there is no /no/engine.sock, which DOCKER_HOST names; correct DOCKER_HOST or unset it" in (
         result.judgement.because

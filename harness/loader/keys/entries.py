@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from harness.checkers.base import standing_invariants
 from harness.loader.keys import members
 from harness.loader.keys.fields import Keys
 from harness.loader.keys.models import (
@@ -39,7 +40,6 @@ from harness.loader.tree.nodes import (
     without,
 )
 from harness.loader.tree.problems import Problems, suggestion
-from harness.scenario.scenario import STANDING_INVARIANTS
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Entries:
 
     def _check(self, node: Mapping, location: Location, name: str) -> Entry:
         kind, known = node.scalar("check"), members.check_declarations()
-        if kind in STANDING_INVARIANTS:
+        if kind in standing_invariants():
             hint = "take the claim out; `waive` is for a fault that makes it meaningless"
             self.tell_at(value_position(node, ("check",)), f"{kind!r} is judged in every run", hint)
             return Entry("claim", "", None, node, location, name)

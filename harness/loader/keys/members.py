@@ -14,7 +14,6 @@ from harness.loader.keys.fields import Keys, attribute_field, key
 from harness.loader.keys.models import CheckClaimKeys, FaultKeys, HandlerRankKeys, RepeatedStepKeys, StepKeys, ToxicKeys
 from harness.rank.steps import STEPS
 from harness.rank.steps.base import StepMember
-from harness.scenario.scenario import STANDING_INVARIANTS
 from harness.values.attribute import REQUIRED, Attribute, Declaration
 
 NOT_YET = "not yet: a later release brings it"
@@ -74,11 +73,7 @@ def fault_members() -> Mapping[str, type[FaultMember]]:
 
 def check_declarations() -> Mapping[str, Declaration]:
     """The checkers that a claim may name, by kind; the standing ones are judged anyway."""
-    return {
-        kind: member.declaration
-        for kind, member in CHECKERS.items()
-        if not member.standing and kind not in (*STANDING_INVARIANTS, "claims")
-    }
+    return {kind: member.declaration for kind, member in CHECKERS.items() if not member.standing}
 
 
 def world_declarations() -> Mapping[str, Declaration]:

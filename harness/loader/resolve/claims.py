@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.checkers.base import standing_invariants
 from harness.loader.keys.fields import Keys
 from harness.loader.keys.members import check_declarations
 from harness.loader.keys.models import AnyClaimKeys, CheckClaimKeys, StepClaimKeys
@@ -13,7 +14,7 @@ from harness.loader.keys.names import Entry, Names, ReportProblem, ranks_within,
 from harness.loader.resolve.moments import Moments
 from harness.loader.tree.nodes import Listing, Location, Mapping, Node, plain
 from harness.loader.tree.problems import suggestion
-from harness.scenario.scenario import ABSENT, EXIT, STANDING_INVARIANTS, AnyClaim, CheckClaim, Claim, StepClaim
+from harness.scenario.scenario import ABSENT, EXIT, AnyClaim, CheckClaim, Claim, StepClaim
 from harness.values.quantity import Duration
 
 ReadEntry = Callable[[Node, Location], Entry]
@@ -47,7 +48,7 @@ class Claims:
         return tuple(claim for claim in found if claim is not None)
 
     def _read(self, entry: Entry, name: str, inside: str) -> Claim | None:
-        if name in STANDING_INVARIANTS and entry.model is not None:
+        if name in standing_invariants() and entry.model is not None:
             self.report(
                 entry.location, f"a claim cannot be named {name!r}, as a standing invariant is", "give it an id"
             )
@@ -166,7 +167,7 @@ def check_breaks(breaks: Sequence[str], claims: Sequence[Entry], location: Locat
     names = [entry.raw_name for entry in claims]
     for index, name in enumerate(breaks):
         at = (*location, index)
-        if name in STANDING_INVARIANTS:
+        if name in standing_invariants():
             continue
         lines = [str(entry.line) for entry in claims if entry.raw_name == name]
         if len(lines) > 1:
@@ -174,7 +175,7 @@ def check_breaks(breaks: Sequence[str], claims: Sequence[Entry], location: Locat
                 at, f"the name {name!r} can mean the claims in lines {' and '.join(lines)}", "give them different ids"
             )
         elif not lines:
-            known = [*dict.fromkeys(one for one in names if one), *STANDING_INVARIANTS]
+            known = [*dict.fromkeys(one for one in names if one), *standing_invariants()]
             report(at, f"there is no claim and no standing invariant {name!r}", suggestion(name, known, "there is"))
 
 

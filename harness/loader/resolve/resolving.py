@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.checkers.base import standing_invariants
 from harness.loader.keys import members
 from harness.loader.keys.entries import Entries
 from harness.loader.keys.models import Document, KnownKeys, RankKeys, ToxicKeys, Waiver
@@ -31,7 +32,7 @@ from harness.loader.tree.nodes import Location, Mapping
 from harness.loader.tree.problems import Problems, suggestion
 from harness.rank.steps import STEPS
 from harness.scenario.moment import START, FaultMoment, Moment
-from harness.scenario.scenario import EXIT, STANDING_INVARIANTS, Claim, Fault, Known, RankSpec, Scenario, Step, World
+from harness.scenario.scenario import EXIT, Claim, Fault, Known, RankSpec, Scenario, Step, World
 from harness.values.attribute import Declaration
 
 
@@ -326,8 +327,8 @@ class Resolver:
         for entry in self._sound(self._waivers):
             keys = entry.keys()
             assert isinstance(keys, Waiver)
-            if keys.check not in STANDING_INVARIANTS:
-                hint = suggestion(keys.check, STANDING_INVARIANTS, "these can be waived")
+            if keys.check not in standing_invariants():
+                hint = suggestion(keys.check, standing_invariants(), "these can be waived")
                 self._report((*entry.location, "check"), f"there is no standing invariant {keys.check!r}", hint)
             waived[keys.check] = keys.because
         return waived

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import dedent
 
-from harness.checkers.base import CHECKERS
+from harness.checkers.base import CHECKERS, standing_invariants
 from harness.judge.result import Result
 from harness.reports.parts.operations import describe, since_start
 from harness.reports.parts.safe import printable, short_json
 from harness.reports.parts.stacks import stacks_of
-from harness.scenario.scenario import STANDING_INVARIANTS
 from harness.values.history import History, Injection
 from harness.values.verdict import ERROR, FAILED, VACUOUS, Verdict
 
@@ -85,7 +84,7 @@ def _of_verdict(result: Result, verdict: Verdict) -> Iterator[Section]:
 def _place(result: Result, verdict: Verdict) -> str:
     if verdict.line:
         return printable(f"{result.scenario.path}:{verdict.line}")
-    return "standing invariant" if verdict.name in STANDING_INVARIANTS else ""
+    return "standing invariant" if verdict.name in standing_invariants() else ""
 
 
 def _claim_text(result: Result, verdict: Verdict) -> tuple[str, ...]:

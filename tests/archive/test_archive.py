@@ -1,0 +1,212 @@
+"""The run directory: what is written is read again, and what is damaged or foreign is refused or left alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pasts import Past
+
+from harness import archive, clock
+from harness.loader import load_text
+from harness.scenario.scenario import Scenario
+from harness.values.errors import HarnessError, ScenarioError, UsageError
+from harness.values.history import History
+from harness.values.ops import Op
+from harness.values.verdict import PASSED, Judgement, Verdict
+
+TEXT = """\
+schema: rdzv-scenario/v1
+title: Everybody joins
+world: {size: 2, timeout: 2s}
+workload:
+  - {id: join, do: rendezvous}
+matrix:
+  world.timeout: [1s, 5s]
+expect:
+  - {step: join, is: ok}
+"""
+JUDGEMENT = Judgement(PASSED, "1 claim holds", (Verdict("join", PASSED, "2 calls are as claimed", line=9),), ("F1",))
+
+
+def cell(label: str = "5s") -> Scenario:
+    cells = load_text(TEXT, Path("here/everybody-joins.rdzv.yaml"))
+    return next(one for one in cells if dict(one.cell) == {"world.timeout": label})
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    """The directory of a run that has only begun."""
+    return archive.create_run(tmp_path / "runs", cell(), {"subject": "static", "seed": 7})
+
+
+@pytest.fixture
+def played(run_dir: Path) -> Path:
+    """The directory of a run that was played."""
+    archive.write_history(run_dir, Past().all_join().whole())
+    return run_dir
+
+
+def write_ops(path: Path, ops: History, tail: str = "") -> None:
+    """The file of one process, with something after its last whole line."""
+    path.write_text("".join(json.dumps(op.to_json()) + "\n" for op in ops) + tail, encoding="utf-8")
+
+
+# -- written and read again --------------------------------------------------------------------------------------
+
+
+def test_a_run_is_read_as_it_was_written(run_dir: Path) -> None:
+    """Cell, history, judgement, facts and the history of the steady state."""
+    history = archive.write_history(run_dir, Past().all_join().fault("cut", 1, 2).whole())
+    archive.write_judgement(run_dir, JUDGEMENT)
+    archive.fill_run(run_dir / archive.STEADY, cell(), {})
+    steady = archive.write_history(run_dir / archive.STEADY, Past().all_join(step="rendezvous").whole())
+    found = archive.read_run(run_dir)
+    assert (found.run_dir, found.scenario) == (run_dir, cell())
+    assert (found.history, found.judgement, found.steady) == (history, JUDGEMENT, steady)
+    assert (found.meta["subject"], found.meta["seed"], found.meta["cell"]) == ("static", 7, [["world.timeout", "5s"]])
+
+
+def test_a_run_that_was_never_judged_has_no_judgement(played: Path) -> None:
+    """Nor a steady state that was never played."""
+    found = archive.read_run(played)
+    assert (found.judgement, found.steady) == (None, None)
+
+
+def test_a_history_is_sorted_and_numbered_when_it_is_written(run_dir: Path) -> None:
+    """The processes write side by side, each its own file."""
+    ops = list(Past().all_join().whole())
+    written = archive.write_history(run_dir, reversed(ops))
+    assert [op.index for op in written] == list(range(len(ops)))
+    assert [op.time_ns for op in written] == sorted(op.time_ns for op in ops)
+    assert archive.read_history(run_dir) == written
+
+
+# -- cut short and damaged ---------------------------------------------------------------------------------------
+
+
+def test_a_run_that_was_cut_short_has_what_its_processes_wrote(run_dir: Path) -> None:
+    """Without a merged history the files of the processes are merged."""
+    write_ops(run_dir / "ops" / "rank-0.jsonl", Past().join(0, 0, 1).so_far())
+    write_ops(run_dir / "ops" / "rank-1.jsonl", Past().join(1, 0, 2).so_far())
+    calls = archive.read_history(run_dir).calls
+    assert [(call.rank, call.outcome) for call in calls] == [(0, "ok"), (1, "ok")]
+
+
+def test_a_run_that_wrote_nothing_has_an_empty_history(run_dir: Path) -> None:
+    """The controller was killed before the first operation."""
+    assert archive.read_history(run_dir) == History()
+
+
+@pytest.mark.parametrize("tail", ['{"time_ns": 1, "ty', "{", '{"time_ns": 1}'])
+def test_a_last_line_that_was_cut_short_is_left_out(tail: str, run_dir: Path) -> None:
+    """A line counts once its end is written, even if it looks whole before."""
+    ops = Past().join(0, 0, 1).so_far()
+    path = run_dir / "ops" / "rank-0.jsonl"
+    write_ops(path, ops, tail)
+    assert archive.read_ops(path) == list(ops)
+
+
+@pytest.mark.parametrize(
+    "line", ["not JSON", "[]", "{}", '{"time_ns": 1, "type": "ok", "f": "get", "process": [0]}', "\ufffd"]
+)
+def test_a_whole_line_that_is_not_an_operation_is_named(line: str, run_dir: Path) -> None:
+    """With its file and its number; a history with a hole must not be judged."""
+    ops = Past().join(0, 0, 1).so_far()
+    path = run_dir / archive.HISTORY
+    write_ops(path, ops, f"{line}\n")
+    with pytest.raises(
+        HarnessError, match=rf"history\.jsonl:{len(ops) + 1}: not an operation .* was the file edited\?"
+    ):
+        archive.read_run(run_dir)
+
+
+def test_a_changed_byte_is_no_crash(played: Path) -> None:
+    """Bytes that are not UTF-8 inside a text are replaced; elsewhere they damage their line."""
+    path = played / archive.HISTORY
+    path.write_bytes(path.read_bytes().replace(b"train", b"tr\xffin"))
+    run_ids = {op.run_id for op in archive.read_history(played)}
+    assert run_ids == {None, "tr\ufffdin"}
+
+
+@pytest.mark.parametrize("text", ["", '{"status": "pas', "[]", '{"status": "passed"}'])
+def test_a_judgement_that_was_cut_short_is_none(text: str, played: Path) -> None:
+    """It can be made again from the history."""
+    (played / archive.VERDICT).write_text(text)
+    assert archive.read_run(played).judgement is None
+
+
+# -- foreign -----------------------------------------------------------------------------------------------------
+
+
+def test_another_directory_is_not_a_run(tmp_path: Path) -> None:
+    """The message says what is missing."""
+    with pytest.raises(UsageError, match=r"is not a run directory \(it has no run\.json\)"):
+        archive.read_run(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"path": "x.rdzv.yaml", "cell": [1]}', '{"path": 1, "cell": {}'])
+def test_a_run_whose_facts_are_damaged_is_refused(text: str, played: Path) -> None:
+    """Cut short, or written by something else."""
+    (played / archive.META).write_text(text)
+    with pytest.raises(UsageError, match="is not a complete run directory"):
+        archive.read_run(played)
+
+
+def test_a_run_without_its_scenario_is_refused(played: Path) -> None:
+    """Nothing can be judged without it."""
+    (played / archive.SCENARIO).unlink()
+    with pytest.raises(UsageError, match="is not a complete run directory"):
+        archive.read_run(played)
+
+
+def test_a_cell_that_the_scenario_no_longer_has_is_refused(played: Path) -> None:
+    """Somebody edited the copy of the scenario."""
+    path = played / archive.SCENARIO
+    path.write_text(path.read_text().replace("5s", "6s"))
+    with pytest.raises(UsageError, match=r"has no cell .*'5s'.*; was the file edited\?"):
+        archive.read_run(played)
+
+
+def test_a_scenario_that_no_longer_loads_is_refused(played: Path) -> None:
+    """With the problems of the file."""
+    (played / archive.SCENARIO).write_text("title: nothing else\n")
+    with pytest.raises(ScenarioError):
+        archive.read_run(played)
+
+
+# -- making and deleting -----------------------------------------------------------------------------------------
+
+
+def test_two_runs_of_one_moment_get_directories_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several controllers may begin in the same millisecond."""
+    monkeypatch.setattr(clock, "wall_time", lambda: 1_700_000_000.25)
+    first, second = (archive.create_run(tmp_path, cell(), {}) for _ in range(2))
+    assert first.name == "20231114-221320-250-everybody-joins-timeout=5s"
+    assert second.name == f"{first.name}-2"
+
+
+def test_a_directory_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> None:
+    """A file has its name; the message has the option that chooses another place."""
+    tmp_path.joinpath("runs").touch()
+    with pytest.raises(UsageError, match=r"cannot create .*/runs/.* \(File exists\); choose another --runs-dir"):
+        archive.create_run(tmp_path / "runs", cell(), {})
+
+
+def test_pruning_deletes_the_oldest_runs_and_nothing_else(tmp_path: Path) -> None:
+    """A directory of somebody else's and a file stay, though their names sort first."""
+    for name in ("3", "1", "2"):
+        archive.fill_run(tmp_path / name, cell(), {})
+    (tmp_path / "0-notes").mkdir()
+    (tmp_path / "0.txt").touch()
+    archive.prune(tmp_path, keep=1)
+    assert {path.name for path in tmp_path.iterdir()} == {"3", "0-notes", "0.txt"}
+    archive.prune(tmp_path / "missing", keep=0)
+
+
+def test_an_operation_survives_its_line() -> None:
+    """Every operation of a history with calls, errors, faults and the ends of processes."""
+    past = Past().join(0, 0, 1, "failed").join(1, None, 1, "skipped").fault("cut", 1, 2).ends(1, None, 3, signal=9)
+    for op in past.whole():
+        assert Op.from_json(json.loads(json.dumps(op.to_json()))) == op

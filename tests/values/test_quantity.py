@@ -1,0 +1,89 @@
+"""Durations, sizes and rates: read from text, resolved, and shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.values.quantity import Duration, format_ns, parse_duration, parse_rate, parse_size
+
+MS, SECOND = 1_000_000, 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "duration"),
+    [
+        ("250ms", Duration(250 * MS)),
+        ("1.5 s", Duration(1_500 * MS)),
+        ("2min", Duration(120 * SECOND)),
+        ("40us", Duration(40_000)),
+        ("timeout", Duration(0, 1.0)),
+        ("timeout + 1s", Duration(SECOND, 1.0)),
+        ("3 * timeout", Duration(0, 3.0)),
+        ("timeout * 0.5 - 250ms", Duration(-250 * MS, 0.5)),
+        ("1s + 1s-500ms", Duration(1_500 * MS)),
+    ],
+)
+def test_a_duration_is_a_sum_of_times_and_timeouts(text: str, duration: Duration) -> None:
+    """Each term has a unit or is a multiple of `timeout`."""
+    assert parse_duration(text) == duration
+
+
+@pytest.mark.parametrize("value", [5, 1.5, True, None, "", "5", "s", "5 parsecs", "1s 2s", "1s +", "5s * 2", "-1s"])
+def test_anything_else_is_not_a_duration(value: object) -> None:
+    """The message says what to write instead."""
+    with pytest.raises(ValueError, match=r"is not a duration with a unit; write .* timeout \+ 1s"):
+        parse_duration(value)
+
+
+def test_a_bare_number_is_suggested_with_seconds() -> None:
+    """What most people mean by it."""
+    for value in (5, "5"):
+        with pytest.raises(ValueError, match=r"; write 5s \("):
+            parse_duration(value)
+
+
+def test_a_duration_is_resolved_for_a_timeout() -> None:
+    """`2 * timeout - 1s` of 1.5 s is 2 s."""
+    assert Duration(-SECOND, 2.0).resolve(1_500 * MS) == 2 * SECOND
+
+
+@pytest.mark.parametrize(("text", "size"), [("5B", 5), ("100KB", 100_000), ("512MiB", 512 * 1024**2), ("0.5 KiB", 512)])
+def test_a_size_is_a_number_of_bytes(text: str, size: int) -> None:
+    """Decimal and binary units."""
+    assert parse_size(text) == size
+
+
+def test_a_rate_is_a_number_of_bytes_per_second() -> None:
+    """Its units are those of sizes, per second."""
+    assert parse_rate("1.5MB/s") == 1_500_000
+
+
+@pytest.mark.parametrize("value", [5, "5", "5 B/s", "1 kb", None])
+def test_anything_else_is_not_a_size(value: object) -> None:
+    """Units are written as they are, and no other."""
+    with pytest.raises(ValueError, match="is not a size with a unit; write 5B"):
+        parse_size(value)
+
+
+def test_a_part_of_a_byte_is_refused() -> None:
+    """It would be rounded in silence."""
+    with pytest.raises(ValueError, match=r"'0\.5B' is not a whole number of B"):
+        parse_size("0.5B")
+
+
+@pytest.mark.parametrize(
+    ("duration_ns", "text"),
+    [
+        (5_030 * MS, "5.03 s"),
+        (SECOND, "1.00 s"),
+        (999 * MS, "999 ms"),
+        (1_500_000, "2 ms"),
+        (40_000, "40 us"),
+        (7, "7 ns"),
+        (0, "0 s"),
+        (-250 * MS, "-250 ms"),
+    ],
+)
+def test_a_duration_is_shown_in_its_largest_unit(duration_ns: int, text: str) -> None:
+    """Seconds have two digits, the smaller units none."""
+    assert format_ns(duration_ns) == text
