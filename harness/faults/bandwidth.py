@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.faults.base import FAULTS, ToxicFault
+from harness.faults.base import FAULTS
+from harness.faults.parts.toxics import ToxicFault
 from harness.values.attribute import Attribute, Declaration
 
 

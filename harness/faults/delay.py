@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, hosts_of
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.faults.parts.evidence import hosts_of
 from harness.machine.network import delaying
 from harness.machine.network.packet_queue import Delay as Kept
 from harness.values.attribute import Attribute, Declaration

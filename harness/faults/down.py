@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
-from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, links_of, refusals, traffic_of
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.faults.parts.evidence import links_of, refusals, traffic_of
 from harness.values.attribute import Declaration
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, hosts_of
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.faults.parts.evidence import hosts_of
 from harness.machine.network import sockets
 from harness.machine.network.sockets import TcpCounters
 from harness.values.attribute import Attribute, Declaration

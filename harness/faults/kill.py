@@ -43,6 +43,7 @@ class Kill(FaultMember):
         ),
     )
     layer = "rank"
+    restarts_ranks = True
 
     @contextlib.contextmanager
     def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
@@ -55,15 +56,12 @@ class Kill(FaultMember):
                 victim.held.signal(signal.SIGKILL)
             for victim in victims:
                 self._await_end(victim)
-            killed = tuple(victim.process.rank for victim in victims)
+            self.ended_ranks = tuple(victim.process.rank for victim in victims)
             facts = {
                 "processes": [victim.facts() for victim in victims],
-                "missed": [rank for rank in self.fault.ranks if rank not in killed],
+                "missed": [rank for rank in self.fault.ranks if rank not in self.ended_ranks],
             }
         yield lambda: Evidence(True, facts)
-        if self.fault.until is not None and not self.end_of_play:
-            for rank in killed:
-                context.start_again(rank)
 
     def _living(self, context: FaultContext, stack: contextlib.ExitStack) -> Iterator[_Victim]:
         for rank in self.fault.ranks:

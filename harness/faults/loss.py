@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
-from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, hosts_of
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.faults.parts.evidence import hosts_of
 from harness.machine.network import firewall
 from harness.machine.network.firewall import ANY_PACKET, DROP, Rule
 from harness.machine.network.network_tools import hardware_addresses

@@ -53,6 +53,7 @@ class MemoryLimit(FaultMember):
         ),
     )  # fmt: skip
     layer = "rank"
+    restarts_ranks = True
     needs = frozenset({"engine", "restart"})
 
     @contextlib.contextmanager
@@ -63,11 +64,9 @@ class MemoryLimit(FaultMember):
         victims = [self._fill(context, process) for process in alive]
         killed = [victim.killed for victim in victims]
         touched = True if any(killed) else None if None in killed else False
+        self.ended_ranks = tuple(victim.process.rank for victim in victims)
         facts = {"containers": [victim.facts() for victim in victims]}
         yield lambda: Evidence(touched, facts)
-        if self.fault.until is not None and not self.end_of_play:
-            for victim in victims:
-                context.start_again(victim.process.rank)
 
     def _fill(self, context: FaultContext, process: RankProcess) -> _Victim:
         host = cast(EngineHost, context.host(process.rank))

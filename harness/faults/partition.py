@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from harness.faults.base import FAULTS, Evidence, FaultContext, ToxicFault
+from harness.faults.base import FAULTS, Evidence, FaultContext
+from harness.faults.parts.toxics import ToxicFault
 from harness.machine.network import firewall
 from harness.machine.network.firewall import ANY_PACKET, DROP, Rule
 from harness.machine.network.network_tools import hardware_addresses

@@ -29,6 +29,7 @@ class Pause(FaultMember):
         ),
     )
     layer = "rank"
+    suspends_ranks = True
 
     @contextlib.contextmanager
     def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 
-from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, hosts_of
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.faults.parts.evidence import hosts_of
 from harness.machine.network import shaping, sockets
 from harness.values.attribute import Attribute, Declaration
 from harness.worlds.base import WorldHost

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.faults.base import FAULTS, FaultContext, ToxicFault, toxic_name
+from harness.faults.base import FAULTS, FaultContext
+from harness.faults.parts.toxics import ToxicFault, toxic_name
 from harness.proxies.base import Link
 from harness.scenario.moment import START
 from harness.scenario.scenario import Fault

@@ -35,6 +35,7 @@ class RestartHost(FaultMember):
         ),
     )
     layer = "host"
+    restarts_ranks = True
     needs = frozenset({"engine", "restart"})
 
     @contextlib.contextmanager
@@ -50,14 +51,12 @@ class RestartHost(FaultMember):
             for host in hosts:
                 started.callback(host.start)
                 _stop(host, [running[rank] for rank in host.ranks if rank in running])
+            self.ended_ranks = tuple(running)
             facts = {
                 "hosts": [host.name for host in hosts],
                 "processes": [{"rank": one.rank, "life": one.life, "pid": one.pid} for one in running.values()],
             }
             yield lambda: Evidence(True, facts)
-        if self.fault.until is not None and not self.end_of_play:
-            for rank in running:
-                context.start_again(rank)
 
 
 def _stop(host: EngineHost, running: Sequence[RankProcess]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.faults.base import FAULTS, Evidence, ToxicFault
+from harness.faults.base import FAULTS, Evidence
+from harness.faults.parts.toxics import ToxicFault
 from harness.proxies.base import Link, Traffic
 from harness.values.attribute import Attribute, Declaration
 

@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, hosts_of
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.faults.parts.evidence import hosts_of
 from harness.machine.network import sockets
 from harness.values.attribute import Declaration
 from harness.worlds.base import Host

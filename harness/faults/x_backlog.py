@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.faults.base import FAULTS, Evidence
-from harness.faults.engine import EngineFault
+from harness.faults.parts.engine_toxics import EngineFault
 from harness.machine.network import listening
 from harness.proxies.base import Link, Traffic
 from harness.values.attribute import Declaration

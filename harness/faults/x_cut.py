@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.engine.wire.grammar import KINDS
 from harness.faults.base import FAULTS
-from harness.faults.engine import WHICH, MessageFault
+from harness.faults.parts.engine_toxics import WHICH, MessageFault
 from harness.values.attribute import Attribute, Declaration
 
 

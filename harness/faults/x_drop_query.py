@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.engine.wire.grammar import KINDS
 from harness.faults.base import FAULTS
-from harness.faults.engine import WHICH, MessageFault
+from harness.faults.parts.engine_toxics import WHICH, MessageFault
 from harness.values.attribute import Attribute, Declaration
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.faults.base import FAULTS, Evidence, toxic_name
-from harness.faults.engine import EngineFault
+from harness.faults.base import FAULTS, Evidence
+from harness.faults.parts.engine_toxics import EngineFault
+from harness.faults.parts.toxics import toxic_name
 from harness.proxies.base import Link, Traffic
 from harness.values.attribute import Declaration
 

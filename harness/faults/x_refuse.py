@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.faults.base import FAULTS, Evidence, FaultContext, links_of, refusals, traffic_of
-from harness.faults.engine import EngineFault
+from harness.faults.base import FAULTS, Evidence, FaultContext
+from harness.faults.parts.engine_toxics import EngineFault
+from harness.faults.parts.evidence import links_of, refusals, traffic_of
 from harness.values.attribute import Attribute, Declaration
 
 

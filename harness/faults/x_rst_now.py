@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.faults.base import FAULTS
-from harness.faults.engine import EngineFault
+from harness.faults.parts.engine_toxics import EngineFault
 from harness.values.attribute import Declaration
 
 

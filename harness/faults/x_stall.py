@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.faults.base import FAULTS, Evidence, link_evidence
-from harness.faults.engine import EngineFault
+from harness.faults.base import FAULTS, Evidence
+from harness.faults.parts.engine_toxics import EngineFault
+from harness.faults.parts.evidence import link_evidence
 from harness.proxies.base import Link, Traffic
 from harness.values.attribute import Attribute, Declaration
 

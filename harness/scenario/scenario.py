@@ -14,8 +14,6 @@ EXIT = "exit"
 """The name of the step that ends each rank and is not written."""
 
 STANDING_INVARIANTS = ("agreement", "prefix_isolation", "no_hang", "no_crash", "nothing_left_behind")
-STARTING_AGAIN = frozenset({"kill", "memory_limit", "restart_host"})
-"""Kinds of faults that end processes, and whose healing starts the rank's next life."""
 
 ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT", "__reduce__": lambda self: "ABSENT"})()
 """A claim does not speak of a value (None is a value)."""
@@ -116,6 +114,8 @@ class Fault:
         attributes: converted; absent ones filled in with defaults.
         stream: `upstream`, `downstream` or `both`; None for what has no stream.
         until: when it is healed; None is the end of the play (`for: D` is `FaultMoment(name, "injected", D)`).
+        restarts_ranks: whether its healing before the end of the play starts the next life of the ranks that it ended.
+        suspends_ranks: whether its ranks neither run nor begin while it is held.
     """
 
     name: str
@@ -127,11 +127,8 @@ class Fault:
     after: Moment = START
     until: Moment | None = None
     line: int = 0
-
-    @property
-    def starts_again(self) -> bool:
-        """Whether its healing, if it has one before the end of the play, starts its ranks again."""
-        return self.kind in STARTING_AGAIN
+    restarts_ranks: bool = False
+    suspends_ranks: bool = False
 
     @property
     def streams(self) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ class Schedule:
     def may_restart(self, rank: int, progress: Progress) -> bool:
         """Whether a fault like `kill` may still give this rank another life."""
         return any(
-            fault.starts_again and rank in fault.ranks and self._can_heal(fault, progress)
+            fault.restarts_ranks and rank in fault.ranks and self._can_heal(fault, progress)
             for fault in self.scenario.faults
         )
 
@@ -292,7 +292,7 @@ class Schedule:
         if not self.scenario.steps_of(rank, life):
             return False
         return any(
-            fault.starts_again
+            fault.restarts_ranks
             and rank in fault.ranks
             and progress.fault(fault.name).healed_ns is None
             and self._comes_by_itself(FaultMoment(fault.name, "healed"), progress, now_ns)
@@ -352,7 +352,7 @@ class Schedule:
         return {
             rank: fault.name
             for fault in self.scenario.faults
-            if fault.kind == "pause" and _is_held(progress.fault(fault.name))
+            if fault.suspends_ranks and _is_held(progress.fault(fault.name))
             for rank in fault.ranks
         }
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from fault_context import LIMIT_SECONDS, fault
 from named_hosts import PORT, Town
-from surroundings import LIMIT_SECONDS, fault
 
 from harness import clock
 from harness.faults.base import FAULTS, Evidence, FaultMember
@@ -121,8 +121,8 @@ def member(kind: str, *ranks: int, **attributes: Any) -> FaultMember:
     return FAULTS[kind](fault(kind, *ranks, **{**absent, **defaults, **attributes}))
 
 
-def told(evidence: Callable[[], Evidence], until: Callable[[Evidence], bool]) -> Evidence:
-    """The evidence, as soon as it is so; else as it is at last."""
+def evidence_when(evidence: Callable[[], Evidence], until: Callable[[Evidence], bool]) -> Evidence:
+    """The evidence as soon as it fulfils the condition; at the time limit, as it is then."""
     deadline_ns = clock.now_ns() + LIMIT_SECONDS * 10**9
     while not until(found := evidence()) and clock.now_ns() < deadline_ns:
         pass

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
+from fault_context import LIMIT_SECONDS, fault
 from named_hosts import PORT, town
-from surroundings import LIMIT_SECONDS, fault
 
 from harness.faults.base import FAULTS
 
@@ -33,9 +33,9 @@ def test_the_name_leads_to_the_new_address_and_stays_so(family: str, tmp_path: P
             assert new != old
             assert r1.ask("connect", "r0", PORT, LIMIT_SECONDS) == {"ok": new}
             assert r1.ask("connect", old, PORT, SILENT_SECONDS)["error"] == "TimeoutError"
-            told = evidence()
-        assert (told.touched, told.facts["moved"]) == (True, {"r0": [old, new]})
-        assert told.facts["begun"] == 2
+            found = evidence()
+        assert (found.touched, found.facts["moved"]) == (True, {"r0": [old, new]})
+        assert found.facts["begun"] == 2
         assert r0.ask("addresses", "r0") == r1.ask("addresses", "r0") == {"ok": [new]}
 
 
@@ -49,8 +49,8 @@ def test_an_open_connection_hangs(tmp_path: Path):
         with address_change().hold(here) as evidence:
             assert r1.ask("send", "after") == {"ok": 5}
             assert r0.ask("receive", SILENT_SECONDS)["error"] == "TimeoutError"
-            told = evidence()
-    assert (told.touched, told.facts["left_hanging"]) == (True, 1)
+            found = evidence()
+    assert (found.touched, found.facts["left_hanging"]) == (True, 1)
 
 
 def test_a_stale_name_leads_nowhere_until_it_is_healed(tmp_path: Path):

@@ -289,9 +289,9 @@ def test_the_engine_tells_what_passed_each_link(wire: Wire):
     client.close()
     assert receive(master, 1) == b""
     await_true(lambda: "because" in wire.server.account([wire.links[1]])[0]["connections"][0])
-    told = wire.server.account([wire.links[1]])[0]
-    carried = told["connections"][0]
-    assert (told["rank"], told["keys"]) == (1, {"/train/n": ["add"]})
+    account = wire.server.account([wire.links[1]])[0]
+    carried = account["connections"][0]
+    assert (account["rank"], account["keys"]) == (1, {"/train/n": ["add"]})
     assert carried["read"] == {"upstream": len(GREETING + add("n")), "downstream": 12}
     assert carried["messages"]["reply add"] == 1
     assert carried["because"] == "client closed"

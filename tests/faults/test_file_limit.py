@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from surroundings import fault, rank_processes
+from fault_context import fault, rank_processes
 
 from harness.faults.base import FAULTS
 from harness.faults.file_limit import limit_for
@@ -61,9 +61,9 @@ def test_a_process_that_opened_more_was_touched():
     """The evidence has its descriptors before and now, and what is left."""
     with rank_processes(OPENER, 0) as context, limited(2, 0).hold(context) as evidence:
         context.ranks[0].ask("open")
-        told = evidence()
-    (look,) = told.facts["processes"]
-    assert told.touched is True
+        found = evidence()
+    (look,) = found.facts["processes"]
+    assert found.touched is True
     assert (look["open"] - look["open_before"], look["free"], look["in_force"]) == (1, 1, True)
 
 

@@ -6,7 +6,7 @@ import socket
 import threading
 
 import pytest
-from surroundings import LIMIT_SECONDS, FakeFaultContext, connects, fault, free_port
+from fault_context import LIMIT_SECONDS, FakeFaultContext, connects, fault, free_port
 
 from harness.faults.base import FAULTS
 from harness.faults.impostor import HTTP_ANSWER
@@ -158,7 +158,7 @@ def test_a_foreign_store_runs_in_a_process_of_its_own_and_ends_with_the_fault():
     with member.hold(context) as evidence:
         assert connects("127.0.0.1", port)
         assert evidence().facts["pid"] > 0
-    assert context.told == [
+    assert context.calls == [
         ("helper", "impostor_store", {"port": port}),
         ("helper ended", "impostor_store"),
     ]
@@ -170,8 +170,8 @@ def test_connections_to_a_foreign_store_are_counted_open_or_closed():
     member, context, port = impostor("store", helper_program=LISTENER)
     with member.hold(context) as evidence, connect(port):
         connect(port).close()
-        told = evidence()
-    assert (told.touched, told.facts["connections"]) == (True, 2)
+        found = evidence()
+    assert (found.touched, found.facts["connections"]) == (True, 2)
 
 
 def test_a_store_on_one_address_is_refused_when_the_file_is_read():

@@ -1,4 +1,4 @@
-"""kill: real processes end, are expected to end, and are started again only where the fault says so."""
+"""kill: real processes end, their end is announced, and the fault says which ranks it ended."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import signal
 
 import pytest
-from surroundings import fault, rank_processes
+from fault_context import fault, rank_processes
 
 from harness.faults.base import FAULTS
 from harness.values.errors import NothingToHit
@@ -26,7 +26,7 @@ def test_it_ends_every_process_it_names_with_sigkill_and_spares_the_others():
 def test_the_end_is_announced_before_it_comes():
     """`no_crash` can tell a killed rank from a crashed one."""
     with rank_processes(SLEEPER, 0, 1) as context, FAULTS["kill"](fault("kill", 0, 1)).hold(context):
-        assert context.told == [("expect_end", 0, "kill"), ("expect_end", 1, "kill")]
+        assert context.calls == [("expect_end", 0, "kill"), ("expect_end", 1, "kill")]
 
 
 def test_the_evidence_tells_the_states_before_and_after():
@@ -41,30 +41,14 @@ def test_the_evidence_tells_the_states_before_and_after():
         assert facts["missed"] == [4]
 
 
-def test_healing_starts_again_whom_it_hit():
-    """A fault with `for` or `until` gives the rank its next life."""
+def test_the_ranks_that_it_ended_are_known_while_it_is_held_and_after():
+    """The nemesis restarts them; rank 1 has no process, so it is not among them."""
     with rank_processes(SLEEPER, 0) as context:
-        with FAULTS["kill"](fault("kill", 0, 1, heals=True)).hold(context):
-            pass
-        assert context.told == [("expect_end", 0, "kill"), ("start_again", 0)]
-
-
-@pytest.mark.parametrize("heals", [True, False])
-def test_nobody_is_started_at_the_end_of_the_play(heals: bool):
-    """Neither a kill for good nor one whose healing never came."""
-    with rank_processes(SLEEPER, 0) as context:
-        member = FAULTS["kill"](fault("kill", 0, heals=heals))
+        member = FAULTS["kill"](fault("kill", 0, 1))
+        assert member.ended_ranks == ()
         with member.hold(context):
-            member.end_of_play = True
-        assert context.told == [("expect_end", 0, "kill")]
-
-
-def test_a_kill_for_good_starts_nobody():
-    """Without `for` or `until`, leaving the fault is not a healing."""
-    with rank_processes(SLEEPER, 0) as context:
-        with FAULTS["kill"](fault("kill", 0)).hold(context):
-            pass
-        assert ("start_again", 0) not in context.told
+            assert member.ended_ranks == (0,)
+        assert (member.restarts_ranks, member.ended_ranks) == (True, (0,))
 
 
 def test_a_process_that_has_ended_is_nothing_to_hit():
@@ -75,7 +59,7 @@ def test_a_process_that_has_ended_is_nothing_to_hit():
         with pytest.raises(NothingToHit):
             with FAULTS["kill"](fault("kill", 0, 1)).hold(context):
                 pass
-        assert context.told == []
+        assert context.calls == []
 
 
 def test_a_paused_process_is_killed_too():

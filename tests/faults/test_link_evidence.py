@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.faults.base import FAULTS, link_evidence
+from harness.faults.base import FAULTS
+from harness.faults.parts.evidence import link_evidence
 from harness.proxies.base import RetainedBytes, Traffic
 
 MS = 1_000_000

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from surroundings import FakeFaultContext
+from fault_context import FakeFaultContext
 from wire import LATER, Wire, await_true, held, how_it_ends, member, receive, silent, wired
 
 from harness.faults.base import Evidence

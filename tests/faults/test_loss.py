@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cabled import Post, exchange, member, needs, told
+from cabled import Post, evidence_when, exchange, member, needs
 from named_hosts import town
 
 pytestmark = needs("nft")
@@ -21,7 +21,7 @@ def test_what_is_sent_is_received_or_counted_as_lost(way: str, sender: str, rece
     with town(tmp_path) as here, Post(here.by_name[sender], here.by_name[receiver]) as post:
         with member("loss", 1, share=0.5, way=way).hold(here) as evidence:
             post.send(PACKETS)
-            found = told(evidence, lambda one: one.facts["packets"] == PACKETS)
+            found = evidence_when(evidence, lambda one: one.facts["packets"] == PACKETS)
             lost = found.facts["lost_packets"]
             assert post.received() == PACKETS - lost
     assert 50 < lost < 150

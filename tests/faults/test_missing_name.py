@@ -7,8 +7,8 @@ import socket
 from pathlib import Path
 
 import pytest
+from fault_context import fault
 from named_hosts import town
-from surroundings import fault
 
 from harness.faults.base import FAULTS
 
@@ -24,8 +24,8 @@ def test_there_is_no_such_host_until_it_is_healed(written: str | None, name: str
             missing = asker.ask("addresses", name)
             assert missing == {"error": "gaierror", "number": socket.EAI_NONAME}
             assert asker.ask("addresses", other) == {"ok": [here.by_name[other].address]}
-            told = evidence()
-        assert (told.touched, told.facts["names"]) == (True, {name: 2})
+            found = evidence()
+        assert (found.touched, found.facts["names"]) == (True, {name: 2})
         assert asker.ask("addresses", name) == {"ok": [here.by_name[name].address]}
 
 

@@ -6,7 +6,7 @@ import errno
 import socket
 
 import pytest
-from surroundings import FakeFaultContext, connects, fault, free_port
+from fault_context import FakeFaultContext, connects, fault, free_port
 
 from harness.faults.base import FAULTS
 from harness.machine.network import listening
@@ -72,11 +72,11 @@ def test_whoever_connects_is_counted_and_left_hanging_until_it_is_healed():
             client.connect(("127.0.0.1", port))
             client.sendall(b"hello")
             assert connects("127.0.0.1", port)
-            told = evidence()
+            found = evidence()
             client.setblocking(False)
             with pytest.raises(BlockingIOError):
                 client.recv(1)
-        assert (told.touched, told.facts["connections"]) == (True, 2)
+        assert (found.touched, found.facts["connections"]) == (True, 2)
         client.setblocking(True)
         with pytest.raises(ConnectionResetError):  # its bytes were never read
             client.recv(1)

@@ -6,7 +6,7 @@ import os
 import select
 
 import pytest
-from surroundings import fault, rank_processes
+from fault_context import fault, rank_processes
 
 from harness.faults.base import FAULTS
 from harness.machine.process import pidfd
@@ -37,10 +37,10 @@ def test_every_thread_stands_still_once_it_is_in_place():
     """The evidence has the letter T for each of the two threads."""
     with rank_processes(THREADED_ECHO, 0) as context:
         with FAULTS["pause"](fault("pause", 0, 1)).hold(context) as evidence:
-            told = evidence()
-        assert told.touched is True
-        assert [(row["rank"], row["threads"]) for row in told.facts["processes"]] == [(0, "TT")]
-        assert told.facts["missed"] == [1]
+            found = evidence()
+        assert found.touched is True
+        assert [(row["rank"], row["threads"]) for row in found.facts["processes"]] == [(0, "TT")]
+        assert found.facts["missed"] == [1]
 
 
 def test_its_guard_is_stopped_and_started_with_it():
@@ -49,7 +49,7 @@ def test_its_guard_is_stopped_and_started_with_it():
         with pytest.raises(RuntimeError, match="midway"):
             with FAULTS["pause"](fault("pause", 0)).hold(context):
                 raise RuntimeError("midway")
-        assert context.told == [("paused", 0, True), ("paused", 0, False)]
+        assert context.calls == [("paused", 0, True), ("paused", 0, False)]
         assert context.ranks[0].ask("still there") == "still there"
 
 
@@ -62,7 +62,7 @@ def test_a_rank_that_ends_while_it_is_paused_heals_without_an_error():
             context.ranks[0].process.wait()
             os.waitid(os.P_PID, context.ranks[1].pid, os.WEXITED | os.WNOWAIT)
             assert [row["threads"][0] for row in evidence().facts["processes"]] == ["g", "Z"]
-        assert ("paused", 0, False) in context.told
+        assert ("paused", 0, False) in context.calls
 
 
 def test_nobody_alive_is_nothing_to_hit():
@@ -73,7 +73,7 @@ def test_nobody_alive_is_nothing_to_hit():
         with pytest.raises(NothingToHit):
             with FAULTS["pause"](fault("pause", 0, 1)).hold(context):
                 pass
-        assert context.told[-1:] in ([], [("paused", 0, False)])
+        assert context.calls[-1:] in ([], [("paused", 0, False)])
 
 
 def test_a_process_that_does_not_stop_is_an_error_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch):
@@ -90,4 +90,4 @@ def test_a_process_that_does_not_stop_is_an_error_and_the_others_go_on(monkeypat
             with FAULTS["pause"](fault("pause", 0, 1)).hold(context):
                 pass
         assert [context.ranks[rank].ask("here") for rank in (0, 1)] == ["here", "here"]
-        assert context.told[-2:] == [("paused", 1, False), ("paused", 0, False)]
+        assert context.calls[-2:] == [("paused", 1, False), ("paused", 0, False)]

@@ -7,8 +7,8 @@ import socket
 from pathlib import Path
 
 import pytest
+from fault_context import fault
 from named_hosts import timed, town
-from surroundings import fault
 
 from harness.faults.base import FAULTS
 
@@ -25,9 +25,9 @@ def test_every_look_up_is_refused_at_once_until_it_is_healed(tmp_path: Path):
                 took_s, answer = timed(asker, "addresses", "r0")
                 assert answer == {"error": "gaierror", "number": socket.EAI_AGAIN}
                 assert took_s < SECONDS_OF_A_SILENT_SERVER
-            told = evidence()
-        assert (told.touched, sorted(told.facts["refused"])) == (True, ["r1"])
-        assert told.facts["refused"]["r1"] >= 20
+            found = evidence()
+        assert (found.touched, sorted(found.facts["refused"])) == (True, ["r1"])
+        assert found.facts["refused"]["r1"] >= 20
         assert asker.ask("addresses", "r0") == {"ok": [here.by_name["r0"].address]}
 
 

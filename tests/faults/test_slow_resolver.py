@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from fault_context import fault
 from named_hosts import timed, town
-from surroundings import fault
 
 from harness.faults.base import FAULTS
 
@@ -47,9 +47,9 @@ def test_other_hosts_are_answered_by_their_hosts_files(tmp_path: Path):
     with town(tmp_path) as here, here.asker("r2") as other:
         with slow_resolver(1).hold(here) as evidence:
             took_s, answer = timed(other, "addresses", "r0")
-            told = evidence()
+            found = evidence()
         assert (answer, took_s < DELAY_S) == ({"ok": [here.by_name["r0"].address]}, True)
-        assert (told.touched, told.facts["hit"]) == (False, 0)
+        assert (found.touched, found.facts["hit"]) == (False, 0)
 
 
 def test_an_answer_that_never_comes_is_waited_for_five_seconds(tmp_path: Path):
@@ -57,10 +57,10 @@ def test_an_answer_that_never_comes_is_waited_for_five_seconds(tmp_path: Path):
     with town(tmp_path) as here, here.asker("r1") as asker:
         with slow_resolver(1, answers="never", one_in=50).hold(here) as evidence:
             took_s, answer = timed(asker, "addresses", "r0")
-            told = evidence()
+            found = evidence()
         assert answer == {"ok": [here.by_name["r0"].address]}
     assert took_s >= 5
-    assert (told.touched, told.facts["hit"]) == (True, 1)
+    assert (found.touched, found.facts["hit"]) == (True, 1)
 
 
 def test_two_at_once_share_the_name_server(tmp_path: Path):

@@ -6,7 +6,7 @@ import socket
 import time
 
 import pytest
-from surroundings import LIMIT_SECONDS, FakeFaultContext, fault, free_port
+from fault_context import LIMIT_SECONDS, FakeFaultContext, fault, free_port
 
 from harness.faults.base import FAULTS
 from harness.values.endpoint import Endpoint
@@ -78,8 +78,8 @@ def test_nobody_to_connect_to_touches_nothing():
     """No listener came: the evidence says so, and healing does not wait for one."""
     member, context = strangers(free_port(), connections=2)
     with member.hold(context) as evidence:
-        told = evidence()
-    assert (told.touched, told.facts["connected"]) == (False, 0)
+        found = evidence()
+    assert (found.touched, found.facts["connected"]) == (False, 0)
 
 
 def test_a_connection_that_the_master_drops_is_told_and_not_made_again(server: socket.socket):

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
+from fault_context import LIMIT_SECONDS, fault
 from named_hosts import PORT, town
-from surroundings import LIMIT_SECONDS, fault
 
 from harness.faults.base import FAULTS
 from harness.values.errors import HarnessError
@@ -28,8 +28,8 @@ def test_a_connection_to_the_name_reaches_the_other_host(tmp_path: Path):
             listener.ask("listen", PORT)
         with wrong_address("r2").hold(here) as evidence:
             assert r1.ask("connect", "r0", PORT, LIMIT_SECONDS) == {"ok": here.by_name["r2"].address}
-            told = evidence()
-        assert (told.touched, told.facts["address"]) == (True, here.by_name["r2"].address)
+            found = evidence()
+        assert (found.touched, found.facts["address"]) == (True, here.by_name["r2"].address)
         assert r1.ask("connect", "r0", PORT, LIMIT_SECONDS) == {"ok": here.by_name["r0"].address}
 
 

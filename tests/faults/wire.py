@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from surroundings import LIMIT_SECONDS, FakeFaultContext
+from fault_context import LIMIT_SECONDS, FakeFaultContext
 
 from harness.faults.base import FAULTS, Evidence, FaultMember
 from harness.machine.process.children import Children

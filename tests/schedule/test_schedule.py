@@ -32,7 +32,8 @@ def step(name: str, *ranks: int, after: Moment | None = None, **more: object) ->
 
 
 def fault(name: str, kind: str = "latency", after: Moment = START, until: Moment | None = None, *ranks: int) -> Fault:
-    return Fault(name, kind, ranks or (1,), {}, after=after, until=until)
+    flags = {"restarts_ranks": kind == "kill", "suspends_ranks": kind == "pause"}
+    return Fault(name, kind, ranks or (1,), {}, after=after, until=until, **flags)
 
 
 def begun(plan: Scenario) -> Progress:

@@ -134,7 +134,7 @@ def test_a_worker_that_waits_for_what_only_the_end_brings_is_let_go_after_that_s
 
 def test_a_running_call_of_a_worker_keeps_the_play_going_though_its_agent_is_paused() -> None:
     """A pause hits the agent alone."""
-    pause = Fault("pause", "pause", (0,), {})
+    pause = Fault("pause", "pause", (0,), {}, suspends_ranks=True)
     plan, progress = scenario(work("set", 0), faults=(pause,)), joined()
     progress.fault("pause").injected_ns = BEGIN
     without_worker(progress, 1)

@@ -73,7 +73,7 @@ class Waiting:
     def _before_start(self, rank: int, life: int, start: Moment | None) -> list[Node]:
         if life == 1:
             return self._moment(start, ("start", str(rank))) if start is not None else []
-        kills = [fault for fault in self.faults if fault.starts_again and rank in fault.ranks and fault.until]
+        kills = [fault for fault in self.faults if fault.restarts_ranks and rank in fault.ranks and fault.until]
         return [("healed", kills[0].name, 0, 0)] if len(kills) == 1 else []
 
     def _join_rank(self, rank: int, life: int) -> None:

@@ -227,6 +227,8 @@ class Resolver:
             stream=stream,
             toxicity=1.0 if toxicity is None else toxicity,
             line=entry.line,
+            restarts_ranks=member.restarts_ranks,
+            suspends_ranks=member.suspends_ranks,
         )
 
     def _links_known(self) -> tuple[int, ...] | None:

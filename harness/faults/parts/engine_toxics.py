@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.faults.base import Evidence, ToxicFault, toxic_name
+from harness.faults.base import Evidence
+from harness.faults.parts.toxics import ToxicFault, toxic_name
 from harness.machine.toxiproxy.wire_watch import key_pattern
 from harness.proxies.base import Link, Traffic
 from harness.values.attribute import Attribute

@@ -1,4 +1,4 @@
-"""A double of what a fault may touch: real processes and ports, and a note of everything it was told."""
+"""A double of what a fault may touch: real processes and ports, and a record of the calls of the fault."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.proxies.base import Link
-from harness.scenario.moment import FaultMoment
 from harness.scenario.scenario import Fault
 from harness.values.endpoint import Endpoint
 from harness.worlds.base import Host
@@ -50,12 +49,12 @@ class FakeRank:
 
 @dataclass
 class FakeFaultContext:
-    """Implements `harness.faults.base.FaultContext`; `told` lists what the fault said, in order."""
+    """Implements `harness.faults.base.FaultContext`; `calls` lists the calls of the fault, in order."""
 
     endpoint: Endpoint = field(default_factory=lambda: Endpoint("127.0.0.1", 1))
     ranks: dict[int, FakeRank] = field(default_factory=dict)
     known_links: Sequence[Link] = ()
-    told: list[tuple[Any, ...]] = field(default_factory=list)
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
     master_joins: bool = False
     private_network: bool = False
     helper_program: str = ""
@@ -83,13 +82,10 @@ class FakeFaultContext:
         return self.ranks.get(rank)
 
     def expect_end(self, rank: int, fault: str) -> None:
-        self.told.append(("expect_end", rank, fault))
-
-    def start_again(self, rank: int) -> None:
-        self.told.append(("start_again", rank))
+        self.calls.append(("expect_end", rank, fault))
 
     def paused(self, rank: int, is_paused: bool) -> None:
-        self.told.append(("paused", rank, is_paused))
+        self.calls.append(("paused", rank, is_paused))
 
     def seed(self, purpose: str) -> int:
         return int.from_bytes(hashlib.sha256(purpose.encode()).digest()[:8], "big")
@@ -100,12 +96,12 @@ class FakeFaultContext:
     @contextlib.contextmanager
     def helper(self, module: str, arguments: Mapping[str, Any]) -> Iterator[int]:
         """Run `helper_program` with the port as its argument; it is ready when it prints a line."""
-        self.told.append(("helper", module, dict(arguments)))
+        self.calls.append(("helper", module, dict(arguments)))
         with program(self.helper_program, str(arguments.get("port"))) as process:
             assert process.stdout is not None
             process.stdout.readline()
             yield process.pid
-        self.told.append(("helper ended", module))
+        self.calls.append(("helper ended", module))
 
 
 @contextlib.contextmanager
@@ -131,10 +127,9 @@ def rank_processes(source: str, *ranks: int) -> Iterator[FakeFaultContext]:
         yield context
 
 
-def fault(kind: str, *ranks: int, heals: bool = False, **attributes: Any) -> Fault:
-    """A fault as the loader would make it; `heals` says that it has a `for`."""
-    until = FaultMoment(kind, "injected", 1_000_000_000) if heals else None
-    return Fault(name=kind, kind=kind, ranks=ranks, attributes=attributes, until=until)
+def fault(kind: str, *ranks: int, **attributes: Any) -> Fault:
+    """A fault as the loader would make it, held until the end of the play."""
+    return Fault(name=kind, kind=kind, ranks=ranks, attributes=attributes)
 
 
 def free_port(address: str = "127.0.0.1") -> int:

@@ -1,0 +1,1 @@
+"""What several faults share: toxics on links, and evidence from the traffic of links."""

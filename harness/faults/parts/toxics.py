@@ -1,0 +1,101 @@
+"""Faults that are a toxic of Toxiproxy on every link of their ranks."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from harness import clock
+from harness.faults.base import Evidence, FaultContext, FaultMember
+from harness.faults.parts.evidence import link_evidence, links_of, traffic_of
+from harness.proxies.base import Link, Traffic
+from harness.scenario.scenario import Fault
+
+# A server counts a connection a moment after it has ended, and nothing tells when it has: 20 looks, 100 ms in all.
+LOOK_AGAIN_NS, COUNTED_WITHIN_LOOKS = 5_000_000, 20
+
+
+class ToxicFault(FaultMember):
+    """A fault that is a toxic of Toxiproxy, on every link of its ranks and in each of its streams.
+
+    Attributes:
+        toxic_kind: what Toxiproxy calls it.
+        units: by attribute, how many nanoseconds, or bytes per second, make one of Toxiproxy's units, and its name;
+            whatever is not named goes over as it is.
+    """
+
+    layer = "link"
+    toxic = True
+    toxic_kind: ClassVar[str]
+    units: ClassVar[Mapping[str, tuple[int, str]]] = {}
+
+    @classmethod
+    def problems(cls, attributes: Mapping[str, Any]) -> Sequence[str]:
+        return [
+            f"{name} is {attributes[name] / unit:g} {word}, but Toxiproxy needs whole ones; write 1{word} or 2{word}"
+            for name, (unit, word) in cls.units.items()
+            if attributes[name] % unit
+        ]
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        return self.fault.streams
+
+    @property
+    def toxic_attributes(self) -> dict[str, int]:
+        """The attributes in Toxiproxy's units."""
+        given = self.fault.attributes
+        return {name: given[name] // self.units.get(name, (1, ""))[0] for name in self.own_attributes()}
+
+    @classmethod
+    def own_attributes(cls) -> Sequence[str]:
+        """The attributes that Toxiproxy takes."""
+        return [attribute.name for attribute in cls.declaration.attributes]
+
+    @contextlib.contextmanager
+    def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
+        links = links_of(self.fault, context)
+        before = traffic_of(links)
+        with contextlib.ExitStack() as toxics:
+            for link in links:
+                for stream in self.streams:
+                    # First the healing: what fails after the server has it must go away too.
+                    toxics.callback(link.remove_toxic, toxic_name(self.fault, stream))
+                    self.place(link, stream)
+            yield lambda: self.settled_evidence(links, before)
+
+    def place(self, link: Link, stream: str) -> None:
+        """Put the toxic on one link, in one direction."""
+        name, toxicity = toxic_name(self.fault, stream), self.fault.toxicity
+        link.add_toxic(name, self.toxic_kind, stream, toxicity, self.toxic_attributes)
+
+    def settled_evidence(self, links: Sequence[Link], before: Sequence[Traffic]) -> Evidence:
+        """The evidence; a `nothing` is looked at again until it can no longer be the server's being late to count."""
+        for _ in range(COUNTED_WITHIN_LOOKS):
+            found = self.evidence(links, before, traffic_of(links))
+            if found.touched is not False:
+                break
+            clock.sleep_ns(LOOK_AGAIN_NS)
+        return found
+
+    def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
+        """Whether a connection or a byte met the toxics: what passed the links meanwhile, in their direction.
+
+        The embedded engine also tells when a toxic acted, on bytes too that had come before it was there.
+        """
+        met = link_evidence(self.streams, links, before, after)
+        acts = self.acts(links)
+        return Evidence(True, {**met.facts, "acts": acts}) if acts else met
+
+    def acts(self, links: Sequence[Link]) -> int:
+        """How often the toxics acted (swallowed, cut, stalled, turned a client away), where the server tells."""
+        return sum(link.acts(toxic_name(self.fault, stream)) for link in links for stream in self.streams)
+
+
+def toxic_name(fault: Fault, stream: str) -> str:
+    """The fault's name as a part of a URL, and the stream: unique on a link."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "-", fault.name)
+    return f"{plain}-{stream}" if plain == fault.name else f"{plain}.{zlib.crc32(fault.name.encode()):08x}-{stream}"
