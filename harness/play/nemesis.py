@@ -30,6 +30,7 @@ class Nemesis:
         context: what the faults may touch.
         record: takes each operation.
         now_ns: the clock.
+        restart: starts a rank's next life.
     """
 
     def __init__(
@@ -39,11 +40,13 @@ class Nemesis:
         progress: Progress,
         record: Callable[[Op], None],
         now_ns: Callable[[], int],
+        restart: Callable[[int], None],
     ) -> None:
         self._context = context
         self._progress = progress
         self._record = record
         self._now_ns = now_ns
+        self._restart = restart
         self._members = {fault.name: FAULTS[fault.kind](fault) for fault in scenario.faults}
         self._held: dict[str, ActiveFault] = {}
 
@@ -96,12 +99,14 @@ class Nemesis:
         self._note(held.fault, INVOKE, "heal", {})
         evidence = held.found or _ask(held.evidence)
         told = {"touched": evidence.touched, "facts": dict(evidence.facts)}
-        held.member.end_of_play = at_end
         try:
             held.context.__exit__(None, None, None)
         except (HarnessError, OSError) as error:
             self._note(held.fault, FAIL, "heal", {**told, "because": str(error)})
             raise HarnessError(f"{held.fault.name} ({held.fault.kind}) could not be healed: {error}") from error
+        if held.member.restarts_ranks and not at_end:
+            for rank in held.member.ended_ranks:
+                self._restart(rank)
         self._progress.fault(held.fault.name).healed_ns = self._note(held.fault, OK, "heal", told)
 
     def _note(self, fault: Fault, type: str, f: str, value: dict[str, Any]) -> int:

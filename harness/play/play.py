@@ -205,7 +205,9 @@ class _Play:
             self._main_endpoint(port, resources.world.master_host.address),
             order.run_dir, order.seed,
         )  # fmt: skip
-        self._nemesis = Nemesis(self._scenario, stage, self._progress, self.recording.add, clock.now_ns)
+        self._nemesis = Nemesis(
+            self._scenario, stage, self._progress, self.recording.add, clock.now_ns, self._cast.start_again
+        )
 
     def _main_endpoint(self, port: int, host: str) -> Endpoint:
         """The endpoint of the world: what the first process told rank 0 serves, else what the first is told."""

@@ -144,9 +144,6 @@ class PlayFaultContext:
         if member is not None:
             self._cast.expect_end(member, f"fault {fault}")
 
-    def start_again(self, rank: int) -> None:
-        self._cast.start_again(rank)
-
     def paused(self, rank: int, is_paused: bool) -> None:
         self._guards.paused(rank, is_paused)
 
