@@ -19,7 +19,7 @@ from harness.engine.engine import Engine, as_api_error
 from harness.engine.errors import ApiError
 from harness.engine.settings import ProxySettings
 
-Handler: TypeAlias = "Callable[..., Awaitable[Response]]"
+Handler: TypeAlias = Callable[..., Awaitable[Response]]
 VERSION = "2.12.0"
 """The version of Toxiproxy that the engine behaves as."""
 

@@ -16,7 +16,7 @@ from harness.engine.partitions import Partitions
 from harness.engine.proxy import Proxy
 from harness.engine.settings import ProxySettings
 from harness.engine.toxic_stage import Toxic
-from harness.engine.triggers import Moments
+from harness.engine.triggers import Action, Triggers
 from harness.engine.wire.grammar import CODES
 
 LOOPBACK = "127.0.0.1"
@@ -45,7 +45,7 @@ class Engine:
         self.journal = Journal(kept_events)
         self.partitions: Partitions = Partitions(self.proxies)
         self.seed = seed
-        self.moments = Moments(self, loop)
+        self.triggers = Triggers(loop, self._actions(), self.journal.note, self._recheck_holds)
         self._codes = CODES if codes is None else codes
         self._loop = loop
         self._identities = itertools.count(1)
@@ -137,7 +137,7 @@ class Engine:
             identities=self._identities,
             seed=self.seed,
             codes=self._codes,
-            moments=self.moments.seen,
+            on_message=self.triggers.reached,
         )
 
     async def _differs(self, proxy: Proxy, wanted: ProxySettings) -> bool:
@@ -190,6 +190,24 @@ class Engine:
         """Take a toxic away; raises ApiError."""
         proxy, toxic = self.toxic(proxy_name, name)
         proxy.remove_toxic(toxic)
+
+    # -- triggers ------------------------------------------------------------------------------------------------------
+
+    def _actions(self) -> Mapping[str, Action]:
+        text = go_json.text
+        return {
+            "add_toxic": lambda given: self.add_toxic(text(given, "proxy"), given.get("toxic")),
+            "update_toxic": lambda given: self.update_toxic(
+                text(given, "proxy"), text(given, "name"), given.get("toxic")
+            ),
+            "remove_toxic": lambda given: self.remove_toxic(text(given, "proxy"), text(given, "name")),
+            "disable": lambda given: self.disable(text(given, "proxy"), "disabled by a moment"),
+            "partition": self.partitions.cut,
+        }
+
+    def _recheck_holds(self) -> None:
+        for proxy in self.proxies.values():
+            proxy.recheck_holds()
 
 
 def as_api_error(error: Exception) -> ApiError:

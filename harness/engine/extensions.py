@@ -117,17 +117,17 @@ class Extensions:
     # -- moments -------------------------------------------------------------------------------------------------------
 
     async def _arm(self, request: Request) -> Response:
-        return JSONResponse(self._engine.moments.arm(await api.body_of(request)).describe(), 201)
+        return JSONResponse(self._engine.triggers.arm(await api.body_of(request)).describe(), 201)
 
     async def _moment(self, request: Request, number: str) -> Response:
-        return JSONResponse(self._engine.moments.get(int(number)).describe())
+        return JSONResponse(self._engine.triggers.get(int(number)).describe())
 
     async def _disarm(self, request: Request, number: str) -> Response:
-        self._engine.moments.disarm(int(number))
+        self._engine.triggers.disarm(int(number))
         return Response(status_code=204)
 
     async def _release(self, request: Request, number: str) -> Response:
-        self._engine.moments.release(int(number))
+        self._engine.triggers.release(int(number))
         return Response(status_code=204)
 
     def _note(self, event: str, number: int, partition: Partition) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from harness import clock
 from harness.engine.chunk import CHUNK_BYTES, Item
-from harness.engine.peer import Side
+from harness.engine.peer import Peer
 from harness.engine.pipeline import Pipeline
 from harness.engine.toxic_stage import ConnectionContext, Toxic
 
@@ -38,8 +38,8 @@ class Link:
         self,
         owner: Owner,
         direction: str,
-        source: Side,
-        destination: Side,
+        source: Peer,
+        destination: Peer,
         loop: asyncio.AbstractEventLoop,
         toxics: Iterable[Toxic],
         context: ConnectionContext,
@@ -140,7 +140,7 @@ class Link:
         self._timer, self._timer_due_ns = None, None
         self.settle()
 
-    # -- writing: implements `Taker` -----------------------------------------------------------------------------------
+    # -- writing: implements `Sink` -----------------------------------------------------------------------------------
 
     def has_room(self) -> bool:
         return self._pending is None and not self._ending and not self.done

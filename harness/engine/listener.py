@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.engine.addresses import Target
-from harness.engine.toxics.base import DoorBehaviour
+from harness.engine.toxics.base import ListenerBehaviour
 from harness.machine.network.listening import dropped
 
 BACKLOG = 4096
@@ -33,7 +33,7 @@ _TRIES = struct.Struct("=B99xI")
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-class Door:
+class Listener:
     """A listening socket, open from `open` to `close`; in between toxics may shut it or leave clients unanswered.
 
     Args:
@@ -55,13 +55,13 @@ class Door:
         self._accepting = False
         self._shut = False
         self._fillers: list[socket.socket] = []
-        self._told = 0
+        self._reported = 0
 
     @property
     def is_open(self) -> bool:
         return self._target is not None
 
-    def open(self, target: Target, toxics: Sequence[DoorBehaviour]) -> Target:
+    def open(self, target: Target, toxics: Sequence[ListenerBehaviour]) -> Target:
         """Listen; where. Raises OSError."""
         self._listener = _bound(target)
         self._listener.listen(BACKLOG)
@@ -78,14 +78,14 @@ class Door:
             self._listener.close()
         self._listener, self._target, self._shut = None, None, False
 
-    def apply(self, toxics: Sequence[DoorBehaviour]) -> None:
+    def apply(self, toxics: Sequence[ListenerBehaviour]) -> None:
         """Be as these toxics want it. Raises OSError if the port was lost while the door was shut."""
         if self._target is None:
             return
-        shuts, fills = any(one.shuts for one in toxics), any(one.fills_backlog for one in toxics)
-        if shuts != self._shut:
-            self._shut_or_not(shuts, self._target)
-        if not shuts and fills and not self._fillers:
+        closes_listener, fills = any(one.closes_listener for one in toxics), any(one.fills_backlog for one in toxics)
+        if closes_listener != self._shut:
+            self._shut_or_not(closes_listener, self._target)
+        if not closes_listener and fills and not self._fillers:
             self._fill(self._target)
         elif not fills and self._fillers:
             self._release()
@@ -109,7 +109,7 @@ class Door:
         assert self._listener is not None
         self._accept(False)
         self._listener.listen(0)
-        self._told = dropped(self._listener) or 0
+        self._reported = dropped(self._listener) or 0
         for _ in range(FILLERS):
             filler = socket.socket(target.family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
             filler.setblocking(False)
@@ -127,8 +127,8 @@ class Door:
         while total is not None and ours != before:
             before, total = ours, dropped(self._listener)
             ours = self._own_tries()
-        new = 0 if total is None else total - ours - self._told
-        self._told += new
+        new = 0 if total is None else total - ours - self._reported
+        self._reported += new
         return new
 
     def _own_tries(self) -> int:

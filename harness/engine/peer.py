@@ -12,14 +12,13 @@ KEEPALIVE_SECONDS = 15
 """As Go's default, which the real server leaves."""
 
 
-class Side:
+class Peer:
     """The client's or the server's socket of a connection.
 
     Closing takes the socket off the loop first: a number that is closed while it is watched may be another socket soon.
 
     Attributes:
         name: `client` or `server`.
-        half_closed: whether our FIN has been sent, and the socket kept.
     """
 
     def __init__(self, name: str, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
@@ -27,7 +26,6 @@ class Side:
         self.name = name
         self.sock = sock
         self.closed = False
-        self.half_closed = False
         self._loop = loop
         self._reads = self._writes = False
 
@@ -73,7 +71,6 @@ class Side:
 
     def finish_writing(self) -> None:
         """Send FIN and go on reading."""
-        self.half_closed = True
         try:
             self.sock.shutdown(socket.SHUT_WR)
         except OSError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.engine.chunk import Chunk
-from harness.engine.toxic_stage import ConnectionContext, Taker, Toxic, ToxicStage, earliest
+from harness.engine.toxic_stage import ConnectionContext, Sink, Toxic, ToxicStage, earliest
 
 
 class Pipeline:
@@ -21,7 +21,7 @@ class Pipeline:
         writer: where everything goes at last.
     """
 
-    def __init__(self, toxics: Iterable[Toxic], writer: Taker, context: ConnectionContext, now_ns: int) -> None:
+    def __init__(self, toxics: Iterable[Toxic], writer: Sink, context: ConnectionContext, now_ns: int) -> None:
         self._writer = writer
         self._context = context
         self.stages = [ToxicStage(toxic, context) for toxic in (None, *toxics)]

@@ -23,7 +23,7 @@ class Watch(Protocol):
     def script(self, site: ToxicStage) -> Script: ...
 
 
-class Taker(Protocol):
+class Sink(Protocol):
     """Whatever comes behind a stage: the next one, or the writer."""
 
     def has_room(self) -> bool:
@@ -80,7 +80,7 @@ class ConnectionContext:
 
 @dataclass(eq=False)
 class ToxicStage:
-    """Implements `script.Site` for its toxic, and `Taker` for what comes before it.
+    """Implements `script.Site` for its toxic, and `Sink` for what comes before it.
 
     Attributes:
         toxic: None for the entrance, which passes everything.
@@ -188,19 +188,19 @@ class ToxicStage:
         elif not self.closed:
             self._queue.append(item)
 
-    def run(self, now_ns: int, behind: Taker) -> bool:
+    def run(self, now_ns: int, sink: Sink) -> bool:
         """Go on as far as it can; whether anything moved."""
         moved = False
         while self._leftovers:
-            if not behind.has_room():
+            if not sink.has_room():
                 return moved
-            behind.put(self._leftovers.popleft(), now_ns)
+            sink.put(self._leftovers.popleft(), now_ns)
             moved = True
-        while self._action is not None and self._step(now_ns, behind):
+        while self._action is not None and self._step(now_ns, sink):
             moved = True
         return moved
 
-    def _step(self, now_ns: int, behind: Taker) -> bool:
+    def _step(self, now_ns: int, sink: Sink) -> bool:
         action = self._action
         if isinstance(action, Receive):
             return self._receive(now_ns)
@@ -215,7 +215,7 @@ class ToxicStage:
                 self.context.later(lambda: self._on_signal(action.call))
             return False
         assert action is not None
-        return self._send(action, now_ns, behind)
+        return self._send(action, now_ns, sink)
 
     def _on_signal(self, call: Callable[[], None]) -> None:
         call()
@@ -244,15 +244,15 @@ class ToxicStage:
         self._answer(item, at_ns)
         return True
 
-    def _send(self, action: Send, now_ns: int, behind: Taker) -> bool:
+    def _send(self, action: Send, now_ns: int, sink: Sink) -> bool:
         if action.item is None:
             self.closed, self._script, self._action = True, None, None
-            behind.put(None, now_ns)
+            sink.put(None, now_ns)
             return True
-        if not behind.has_room():
+        if not sink.has_room():
             self._blocked = True
             return False
-        behind.put(action.item, now_ns)
+        sink.put(action.item, now_ns)
         at_ns = now_ns if self._blocked else self.time_ns
         self._blocked = False
         self._answer(None, at_ns)

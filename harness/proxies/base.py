@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from harness.registry import Registry
 from harness.scenario.moment import WireMoment
 from harness.values.endpoint import Endpoint
 from harness.values.errors import Unsupported
@@ -164,6 +163,3 @@ class Proxies(ABC):
     def log(self) -> str:
         """What the server has logged since the last `make`; empty where it is not ours."""
         return ""
-
-
-PROXIES: Registry[type[Proxies]] = Registry("proxy", "harness.proxies")

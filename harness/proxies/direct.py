@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.proxies.base import PROXIES, Link, LinkSpec, Proxies
+from harness.proxies.base import Link, LinkSpec, Proxies
 from harness.values.errors import HarnessError
 
 
-@PROXIES.register("direct")
 class Direct(Proxies):
     """The do-nothing member: `route: direct` has no links."""
 

@@ -18,7 +18,7 @@ from harness.machine.toxiproxy.engine_meter import EngineMeter, LinkCount
 from harness.machine.toxiproxy.kernel_meter import LinkMeter
 from harness.machine.toxiproxy.server import Children, Here, Place, RunningServer
 from harness.machine.toxiproxy.wire_watch import EngineWatch
-from harness.proxies.base import PROXIES, Link, LinkSpec, Proxies, RetainedBytes, Traffic
+from harness.proxies.base import Link, LinkSpec, Proxies, RetainedBytes, Traffic
 from harness.scenario.moment import WireMoment
 from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError, ProxyLost, UsageError
@@ -90,7 +90,6 @@ class ToxiproxyLink:
         self._meter.keeps(self.name, any(stream == "downstream" for _, stream, _ in self._toxics.values()))
 
 
-@PROXIES.register("toxiproxy")
 class Toxiproxy(Proxies):
     """All links of a controller, on one server.
 

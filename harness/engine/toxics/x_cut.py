@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from harness.engine.chunk import Chunk, Item
 from harness.engine.script import RECEIVE, Script, Send, Site, passing
-from harness.engine.toxics.base import toxic
-from harness.engine.wire.rules import CUT_AFTER, CUT_BEFORE, Hit, WireBehaviour, cutting
+from harness.engine.toxics.base import MessageBehaviour, toxic
+from harness.engine.wire.rules import CUT_AFTER, CUT_BEFORE, Hit, cutting
 
 HOWS = ("fin", "rst", "silence")
 WHENS = ("before", "after")
@@ -15,7 +15,7 @@ WHENS = ("before", "after")
 
 @toxic("x_cut")
 @dataclass(frozen=True)
-class XCut(WireBehaviour):
+class XCut(MessageBehaviour):
     """After `bytes` more bytes of its direction, on each connection, the next one never passes.
 
     With `query` or `reply` (a kind, or *) it cuts at a message instead, `when` before its first byte or after its last.

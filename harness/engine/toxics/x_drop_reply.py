@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.engine.toxics.base import toxic
+from harness.engine.toxics.base import MessageBehaviour, toxic
 from harness.engine.wire.grammar import ANY
-from harness.engine.wire.rules import DROP, Hit, WireBehaviour
+from harness.engine.wire.rules import DROP, Hit
 
 
 @toxic("x_drop_reply")
 @dataclass(frozen=True)
-class XDropReply(WireBehaviour):
+class XDropReply(MessageBehaviour):
     """The connection lives on. `reply` is the kind of the query that it answers."""
 
     reply: str = ANY

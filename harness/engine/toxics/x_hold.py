@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.engine.toxics.base import MILLISECOND_NS, toxic
-from harness.engine.wire.rules import HOLD, Hit, WireBehaviour
+from harness.engine.toxics.base import MILLISECOND_NS, MessageBehaviour, toxic
+from harness.engine.wire.rules import HOLD, Hit
 
 
 @toxic("x_hold")
 @dataclass(frozen=True)
-class XHold(WireBehaviour):
+class XHold(MessageBehaviour):
     """A `query` or a `reply` of that kind waits for `duration` ms, or, with 0, until the toxic is taken away."""
 
     query: str = ""

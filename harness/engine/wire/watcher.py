@@ -14,7 +14,7 @@ from harness.engine.wire.grammar import GRAMMARS
 from harness.engine.wire.rules import CUT_AFTER, CUT_BEFORE, DROP, HOLD, Hit, cutting
 
 
-class Pause(Protocol):
+class Breakpoint(Protocol):
     """What somebody does when a message has passed, before the next byte does."""
 
     def act(self) -> None: ...
@@ -30,14 +30,14 @@ class Conversation:
     Attributes:
         hits: what becomes of a message; asked once for each.
         stands: whether a toxic that holds a message is still there.
-        moments: who waits for a message; asked once for each that has passed whole.
+        breakpoint: the breakpoint that a message has reached; asked once for each that has passed whole.
         note: writes into the event log.
     """
 
     codes: Mapping[int, str]
     hits: Callable[[Message], Iterable[Hit]]
     stands: Callable[[Hit], bool]
-    moments: Callable[[Message], Pause | None]
+    breakpoint: Callable[[Message], Breakpoint | None]
     note: Callable[..., None]
     expected: deque[Message] = field(default_factory=deque)
 
@@ -137,12 +137,12 @@ class Watcher:
 
     def _end(self, message: Message, time_ns: int, site: Site) -> Any:
         hit, self._hit = self._hit, None
-        pause = self._conversation.moments(message)
-        if pause is not None or (hit is not None and hit.what == CUT_AFTER):
+        reached = self._conversation.breakpoint(message)
+        if reached is not None or (hit is not None and hit.what == CUT_AFTER):
             yield from self._send(time_ns)
-        if pause is not None:
-            yield Signal(pause.act)
-            while pause.holds():
+        if reached is not None:
+            yield Signal(reached.act)
+            while reached.holds():
                 yield Wait(None)
         if hit is not None and hit.what == CUT_AFTER:
             yield from cutting(hit.how, site)
