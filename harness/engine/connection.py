@@ -1,4 +1,4 @@
-"""A client's connection: the upstream is dialled after the accept, then two links carry bytes until both ends close."""
+"""A client's connection: its upstream is dialled after the accept, then two links carry bytes until both ends close."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Connection:
     # -- dialling ------------------------------------------------------------------------------------------------------
 
     def dial(self) -> None:
-        """Connect to the upstream, without a limit of its own and without holding up anybody else."""
+        """Connect to the upstream, without a time limit and without blocking other connections."""
         target = addresses.literal(self._proxy.upstream)
         if target is not None:
             self._connect(target)
@@ -137,7 +137,7 @@ class Connection:
     # -- carrying ------------------------------------------------------------------------------------------------------
 
     def _carry(self, server: Peer) -> None:
-        with contextlib.suppress(OSError):  # a peer that is gone already shows when it is read
+        with contextlib.suppress(OSError):  # a peer that is already gone is noticed at the next read
             self._client.tune()
             server.tune()
         self.note("dial", upstream=self._proxy.upstream)
@@ -179,7 +179,7 @@ class Connection:
         )
 
     def _later(self, direction: str, call: Callable[[], None]) -> None:
-        """Do something when no pipeline is at work, then let that direction go on."""
+        """Make a call while no pipeline runs, then let that direction go on."""
 
         def now() -> None:
             call()
@@ -193,7 +193,7 @@ class Connection:
         self.resets = True
 
     def link(self, direction: str) -> Link | None:
-        """Its link of that direction; None while the upstream is dialled."""
+        """The link of that direction; None while the upstream is dialled."""
         return next((link for link in self.links if link.direction == direction), None)
 
     # -- closing -------------------------------------------------------------------------------------------------------
@@ -220,7 +220,7 @@ class Connection:
         self._leave_if_over()
 
     def abort(self, cause: str, reset: bool = False) -> None:
-        """Close both sides now; what is under way is lost."""
+        """Close both sides now; bytes under way are lost."""
         self.closed_by = self.closed_by or cause
         if self._dialling is not None:
             self._dialling.cancel()
@@ -249,7 +249,7 @@ class Connection:
         }
 
     def describe(self) -> dict[str, Any]:
-        """Itself, for the API."""
+        """The JSON of the API."""
         return {
             "id": self.id,
             "number": self.number,

@@ -1,4 +1,4 @@
-"""A proxy: where it listens, where it leads, its toxics in their order, and its connections."""
+"""A proxy: its addresses, its toxics in their order, and its connections."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from harness.engine.wire.watcher import Breakpoint
 
 
 class Proxy:
-    """Nothing here blocks, so each change is done on every live connection when the call returns.
+    """Nothing here blocks, so each change is done on every open connection when the call returns.
 
     Attributes:
-        listen: the numeric address while it is enabled; before that, as it was typed.
-        seed: names the engine's chance.
+        listen: the numeric address while it is enabled; before that, as it was given.
+        seed: of the engine's random draws.
         codes: of the store's queries.
-        source, target: whom it connects, for partitions between groups; empty while nobody has said.
+        source, target: labels of its two ends, for partitions between groups; empty if not given.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Proxy:
             self.note("listen", listen=self.listen)
 
     def stop(self, cause: str) -> None:
-        """Refuse new clients, then cut every connection; what is under way in toxics is lost."""
+        """Refuse new clients, then cut every connection; bytes that toxics hold are lost."""
         self.note_unanswered()
         if self._listener.is_open:
             self._listener.close()
@@ -98,7 +98,7 @@ class Proxy:
         connection.dial()
 
     def note_unanswered(self) -> None:
-        """Write down the clients that a full queue has left without an answer; only the kernel sees them come."""
+        """Log the connection attempts that a full queue has left unanswered; only the kernel sees them."""
         tries = self._listener.unanswered()
         toxic = next((toxic for toxic, behaviour in self._listener_toxics() if behaviour.fills_backlog), None)
         if tries and toxic is not None:
@@ -114,7 +114,7 @@ class Proxy:
         return [behaviour for _, behaviour in self._listener_toxics()]
 
     def connection_over(self, connection: Connection) -> None:
-        """It has closed both its sides."""
+        """The connection has closed both its sockets."""
         self.connections.pop(connection.id, None)
 
     # -- toxics --------------------------------------------------------------------------------------------------------
@@ -127,16 +127,16 @@ class Proxy:
         return next((toxic for toxic in self.toxics if toxic.name == name), None)
 
     def add_toxic(self, toxic: Toxic) -> None:
-        """At the end of its direction, on live connections too."""
+        """Add a toxic at the end of its direction, on open connections too."""
         self.toxics.append(toxic)
         self._change(toxic, lambda link: link.change(lambda pipeline, now_ns: pipeline.add(toxic, now_ns)))
 
     def toxic_changed(self, toxic: Toxic) -> None:
-        """The toxic has other values: tell live connections."""
+        """Apply the toxic's new values to open connections."""
         self._change(toxic, lambda link: link.change(lambda pipeline, now_ns: pipeline.update(toxic, now_ns)))
 
     def remove_toxic(self, toxic: Toxic) -> None:
-        """Take it away, on live connections too."""
+        """Remove a toxic, on open connections too."""
         self.note_unanswered()
         self.toxics.remove(toxic)
         if isinstance(toxic.behaviour, ListenerBehaviour):
@@ -144,12 +144,12 @@ class Proxy:
         self._change(toxic, lambda link: link.change(lambda pipeline, now_ns: pipeline.remove(toxic, now_ns)))
 
     def remove_toxics(self) -> None:
-        """Take all away."""
+        """Remove all toxics."""
         for toxic in list(self.toxics):
             self.remove_toxic(toxic)
 
     def hits(self, message: Message, number: int, memories: dict[str, dict[str, Any]]) -> Iterator[Hit]:
-        """What toxics make of a message on one of its connections, whose memories of them these are."""
+        """What toxics do to a message on the connection of that number, which has these memories of them."""
         for toxic in self.toxics:
             behaviour = toxic.behaviour
             if not isinstance(behaviour, MessageBehaviour) or not self._is_hit(toxic, number):
@@ -166,15 +166,15 @@ class Proxy:
         return self._on_message(self.name, message)
 
     def recheck_holds(self) -> None:
-        """What held messages wait for may have changed."""
+        """Have held messages check again whether they may go on."""
         for connection in self.live():
             for link in connection.links:
                 link.change(lambda pipeline, now_ns: pipeline.nudge(now_ns))
 
     def half_closer(self, direction: str) -> Toxic | None:
-        """Who lets an end in one direction leave the other alone; the real server closes the whole connection.
+        """The toxic that lets one direction end without the other; the real server closes the whole connection.
 
-        Any such toxic does so in both directions; where there are several, one of the direction is named.
+        Any such toxic acts on both directions; of several, one of the given direction is preferred.
         """
         able = [toxic for toxic in self.toxics if toxic.behaviour.half_closes]
         return min(able, key=lambda toxic: toxic.direction != direction, default=None)

@@ -33,7 +33,7 @@ class Partition(ToxicFault):
             ),
             Attribute(
                 "pairs", "pairs",
-                "instead of `ranks`, in worlds of several hosts: between which ranks' hosts; of two groups, every pair",
+                "instead of `ranks`, in worlds of several hosts: the ranks whose hosts are cut off from each other",
                 default=None, default_text="none: the links of `ranks`",
             ),
         ),

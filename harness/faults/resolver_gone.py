@@ -23,8 +23,8 @@ class ResolverGone(FaultMember):
         example="{inject: resolver_gone, ranks: 1, for: 3s}",
         details=(
             "Each query is refused, so a look-up fails at once with a temporary error. For a name server whose whole "
-            "host is gone use `slow_resolver` with `answers: never`. The evidence is how often a kernel received that "
-            "the port is closed; if never, the cell is vacuous."
+            "host is gone use `slow_resolver` with `answers: never`. The evidence is how often a kernel was notified "
+            "that the port is closed; if never, the cell is vacuous."
         ),
     )
     layer = "host"

@@ -21,7 +21,8 @@ class XRefuse(EngineFault):
         summary="Refuses new connections of its ranks, or closes them at once; open ones are not affected.",
         attributes=(
             Attribute(
-                "mode", "choice", "`closed`: connecting is refused; `rst`, `fin`: it succeeds and is ended that way at once",
+                "mode", "choice",
+                "`closed`: connecting is refused; `rst`, `fin`: it succeeds and is ended that way at once",
                 "closed", choices=("closed", "rst", "fin"),
             ),
             Attribute("first", "int", "with `rst` or `fin`: how many connections; 0 is all", 0, minimum=0),

@@ -1,4 +1,4 @@
-"""No proxy at all: every rank is told the endpoint itself."""
+"""No proxy: every rank gets the endpoint itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.values.errors import HarnessError
 
 
 class Direct(Proxies):
-    """The do-nothing member: `route: direct` has no links."""
+    """`route: direct`, which has no links."""
 
     def describe(self) -> str:
         return "none (direct)"
@@ -21,7 +21,7 @@ class Direct(Proxies):
         return ()
 
     def remove(self, links: Sequence[Link]) -> None:
-        """There is nothing to take away."""
+        """There is nothing to remove."""
 
     def restart(self) -> None:
         """There is nothing to restart."""

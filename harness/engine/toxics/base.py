@@ -1,4 +1,4 @@
-"""What a toxic promises: attributes with defaults, and a script for one direction of one connection."""
+"""The contract of a toxic: attributes with defaults, and a script for one direction of one connection."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Behaviour(ABC):
     """What a toxic does, with its attributes as fields; their names and units are Toxiproxy's.
 
     Attributes:
-        queue_chunks: how many chunks wait in front of it before whatever comes before it must wait too.
-        closes_when_removed: bytes are missing, so that the connection cannot go on without it.
-        half_closes: while it is there, an end in one direction leaves the other alone.
+        queue_chunks: how many chunks may wait before it; then the stage before it waits.
+        closes_when_removed: whether its removal closes the connection, because bytes are missing.
+        half_closes: whether one direction may end without the other while it exists.
     """
 
     kind: ClassVar[str]
@@ -38,20 +38,20 @@ class Behaviour(ABC):
         """The toxic at work, from now on, on one direction of one connection."""
 
     def problem(self) -> str:
-        """Why these values cannot be; empty if they can."""
+        """Why these values are invalid; empty if they are valid."""
         return ""
 
     def left_behind(self, memory: dict[str, Any]) -> list[Chunk]:
-        """What it keeps in its memory and must hand on when it no longer acts."""
+        """The chunks in its memory that must be passed on when it no longer acts."""
         return []
 
 
 class ListenerBehaviour(Behaviour):
-    """A toxic that meets clients before they are a connection, in whichever stream it was put.
+    """A toxic that acts on clients before they are connections; its stream does not matter.
 
     Attributes:
-        closes_listener: nobody listens while it is there.
-        fills_backlog: the listening socket answers nobody while it is there.
+        closes_listener: whether connecting is refused while it exists.
+        fills_backlog: whether the listening socket answers no client while it exists.
     """
 
     closes_listener: ClassVar[bool] = False
@@ -61,7 +61,7 @@ class ListenerBehaviour(Behaviour):
         return passing()
 
     def on_client(self, sock: socket.socket, memory: dict[str, Any]) -> bool:
-        """Deal with a client, and whether it did; the socket is its own then. `memory` is the toxic's."""
+        """Handle a client; False to admit it, True if the toxic has taken its socket. `memory` is the toxic's."""
         return False
 
     def release(self, memory: dict[str, Any]) -> None:
@@ -70,10 +70,10 @@ class ListenerBehaviour(Behaviour):
 
 @dataclass(frozen=True)
 class MessageBehaviour(Behaviour):
-    """A toxic that acts on messages of the store's protocol, wherever they pass; its `stream` says nothing.
+    """A toxic that acts on messages of the store's protocol; its stream does not matter.
 
-    `key` is a pattern. `nth` counts from 1 on, over all connections of the proxy since the toxic was added (`per`
-    proxy), or on each connection. `times`: so many from that one on; 0 is all.
+    `key` is a pattern. `nth` counts from 1, over all connections of the proxy since the toxic was added (`per` proxy),
+    or on each connection. `times` is how many messages it hits from that one on; 0 is all.
     """
 
     key: str = ANY
@@ -85,11 +85,11 @@ class MessageBehaviour(Behaviour):
         return passing()
 
     def means(self) -> tuple[str, str]:
-        """The side, `query` or `reply`, and the kind; an empty side if it is not on the wire this time."""
+        """The side, `query` or `reply`, and the kind of the message; an empty side if it selects no message."""
         raise NotImplementedError
 
     def hit(self, toxic: str) -> Hit:
-        """What becomes of it."""
+        """What happens to a message that is hit."""
         raise NotImplementedError
 
     def problem(self) -> str:
@@ -101,7 +101,7 @@ class MessageBehaviour(Behaviour):
         return "" if self.nth >= 1 and self.times >= 0 else "nth counts from 1 on, times from 0 on"
 
     def is_meant(self, message: Message, proxy_memory: dict[str, Any], connection_memory: dict[str, Any]) -> bool:
-        """Count a message, and whether this one is hit."""
+        """Count a message; whether it is hit."""
         side, kind = self.means()
         if not matches(message, side, kind, self.key):
             return False
@@ -116,7 +116,7 @@ Kind = TypeVar("Kind", bound=type[Behaviour])
 
 
 def toxic(kind: str) -> Callable[[Kind], Kind]:
-    """Class decorator: make a toxic known under its name in the API."""
+    """Class decorator: register a toxic under its name in the API."""
 
     def remember(behaviour: Kind) -> Kind:
         behaviour.kind = kind

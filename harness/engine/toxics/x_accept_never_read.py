@@ -1,4 +1,4 @@
-"""Accept clients and never read from them: their writes stall once the window is full."""
+"""Accept clients and never read from them: their writes stall when the window is full."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RECEIVE_BUFFER_BYTES = 4096
 @toxic("x_accept_never_read")
 @dataclass(frozen=True)
 class XAcceptNeverRead(ListenerBehaviour):
-    """Nothing is dialled. Unlike a `timeout`, which reads and drops. Such clients are cut when it is taken away."""
+    """Nothing is dialled. A `timeout`, in contrast, reads and drops. Its clients are cut when it is removed."""
 
     def on_client(self, sock: socket.socket, memory: dict[str, Any]) -> bool:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)

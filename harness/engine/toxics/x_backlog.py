@@ -1,4 +1,4 @@
-"""Leave clients without any answer: the queue of the listening socket is full, so their connects hang."""
+"""Leave clients without an answer: the queue of the listening socket is full, so connecting hangs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from harness.engine.toxics.base import ListenerBehaviour, toxic
 @toxic("x_backlog")
 @dataclass(frozen=True)
 class XBacklog(ListenerBehaviour):
-    """The kernel drops every SYN while it is there; clients try again after 1, 3, 7 ... s. Open connections live on."""
+    """The kernel drops every SYN; clients retry after 1, 3, 7 ... s. Open connections are not affected."""
 
     fills_backlog = True

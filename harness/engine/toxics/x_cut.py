@@ -16,11 +16,11 @@ WHENS = ("before", "after")
 @toxic("x_cut")
 @dataclass(frozen=True)
 class XCut(MessageBehaviour):
-    """After `bytes` more bytes of its direction, on each connection, the next one never passes.
+    """Cuts each connection after `bytes` more bytes of its direction.
 
-    With `query` or `reply` (a kind, or *) it cuts at a message instead, `when` before its first byte or after its last.
-    `how`: fin and rst end the connection on both sides, also one that was open before; silence swallows everything
-    that comes in this direction from then on, its end too, as a cable that was cut.
+    With `query` or `reply` (a kind, or *) it cuts at a message instead: `when` is before its first byte or after its
+    last. `how`: fin and rst end the connection on both sides, also one that was open before; silence swallows all that
+    follows in this direction, also the end, as a cable that was cut does.
     """
 
     bytes: int = 0

@@ -1,4 +1,4 @@
-"""Swallow one query of the store's protocol: the server never learns of it."""
+"""Swallow one query of the store's protocol: the server never receives it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.engine.wire.rules import DROP, Hit
 @toxic("x_drop_query")
 @dataclass(frozen=True)
 class XDropQuery(MessageBehaviour):
-    """The connection lives on; a client that expects a reply waits for it."""
+    """The connection stays open; a client that expects a reply waits for it."""
 
     query: str = ANY
 

@@ -1,4 +1,4 @@
-"""Swallow one reply of the store's protocol: what was asked for has happened, and the client does not learn of it."""
+"""Swallow one reply of the store's protocol: the query was executed, but the client gets no reply."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.engine.wire.rules import DROP, Hit
 @toxic("x_drop_reply")
 @dataclass(frozen=True)
 class XDropReply(MessageBehaviour):
-    """The connection lives on. `reply` is the kind of the query that it answers."""
+    """The connection stays open. `reply` is the kind of the query that it answers."""
 
     reply: str = ANY
 

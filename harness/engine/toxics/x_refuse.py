@@ -1,4 +1,4 @@
-"""Turn clients away, while connections that are open live on."""
+"""Refuse clients; open connections are not affected."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MODES = ("closed", "rst", "fin")
 @toxic("x_refuse")
 @dataclass(frozen=True)
 class XRefuse(ListenerBehaviour):
-    """`mode` closed: nobody listens, so a connect is refused; rst, fin: it succeeds and is ended at once, that way.
+    """`mode` closed: nobody listens, so connecting is refused; rst, fin: it succeeds and is ended at once, that way.
 
-    `first`: only so many clients, then others are let in; 0 is all. Not with `closed`, where nobody can count.
+    `first`: how many clients are refused; 0 is all. Not with `closed`, where clients cannot be counted.
     """
 
     mode: str = "closed"

@@ -1,4 +1,4 @@
-"""Which message a toxic means: the Nth query or reply of a kind, of keys that match a pattern."""
+"""How a toxic selects a message, by its kind and key, and what happens to the message."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DROP, HOLD, CUT_BEFORE, CUT_AFTER = "drop", "hold", "cut before", "cut after"
 
 
 def matches(message: Message, side: str, kind: str, key: str) -> bool:
-    """Whether a message is meant; a key is matched with or without the `/` that torch puts before it."""
+    """Whether a message is selected; a key matches with or without the `/` that torch puts before it."""
     return (
         message.side == side
         and kind in (ANY, message.kind)
@@ -23,13 +23,13 @@ def matches(message: Message, side: str, kind: str, key: str) -> bool:
 
 
 def kind_problem(kind: str) -> str:
-    """Why a kind cannot be meant; empty if it can."""
-    return "" if kind in KINDS else f"{kind!r} is no kind of query; known: {', '.join(GRAMMARS)}, or *"
+    """Why a kind is invalid; empty if it is valid."""
+    return "" if kind in KINDS else f"{kind!r} is not a kind of query; known: {', '.join(GRAMMARS)}, or *"
 
 
 @dataclass(frozen=True)
 class Hit:
-    """What becomes of a message that is meant."""
+    """What happens to a message that is hit."""
 
     what: str
     toxic: str
@@ -39,7 +39,7 @@ class Hit:
 
 
 def cutting(how: str, site: Site) -> Script:
-    """End the stream so, or say nothing more."""
+    """End the stream in this way, or swallow all that follows."""
     if how == "silence":
         item: Item = yield RECEIVE
         while item is not None:

@@ -1,4 +1,4 @@
-"""The entrance of a pipeline: it tells what passes, and does what toxics on the wire and moments ask for."""
+"""The entrance of a pipeline: it logs messages, and applies toxics on messages and breakpoints to them."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from harness.engine.wire.rules import CUT_AFTER, CUT_BEFORE, DROP, HOLD, Hit, cu
 
 
 class Breakpoint(Protocol):
-    """What somebody does when a message has passed, before the next byte does."""
+    """A call to make when a message has passed, before the next byte does."""
 
     def act(self) -> None: ...
 
     def holds(self) -> bool:
-        """Whether the stream shall stand still after it, still."""
+        """Whether the stream must still wait."""
 
 
 @dataclass
 class Conversation:
-    """What the two directions of a connection know of each other.
+    """The state that the two directions of a connection share.
 
     Attributes:
-        hits: what becomes of a message; asked once for each.
-        stands: whether a toxic that holds a message is still there.
-        breakpoint: the breakpoint that a message has reached; asked once for each that has passed whole.
+        hits: what toxics do to a message; called once for each.
+        stands: whether a toxic that holds a message still exists.
+        breakpoint: the breakpoint that a message has reached; called once for each that has passed whole.
         note: writes into the event log.
     """
 
@@ -46,7 +46,7 @@ class Conversation:
 
     @property
     def transparent(self) -> bool:
-        """Whether nothing is decoded: bytes may go straight through."""
+        """Whether nothing is decoded, so that bytes may go straight through."""
         return any(decoder.transparent for decoder in self.decoders.values())
 
 
@@ -61,11 +61,11 @@ class Watcher:
 
     @property
     def transparent(self) -> bool:
-        # What was kept before the other direction became transparent must not be overtaken.
+        # Bytes kept before the other direction became transparent must go first.
         return self._conversation.transparent and not self._decoder.keeps
 
     def script(self, site: Site) -> Script:
-        """What the entrance of the pipeline does."""
+        """The script of the entrance."""
         while True:
             item: Item = yield RECEIVE
             if item is None:
@@ -79,7 +79,7 @@ class Watcher:
             yield from self._send(item.time_ns)
 
     def _send(self, time_ns: int) -> Script:
-        """Hand on in one piece what came in one: torch's libuv server refuses a greeting that comes in two."""
+        """Send the bytes of one read in one piece: torch's libuv server refuses a greeting in two pieces."""
         if self._passing:
             data, self._passing = bytes(self._passing), bytearray()
             yield Send(Chunk(data, time_ns))
@@ -95,7 +95,7 @@ class Watcher:
         return pieces
 
     def _pass(self, piece: Piece, time_ns: int, site: Site) -> Any:
-        """Deal with a piece; whether the stream has ended with it."""
+        """Handle a piece; whether the stream has ended with it."""
         message = piece.message
         if message is None:
             self._hit = None
@@ -127,7 +127,7 @@ class Watcher:
         return found
 
     def _hold(self, site: Site) -> Any:
-        """Keep the message, and so all behind it, for its while, or until the toxic is gone."""
+        """Hold the message, and so all bytes behind it, for its duration or until the toxic is removed."""
         hit = self._hit
         if hit is None or hit.what != HOLD:
             return

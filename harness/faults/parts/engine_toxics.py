@@ -55,8 +55,8 @@ WHICH = (
         "key", "text", "the key, as a step names it; with a slash or a wildcard, the whole key on the wire",
         default=None, default_text="any",
     ),
-    Attribute("nth", "int", "hits the n-th such message since the injection, from 1", 1, minimum=1),
-    Attribute("times", "int", "how many such messages are hit; 0 is all", 1, minimum=0),
+    Attribute("nth", "int", "from which such message on, counted from 1 since the injection", 1, minimum=1),
+    Attribute("times", "int", "how many such messages, from that one on; 0 is all", 1, minimum=0),
     Attribute("per", "choice", "what has its own count", "link", choices=("link", "connection")),
 )  # fmt: skip
 """The attributes that select a message, besides its kind."""
