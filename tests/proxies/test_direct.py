@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from linking import NOWHERE
+from link_helpers import NOWHERE
 
 from harness.proxies.base import LinkSpec
 from harness.proxies.direct import Direct
