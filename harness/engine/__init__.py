@@ -7,6 +7,6 @@ One connection is two links, one for each direction; each has a pipeline of stag
     client ──▶ read ─▶ entrance ─▶ toxic ─▶ toxic ─▶ write ──▶ server      upstream
     client ◀── write ◀─ toxic ◀─ toxic ◀─ entrance ◀─ read ◀── server      downstream
 
-Pipelines and toxics know neither sockets nor the clock: time is an argument. `docs/embedded.md` has what differs from
-the real server, on purpose, and what goes beyond it.
+Pipelines and toxics know neither sockets nor the clock: time is an argument. `docs/embedded.md` lists the deliberate
+differences from the real server, and the extensions.
 """

@@ -13,13 +13,13 @@ from harness.engine.wire.grammar import codes_in
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Serve until told to end; prints one line of JSON with the API's address when ready."""
+    """Serve until a signal or the end of the parent; prints one line of JSON with the API's address when ready."""
     parser = argparse.ArgumentParser(prog="python -m harness.engine", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="where the API listens (default: loopback only)")
     parser.add_argument("--port", type=int, default=8474, help="the API's port; 0 is any free one")
-    parser.add_argument("--seed", help="names all chance; default: a random one, printed when ready")
+    parser.add_argument("--seed", help="seed of all random draws; default: a random one, printed when ready")
     parser.add_argument("--parent-pid", type=int, help="end when this process does")
-    parser.add_argument("--parent-fd", type=int, help="end when this descriptor reads its end")
+    parser.add_argument("--parent-fd", type=int, help="end when this descriptor reads end of file")
     parser.add_argument("--config", help="a file with a JSON list of proxies, as for /populate")
     parser.add_argument("--events", type=int, default=KEPT_EVENTS, help="how many events the log keeps")
     parser.add_argument("--store-header", help="the TCPStoreBackend.hpp of the torch whose store is behind the proxies")
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         options = _options(given)
     except (OSError, ValueError) as error:
-        print(f"cannot read what it is given: {error}", file=sys.stderr)
+        print(f"cannot read a file that was given: {error}", file=sys.stderr)
         return 2
     try:
         return service.run(options)

@@ -1,4 +1,4 @@
-"""Addresses as the real server reads them: `host:port`, with Go's words for what is wrong."""
+"""Addresses as the real server reads them: `host:port`, with Go's error messages."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def literal(text: str, default_host: str = "127.0.0.1") -> Target | None:
 
 
 async def resolve(text: str, loop: asyncio.AbstractEventLoop, default_host: str = "127.0.0.1") -> Target:
-    """The address as numbers, IPv4 first as Go has it; raises AddressError."""
+    """The numeric address, IPv4 first as in Go; raises AddressError."""
     if (known := literal(text, default_host)) is not None:
         return known
     host, port = split(text)
@@ -70,7 +70,7 @@ async def resolve(text: str, loop: asyncio.AbstractEventLoop, default_host: str 
 
 
 def port_number(text: str) -> int:
-    """The number of a port, or of a service's name; raises AddressError."""
+    """The number of a port or of a named service; raises AddressError."""
     if not text:
         return 0
     if text.isascii() and text.isdigit():

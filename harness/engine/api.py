@@ -19,7 +19,7 @@ from harness.engine.engine import Engine, as_api_error
 from harness.engine.errors import ApiError
 from harness.engine.settings import ProxySettings
 
-Handler: TypeAlias = "Callable[..., Awaitable[Response]]"
+Handler: TypeAlias = Callable[..., Awaitable[Response]]
 VERSION = "2.12.0"
 """The version of Toxiproxy that the engine behaves as."""
 
@@ -30,7 +30,7 @@ class Api:
     """An ASGI application.
 
     Args:
-        version: what /version says.
+        version: the answer of /version.
         more: routes beyond Toxiproxy's: a pattern of the whole path, and handlers by method.
     """
 
@@ -63,7 +63,7 @@ class Api:
         if scope["type"] == "http":
             request = Request(scope, receive)
             with contextlib.suppress(ClientDisconnect):
-                # Read whoever it is for: an answer before the end of the body would reset the connection under it.
+                # Always read: an answer before the end of the body could reset the connection.
                 await request.body()
                 answer = await self._answer(request)
                 await answer(scope, receive, send)
@@ -85,7 +85,7 @@ class Api:
         else:
             try:
                 answer = await handlers[request.method](request, *names)
-            except Exception as error:  # whatever a request does, the engine serves the next
+            except Exception as error:  # the engine must serve the next request
                 answer = _refusal(as_api_error(error))
         answer.headers["x-toxiproxy-request-id"] = secrets.token_hex(10)
         return answer
@@ -103,7 +103,7 @@ class Api:
         return JSONResponse(settings.show_proxy(self._engine.proxy(name)))
 
     async def _update(self, request: Request, name: str) -> Response:
-        self._engine.proxy(name)  # a missing proxy is found before a bad body
+        self._engine.proxy(name)  # a missing proxy is reported before a bad body
         return JSONResponse(settings.show_proxy(await self._engine.update(name, await body_of(request))))
 
     async def _delete(self, request: Request, name: str) -> Response:
@@ -153,7 +153,7 @@ async def body_of(request: Request) -> Any:
 
 
 def listed(value: Any) -> list[ProxySettings]:
-    """What /populate is given, read and checked as a whole; raises ApiError."""
+    """The proxies in the body of /populate, checked as a whole; raises ApiError."""
     wanted = [ProxySettings.read(one) for one in go_json.a_list(value) or ()]
     for number, one in enumerate(wanted, 1):
         one.check(f" at proxy {number}")
@@ -161,7 +161,7 @@ def listed(value: Any) -> list[ProxySettings]:
 
 
 def _shown(proxies: list[Any]) -> dict[str, Any]:
-    """The real server says null for none."""
+    """The real server shows no proxies as null."""
     return {"proxies": [settings.show_proxy(proxy) for proxy in proxies] or None}
 
 
@@ -171,7 +171,7 @@ def _refusal(error: ApiError) -> Response:
 
 
 def _cleaned(path: str) -> str:
-    """Without doubled slashes and dots, as Go's router has it."""
+    """The path without double slashes and dots, as in Go's router."""
     if not path.startswith("/"):
         path = f"/{path}"
     clean = posixpath.normpath(path).replace("//", "/", 1) if path.startswith("//") else posixpath.normpath(path)

@@ -1,4 +1,4 @@
-"""What flows through a pipeline: chunks of bytes with the time they were read, and at last the end."""
+"""The items of a pipeline: chunks of bytes with the time they were read, and at last the end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 CHUNK_BYTES = 32 * 1024
-"""The real server reads as much at most (the buffer of Go's io.Copy), and toxics act on what one read brought."""
+"""As much as the real server reads at once (the buffer of Go's io.Copy); toxics act on the bytes of one read."""
 
 
 @dataclass(slots=True)

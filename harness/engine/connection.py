@@ -1,4 +1,4 @@
-"""A client's connection: the upstream is dialled after the accept, then two links carry bytes until both ends close."""
+"""A client's connection: its upstream is dialled after the accept, then two links carry bytes until both ends close."""
 
 from __future__ import annotations
 
@@ -7,18 +7,58 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 from harness import clock
 from harness.engine import addresses
 from harness.engine.link import Link
-from harness.engine.peer import Side
-from harness.engine.toxic_stage import ConnectionContext
-from harness.engine.wire.watcher import Conversation, Watcher
+from harness.engine.peer import Peer
+from harness.engine.toxic_stage import ConnectionContext, Toxic
+from harness.engine.wire.decoder import Message
+from harness.engine.wire.rules import Hit
+from harness.engine.wire.watcher import Breakpoint, Conversation, Watcher
 
-if TYPE_CHECKING:
-    from harness.engine.proxy import Proxy
+
+class Owner(Protocol):
+    """The proxy, as its connections see it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def upstream(self) -> str: ...
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+
+    @property
+    def seed(self) -> str: ...
+
+    @property
+    def codes(self) -> Mapping[int, str]:
+        """Of the store's queries."""
+
+    def note(self, event: str, **details: Any) -> None:
+        """Write into the event log."""
+
+    def chain(self, direction: str) -> Iterable[Toxic]:
+        """The toxics of one direction, oldest first."""
+
+    def half_closer(self, direction: str) -> Toxic | None:
+        """The toxic that lets an end in one direction leave the other alone, if there is one."""
+
+    def hits(self, message: Message, number: int, memories: dict[str, dict[str, Any]]) -> Iterable[Hit]:
+        """What toxics do to a message on the connection of that number, which has these memories of them."""
+
+    def stands(self, hit: Hit) -> bool:
+        """Whether the toxic of a hit is still there."""
+
+    def breakpoint(self, message: Message) -> Breakpoint | None:
+        """The breakpoint that a message has reached."""
+
+    def connection_over(self, connection: Connection) -> None:
+        """The connection has closed both its sockets."""
 
 
 class Connection:
@@ -31,7 +71,7 @@ class Connection:
         closed_by: why it ended; empty while it lives.
     """
 
-    def __init__(self, proxy: Proxy, identity: int, number: int, sock: socket.socket, peer: str) -> None:
+    def __init__(self, proxy: Owner, identity: int, number: int, sock: socket.socket, peer: str) -> None:
         self.id = identity
         self.number = number
         self.peer = peer
@@ -41,20 +81,20 @@ class Connection:
         self.links: tuple[Link, ...] = ()
         self._proxy = proxy
         self._loop = proxy.loop
-        self._client = Side("client", sock, self._loop)
-        self._server: Side | None = None
+        self._client = Peer("client", sock, self._loop)
+        self._server: Peer | None = None
         self._over = False
         self._dialling: asyncio.Task[None] | None = None
         self.note("accept", peer=peer)
 
     def note(self, event: str, **details: Any) -> None:
         """Write into the event log."""
-        self._proxy.journal.note(event, proxy=self._proxy.name, connection=self.id, **details)
+        self._proxy.note(event, connection=self.id, **details)
 
     # -- dialling ------------------------------------------------------------------------------------------------------
 
     def dial(self) -> None:
-        """Connect to the upstream, without a limit of its own and without holding up anybody else."""
+        """Connect to the upstream, without a time limit and without blocking other connections."""
         target = addresses.literal(self._proxy.upstream)
         if target is not None:
             self._connect(target)
@@ -75,7 +115,7 @@ class Connection:
         except OSError as error:
             self._dial_failed(os.strerror(error.errno or 0))
             return
-        self._server = Side("server", sock, self._loop)
+        self._server = Peer("server", sock, self._loop)
         code = sock.connect_ex(target.address)
         if code in (0, errno.EINPROGRESS):
             self._server.watch_writes(True, self._on_connected)
@@ -96,8 +136,8 @@ class Connection:
 
     # -- carrying ------------------------------------------------------------------------------------------------------
 
-    def _carry(self, server: Side) -> None:
-        with contextlib.suppress(OSError):  # a peer that is gone already shows when it is read
+    def _carry(self, server: Peer) -> None:
+        with contextlib.suppress(OSError):  # a peer that is already gone is noticed at the next read
             self._client.tune()
             server.tune()
         self.note("dial", upstream=self._proxy.upstream)
@@ -110,16 +150,17 @@ class Connection:
             link.start()
 
     def _conversation(self) -> Conversation:
-        proxy, memories = self._proxy, {}  # type: ignore[var-annotated]
+        proxy = self._proxy
+        memories: dict[str, dict[str, Any]] = {}
         return Conversation(
             proxy.codes,
             hits=lambda message: proxy.hits(message, self.number, memories),
             stands=proxy.stands,
-            moments=lambda message: proxy.moments(proxy.name, message),
+            breakpoint=proxy.breakpoint,
             note=self.note,
         )
 
-    def _link(self, direction: str, source: Side, destination: Side, conversation: Conversation) -> Link:
+    def _link(self, direction: str, source: Peer, destination: Peer, conversation: Conversation) -> Link:
         chain, around = self._proxy.chain(direction), self._around(direction, conversation)
         return Link(self, direction, source, destination, self._loop, chain, around)
 
@@ -138,7 +179,7 @@ class Connection:
         )
 
     def _later(self, direction: str, call: Callable[[], None]) -> None:
-        """Do something when no pipeline is at work, then let that direction go on."""
+        """Make a call while no pipeline runs, then let that direction go on."""
 
         def now() -> None:
             call()
@@ -152,7 +193,7 @@ class Connection:
         self.resets = True
 
     def link(self, direction: str) -> Link | None:
-        """Its link of that direction; None while the upstream is dialled."""
+        """The link of that direction; None while the upstream is dialled."""
         return next((link for link in self.links if link.direction == direction), None)
 
     # -- closing -------------------------------------------------------------------------------------------------------
@@ -179,7 +220,7 @@ class Connection:
         self._leave_if_over()
 
     def abort(self, cause: str, reset: bool = False) -> None:
-        """Close both sides now; what is under way is lost."""
+        """Close both sides now; bytes under way are lost."""
         self.closed_by = self.closed_by or cause
         if self._dialling is not None:
             self._dialling.cancel()
@@ -208,7 +249,7 @@ class Connection:
         }
 
     def describe(self) -> dict[str, Any]:
-        """Itself, for the API."""
+        """The JSON of the API."""
         return {
             "id": self.id,
             "number": self.number,

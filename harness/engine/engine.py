@@ -1,4 +1,4 @@
-"""All proxies of the engine, and every change to them, without HTTP."""
+"""The engine without HTTP: all proxies, and all changes to them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from harness.engine.partitions import Partitions
 from harness.engine.proxy import Proxy
 from harness.engine.settings import ProxySettings
 from harness.engine.toxic_stage import Toxic
-from harness.engine.triggers import Moments
+from harness.engine.triggers import Action, Triggers
 from harness.engine.wire.grammar import CODES
 
 LOOPBACK = "127.0.0.1"
-"""Where a proxy listens that does not say where. The real server takes all interfaces."""
+"""The default address of a proxy. The real server listens on all interfaces."""
 
 
 class Engine:
     """The proxies, by name.
 
-    A change that must resolve a name waits for it, so changes of proxies go one after the other. Changes of toxics wait
-    for nothing, and are done on every connection when the call returns.
+    Changes of proxies are done one after the other, since they may have to resolve a name. Changes of toxics never
+    wait, and are done on every connection when the call returns.
 
     Args:
-        codes: of the queries of the store; default those of torch 2.15.
-        seed: names all chance: connections made in the same order meet the same toxicity, jitter and slices.
+        codes: of the queries of the store; by default those of torch 2.15.
+        seed: of all random draws: connections made in the same order get the same toxicity, jitter and slices.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Engine:
         self.journal = Journal(kept_events)
         self.partitions: Partitions = Partitions(self.proxies)
         self.seed = seed
-        self.moments = Moments(self, loop)
+        self.triggers = Triggers(loop, self._actions(), self.journal.note, self._recheck_holds)
         self._codes = CODES if codes is None else codes
         self._loop = loop
         self._identities = itertools.count(1)
@@ -60,7 +60,7 @@ class Engine:
     # -- proxies -------------------------------------------------------------------------------------------------------
 
     async def create(self, wanted: ProxySettings, toxics: Sequence[Any] = ()) -> Proxy:
-        """Make a proxy, with toxics from the first client on; raises ApiError, and then there is none."""
+        """Make a proxy that has these toxics before its first client; raises ApiError, and then makes none."""
         wanted.check()
         async with self._changing:
             if wanted.name in self.proxies:
@@ -74,7 +74,7 @@ class Engine:
             return proxy
 
     async def update(self, name: str, value: Any) -> Proxy:
-        """Change where a proxy listens or leads, or whether; that cuts its connections. Raises ApiError."""
+        """Change the addresses of a proxy, or enable or disable it; cuts its connections. Raises ApiError."""
         async with self._changing:
             proxy = self.proxy(name)
             wanted = ProxySettings.read(value, proxy)
@@ -92,19 +92,19 @@ class Engine:
         self.proxy(name).stop(cause)
 
     async def delete(self, name: str) -> None:
-        """Cut its connections and forget it; raises ApiError."""
+        """Delete a proxy and cut its connections; raises ApiError."""
         async with self._changing:
             self.proxy(name).stop("deleted")
             del self.proxies[name]
 
     async def populate(self, wanted: Sequence[ProxySettings], done: list[Proxy]) -> None:
-        """Make what is not there and replace what is otherwise, one by one into `done`; raises ApiError midway."""
+        """Make missing proxies and replace those that differ; appends each to `done`. May raise ApiError midway."""
         async with self._changing:
             for one in wanted:
                 done.append(await self._make_or_keep(one))
 
     async def reset(self) -> None:
-        """Enable every proxy and take all toxics away; raises ApiError at the first that cannot listen."""
+        """Enable every proxy and remove all toxics; raises ApiError at the first that cannot listen."""
         async with self._changing:
             for proxy in list(self.proxies.values()):
                 await self._start(proxy)
@@ -137,7 +137,7 @@ class Engine:
             identities=self._identities,
             seed=self.seed,
             codes=self._codes,
-            moments=self.moments.seen,
+            on_message=self.triggers.reached,
         )
 
     async def _differs(self, proxy: Proxy, wanted: ProxySettings) -> bool:
@@ -162,7 +162,7 @@ class Engine:
     # -- toxics --------------------------------------------------------------------------------------------------------
 
     def toxic(self, proxy_name: str, name: str) -> tuple[Proxy, Toxic]:
-        """A toxic and whose it is; raises ApiError."""
+        """A toxic and its proxy; raises ApiError."""
         proxy = self.proxy(proxy_name)
         toxic = proxy.toxic(name)
         if toxic is None:
@@ -170,14 +170,14 @@ class Engine:
         return proxy, toxic
 
     def add_toxic(self, proxy_name: str, value: Any) -> Toxic:
-        """Put a toxic at the end of its direction; raises ApiError."""
+        """Add a toxic at the end of its direction; raises ApiError."""
         proxy = self.proxy(proxy_name)
         toxic = settings.read_toxic(value, proxy)
         proxy.add_toxic(toxic)
         return toxic
 
     def update_toxic(self, proxy_name: str, name: str, value: Any) -> Toxic:
-        """Change attributes and toxicity, all of them or, when one is wrong, none; raises ApiError."""
+        """Change attributes and toxicity; if one is invalid, nothing is changed. Raises ApiError."""
         proxy, toxic = self.toxic(proxy_name, name)
         fields = go_json.an_object(value, "toxics.ToxicWrapper")
         behaviour = settings.read_attributes(fields, toxic.behaviour)
@@ -187,11 +187,29 @@ class Engine:
         return toxic
 
     def remove_toxic(self, proxy_name: str, name: str) -> None:
-        """Take a toxic away; raises ApiError."""
+        """Remove a toxic; raises ApiError."""
         proxy, toxic = self.toxic(proxy_name, name)
         proxy.remove_toxic(toxic)
 
+    # -- triggers ------------------------------------------------------------------------------------------------------
+
+    def _actions(self) -> Mapping[str, Action]:
+        text = go_json.text
+        return {
+            "add_toxic": lambda given: self.add_toxic(text(given, "proxy"), given.get("toxic")),
+            "update_toxic": lambda given: self.update_toxic(
+                text(given, "proxy"), text(given, "name"), given.get("toxic")
+            ),
+            "remove_toxic": lambda given: self.remove_toxic(text(given, "proxy"), text(given, "name")),
+            "disable": lambda given: self.disable(text(given, "proxy"), "disabled by a moment"),
+            "partition": self.partitions.cut,
+        }
+
+    def _recheck_holds(self) -> None:
+        for proxy in self.proxies.values():
+            proxy.recheck_holds()
+
 
 def as_api_error(error: Exception) -> ApiError:
-    """Any error as an answer: the engine goes on."""
+    """Any error as an answer of the API."""
     return error if isinstance(error, ApiError) else errors.server_error(f"{type(error).__name__}: {error}")

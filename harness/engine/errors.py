@@ -1,10 +1,10 @@
-"""What the API refuses, with the real server's words and status codes."""
+"""Errors of the API, with the real server's texts and status codes."""
 
 from __future__ import annotations
 
 
 class ApiError(Exception):
-    """An answer with an error; the text is for people, the status for programs."""
+    """An error answer: a text for people, a status for programs."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -12,7 +12,7 @@ class ApiError(Exception):
         self.text = text
 
     def document(self) -> dict[str, object]:
-        """The body that says so."""
+        """The JSON body."""
         return {"error": self.text, "status": self.status}
 
 

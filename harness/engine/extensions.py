@@ -1,4 +1,4 @@
-"""What goes beyond Toxiproxy's API, all of it under `/x`, which the real server answers with 404."""
+"""The extensions of Toxiproxy's API, all under `/x`, which the real server answers with 404."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Extensions:
     # -- proxies -------------------------------------------------------------------------------------------------------
 
     async def _create_with_toxics(self, request: Request) -> Response:
-        """A proxy whose toxics, in its `toxics`, are there before the first client."""
+        """Make a proxy with the toxics of its `toxics` before the first client."""
         value = await api.body_of(request)
         toxics = go_json.a_list(go_json.an_object(value).get("toxics")) or []
         proxy = await self._engine.create(settings.ProxySettings.read(value), toxics)
@@ -117,17 +117,17 @@ class Extensions:
     # -- moments -------------------------------------------------------------------------------------------------------
 
     async def _arm(self, request: Request) -> Response:
-        return JSONResponse(self._engine.moments.arm(await api.body_of(request)).describe(), 201)
+        return JSONResponse(self._engine.triggers.arm(await api.body_of(request)).describe(), 201)
 
     async def _moment(self, request: Request, number: str) -> Response:
-        return JSONResponse(self._engine.moments.get(int(number)).describe())
+        return JSONResponse(self._engine.triggers.get(int(number)).describe())
 
     async def _disarm(self, request: Request, number: str) -> Response:
-        self._engine.moments.disarm(int(number))
+        self._engine.triggers.disarm(int(number))
         return Response(status_code=204)
 
     async def _release(self, request: Request, number: str) -> Response:
-        self._engine.moments.release(int(number))
+        self._engine.triggers.release(int(number))
         return Response(status_code=204)
 
     def _note(self, event: str, number: int, partition: Partition) -> None:
@@ -136,10 +136,10 @@ class Extensions:
 
 def _whole(text: str, name: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise bad_body(f"{name} {text[:40]!r} is no whole number")
+        raise bad_body(f"{name} {text[:40]!r} is not a whole number")
     return int(text)
 
 
 def routes(engine: Engine) -> Mapping[str, Mapping[str, Any]]:
-    """All of them, for `Api`."""
+    """The routes of the extensions, for `Api`."""
     return Extensions(engine).routes()

@@ -1,4 +1,4 @@
-"""JSON as Go's decoder reads it into a struct: keys in any case, integers only as integers, null is the default."""
+"""JSON as Go's decoder reads it into a struct: keys in any case, integers only as integers, null as the default."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BLANKS = " \t\r\n"
 
 
 def first_value(body: bytes) -> Any:
-    """The first JSON value of a body, whatever follows it; raises ApiError."""
+    """The first JSON value of a body; the rest is ignored. Raises ApiError."""
     try:
         text = body.decode("utf-8", errors="replace").lstrip(_BLANKS)
         if not text:
@@ -61,7 +61,7 @@ def flag(fields: Mapping[str, Any], key: str, default: bool) -> bool:
 
 
 def whole(fields: Mapping[str, Any], key: str, default: int) -> int:
-    """A whole number of 64 bits, written as one: neither 1.0 nor 1e2; absent or null is the default."""
+    """An integer of 64 bits, not written as 1.0 or 1e2; absent or null is the default."""
     value = fields.get(key)
     if value is None:
         return default
@@ -99,7 +99,7 @@ def _kind(value: Any) -> str:
 
 
 def _no_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no JSON")
+    raise ValueError(f"{word} is not JSON")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_no_constant)

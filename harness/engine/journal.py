@@ -1,4 +1,4 @@
-"""What happened to connections: a bounded log that answers "did the fault touch anything" from the wire."""
+"""The event log: what happened to connections, as evidence that a fault touched something."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from harness import clock
 
 KEPT_EVENTS = 50_000
-"""A connection makes five events, a query of a store two; the oldest are dropped, and `dropped` says how many."""
+"""A connection makes five events, a query of the store two; the oldest are dropped and counted in `dropped`."""
 
 
 class Journal:
@@ -34,7 +34,7 @@ class Journal:
         return [e for e in self._events if e["number"] > number and proxy in (None, e.get("proxy"))]
 
     async def more_than(self, number: int, within_seconds: float) -> None:
-        """Return when there is an event after that number, or after a while."""
+        """Return when there is an event after that number, or after the time limit."""
         if self.last <= number and within_seconds > 0:
             self._news = self._news or asyncio.Event()
             with contextlib.suppress(asyncio.TimeoutError):

@@ -1,4 +1,4 @@
-"""Start the engine as a child, as `machine.proxy_server` starts the real one."""
+"""Start the engine as a child, as `machine.toxiproxy.server` starts the real one."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def launch(
 ) -> RunningServer:
     """Start an engine in this network namespace, on any free port of loopback; returns when it answers.
 
-    Its socket is bound by itself and told in its own output, so no other server can be taken for it: the sentinel of
+    The engine binds its own socket and prints the address, so no other server can be mistaken for it: the sentinel of
     the returned server is empty.
 
     Args:
-        log_path: what it prints; a file that is there already is replaced.
-        seed: names all chance; None for a random one.
+        log_path: its output; an existing file is replaced.
+        seed: of all random draws; None for a random one.
         store_header: the TCPStoreBackend.hpp of the torch whose store will be behind it.
 
-    Raises ProxyLost if it does not come up; the text ends with what it said.
+    Raises ProxyLost if it does not start; the text ends with its output.
     """
     log_path.unlink(missing_ok=True)
     argv = [python, "-m", "harness.engine", "--port", "0", "--parent-pid", str(os.getpid())]
@@ -53,11 +53,11 @@ def _ready(children: Children, pid: int, log_path: Path) -> Endpoint:
     deadline_ns = clock.now_ns() + READY_WITHIN_NS
     while True:
         ended = children.wait(pid, _LOOK_EVERY_NS) is not None
-        said = log_path.read_text(errors="replace") if log_path.exists() else ""
-        for line in said.splitlines(keepends=True):
+        output = log_path.read_text(errors="replace") if log_path.exists() else ""
+        for line in output.splitlines(keepends=True):
             if line.startswith('{"ready"') and line.endswith("\n"):
                 ready = json.loads(line)
                 return Endpoint(ready["host"], ready["port"])
         if ended or clock.now_ns() > deadline_ns:
             why = "ended at its start" if ended else "did not get ready within 10 s"
-            raise ProxyLost(f"the embedded engine {why}; it said: {said.strip()[-500:] or 'nothing'}")
+            raise ProxyLost(f"the embedded engine {why}; it said: {output.strip()[-500:] or 'nothing'}")

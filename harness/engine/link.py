@@ -8,7 +8,7 @@ from typing import Protocol
 
 from harness import clock
 from harness.engine.chunk import CHUNK_BYTES, Item
-from harness.engine.peer import Side
+from harness.engine.peer import Peer
 from harness.engine.pipeline import Pipeline
 from harness.engine.toxic_stage import ConnectionContext, Toxic
 
@@ -17,29 +17,29 @@ class Owner(Protocol):
     """The connection, as its links see it."""
 
     def link_read(self, link: Link) -> None:
-        """The first bytes have come."""
+        """The first bytes have arrived."""
 
     def link_over(self, link: Link, cause: str) -> None:
-        """Its source has ended; what it sent before may still be under way."""
+        """Its source has ended; earlier bytes may still be under way."""
 
     def link_ended(self, link: Link, cause: str) -> None:
-        """All has been written that will be, or nothing more can be; `cause` says why."""
+        """Nothing more will be written, for this cause."""
 
 
 class Link:
-    """Reads no more than the pipeline takes, so that a stalled receiver stalls its sender, as without a proxy.
+    """Reads only as much as the pipeline takes, so that a stalled receiver stalls its sender, as without a proxy.
 
     Attributes:
         read_bytes, written_bytes: so far.
-        ended_by: why its source ended, empty while it has not.
+        ended_by: why its source ended; empty while it has not.
     """
 
     def __init__(
         self,
         owner: Owner,
         direction: str,
-        source: Side,
-        destination: Side,
+        source: Peer,
+        destination: Peer,
         loop: asyncio.AbstractEventLoop,
         toxics: Iterable[Toxic],
         context: ConnectionContext,
@@ -59,7 +59,7 @@ class Link:
         self.pipeline = Pipeline(toxics, self, context, clock.now_ns())
 
     def start(self) -> None:
-        """Begin to read; timers of toxics run already."""
+        """Begin to read; the timers of toxics already run."""
         self.settle()
 
     def change(self, change: Callable[[Pipeline, int], None]) -> None:
@@ -70,13 +70,13 @@ class Link:
             self.settle(now_ns)
 
     def source_closed(self, cause: str) -> None:
-        """We have closed our source ourselves: what was read is still delivered, then the end."""
+        """The proxy has closed the source itself: bytes already read are still delivered, then the end."""
         if not self.ended_by and not self.done:
             self._end(cause)
             self.settle()
 
     def abandon(self) -> None:
-        """Deliver nothing any more."""
+        """Deliver nothing more."""
         self.done = True
         self._pending = None
         if self._timer is not None:
@@ -84,7 +84,7 @@ class Link:
             self._timer = None
 
     def settle(self, now_ns: int | None = None) -> None:
-        """Move what can move by now; then watch for what comes next: bytes, room, or time."""
+        """Advance the pipeline; then wait for bytes, for room, or for the next due time."""
         self.pipeline.advance(clock.now_ns() if now_ns is None else now_ns)
         if self.done:
             return
@@ -140,7 +140,7 @@ class Link:
         self._timer, self._timer_due_ns = None, None
         self.settle()
 
-    # -- writing: implements `Taker` -----------------------------------------------------------------------------------
+    # -- writing: implements `Sink` -----------------------------------------------------------------------------------
 
     def has_room(self) -> bool:
         return self._pending is None and not self._ending and not self.done

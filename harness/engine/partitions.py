@@ -1,4 +1,4 @@
-"""Partitions: one fault on many proxies in one step, and healed in one step."""
+"""Partitions: the same fault on many proxies, injected in one step and healed in one step."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ HOWS: Mapping[str, Sequence[tuple[str, str, Mapping[str, Any]]]] = {
         ("x_backlog", "downstream", {}),
     ),
 }
-"""The toxics that cross a partition. After a stall nothing is lost; a blackhole swallows, and cuts when it heals."""
+"""The toxics that make a partition. A stall loses nothing; a blackhole swallows bytes, and cuts when it is healed."""
 
 
 @dataclass(frozen=True)
 class Partition:
-    """A partition that holds: its toxics by proxy."""
+    """A partition in force: its toxics by proxy."""
 
     how: str
     toxics: Sequence[tuple[Proxy, Toxic]]
@@ -39,7 +39,7 @@ class Partition:
 
 
 class Partitions:
-    """All partitions that hold, by number. Nothing here waits, so no byte passes between two proxies of one step."""
+    """All partitions in force, by number. Nothing here waits, so no byte passes within one step."""
 
     def __init__(self, proxies: Mapping[str, Proxy]) -> None:
         self._proxies = proxies
@@ -47,7 +47,7 @@ class Partitions:
         self._next = 1
 
     def cut(self, value: Any) -> tuple[int, Partition]:
-        """Make one, of `proxies` (names) or of `groups` (labels of sources and targets); raises ApiError."""
+        """Make one, on `proxies` (names) or between `groups` (labels of sources and targets); raises ApiError."""
         fields = go_json.an_object(value, "partition")
         how = go_json.text(fields, "how", "stall")
         if how not in HOWS:
@@ -61,7 +61,7 @@ class Partitions:
         return number, partition
 
     def heal(self, number: int) -> Partition:
-        """Undo one; raises ApiError if there is none. A proxy or toxic that is gone already is no error."""
+        """Heal one; raises ApiError if there is none. A proxy or toxic that is already gone is no error."""
         if number not in self._held:
             raise ApiError(404, f"there is no partition {number}; those that hold: {sorted(self._held) or 'none'}")
         partition = self._held.pop(number)
@@ -79,7 +79,7 @@ class Partitions:
             return [self._proxies[name] for name in names]
         group_of = {label: index for index, group in enumerate(go_json.a_list(groups) or ()) for label in _texts(group)}
         if len(set(group_of.values())) < 2:
-            raise ApiError(400, 'say whom to part: {"proxies": [...]}, or {"groups": [[...], [...]]} of labels')
+            raise ApiError(400, 'name what to cut: {"proxies": [...]}, or {"groups": [[...], [...]]} of labels')
         return [
             proxy
             for proxy in self._proxies.values()

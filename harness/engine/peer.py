@@ -1,4 +1,4 @@
-"""One end of a connection: a socket on the loop, closed in one place only."""
+"""A peer of the proxy on one connection: a socket on the loop, closed in one place only."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ KEEPALIVE_SECONDS = 15
 """As Go's default, which the real server leaves."""
 
 
-class Side:
+class Peer:
     """The client's or the server's socket of a connection.
 
-    Closing takes the socket off the loop first: a number that is closed while it is watched may be another socket soon.
+    Closing removes the socket from the loop first: the number of a closed descriptor is soon used again.
 
     Attributes:
         name: `client` or `server`.
-        half_closed: whether our FIN has been sent, and the socket kept.
     """
 
     def __init__(self, name: str, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
@@ -27,7 +26,6 @@ class Side:
         self.name = name
         self.sock = sock
         self.closed = False
-        self.half_closed = False
         self._loop = loop
         self._reads = self._writes = False
 
@@ -39,7 +37,7 @@ class Side:
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_SECONDS)
 
     def watch_reads(self, wanted: bool, callback: Callable[[], None]) -> None:
-        """Call back whenever there is something to read; or no longer."""
+        """Call back, or no longer, whenever there is something to read."""
         if wanted != self._reads and not self.closed:
             self._reads = wanted
             if wanted:
@@ -48,7 +46,7 @@ class Side:
                 self._loop.remove_reader(self.sock)
 
     def watch_writes(self, wanted: bool, callback: Callable[[], None]) -> None:
-        """Call back whenever something can be written; or no longer."""
+        """Call back, or no longer, whenever something can be written."""
         if wanted != self._writes and not self.closed:
             self._writes = wanted
             if wanted:
@@ -57,9 +55,10 @@ class Side:
                 self._loop.remove_writer(self.sock)
 
     def close(self, reset: bool = False) -> bool:
-        """Close for good, with RST if asked to; False if it was closed before.
+        """Close the socket; False if it was closed before.
 
-        Without asking the kernel chooses: FIN if we have read all that the peer sent, else RST.
+        Args:
+            reset: send RST; else the kernel sends FIN if all bytes of the peer have been read, otherwise RST.
         """
         if self.closed:
             return False
@@ -73,7 +72,6 @@ class Side:
 
     def finish_writing(self) -> None:
         """Send FIN and go on reading."""
-        self.half_closed = True
         try:
             self.sock.shutdown(socket.SHUT_WR)
         except OSError:

@@ -1,8 +1,8 @@
-"""All toxics of one direction of one connection, in their order, in whatever time they are told.
+"""All toxics of one direction of one connection, in their order; time is an argument.
 
     read ─▶ entrance ─▶ oldest toxic ─▶ ... ─▶ newest toxic ─▶ write
 
-A stage that takes nothing stalls the one before it, back to the reader, and so back to the peer.
+A stage that takes no items stalls the one before it, and so on back to the reader and the peer.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.engine.chunk import Chunk
-from harness.engine.toxic_stage import ConnectionContext, Taker, Toxic, ToxicStage, earliest
+from harness.engine.toxic_stage import ConnectionContext, Sink, Toxic, ToxicStage, earliest
 
 
 class Pipeline:
     """Stages between a reader and a writer.
 
     Args:
-        toxics: those that there are when the connection is opened.
-        writer: where everything goes at last.
+        toxics: those that exist when the connection is opened.
+        writer: takes the output.
     """
 
-    def __init__(self, toxics: Iterable[Toxic], writer: Taker, context: ConnectionContext, now_ns: int) -> None:
+    def __init__(self, toxics: Iterable[Toxic], writer: Sink, context: ConnectionContext, now_ns: int) -> None:
         self._writer = writer
         self._context = context
         self.stages = [ToxicStage(toxic, context) for toxic in (None, *toxics)]
@@ -35,40 +35,40 @@ class Pipeline:
         return self.stages[0].has_room()
 
     def is_bare(self) -> bool:
-        """Whether there is nothing between reader and writer, so that bytes may go straight through."""
+        """Whether bytes may go from the reader straight to the writer."""
         watch = self._context.watch
         return len(self.stages) == 1 and (watch is None or watch.transparent) and self.stages[0].is_empty()
 
     def feed(self, data: bytes, now_ns: int) -> None:
-        """What was read just now; empty at the end. Only while there is room."""
+        """Take bytes that were just read, or b"" for the end; only while there is room."""
         self.stages[0].put(Chunk(data, now_ns) if data else None, now_ns)
 
     def advance(self, now_ns: int) -> None:
-        """Move everything that can move by now."""
+        """Move everything that can move at this time."""
         stages, moved = self.stages, True
         while moved:
             moved = False
-            behind = self._writer
+            sink = self._writer
             for stage in reversed(stages):
-                moved |= stage.run(now_ns, behind)
-                behind = stage
+                moved |= stage.run(now_ns, sink)
+                sink = stage
 
     @property
     def due_ns(self) -> int | None:
-        """When something will move by itself."""
+        """When something moves by itself."""
         return earliest(self.stages)
 
     # -- changes on a live connection ----------------------------------------------------------------------------------
 
     def add(self, toxic: Toxic, now_ns: int) -> None:
-        """Put a toxic at the end. The toxic before it is restarted: what it had in its hands goes past the new one."""
+        """Add a toxic at the end. The toxic before it is restarted: the chunks that it held bypass the new one."""
         last = self.stages[-1]
         stage = ToxicStage(toxic, self._context, opened_with=False)
         self.stages.append(stage)
         if last.closed:
             stage.closed = True
             return
-        if last.is_entrance:  # whatever it is about to hand on meets the new one
+        if last.is_entrance:  # what it is about to pass on goes through the new one
             stage.start(now_ns)
             return
         stage.precede(last.interrupt())
@@ -76,11 +76,11 @@ class Pipeline:
         last.start(now_ns)
 
     def update(self, toxic: Toxic, now_ns: int) -> None:
-        """The toxic has other values: its stage hands on what it has, and goes on with them."""
+        """Apply a toxic's new values: its stage passes on the chunks that it holds, and restarts."""
         self._of(toxic).restart(now_ns)
 
     def remove(self, toxic: Toxic, now_ns: int) -> None:
-        """Take a toxic away; everything that waits in it or in the stage before it goes on at once."""
+        """Remove a toxic; everything that waits in it or in the stage before it goes on at once."""
         stage = self._of(toxic)
         before = self.stages[self.stages.index(stage) - 1]
         if stage.closed:
@@ -103,7 +103,7 @@ class Pipeline:
         before.start(now_ns)
 
     def nudge(self, now_ns: int) -> None:
-        """What the entrance waits for may have changed."""
+        """Let the entrance check again what it waits for."""
         self.stages[0].nudge(now_ns)
 
     def _of(self, toxic: Toxic) -> ToxicStage:

@@ -1,4 +1,4 @@
-"""A proxy: where it listens, where it leads, its toxics in their order, and its connections."""
+"""A proxy: its addresses, its toxics in their order, and its connections."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from harness.engine.addresses import Target
 from harness.engine.connection import Connection
 from harness.engine.journal import Journal
 from harness.engine.link import Link
-from harness.engine.listener import Door
+from harness.engine.listener import Listener
 from harness.engine.toxic_stage import Toxic
-from harness.engine.toxics.base import DoorBehaviour
+from harness.engine.toxics.base import ListenerBehaviour, MessageBehaviour
 from harness.engine.wire.decoder import Message
 from harness.engine.wire.grammar import CODES
-from harness.engine.wire.rules import Hit, WireBehaviour
-from harness.engine.wire.watcher import Pause
+from harness.engine.wire.rules import Hit
+from harness.engine.wire.watcher import Breakpoint
 
 
 class Proxy:
-    """Nothing here blocks, so each change is done on every live connection when the call returns.
+    """Nothing here blocks, so each change is done on every open connection when the call returns.
 
     Attributes:
-        listen: the numeric address while it is enabled; before that, as it was typed.
-        seed: names the engine's chance.
-        codes: of the store's queries. `moments`: who waits for one of its messages.
-        source, target: whom it connects, for partitions between groups; empty while nobody has said.
+        listen: the numeric address while it is enabled; before that, as it was given.
+        seed: of the engine's random draws.
+        codes: of the store's queries.
+        source, target: labels of its two ends, for partitions between groups; empty if not given.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Proxy:
         identities: Iterator[int],
         seed: str,
         codes: Mapping[int, str] = CODES,
-        moments: Callable[[str, Message], Pause | None] = lambda proxy, message: None,
+        on_message: Callable[[str, Message], Breakpoint | None] = lambda proxy, message: None,
     ) -> None:
         self.name = name
         self.listen = listen
@@ -52,34 +52,34 @@ class Proxy:
         self.journal = journal
         self.seed = seed
         self.codes = codes
-        self.moments = moments
         self.source = self.target = ""
         self.toxics: list[Toxic] = []
         self.connections: dict[int, Connection] = {}
+        self._on_message = on_message
         self._identities = identities
         self._numbers = itertools.count(1)
-        self._door = Door(loop, self._admit, self.note)
+        self._listener = Listener(loop, self._admit, self.note)
 
     # -- listening -----------------------------------------------------------------------------------------------------
 
     @property
     def enabled(self) -> bool:
-        return self._door.is_open
+        return self._listener.is_open
 
     def start(self, target: Target) -> None:
         """Listen; the kernel queues clients from now on. Raises OSError."""
-        if not self._door.is_open:
-            self.listen = str(self._door.open(target, self._at_the_door()))
+        if not self._listener.is_open:
+            self.listen = str(self._listener.open(target, self._listener_behaviours()))
             self.note("listen", listen=self.listen)
 
     def stop(self, cause: str) -> None:
-        """Refuse new clients, then cut every connection; what is under way in toxics is lost."""
+        """Refuse new clients, then cut every connection; bytes that toxics hold are lost."""
         self.note_unanswered()
-        if self._door.is_open:
-            self._door.close()
+        if self._listener.is_open:
+            self._listener.close()
             self.note("unlisten", cause=cause)
-        for toxic, behaviour in self._door_toxics():
-            behaviour.leaves(toxic.memory)
+        for toxic, behaviour in self._listener_toxics():
+            behaviour.release(toxic.memory)
         for connection in list(self.connections.values()):
             connection.abort(cause)
 
@@ -89,8 +89,8 @@ class Proxy:
 
     def _admit(self, sock: socket.socket, peer: Any) -> None:
         number, text = next(self._numbers), str(Target(sock.family, peer))
-        for toxic, behaviour in self._door_toxics():
-            if self._is_hit(toxic, number) and behaviour.meets(sock, toxic.memory):
+        for toxic, behaviour in self._listener_toxics():
+            if self._is_hit(toxic, number) and behaviour.on_client(sock, toxic.memory):
                 self.note("turned away", toxic=toxic.name, kind=toxic.kind, peer=text)
                 return
         connection = Connection(self, next(self._identities), number, sock, text)
@@ -98,23 +98,23 @@ class Proxy:
         connection.dial()
 
     def note_unanswered(self) -> None:
-        """Write down the clients that a full queue has left without an answer; only the kernel sees them come."""
-        tries = self._door.unanswered()
-        toxic = next((toxic for toxic, behaviour in self._door_toxics() if behaviour.fills_backlog), None)
+        """Log the connection attempts that a full queue has left unanswered; only the kernel sees them."""
+        tries = self._listener.unanswered()
+        toxic = next((toxic for toxic, behaviour in self._listener_toxics() if behaviour.fills_backlog), None)
         if tries and toxic is not None:
             self.note("unanswered", toxic=toxic.name, tries=tries)
 
     def _is_hit(self, toxic: Toxic, number: int) -> bool:
         return Random(f"{self.seed}/{self.name}/{number}/{toxic.name}").random() < toxic.toxicity
 
-    def _door_toxics(self) -> list[tuple[Toxic, DoorBehaviour]]:
-        return [(toxic, toxic.behaviour) for toxic in self.toxics if isinstance(toxic.behaviour, DoorBehaviour)]
+    def _listener_toxics(self) -> list[tuple[Toxic, ListenerBehaviour]]:
+        return [(toxic, toxic.behaviour) for toxic in self.toxics if isinstance(toxic.behaviour, ListenerBehaviour)]
 
-    def _at_the_door(self) -> list[DoorBehaviour]:
-        return [behaviour for _, behaviour in self._door_toxics()]
+    def _listener_behaviours(self) -> list[ListenerBehaviour]:
+        return [behaviour for _, behaviour in self._listener_toxics()]
 
     def connection_over(self, connection: Connection) -> None:
-        """It has closed both its sides."""
+        """The connection has closed both its sockets."""
         self.connections.pop(connection.id, None)
 
     # -- toxics --------------------------------------------------------------------------------------------------------
@@ -127,32 +127,32 @@ class Proxy:
         return next((toxic for toxic in self.toxics if toxic.name == name), None)
 
     def add_toxic(self, toxic: Toxic) -> None:
-        """At the end of its direction, on live connections too."""
+        """Add a toxic at the end of its direction, on open connections too."""
         self.toxics.append(toxic)
         self._change(toxic, lambda link: link.change(lambda pipeline, now_ns: pipeline.add(toxic, now_ns)))
 
     def toxic_changed(self, toxic: Toxic) -> None:
-        """The toxic has other values: tell live connections."""
+        """Apply the toxic's new values to open connections."""
         self._change(toxic, lambda link: link.change(lambda pipeline, now_ns: pipeline.update(toxic, now_ns)))
 
     def remove_toxic(self, toxic: Toxic) -> None:
-        """Take it away, on live connections too."""
+        """Remove a toxic, on open connections too."""
         self.note_unanswered()
         self.toxics.remove(toxic)
-        if isinstance(toxic.behaviour, DoorBehaviour):
-            toxic.behaviour.leaves(toxic.memory)
+        if isinstance(toxic.behaviour, ListenerBehaviour):
+            toxic.behaviour.release(toxic.memory)
         self._change(toxic, lambda link: link.change(lambda pipeline, now_ns: pipeline.remove(toxic, now_ns)))
 
     def remove_toxics(self) -> None:
-        """Take all away."""
+        """Remove all toxics."""
         for toxic in list(self.toxics):
             self.remove_toxic(toxic)
 
     def hits(self, message: Message, number: int, memories: dict[str, dict[str, Any]]) -> Iterator[Hit]:
-        """What toxics make of a message on one of its connections, whose memories of them these are."""
+        """What toxics do to a message on the connection of that number, which has these memories of them."""
         for toxic in self.toxics:
             behaviour = toxic.behaviour
-            if not isinstance(behaviour, WireBehaviour) or not self._is_hit(toxic, number):
+            if not isinstance(behaviour, MessageBehaviour) or not self._is_hit(toxic, number):
                 continue
             if behaviour.is_meant(message, toxic.memory, memories.setdefault(toxic.name, {})):
                 yield behaviour.hit(toxic.name)
@@ -161,16 +161,20 @@ class Proxy:
         """Whether the toxic of a hit is still there."""
         return self.toxic(hit.toxic) is not None
 
-    def look_again(self) -> None:
-        """What held messages wait for may have changed."""
+    def breakpoint(self, message: Message) -> Breakpoint | None:
+        """The breakpoint that a message on one of its connections has reached."""
+        return self._on_message(self.name, message)
+
+    def recheck_holds(self) -> None:
+        """Have held messages check again whether they may go on."""
         for connection in self.live():
             for link in connection.links:
                 link.change(lambda pipeline, now_ns: pipeline.nudge(now_ns))
 
     def half_closer(self, direction: str) -> Toxic | None:
-        """Who lets an end in one direction leave the other alone; the real server closes the whole connection.
+        """The toxic that lets one direction end without the other; the real server closes the whole connection.
 
-        Any such toxic does so in both directions; where there are several, one of the direction is named.
+        Any such toxic acts on both directions; of several, one of the given direction is preferred.
         """
         able = [toxic for toxic in self.toxics if toxic.behaviour.half_closes]
         return min(able, key=lambda toxic: toxic.direction != direction, default=None)
@@ -180,10 +184,10 @@ class Proxy:
             link = connection.link(toxic.direction)
             if link is not None:
                 change(link)
-        if isinstance(toxic.behaviour, DoorBehaviour):
-            self._door.apply(self._at_the_door())
-        if isinstance(toxic.behaviour, WireBehaviour):
-            self.look_again()
+        if isinstance(toxic.behaviour, ListenerBehaviour):
+            self._listener.apply(self._listener_behaviours())
+        if isinstance(toxic.behaviour, MessageBehaviour):
+            self.recheck_holds()
 
     def live(self) -> Iterable[Connection]:
         """Its connections, oldest first."""

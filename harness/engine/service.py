@@ -1,5 +1,4 @@
-"""The engine as a process: the API's socket bound before anything else, one line when it is ready, an end with its
-parent."""
+"""The engine as a process: it binds the API's socket first, says when it is ready, and ends with its parent."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ from harness.engine.journal import KEPT_EVENTS
 
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 1
-"""How long an answer under way may take when we are told to end."""
+"""How long an answer under way may take after the signal to end."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,11 @@ class Options:
 
     Attributes:
         port: of the API; 0 is any free one.
-        seed: names all chance.
-        parent_pid: end when this process does; None to outlive everybody.
+        seed: of all random draws.
+        parent_pid: end when this process does; None to run on.
         parent_descriptor: end when its other end is closed.
-        proxies: what to populate from the start: the JSON that /populate takes.
-        codes: of the queries of the store; None for those of the newest torch that we know.
+        proxies: proxies from the start, as the JSON of /populate.
+        codes: of the queries of the store; None for those of the newest known torch.
         kept_events: how many events the log keeps.
     """
 
@@ -61,14 +60,14 @@ def run(options: Options) -> int:
 def _bound(options: Options) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     with socket.create_server((options.host, options.port), family=family, backlog=256) as listener:
-        # The loop does it only for sockets that say what protocol they speak; without it each answer waits 40 ms for
-        # the acknowledgement of its own head.
+        # The loop sets it only on sockets with an explicit protocol. Without it each answer waits 40 ms for the
+        # acknowledgement of its own head.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield listener
 
 
 class _Server(uvicorn.Server):
-    """Signals are ours: uvicorn would raise them again, and end by signal instead of by 0."""
+    """A server without uvicorn's signal handlers, which would raise the signal again instead of exiting with 0."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -107,7 +106,7 @@ async def _serve(options: Options, listener: socket.socket) -> None:
 
 
 def _say_ready(listener: socket.socket, seed: str) -> None:
-    """One line of JSON on stdout; the API's port is bound, so whoever reads it may connect."""
+    """Print one line of JSON; the API's port is bound, so the reader may connect."""
     host, port = listener.getsockname()[:2]
     ready = {"ready": True, "host": host, "port": port, "pid": os.getpid(), "seed": seed, "version": __version__}
     print(json.dumps(ready), flush=True)
@@ -115,14 +114,16 @@ def _say_ready(listener: socket.socket, seed: str) -> None:
 
 @contextlib.contextmanager
 def _parent_watched(options: Options, loop: asyncio.AbstractEventLoop, end: object) -> Iterator[None]:
-    """Call `end` when the parent is gone: the kernel tells, nothing is polled."""
+    """Call `end` when the parent is gone, by a notification of the kernel."""
     assert callable(end)
     watched: list[int] = []
     if options.parent_pid is not None:
         try:
             pidfd = os.pidfd_open(options.parent_pid)
         except ProcessLookupError:
-            raise SystemExit(f"there is no process {options.parent_pid}; its end was to be ours") from None
+            raise SystemExit(
+                f"there is no process {options.parent_pid} to end with; give the pid of a running process"
+            ) from None
         watched.append(pidfd)
         loop.add_reader(pidfd, end)
     if options.parent_descriptor is not None:

@@ -1,4 +1,4 @@
-"""What a body says of a proxy or a toxic, read into values once, and how they are shown again."""
+"""Proxies and toxics as JSON: read into values, and shown again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DIRECTIONS = ("upstream", "downstream")
 
 @dataclass(frozen=True)
 class ProxySettings:
-    """What a proxy shall be."""
+    """The settings of a proxy in a request."""
 
     name: str
     listen: str
@@ -27,7 +27,7 @@ class ProxySettings:
 
     @classmethod
     def read(cls, value: Any, present: Proxy | None = None) -> ProxySettings:
-        """From JSON; what is absent stays as it is at `present`. Raises ApiError."""
+        """From JSON; absent fields keep the values of `present`. Raises ApiError."""
         fields = go_json.an_object(value, "toxiproxy.Proxy")
         return cls(
             go_json.text(fields, "name"),
@@ -37,14 +37,14 @@ class ProxySettings:
         )
 
     def check(self, place: str = "") -> None:
-        """Raise ApiError if a proxy cannot be made of it; `place` says where it stands in a list."""
+        """Raise ApiError if a required field is missing; `place` is its place in a list."""
         for field in ("name", "upstream"):
             if not getattr(self, field):
                 raise errors.missing_field(field, place)
 
 
 def read_toxic(value: Any, proxy: Proxy) -> Toxic:
-    """A new toxic for a proxy; raises ApiError, for what is wrong first in the order of the real server."""
+    """A new toxic for a proxy; raises ApiError for the first error, in the order of the real server."""
     fields = go_json.an_object(value, "toxics.ToxicWrapper")
     name, kind = go_json.text(fields, "name"), go_json.text(fields, "type")
     stream = go_json.text(fields, "stream", "downstream")
@@ -60,7 +60,7 @@ def read_toxic(value: Any, proxy: Proxy) -> Toxic:
 
 
 def read_attributes(fields: Mapping[str, Any], present: Behaviour) -> Behaviour:
-    """The attributes of a body, absent ones as they are now; raises ApiError, also for values that make no sense."""
+    """The attributes in a body, absent ones as they are; raises ApiError, also for invalid values."""
     given = go_json.an_object(fields.get("attributes"), f"toxics.{type(present).__name__}Toxic")
     changed: dict[str, Any] = {}
     for field in dataclasses.fields(present):

@@ -1,4 +1,4 @@
-"""A toxic at work on one direction of one connection, driven in whatever time it is told."""
+"""A toxic at work on one direction of one connection; time is an argument."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from harness.engine.toxics.base import Behaviour
 
 
 class Watch(Protocol):
-    """What the entrance of a pipeline does to what passes."""
+    """What the entrance of a pipeline does to the stream."""
 
     @property
     def transparent(self) -> bool:
-        """Whether it does nothing, and will do nothing any more."""
+        """Whether it passes everything on unchanged from now on."""
 
     def script(self, site: ToxicStage) -> Script: ...
 
 
-class Taker(Protocol):
-    """Whatever comes behind a stage: the next one, or the writer."""
+class Sink(Protocol):
+    """What a stage hands items on to: the next stage, or the writer."""
 
     def has_room(self) -> bool:
         """Whether it takes a chunk now."""
@@ -38,8 +38,8 @@ class Toxic:
     """A toxic of a proxy: one object for all connections, so that a change reaches each of them.
 
     Attributes:
-        stream: as it was typed when it was made.
-        memory: what it remembers over all connections.
+        stream: as it was given when the toxic was made.
+        memory: its state over all connections.
     """
 
     name: str
@@ -62,12 +62,12 @@ class ConnectionContext:
     """What the stages of one direction of one connection share.
 
     Attributes:
-        seed: names this direction of this connection, for every draw.
-        note: takes an event, the toxic's name and details.
+        seed: of all random draws for this direction of this connection.
+        note: writes an event with details into the event log.
         reset_on_close: makes the connection end with RST.
         abort: ends the connection for a cause, with or without RST.
-        watch: at the entrance; None if nobody watches.
-        later: does something outside of all pipelines, soon, and then lets this one go on.
+        watch: decodes at the entrance; None without a decoder.
+        later: makes a call soon, outside of all pipelines, and then lets this one go on.
     """
 
     seed: str = ""
@@ -80,11 +80,11 @@ class ConnectionContext:
 
 @dataclass(eq=False)
 class ToxicStage:
-    """Implements `script.Site` for its toxic, and `Taker` for what comes before it.
+    """Implements `script.Site` for its toxic, and `Sink` for the stage before it.
 
     Attributes:
         toxic: None for the entrance, which passes everything.
-        closed: whether it has handed the end on.
+        closed: whether it has passed the end on.
     """
 
     toxic: Toxic | None
@@ -108,9 +108,9 @@ class ToxicStage:
     # -- the toxic's life ----------------------------------------------------------------------------------------------
 
     def start(self, now_ns: int) -> None:
-        """Let the toxic act from now on, or spare this connection: the draw is made here, anew at every start.
+        """Let the toxic act from now on, or pass everything: its toxicity is drawn here, at every start.
 
-        Not once the toxic has ended the stream: bytes may be missing then, so that nobody can call that back.
+        Does nothing if the toxic has ended the stream: bytes may be missing then, so the end cannot be undone.
         """
         if self.is_ending:
             return
@@ -119,7 +119,7 @@ class ToxicStage:
         self._ask(None)
 
     def interrupt(self) -> list[Chunk]:
-        """Stop the toxic; what it had in its hands, in order."""
+        """Stop the toxic; the chunks that it held, in order."""
         left = list(self._leftovers)
         self._leftovers.clear()
         while not isinstance(self._action, (Receive, type(None))) and not self.is_ending:
@@ -131,30 +131,30 @@ class ToxicStage:
         return left
 
     def restart(self, now_ns: int) -> None:
-        """Stop and start: what it had in its hands is handed on at once."""
+        """Stop and start; the chunks that it held are passed on at once."""
         if not self.closed:
             self._leftovers.extend(self.interrupt())
             self.start(now_ns)
 
     def finish(self, left: list[Chunk]) -> None:
-        """Hand these on at once, then the end; the toxic acts no more."""
+        """Pass these chunks on at once, then the end; the toxic no longer acts."""
         self.precede(left)
         self._script, self._action, self._due_ns = None, Send(None), None
         self.closed = False
 
     def hand_over(self) -> list[Chunk]:
-        """Everything it has, when the toxic is taken away."""
+        """All chunks of the stage, when its toxic is removed."""
         left = [*self.interrupt(), *self._kept(), *self._queue]
         self._queue.clear()
         return left
 
     def precede(self, left: list[Chunk]) -> None:
-        """Hand these on at once, untouched, before anything else, also before what was to be handed on so already."""
+        """Pass these chunks on at once and unchanged, before all others, also before earlier ones of this kind."""
         self._leftovers.extendleft(reversed(left))
 
     @property
     def is_ending(self) -> bool:
-        """Whether it is about to hand the end on, and waits only for bytes that go before it."""
+        """Whether it is about to pass the end on, and waits only for bytes before it."""
         return isinstance(self._action, Send) and self._action.item is None
 
     @property
@@ -169,11 +169,11 @@ class ToxicStage:
 
     @property
     def due_ns(self) -> int | None:
-        """When it will go on by itself; None if only something else can move it."""
+        """When it goes on by itself; None if it waits for something else."""
         return None if self._leftovers else self._due_ns
 
     def is_empty(self) -> bool:
-        """Whether it waits for its next item and has nothing else to do."""
+        """Whether it holds nothing and waits for its next item."""
         return not self._leftovers and not self._queue and isinstance(self._action, Receive)
 
     def has_room(self) -> bool:
@@ -188,19 +188,19 @@ class ToxicStage:
         elif not self.closed:
             self._queue.append(item)
 
-    def run(self, now_ns: int, behind: Taker) -> bool:
-        """Go on as far as it can; whether anything moved."""
+    def run(self, now_ns: int, sink: Sink) -> bool:
+        """Go on as far as possible; whether anything moved."""
         moved = False
         while self._leftovers:
-            if not behind.has_room():
+            if not sink.has_room():
                 return moved
-            behind.put(self._leftovers.popleft(), now_ns)
+            sink.put(self._leftovers.popleft(), now_ns)
             moved = True
-        while self._action is not None and self._step(now_ns, behind):
+        while self._action is not None and self._step(now_ns, sink):
             moved = True
         return moved
 
-    def _step(self, now_ns: int, behind: Taker) -> bool:
+    def _step(self, now_ns: int, sink: Sink) -> bool:
         action = self._action
         if isinstance(action, Receive):
             return self._receive(now_ns)
@@ -215,7 +215,7 @@ class ToxicStage:
                 self.context.later(lambda: self._on_signal(action.call))
             return False
         assert action is not None
-        return self._send(action, now_ns, behind)
+        return self._send(action, now_ns, sink)
 
     def _on_signal(self, call: Callable[[], None]) -> None:
         call()
@@ -224,7 +224,7 @@ class ToxicStage:
             self._answer(None, self.time_ns)
 
     def nudge(self, now_ns: int) -> None:
-        """Something that it waits for may have changed: let it look."""
+        """Interrupt its wait, because the condition that it waits for may have changed."""
         if isinstance(self._action, Wait):
             self._answer(True, now_ns)
 
@@ -244,15 +244,15 @@ class ToxicStage:
         self._answer(item, at_ns)
         return True
 
-    def _send(self, action: Send, now_ns: int, behind: Taker) -> bool:
+    def _send(self, action: Send, now_ns: int, sink: Sink) -> bool:
         if action.item is None:
             self.closed, self._script, self._action = True, None, None
-            behind.put(None, now_ns)
+            sink.put(None, now_ns)
             return True
-        if not behind.has_room():
+        if not sink.has_room():
             self._blocked = True
             return False
-        behind.put(action.item, now_ns)
+        sink.put(action.item, now_ns)
         at_ns = now_ns if self._blocked else self.time_ns
         self._blocked = False
         self._answer(None, at_ns)
@@ -263,7 +263,7 @@ class ToxicStage:
         self._ask(answer)
 
     def _ask(self, answer: object) -> None:
-        """The script's next wish, and when it is due."""
+        """Resume the script; its next action, and when that is due."""
         try:
             self._action = self._script.send(answer) if self._script is not None else None
         except StopIteration:
@@ -304,5 +304,5 @@ class ToxicStage:
 
 
 def earliest(stages: list[ToxicStage]) -> int | None:
-    """When the first of them goes on by itself."""
+    """When the first of these stages goes on by itself."""
     return min((due for stage in stages if (due := stage.due_ns) is not None), default=None)

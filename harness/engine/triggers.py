@@ -1,11 +1,14 @@
-"""Moments on the wire: when the Nth message of a kind has passed, something is done before the next byte does."""
+"""Triggers: when the Nth message of a kind has passed, actions are done before the next byte passes.
+
+The API and the event log call a trigger a moment.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 from harness import clock
 from harness.engine import go_json
@@ -14,30 +17,19 @@ from harness.engine.wire.decoder import Message
 from harness.engine.wire.grammar import ANY
 from harness.engine.wire.rules import kind_problem, matches
 
-if TYPE_CHECKING:
-    from harness.engine.engine import Engine
-
-ACTIONS: Mapping[str, Callable[[Engine, Mapping[str, Any]], object]] = {
-    "add_toxic": lambda engine, said: engine.add_toxic(go_json.text(said, "proxy"), said.get("toxic")),
-    "update_toxic": lambda engine, said: engine.update_toxic(
-        go_json.text(said, "proxy"), go_json.text(said, "name"), said.get("toxic")
-    ),
-    "remove_toxic": lambda engine, said: engine.remove_toxic(go_json.text(said, "proxy"), go_json.text(said, "name")),
-    "disable": lambda engine, said: engine.disable(go_json.text(said, "proxy"), "disabled by a moment"),
-    "partition": lambda engine, said: engine.partitions.cut(said),
-}
-"""What a moment can do; all of it is done when it returns, none of it waits."""
+Action: TypeAlias = "Callable[[Mapping[str, Any]], object]"
+"""Takes its arguments as JSON, and has done everything when it returns; raises ApiError."""
 
 
 @dataclass
-class Moment:
-    """A moment that is waited for, or has come. Implements `watcher.Pause`.
+class Trigger:
+    """One trigger; implements `watcher.Breakpoint`.
 
     Attributes:
-        proxies: whose messages count; empty for all.
-        hold: whether the connection of the message stands still until the moment is released.
+        proxies: the proxies whose messages count; empty for all.
+        hold: whether the connection of the message stands still until the trigger is released.
         happened_ns: when the message had passed; None before.
-        failures: what could not be done, in words.
+        failures: the errors of its actions.
     """
 
     number: int
@@ -49,14 +41,14 @@ class Moment:
     plus_ns: int
     hold: bool
     actions: Sequence[Mapping[str, Any]]
-    do: Callable[[Moment], None]
+    do: Callable[[Trigger], None]
     seen: int = 0
     happened_ns: int | None = None
     released: bool = False
     failures: list[str] = field(default_factory=list)
 
-    def is_now(self, proxy: str, message: Message) -> bool:
-        """Count a message; whether it is the one."""
+    def is_reached(self, proxy: str, message: Message) -> bool:
+        """Count a message; whether it is the awaited one."""
         if self.happened_ns is not None or (self.proxies and proxy not in self.proxies):
             return False
         self.seen += matches(message, self.side, self.kind, self.key)
@@ -69,7 +61,7 @@ class Moment:
         return self.hold and not self.released
 
     def describe(self) -> dict[str, Any]:
-        """Itself, for the API."""
+        """The JSON of the API."""
         return {
             "id": self.number,
             self.side: self.kind,
@@ -83,85 +75,97 @@ class Moment:
         }
 
 
-class Moments:
-    """All moments of an engine, by number."""
+class Triggers:
+    """All triggers of an engine, by number.
 
-    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
-        self._engine = engine
+    Args:
+        actions: what triggers can do, by name.
+        note: writes into the event log.
+        on_release: has the connections that a trigger held look again.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        actions: Mapping[str, Action],
+        note: Callable[..., None],
+        on_release: Callable[[], None],
+    ) -> None:
         self._loop = loop
-        self._moments: dict[int, Moment] = {}
+        self._actions = actions
+        self._note = note
+        self._on_release = on_release
+        self._triggers: dict[int, Trigger] = {}
         self._next = 1
 
-    def arm(self, value: Any) -> Moment:
-        """Wait for a moment from now on; raises ApiError."""
-        said = go_json.an_object(value, "moment")
-        side = "query" if said.get("query") is not None else "reply"
-        moment = Moment(
+    def arm(self, value: Any) -> Trigger:
+        """Make a trigger that counts messages from now on; raises ApiError."""
+        fields = go_json.an_object(value, "moment")
+        side = "query" if fields.get("query") is not None else "reply"
+        trigger = Trigger(
             number=self._next,
             side=side,
-            kind=go_json.text(said, side),
-            key=go_json.text(said, "key", ANY),
-            proxies=frozenset(str(name) for name in go_json.a_list(said.get("proxies")) or ()),
-            count=go_json.whole(said, "count", 1),
-            plus_ns=go_json.whole(said, "plus_ms", 0) * 1_000_000,
-            hold=go_json.flag(said, "hold", False),
-            actions=[go_json.an_object(one, "action") for one in go_json.a_list(said.get("do")) or ()],
-            do=self._happen,
+            kind=go_json.text(fields, side),
+            key=go_json.text(fields, "key", ANY),
+            proxies=frozenset(str(name) for name in go_json.a_list(fields.get("proxies")) or ()),
+            count=go_json.whole(fields, "count", 1),
+            plus_ns=go_json.whole(fields, "plus_ms", 0) * 1_000_000,
+            hold=go_json.flag(fields, "hold", False),
+            actions=[go_json.an_object(one, "action") for one in go_json.a_list(fields.get("do")) or ()],
+            do=self._perform_when_due,
         )
-        _check(moment)
+        self._check(trigger)
         self._next += 1
-        self._moments[moment.number] = moment
-        return moment
+        self._triggers[trigger.number] = trigger
+        return trigger
 
-    def get(self, number: int) -> Moment:
+    def get(self, number: int) -> Trigger:
         """Raises ApiError if there is none."""
-        if number not in self._moments:
+        if number not in self._triggers:
             raise ApiError(404, f"there is no moment {number}")
-        return self._moments[number]
+        return self._triggers[number]
 
     def disarm(self, number: int) -> None:
-        """Wait no longer, and hold nothing; raises ApiError."""
+        """Release and delete a trigger; raises ApiError."""
         self.release(number)
-        del self._moments[number]
+        del self._triggers[number]
 
     def release(self, number: int) -> None:
-        """Let what it holds go on; raises ApiError."""
+        """Let the connection that it holds go on; raises ApiError."""
         self.get(number).released = True
-        for proxy in self._engine.proxies.values():
-            proxy.look_again()
+        self._on_release()
 
-    def seen(self, proxy: str, message: Message) -> Moment | None:
-        """A message has passed whole; the moment that has come with it. Of several that come at once, all act."""
-        due = [moment for moment in self._moments.values() if moment.is_now(proxy, message)]
-        for moment in due:
-            moment.happened_ns = clock.now_ns()
-            self._engine.journal.note("moment", proxy=proxy, moment=moment.number, kind=moment.kind, side=moment.side)
-        for moment in due[1:]:
-            self._loop.call_soon(moment.act)
+    def reached(self, proxy: str, message: Message) -> Trigger | None:
+        """The trigger that a message which has passed whole has reached; if it has reached several, all of them act."""
+        due = [trigger for trigger in self._triggers.values() if trigger.is_reached(proxy, message)]
+        for trigger in due:
+            trigger.happened_ns = clock.now_ns()
+            self._note("moment", proxy=proxy, moment=trigger.number, kind=trigger.kind, side=trigger.side)
+        for trigger in due[1:]:
+            self._loop.call_soon(trigger.act)
         return due[0] if due else None
 
-    def _happen(self, moment: Moment) -> None:
-        if moment.plus_ns > 0:
-            self._loop.call_later(moment.plus_ns / 1e9, self._perform, moment)
+    def _perform_when_due(self, trigger: Trigger) -> None:
+        if trigger.plus_ns > 0:
+            self._loop.call_later(trigger.plus_ns / 1e9, self._perform, trigger)
         else:
-            self._perform(moment)
+            self._perform(trigger)
 
-    def _perform(self, moment: Moment) -> None:
-        for action in moment.actions:
-            for name, said in action.items():
+    def _perform(self, trigger: Trigger) -> None:
+        for action in trigger.actions:
+            for name, arguments in action.items():
                 try:
-                    ACTIONS[name](self._engine, go_json.an_object(said, name))
+                    self._actions[name](go_json.an_object(arguments, name))
                 except ApiError as error:
-                    moment.failures.append(f"{name}: {error}")
-        if moment.actions:
-            self._engine.journal.note("moment done", moment=moment.number, failures=list(moment.failures))
+                    trigger.failures.append(f"{name}: {error}")
+        if trigger.actions:
+            self._note("moment done", moment=trigger.number, failures=list(trigger.failures))
 
-
-def _check(moment: Moment) -> None:
-    unknown = sorted({name for action in moment.actions for name in action} - set(ACTIONS))
-    if problem := kind_problem(moment.kind):
-        raise ApiError(400, problem)
-    if moment.count < 1 or moment.plus_ns < 0:
-        raise ApiError(400, "count is from 1 on, plus_ms from 0 on")
-    if unknown:
-        raise ApiError(400, f"there is no action {', '.join(unknown)}; known: {', '.join(ACTIONS)}")
+    def _check(self, trigger: Trigger) -> None:
+        unknown = sorted({name for action in trigger.actions for name in action} - set(self._actions))
+        if problem := kind_problem(trigger.kind):
+            raise ApiError(400, problem)
+        if trigger.count < 1 or trigger.plus_ns < 0:
+            raise ApiError(400, "count is from 1 on, plus_ms from 0 on")
+        if unknown:
+            raise ApiError(400, f"there is no action {', '.join(unknown)}; known: {', '.join(self._actions)}")

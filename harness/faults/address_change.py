@@ -1,4 +1,4 @@
-"""A host that comes back under another address with its old name: a pod that was scheduled anew."""
+"""Give a host another address under its old name, as a pod gets that was scheduled again."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ FOLLOW, STALE = "follow", "stale"
 
 @FAULTS.register("address_change")
 class AddressChange(FaultMember):
-    """Another address on the same interface, and hosts files that say so."""
+    """Another address on the same interface, and new entries in the hosts files."""
 
     declaration = Declaration(
         kind="address_change",
-        summary="Takes the address from the master's host and gives it another, with its old name.",
+        summary="Gives the master's host another address under its old name.",
         attributes=(
             Attribute(
                 "names",
                 "choice",
-                "what its name means to the other hosts: the new address at once, or the old one until it is healed",
+                "what the other hosts find under its name: the new address at once, or the old one until healing",
                 default=FOLLOW,
                 choices=(FOLLOW, STALE),
             ),
         ),
         example="{inject: address_change, names: stale, for: 5s}",
         details=(
-            "Connections that are open to the old address hang, as they do in reality. The other hosts forget who had "
-            "it, as they would by themselves in a minute, so who goes there hears after 3 s that the host cannot be "
-            "reached. Healing tells the new address "
-            "to whoever had kept the old one; the host keeps it. It needs `route: direct`, because a link leads to an "
-            "address and not to a name. With `ranks` their hosts move, and not the master's. If no connection was "
+            "Open connections to the old address hang, as they do in reality. The neighbour entries for the old "
+            "address are deleted on the other hosts (they would expire within a minute), so a connection to it fails "
+            "after 3 s: the host is unreachable. Healing announces the new address to every host that still has the "
+            "old one; the host keeps the new address. It needs `route: direct`, because a link leads to an address and "
+            "not to a name. With `ranks` the hosts of these ranks move instead of the master's. If no connection was "
             "open and no rank's host began one afterwards, the cell is vacuous."
         ),
     )
@@ -70,18 +70,18 @@ class AddressChange(FaultMember):
 
 
 Moves = Mapping[str, tuple[str, str]]
-"""By host, from which address to which."""
+"""By host: the old address and the new one."""
 
 
 def _tell(hosts: Sequence[WorldHost], moves: Moves) -> None:
-    """Let these hosts' files say where the moved ones are; those that say so already are not changed."""
+    """Write the new addresses into these hosts' files; entries that are up to date are not changed."""
     for host in hosts:
         for old, new in moves.values():
             hosts_file.move(names.hosts_of(host), old, new)
 
 
 def _forget(hosts: Sequence[WorldHost], addresses: Sequence[str]) -> None:
-    """Let these hosts ask anew who has the addresses; for some 15 to 45 s they would go on sending into silence."""
+    """Delete these hosts' neighbour entries for the addresses; else they would send into silence for 15 to 45 s."""
     for host in hosts:
         with host.inside(), Netlink() as netlink:
             index = socket.if_nametoindex(host.device)

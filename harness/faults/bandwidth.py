@@ -1,4 +1,4 @@
-"""Let a link carry only so many bytes per second."""
+"""Limit the bytes per second that a link carries."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class Bandwidth(ToxicFault):
 
     declaration = Declaration(
         kind="bandwidth",
-        summary="Limits each connection to `rate` in each of its directions.",
+        summary="Limits each connection to `rate`, in each direction of `stream`.",
         attributes=(Attribute("rate", "rate", "bytes per second, in whole KB/s (1 KB = 1000 B)", minimum=0),),
         example="{inject: bandwidth, stream: both, rate: 10KB/s}",
         details=(
-            "The first bytes wait too. 0KB/s lets nothing pass, not even the end of a connection, and the sender "
-            "stalls once the buffers are full. Healing lets what waits pass at once."
+            "The first bytes wait too. With 0KB/s nothing passes, not even the end of a connection, and the sender "
+            "stalls when the buffers are full. On healing, bytes that wait pass at once."
         ),
     )
     toxic_kind = "bandwidth"

@@ -1,4 +1,4 @@
-"""Swallow what a link carries."""
+"""Swallow the bytes that a link carries."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from harness.values.attribute import Attribute, Declaration
 
 @FAULTS.register("blackhole")
 class Blackhole(ToxicFault):
-    """Toxiproxy's `timeout`; that word is torch's here."""
+    """Toxiproxy's `timeout`; in scenarios that word means torch's timeout."""
 
     declaration = Declaration(
         kind="blackhole",
-        summary="Swallows everything that would pass: the sender believes it was sent.",
+        summary="Swallows all bytes; to the sender they seem sent.",
         attributes=(
             Attribute(
                 "timeout",
                 "duration",
-                "close the connection this long after the last bytes came, in whole milliseconds; 0 never closes it",
+                "close the connection this long after the last bytes arrived, in whole milliseconds; 0 never closes it",
                 0,
                 "0s",
                 minimum=0,
@@ -26,9 +26,9 @@ class Blackhole(ToxicFault):
         ),
         example="{inject: blackhole, ranks: 3, stream: downstream, after: join, for: 3 * timeout}",
         details=(
-            "New connections are accepted and swallowed too; the other direction flows. A connection that a peer "
-            "closes is closed. Healing closes every connection it lay on, since bytes are missing: "
-            "a call that hangs raises then."
+            "New connections are accepted, and their bytes swallowed too. The other direction is not affected. When a "
+            "peer closes its connection, it is closed. Healing closes every connection that it affected, since bytes "
+            "are missing: a call that hangs raises then."
         ),
     )
     toxic_kind = "timeout"

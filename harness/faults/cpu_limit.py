@@ -1,4 +1,4 @@
-"""Give ranks next to no processor: a container under a quota, or a machine with far too much to do."""
+"""Limit the processor time of ranks: a container under a quota, or an overloaded machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.values.attribute import Attribute, Declaration
 from harness.values.errors import NothingToHit
 
 LEAST_NS, MOST_NS = 1_000_000, 1_000_000_000
-"""What the kernel takes, for the quota as for the period."""
+"""What the kernel accepts, for the quota and for the period."""
 
 
 @FAULTS.register("cpu_limit")
@@ -21,7 +21,7 @@ class CpuLimit(FaultMember):
 
     declaration = Declaration(
         kind="cpu_limit",
-        summary="Lets the processes of its ranks run for a short while in each period only.",
+        summary="Lets the processes of its ranks run only for a short time in each period.",
         attributes=(
             Attribute("run", "duration", "how long in each period", default=LEAST_NS, default_text="1ms",
                       minimum=LEAST_NS, maximum=MOST_NS),
@@ -30,8 +30,8 @@ class CpuLimit(FaultMember):
         ),
         example="{inject: cpu_limit, ranks: 0, run: 1ms, every: 1s, after: join, for: 5s}",
         details=(
-            "All threads of a rank share what it gets. Its kernel still answers for it: connections are accepted, and "
-            "nobody reads them. A rank that wanted no more than it got was not touched, and the cell is vacuous."
+            "All threads of a rank share this time. The kernel still answers for the rank: connections are accepted, "
+            "but not read. If no rank needed more time than it got, the cell is vacuous."
         ),
     )  # fmt: skip
     layer = "rank"
@@ -40,7 +40,7 @@ class CpuLimit(FaultMember):
     @classmethod
     def problems(cls, attributes: Mapping[str, Any]) -> Sequence[str]:
         if attributes["run"] > attributes["every"]:
-            return ("`run` is longer than `every`, which limits nothing; make it shorter",)
+            return ("`run` is longer than `every`, so nothing is limited; make it shorter",)
         return ()
 
     @contextlib.contextmanager
@@ -55,14 +55,14 @@ class CpuLimit(FaultMember):
         before = {rank: container.throttled_ns() for rank, container in limited.items()}
         with contextlib.ExitStack() as lifted:
             for container in limited.values():
-                # The healing first: a throttled container cannot even be killed until the limit is lifted.
+                # Register the healing first: a throttled container cannot even be killed until the limit is lifted.
                 lifted.callback(container.unlimit_processor)
                 container.limit_processor(*(self.fault.attributes[name] // 1000 for name in ("run", "every")))
             yield lambda: _evidence(limited, before)
 
 
 def _evidence(limited: Mapping[int, RankContainer], before: Mapping[int, int | None]) -> Evidence:
-    """How long each was kept from running; of one that has ended meanwhile nobody knows."""
+    """How long each rank was throttled; unknown for a rank that has ended meanwhile."""
     kept_ns = {rank: _grown(before[rank], container.throttled_ns()) for rank, container in limited.items()}
     touched = True if any(kept_ns.values()) else None if None in kept_ns.values() else False
     return Evidence(touched, {"throttled_ns": {str(rank): ns for rank, ns in kept_ns.items()}})

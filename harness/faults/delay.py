@@ -1,4 +1,4 @@
-"""Keep the packets of hosts back: distance, a busy router, several ways of different lengths."""
+"""Delay the packets of hosts: distance, a busy router, several routes of different lengths."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ from harness.values.attribute import Attribute, Declaration
 
 @FAULTS.register("delay")
 class Delay(FaultMember):
-    """The kernel's netem, or a packet queue of our own where the kernel has none."""
+    """The kernel's netem, or a packet queue of the harness where the kernel has none."""
 
     declaration = Declaration(
         kind="delay",
-        summary="Keeps each packet back that its ranks' hosts send or receive.",
+        summary="Delays each packet that its ranks' hosts send or receive.",
         attributes=(
             Attribute("delay", "duration", "how long"),
-            Attribute("jitter", "duration", "so much longer or shorter, drawn evenly for each packet", default=0),
+            Attribute("jitter", "duration", "how much longer or shorter, drawn uniformly for each packet", default=0),
             Attribute(
-                "reorder", "number", "the share of packets that go at once and overtake the others", default=0.0,
+                "reorder", "number", "the share of packets that are not delayed and overtake others", default=0.0,
                 default_text="0", minimum=0, maximum=1,
             ),
             Attribute(
-                "way", "choice", "those sent, those received, or each of both", "both", choices=("out", "in", "both")
+                "way", "choice", "packets sent, packets received, or both", "both", choices=("out", "in", "both")
             ),
         ),
         example="{inject: delay, ranks: 1, delay: 50ms, jitter: 10ms}",
         details=(
-            "With `both` an answer comes later by twice the delay. The report says what keeps packets back: `netem` "
-            "of the kernel, or, where it has none, a process of the harness behind an NFQUEUE, which draws from the "
-            "run's seed, as netem does not. Healing lets what the process keeps pass; what netem keeps is lost, and "
-            "TCP sends it again. With netem a host takes one such fault in each way at a time, `rate` counted. It "
-            "needs `nft`, or `tc` and `ip` for netem, or `iptables-restore` where nf_tables has no queue."
+            "With `both` an answer comes twice the delay later. The report says what delays the packets: the kernel's "
+            "`netem`, or, where the kernel has none, a process of the harness behind an NFQUEUE. That process draws "
+            "from the run's seed; netem does not. On healing, the packets that the process holds pass; those that "
+            "netem holds are lost, and TCP sends them again. With netem a host takes one such fault per direction at "
+            "a time, `rate` included. It needs `nft`, or `tc` and `ip` for netem, or `iptables-restore` where "
+            "nf_tables has no queue."
         ),
     )  # fmt: skip
     layer = "host"
@@ -46,7 +47,7 @@ class Delay(FaultMember):
     @classmethod
     def problems(cls, attributes: Mapping[str, Any]) -> Sequence[str]:
         if (attributes.get("jitter") or 0) > (attributes.get("delay") or 0):
-            return ("packets cannot come before they were sent; let `jitter` be at most `delay`",)
+            return ("no packet can arrive before it is sent; make `jitter` at most `delay`",)
         return ()
 
     def arm(self, context: FaultContext) -> None:

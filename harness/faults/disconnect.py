@@ -16,16 +16,16 @@ from harness.worlds.base import Host
 
 @FAULTS.register("disconnect")
 class Disconnect(FaultMember):
-    """The engine's own disconnecting and connecting."""
+    """Docker's own disconnect and connect."""
 
     declaration = Declaration(
         kind="disconnect",
-        summary="Has the engine take the hosts of its ranks off their network, interface and all.",
+        summary="Disconnects the hosts of its ranks from their network; their interface is removed.",
         example="{inject: disconnect, ranks: 0, after: join, for: 8s}",
         details=(
-            "Connections stay and hang; what the host itself sends fails at once, since it has no way out. Healing "
-            "gives it a new interface with its old address and name, and open connections go on when their next "
-            "retransmission comes. If no connection was open and nothing was sent to the host, the cell is vacuous."
+            "Connections stay open and hang. What the host itself sends fails at once, since it has no route. Healing "
+            "gives the host a new interface with its old address and name, and open connections go on with their "
+            "next retransmission. If no connection was open and nothing was sent to the host, the cell is vacuous."
         ),
     )
     layer = "host"

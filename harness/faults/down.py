@@ -1,4 +1,4 @@
-"""Take links down: open connections are cut, new ones refused."""
+"""Take links down: open connections are cut, new ones are refused."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from harness.values.attribute import Declaration
 
 @FAULTS.register("down")
 class Down(FaultMember):
-    """Toxiproxy's disabled proxy; no toxic."""
+    """A disabled proxy of Toxiproxy, not a toxic."""
 
     declaration = Declaration(
         kind="down",
-        summary="Takes the links of its ranks down: open connections are cut, and connecting is refused.",
+        summary="Takes the links of its ranks down: open connections are cut, new ones are refused.",
         example="{inject: down, ranks: 1, after: join, for: 500ms}",
         details=(
-            "Healing listens on the same port again. Whether an attempt was refused is known in a private network only."
+            "After healing, the same port accepts connections again. Refused attempts are known in a private network "
+            "only."
         ),
     )
     layer = "link"
@@ -37,6 +38,6 @@ class Down(FaultMember):
 
 
 def _evidence(cut: int, refused: int | None) -> Evidence:
-    """Connections cut, or attempts refused: attempts to reach the links, not those of the proxy to reach the master."""
+    """Connections cut, and refused attempts to reach the links (not those of the proxy to reach the master)."""
     touched = True if cut or refused else None if refused is None else False
     return Evidence(touched, {"cut": cut, "refused": refused})

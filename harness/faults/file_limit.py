@@ -1,4 +1,4 @@
-"""Leave a rank's process only a few descriptors: the open-file limit of a busy host."""
+"""Leave a rank's process only a few free descriptors, as the open-file limit of a busy host does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.values.errors import HarnessError, NothingToHit
 
 @dataclass(frozen=True)
 class _Limited:
-    """A process under a limit: what it had before."""
+    """A process under a limit, and its former limit."""
 
     process: RankProcess
     held: pidfd.PidfdProcess
@@ -31,14 +31,14 @@ class FileLimit(FaultMember):
 
     declaration = Declaration(
         kind="file_limit",
-        summary="Lowers the open-file limit of its ranks' processes: only `spare` more descriptors can be opened.",
+        summary="Lowers the open-file limit of its ranks' processes, to leave them `spare` descriptors to open.",
         attributes=(
-            Attribute("spare", "int", "descriptors left free when it is injected", minimum=0, maximum=1_000_000),
+            Attribute("spare", "int", "descriptors that are free at the injection", minimum=0, maximum=1_000_000),
         ),
         example="{inject: file_limit, ranks: 0, spare: 3, after: join}",
         details=(
-            "What is open stays open. Healing restores the limit. Whether a process ran into it between injection and "
-            "healing and let go again cannot be seen from outside: the report then says `unproven`."
+            "Open descriptors stay open. Healing restores the limit. If a process reached the limit and closed "
+            "descriptors again before healing, this cannot be seen from outside: the report then says `unproven`."
         ),
     )
     layer = "host"
@@ -81,8 +81,8 @@ def _limited(process: RankProcess, spare: int) -> Iterator[_Limited]:
 def limit_for(open_: frozenset[int], spare: int) -> int:
     """The limit under which exactly `spare` more descriptors can be opened.
 
-    The limit is one above the highest number that may be used, not a count, and the lowest free number is used
-    first: so it must leave `spare` unused numbers below it.
+    The limit is not a count but one above the highest number that may be used, and the lowest free number is used
+    first: so there must be `spare` free numbers below it.
     """
     free = (number for number in itertools.count() if number not in open_)
     return next(itertools.islice(free, spare, None))
@@ -112,7 +112,7 @@ def _look(one: _Limited) -> dict[str, Any]:
 
 
 def _touched(looks: list[dict[str, Any]]) -> bool | None:
-    """True if one grew or stood at its limit, False if the limit of none was in force, else nobody can know."""
+    """True if one opened descriptors or was at its limit, False if no limit was in force, else None: unknown."""
     alive = [look for look in looks if "open" in look]
     if any(look["in_force"] and (look["open"] > look["open_before"] or not look["free"]) for look in alive):
         return True

@@ -1,4 +1,4 @@
-"""Change what the kernels of hosts allow: queues that are too short, patience that ends too early."""
+"""Change kernel limits of hosts: accept queues that are too short, TCP that gives up too early."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ _ADVICE = "run the harness where /proc/sys is writable: not in a container that 
 
 @FAULTS.register("host_limits")
 class HostLimits(FaultMember):
-    """Settings of the hosts' networks, given back when it is healed."""
+    """Sysctls of the hosts' network namespaces, restored on healing."""
 
     declaration = Declaration(
         kind="host_limits",
-        summary="Sets limits of the kernel on its ranks' hosts: who may wait to be accepted, when TCP gives up.",
+        summary="Sets kernel limits on its ranks' hosts: the length of accept queues, and when TCP gives up.",
         attributes=(
             Attribute(
-                "backlog", "int", "how many connections may wait to be accepted, for sockets that begin to listen now",
+                "backlog", "int", "how many connections may wait to be accepted, on sockets that begin to listen now",
                 default=None, default_text="as it is", minimum=1, maximum=65535,
             ),
             Attribute(
-                "tcp_retries2", "int", "how often an open connection sends again before it fails",
+                "tcp_retries2", "int", "how often an open connection retransmits before it fails",
                 default=None, default_text="as it is", minimum=1, maximum=255,
             ),
             Attribute(
-                "tcp_syn_retries", "int", "how often connecting asks again before it fails",
+                "tcp_syn_retries", "int", "how often a connection attempt repeats its SYN before it fails",
                 default=None, default_text="as it is", minimum=1, maximum=127,
             ),
         ),
         example="{inject: host_limits, ranks: all, tcp_retries2: 3}",
         details=(
             "`backlog` (net.core.somaxconn) acts when a socket begins to listen: inject it at `0s`, before rank 0 "
-            "comes. The other two act on open connections too; the kernel sends again after 0.2 s at the earliest, "
-            "and each time after twice as long, so 3 gives up within about 3 s. They count only where an answer "
-            "stays away: the cell is vacuous if none did, or if nobody listened with a shortened queue. Those of the "
-            "network say nothing about a frozen process, whose kernel still answers."
+            "starts. The other two act on open connections too; the kernel retransmits after 0.2 s at the earliest, "
+            "and doubles the interval each time, so 3 gives up within about 3 s. They matter only where an answer "
+            "is missing: the cell is vacuous if none was, or if no socket listened with a shortened queue. They do "
+            "not apply to a frozen process, because its kernel still answers."
         ),
     )  # fmt: skip
     layer = "host"
@@ -97,7 +97,7 @@ class HostLimits(FaultMember):
         return Evidence(any(any(look.values()) for look in looks.values()), {"hosts": facts})
 
     def _look(self, host: WorldHost, before: TcpCounters) -> dict[str, int]:
-        """What ran into a limit, or went by it."""
+        """How often a limit was reached or applied."""
         now, look = _counters(host), {}
         if "backlog" in self._limits:
             with host.inside():
@@ -121,7 +121,7 @@ def _read(host: WorldHost, name: str) -> int:
 
 
 def _write(host: WorldHost, name: str, value: int) -> None:
-    """Set it, and look whether the kernel took it; raises HarnessError."""
+    """Set it, and verify that the kernel accepted it; raises HarnessError."""
     try:
         with host.inside():
             _FILES[name].write_text(str(value))

@@ -1,4 +1,4 @@
-"""Listen on the master's port without being the master: silent, echoing, speaking HTTP, or the store of another run."""
+"""Listen on the master's port in its place: silent, as an echo, with HTTP, or as the store of another run."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ ANSWERS = ("nothing", "echo", "http", "store")
 
 HTTP_ANSWER = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nBad Request\n"
 CHUNK = 65536
-BUFFER = 1 << 20  # an echo to somebody who never reads stops reading there
+BUFFER = 1 << 20  # an echo to a client that never reads stops reading at that size
 
-# The kernel keeps a closed connection in its tables that long; older ones leave no trace to count.
+# The kernel keeps a closed connection in its tables for this long; older ones cannot be counted.
 TRACE_NS = 60_000_000_000
 
 
 @FAULTS.register("impostor")
 class Impostor(FaultMember):
-    """A listener on the endpoint's port that accepts, and answers as something else would."""
+    """A listener on the endpoint's port that accepts, and answers as another program would."""
 
     declaration = Declaration(
         kind="impostor",
-        summary="Accepts connections on the endpoint's port, and is not the master's store.",
+        summary="Accepts connections on the endpoint's port without being the master's store.",
         attributes=(
             Attribute(
                 "answers",
                 "choice",
-                "`nothing`: accepts and never reads; `echo`: sends back what comes; `http`: answers 400 to the first "
+                "`nothing`: accepts and never reads; `echo`: sends all bytes back; `http`: answers 400 to the first "
                 "bytes and closes; `store`: a TCPStore of another run",
                 default="nothing",
                 choices=ANSWERS,
@@ -51,7 +51,7 @@ class Impostor(FaultMember):
             Attribute(
                 "address",
                 "choice",
-                "where it listens; `::` takes the port for IPv4 too, 127.0.0.1 is the master's host; "
+                "where it listens; `::` takes the port for IPv4 too, 127.0.0.1 means the master's host; "
                 "a `store` listens everywhere",
                 default=DEFAULT_ADDRESS,
                 choices=ADDRESSES,
@@ -59,9 +59,9 @@ class Impostor(FaultMember):
         ),
         example="{inject: impostor, answers: http, for: 2s}",
         details=(
-            "Healing closes its connections and frees the port. A port that is in use already cannot be taken, and "
-            "the cell is vacuous; it is vacuous too if, while the port was held, nobody who was told rank 0 was in a "
-            "join and nobody connected."
+            "Healing closes its connections and frees the port. If the port is already in use, it cannot be taken, and "
+            "the cell is vacuous. It is vacuous too if, while the port was held, the master (the process that was "
+            "given rank 0) was not in a join and nobody connected."
         ),
     )
     layer = "port"
@@ -94,18 +94,18 @@ class Impostor(FaultMember):
 
 
 _Count = Callable[[], tuple[int | None, Mapping[str, Any]]]
-"""How many connections came (None: cannot be told), and further facts."""
+"""How many connections came (None: unknown), and further facts."""
 
 
 @contextlib.contextmanager
 def _foreign_store(context: FaultContext, port: int) -> Iterator[_Count]:
-    """A store in a process of its own: torch never comes into the controller."""
+    """A store in its own process: the controller never imports torch."""
     with context.helper("impostor_store", {"port": port}) as pid:
         since_ns = clock.now_ns()
-        before = _connections(context, port)  # its own client is one of them
+        before = _connections(context, port)  # includes its own client
 
         def counted() -> tuple[int | None, Mapping[str, Any]]:
-            # The store itself does not count, but the kernel remembers.
+            # The store does not count its connections, but the kernel keeps them.
             seen = listening.new_connections(before, _connections(context, port))
             unknown = seen == 0 and clock.now_ns() - since_ns > TRACE_NS
             return (None if unknown else seen), {"port": port, "pid": pid}
@@ -135,7 +135,7 @@ def _listening(host: Host, endpoint: Endpoint, behaviour: type[_Peer]) -> Iterat
 
 
 class _Server:
-    """Serves every connection of one listener in a thread of its own, which ends with the `with` block."""
+    """Serves all connections of one listener in its own thread, which ends with the `with` block."""
 
     def __init__(self, listener: socket.socket, behaviour: type[_Peer]) -> None:
         self._listener = listener
@@ -195,7 +195,7 @@ def _let_act(selector: selectors.BaseSelector, connection: Any, peer: _Peer) -> 
         peer.act()
         interest = peer.interest()
     except OSError:
-        interest = 0  # it was reset; its socket stays with the others until healing
+        interest = 0  # it was reset; its socket stays open until healing
     if interest:
         selector.modify(connection, interest, peer)
     else:
@@ -203,7 +203,7 @@ def _let_act(selector: selectors.BaseSelector, connection: Any, peer: _Peer) -> 
 
 
 class _Peer(ABC):
-    """One accepted connection, and how it is answered."""
+    """One accepted connection, and its answers."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
@@ -213,14 +213,14 @@ class _Peer(ABC):
 
     @abstractmethod
     def interest(self) -> int:
-        """The events of `selectors` to wait for; 0 for none ever again."""
+        """The events of `selectors` to wait for; 0 if there is nothing more to do."""
 
     @abstractmethod
     def act(self) -> None:
-        """Do what is possible now; raises OSError if the connection is gone."""
+        """Read and write what is possible now; raises OSError if the connection is gone."""
 
     def receive(self) -> bytes:
-        """What has come, possibly nothing; `ended` once nothing more will."""
+        """The bytes that have arrived, possibly none; sets `ended` at the end of the stream."""
         try:
             data = self.connection.recv(CHUNK)
         except BlockingIOError:
@@ -230,7 +230,7 @@ class _Peer(ABC):
         return data
 
     def send(self, data: bytes) -> bytes:
-        """What could not be sent yet."""
+        """Send what the kernel accepts; the rest."""
         try:
             count = self.connection.send(data) if data else 0
         except BlockingIOError:
@@ -240,13 +240,13 @@ class _Peer(ABC):
 
 
 class _Silent(_Peer):
-    """Neither reads nor writes: what comes fills the kernel's buffers."""
+    """Neither reads nor writes: incoming bytes fill the kernel's buffers."""
 
     def interest(self) -> int:
         return 0
 
     def act(self) -> None:
-        """There is nothing to do, ever."""
+        """Nothing to do."""
 
 
 class _Echo(_Peer):
@@ -269,7 +269,7 @@ class _Echo(_Peer):
 
 
 class _Http(_Peer):
-    """Takes the first bytes for a bad request, says so, closes its side, and reads on until the other closes too."""
+    """Answers the first bytes as a bad request, closes its side, and reads until the peer closes too."""
 
     def interest(self) -> int:
         return 0 if self.ended else selectors.EVENT_READ

@@ -1,4 +1,4 @@
-"""End a rank's process at once, as the kernel's memory killer or a pulled plug does."""
+"""End a rank's process at once, as the OOM killer or a power failure does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.machine.process import pidfd
 from harness.values.attribute import Declaration
 from harness.values.errors import HarnessError, NothingToHit
 
-# Tearing down a process with torch takes some 10 ms; one that is not gone by then hangs in the kernel.
+# The end of a process with torch takes some 10 ms; a process that is still there by then hangs in the kernel.
 END_LIMIT_NS = 5_000_000_000
 
 
@@ -34,12 +34,12 @@ class Kill(FaultMember):
 
     declaration = Declaration(
         kind="kill",
-        summary="Ends the processes of its ranks with SIGKILL, all at once.",
+        summary="Kills the processes of its ranks with SIGKILL, all at once.",
         example="{inject: kill, ranks: 0, after: join}",
         details=(
-            "With `for` or `until` the rank is started again when that comes, from its first step, in its next life; "
-            "at the end of the play nobody is started. A rank whose process has ended already is not hit; if that is "
-            "so for all of them, the cell is vacuous."
+            "With `for` or `until`, healing starts the rank again, from its first step, in its next life; at the end "
+            "of the play no rank is started. A rank whose process has already ended is not hit; if all have ended, "
+            "the cell is vacuous."
         ),
     )
     layer = "rank"

@@ -1,4 +1,4 @@
-"""Delay what a link carries."""
+"""Delay the bytes that a link carries."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ class Latency(ToxicFault):
 
     declaration = Declaration(
         kind="latency",
-        summary="Delays everything that passes, in order, by `latency` give or take `jitter`.",
+        summary="Delays all bytes by `latency` plus or minus `jitter`, and keeps their order.",
         attributes=(
             Attribute("latency", "duration", "how long each piece waits, in whole milliseconds", minimum=0),
-            Attribute("jitter", "duration", "drawn anew for each piece, evenly either way", 0, "0ms", minimum=0),
+            Attribute(
+                "jitter", "duration", "how much more or less, drawn uniformly for each piece", 0, "0ms", minimum=0
+            ),
         ),
         example="{inject: latency, ranks: 2, stream: downstream, latency: 300ms, jitter: 50ms}",
         details=(
-            "Pieces follow each other as they came: the delay does not add up over a stream. Connecting is not "
-            "delayed, nor the end of a connection unless bytes wait before it. Healing lets what waits pass at once."
+            "Pieces keep their intervals: the delay does not add up over a stream. Connecting is not delayed, nor is "
+            "the end of a connection unless bytes wait before it. On healing, bytes that wait pass at once."
         ),
     )
     toxic_kind = "latency"

@@ -1,4 +1,4 @@
-"""End connections after so many bytes."""
+"""Close connections after a number of bytes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class LimitData(ToxicFault):
 
     declaration = Declaration(
         kind="limit_data",
-        summary="Lets exactly `bytes` pass on each connection in its direction, then closes it.",
+        summary="Closes each connection after exactly `bytes` have passed in its direction.",
         attributes=(Attribute("bytes", "size", "how many bytes pass, counted from the injection", minimum=0),),
         example="{inject: limit_data, ranks: 1, stream: downstream, bytes: 5B}",
         details=(
-            "It closes as soon as the last byte that may pass has passed, not at the next one. 0B closes at the first "
-            "byte and lets none pass; an idle connection stays."
+            "It closes as soon as the last allowed byte has passed, not at the next one. 0B closes at the first byte, "
+            "which does not pass; an idle connection stays open."
         ),
     )
     toxic_kind = "limit_data"

@@ -1,4 +1,4 @@
-"""Lose a share of the packets of hosts: a bad cable, a crowded switch, a radio link."""
+"""Drop a share of the packets of hosts, as a bad cable, an overloaded switch or a radio link does."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from harness.values.errors import NothingToHit
 from harness.worlds.base import WorldHost
 
 _STEPS = 10_000
-"""A share is counted in so many parts."""
+"""The resolution of a share."""
 
 
 @FAULTS.register("loss")
 class Loss(FaultMember):
-    """Firewall rules that draw a number for each packet."""
+    """Firewall rules that draw a random number for each packet."""
 
     declaration = Declaration(
         kind="loss",
-        summary="Loses a share of the packets that its ranks' hosts send and receive.",
+        summary="Drops a share of the packets that its ranks' hosts send and receive.",
         attributes=(
+            Attribute("share", "number", "the share that is lost: 0.3 is three in ten", minimum=1 / _STEPS, maximum=1),
             Attribute(
-                "share", "number", "how much of them is lost: 0.3 is three in ten", minimum=1 / _STEPS, maximum=1
+                "way", "choice", "packets sent, packets received, or both", "both", choices=("out", "in", "both")
             ),
-            Attribute("way", "choice", "those sent, those received, or both", "both", choices=("out", "in", "both")),
         ),
         example="{inject: loss, ranks: [1, 2], share: 0.3}",
         details=(
-            "Packets are dropped at the host that receives them, so that who sent them believes them sent; between two "
-            "hosts that are both hit a packet runs the risk twice. The kernel draws, and takes no seed: which packets "
-            "are lost differs from run to run, and so nothing about it may be `known`. What the kernel hands over as "
-            "one packet may hold up to 64 KiB. TCP sends again after 0.2 s and more, a lost first packet of a "
-            "connection after 1 s. If no packet was lost, the cell is vacuous. It needs `nft`."
+            "Packets are dropped at the receiving host, so the sender does not notice; between two hosts that are both "
+            "hit, each packet can be dropped at either. The kernel draws without a seed: other packets are lost in "
+            "each run, so no failure under it may be `known`. What the kernel handles as one packet may hold up to 64 "
+            "KiB. TCP retransmits after 0.2 s or more, the first packet of a connection after 1 s. If no packet was "
+            "lost, the cell is vacuous. It needs `nft`."
         ),
     )
     layer = "host"
@@ -59,12 +59,12 @@ class Loss(FaultMember):
             if rules:
                 receivers.append((host, rules))
         if not receivers:
-            raise NothingToHit("no other host is there to send anything")
+            raise NothingToHit("there is no other host that could send packets")
         with firewall.ruled(self.fault.name, receivers) as counts:
             yield lambda: _evidence(counts())
 
     def _rules(self, is_hit: bool, senders: Sequence[str]) -> list[Rule]:
-        """For one receiver: of each group of packets first all are counted, then some are lost."""
+        """For one receiver: first all packets of each group are counted, then some are dropped."""
         groups = [ANY_PACKET] if is_hit else []
         groups += [f"ether saddr {{ {', '.join(senders)} }} {ANY_PACKET}"] if senders else []
         parts = round(self.fault.attributes["share"] * _STEPS)

@@ -1,4 +1,4 @@
-"""Let a rank's memory run full, until the kernel kills it: the way most containers die."""
+"""Fill a rank's memory until the kernel kills it, the usual end of a container."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.values.attribute import Attribute, Declaration
 from harness.values.errors import HarnessError, NothingToHit
 
 SPARE_BYTES = 16 << 20
-# A neighbour takes a gigabyte in a second; to start it the engine needs 0.1 s, more where many want it at once.
+# The second process takes a gigabyte in a second; Docker starts it in 0.1 s, and more slowly under load.
 END_LIMIT_NS = 30_000_000_000
 
 
@@ -34,22 +34,22 @@ class _Victim:
 
 @FAULTS.register("memory_limit")
 class MemoryLimit(FaultMember):
-    """A limit just above what is in use, and a neighbour in the same container that takes what is left."""
+    """A limit just above the memory in use, and a second process in the container that takes the rest."""
 
     declaration = Declaration(
         kind="memory_limit",
-        summary="Lets the memory of its ranks' containers run full, so that the kernel kills the ranks.",
+        summary="Fills the memory of its ranks' containers, so that the kernel kills the ranks.",
         attributes=(
             Attribute(
-                "spare", "size", "what the limit leaves above what is in use",
+                "spare", "size", "how far the limit is above the memory in use",
                 default=SPARE_BYTES, default_text="16MiB", minimum=1 << 20, maximum=1 << 40,
             ),
         ),
         example="{inject: memory_limit, ranks: 0, after: join}",
         details=(
-            "A process beside the rank takes memory until there is none, and the kernel's memory killer is told to "
-            "take the rank first; its end is a SIGKILL. With `for` or `until` the rank is started again when that "
-            "comes, in a new container with its usual limit."
+            "A second process in the container takes memory until none is left, and the rank's OOM score makes the "
+            "kernel kill the rank first, with SIGKILL. With `for` or `until`, healing starts the rank again, in a new "
+            "container with its usual limit."
         ),
     )  # fmt: skip
     layer = "rank"

@@ -1,4 +1,4 @@
-"""A name that does not exist yet: a service whose record comes seconds after its pods."""
+"""Let a name be missing, as that of a service whose record is created seconds after its pods."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from harness.worlds.base import WorldHost
 
 @FAULTS.register("missing_name")
 class MissingName(FaultMember):
-    """A name server that says so, and hosts files without the name."""
+    """A name server that does not know the name, and hosts files without it."""
 
     declaration = Declaration(
         kind="missing_name",
-        summary="There is no such name for the hosts of its ranks, until it is healed.",
+        summary="Removes a name for the hosts of its ranks until it is healed.",
         attributes=(Attribute("name", "text", "the name", default=None, default_text="the name of the master's host"),),
         example="{inject: missing_name, ranks: workers, for: 5s}",
         details=(
-            "Look-ups end at once and say that there is no such host. Ranks are told the master's name under "
-            "`route: direct` only; otherwise they are told the address of their link, and nobody looks the name up. If "
-            "nobody asked for the name, the cell is vacuous."
+            "Look-ups fail at once: there is no such host. Ranks get the master's name only under `route: direct`; "
+            "otherwise they get the address of their link, and do not look the name up. If nobody looked the name up, "
+            "the cell is vacuous."
         ),
     )
     layer = "host"

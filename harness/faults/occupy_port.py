@@ -1,4 +1,4 @@
-"""Hold the master's port, as a forgotten process or another job does; whoever connects is left hanging."""
+"""Hold the master's port, as a forgotten process or another job does; connections to it hang."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class OccupyPort(FaultMember):
 
     declaration = Declaration(
         kind="occupy_port",
-        summary="Listens on the endpoint's port and never accepts: a bind is refused, a connection hangs.",
+        summary="Listens on the endpoint's port and never accepts: a bind fails, a connection hangs.",
         attributes=(
             Attribute(
                 "address",
                 "choice",
-                "where it listens; `::` takes the port for IPv4 too, 127.0.0.1 is the master's host",
+                "where it listens; `::` takes the port for IPv4 too, 127.0.0.1 means the master's host",
                 default="127.0.0.1",
                 choices=ADDRESSES,
             ),
         ),
         example="{inject: occupy_port, address: 0.0.0.0, until: {step: rendezvous, ranks: 0, is: failed}}",
         details=(
-            "Healing frees the port. To hold it before rank 0 comes, leave `after` out; a port that is in use already "
-            "cannot be occupied, and the cell is vacuous. It is vacuous too if, while the port was held, nobody who "
-            "was told rank 0 was in a join and nobody connected."
+            "Healing frees the port. To hold it before rank 0 starts, leave `after` out. If the port is already in "
+            "use, it cannot be occupied, and the cell is vacuous. It is vacuous too if, while the port was held, the "
+            "master (the process that was given rank 0) was not in a join and nobody connected."
         ),
     )
     layer = "port"
@@ -57,7 +57,7 @@ class OccupyPort(FaultMember):
             inode = listening.inode_of(listener)
 
             def evidence() -> Evidence:
-                # Taken out of the queue but kept open until the port is freed: nobody notices that they were counted.
+                # Accepted, but kept open until the port is freed: the peers do not notice that they were counted.
                 waiting = listening.accept_all(listener)
                 for connection in waiting:
                     stack.enter_context(connection)

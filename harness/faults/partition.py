@@ -1,4 +1,4 @@
-"""Cut ranks off: silence on their links, or on the way between hosts."""
+"""Cut ranks off: their links carry nothing, or packets between hosts are dropped."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from harness.worlds.base import WorldHost
 
 @FAULTS.register("partition")
 class Partition(ToxicFault):
-    """A blackhole on every link of its ranks; with `pairs` a firewall of the hosts."""
+    """A blackhole on every link of its ranks; with `pairs`, firewall rules on the hosts."""
 
     declaration = Declaration(
         kind="partition",
-        summary="Cuts its ranks off from the master, or pairs of hosts from each other: nothing passes.",
+        summary="Cuts its ranks off from the master, or pairs of hosts off from each other: nothing passes.",
         attributes=(
             Attribute(
                 "stream", "choice",
-                "the way that is cut: to the master, or from the first of a pair to the second; back; or both", "both",
+                "the direction that is cut: to the master, or from the first of a pair to the second; back; or both",
+                "both",
                 choices=("upstream", "downstream", "both"),
             ),
             Attribute(
                 "pairs", "pairs",
-                "in place of `ranks`, in worlds of several hosts: between whose hosts; groups are cut in every pair",
+                "instead of `ranks`, in worlds of several hosts: the ranks whose hosts are cut off from each other",
                 default=None, default_text="none: the links of `ranks`",
             ),
         ),
         example="{inject: partition, ranks: [2, 3], after: join, for: 2s}",
         details=(
-            "Without `pairs` it works on links: connections stay and are made, and nothing passes; healing closes "
-            "every connection that was cut, since bytes are missing; new ones pass. With `pairs`, "
-            "`{inject: partition, pairs: [[1, 0], [2, 0]], stream: upstream}` or two racks, "
-            "`pairs: [[[0, 1], [2, 3]]]`, it drops packets at the host that receives them, so that who sent them "
-            "believes them sent: no connection is made that needs them, open ones fall silent and go on after the "
-            "healing, when TCP sends again. A way to the master's host leads through the links too, where there are "
-            "links: both are cut. It needs `nft`."
+            "Without `pairs` it works on links: connections stay open and new ones are accepted, but nothing passes. "
+            "Healing closes every connection that was cut, since bytes are missing; new ones work. With `pairs`, "
+            "`{inject: partition, pairs: [[1, 0], [2, 0]], stream: upstream}` or for two racks "
+            "`pairs: [[[0, 1], [2, 3]]]`, it drops packets at the receiving host, so the sender does not notice: new "
+            "connections cannot be made, and open ones hang until after healing, when TCP retransmits. Where there are "
+            "links, the route to the master's host leads through them as well, and both routes are cut. It needs `nft`."
         ),
     )  # fmt: skip
     toxic = False
@@ -77,7 +77,7 @@ class Partition(ToxicFault):
     def _dropped(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
         cuts = list(dict.fromkeys(self._cuts(context)))
         if not cuts:
-            raise NothingToHit("the ranks of each pair live on one host; nothing passes a cable between them")
+            raise NothingToHit("the ranks of each pair run on one host, so no packet between them crosses the network")
         hosts = {host.name: cast(WorldHost, host) for host in context.hosts}
         addresses = hardware_addresses([hosts[name] for name in {sender for sender, _ in cuts}])
         senders: dict[str, list[str]] = {}
@@ -91,7 +91,7 @@ class Partition(ToxicFault):
             yield lambda: _evidence(senders, counts())
 
     def _cuts(self, context: FaultContext) -> Iterator[tuple[str, str]]:
-        """(who sends, who does not receive), by the names of the hosts."""
+        """The names of the hosts: (sender, receiver)."""
         for firsts, seconds in self.fault.attributes["pairs"]:
             for first, second in ((one, other) for one in firsts for other in seconds):
                 for here, there in _between(context, first, second):
@@ -102,7 +102,7 @@ class Partition(ToxicFault):
 
 
 def _between(context: FaultContext, first: int, second: int) -> Iterator[tuple[str, str]]:
-    """The pairs of hosts between which two ranks meet: their own, and the proxy server's in place of the master's."""
+    """The pairs of hosts between two ranks: their own, and with the proxy server's instead of the master's."""
     here, there = context.host(first).name, context.host(second).name
     master, proxy = context.master_host.name, context.proxy_host.name
     if here != there:

@@ -1,4 +1,4 @@
-"""Freeze a rank's process and thaw it: a swap storm, a paused virtual machine, a debugger that holds it."""
+"""Freeze a rank's process and resume it: a swap storm, a paused virtual machine, an attached debugger."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ STOP_LIMIT_NS = 5_000_000_000
 
 @FAULTS.register("pause")
 class Pause(FaultMember):
-    """SIGSTOP to the processes of the ranks it names, SIGCONT when healed."""
+    """SIGSTOP to the processes of its ranks, SIGCONT on healing."""
 
     declaration = Declaration(
         kind="pause",
-        summary="Freezes the processes of its ranks with SIGSTOP, and thaws them with SIGCONT when it is healed.",
+        summary="Freezes the processes of its ranks with SIGSTOP, and resumes them with SIGCONT on healing.",
         example="{inject: pause, ranks: 0, after: join, for: 3s}",
         details=(
             "The kernel of a frozen process still completes handshakes and acknowledges data. "
-            "The guard of a frozen rank stands still. A rank that ends while it is frozen needs no thawing."
+            "The hang guard of a frozen rank is stopped too. A rank may end while it is frozen."
         ),
     )
     layer = "rank"
@@ -55,7 +55,7 @@ class Pause(FaultMember):
 
 @contextlib.contextmanager
 def _frozen(process: RankProcess, context: FaultContext) -> Iterator[pidfd.PidfdProcess]:
-    """One process that stands still; raises ProcessLookupError if it has ended, HarnessError if it will not stop."""
+    """One frozen process; raises ProcessLookupError if it has ended, HarnessError if it does not stop."""
     with pidfd.hold(process.pid) as held:
         try:
             context.paused(process.rank, True)
@@ -82,5 +82,5 @@ def _verify(process: RankProcess, held: pidfd.PidfdProcess, stopped: bool) -> No
         done = "stop" if stopped else "go on"
         raise HarnessError(
             f"rank {process.rank} (pid {process.pid}) did not {done} within {STOP_LIMIT_NS / 1e9:g} s, its threads are "
-            f"{held.states()!r}; is a debugger or another fault at work on it?"
+            f"{held.states()!r}; does a debugger or another fault hold it?"
         )

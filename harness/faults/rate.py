@@ -18,20 +18,20 @@ class Rate(FaultMember):
 
     declaration = Declaration(
         kind="rate",
-        summary="Lets only so many bytes a second through the cables of its ranks' hosts.",
+        summary="Limits the bytes per second on the network interfaces of its ranks' hosts.",
         attributes=(
-            Attribute("rate", "rate", "bytes a second, headers counted; 1 Mbit/s is 125KB/s", minimum=100),
+            Attribute("rate", "rate", "bytes per second, headers included; 1 Mbit/s is 125KB/s", minimum=100),
             Attribute(
-                "way", "choice", "those sent, those received, or each of both", "both", choices=("out", "in", "both")
+                "way", "choice", "packets sent, packets received, or both", "both", choices=("out", "in", "both")
             ),
         ),
         example="{inject: rate, ranks: all, rate: 125KB/s}",
         details=(
-            "All connections of a host share it; what stays on the host is not limited. A burst of 3200 bytes (at "
-            "more than 320KB/s: of 10 ms) passes at once; what would wait behind more than 0.2 s, or ten large "
-            "packets, is dropped. What still waits when it is healed is dropped too, and TCP sends it again. A host "
-            "takes one such fault in each way at a time, `delay` counted where it is the kernel's. It needs `tc`, "
-            "and for packets received a kernel that has `ifb`."
+            "All connections of a host share the rate; traffic within the host is not limited. A burst of 3200 bytes "
+            "(at more than 320KB/s: of 10 ms) passes at once. Packets that would wait longer than 0.2 s, or behind ten "
+            "large packets, are dropped. Packets that wait at healing are dropped too, and TCP sends them again. A "
+            "host takes one such fault per direction at a time, including `delay` where the kernel does it. It needs "
+            "`tc`, and for received packets a kernel with `ifb`."
         ),
     )
     layer = "host"
@@ -58,7 +58,7 @@ def _segments(host: WorldHost) -> int:
 
 
 def _evidence(passage: shaping.Passage, segments: Mapping[str, int]) -> Evidence:
-    """Whether packets met it. IPv6 announces itself where nobody speaks, so the host must have moved segments too."""
+    """Whether TCP traffic met it: an idle host sends IPv6 announcements, so TCP segments must have passed too."""
     facts = {
         name: {way: {"packets": one.packets, "held": one.held, "dropped": one.dropped} for way, one in ways.items()}
         for name, ways in passage.items()

@@ -10,20 +10,20 @@ from harness.scenario.scenario import Fault
 from harness.values.attribute import Attribute, Declaration
 
 LONGEST_NS = 10_000_000_000
-"""The server cannot be talked out of a countdown: healing waits for it, and no request may last 25 s."""
+"""The server does not cancel a countdown: healing waits for it, and no request may take 25 s."""
 
 
 @FAULTS.register("reset_peer")
 class ResetPeer(ToxicFault):
     """Toxiproxy's `reset_peer`.
 
-    The server makes a connection end by a reset only if the toxic was there when it was opened. So it is put in place
-    before any rank starts, with toxicity 0, and made to bite when the fault's moment has come.
+    The server resets a connection only if the toxic was present when the connection was opened. So the toxic is added
+    before any rank starts, with toxicity 0, and gets its toxicity when the fault is injected.
     """
 
     declaration = Declaration(
         kind="reset_peer",
-        summary="At the next bytes, or at the end, ends the connection with a reset to both sides, `timeout` later.",
+        summary="Resets the connection on both sides, `timeout` after the next bytes or the end of the stream.",
         attributes=(
             Attribute(
                 "timeout", "duration", "from the first bytes to the reset, in whole milliseconds, at most 10s", 0, "0s",
@@ -32,9 +32,9 @@ class ResetPeer(ToxicFault):
         ),
         example="{inject: reset_peer, ranks: 2, stream: upstream, after: join}",
         details=(
-            "The bytes that set it off are swallowed. A connection on which nothing is sent in that direction stays. "
-            "On links with this fault the ordinary end of a connection is a reset too, from the start of the world: "
-            "Toxiproxy decides that when the connection opens."
+            "The bytes that trigger it are swallowed. A connection on which nothing is sent in that direction stays "
+            "open. On links with this fault, connections also end with a reset when they are closed normally, from the "
+            "start of the world on: Toxiproxy decides that when a connection opens."
         ),
     )  # fmt: skip
     toxic_kind = "reset_peer"
@@ -45,7 +45,7 @@ class ResetPeer(ToxicFault):
         self._armed: set[tuple[str, str]] = set()
 
     def arm(self, context: FaultContext) -> None:
-        """Put the toxics in place, harmless; needless if they are to bite before anybody connects."""
+        """Add the toxics without effect; not needed if the fault is injected before any rank connects."""
         if self.fault.after == START:
             return
         for link in context.links(self.fault.ranks):

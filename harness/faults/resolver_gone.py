@@ -1,4 +1,4 @@
-"""No name server: its process has ended, and the host says that nobody listens there."""
+"""Take the name server away: its process has ended, so queries are refused."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class ResolverGone(FaultMember):
 
     declaration = Declaration(
         kind="resolver_gone",
-        summary="Takes all names out of the hosts files of its ranks' hosts; nobody listens where they then ask.",
+        summary="Removes all names from the hosts files of its ranks' hosts; no name server answers their queries.",
         example="{inject: resolver_gone, ranks: 1, for: 3s}",
         details=(
-            "Each query is refused, so a look-up ends at once and says that it may be tried again. A name server whose "
-            "whole host is gone is `slow_resolver` with `answers: never`. The evidence is how often a kernel was "
-            "told that a port is closed; if never, the cell is vacuous."
+            "Each query is refused, so a look-up fails at once with a temporary error. For a name server whose whole "
+            "host is gone use `slow_resolver` with `answers: never`. The evidence is how often a kernel was notified "
+            "that the port is closed; if never, the cell is vacuous."
         ),
     )
     layer = "host"
@@ -48,7 +48,7 @@ def _refusals(hosts: Sequence[WorldHost]) -> list[int]:
 
 
 def _refused_to(host: WorldHost) -> int:
-    """How often this host was told that something cannot be reached; of IPv4 and IPv6 together."""
+    """How many ICMP messages `destination unreachable` this host has received, of IPv4 and IPv6 together."""
     with host.inside():
         counted = counters()
     return counted["IcmpInDestUnreachs"] + counted.get("Icmp6InDestUnreachs", 0)

@@ -1,4 +1,4 @@
-"""Stop hosts with all that runs on them, and start them again with nothing left of it."""
+"""Stop hosts and all their processes, and start them again from nothing."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from harness.machine.process import pidfd
 from harness.values.attribute import Declaration
 from harness.values.errors import HarnessError, NothingToHit
 
-# The engine kills a host in 0.1 s, and tears down its network in another; it does one host after another.
+# Docker kills a host in 0.1 s, and removes its network in another 0.1 s, one host after the other.
 END_LIMIT_NS = 20_000_000_000
 
 
 @FAULTS.register("restart_host")
 class RestartHost(FaultMember):
-    """The engine's own killing and starting of what holds a host."""
+    """Docker's own kill and start of the container that is a host."""
 
     declaration = Declaration(
         kind="restart_host",
-        summary="Stops the hosts of its ranks: all that runs there ends, and nobody answers there.",
+        summary="Stops the hosts of its ranks: all their processes end, and their addresses no longer answer.",
         example="{inject: restart_host, ranks: 0, after: join, for: 2s}",
         details=(
-            "With `for` or `until` the host comes back with its name and its address, and its ranks are started again, "
-            "from their first step, in their next life: whatever they held in memory, a store among it, is gone. "
-            "Whoever shares the host ends too. Processes end before the host is gone, as when a machine is shut down, "
-            "so open connections of others get an end, or a reset where bytes lay unread, 0.02 to 0.1 s after the stop "
-            "began (measured); then nobody answers, and who connects waits. A host falls silent without a word by "
-            "`disconnect`."
+            "With `for` or `until`, healing starts the host again with its name and its address, and then its ranks, "
+            "from their first step, in their next life: all that they held in memory, such as a store, is lost. All "
+            "ranks of the host end, named or not. Processes end before the host is gone, as when a machine is shut "
+            "down, so its open connections are closed, or reset where bytes were unread, 0.02 to 0.1 s after the stop "
+            "began (measured); after that nothing answers, and connecting hangs. For a host that falls silent without "
+            "closing its connections use `disconnect`."
         ),
     )
     layer = "host"
@@ -70,5 +70,5 @@ def _stop(host: EngineHost, running: Sequence[RankProcess]) -> None:
         for one in held:
             if not one.await_end(END_LIMIT_NS):
                 raise HarnessError(
-                    f"{host.name} was stopped, but its process {one.pid} has not ended; look at the engine's log"
+                    f"{host.name} was stopped, but its process {one.pid} has not ended; look at Docker's log"
                 )

@@ -1,4 +1,4 @@
-"""Cut what a link carries into small pieces."""
+"""Cut the bytes that a link carries into small pieces."""
 
 from __future__ import annotations
 
@@ -16,23 +16,21 @@ class Slicer(ToxicFault):
 
     declaration = Declaration(
         kind="slicer",
-        summary="Cuts what passes into pieces of about `average_size`, each followed by `delay`.",
+        summary="Cuts the stream into pieces of about `average_size`, each followed by `delay`.",
         attributes=(
-            Attribute("average_size", "size", "bytes in a piece, on the average", minimum=1),
+            Attribute("average_size", "size", "bytes in a piece, on average", minimum=1),
             Attribute("size_variation", "size", "how far a piece may differ; below average_size", 0, "0B", minimum=0),
             Attribute("delay", "duration", "wait after each piece, in whole microseconds", 0, "0us", minimum=0),
         ),
         example="{inject: slicer, stream: upstream, average_size: 1B, delay: 2ms}",
-        details="Every byte arrives, in order. Healing lets the rest pass at once.",
+        details="Every byte arrives, in order. On healing, the rest passes at once.",
     )
     toxic_kind = "slicer"
     units = {"delay": (1000, "us")}
 
     @classmethod
     def problems(cls, attributes: Mapping[str, Any]) -> Sequence[str]:
-        """Also what would end the whole proxy server."""
+        """Also values that would crash the proxy server."""
         average, variation = attributes["average_size"], attributes["size_variation"]
-        too_wide = (
-            f"size_variation ({variation}B) must be below average_size ({average}B): Toxiproxy breaks down otherwise"
-        )
+        too_wide = f"size_variation ({variation}B) must be below average_size ({average}B), else Toxiproxy crashes"
         return [*super().problems(attributes), *([too_wide] if variation >= average else [])]

@@ -1,4 +1,4 @@
-"""Let the end of a connection wait."""
+"""Delay the end of a connection."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class SlowClose(ToxicFault):
 
     declaration = Declaration(
         kind="slow_close",
-        summary="Bytes pass; the end of a connection in its direction comes `delay` later.",
-        attributes=(Attribute("delay", "duration", "how long the end waits, in whole milliseconds", minimum=0),),
+        summary="Delays the end of each connection in its direction by `delay`; bytes pass.",
+        attributes=(Attribute("delay", "duration", "how long the end is delayed, in whole milliseconds", minimum=0),),
         example="{inject: slow_close, ranks: 1, stream: downstream, delay: 500ms}",
-        details="Healing lets an end that waits pass at once. `down` and a reset are not delayed.",
+        details="On healing, an end that waits passes at once. `down` and resets are not delayed.",
     )
     toxic_kind = "slow_close"
     units = {"delay": (1_000_000, "ms")}
 
     def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
-        """An end that came counts as well: it is what this fault is about."""
+        """The end of a connection counts as well, since this fault delays it."""
         passed = super().evidence(links, before, after)
         ended = sum(new.ended - old.ended for old, new in zip(before, after, strict=True))
         return Evidence(True if ended else passed.touched, {**passed.facts, "ended": ended})

@@ -1,4 +1,4 @@
-"""A name server that answers late, or not at all: of a busy cluster, or one that loses packets."""
+"""Let the name server answer late or never, as in a busy cluster or a network that loses packets."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ DELAY_NS = 2_000_000_000
 
 @FAULTS.register("slow_resolver")
 class SlowResolver(FaultMember):
-    """A real name server, and hosts files without names."""
+    """A name server of the harness, and hosts files without names."""
 
     declaration = Declaration(
         kind="slow_resolver",
-        summary="Takes all names out of the hosts files of its ranks' hosts, and answers their look-ups late or never.",
+        summary="Removes all names from the hosts files of its ranks' hosts, and answers their look-ups late or never.",
         attributes=(
-            Attribute("answers", "choice", "whether they come", default=LATE, choices=(LATE, NEVER)),
+            Attribute("answers", "choice", "whether answers come late or never", default=LATE, choices=(LATE, NEVER)),
             Attribute("delay", "duration", "how late", default=DELAY_NS, default_text="2s", minimum=0),
-            Attribute("one_in", "int", "hits one query in so many, from the first on", default=1, minimum=1),
+            Attribute("one_in", "int", "hits one query in this many, beginning with the first", default=1, minimum=1),
         ),
         example="{inject: slow_resolver, ranks: 0, answers: never, one_in: 50}",
         details=(
-            "A look-up asks twice at once (IPv4, IPv6); a server that is silent is asked again after 5 s. Numeric "
-            "addresses are looked up too, by both sides of a TCPStore's connections, also in the server's only thread. "
-            "With `delay: 0s` it is a name server that works: later torches ask for the names of addresses only where "
-            "there was one from the start (docs/names.md). Other hosts are not concerned. If no query was hit, the "
-            "cell is vacuous."
+            "A look-up sends two queries at once (IPv4, IPv6), and repeats them after 5 s without an answer. Both "
+            "sides of a TCPStore's connection also look up numeric addresses, the server in its only thread. With "
+            "`delay: 0s` it is a working name server: newer versions of torch look up the names of addresses only if "
+            "there was one from the start (docs/names.md). Other hosts are not affected. If no query was hit, the cell "
+            "is vacuous."
         ),
     )
     layer = "host"

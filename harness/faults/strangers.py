@@ -1,4 +1,4 @@
-"""Connect to the master's port without being a rank: port scanners, health checks, a browser."""
+"""Connect to the master's port without being a rank, as port scanners, health checks and browsers do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.values.attribute import Attribute, Declaration
 from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError
 
-# On loopback a connect succeeds or is refused at once; only one that the listener's full queue drops takes longer.
+# On loopback a connect succeeds or is refused at once, unless the full queue of the listener drops it.
 CONNECT_SECONDS = 0.05
 RETRY_SECONDS = 0.01
 FIRST_ROUND_SECONDS = 5.0
@@ -20,20 +20,22 @@ FIRST_ROUND_SECONDS = 5.0
 
 @FAULTS.register("strangers")
 class Strangers(FaultMember):
-    """Connections to the real endpoint, held until healed."""
+    """Connections to the real endpoint, kept open until healing."""
 
     declaration = Declaration(
         kind="strangers",
-        summary="Connects to the real endpoint, sends something or nothing, and stays until it is healed.",
+        summary="Connects to the real endpoint, sends some bytes or none, and stays connected until healing.",
         attributes=(
             Attribute("connections", "int", "how many connections", default=1, minimum=1, maximum=10_000),
-            Attribute("send", "text", "what each sends once, in UTF-8", default=None, default_text="nothing"),
+            Attribute(
+                "send", "text", "what each connection sends once, in UTF-8", default=None, default_text="nothing"
+            ),
         ),
         example='{inject: strangers, connections: 50, send: "GET / HTTP/1.0\\r\\n\\r\\n", after: join}',
         details=(
-            "It goes straight to the endpoint, past every link. Where nobody listens yet it tries again until it is "
-            "healed, so it may be injected before rank 0 comes; a connection that the master drops is not made again. "
-            "If none was ever made, the cell is vacuous."
+            "It connects to the endpoint directly, past all links. While nobody listens it tries again until healing, "
+            "so it may be injected before rank 0 starts. A connection that the master drops is not made again. If no "
+            "connection was made, the cell is vacuous."
         ),
     )
     layer = "port"
@@ -46,13 +48,13 @@ class Strangers(FaultMember):
             (self.fault.attributes["send"] or "").encode(),
         )
         with contextlib.ExitStack() as stack:
-            with context.master_host.inside():  # a thread stays in the network that it was started in
+            with context.master_host.inside():  # a thread stays in the network that it is started in
                 stack.enter_context(crowd)
             yield crowd.evidence
 
 
 class _Crowd:
-    """The connections, made one after another by a thread of its own so that the controller never waits for one."""
+    """The connections, made one after another in a thread, so that the controller never waits for one."""
 
     def __init__(self, endpoint: Endpoint, wanted: int, send: bytes) -> None:
         self._endpoint = endpoint
@@ -65,7 +67,7 @@ class _Crowd:
         self._thread = threading.Thread(target=self._gather, name="strangers", daemon=True)
 
     def __enter__(self) -> _Crowd:
-        """Start; with a listener there, all that it takes at once are connected when this returns."""
+        """Start; if somebody listens, all connections that it accepts at once are made when this returns."""
         self._thread.start()
         if not self._first_round.wait(FIRST_ROUND_SECONDS):
             self.__exit__()
@@ -104,7 +106,7 @@ class _Crowd:
         if _is_self_connected(connection):
             connection.close()
             return False
-        with contextlib.suppress(OSError):  # dropped already; the evidence tells
+        with contextlib.suppress(OSError):  # already dropped; the evidence counts it
             connection.sendall(self._send)
             self._sent_bytes += len(self._send)
         connection.setblocking(False)
@@ -113,7 +115,7 @@ class _Crowd:
 
 
 def _is_self_connected(connection: socket.socket) -> bool:
-    """Whether the system connected the socket to itself: it may, where nobody listens on a port it hands out."""
+    """Whether the kernel connected the socket to itself, as it may on an ephemeral port without a listener."""
     try:
         return bool(connection.getsockname() == connection.getpeername())
     except OSError:
@@ -121,7 +123,7 @@ def _is_self_connected(connection: socket.socket) -> bool:
 
 
 def _is_dropped(connection: socket.socket) -> bool:
-    """Whether the other side has closed; what it sent is left unread."""
+    """Whether the peer has closed; its bytes are left unread."""
     try:
         return not connection.recv(1, socket.MSG_PEEK)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Answer every segment between hosts and the endpoint with a reset: a firewall that has forgotten its connections."""
+"""Answer all segments between hosts and the endpoint with resets, as a firewall that lost its state does."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from harness.worlds.base import Host
 
 @FAULTS.register("tcp_reset")
 class TcpReset(FaultMember):
-    """Firewall rules at the ranks' hosts, in both ways."""
+    """Firewall rules on the ranks' hosts, in both directions."""
 
     declaration = Declaration(
         kind="tcp_reset",
-        summary="Answers all segments between its ranks' hosts and the endpoint with resets, of open connections too.",
+        summary="Answers all segments between its ranks' hosts and the endpoint with resets, also on open connections.",
         example="{inject: tcp_reset, ranks: 1, after: join, for: 1s}",
         details=(
-            "The endpoint is the rank's link, or the master's port where it has none. Whoever sends next on an open "
-            "connection is told that the other side has reset it; who waits for bytes is told nothing until then; "
-            "connecting is refused. On the master's host it is all that comes to the port by the cable. If no "
-            "segment was sent, the cell is vacuous. It needs `nft`."
+            "The endpoint is the rank's link, or the master's port if it has none. The next side that sends on an open "
+            "connection gets a reset; a side that only waits for bytes notices nothing; connecting is refused. On the "
+            "master's host it hits all segments that come to the port over the network. If no segment was sent, the "
+            "cell is vacuous. It needs `nft`."
         ),
     )
     layer = "host"
@@ -43,7 +43,7 @@ class TcpReset(FaultMember):
             rules.setdefault(host.name, (host, []))[1].extend(_rules(rank, host, context))
         ruled = [(host, list(dict.fromkeys(some))) for host, some in rules.values() if some]
         if not ruled:
-            raise NothingToHit(f"ranks {self.fault.ranks} have no way to the endpoint")
+            raise NothingToHit(f"ranks {self.fault.ranks} have no route to the endpoint")
         with firewall.ruled(self.fault.name, ruled) as counts:
             yield lambda: _evidence(counts())
 

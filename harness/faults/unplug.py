@@ -1,4 +1,4 @@
-"""Pull the cables of hosts: a dead switch, a drawn plug, a virtual machine that is moved."""
+"""Pull the cables of hosts, as with a dead switch, a pulled plug or a virtual machine that is moved."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Unplug(FaultMember):
 
     declaration = Declaration(
         kind="unplug",
-        summary="Pulls the cables of its ranks' hosts: nothing reaches them, and nothing leaves them.",
+        summary="Pulls the network cables of its ranks' hosts: nothing reaches them, and nothing leaves them.",
         example="{inject: unplug, ranks: 2, after: join, for: 3s}",
         details=(
-            "By default it pulls those of all ranks, as a dead switch does. Connections stay open on both sides, and "
-            "nobody is told; the kernel sends again, each time after twice as long, until it gives up (see "
-            "`host_limits`). After the cable is back a connection goes on when the kernel next sends again: as late "
-            "as the cable was out before. What stays on a host goes on. If nobody had anything to send meanwhile, the "
-            "cell is vacuous."
+            "By default it pulls the cables of all ranks, as a dead switch does. Connections stay open on both sides, "
+            "and no side gets an error; the kernel retransmits, at intervals that double, until it gives up (see "
+            "`host_limits`). After healing, a connection goes on with the next retransmission, which may take as long "
+            "as the cable was out. Connections within a host are not affected. If nothing was sent meanwhile, the cell "
+            "is vacuous."
         ),
     )
     layer = "host"
@@ -45,13 +45,13 @@ class Unplug(FaultMember):
 
 @dataclass(frozen=True)
 class _Silence:
-    """What one host has sent in vain.
+    """What one host has sent without an answer.
 
     Attributes:
-        unanswered: connections, at this moment; of hosts that are not pulled those to the pulled ones.
-        timeouts: how often an answer stayed away, since the host was made. Not what was sent again: without a cable the
-            host does not find its neighbour, and keeps the first packet.
-        given_up: connections, open or in the making, since the host was made.
+        unanswered: connections that await an answer now; of other hosts only those to hosts without a cable.
+        timeouts: how often an answer was missing since the host was created. Retransmissions do not count: without a
+            cable the host does not find its neighbour, and keeps the first packet.
+        given_up: connections, open or being made, that failed since the host was created.
     """
 
     unanswered: int
@@ -60,7 +60,7 @@ class _Silence:
 
 
 def _silence(hosts: Sequence[Host], pulled: Sequence[Host]) -> dict[str, _Silence]:
-    """By host. On a network of our own no answer ever stays away but for a fault."""
+    """By host. On the harness's own network, answers are missing only because of faults."""
     names, addresses = {host.name for host in pulled}, {host.address for host in pulled}
     found = {}
     for host in hosts:

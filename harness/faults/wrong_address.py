@@ -1,4 +1,4 @@
-"""A name that leads to another host, or to nobody: a record that was not updated, or a copied configuration."""
+"""Let a name lead to another host or to none, as after a missed update or with a copied configuration."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ NOBODY = "nobody"
 
 @FAULTS.register("wrong_address")
 class WrongAddress(FaultMember):
-    """A name server that gives another address, and hosts files without the name."""
+    """A name server that answers with another address, and hosts files without the name."""
 
     declaration = Declaration(
         kind="wrong_address",
-        summary="A name has the address of another host, or of nobody, for the hosts of its ranks.",
+        summary="Gives a name the address of another host, or of none, on the hosts of its ranks.",
         attributes=(
-            Attribute("to", "text", f"whose address it gets: a host's name, or `{NOBODY}`", default=NOBODY),
+            Attribute("to", "text", f"the host whose address it gets, or `{NOBODY}`", default=NOBODY),
             Attribute("name", "text", "the name", default=None, default_text="the name of the master's host"),
         ),
         example="{inject: wrong_address, ranks: 2, to: r1}",
         details=(
-            "Where `to` is a host without a listener a connection is refused; `nobody` is an address of the world's "
-            "network that no host has, and the system says after some seconds that it cannot be reached. Ranks are "
-            "told the master's name under `route: direct` only. If nobody asked for the name, the cell is vacuous."
+            "If `to` is a host without a listener, connecting is refused. `nobody` is an address of the world's "
+            "network that no host has: connecting to it fails after some seconds, because the host is unreachable. "
+            "Ranks get the master's name only under `route: direct`. If nobody looked the name up, the cell is "
+            "vacuous."
         ),
     )
     layer = "host"

@@ -13,11 +13,12 @@ class XAcceptNeverRead(EngineFault):
 
     declaration = Declaration(
         kind="x_accept_never_read",
-        summary="Accepts new connections of its ranks and never reads them: writes stall once the window is full.",
+        summary="Accepts new connections of its ranks and never reads them: writes stall when the window is full.",
         example="{inject: x_accept_never_read, ranks: 1, for: 2s}",
         details=(
-            "Nothing reaches the master; a `blackhole` reads and drops instead. Open connections live on; healing ends "
-            "those that were taken in meanwhile. If nobody connects, the cell is vacuous."
+            "Nothing reaches the master; a `blackhole`, in contrast, reads and drops. Connections that were open "
+            "before are not affected; healing closes those that were accepted meanwhile. If no rank connects, the cell "
+            "is vacuous."
         ),
     )
     toxic_kind = "x_accept_never_read"

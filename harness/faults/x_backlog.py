@@ -1,4 +1,4 @@
-"""Let connects hang: the queue of the listening socket is full."""
+"""Let connection attempts hang: the queue of the listening socket is full."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class XBacklog(EngineFault):
 
     declaration = Declaration(
         kind="x_backlog",
-        summary="Leaves new connections of its ranks without any answer; open ones live on.",
+        summary="Leaves connection attempts of its ranks without an answer; open connections are not affected.",
         example="{inject: x_backlog, ranks: 1, for: 2s}",
         details=(
-            "The kernel drops every SYN, and whoever connects tries again after a second, and so on; healing lets them "
-            "in at their next try. The report says how many tries were dropped, those of clients that gave up too. If "
-            "there was none, the cell is vacuous."
+            "The kernel drops every SYN, and the client's kernel repeats it after a second, then at intervals that "
+            "double; after healing the next attempt succeeds. The report says how many attempts were dropped, "
+            "including those of clients that gave up. If there was none, the cell is vacuous."
         ),
     )
     toxic_kind = "x_backlog"
 
     def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
-        """What the kernel has dropped at the listening sockets, and the engine did not send itself."""
+        """The attempts that the kernel dropped at the listening sockets, without those of the engine itself."""
         found = super().evidence(links, before, after)
         return found if found.touched or listening.counts_dropped() else Evidence(None, found.facts)

@@ -1,4 +1,4 @@
-"""Swallow one query of the store: the server never learns of it."""
+"""Swallow one query of the store protocol: the server never receives it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class XDropQuery(MessageFault):
 
     declaration = Declaration(
         kind="x_drop_query",
-        summary="Swallows one query of the store on its way to the master; the connection lives on.",
+        summary="Swallows one query of the store on its way to the master; the connection stays open.",
         attributes=(Attribute("query", "choice", "its kind; * is any", choices=KINDS), *WHICH),
         example="{inject: x_drop_query, ranks: 2, query: set, key: ready}",
-        details="Who expects a reply waits for it. If no such query passes, the cell is vacuous.",
+        details="A rank that expects a reply waits for it. If no such query passes, the cell is vacuous.",
     )
     toxic_kind = "x_drop_query"

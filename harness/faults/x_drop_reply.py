@@ -1,4 +1,4 @@
-"""Swallow one reply of the store: it happened, and who asked for it does not learn of it."""
+"""Swallow one reply of the store protocol: the query was executed, but the client gets no reply."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class XDropReply(MessageFault):
 
     declaration = Declaration(
         kind="x_drop_reply",
-        summary="Swallows one reply of the store: what was asked for is done, and the rank does not learn of it.",
+        summary="Swallows one reply of the store: the query was executed, but the rank gets no reply.",
         attributes=(Attribute("reply", "choice", "the kind of the query it answers; * is any", choices=KINDS), *WHICH),
         example="{inject: x_drop_reply, ranks: 1, reply: add, key: counter, nth: 3}",
-        details="The connection lives on. If no such reply comes, the cell is vacuous.",
+        details="The connection stays open. If no such reply comes, the cell is vacuous.",
     )
     toxic_kind = "x_drop_reply"

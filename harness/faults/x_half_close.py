@@ -1,4 +1,4 @@
-"""Let one direction of a connection end without the other."""
+"""End one direction of a connection without the other."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from harness.values.attribute import Declaration
 
 @FAULTS.register("x_half_close")
 class XHalfClose(EngineFault):
-    """The engine's `x_half_close`, in each direction, so that the engine tells in which of them it acted."""
+    """The engine's `x_half_close`, one for each direction, so that the engine logs in which of them it acted."""
 
     declaration = Declaration(
         kind="x_half_close",
-        summary="Hands an end of one direction on as TCP does, and leaves the other direction alone.",
+        summary="Passes the end of one direction on as TCP does, and leaves the other direction open.",
         example="{inject: x_half_close, ranks: 1}",
         details=(
-            "Without it an end in either direction ends the whole connection, as through any Toxiproxy. The report "
-            "says in which direction ends came alone: `upstream` is one of the rank's. If none did, the cell is "
-            "vacuous."
+            "Without it, an end in either direction closes the whole connection, as Toxiproxy does. The report says "
+            "how many ends passed alone in each direction: those of the rank are `upstream`. If there was none, the "
+            "cell is vacuous."
         ),
     )
     toxic_kind = "x_half_close"
@@ -32,7 +32,7 @@ class XHalfClose(EngineFault):
         return ("upstream", "downstream")
 
     def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
-        """How many ends the engine handed on alone, by their direction."""
+        """How many ends the engine passed on alone, by direction."""
         found = super().evidence(links, before, after)
         ends = {one: sum(link.acts(toxic_name(self.fault, one)) for link in links) for one in self.streams}
         return Evidence(found.touched, {**found.facts, "ends": ends})

@@ -1,4 +1,4 @@
-"""Keep one message of the store back."""
+"""Hold one message of the store protocol back."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class XHold(MessageFault):
 
     declaration = Declaration(
         kind="x_hold",
-        summary="Keeps one message of the store back, and with it whatever comes behind in its direction.",
+        summary="Holds one message of the store back, and all bytes behind it in its direction.",
         attributes=(
-            Attribute("query", "choice", "its kind, if it is on its way to the master", None, "none", choices=KINDS),
-            Attribute("reply", "choice", "the kind of the query that it answers", None, "none", choices=KINDS),
-            Attribute("duration", "duration", "how long, in whole milliseconds; 0 until it is healed", 0, "0s"),
+            Attribute("query", "choice", "the kind of a query, which goes to the master", None, "none", choices=KINDS),
+            Attribute("reply", "choice", "the kind of the query that a reply answers", None, "none", choices=KINDS),
+            Attribute("duration", "duration", "how long, in whole milliseconds; 0 until healing", 0, "0s"),
             *WHICH,
         ),
         example="{inject: x_hold, ranks: 1, reply: wait, duration: 500ms}",
@@ -33,4 +33,7 @@ class XHold(MessageFault):
     @classmethod
     def problems(cls, attributes: Mapping[str, Any]) -> Sequence[str]:
         both = [attributes["query"], attributes["reply"]].count(None) != 1
-        return [*super().problems(attributes), *(["which message is held is not said; write query or reply"] * both)]
+        return [
+            *super().problems(attributes),
+            *(["the message to hold is not given; write either `query` or `reply`"] * both),
+        ]

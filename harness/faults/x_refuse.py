@@ -1,4 +1,4 @@
-"""Refuse new connections, or end them at once, while open ones live on."""
+"""Refuse new connections or close them at once; open ones are not affected."""
 
 from __future__ import annotations
 
@@ -18,23 +18,25 @@ class XRefuse(EngineFault):
 
     declaration = Declaration(
         kind="x_refuse",
-        summary="Refuses new connections of its ranks, or ends them as soon as they are made; open ones live on.",
+        summary="Refuses new connections of its ranks, or closes them at once; open ones are not affected.",
         attributes=(
             Attribute(
-                "mode", "choice", "`closed`: connecting is refused; `rst`, `fin`: it succeeds and is ended so at once",
+                "mode", "choice",
+                "`closed`: connecting is refused; `rst`, `fin`: it succeeds and is ended that way at once",
                 "closed", choices=("closed", "rst", "fin"),
             ),
-            Attribute("first", "int", "only so many connections, with `rst` or `fin`; 0 is all", 0, minimum=0),
+            Attribute("first", "int", "with `rst` or `fin`: how many connections; 0 is all", 0, minimum=0),
         ),
         example="{inject: x_refuse, ranks: 1, mode: rst, first: 2}",
-        details="Unlike `down` it cuts nothing. If nobody connects, the cell is vacuous.",
+        details="Unlike `down` it cuts no open connection. If no rank connects, the cell is vacuous.",
     )  # fmt: skip
     toxic_kind = "x_refuse"
 
     @classmethod
     def problems(cls, attributes: Mapping[str, Any]) -> Sequence[str]:
         counts = attributes["first"] and attributes["mode"] == "closed"
-        return ["nobody can count whom the kernel refuses; take `first` out, or write mode: rst"] if counts else []
+        because = "connections that the kernel refuses cannot be counted; remove `first`, or write `mode: rst`"
+        return [because] if counts else []
 
     @contextlib.contextmanager
     def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:

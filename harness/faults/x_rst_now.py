@@ -13,8 +13,8 @@ class XRstNow(EngineFault):
 
     declaration = Declaration(
         kind="x_rst_now",
-        summary="Resets every open connection of its links, on both sides, without a byte and without being armed.",
+        summary="Resets every open connection of its links at once, on both sides.",
         example="{inject: x_rst_now, ranks: 2, after: join}",
-        details="Connections that come later are spared. If none is open, the cell is vacuous.",
+        details="It waits for no bytes. Later connections are not affected. If none is open, the cell is vacuous.",
     )
     toxic_kind = "x_rst_now"

@@ -1,4 +1,4 @@
-"""Let links stand still for a while, and lose nothing."""
+"""Stall links for a while without losing anything."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ class XStall(EngineFault):
 
     declaration = Declaration(
         kind="x_stall",
-        summary="Keeps everything back, the end of a connection too, until it is healed; nothing is lost.",
+        summary="Holds all bytes back until healing, also the ends of connections; nothing is lost.",
         attributes=(
             Attribute("stream", "choice", "to the master, from it, or both", "both",
                       choices=("upstream", "downstream", "both")),
         ),
         example="{inject: x_stall, ranks: 1, after: join, for: 2s}",
         details=(
-            "What a long pause of the other side looks like, its process untouched. Unlike a `blackhole` it "
-            "heals without a trace. New connections are made, and stand still too."
+            "It looks like a long pause of the other side, but without touching its process. Unlike a `blackhole` it "
+            "leaves no trace after healing. New connections can be made, and are stalled too."
         ),
     )  # fmt: skip
     toxic_kind = "x_stall"
 
     def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
-        """A connection made, bytes that came, or bytes that it keeps back now."""
+        """A connection that was made, bytes that arrived, or bytes that it holds back now."""
         met = link_evidence(self.streams, links, before, after)
         kept = sum(max(0, _kept(traffic, stream)) for traffic in after for stream in self.streams)
         return Evidence(True if kept else met.touched, {**met.facts, "kept_bytes": kept})

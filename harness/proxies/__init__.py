@@ -1,1 +1,1 @@
-"""Proxies: how a rank's path to the endpoint is made, one file each."""
+"""Proxies: ways to make a rank's path to the endpoint, one file each."""

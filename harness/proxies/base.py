@@ -1,4 +1,4 @@
-"""What a proxy server promises: links that can be made all at once and taken away one by one."""
+"""The contract of a proxy server: links are made all at once and removed one by one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from harness.registry import Registry
 from harness.scenario.moment import WireMoment
 from harness.values.endpoint import Endpoint
 from harness.values.errors import Unsupported
@@ -15,10 +14,10 @@ from harness.values.errors import Unsupported
 
 @dataclass(frozen=True)
 class RetainedBytes:
-    """Bytes from the master that have reached the proxy, but nobody behind it; the end of a connection counts as one.
+    """Bytes from the master that the proxy has received but not sent on; the end of a connection counts as one.
 
     Attributes:
-        links: names of the links that may have kept them, because a toxic lay on their way down.
+        links: names of the links that may hold them, because they have a downstream toxic.
     """
 
     bytes: int
@@ -27,18 +26,18 @@ class RetainedBytes:
 
 @dataclass(frozen=True)
 class Traffic:
-    """What has passed a link so far.
+    """The traffic of a link so far.
 
     Attributes:
         accepted: connections accepted since the link was made.
         open: connections open now.
-        ended: connections that have ended, or have begun to.
+        ended: connections that have ended or begun to end.
         unreached: connections accepted by any link of the server for which the upstream could not be reached.
-        upstream_bytes: bytes that ranks sent into the link, whatever became of them; None where it cannot be read.
-        downstream_bytes: bytes sent on to ranks, and those swallowed on connections that have ended; likewise.
-        upstream_sent, downstream_sent: bytes sent on by the proxy, where it says so itself; else None.
-        held: one entry whenever more bytes were found to be kept back than before, on any link to the same upstream.
-        complete: False where a connection that came and went unseen, or bytes that were swallowed, may be missing.
+        upstream_bytes: bytes that ranks sent into the link, also swallowed ones; None if it cannot be read.
+        downstream_bytes: bytes sent on to ranks, and those swallowed on ended connections; None if it cannot be read.
+        upstream_sent, downstream_sent: bytes sent on by the proxy, if it reports them; else None.
+        held: an entry for each time that more bytes were found held back, on any link to the same upstream.
+        complete: False if an unnoticed connection or swallowed bytes may be missing.
     """
 
     accepted: int
@@ -71,13 +70,13 @@ class Link(Protocol):
     def add_toxic(
         self, name: str, kind: str, stream: str, toxicity: float, attributes: Mapping[str, int | str]
     ) -> None:
-        """Put a toxic at the end of the chain and verify it; raises ProxyLost or HarnessError."""
+        """Add a toxic at the end of the chain, and verify it; raises ProxyLost or HarnessError."""
 
     def update_toxic(self, name: str, toxicity: float, attributes: Mapping[str, int | str]) -> None:
-        """Change a toxic; live connections draw their toxicity anew."""
+        """Change a toxic; open connections draw their toxicity again."""
 
     def remove_toxic(self, name: str) -> None:
-        """Take a toxic away; a toxic that is gone already is no error."""
+        """Remove a toxic; a missing toxic is not an error."""
 
     def disable(self) -> None:
         """Refuse new connections and cut open ones."""
@@ -86,31 +85,31 @@ class Link(Protocol):
         """Listen again on the same port."""
 
     def traffic(self, fresh: bool = True) -> Traffic:
-        """What has passed so far; grows only. `fresh` False: as of the last look at any link of this server."""
+        """The traffic so far; only grows. `fresh` False: as of the last look at any link of this server."""
 
     def acts(self, name: str) -> int:
-        """How often a toxic of the embedded engine has acted on this link, as of the last look; else 0."""
+        """How often a toxic of the embedded engine has acted on this link, as of the last look; 0 for other servers."""
 
 
 class WireWatch(Protocol):
-    """Messages on the wire that somebody waits for; a context manager, after which nobody does."""
+    """Waits for messages on the wire, until it is closed."""
 
     def fileno(self) -> int:
-        """Readable when `read` may have something to tell."""
+        """Readable when `read` may return something."""
 
     def read(self) -> Sequence[tuple[WireMoment, int]]:
-        """The messages that have passed since the last call, and when; raises ProxyLost."""
+        """The messages that have passed since the last call, and their times; raises ProxyLost."""
 
     def go_on(self) -> None:
-        """Let links that stand still since such a message carry on."""
+        """Release the links that such a message has stopped."""
 
     def close(self) -> None:
-        """Wait no longer, and let everything go on."""
+        """Stop waiting, and release all links."""
 
 
 @dataclass(frozen=True)
 class LinkSpec:
-    """A link to make: whose it is, and where it leads."""
+    """A link to make: its rank, and its upstream."""
 
     rank: int
     upstream: Endpoint
@@ -131,7 +130,7 @@ class Proxies(ABC):
 
         Args:
             listen: the numeric address of the server's host that links listen on.
-            seed: names the chance of toxics, where the server can be told (the embedded engine).
+            seed: of the random draws of toxics, on the embedded engine.
         """
 
     def require(self, who: str) -> None:
@@ -139,31 +138,28 @@ class Proxies(ABC):
         raise Unsupported("proxy", f"{who} needs the embedded engine; give --toxiproxy embedded, or leave it out")
 
     def watch(self, links: Sequence[Link], waited: Mapping[WireMoment, bool]) -> WireWatch:
-        """Wait for messages, each without a duration; True: then all these links stand still until `go_on`.
+        """Wait for messages, each without a duration; True: then stop all these links until `go_on`.
 
-        Only of a server that `require` accepts; raises ProxyLost or HarnessError.
+        Only for a server that `require` accepts; raises ProxyLost or HarnessError.
         """
         raise Unsupported("proxy", "moments on the wire need the embedded engine")
 
     def account(self, links: Sequence[Link]) -> Sequence[Mapping[str, Any]]:
-        """JSON for the history: what has passed each link, where the server tells; else nothing."""
+        """JSON for the history: the traffic of each link, if the server reports it."""
         return ()
 
     @abstractmethod
     def remove(self, links: Sequence[Link]) -> None:
-        """Take the links away, one by one, and verify that nothing of ours is left; raises ProxyLost."""
+        """Remove the links one by one, and verify that none is left; raises ProxyLost."""
 
     @abstractmethod
     def restart(self) -> None:
-        """Replace a server that was lost; a no-op where the server is not ours (then raises ProxyLost)."""
+        """Replace a server that was lost; raises ProxyLost if the server is not ours."""
 
     @abstractmethod
     def close(self) -> None:
-        """End the server if it is ours; else remove what is ours from it."""
+        """End the server if it is ours; else remove our proxies from it."""
 
     def log(self) -> str:
-        """What the server has logged since the last `make`; empty where it is not ours."""
+        """The server's log since the last `make`; empty if the server is not ours."""
         return ""
-
-
-PROXIES: Registry[type[Proxies]] = Registry("proxy", "harness.proxies")

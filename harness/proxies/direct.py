@@ -1,16 +1,15 @@
-"""No proxy at all: every rank is told the endpoint itself."""
+"""No proxy: every rank gets the endpoint itself."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.proxies.base import PROXIES, Link, LinkSpec, Proxies
+from harness.proxies.base import Link, LinkSpec, Proxies
 from harness.values.errors import HarnessError
 
 
-@PROXIES.register("direct")
 class Direct(Proxies):
-    """The do-nothing member: `route: direct` has no links."""
+    """`route: direct`, which has no links."""
 
     def describe(self) -> str:
         return "none (direct)"
@@ -22,7 +21,7 @@ class Direct(Proxies):
         return ()
 
     def remove(self, links: Sequence[Link]) -> None:
-        """There is nothing to take away."""
+        """There is nothing to remove."""
 
     def restart(self) -> None:
         """There is nothing to restart."""

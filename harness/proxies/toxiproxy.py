@@ -18,14 +18,14 @@ from harness.machine.toxiproxy.engine_meter import EngineMeter, LinkCount
 from harness.machine.toxiproxy.kernel_meter import LinkMeter
 from harness.machine.toxiproxy.server import Children, Here, Place, RunningServer
 from harness.machine.toxiproxy.wire_watch import EngineWatch
-from harness.proxies.base import PROXIES, Link, LinkSpec, Proxies, RetainedBytes, Traffic
+from harness.proxies.base import Link, LinkSpec, Proxies, RetainedBytes, Traffic
 from harness.scenario.moment import WireMoment
 from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError, ProxyLost, UsageError
 
 DEFAULT_PORT = 8474
 WORLDS_PER_SERVER = 64
-"""The real server keeps counters of every proxy it ever had, so it is renewed after that many worlds."""
+"""The real server keeps the counters of all proxies it ever had, so it is restarted after this many worlds."""
 
 Meter = LinkMeter | EngineMeter
 
@@ -56,7 +56,7 @@ class ToxiproxyLink:
 
     def remove_toxic(self, name: str) -> None:
         kind, _, timeout_ms = self._toxics.pop(name, ("", "", 0))
-        # A reset that counts down cannot be interrupted: the real server answers when it has come.
+        # The countdown of a reset cannot be interrupted: the real server answers after the reset.
         self._api.remove_toxic(self._proxy, name, timeout_ms / 1000 if kind == "reset_peer" else 0)
         self._say_if_keeping()
 
@@ -90,17 +90,16 @@ class ToxiproxyLink:
         self._meter.keeps(self.name, any(stream == "downstream" for _, stream, _ in self._toxics.values()))
 
 
-@PROXIES.register("toxiproxy")
 class Toxiproxy(Proxies):
     """All links of a controller, on one server.
 
-    Whatever we make carries a prefix of ours, and only that is ever deleted. Use `start` to make one.
+    Our proxies carry a prefix, and only they are ever deleted. Use `start` to make an instance.
     """
 
     def __init__(self, server: _Server, own: _OwnServer | None) -> None:
         self._server = server
         self._own = own
-        # On an engine of our own nobody else has proxies, and names that come again make its chance come again.
+        # Our own engine has no other proxies, and its random draws repeat if the names of proxies do.
         ours_alone = own is not None and server.engine is not None
         self._prefix = "rdzv-play" if ours_alone else f"rdzv-{secrets.token_hex(4)}"
         self._worlds = 0
@@ -112,12 +111,12 @@ class Toxiproxy(Proxies):
         """A server of our own (see `proxy_server.require_server`), or the one at `url`.
 
         Args:
-            children: whoever starts and ends processes here.
-            log_path: where a server of our own writes what it says.
-            place: where a server of our own runs; None is the real one here, as a child.
+            children: starts and ends processes here.
+            log_path: the log of a server of our own.
+            place: where a server of our own runs; None: the real server here, as a child.
 
         Raises UsageError for a URL that is not on loopback or does not answer, Unsupported if there is no server on
-        this machine, ProxyLost if it does not come up.
+        this machine, ProxyLost if it does not start.
         """
         if url is not None:
             return cls._given(parse_url(url))
@@ -189,9 +188,7 @@ class Toxiproxy(Proxies):
         if left := sorted(removed & there.keys()):
             raise ProxyLost(f"deleted proxies are still there: {', '.join(left)}; the server must be restarted")
         if self._own is not None and there.keys() - self._ours(there) != self._own.sentinels:
-            raise ProxyLost(
-                f"our own server has proxies of somebody else, or lost its sentinel: {', '.join(sorted(there))}"
-            )
+            raise ProxyLost(f"our own server has foreign proxies, or lost its sentinel: {', '.join(sorted(there))}")
 
     def restart(self) -> None:
         if self._own is None:
@@ -223,7 +220,7 @@ class _Server:
     """A server that answers.
 
     Attributes:
-        engine: what it has beyond Toxiproxy; None of a real one.
+        engine: its extensions; None for a real server.
     """
 
     api: Api
@@ -233,7 +230,7 @@ class _Server:
 
     @classmethod
     def at(cls, address: Endpoint, origin: str, meter: Callable[[Api], LinkMeter]) -> _Server:
-        """Ask what it is; `meter` is for a real one."""
+        """Ask which server it is; `meter` is for a real one."""
         api, engine = Api(address), EngineApi(address)
         about = engine.about()
         if about is not None:
@@ -243,14 +240,14 @@ class _Server:
         return cls(api, None, meter(api), f"toxiproxy-server {api.version()} ({origin})")
 
     def close(self) -> None:
-        """Let go of the connections to it."""
+        """Close the connections to it."""
         self.api.close()
         if self.engine is not None:
             self.engine.close()
 
 
 class _OwnServer:
-    """The server we started, and may start again."""
+    """The server that we started, and may start again."""
 
     def __init__(self, place: Place, log_path: Path) -> None:
         self.place = place
@@ -259,7 +256,7 @@ class _OwnServer:
         self._running: RunningServer | None = None
 
     def launch(self, like: _Server | None = None) -> _Server:
-        """Start it; `like`: another one of the same kind, which needs not be asked what it is."""
+        """Start it; `like`: a server of the same kind, so that it need not be asked which it is."""
         running = self._running = self.place.launch(self._log_path)
         self._log_from = 0
 
@@ -273,7 +270,7 @@ class _OwnServer:
 
     @property
     def sentinels(self) -> set[str]:
-        """The proxies that are there from the start; an engine has none."""
+        """The proxies that exist from the start; an engine has none."""
         return {self._running.sentinel} - {""} if self._running is not None else set()
 
     def end(self) -> None:
@@ -320,5 +317,5 @@ def _meter_of_given(address: Endpoint, api: Api) -> LinkMeter:
 
 
 def _pid_behind(address: Endpoint) -> int | None:
-    """Who listens there, if that can be read; without it, what such a server swallows cannot be seen."""
+    """The pid that listens there, if it can be read; without it, swallowed bytes cannot be counted."""
     return next((one.pid for one in sockets.listeners() if one.address.port == address.port and one.pid), None)

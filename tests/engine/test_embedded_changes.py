@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from playing import END, MS, Play, toxic
+from virtual_time import END, MS, Play, toxic
 
 from harness.engine.toxic_stage import Toxic
 

@@ -7,7 +7,7 @@ from collections import deque
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from talking import CODES, GREETING, number, query, text
+from store_traffic import CODES, GREETING, number, query, text
 
 from harness.engine.wire.decoder import Decoder, Message, Piece, queries, replies
 from harness.engine.wire.grammar import CODES as KNOWN

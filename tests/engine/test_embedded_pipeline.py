@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playing import END, MS, Play, toxic
+from virtual_time import END, MS, Play, toxic
 
 
 def test_without_toxics_everything_passes_at_once():

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from backends import LIMIT_SECONDS, Backend, Proxy, Upstream, ending, is_open, late, nothing, now_ms, read
-from talking import GREETING, Talk, number, query, text
+from store_traffic import GREETING, Talk, number, query, text
 
 
 @pytest.fixture

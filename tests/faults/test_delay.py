@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cabled import exchange, member, needs
+from host_connections import exchange, member, needs
 from named_hosts import town
 
 from harness import clock

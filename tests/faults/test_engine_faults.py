@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wire import Wire, await_true, held, how_it_ends, member, receive, silent, wired
+from proxied_links import Wire, await_true, held, how_it_ends, member, receive, silent, wired
 
 from harness.machine.network import listening
 from harness.proxies.base import LinkSpec

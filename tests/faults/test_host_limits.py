@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from cabled import exchange, member, needs
+from host_connections import exchange, member, needs
 from named_hosts import PORT, town
 
 from harness.faults.base import FAULTS

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from fault_context import FakeFaultContext
-from wire import LATER, Wire, await_true, held, how_it_ends, member, receive, silent, wired
+from proxied_links import LATER, Wire, await_true, held, how_it_ends, member, receive, silent, wired
 
 from harness.faults.base import Evidence
 from harness.machine.network import sockets

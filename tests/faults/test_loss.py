@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cabled import Post, evidence_when, exchange, member, needs
+from host_connections import Post, evidence_when, exchange, member, needs
 from named_hosts import town
 
 pytestmark = needs("nft")

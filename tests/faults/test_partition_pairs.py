@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cabled import FakeLink, exchange, member, needs
+from host_connections import FakeLink, exchange, member, needs
 from named_hosts import PORT, town
 
 from harness.faults.base import FAULTS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cabled import exchange, member, needs, sent
+from host_connections import exchange, member, needs, sent
 from named_hosts import town
 
 pytestmark = needs("tc", "ip")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cabled import exchange, member, needs
+from host_connections import exchange, member, needs
 from named_hosts import town
-from wire import await_true
+from proxied_links import await_true
 
 pytestmark = needs()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from linking import LIMIT_SECONDS
+from link_helpers import LIMIT_SECONDS
 
 from harness.machine.process.children import Children
 from harness.machine.toxiproxy import server as proxy_server

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from linking import NOWHERE
+from link_helpers import NOWHERE
 
-from harness.proxies.base import PROXIES, LinkSpec
+from harness.proxies.base import LinkSpec
 from harness.proxies.direct import Direct
 from harness.values.errors import HarnessError
 
@@ -20,8 +20,3 @@ def test_direct_has_no_links():
     direct.restart()
     direct.close()
     assert (direct.describe(), direct.log()) == ("none (direct)", "")
-
-
-def test_both_members_are_registered():
-    """By file name."""
-    assert list(PROXIES) == ["direct", "toxiproxy"]

@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from linking import LIMIT_SECONDS, NOWHERE, await_true, echoed, specs
+from link_helpers import LIMIT_SECONDS, NOWHERE, await_true, echoed, specs
 
 from harness.machine.process.children import Children
 from harness.machine.toxiproxy.client import Api

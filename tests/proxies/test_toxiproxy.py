@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from linking import NOWHERE, await_true, echoed, specs
+from link_helpers import NOWHERE, await_true, echoed, specs
 
 from harness.machine.network import sockets
 from harness.machine.process import pidfd

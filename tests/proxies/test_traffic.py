@@ -8,7 +8,7 @@ import socket
 import threading
 
 import pytest
-from linking import LIMIT_SECONDS, NOWHERE, await_true, echoed, specs
+from link_helpers import LIMIT_SECONDS, NOWHERE, await_true, echoed, specs
 
 from harness.proxies.base import LinkSpec
 from harness.proxies.toxiproxy import Toxiproxy

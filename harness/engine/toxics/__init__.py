@@ -1,4 +1,4 @@
-"""The toxics, one file each, Toxiproxy's own and, with `x_` before their names, those that it does not have."""
+"""The toxics, one file each: Toxiproxy's, and with the prefix `x_` those that Toxiproxy does not have."""
 
 from __future__ import annotations
 

@@ -11,13 +11,13 @@ from harness.engine.script import RECEIVE, Action, Script, Send, Site, Wait
 from harness.engine.toxics.base import MILLISECOND_NS, Behaviour, toxic
 
 PORTION_MS = 100
-"""A chunk that takes longer is cut into what passes in so many milliseconds."""
+"""A chunk that takes longer is cut into portions of this many milliseconds."""
 
 
 @toxic("bandwidth")
 @dataclass(frozen=True)
 class Bandwidth(Behaviour):
-    """`rate` in kilobytes per second, which is bytes per millisecond; the wait comes before the bytes. 0 stops all."""
+    """`rate` in kilobytes per second, which is bytes per millisecond; it waits before the bytes. 0 stops all."""
 
     rate: int = 0
 
@@ -45,4 +45,6 @@ class Bandwidth(Behaviour):
         return bool(interrupted)
 
     def problem(self) -> str:
-        return f"rate {self.rate} is negative, which ends the real server; 0 stops all bytes" if self.rate < 0 else ""
+        return (
+            f"rate {self.rate} is negative, which crashes the real server; 0 stops all bytes" if self.rate < 0 else ""
+        )

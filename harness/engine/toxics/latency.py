@@ -1,4 +1,4 @@
-"""Deliver everything late, in order, without slowing the flow."""
+"""Delay all bytes, in order, without limiting the rate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.engine.toxics.base import MILLISECOND_NS, Behaviour, toxic
 @toxic("latency")
 @dataclass(frozen=True)
 class Latency(Behaviour):
-    """Each chunk waits `latency` ms from its read on, give or take `jitter` ms; a bare end passes at once.
+    """Each chunk waits `latency` ms after its read, plus or minus `jitter` ms; an end without bytes passes at once.
 
     The delay is drawn uniformly from the whole milliseconds of [latency - jitter, latency + jitter).
     """

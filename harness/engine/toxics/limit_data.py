@@ -1,4 +1,4 @@
-"""Close after so many bytes."""
+"""Close after a number of bytes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from harness.engine.toxics.base import Behaviour, toxic
 @toxic("limit_data")
 @dataclass(frozen=True)
 class LimitData(Behaviour):
-    """Exactly `bytes` pass since it was added, on each connection; with the last of them, or with a byte too many, it
-    closes. A change does not begin the count anew."""
+    """Exactly `bytes` pass on each connection since the toxic was added; with the last of them, or the first one too
+    many, it closes. A change does not restart the count."""
 
     bytes: int = 0
 

@@ -1,4 +1,4 @@
-"""Answer the first byte with a reset of the connection."""
+"""Reset the connection at the first byte."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _ARMED = "armed"
 class ResetPeer(Behaviour):
     """`timeout` ms after the first chunk or end, that chunk is swallowed and both peers get RST.
 
-    A connection that was open before the toxic came gets FIN, as with the real server. Unlike there, the countdown ends
-    when the toxic is taken away (then the chunk passes), and a toxic that did not fire leaves no trace.
+    A connection that was opened before the toxic was added gets FIN, as from the real server. Unlike there, the
+    countdown ends when the toxic is removed (then the chunk passes), and a toxic that did not fire leaves no trace.
     """
 
     timeout: int = 0

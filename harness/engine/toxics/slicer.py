@@ -1,4 +1,4 @@
-"""Cut what one read brought into small pieces."""
+"""Cut the bytes of one read into small pieces."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.engine.toxics.base import MICROSECOND_NS, Behaviour, toxic
 @toxic("slicer")
 @dataclass(frozen=True)
 class Slicer(Behaviour):
-    """Pieces of about `average_size` bytes, give or take `size_variation`, and `delay` microseconds after each."""
+    """Pieces of about `average_size` bytes, plus or minus `size_variation`, and `delay` microseconds after each."""
 
     average_size: int = 0
     size_variation: int = 0
@@ -36,7 +36,7 @@ class Slicer(Behaviour):
                     return
 
     def _cuts(self, begin: int, end: int, random: Random) -> Iterator[int]:
-        """Where pieces end: halves of halves, middles moved at random, until each is short enough; none is empty."""
+        """The ends of pieces: halves of halves, the middle moved at random, until each is short; none is empty."""
         if end - begin <= self.average_size + self.size_variation:
             if begin < end:
                 yield end
@@ -49,7 +49,7 @@ class Slicer(Behaviour):
 
     def problem(self) -> str:
         if self.average_size < 1:
-            return f"average_size {self.average_size} is below 1, which ends the real server"
+            return f"average_size {self.average_size} is below 1, which crashes the real server"
         if not 0 <= self.size_variation <= self.average_size:
             return f"size_variation {self.size_variation} is not between 0 and average_size {self.average_size}"
         return ""

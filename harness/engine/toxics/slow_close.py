@@ -1,4 +1,4 @@
-"""Keep the end of a stream back."""
+"""Delay the end of a stream."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.engine.toxics.base import MILLISECOND_NS, Behaviour, toxic
 @toxic("slow_close")
 @dataclass(frozen=True)
 class SlowClose(Behaviour):
-    """Bytes pass; the end comes `delay` ms late. A change during that time begins it anew."""
+    """Bytes pass; the end is delayed by `delay` ms. A change during that time restarts it."""
 
     delay: int = 0
 

@@ -1,4 +1,4 @@
-"""Swallow every byte, and close when none has come for a while."""
+"""Swallow every byte, and close after a time without bytes."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""Leave clients without any answer: the queue of the listening socket is full, so their connects hang."""
+"""Leave clients without an answer: the queue of the listening socket is full, so connecting hangs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.engine.toxics.base import DoorBehaviour, toxic
+from harness.engine.toxics.base import ListenerBehaviour, toxic
 
 
 @toxic("x_backlog")
 @dataclass(frozen=True)
-class XBacklog(DoorBehaviour):
-    """The kernel drops every SYN while it is there; clients try again after 1, 3, 7 ... s. Open connections live on."""
+class XBacklog(ListenerBehaviour):
+    """The kernel drops every SYN; clients retry after 1, 3, 7 ... s. Open connections are not affected."""
 
     fills_backlog = True

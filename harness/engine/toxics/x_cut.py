@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from harness.engine.chunk import Chunk, Item
 from harness.engine.script import RECEIVE, Script, Send, Site, passing
-from harness.engine.toxics.base import toxic
-from harness.engine.wire.rules import CUT_AFTER, CUT_BEFORE, Hit, WireBehaviour, cutting
+from harness.engine.toxics.base import MessageBehaviour, toxic
+from harness.engine.wire.rules import CUT_AFTER, CUT_BEFORE, Hit, cutting
 
 HOWS = ("fin", "rst", "silence")
 WHENS = ("before", "after")
@@ -15,12 +15,12 @@ WHENS = ("before", "after")
 
 @toxic("x_cut")
 @dataclass(frozen=True)
-class XCut(WireBehaviour):
-    """After `bytes` more bytes of its direction, on each connection, the next one never passes.
+class XCut(MessageBehaviour):
+    """Cuts each connection after `bytes` more bytes of its direction.
 
-    With `query` or `reply` (a kind, or *) it cuts at a message instead, `when` before its first byte or after its last.
-    `how`: fin and rst end the connection on both sides, also one that was open before; silence swallows everything
-    that comes in this direction from then on, its end too, as a cable that was cut.
+    With `query` or `reply` (a kind, or *) it cuts at a message instead: `when` is before its first byte or after its
+    last. `how`: fin and rst end the connection on both sides, also one that was open before; silence swallows all that
+    follows in this direction, also the end, as a cable that was cut does.
     """
 
     bytes: int = 0

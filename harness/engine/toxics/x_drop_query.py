@@ -1,18 +1,18 @@
-"""Swallow one query of the store's protocol: the server never learns of it."""
+"""Swallow one query of the store's protocol: the server never receives it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.engine.toxics.base import toxic
+from harness.engine.toxics.base import MessageBehaviour, toxic
 from harness.engine.wire.grammar import ANY
-from harness.engine.wire.rules import DROP, Hit, WireBehaviour
+from harness.engine.wire.rules import DROP, Hit
 
 
 @toxic("x_drop_query")
 @dataclass(frozen=True)
-class XDropQuery(WireBehaviour):
-    """The connection lives on; a client that expects a reply waits for it."""
+class XDropQuery(MessageBehaviour):
+    """The connection stays open; a client that expects a reply waits for it."""
 
     query: str = ANY
 

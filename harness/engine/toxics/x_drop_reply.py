@@ -1,18 +1,18 @@
-"""Swallow one reply of the store's protocol: what was asked for has happened, and the client does not learn of it."""
+"""Swallow one reply of the store's protocol: the query was executed, but the client gets no reply."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.engine.toxics.base import toxic
+from harness.engine.toxics.base import MessageBehaviour, toxic
 from harness.engine.wire.grammar import ANY
-from harness.engine.wire.rules import DROP, Hit, WireBehaviour
+from harness.engine.wire.rules import DROP, Hit
 
 
 @toxic("x_drop_reply")
 @dataclass(frozen=True)
-class XDropReply(WireBehaviour):
-    """The connection lives on. `reply` is the kind of the query that it answers."""
+class XDropReply(MessageBehaviour):
+    """The connection stays open. `reply` is the kind of the query that it answers."""
 
     reply: str = ANY
 

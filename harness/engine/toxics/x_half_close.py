@@ -1,4 +1,4 @@
-"""Let one direction end without the other, as TCP does and the real server does not."""
+"""Let one direction end without the other, as TCP does but the real server does not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.engine.toxics.base import Behaviour, toxic
 @toxic("x_half_close")
 @dataclass(frozen=True)
 class XHalfClose(Behaviour):
-    """While it is there, an end of file in either direction is passed on as one, and the other direction lives on."""
+    """While it exists, an end of file in either direction is passed on alone, and the other direction stays open."""
 
     half_closes = True
 

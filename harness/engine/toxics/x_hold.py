@@ -1,17 +1,17 @@
-"""Keep one message of the store's protocol back, and with it whatever comes behind in its direction."""
+"""Hold one message of the store's protocol back, and all bytes behind it in its direction."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.engine.toxics.base import MILLISECOND_NS, toxic
-from harness.engine.wire.rules import HOLD, Hit, WireBehaviour
+from harness.engine.toxics.base import MILLISECOND_NS, MessageBehaviour, toxic
+from harness.engine.wire.rules import HOLD, Hit
 
 
 @toxic("x_hold")
 @dataclass(frozen=True)
-class XHold(WireBehaviour):
-    """A `query` or a `reply` of that kind waits for `duration` ms, or, with 0, until the toxic is taken away."""
+class XHold(MessageBehaviour):
+    """A `query` or a `reply` of that kind waits for `duration` ms, or, with 0, until the toxic is removed."""
 
     query: str = ""
     reply: str = ""
@@ -25,5 +25,5 @@ class XHold(WireBehaviour):
 
     def problem(self) -> str:
         if bool(self.query) == bool(self.reply):
-            return "say which message: either query or reply, a kind or *"
+            return "the message is not given: set either query or reply, to a kind or *"
         return super().problem()

@@ -1,4 +1,4 @@
-"""Turn clients away, while connections that are open live on."""
+"""Refuse clients; open connections are not affected."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from harness.engine.toxics.base import DoorBehaviour, toxic
+from harness.engine.toxics.base import ListenerBehaviour, toxic
 
 MODES = ("closed", "rst", "fin")
 
 
 @toxic("x_refuse")
 @dataclass(frozen=True)
-class XRefuse(DoorBehaviour):
-    """`mode` closed: nobody listens, so a connect is refused; rst, fin: it succeeds and is ended at once, that way.
+class XRefuse(ListenerBehaviour):
+    """`mode` closed: nobody listens, so connecting is refused; rst, fin: it succeeds and is ended at once, that way.
 
-    `first`: only so many clients, then others are let in; 0 is all. Not with `closed`, where nobody can count.
+    `first`: how many clients are refused; 0 is all. Not with `closed`, where clients cannot be counted.
     """
 
     mode: str = "closed"
     first: int = 0
 
     @property
-    def shuts(self) -> bool:  # type: ignore[override]
+    def closes_listener(self) -> bool:  # type: ignore[override]
         return self.mode == "closed"
 
-    def meets(self, sock: socket.socket, memory: dict[str, Any]) -> bool:
+    def on_client(self, sock: socket.socket, memory: dict[str, Any]) -> bool:
         refused = memory.get("refused", 0)
         if self.first and refused >= self.first:
             return False
@@ -44,6 +44,6 @@ class XRefuse(DoorBehaviour):
     def problem(self) -> str:
         if self.mode not in MODES:
             return f"mode {self.mode!r} is none of {', '.join(MODES)}"
-        if self.first < 0 or (self.first and self.shuts):
+        if self.first < 0 or (self.first and self.closes_listener):
             return f"first {self.first} cannot be with mode {self.mode}; it counts from 0 on, with rst or fin"
         return ""

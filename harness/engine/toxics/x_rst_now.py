@@ -1,4 +1,4 @@
-"""Reset the connections that are open now, without a byte and without having been armed."""
+"""Reset the connections that are open now, without waiting for bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.engine.toxics.base import Behaviour, toxic
 @toxic("x_rst_now")
 @dataclass(frozen=True)
 class XRstNow(Behaviour):
-    """Both peers of every open connection get RST when it is added; connections that come later are spared."""
+    """Both peers of every open connection get RST when it is added; later connections are not affected."""
 
     def script(self, site: Site) -> Script:
         if not site.opened_with:

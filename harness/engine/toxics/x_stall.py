@@ -1,4 +1,4 @@
-"""Stand still for a while, then go on with nothing lost: what a long pause of a process looks like from outside."""
+"""Stall for a time, then go on with nothing lost, as a paused process looks from outside."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from harness.engine.toxics.base import MILLISECOND_NS, Behaviour, toxic
 @toxic("x_stall")
 @dataclass(frozen=True)
 class XStall(Behaviour):
-    """Nothing passes, not even an end, for `duration` ms since it was added or the connection opened; 0: until removed.
+    """Nothing passes, not even an end, for `duration` ms after it was added or the connection opened; 0: until removed.
 
-    A sender is stalled too once the buffers are full. A change begins the while anew.
+    The sender is stalled too when the buffers are full. A change restarts the time.
     """
 
     duration: int = 0

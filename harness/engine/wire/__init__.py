@@ -1,1 +1,1 @@
-"""The wire protocol of torch's TCPStore, decoded as it passes; pure, but for the script that watches a pipeline."""
+"""The wire protocol of torch's TCPStore, decoded as it passes; pure, except for the script of the watcher."""

@@ -1,6 +1,6 @@
-"""One direction of a store's connection, cut into messages as the bytes come, none of them lost or changed.
+"""One direction of a store's connection, split into messages as the bytes arrive, without losing or changing any.
 
-A message's head, which says what it is and of which keys, is kept until it is complete; its values pass as they come.
+A message's head, with its kind and its keys, is kept until it is complete; its values pass as they arrive.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from harness.engine.wire.grammar import CANCELLED, GRAMMARS, LONGEST_KEY, LONGEST_VALUE, MAGIC, MOST_KEYS
 
 MOST_KEPT_BYTES = 1024 * 1024
-"""A head that is longer is not waited for."""
+"""The longest head that is kept."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Message:
 
     Attributes:
         side: `query` or `reply`.
-        kind: what the query is called, in small letters.
+        kind: the name of the query, in lower case.
         keys: as on the wire; a reply has those of its query.
-        number: of a ping or an add: what was sent.
+        number: the argument of a ping or an add.
     """
 
     side: str
@@ -35,7 +35,7 @@ class Message:
 
 @dataclass
 class Piece:
-    """Bytes of one message; of none once the decoder is transparent.
+    """Bytes of one message; without a message when the decoder is transparent.
 
     Attributes:
         first, last: whether it begins its message, and ends it.
@@ -49,21 +49,21 @@ class Piece:
 
 @dataclass(frozen=True)
 class Need:
-    """So many bytes, kept until they are there."""
+    """Read this many bytes; they are kept until all have arrived."""
 
     count: int
 
 
 @dataclass(frozen=True)
 class Skip:
-    """So many bytes that nobody has to look at."""
+    """Pass this many bytes on without looking at them."""
 
     count: int
 
 
 @dataclass(frozen=True)
 class Head:
-    """What was read says this."""
+    """The head has been read; it is this message."""
 
     message: Message
 
@@ -77,14 +77,14 @@ Reading: TypeAlias = Generator[Wish, bytes, Any]
 
 
 class NotAStore(Exception):
-    """The bytes are no traffic of a store that we know; says why."""
+    """The bytes are not the traffic of a known store; the text says why."""
 
 
 class Decoder:
-    """Bytes in, pieces out; everything that goes in comes out, in order.
+    """Bytes in, pieces out; all bytes come out, in order.
 
     Attributes:
-        transparent: why it does not decode (any more); empty while it does.
+        transparent: why it no longer decodes; empty while it does.
     """
 
     def __init__(self, reading: Reading) -> None:
@@ -92,11 +92,11 @@ class Decoder:
         self._reading = reading
         self._wish: Wish = next(reading)
         self._kept = bytearray()
-        self._read = 0  # how many of the kept bytes have been looked at
+        self._read = 0  # how many of the kept bytes have been read
         self._message: Message | None = None
 
     def feed(self, data: bytes) -> list[Piece]:
-        """What can be told by now."""
+        """Take bytes; the pieces that are complete now."""
         if self.transparent:
             return [Piece(data)]
         self._kept += data
@@ -112,16 +112,16 @@ class Decoder:
         return pieces
 
     def give_up(self, reason: str) -> None:
-        """Decode no more."""
+        """Stop decoding."""
         self.transparent = self.transparent or reason
 
     @property
     def keeps(self) -> bool:
-        """Whether it has bytes that have not come out yet."""
+        """Whether it keeps bytes that have not come out yet."""
         return bool(self._kept)
 
     def rest(self) -> bytes:
-        """What was kept, at the end of the stream."""
+        """The kept bytes, at the end of the stream."""
         rest, self._kept = bytes(self._kept), bytearray()
         return rest
 
@@ -154,11 +154,11 @@ class Decoder:
         return Piece(data, self._message, first)
 
 
-# -- what a query consists of ------------------------------------------------------------------------------------------
+# -- the fields of a query --------------------------------------------------------------------------------------------
 
 
 def queries(codes: Mapping[int, str]) -> Reading:
-    """Of a client, from its first byte on."""
+    """Read a client's direction, from its first byte on."""
     yield from _greeting(codes)
     while True:
         code = (yield Need(1))[0]
@@ -169,7 +169,7 @@ def queries(codes: Mapping[int, str]) -> Reading:
 
 
 def _greeting(codes: Mapping[int, str]) -> Reading:
-    """The first query; it passes byte by byte, since whoever sends it may be no store's client, and wait for us."""
+    """The first query; it passes byte by byte, since the sender may be another program that waits for an answer."""
     stranger = NotAStore("a client that does not begin as a store's does")
     if codes.get((yield Need(1))[0]) != "validate":
         raise stranger
@@ -205,11 +205,11 @@ def _query(kind: str, fields: str) -> Reading:
     yield Done()
 
 
-# -- what a reply consists of ------------------------------------------------------------------------------------------
+# -- the fields of a reply --------------------------------------------------------------------------------------------
 
 
 def replies(expected: deque[Message]) -> Reading:
-    """Of a server, to the queries that have been passed to it, oldest first."""
+    """Read a server's direction: replies to the queries that were passed to it, oldest first."""
     while True:
         first = yield Need(1)
         query = _answered(expected, first[0])

@@ -1,4 +1,4 @@
-"""What a query and its reply consist of: names and fields as torch 2.6 to 2.15 send them, read off the wire.
+"""The fields of queries and replies, as torch 2.6 to 2.15 send them, found out from the wire.
 
 There is no framing. A query is one byte, its code, then fields; integers are 64 bits little-endian, keys and values a
 length and bytes. Torch puts `/` before every key.
@@ -16,7 +16,7 @@ MAGIC = 0x3C85F7CE
 MOST_KEYS = 128 * 1024
 LONGEST_KEY = 8 * 1024
 LONGEST_VALUE = 8 * 1024 * 1024
-"""The server's own limits (TCPStoreLibUvBackend.cpp): whatever is beyond them is no store's traffic."""
+"""The server's own limits (TCPStoreLibUvBackend.cpp): traffic beyond them is not a store's."""
 
 # One letter a field: m the magic number, u 32 bits, i 64 bits, k a key, K a count and keys, P a count and pairs of key
 # and value, v a value. In replies: b one byte, V a value for each key of the query, q a count and, if it is not 0, a
@@ -28,7 +28,7 @@ class Grammar:
     """A query's fields and its reply's.
 
     Attributes:
-        waits: its reply may be long in coming, and stays away if the query is cancelled.
+        waits: whether its reply may take long, and does not come if the query is cancelled.
     """
 
     query: str
@@ -60,13 +60,13 @@ GRAMMARS: Mapping[str, Grammar] = {
 
 ANY = "*"
 KINDS = (*GRAMMARS, ANY)
-"""What a message can be asked for as; a reply has the kind of its query."""
+"""The kinds by which a message can be selected; a reply has the kind of its query."""
 
 CODES: Mapping[int, str] = dict(enumerate(GRAMMARS))
 """Of torch 2.13 and 2.15; earlier ones have the first 14 (2.6) or 17 (2.9) of them."""
 
 CANCELLED = 1
-"""What a cancel is answered; the query that it cancelled is not answered any more."""
+"""The answer to a cancel; the query that it cancelled gets no answer."""
 
 _ENUM = re.compile(r"enum\s+class\s+QueryType[^{]*\{([^}]*)\}")
 
@@ -74,7 +74,7 @@ _ENUM = re.compile(r"enum\s+class\s+QueryType[^{]*\{([^}]*)\}")
 def codes_in(header: str) -> Mapping[int, str]:
     """The codes that a torch has, from the text of its TCPStoreBackend.hpp; raises ValueError if it has none.
 
-    A name without a grammar stays in it: meeting it makes the decoder transparent, by name.
+    A name without a grammar is kept: when it occurs on the wire, the decoder becomes transparent and names it.
     """
     found = _ENUM.search(header)
     if found is None:

@@ -1,4 +1,4 @@
-"""The entrance of a pipeline: it tells what passes, and does what toxics on the wire and moments ask for."""
+"""The entrance of a pipeline: it logs messages, and applies toxics on messages and breakpoints to them."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from harness.engine.wire.grammar import GRAMMARS
 from harness.engine.wire.rules import CUT_AFTER, CUT_BEFORE, DROP, HOLD, Hit, cutting
 
 
-class Pause(Protocol):
-    """What somebody does when a message has passed, before the next byte does."""
+class Breakpoint(Protocol):
+    """A call to make when a message has passed, before the next byte does."""
 
     def act(self) -> None: ...
 
     def holds(self) -> bool:
-        """Whether the stream shall stand still after it, still."""
+        """Whether the stream must still wait."""
 
 
 @dataclass
 class Conversation:
-    """What the two directions of a connection know of each other.
+    """The state that the two directions of a connection share.
 
     Attributes:
-        hits: what becomes of a message; asked once for each.
-        stands: whether a toxic that holds a message is still there.
-        moments: who waits for a message; asked once for each that has passed whole.
+        hits: what toxics do to a message; called once for each.
+        stands: whether a toxic that holds a message still exists.
+        breakpoint: the breakpoint that a message has reached; called once for each that has passed whole.
         note: writes into the event log.
     """
 
     codes: Mapping[int, str]
     hits: Callable[[Message], Iterable[Hit]]
     stands: Callable[[Hit], bool]
-    moments: Callable[[Message], Pause | None]
+    breakpoint: Callable[[Message], Breakpoint | None]
     note: Callable[..., None]
     expected: deque[Message] = field(default_factory=deque)
 
@@ -46,7 +46,7 @@ class Conversation:
 
     @property
     def transparent(self) -> bool:
-        """Whether nothing is decoded: bytes may go straight through."""
+        """Whether nothing is decoded, so that bytes may go straight through."""
         return any(decoder.transparent for decoder in self.decoders.values())
 
 
@@ -61,11 +61,11 @@ class Watcher:
 
     @property
     def transparent(self) -> bool:
-        # What was kept before the other direction became transparent must not be overtaken.
+        # Bytes kept before the other direction became transparent must go first.
         return self._conversation.transparent and not self._decoder.keeps
 
     def script(self, site: Site) -> Script:
-        """What the entrance of the pipeline does."""
+        """The script of the entrance."""
         while True:
             item: Item = yield RECEIVE
             if item is None:
@@ -79,7 +79,7 @@ class Watcher:
             yield from self._send(item.time_ns)
 
     def _send(self, time_ns: int) -> Script:
-        """Hand on in one piece what came in one: torch's libuv server refuses a greeting that comes in two."""
+        """Send the bytes of one read in one piece: torch's libuv server refuses a greeting in two pieces."""
         if self._passing:
             data, self._passing = bytes(self._passing), bytearray()
             yield Send(Chunk(data, time_ns))
@@ -95,7 +95,7 @@ class Watcher:
         return pieces
 
     def _pass(self, piece: Piece, time_ns: int, site: Site) -> Any:
-        """Deal with a piece; whether the stream has ended with it."""
+        """Handle a piece; whether the stream has ended with it."""
         message = piece.message
         if message is None:
             self._hit = None
@@ -127,7 +127,7 @@ class Watcher:
         return found
 
     def _hold(self, site: Site) -> Any:
-        """Keep the message, and so all behind it, for its while, or until the toxic is gone."""
+        """Hold the message, and so all bytes behind it, for its duration or until the toxic is removed."""
         hit = self._hit
         if hit is None or hit.what != HOLD:
             return
@@ -137,12 +137,12 @@ class Watcher:
 
     def _end(self, message: Message, time_ns: int, site: Site) -> Any:
         hit, self._hit = self._hit, None
-        pause = self._conversation.moments(message)
-        if pause is not None or (hit is not None and hit.what == CUT_AFTER):
+        reached = self._conversation.breakpoint(message)
+        if reached is not None or (hit is not None and hit.what == CUT_AFTER):
             yield from self._send(time_ns)
-        if pause is not None:
-            yield Signal(pause.act)
-            while pause.holds():
+        if reached is not None:
+            yield Signal(reached.act)
+            while reached.holds():
                 yield Wait(None)
         if hit is not None and hit.what == CUT_AFTER:
             yield from cutting(hit.how, site)

@@ -1,4 +1,4 @@
-"""What the faults share that only the embedded engine can inject; each is a toxic of its own there."""
+"""Faults that are a toxic of the embedded engine only."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from harness.values.attribute import Attribute
 
 
 class EngineFault(ToxicFault):
-    """A fault that is a toxic of the embedded engine, which the real server does not have.
+    """A fault that is a toxic of the embedded engine, and which the real server does not have.
 
-    It acts at one place of a link unless it says otherwise, so it has no `stream`.
+    Unless a member says otherwise, it acts at one place of a link, so it has no `stream`.
     """
 
     toxic = False
@@ -42,7 +42,7 @@ class EngineFault(ToxicFault):
         return [problem.replace("Toxiproxy", "the engine") for problem in super().problems(attributes)]
 
     def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
-        """The engine's own word: it notes each time that the toxic does something."""
+        """From the engine's event log, which has each action of the toxic."""
         acts = {link.rank: n for link in links if (n := sum(link.acts(name) for name in self._names()))}
         return Evidence(bool(acts), {"acts": sum(acts.values()), "ranks": sorted(acts)})
 
@@ -52,18 +52,18 @@ class EngineFault(ToxicFault):
 
 WHICH = (
     Attribute(
-        "key", "text", "of which key, as a step names it; with a slash or a wildcard, the whole key on the wire",
+        "key", "text", "the key, as a step names it; with a slash or a wildcard, the whole key on the wire",
         default=None, default_text="any",
     ),
-    Attribute("nth", "int", "from the how-manieth such message on, counted since the injection", 1, minimum=1),
-    Attribute("times", "int", "how many of them; 0 is all", 1, minimum=0),
-    Attribute("per", "choice", "what is counted on its own", "link", choices=("link", "connection")),
+    Attribute("nth", "int", "from which such message on, counted from 1 since the injection", 1, minimum=1),
+    Attribute("times", "int", "how many such messages, from that one on; 0 is all", 1, minimum=0),
+    Attribute("per", "choice", "what has its own count", "link", choices=("link", "connection")),
 )  # fmt: skip
-"""The attributes by which a fault finds its message, beside the message's kind."""
+"""The attributes that select a message, besides its kind."""
 
 
 class MessageFault(EngineFault):
-    """A fault that hits messages of torch's store, which the engine reads as they pass."""
+    """A fault that hits messages of the store protocol, which the engine decodes as they pass."""
 
     def _in_units(self, name: str, value: Any) -> Any:
         if name == "key":

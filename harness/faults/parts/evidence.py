@@ -1,4 +1,4 @@
-"""What a fault hits, its links and its hosts, and the evidence from what passed them."""
+"""The links and hosts that a fault hits, and evidence from their traffic."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.worlds.base import Host, WorldHost
 
 
 def links_of(fault: Fault, context: FaultContext) -> Sequence[Link]:
-    """The links a fault hits; raises NothingToHit if there is none."""
+    """The links that a fault hits; raises NothingToHit if there is none."""
     links = context.links(fault.ranks)
     if not links:
         raise NothingToHit(f"no link leads from rank {', '.join(map(str, fault.ranks))}")
@@ -22,17 +22,17 @@ def links_of(fault: Fault, context: FaultContext) -> Sequence[Link]:
 
 
 def hosts_of(fault: Fault, context: FaultContext) -> list[WorldHost]:
-    """The hosts that a fault's ranks live on, each once: for faults that need the capability `hosts`."""
+    """The hosts of a fault's ranks, each once; for faults that need the capability `hosts`."""
     return list({host.name: cast(WorldHost, host) for host in map(context.host, fault.ranks)}.values())
 
 
 def refusals(
     fault: Fault, context: FaultContext, links: Sequence[Link], before: Sequence[Traffic]
 ) -> Callable[[], int | None]:
-    """From now on count the attempts of a fault's ranks to connect that are refused; what it returns tells how many.
+    """Count refused connection attempts of a fault's ranks from now on; the returned function gives their number.
 
-    Those of the proxy to reach the master are left out where they are counted with the ranks', on a host they share. In
-    a network shared with others nobody knows: then it is None.
+    The proxy's attempts to reach the master are subtracted if the proxy shares a host with the ranks. The number is
+    None (unknown) in a network that is shared with others.
 
     Args:
         before: the traffic of these links, as of now.
@@ -62,16 +62,16 @@ def _refused_attempts(context: FaultContext, hosts: Iterable[Host]) -> int | Non
 
 
 def traffic_of(links: Sequence[Link]) -> list[Traffic]:
-    """What has passed these links of one server, from one look."""
+    """The traffic of these links of one server, as of one look at it."""
     return [link.traffic(fresh=position == 0) for position, link in enumerate(links)]
 
 
 def link_evidence(
     streams: Sequence[str], links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]
 ) -> Evidence:
-    """Evidence from what passed links between two looks: connections, and bytes in the given directions.
+    """Evidence from the traffic of links between two looks: connections, and bytes in the given directions.
 
-    Bytes held back on the way down count if only these links can have kept them; if others can too, nobody knows.
+    Downstream bytes that were held back count if only these links can hold them; if others can, it is unknown.
     """
     pairs = list(zip(before, after, strict=True))
     new_bytes = [_grown(old, new, stream) for old, new in pairs for stream in streams]
@@ -96,7 +96,7 @@ def _moved(streams: Sequence[str], before: Traffic, after: Traffic) -> bool:
 
 
 def _grown(before: Traffic, after: Traffic, stream: str) -> int | None:
-    """Bytes that came in that direction, or were sent on, whichever is more: what came before may go on only now."""
+    """Bytes received or sent on in that direction, whichever is more: bytes of earlier may be sent on only now."""
     grown = [
         new - old
         for name in (f"{stream}_bytes", f"{stream}_sent")

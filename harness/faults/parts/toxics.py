@@ -14,7 +14,7 @@ from harness.faults.parts.evidence import link_evidence, links_of, traffic_of
 from harness.proxies.base import Link, Traffic
 from harness.scenario.scenario import Fault
 
-# A server counts a connection a moment after it has ended, and nothing tells when it has: 20 looks, 100 ms in all.
+# A server counts a connection shortly after it has ended, without a notification: 20 looks, 100 ms in all.
 LOOK_AGAIN_NS, COUNTED_WITHIN_LOOKS = 5_000_000, 20
 
 
@@ -22,9 +22,9 @@ class ToxicFault(FaultMember):
     """A fault that is a toxic of Toxiproxy, on every link of its ranks and in each of its streams.
 
     Attributes:
-        toxic_kind: what Toxiproxy calls it.
-        units: by attribute, how many nanoseconds, or bytes per second, make one of Toxiproxy's units, and its name;
-            whatever is not named goes over as it is.
+        toxic_kind: Toxiproxy's name of the toxic.
+        units: by attribute, Toxiproxy's unit in nanoseconds or bytes per second, and its name; an attribute without an
+            entry is passed on as it is.
     """
 
     layer = "link"
@@ -35,7 +35,7 @@ class ToxicFault(FaultMember):
     @classmethod
     def problems(cls, attributes: Mapping[str, Any]) -> Sequence[str]:
         return [
-            f"{name} is {attributes[name] / unit:g} {word}, but Toxiproxy needs whole ones; write 1{word} or 2{word}"
+            f"{name} is {attributes[name] / unit:g} {word}, but Toxiproxy takes whole {word}; write 1{word} or 2{word}"
             for name, (unit, word) in cls.units.items()
             if attributes[name] % unit
         ]
@@ -46,7 +46,7 @@ class ToxicFault(FaultMember):
 
     @property
     def toxic_attributes(self) -> dict[str, int]:
-        """The attributes in Toxiproxy's units."""
+        """The attributes for Toxiproxy, in its units."""
         given = self.fault.attributes
         return {name: given[name] // self.units.get(name, (1, ""))[0] for name in self.own_attributes()}
 
@@ -62,7 +62,7 @@ class ToxicFault(FaultMember):
         with contextlib.ExitStack() as toxics:
             for link in links:
                 for stream in self.streams:
-                    # First the healing: what fails after the server has it must go away too.
+                    # Register the healing first: a toxic must be removed even if adding it fails half-way.
                     toxics.callback(link.remove_toxic, toxic_name(self.fault, stream))
                     self.place(link, stream)
             yield lambda: self.settled_evidence(links, before)
@@ -73,7 +73,7 @@ class ToxicFault(FaultMember):
         link.add_toxic(name, self.toxic_kind, stream, toxicity, self.toxic_attributes)
 
     def settled_evidence(self, links: Sequence[Link], before: Sequence[Traffic]) -> Evidence:
-        """The evidence; a `nothing` is looked at again until it can no longer be the server's being late to count."""
+        """The evidence; while it shows nothing, look again, because the server may count late."""
         for _ in range(COUNTED_WITHIN_LOOKS):
             found = self.evidence(links, before, traffic_of(links))
             if found.touched is not False:
@@ -82,20 +82,20 @@ class ToxicFault(FaultMember):
         return found
 
     def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
-        """Whether a connection or a byte met the toxics: what passed the links meanwhile, in their direction.
+        """Whether a connection or a byte met the toxics: the traffic of the links meanwhile, in their direction.
 
-        The embedded engine also tells when a toxic acted, on bytes too that had come before it was there.
+        The embedded engine also logs when a toxic acted, even on bytes that had arrived before the toxic.
         """
         met = link_evidence(self.streams, links, before, after)
         acts = self.acts(links)
         return Evidence(True, {**met.facts, "acts": acts}) if acts else met
 
     def acts(self, links: Sequence[Link]) -> int:
-        """How often the toxics acted (swallowed, cut, stalled, turned a client away), where the server tells."""
+        """How often the toxics acted (swallowed, cut, stalled, refused a client), where the server logs it."""
         return sum(link.acts(toxic_name(self.fault, stream)) for link in links for stream in self.streams)
 
 
 def toxic_name(fault: Fault, stream: str) -> str:
-    """The fault's name as a part of a URL, and the stream: unique on a link."""
+    """A name of the toxic that is unique on a link and valid in a URL: the fault's name and the stream."""
     plain = re.sub(r"[^A-Za-z0-9._-]", "-", fault.name)
     return f"{plain}-{stream}" if plain == fault.name else f"{plain}.{zlib.crc32(fault.name.encode()):08x}-{stream}"
