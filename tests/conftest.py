@@ -9,14 +9,14 @@ import pytest
 from verdicts import PYTHON
 
 from harness.machine.docker import engine, images
-from harness.machine.docker.engine import Engine
+from harness.machine.docker.engine import DockerEngine
 from harness.machine.process.interpreter import examine
 from harness.machine.toxiproxy import server as proxy_server
 from harness.values.errors import Unsupported
 
 
 @pytest.fixture(scope="session")
-def docker_engine() -> Engine:
+def docker_engine() -> DockerEngine:
     """An engine and its images; without them the test is skipped, and fails where RDZV_REQUIRE names `engine`."""
     try:
         with engine.connect() as client:

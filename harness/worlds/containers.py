@@ -14,8 +14,8 @@ from typing import Any
 from harness.machine.docker import engine, images, leases, mounts
 from harness.machine.docker.client import Client
 from harness.machine.docker.hosts import PROXY, ContainerHost, ContainerNetwork
-from harness.machine.docker.proxy import EngineInContainer, InContainer
-from harness.machine.docker.ranks import Contained, ContainerProcesses, RunFolder
+from harness.machine.docker.proxy import ContainerEngineLauncher, ContainerServerLauncher
+from harness.machine.docker.ranks import ContainerLauncher, ContainerProcess, SharedRunDir
 from harness.machine.names import name_files
 from harness.machine.process import slots
 from harness.machine.process.children import Children
@@ -147,7 +147,7 @@ class Containers(World):
     def proxy_host(self) -> Host:
         return self._staged.host(PROXY)
 
-    def proxy_server_place(self, embedded: bool = False) -> InContainer:
+    def proxy_server_place(self, embedded: bool = False) -> ContainerServerLauncher:
         return self._warm().places[embedded]
 
     # -- ranks -------------------------------------------------------------------------------------------------
@@ -202,10 +202,13 @@ class _Kept:
         leases.sweep(self.client)
         self.lease = leases.take(self.engine.url)
         self.network = ContainerNetwork(self.client, self.lease, images.RANK, self.user)
-        self.processes = ContainerProcesses(self.client, self.lease, images.RANK, self.user, self.python)
-        self.places: Mapping[bool, InContainer] = {
+        self.processes = ContainerLauncher(self.client, self.lease, images.RANK, self.user, self.python)
+        self.places: Mapping[bool, ContainerServerLauncher] = {
             embedded: kind(self.client, self.lease, image, self.user, self._proxy_host, log_dir)
-            for embedded, kind, image in ((False, InContainer, images.PROXY), (True, EngineInContainer, images.RANK))
+            for embedded, kind, image in (
+                (False, ContainerServerLauncher, images.PROXY),
+                (True, ContainerEngineLauncher, images.RANK),
+            )
         }
         self._versions: Mapping[str, Any] | None = None
 
@@ -216,7 +219,7 @@ class _Kept:
 
     def close(self) -> None:
         try:
-            leases.let_go(self.client, self.lease.world)
+            leases.remove_world(self.client, self.lease.world)
             leases.release(self.lease)
         finally:
             self.client.close()
@@ -232,13 +235,13 @@ class _Play:
     def __init__(self, kept: _Kept, scenario: Scenario, run_dir: Path) -> None:
         self._kept = kept
         self.master, self.names = places(scenario)
-        self._contained: list[Contained] = []
+        self._contained: list[ContainerProcess] = []
         self._holding = ExitStack()
         with self._undone_on_failure():
             self._holding.callback(os.close, slots.acquire(leases.folder(), MOST_WORLDS, TURN_WITHIN_NS))
             kept.network.need([PROXY, *self.names])
             self._holding.callback(kept.network.refresh)
-            self._run = RunFolder(run_dir, kept.user)
+            self._run = SharedRunDir(run_dir, kept.user)
             self._holding.callback(self._run.close)
             self._settle_in(run_dir / "etc")
             self._holding.callback(self._remove_ranks)
@@ -295,12 +298,12 @@ class _Play:
         ops_path = self._run.path / "ops" / f"rank-{order.rank}.life-{order.life}.jsonl"
         return RankHandle(order.rank, order.life, contained.pid, control_fd, ops_path)
 
-    def _of(self, pid: int) -> Contained:
+    def _of(self, pid: int) -> ContainerProcess:
         return next(one for one in reversed(self._contained) if one.pid == pid)
 
     def _remove_ranks(self) -> None:
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            list(threads.map(Contained.remove, self._contained))
+            list(threads.map(ContainerProcess.remove, self._contained))
 
     @contextlib.contextmanager
     def _undone_on_failure(self) -> Iterator[None]:
@@ -311,7 +314,7 @@ class _Play:
             raise
 
 
-def _await_line(fd: int, contained: Contained) -> None:
+def _await_line(fd: int, contained: ContainerProcess) -> None:
     """Until a helper says that it is ready; raises HarnessError if it ends before, or takes too long."""
     pidfd = os.pidfd_open(contained.pid)
     try:

@@ -11,7 +11,7 @@ import pytest
 import users
 
 from harness.machine.docker import engine
-from harness.machine.docker.engine import Engine
+from harness.machine.docker.engine import DockerEngine
 from harness.machine.process.namespaces import probe_elsewhere
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def namespaces_of_mine() -> None:
 
 
 @pytest.fixture
-def docker_client(docker_engine: Engine) -> Iterator[DockerClient]:
+def docker_client(docker_engine: DockerEngine) -> Iterator[DockerClient]:
     """A client of the engine, which has our images."""
     with engine.connect() as client:
         yield client

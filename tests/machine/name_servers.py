@@ -11,16 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.machine.names import name_files, names
+from harness.machine.names import name_files, resolution
 from harness.machine.network import netns
 from harness.machine.network.network import Network, NetworkHost
 
 # Lives on a host as a rank does, and says what the C library says.
 LOOK_UPS = """
 import json, os, socket, sys
-from harness.rank import residence
+from harness.rank import enter_host
 name, network, etc, *asked = sys.argv[1:]
-residence.enter({"name": name, "network": os.open(network, os.O_RDONLY), "etc": etc})
+enter_host.enter({"name": name, "network": os.open(network, os.O_RDONLY), "etc": etc})
 def answer(text):
     try:
         if text[0].isdigit() or text[0] == ":":
@@ -55,7 +55,7 @@ def answers() -> object:
         px, r0, r1 = (made.hosts[name] for name in ("px", "r0", "r1"))
         asked = ("r0", "nobody", r0.address, f"::ffff:{r0.address}")
         before = look_ups(r1, *asked)
-        with names.served(px, [r1], "fault", instead={"r0": "198.18.9.9"}) as count:
+        with resolution.served(px, [r1], "fault", instead={"r0": "198.18.9.9"}) as count:
             meanwhile = look_ups(r1, *asked)
             counted = count()
         return {"address": r0.address, "told": [before, meanwhile, look_ups(r1, *asked)], "counted": counted}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 from verdicts import Verdicts, cells, names, verdicts
 
-from harness.machine.docker.engine import Engine
+from harness.machine.docker.engine import DockerEngine
 from harness.scenario.scenario import Scenario
 from harness.values.verdict import KNOWN, PASSED, SKIPPED
 
@@ -62,7 +62,9 @@ def namespaces(rank_python: str, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture(scope="module")
-def containers(docker_engine: Engine, rank_python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
+def containers(
+    docker_engine: DockerEngine, rank_python: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Verdicts]:
     """Verdicts in worlds of containers."""
     yield from verdicts(rank_python, tmp_path_factory.mktemp("containers"), world="containers")
 

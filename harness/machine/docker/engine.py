@@ -38,7 +38,7 @@ _HOW_TO_GET_ONE = (
 
 
 @dataclass(frozen=True)
-class Engine:
+class DockerEngine:
     """An engine that answers.
 
     Attributes:
@@ -69,7 +69,7 @@ class Engine:
         return f"{self.version}, API {self.api}, {self.storage}, cgroup v{self.cgroup}{how} ({self.url})"
 
 
-def find(environment: Mapping[str, str] | None = None, within_s: int = ANSWERS_WITHIN_S) -> Engine:
+def find(environment: Mapping[str, str] | None = None, within_s: int = ANSWERS_WITHIN_S) -> DockerEngine:
     """The engine that DOCKER_HOST names, else the one behind a default socket (the system's, then this user's own).
 
     Args:
@@ -165,7 +165,7 @@ def _who() -> str:
     return f"user {os.getuid()}"
 
 
-def _described(client: DockerClient, url: str) -> Engine:
+def _described(client: DockerClient, url: str) -> DockerEngine:
     try:
         version: dict[str, Any] = client.version()
         info: dict[str, Any] = client.info()
@@ -174,7 +174,7 @@ def _described(client: DockerClient, url: str) -> Engine:
         raise Unsupported(NEED, f"{reason}; {_HOW_TO_MEND}") from error
     api = str(version.get("ApiVersion", "0"))
     _check(url, str(info.get("OSType")), api)
-    return Engine(
+    return DockerEngine(
         url=url,
         version=str(version.get("Version", "of unknown version")),
         api=api,

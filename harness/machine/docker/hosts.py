@@ -50,7 +50,7 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _FLAGS = struct.Struct("16sh22x")
 
 
-class EngineHost(Protocol):
+class DockerHost(Protocol):
     """A host of a world that has the capability `engine`, as faults see it."""
 
     @property
@@ -109,7 +109,7 @@ class RankContainer(Protocol):
 
 
 class ContainerHost:
-    """One host; implements `harness.worlds.base.WorldHost` and `EngineHost`.
+    """One host; implements `harness.worlds.base.WorldHost` and `DockerHost`.
 
     Attributes:
         container: id of the container that holds it.

@@ -165,7 +165,7 @@ def all_leases() -> Iterator[Lease]:
 # -- letting go ----------------------------------------------------------------------------------------------------
 
 
-def let_go(client: Client, world: str) -> None:
+def remove_world(client: Client, world: str) -> None:
     """Take away all containers and networks of a world: those unthrottled and unpaused first, and these last.
 
     Looks again until twice nothing was there: what was just being made when its maker was killed comes late.
@@ -193,7 +193,7 @@ def sweep(client: Client) -> list[str]:
     over = sorted({labels[WORLD] for labels in found.values() if _is_over(labels)})
     for world in over:
         with contextlib.suppress(HarnessError):
-            let_go(client, world)
+            remove_world(client, world)
     for lease in all_leases():
         if lease.is_over and (lease.url == client.url or _is_gone(lease.url)):
             release(lease)

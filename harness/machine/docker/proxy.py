@@ -38,8 +38,8 @@ class _Contents:
     binds: Sequence[Bind] = ()
 
 
-class InContainer:
-    """Implements `harness.machine.toxiproxy.server.Place`.
+class ContainerServerLauncher:
+    """Implements `harness.machine.toxiproxy.server.ServerLauncher`.
 
     Args:
         host: makes the host if it is not there.
@@ -125,7 +125,7 @@ class InContainer:
         return not self._client.state(self._container).running
 
 
-class EngineInContainer(InContainer):
+class ContainerEngineLauncher(ContainerServerLauncher):
     """The embedded engine, run by our own interpreter, mounted in the image of ranks."""
 
     origin = "comes with the harness, in a container of its own"

@@ -56,7 +56,7 @@ while True:
 """
 
 
-class RunFolder:
+class SharedRunDir:
     """A run directory as containers see it: its pipes, and who may write where.
 
     Raises HarnessError.
@@ -113,7 +113,7 @@ class RunFolder:
 
 
 @dataclass
-class Contained:
+class ContainerProcess:
     """A container in which a process of ours runs; implements `container_network.RankContainer`.
 
     Attributes:
@@ -206,7 +206,7 @@ class Contained:
                 log.write(data)
 
 
-class ContainerProcesses:
+class ContainerLauncher:
     """Makes them, all of one interpreter and one image."""
 
     def __init__(self, client: Client, lease: Lease, image: str, user: str, python: ContainerPython) -> None:
@@ -217,8 +217,8 @@ class ContainerProcesses:
         self._python = python
 
     def rank(
-        self, run: RunFolder, host: ContainerHost, rank: int, life: int, env: Mapping[str, str], plan: Path
-    ) -> tuple[Contained, int]:
+        self, run: SharedRunDir, host: ContainerHost, rank: int, life: int, env: Mapping[str, str], plan: Path
+    ) -> tuple[ContainerProcess, int]:
         """One life of a rank, and the write end of its control pipe; raises HarnessError."""
         name = f"rank-{rank}.life-{life}"
         request = {
@@ -239,8 +239,8 @@ class ContainerProcesses:
 
     @contextlib.contextmanager
     def helper(
-        self, run: RunFolder, host: ContainerHost, module: str, arguments: Mapping[str, Any]
-    ) -> Iterator[tuple[Contained, int]]:
+        self, run: SharedRunDir, host: ContainerHost, module: str, arguments: Mapping[str, Any]
+    ) -> Iterator[tuple[ContainerProcess, int]]:
         """`harness.rank.<module>` on a host, and the pipe on which it says that it is ready; ends it afterwards."""
         ready_fd = run.pipe(module)
         try:
@@ -272,13 +272,13 @@ class ContainerProcesses:
 
     def _start(
         self,
-        run: RunFolder,
+        run: SharedRunDir,
         host: ContainerHost,
         name: str,
         request: Mapping[str, Any],
         doorbell: object,
         env: Mapping[str, str],
-    ) -> Contained:
+    ) -> ContainerProcess:
         settings = {
             "mode": "rank",
             "harness": self._python.harness,
@@ -293,7 +293,7 @@ class ContainerProcesses:
         container = self._client.start(recipe)
         log_path = run.path / "logs" / f"{name}.log"
         pid = self._client.state(container).pid
-        contained = Contained(self._client, container, pid, log_path, self._python.executable)
+        contained = ContainerProcess(self._client, container, pid, log_path, self._python.executable)
         if contained.pid:
             return contained
         said = self._client.output(container).decode(errors="replace").strip()[-500:]

@@ -85,7 +85,7 @@ class Watch:
         for _ in range(TRIES):
             try:
                 client = self._clients.pop(lease.url, None) or Client(lease.url)
-                leases.let_go(client, lease.world)
+                leases.remove_world(client, lease.world)
                 leases.release(lease)
                 self._clients[lease.url] = client
                 return

@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.machine.network import firewall, shaping
 from harness.machine.network.firewall import ANY_PACKET, Rule
-from harness.machine.network.network_tools import Cabled, Place, Task, explained, path_of, run_all
+from harness.machine.network.network_tools import CabledHost, Host, Task, explained, path_of, run_all
 from harness.machine.network.packet_queue import Delay, open_queue
 from harness.machine.network.shaping import OUT, Throwaway
 from harness.values.errors import HarnessError, Unsupported
@@ -60,7 +60,9 @@ def _try_queue_by_iptables(way: str) -> None:
 
 
 @contextlib.contextmanager
-def delayed(name: str, places: Sequence[Cabled], way: str, delay: Delay, seed: int) -> Iterator[Callable[[], Facts]]:
+def delayed(
+    name: str, places: Sequence[CabledHost], way: str, delay: Delay, seed: int
+) -> Iterator[Callable[[], Facts]]:
     """Hold packets of each host back, `out`, `in` or `both`; yields what was met so far.
 
     Packets that still wait when it ends pass at once if they are in a queue of ours, and are lost with netem.
@@ -103,7 +105,7 @@ def _facts_of_queue(kind: str, count: Mapping[str, int]) -> Facts:
 
 
 @contextlib.contextmanager
-def _keeper(name: str, places: Sequence[Place], delay: Delay, seed: int) -> Iterator[Callable[[], Mapping[str, int]]]:
+def _keeper(name: str, places: Sequence[Host], delay: Delay, seed: int) -> Iterator[Callable[[], Mapping[str, int]]]:
     """One process that reads the queues of all these hosts; yields a function that asks it for its count."""
     with contextlib.ExitStack() as sockets:
         queues = []
@@ -169,7 +171,7 @@ class _ByNft:
     """A table of our own. Taking its hooks away drops what still waits behind them, so that comes last."""
 
     name: str
-    places: Sequence[Place]
+    places: Sequence[Host]
     way: str
 
     def put(self) -> None:
@@ -188,7 +190,7 @@ class _ByIptables:
     """A chain of our own in the table `filter`, for kernels whose nf_tables has no queue."""
 
     name: str
-    places: Sequence[Place]
+    places: Sequence[Host]
     way: str
 
     def put(self) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.machine.network.network_tools import Done, Place, Task, explained, path_of, run_all
+from harness.machine.network.network_tools import Done, Host, Task, explained, path_of, run_all
 from harness.values.errors import HarnessError
 
 DROP, RESET = "drop", "reject with tcp reset"
@@ -40,7 +40,7 @@ class Rule:
     verdict: str
 
 
-Ruled = Sequence[tuple[Place, Sequence[Rule]]]
+Ruled = Sequence[tuple[Host, Sequence[Rule]]]
 """Hosts, each once, with their rules."""
 
 Counts = Mapping[str, Sequence[int]]
@@ -70,17 +70,17 @@ def install(name: str, places: Ruled) -> None:
     _perform([(place, _table(name, rules)) for place, rules in places])
 
 
-def clear(name: str, places: Sequence[Place]) -> None:
+def clear(name: str, places: Sequence[Host]) -> None:
     """Let packets pass, and keep the table and its hooks; raises HarnessError."""
     _perform([(place, f"flush table inet {_called(name)}\n") for place in places], but_if=_GONE)
 
 
-def remove(name: str, places: Sequence[Place]) -> None:
+def remove(name: str, places: Sequence[Host]) -> None:
     """Take the table away wherever it is; what went away with its network is not missed. Raises HarnessError."""
     _perform([(place, f"delete table inet {_called(name)}\n") for place in places], but_if=_GONE)
 
 
-def _perform(texts: Sequence[tuple[Place, str]], but_if: str = "") -> None:
+def _perform(texts: Sequence[tuple[Host, str]], but_if: str = "") -> None:
     outcomes = run_all(Task(place, ("nft", "-f", "-"), text) for place, text in texts)
     _raise_first([done for done in outcomes if done.problem and not (but_if and but_if in done.problem)])
 

@@ -32,7 +32,7 @@ _FOLDERS = ("/usr/sbin", "/sbin", "/usr/local/sbin")
 _SIOCGIFHWADDR = 0x8927
 
 
-class Place(Protocol):
+class Host(Protocol):
     """A host as far as its network goes."""
 
     @property
@@ -42,7 +42,7 @@ class Place(Protocol):
         """Meanwhile this thread's network is the host's."""
 
 
-class Cabled(Place, Protocol):
+class CabledHost(Host, Protocol):
     """A host that is reached by an interface.
 
     Attributes:
@@ -61,7 +61,7 @@ class Task:
         text: what it reads.
     """
 
-    place: Place
+    place: Host
     words: tuple[str, ...]
     text: str = ""
 
@@ -140,12 +140,12 @@ def _waited_for(task: Task, process: subprocess.Popen[str]) -> Done:
     return Done(task, said, (complaint or f"exit status {process.returncode}") if process.returncode else "")
 
 
-def hardware_addresses(places: Sequence[Cabled]) -> dict[str, str]:
+def hardware_addresses(places: Sequence[CabledHost]) -> dict[str, str]:
     """By host name the hardware address of its interface: it stays when the host moves to another address."""
     return {place.name: _hardware_address(place) for place in places}
 
 
-def _hardware_address(place: Cabled) -> str:
+def _hardware_address(place: CabledHost) -> str:
     with place.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         request = struct.pack("16s24x", place.device.encode())
         try:

@@ -127,7 +127,7 @@ class _Kept:
     queue: int = field(compare=False)
     number: int = field(compare=False)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         verdict = _attribute(_VERDICT_HEADER, struct.pack("!II", _ACCEPT, self.number))
         try:
             self.socket.send(_message(_VERDICT, _REQUEST, self.queue, verdict))
@@ -161,10 +161,10 @@ class Keeper:
         jitter = self._random.uniform(-1, 1) * self._delay.jitter_ns if self._delay.jitter_ns else 0
         return max(0, self._delay.delay_ns + round(jitter))
 
-    def let_go(self, until_ns: int | None) -> None:
+    def release(self, until_ns: int | None) -> None:
         """Let all pass that are due by then; all there are if None."""
         while self._kept and (until_ns is None or self._kept[0].due_ns <= until_ns):
-            heapq.heappop(self._kept).let_go()
+            heapq.heappop(self._kept).release()
 
     def seconds_left(self, at_ns: int) -> float | None:
         """Until the next is due; None if there is none."""
@@ -199,7 +199,7 @@ def main() -> int:
         pass
     for queue in queues:
         keeper.take(queue, now_ns())
-    keeper.let_go(None)
+    keeper.release(None)
     _tell(keeper)
     return 0
 
@@ -211,7 +211,7 @@ def _serve(keeper: Keeper, queues: list[socket.socket]) -> bool:
     for descriptor in readable:
         if descriptor != _STDIN:
             keeper.take(by_descriptor[descriptor], now_ns())
-    keeper.let_go(now_ns())
+    keeper.release(now_ns())
     if _STDIN not in readable:
         return True
     if not os.read(_STDIN, 4096):

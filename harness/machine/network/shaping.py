@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.machine.network import netns
-from harness.machine.network.network_tools import Cabled, Place, Task, path_of, run
+from harness.machine.network.network_tools import CabledHost, Host, Task, path_of, run
 from harness.values.errors import HarnessError, Unsupported
 
 OUT, IN = "out", "in"
@@ -75,7 +75,7 @@ def check(discipline: str, way: str) -> None:
 
 
 @contextlib.contextmanager
-def shaped(places: Sequence[Cabled], discipline: str, way: str) -> Iterator[Callable[[], Passage]]:
+def shaped(places: Sequence[CabledHost], discipline: str, way: str) -> Iterator[Callable[[], Passage]]:
     """Hold a discipline (`tbf ...`, `netem ...`, as tc writes it) on each host's interface; yields what it has met.
 
     Packets that still wait when it ends are lost. Raises HarnessError, also where the interface has one already.
@@ -90,7 +90,7 @@ def shaped(places: Sequence[Cabled], discipline: str, way: str) -> Iterator[Call
 
 
 @contextlib.contextmanager
-def _outward(place: Cabled, discipline: str) -> Iterator[None]:
+def _outward(place: CabledHost, discipline: str) -> Iterator[None]:
     _tc(place, f"qdisc add dev {place.device} root {discipline}")
     try:
         yield
@@ -99,7 +99,7 @@ def _outward(place: Cabled, discipline: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _inward(place: Cabled, discipline: str) -> Iterator[None]:
+def _inward(place: CabledHost, discipline: str) -> Iterator[None]:
     with contextlib.ExitStack() as undone:
         _batch(place, "ip", f"link add {DETOUR} index {_DETOUR_INDEX} type ifb", f"link set {DETOUR} up")
         undone.callback(run, Task(place, ("ip", "link", "del", DETOUR)))
@@ -114,11 +114,11 @@ def _inward(place: Cabled, discipline: str) -> Iterator[None]:
         yield
 
 
-def _tc(place: Place, *lines: str) -> None:
+def _tc(place: Host, *lines: str) -> None:
     _batch(place, "tc", *lines)
 
 
-def _batch(place: Place, program: str, *lines: str) -> None:
+def _batch(place: Host, program: str, *lines: str) -> None:
     try:
         run(Task(place, (program, "-batch", "-"), "\n".join(lines) + "\n"))
     except HarnessError as error:
@@ -127,7 +127,7 @@ def _batch(place: Place, program: str, *lines: str) -> None:
         raise
 
 
-def _passed(place: Cabled, way: str) -> Passed:
+def _passed(place: CabledHost, way: str) -> Passed:
     device = place.device if way == OUT else DETOUR
     told = run(Task(place, ("tc", "-s", "-j", "qdisc", "show", "dev", device, "root")))
     try:

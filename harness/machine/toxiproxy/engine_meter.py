@@ -16,7 +16,7 @@ SIDES = ("upstream", "downstream")
 
 
 @dataclass
-class Carried:
+class ConnectionRecord:
     """One connection of a link; times are CLOCK_MONOTONIC.
 
     Attributes:
@@ -72,7 +72,7 @@ class LinkCount:
         turned_away: clients that a toxic at the door dealt with.
     """
 
-    connections: dict[int, Carried] = field(default_factory=dict)
+    connections: dict[int, ConnectionRecord] = field(default_factory=dict)
     acts: Counter[str] = field(default_factory=Counter)
     keys: dict[str, set[str]] = field(default_factory=dict)
     turned_away: int = 0
@@ -82,7 +82,7 @@ class LinkCount:
         return len(self.connections) + self.turned_away
 
     @property
-    def open(self) -> list[Carried]:
+    def open(self) -> list[ConnectionRecord]:
         return [one for one in self.connections.values() if one.closed_ns is None]
 
     @property
@@ -119,7 +119,7 @@ class LinkCount:
 
 
 class EngineMeter:
-    """Counts the links of one engine: the same questions as `link_meter.LinkMeter` answers, and a few more.
+    """Counts the links of one engine: the same questions as `kernel_meter.KernelMeter` answers, and a few more.
 
     Attributes:
         unreached: accepted connections of all links for which the upstream could not be reached.
@@ -176,7 +176,7 @@ class EngineMeter:
             return
         what, carried = event["event"], link.connections.get(event.get("connection", 0))
         if what == "accept":
-            link.connections[event["connection"]] = Carried(event["time_ns"])
+            link.connections[event["connection"]] = ConnectionRecord(event["time_ns"])
         elif what == "turned away":
             link.turned_away += 1
         if what in ("fired", "swallows", "stalls", "turned away", "half closed"):
@@ -186,7 +186,7 @@ class EngineMeter:
         if carried is not None:
             self._take_of(event, link, carried)
 
-    def _take_of(self, event: Mapping[str, Any], link: LinkCount, carried: Carried) -> None:
+    def _take_of(self, event: Mapping[str, Any], link: LinkCount, carried: ConnectionRecord) -> None:
         what, time_ns = event["event"], event["time_ns"]
         if what == "dial":
             carried.dialled_ns = time_ns
@@ -205,6 +205,6 @@ class EngineMeter:
             carried.count(event)
             self.unreached += carried.because.startswith("dial failed")
 
-    def _carried(self, name: str, identity: int) -> Carried | None:
+    def _carried(self, name: str, identity: int) -> ConnectionRecord | None:
         link = self._counts.get(name)
         return None if link is None else link.connections.get(identity)

@@ -34,7 +34,7 @@ EndedBytes = Callable[[], "Mapping[tuple[str, str], int] | None"]
 
 
 @dataclass
-class Count:
+class KernelLinkCount:
     """The totals of one link; they only grow.
 
     Attributes:
@@ -118,7 +118,7 @@ class _Level:
     is_sure: bool = True
 
 
-class LinkMeter:
+class KernelMeter:
     """Counts the links of one proxy server.
 
     Attributes:
@@ -147,7 +147,7 @@ class LinkMeter:
         self._asked_at = 0
         self._ask_again = False
         self._server_counts = True
-        self._counts: dict[str, Count] = {}
+        self._counts: dict[str, KernelLinkCount] = {}
         self._held: dict[int, list[tuple[int, frozenset[str]]]] = {}
         self._held_level: dict[int, _Level] = {}
         self._keeping: set[str] = set()
@@ -155,7 +155,7 @@ class LinkMeter:
 
     def add(self, name: str, port: int, upstream_port: int) -> None:
         """Count this link from now on."""
-        self._counts[name] = Count(port, upstream_port)
+        self._counts[name] = KernelLinkCount(port, upstream_port)
 
     def forget(self, names: Sequence[str]) -> None:
         """These links are gone; with the last one all that was held is forgotten too."""
@@ -175,7 +175,7 @@ class LinkMeter:
         else:
             self._keeping.discard(name)
 
-    def count(self, name: str) -> Count:
+    def count(self, name: str) -> KernelLinkCount:
         """As of the last look."""
         return self._counts[name]
 

@@ -42,7 +42,7 @@ _PORT_ATTEMPTS = 3
 _LAUNCH_FAILED = b"Server finished with error"
 
 
-class Children(Protocol):
+class ChildProcesses(Protocol):
     """The one owner of all child processes; nobody else may wait for them."""
 
     def spawn(
@@ -131,7 +131,7 @@ class RunningServer:
     log_path: Path
 
 
-class Place(Protocol):
+class ServerLauncher(Protocol):
     """Where a server of our own runs.
 
     Attributes:
@@ -152,10 +152,10 @@ class Place(Protocol):
 
 
 @dataclass(frozen=True)
-class Here:
-    """In this network namespace, as a child; implements `Place`."""
+class LocalServerLauncher:
+    """In this network namespace, as a child; implements `ServerLauncher`."""
 
-    children: Children
+    children: ChildProcesses
     server: Path
 
     @property
@@ -172,7 +172,7 @@ class Here:
         return contextlib.nullcontext()
 
 
-def launch(children: Children, server: Path, log_path: Path, *, api_port: int | None = None) -> RunningServer:
+def launch(children: ChildProcesses, server: Path, log_path: Path, *, api_port: int | None = None) -> RunningServer:
     """Start the server in this network namespace and return when its API answers as ours.
 
     Args:
@@ -191,7 +191,7 @@ def launch(children: Children, server: Path, log_path: Path, *, api_port: int | 
     raise AssertionError("unreachable")
 
 
-def stop(children: Children, running: RunningServer) -> None:
+def stop(children: ChildProcesses, running: RunningServer) -> None:
     """End the server: SIGTERM, two seconds, SIGKILL."""
     children.end(running.pid, END_GRACE_NS)
 
@@ -200,7 +200,7 @@ class _PortTaken(Exception):
     pass
 
 
-def _launch_on(children: Children, server: Path, log_path: Path, port: int) -> RunningServer:
+def _launch_on(children: ChildProcesses, server: Path, log_path: Path, port: int) -> RunningServer:
     log_path.unlink(missing_ok=True)
     sentinel = new_sentinel()
     with _config(sentinel) as config:

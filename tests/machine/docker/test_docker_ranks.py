@@ -12,7 +12,7 @@ import pytest
 
 from harness.machine.docker import ranks as container_ranks
 from harness.machine.docker.client import Throttling
-from harness.machine.docker.ranks import Contained
+from harness.machine.docker.ranks import ContainerProcess
 from harness.values.errors import HarnessError
 
 
@@ -39,9 +39,9 @@ class RefusingClient:
         return Throttling(0, 0, 0)
 
 
-def contained(process: subprocess.Popen[bytes], act: Callable[[], Any], folder: Path) -> Contained:
+def contained(process: subprocess.Popen[bytes], act: Callable[[], Any], folder: Path) -> ContainerProcess:
     """A container in which that process runs."""
-    return Contained(RefusingClient(act), "0123456789ab", process.pid, folder / "log", "python")  # type: ignore[arg-type]
+    return ContainerProcess(RefusingClient(act), "0123456789ab", process.pid, folder / "log", "python")  # type: ignore[arg-type]
 
 
 def test_a_rank_that_is_just_ending_needs_no_healing(process: subprocess.Popen[bytes], tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import pytest
 from harness import clock
 from harness.machine.docker import images, leases
 from harness.machine.docker.client import Client, Recipe
-from harness.machine.docker.engine import Engine
+from harness.machine.docker.engine import DockerEngine
 from harness.machine.docker.hosts import ContainerNetwork
 from harness.machine.docker.leases import Lease, Owner
 
@@ -50,7 +50,7 @@ def own_leases(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path
 
 
 @pytest.fixture
-def client(docker_engine: Engine) -> Iterator[Client]:
+def client(docker_engine: DockerEngine) -> Iterator[Client]:
     """An engine in which nothing of this test is left."""
     made = Client(docker_engine.url)
     yield made
@@ -62,7 +62,7 @@ def lease(client: Client) -> Iterator[Lease]:
     """One of this process; what bears its labels is gone afterwards."""
     taken = leases.take(client.url)
     yield taken
-    leases.let_go(client, taken.world)
+    leases.remove_world(client, taken.world)
     leases.release(taken)
 
 
@@ -180,7 +180,7 @@ def test_letting_go_takes_all_of_a_world_away(client: Client, lease: Lease):
     client.limit_processor(throttled, 1000, 1_000_000)
     client.kill(over)
     assert left(client, lease.world) == (4, 1)
-    leases.let_go(client, lease.world)
+    leases.remove_world(client, lease.world)
     assert left(client, lease.world) == (0, 0)
 
 

@@ -21,8 +21,8 @@ pytestmark = [
 
 
 def tried(user: User, *words: str) -> Any:
-    """What a program of `below_tcp` saw."""
-    script = str(user.tree / "tests" / "machine" / "below_tcp.py")
+    """What a program of `network_faults` saw."""
+    script = str(user.tree / "tests" / "machine" / "network_faults.py")
     return answer(user.run_booted("private", [user.python, script, *words]))
 
 

@@ -39,7 +39,7 @@ class Kernel:
         body = struct.pack("!BBH", socket.AF_INET, 0, 7) + mark + header
         return struct.pack("=IHHII", 16 + len(body), PACKET, 0, 0, 0) + body
 
-    def let_go(self) -> list[int]:
+    def release(self) -> list[int]:
         """The packets that may pass, in the order in which they may."""
         return list(self._verdicts())
 
@@ -69,13 +69,13 @@ def test_a_packet_passes_when_its_time_has_come(kernel: Kernel) -> None:
     keeper.take(kernel.theirs, 0)
     kernel.hand_over(2)
     keeper.take(kernel.theirs, 20 * MS)
-    keeper.let_go(49 * MS)
-    assert kernel.let_go() == []
+    keeper.release(49 * MS)
+    assert kernel.release() == []
     assert keeper.seconds_left(49 * MS) == 0.001
-    keeper.let_go(50 * MS)
-    assert kernel.let_go() == [1]
-    keeper.let_go(70 * MS)
-    assert kernel.let_go() == [2]
+    keeper.release(50 * MS)
+    assert kernel.release() == [1]
+    keeper.release(70 * MS)
+    assert kernel.release() == [2]
     assert keeper.seconds_left(70 * MS) is None
 
 
@@ -84,8 +84,8 @@ def test_packets_of_one_moment_keep_their_order(kernel: Kernel) -> None:
     keeper = Keeper(Delay(MS), seed=1)
     kernel.hand_over(*range(1, 100))
     keeper.take(kernel.theirs, 0)
-    keeper.let_go(MS)
-    assert kernel.let_go() == list(range(1, 100))
+    keeper.release(MS)
+    assert kernel.release() == list(range(1, 100))
 
 
 def test_jitter_reorders_and_the_seed_says_how(kernel: Kernel) -> None:
@@ -95,8 +95,8 @@ def test_jitter_reorders_and_the_seed_says_how(kernel: Kernel) -> None:
         keeper = Keeper(Delay(50 * MS, jitter_ns=50 * MS), seed)
         kernel.hand_over(*range(20))
         keeper.take(kernel.theirs, 0)
-        keeper.let_go(100 * MS)
-        orders.append(kernel.let_go())
+        keeper.release(100 * MS)
+        orders.append(kernel.release())
     assert orders[0] == orders[1] != orders[2]
     assert orders[0] != sorted(orders[0]) == list(range(20))
 
@@ -106,12 +106,12 @@ def test_a_share_of_packets_goes_at_once(kernel: Kernel) -> None:
     keeper = Keeper(Delay(50 * MS, reorder=0.5), seed=1)
     kernel.hand_over(*range(100))
     keeper.take(kernel.theirs, 0)
-    keeper.let_go(0)
-    at_once = kernel.let_go()
+    keeper.release(0)
+    at_once = kernel.release()
     assert 30 < len(at_once) < 70
     assert keeper.count == Count(kept=100 - len(at_once), at_once=len(at_once))
-    keeper.let_go(50 * MS)
-    assert sorted(at_once + kernel.let_go()) == list(range(100))
+    keeper.release(50 * MS)
+    assert sorted(at_once + kernel.release()) == list(range(100))
 
 
 def test_at_the_end_all_that_waits_passes(kernel: Kernel) -> None:
@@ -119,16 +119,16 @@ def test_at_the_end_all_that_waits_passes(kernel: Kernel) -> None:
     keeper = Keeper(Delay(50 * MS), seed=1)
     kernel.hand_over(1, 2, 3)
     keeper.take(kernel.theirs, 0)
-    keeper.let_go(None)
-    assert kernel.let_go() == [1, 2, 3]
+    keeper.release(None)
+    assert kernel.release() == [1, 2, 3]
 
 
 # -- between hosts -------------------------------------------------------------------------------------------------
 
 
 def tried(user: User, *words: str) -> Any:
-    """What a program of `below_tcp` saw."""
-    script = str(user.tree / "tests" / "machine" / "below_tcp.py")
+    """What a program of `network_faults` saw."""
+    script = str(user.tree / "tests" / "machine" / "network_faults.py")
     return answer(user.run_booted("private", [user.python, script, *words]))
 
 
