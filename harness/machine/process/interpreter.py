@@ -72,7 +72,7 @@ class InterpreterInfo:
 
 
 def clean_environment(environment: Mapping[str, str], given: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This environment without variables that would influence ranks (of torchrun, proxies, test tools), plus `given`."""
+    """This environment without variables that influence ranks (of torchrun, proxies, test tools), plus `given`."""
     kept = {name: value for name, value in environment.items() if not _UNWANTED.match(name)}
     # The folder that the harness is imported from may hold packages that would shadow those of the ranks.
     paths = [path for path in kept.pop("PYTHONPATH", "").split(os.pathsep) if path and Path(path).resolve() != _ROOT]
