@@ -89,7 +89,7 @@ def test_a_rule_gives_another_address_or_none(hosts: Path):
 )
 def test_what_is_no_query_is_no_question(message: bytes):
     """It raises ValueError, and nothing else, whatever came."""
-    with pytest.raises(ValueError, match="no DNS query"):
+    with pytest.raises(ValueError, match="not a DNS query"):
         read(message)
 
 
