@@ -112,7 +112,7 @@ def test_an_engine_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) ->
     assert check.advice == "only needed for worlds of containers: correct DOCKER_HOST or unset it"
 
 
-ENGINE = DockerEngine("unix:///run/docker.sock", "28.2.2", "1.50", "overlay2", 2, False, "x86_64")
+ENGINE = DockerEngine("unix:///run/docker.sock", "28.2.2", "1.50", "overlay2", 2, False)
 
 
 @pytest.mark.parametrize(

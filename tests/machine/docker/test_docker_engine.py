@@ -75,7 +75,7 @@ def fake(tmp_path: Path) -> Iterator[FakeEngine]:
 def test_an_engine_that_answers_is_described(fake: FakeEngine) -> None:
     """Versions, storage driver, control groups, and whether our folders can be mounted in it."""
     found = engine.find({"DOCKER_HOST": fake.url})
-    assert found == engine.DockerEngine(fake.url, "28.2.2", "1.50", "overlay2", 2, False, "x86_64")
+    assert found == engine.DockerEngine(fake.url, "28.2.2", "1.50", "overlay2", 2, False)
     assert found.local
     assert str(found) == f"28.2.2, API 1.50, overlay2, cgroup v2 ({fake.url})"
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from harness.machine.docker import ranks as container_ranks
-from harness.machine.docker.client import Throttling
 from harness.machine.docker.ranks import ContainerProcess
 from harness.values.errors import HarnessError
 
@@ -34,9 +33,9 @@ class RefusingClient:
         self._act()
         raise HarnessError("cannot update a container that is not running")
 
-    def throttling(self, container: str) -> Throttling:
+    def throttled_ns(self, container: str) -> int:
         self._act()
-        return Throttling(0, 0, 0)
+        return 0
 
 
 def contained(process: subprocess.Popen[bytes], act: Callable[[], Any], folder: Path) -> ContainerProcess:
