@@ -119,7 +119,7 @@ def test_two_do_not_share_a_folder(root: Path) -> None:
 def test_a_start_that_fails_tells_what_the_engine_said(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And leaves no process and no folder."""
     monkeypatch.setattr(private_engine, "POOL", "no addresses")
-    with pytest.raises(HarnessError, match=r"ended at its start; it said: (.|\n)*no addresses"):
+    with pytest.raises(HarnessError, match=r"ended at its start; its log: (.|\n)*no addresses"):
         private_engine.start(root)
     assert not root.exists()
 

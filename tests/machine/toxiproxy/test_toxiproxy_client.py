@@ -144,9 +144,9 @@ def test_other_users_of_requests_keep_theirs():
     [
         ("slicer", "upstream", 1.0, {}, "at least 1"),
         ("slicer", "upstream", 1.0, {"average_size": 5, "size_variation": 5}, "above size_variation"),
-        ("bandwidth", "upstream", 1.0, {"rate": -1}, "no whole number"),
-        ("latency", "upstream", 1.0, {"latency": 1.5}, "no whole number"),
-        ("latency", "upstream", 1.0, {"latency": True}, "no whole number"),
+        ("bandwidth", "upstream", 1.0, {"rate": -1}, "not a whole number"),
+        ("latency", "upstream", 1.0, {"latency": 1.5}, "not a whole number"),
+        ("latency", "upstream", 1.0, {"latency": True}, "not a whole number"),
         ("latency", "upstream", 1.0, {"rate": 1}, "has no attribute 'rate'"),
         ("latency", "both", 1.0, {}, "neither upstream nor downstream"),
         ("latency", "upstream", 1.5, {}, "between 0 and 1"),

@@ -121,7 +121,7 @@ def test_a_frozen_server_is_killed(children: Children, server: Path, tmp_path: P
 def test_what_ends_at_once_is_quoted(children: Children, tmp_path: Path):
     """A binary that is no server says so itself."""
     impostor = script(tmp_path / "toxiproxy-server", "echo no such flag; exit 2")
-    with pytest.raises(ProxyLost, match=r"it said: no such flag; run `rdzv-harness toxiproxy install`"):
+    with pytest.raises(ProxyLost, match=r"its log: no such flag; run `rdzv-harness toxiproxy install`"):
         proxy_server.launch(children, impostor, tmp_path / "proxy.log")
 
 
