@@ -1,4 +1,4 @@
-"""What tests of several rooms need: a Docker engine with our images, a real proxy server, a Python with torch."""
+"""Fixtures for several rooms: Docker with the harness's images, a real proxy server, a Python with torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.values.errors import Unsupported
 
 @pytest.fixture(scope="session")
 def docker_engine() -> DockerEngine:
-    """An engine and its images; without them the test is skipped, and fails where RDZV_REQUIRE names `engine`."""
+    """Docker with the images; without them the test is skipped, and fails where RDZV_REQUIRE names `engine`."""
     try:
         with engine.connect() as client:
             images.require(client)
