@@ -1,4 +1,4 @@
-"""How fast a world of containers starts, joins and is judged, beside `docker run` of the same ranks in a shell loop."""
+"""Measures how fast a world of containers starts, joins and is judged, against `docker run` in a shell loop."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ expect:
   - {{step: rendezvous, is: ok}}
 """
 
-# The stock static rendezvous, built as torchrun builds it, and left when it has returned.
+# The stock static rendezvous, built as torchrun builds it; the process ends when it has returned.
 RANK = """
 import sys
 from torch.distributed.elastic.rendezvous import RendezvousParameters
@@ -46,7 +46,7 @@ handler = create_rdzv_handler(RendezvousParameters("static", "r0:29500", "loop",
 handler.next_rendezvous()
 """
 
-# One container after another, none waited for before all are started; then all ends, and all are taken away.
+# Starts one container after another without waiting, then waits for all ends, and removes all.
 LOOP = """
 set -e
 for rank in $(seq 0 $((SIZE - 1))); do
@@ -72,7 +72,7 @@ def main() -> int:
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Seconds by size, in order; ours and the loop's turn about, so that both meet the same machine."""
+    """Seconds by size, in order; the harness and the loop take turns, so that both meet the same load."""
     sizes: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="rdzv-containers-") as folder:
         options = Options(python=arguments.python, world="containers", jobs=1, runs_dir=Path(folder) / "runs")
@@ -86,7 +86,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
                 versions = runner.facts.get("versions")
             ratio = statistics.median(warm) / statistics.median(loop)
             sizes[str(size)] = {"first": cold, "warm": warm, "loop": loop, "warm_to_loop": ratio}
-    return {"processors": os.cpu_count(), "engine": str(engine.find()), "versions": versions, "sizes": sizes}
+    return {"processors": os.cpu_count(), "docker": str(engine.find()), "versions": versions, "sizes": sizes}
 
 
 def ours(runner: Runner, size: int) -> float:
@@ -100,7 +100,7 @@ def ours(runner: Runner, size: int) -> float:
 
 
 def shell_loop(python: Path, name: str, size: int) -> float:
-    """From the first `docker run` to the last container's being gone; no proxy, no history, no judging."""
+    """From the first `docker run` to the removal of the last container; no proxy, no history, no judging."""
     inside = mounts.for_container(python)
     flags = [f"--mount=type=bind,source={one.source},target={one.target},readonly" for one in inside.binds]
     flags += [f"--env={key}={value}" for key, value in inside.environment.items()]
@@ -115,7 +115,7 @@ def shell_loop(python: Path, name: str, size: int) -> float:
 
 @contextlib.contextmanager
 def network() -> Iterator[str]:
-    """A network for the loop, made before anything is timed; its name is what the loop's containers begin with."""
+    """A network for the loop, made before anything is timed; the names of the loop's containers begin with its name."""
     name = f"rdzv-loop-{uuid.uuid4().hex[:8]}"
     subprocess.run(["docker", "network", "create", "--internal", "--subnet", "198.19.255.224/27", name], check=True,
                    stdout=subprocess.DEVNULL)  # fmt: skip
@@ -129,17 +129,17 @@ def network() -> Iterator[str]:
 
 
 def show(measured: dict[str, Any]) -> None:
-    """The table."""
+    """Print the table."""
     console = Console()
     versions = measured["versions"] or {}
-    console.print(f"{measured['processors']} processors, engine {measured['engine']}, torch {versions.get('torch')}")
+    console.print(f"{measured['processors']} processors, Docker {measured['docker']}, torch {versions.get('torch')}")
     table = Table("world", "runs", "fastest s", "median s", "slowest s", "times the loop")
     for size, figures in measured["sizes"].items():
         table.add_row(f"docker run in a loop, {size} ranks", *_figures(figures["loop"]), "1")
         table.add_row(f"harness, {size} ranks, file to verdict", *_figures(figures["warm"]),
                       f"{figures['warm_to_loop']:.2f}")  # fmt: skip
         first = figures["first"] / statistics.median(figures["loop"])
-        table.add_row(f"harness, {size} ranks, the first with all that is kept", *_figures([figures["first"]]),
+        table.add_row(f"harness, {size} ranks, the first play of a world", *_figures([figures["first"]]),
                       f"{first:.2f}")  # fmt: skip
     console.print(table)
 
@@ -152,7 +152,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python", default=sys.executable, help="the ranks' interpreter (this one)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[4, 8], help="ranks (4 8)")
-    parser.add_argument("--repeat", type=int, default=5, help="worlds of each size and kind (5)")
+    parser.add_argument("--repeat", type=int, default=5, help="plays of each size and kind (5)")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     arguments = parser.parse_args()
     if shutil.which("docker") is None:

@@ -1,4 +1,4 @@
-"""How fast a clean world of hosts starts, joins and is judged, beside the same ranks as processes, in one run."""
+"""Measures how fast a clean world of hosts starts, joins and is judged, against the same ranks as processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ expect:
   - {{step: rendezvous, is: ok}}
 """
 WORLDS = {"processes": ("processes", "ipv4"), "namespaces": ("namespaces", "ipv4"), "IPv6": ("namespaces", "ipv6")}
-"""By the name in the table: kind and family."""
+"""The kind and the family of each world, by its name in the table."""
 
 
 def main() -> int:
@@ -45,9 +45,9 @@ def main() -> int:
 
 
 def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Seconds by size and world, through proxies; a world's first play is not counted, and worlds take turns.
+    """Seconds by size and world, through proxies, without each world's first play.
 
-    So whatever else the machine does meanwhile slows all of them, and their ratio stays.
+    Worlds take turns, so other load on the machine slows all of them, and their ratio stays.
     """
     seconds: dict[int, dict[str, list[float]]] = {size: {name: [] for name in WORLDS} for size in arguments.sizes}
     with Runner(Options(python=arguments.python, jobs=1, runs_dir=folder / "runs")) as runner:
@@ -85,7 +85,7 @@ def _ratios(by_name: dict[str, list[float]]) -> dict[str, float]:
 
 
 def show(measured: dict[str, Any]) -> None:
-    """The table."""
+    """Print the table."""
     versions = measured["versions"] or {}
     console = Console()
     console.print(
@@ -109,7 +109,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python", default=sys.executable, help="the ranks' interpreter (this one)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[8, 32, 128], help="ranks (8 32 128)")
-    parser.add_argument("--repeat", type=int, default=10, help="worlds of each size and kind (10)")
+    parser.add_argument("--repeat", type=int, default=10, help="plays of each size and kind (10)")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""The one clock: CLOCK_MONOTONIC, which all processes of a machine share, so stamps of different processes compare."""
+"""The harness's clock: CLOCK_MONOTONIC, which all processes of a machine share, so their time stamps are comparable."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 
 def now_ns() -> int:
-    """Nanoseconds on CLOCK_MONOTONIC; comparable between processes of one machine, without a meaning of its own."""
+    """Nanoseconds on CLOCK_MONOTONIC; comparable between processes of one machine, with an arbitrary zero."""
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
 

@@ -1,4 +1,4 @@
-"""What tests of several rooms need: a Docker engine with our images, a real proxy server, a Python with torch."""
+"""Fixtures for several rooms: Docker with the harness's images, a real proxy server, a Python with torch."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 from verdicts import PYTHON
 
 from harness.machine.docker import engine, images
-from harness.machine.docker.engine import Engine
+from harness.machine.docker.engine import DockerEngine
 from harness.machine.process.interpreter import examine
 from harness.machine.toxiproxy import server as proxy_server
 from harness.values.errors import Unsupported
 
 
 @pytest.fixture(scope="session")
-def docker_engine() -> Engine:
-    """An engine and its images; without them the test is skipped, and fails where RDZV_REQUIRE names `engine`."""
+def docker_engine() -> DockerEngine:
+    """Docker with the images; without them the test is skipped, and fails where RDZV_REQUIRE names `engine`."""
     try:
         with engine.connect() as client:
             images.require(client)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness import clock
-from harness.machine.toxiproxy.server import END_GRACE_NS, READY_WITHIN_NS, Children, RunningServer
+from harness.machine.toxiproxy.server import END_GRACE_NS, READY_WITHIN_NS, ChildProcesses, RunningServer
 from harness.values.endpoint import Endpoint
 from harness.values.errors import ProxyLost
 
@@ -17,7 +17,7 @@ _LOOK_EVERY_NS = 2_000_000
 
 
 def launch(
-    children: Children,
+    children: ChildProcesses,
     log_path: Path,
     *,
     seed: str | None = None,
@@ -49,7 +49,7 @@ def launch(
         raise
 
 
-def _ready(children: Children, pid: int, log_path: Path) -> Endpoint:
+def _ready(children: ChildProcesses, pid: int, log_path: Path) -> Endpoint:
     deadline_ns = clock.now_ns() + READY_WITHIN_NS
     while True:
         ended = children.wait(pid, _LOOK_EVERY_NS) is not None

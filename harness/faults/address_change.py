@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
-from harness.machine.names import hosts_file, names
+from harness.machine.names import hosts_file, resolution
 from harness.machine.network import sockets
 from harness.machine.network.kernel_counters import counters
 from harness.machine.network.rtnetlink import Netlink
@@ -65,7 +65,7 @@ class AddressChange(FaultMember):
             _tell(hosts, moves)
 
     def _moving(self, context: FaultContext) -> Sequence[WorldHost]:
-        ranked = names.distinct(cast(WorldHost, context.host(rank)) for rank in self.fault.ranks)
+        ranked = resolution.distinct(cast(WorldHost, context.host(rank)) for rank in self.fault.ranks)
         return ranked or [cast(WorldHost, context.master_host)]
 
 
@@ -77,7 +77,7 @@ def _tell(hosts: Sequence[WorldHost], moves: Moves) -> None:
     """Write the new addresses into these hosts' files; entries that are up to date are not changed."""
     for host in hosts:
         for old, new in moves.values():
-            hosts_file.move(names.hosts_of(host), old, new)
+            hosts_file.move(resolution.hosts_of(host), old, new)
 
 
 def _forget(hosts: Sequence[WorldHost], addresses: Sequence[str]) -> None:

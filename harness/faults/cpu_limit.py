@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
-from harness.machine.docker.hosts import EngineHost, RankContainer
+from harness.machine.docker.hosts import DockerHost, RankContainer
 from harness.values.attribute import Attribute, Declaration
 from harness.values.errors import NothingToHit
 
@@ -46,7 +46,7 @@ class CpuLimit(FaultMember):
     @contextlib.contextmanager
     def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
         limited = {
-            rank: cast(EngineHost, context.host(rank)).container_of(rank)
+            rank: cast(DockerHost, context.host(rank)).container_of(rank)
             for rank in self.fault.ranks
             if context.process(rank) is not None
         }

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
-from harness.machine.docker.hosts import EngineHost
-from harness.machine.names import names
+from harness.machine.docker.hosts import DockerHost
+from harness.machine.names import resolution
 from harness.machine.network import sockets
 from harness.values.attribute import Declaration
 from harness.worlds.base import Host
@@ -33,7 +33,7 @@ class Disconnect(FaultMember):
 
     @contextlib.contextmanager
     def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
-        hosts = names.distinct(cast(EngineHost, context.host(rank)) for rank in self.fault.ranks)
+        hosts = resolution.distinct(cast(DockerHost, context.host(rank)) for rank in self.fault.ranks)
         others = [host for host in context.hosts if host.name not in {one.name for one in hosts}]
         hanging = sum(_open(host) for host in hosts)
         failed_before = _failed(others)
@@ -44,7 +44,7 @@ class Disconnect(FaultMember):
             yield lambda: _evidence(hosts, others, hanging, failed_before)
 
 
-def _evidence(hosts: Sequence[EngineHost], others: Sequence[Host], hanging: int, failed_before: int) -> Evidence:
+def _evidence(hosts: Sequence[DockerHost], others: Sequence[Host], hanging: int, failed_before: int) -> Evidence:
     facts = {
         "hosts": [host.name for host in hosts],
         "left_hanging": hanging,
@@ -54,7 +54,7 @@ def _evidence(hosts: Sequence[EngineHost], others: Sequence[Host], hanging: int,
     return Evidence(bool(facts["left_hanging"] or facts["unanswered"] or facts["attempts_failed"]), facts)
 
 
-def _open(host: EngineHost) -> int:
+def _open(host: DockerHost) -> int:
     """How many connections it has with other hosts."""
     with host.inside():
         ends = [(one.local.host, one.remote.host) for one in sockets.connections()]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, RankProcess
-from harness.machine.docker.hosts import EngineHost, RankContainer
+from harness.machine.docker.hosts import DockerHost, RankContainer
 from harness.machine.process import pidfd
 from harness.values.attribute import Attribute, Declaration
 from harness.values.errors import HarnessError, NothingToHit
@@ -69,7 +69,7 @@ class MemoryLimit(FaultMember):
         yield lambda: Evidence(touched, facts)
 
     def _fill(self, context: FaultContext, process: RankProcess) -> _Victim:
-        host = cast(EngineHost, context.host(process.rank))
+        host = cast(DockerHost, context.host(process.rank))
         container = host.container_of(process.rank)
         used = container.memory_bytes()
         victim = _Victim(process, container, used, used + self.fault.attributes["spare"])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import cast
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
-from harness.machine.names import names
+from harness.machine.names import resolution
 from harness.values.attribute import Attribute, Declaration
 from harness.worlds.base import WorldHost
 
@@ -33,6 +33,6 @@ class MissingName(FaultMember):
     @contextlib.contextmanager
     def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
         by, name = self.fault.name, self.fault.attributes["name"] or context.master_host.name
-        hosts = names.distinct(cast(WorldHost, context.host(rank)) for rank in self.fault.ranks)
-        with names.served(context.proxy_host, hosts, by, (name,), instead={name.lower(): None}) as count:
+        hosts = resolution.distinct(cast(WorldHost, context.host(rank)) for rank in self.fault.ranks)
+        with resolution.served(context.proxy_host, hosts, by, (name,), instead={name.lower(): None}) as count:
             yield lambda: Evidence((found := count())["hit"] > 0, found)

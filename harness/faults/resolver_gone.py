@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
-from harness.machine.names import names
+from harness.machine.names import resolution
 from harness.machine.network.kernel_counters import counters
 from harness.values.attribute import Declaration
 from harness.worlds.base import WorldHost
@@ -32,8 +32,8 @@ class ResolverGone(FaultMember):
 
     @contextlib.contextmanager
     def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
-        hosts = names.distinct(cast(WorldHost, context.host(rank)) for rank in self.fault.ranks)
-        with names.unserved(hosts, self.fault.name):
+        hosts = resolution.distinct(cast(WorldHost, context.host(rank)) for rank in self.fault.ranks)
+        with resolution.unserved(hosts, self.fault.name):
             before = _refusals(hosts)
             yield lambda: _evidence(before, _refusals(hosts), hosts)
 

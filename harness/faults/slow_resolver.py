@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
-from harness.machine.names import names
+from harness.machine.names import resolution
 from harness.values.attribute import Attribute, Declaration
 from harness.worlds.base import WorldHost
 
@@ -50,8 +50,8 @@ class SlowResolver(FaultMember):
         given = self.fault.attributes
         silent = given["answers"] == NEVER
         what = {"silent": silent, "delay_ns": 0 if silent else given["delay"], "one_in": given["one_in"]}
-        hosts = names.distinct(cast(WorldHost, context.host(rank)) for rank in self.fault.ranks)
-        with names.served(context.proxy_host, hosts, self.fault.name, **what) as count:
+        hosts = resolution.distinct(cast(WorldHost, context.host(rank)) for rank in self.fault.ranks)
+        with resolution.served(context.proxy_host, hosts, self.fault.name, **what) as count:
             yield lambda: _evidence(count())
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
-from harness.machine.names import hosts_file, names
+from harness.machine.names import hosts_file, resolution
 from harness.values.attribute import Attribute, Declaration
 from harness.values.errors import HarnessError
 from harness.worlds.base import WorldHost
@@ -40,15 +40,15 @@ class WrongAddress(FaultMember):
     @contextlib.contextmanager
     def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
         by, name = self.fault.name, self.fault.attributes["name"] or context.master_host.name
-        hosts = names.distinct(cast(WorldHost, context.host(rank)) for rank in self.fault.ranks)
+        hosts = resolution.distinct(cast(WorldHost, context.host(rank)) for rank in self.fault.ranks)
         address = self._address(hosts, context)
-        with names.served(context.proxy_host, hosts, by, (name,), instead={name.lower(): address}) as count:
+        with resolution.served(context.proxy_host, hosts, by, (name,), instead={name.lower(): address}) as count:
             yield lambda: Evidence((found := count())["hit"] > 0, {"address": address, **found})
 
     def _address(self, hosts: Sequence[WorldHost], context: FaultContext) -> str:
-        to, path = self.fault.attributes["to"], names.hosts_of(hosts[0])
+        to, path = self.fault.attributes["to"], resolution.hosts_of(hosts[0])
         if to == NOBODY:
-            return names.free_address(path, context.master_host.address)
+            return resolution.free_address(path, context.master_host.address)
         address = hosts_file.address_of(path, to)
         if address is None:
             known = ", ".join(dict.fromkeys(name for entry in hosts_file.entries(path) for name in entry.names))

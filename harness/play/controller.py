@@ -14,7 +14,7 @@ from typing import Any
 from harness.machine.launch.zygote_client import doorbell_pipe
 from harness.machine.network.sockets import port_is_bindable
 from harness.machine.process.children import Children
-from harness.machine.toxiproxy.server import Place
+from harness.machine.toxiproxy.server import ServerLauncher
 from harness.play.local_engine import EngineHere
 from harness.play.needs import server_for
 from harness.play.play import Interrupted, PlayResources, play
@@ -74,7 +74,7 @@ class _Workshop:
         self._log_dir = Path(settings.log_dir)
         self._direct = Direct()
         self._toxiproxy: Toxiproxy | None = None
-        self._toxiproxy_at: tuple[str, Place | None] = ("", None)
+        self._toxiproxy_at: tuple[str, ServerLauncher | None] = ("", None)
         self._worlds: dict[str, World] = {}
         self._doorbell_read, doorbell_write = doorbell_pipe()
         self._world_resources = WorldResources(
@@ -123,7 +123,7 @@ class _Workshop:
         server = server_for(scenario, self._settings.toxiproxy)
         return self._running(server, world.proxy_server_place(embedded=server == EMBEDDED))
 
-    def _running(self, server: str, place: Place | None) -> Toxiproxy:
+    def _running(self, server: str, place: ServerLauncher | None) -> Toxiproxy:
         """The one server of this process, of that kind and where the world wants it.
 
         The client has one address per process, so another one ends first.

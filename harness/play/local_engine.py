@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.engine.launch import launch
 from harness.machine.toxiproxy import server as proxy_server
-from harness.machine.toxiproxy.server import Children, RunningServer
+from harness.machine.toxiproxy.server import ChildProcesses, RunningServer
 
 SEED = "rdzv-harness"
 """Of all engines: the chance of a play is named by its links, and so by its own seed."""
@@ -17,9 +17,9 @@ SEED = "rdzv-harness"
 
 @dataclass(frozen=True)
 class EngineHere:
-    """Implements `harness.machine.toxiproxy.server.Place`."""
+    """Implements `harness.machine.toxiproxy.server.ServerLauncher`."""
 
-    children: Children
+    children: ChildProcesses
     origin: str = "comes with the harness"
 
     def launch(self, log_path: Path) -> RunningServer:

@@ -15,8 +15,8 @@ from harness.machine.toxiproxy import server as proxy_server
 from harness.machine.toxiproxy.client import Api, Attributes, RemoteProxy
 from harness.machine.toxiproxy.engine_client import EngineApi
 from harness.machine.toxiproxy.engine_meter import EngineMeter, LinkCount
-from harness.machine.toxiproxy.kernel_meter import LinkMeter
-from harness.machine.toxiproxy.server import Children, Here, Place, RunningServer
+from harness.machine.toxiproxy.kernel_meter import KernelMeter
+from harness.machine.toxiproxy.server import ChildProcesses, LocalServerLauncher, RunningServer, ServerLauncher
 from harness.machine.toxiproxy.wire_watch import EngineWatch
 from harness.proxies.base import Link, LinkSpec, Proxies, RetainedBytes, Traffic
 from harness.scenario.moment import WireMoment
@@ -27,7 +27,7 @@ DEFAULT_PORT = 8474
 WORLDS_PER_SERVER = 64
 """The real server keeps the counters of all proxies it ever had, so it is restarted after this many worlds."""
 
-Meter = LinkMeter | EngineMeter
+Meter = KernelMeter | EngineMeter
 
 
 class ToxiproxyLink:
@@ -106,7 +106,7 @@ class Toxiproxy(Proxies):
 
     @classmethod
     def start(
-        cls, children: Children, log_path: Path, *, url: str | None = None, place: Place | None = None
+        cls, children: ChildProcesses, log_path: Path, *, url: str | None = None, place: ServerLauncher | None = None
     ) -> Toxiproxy:
         """A server of our own (see `proxy_server.require_server`), or the one at `url`.
 
@@ -120,7 +120,7 @@ class Toxiproxy(Proxies):
         """
         if url is not None:
             return cls._given(parse_url(url))
-        own = _OwnServer(place or Here(children, proxy_server.require_server()), log_path)
+        own = _OwnServer(place or LocalServerLauncher(children, proxy_server.require_server()), log_path)
         try:
             return cls(own.launch(), own)
         except BaseException:
@@ -229,7 +229,7 @@ class _Server:
     description: str
 
     @classmethod
-    def at(cls, address: Endpoint, origin: str, meter: Callable[[Api], LinkMeter]) -> _Server:
+    def at(cls, address: Endpoint, origin: str, meter: Callable[[Api], KernelMeter]) -> _Server:
         """Ask which server it is; `meter` is for a real one."""
         api, engine = Api(address), EngineApi(address)
         about = engine.about()
@@ -249,7 +249,7 @@ class _Server:
 class _OwnServer:
     """The server that we started, and may start again."""
 
-    def __init__(self, place: Place, log_path: Path) -> None:
+    def __init__(self, place: ServerLauncher, log_path: Path) -> None:
         self.place = place
         self._log_path = log_path
         self._log_from = 0
@@ -260,8 +260,8 @@ class _OwnServer:
         running = self._running = self.place.launch(self._log_path)
         self._log_from = 0
 
-        def meter(api: Api) -> LinkMeter:
-            return LinkMeter(running.pid, self._log_path, api.received_bytes, self.place.inside)
+        def meter(api: Api) -> KernelMeter:
+            return KernelMeter(running.pid, self._log_path, api.received_bytes, self.place.inside)
 
         if like is not None and like.engine is None:
             api = Api(running.api)
@@ -312,8 +312,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _meter_of_given(address: Endpoint, api: Api) -> LinkMeter:
-    return LinkMeter(_pid_behind(address), None, api.received_bytes)
+def _meter_of_given(address: Endpoint, api: Api) -> KernelMeter:
+    return KernelMeter(_pid_behind(address), None, api.received_bytes)
 
 
 def _pid_behind(address: Endpoint) -> int | None:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 from harness.machine.launch.rank_launcher import LaunchedRank, RankLauncher
 from harness.machine.process.children import Children
-from harness.machine.toxiproxy.server import Place
+from harness.machine.toxiproxy.server import ServerLauncher
 from harness.registry import Registry
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Declaration
@@ -263,7 +263,7 @@ class World(ABC):
         """Why this machine cannot have such a world, ending with what to do; empty if it can."""
         return ""
 
-    def proxy_server_place(self, embedded: bool = False) -> Place | None:
+    def proxy_server_place(self, embedded: bool = False) -> ServerLauncher | None:
         """Where a proxy server of our own runs, real or embedded; None is the controller's own network, as a child."""
         return None
 

@@ -14,8 +14,8 @@ from typing import Any
 from harness.machine.docker import engine, images, leases, mounts
 from harness.machine.docker.client import Client
 from harness.machine.docker.hosts import PROXY, ContainerHost, ContainerNetwork
-from harness.machine.docker.proxy import EngineInContainer, InContainer
-from harness.machine.docker.ranks import Contained, ContainerProcesses, RunFolder
+from harness.machine.docker.proxy import ContainerEngineLauncher, ContainerServerLauncher
+from harness.machine.docker.ranks import ContainerLauncher, ContainerProcess, SharedRunDir
 from harness.machine.names import name_files
 from harness.machine.process import slots
 from harness.machine.process.exits import Exits
@@ -111,7 +111,7 @@ class Containers(World):
                 self._missing = unsupported.reason
         return self._missing
 
-    def proxy_server_place(self, embedded: bool = False) -> InContainer:
+    def proxy_server_place(self, embedded: bool = False) -> ContainerServerLauncher:
         return self._warm().places[embedded]
 
     def close(self) -> None:
@@ -136,10 +136,13 @@ class _Kept:
         leases.sweep(self.client)
         self.lease = leases.take(self.engine.url)
         self.network = ContainerNetwork(self.client, self.lease, images.RANK, self.user)
-        self.processes = ContainerProcesses(self.client, self.lease, images.RANK, self.user, self.python)
-        self.places: Mapping[bool, InContainer] = {
+        self.processes = ContainerLauncher(self.client, self.lease, images.RANK, self.user, self.python)
+        self.places: Mapping[bool, ContainerServerLauncher] = {
             embedded: kind(self.client, self.lease, image, self.user, self._proxy_host, log_dir)
-            for embedded, kind, image in ((False, InContainer, images.PROXY), (True, EngineInContainer, images.RANK))
+            for embedded, kind, image in (
+                (False, ContainerServerLauncher, images.PROXY),
+                (True, ContainerEngineLauncher, images.RANK),
+            )
         }
         self._versions: Mapping[str, Any] | None = None
 
@@ -150,7 +153,7 @@ class _Kept:
 
     def close(self) -> None:
         try:
-            leases.let_go(self.client, self.lease.world)
+            leases.remove_world(self.client, self.lease.world)
             leases.release(self.lease)
         finally:
             self.client.close()
@@ -185,11 +188,11 @@ class ContainerSession(WorldSession):
         self._exits = exits
         self._description = description
         self._master, self._names = places(scenario)
-        self._contained: list[Contained] = []
+        self._contained: list[ContainerProcess] = []
         holding.callback(os.close, slots.acquire(leases.folder(), MOST_WORLDS, TURN_WITHIN_NS))
         kept.network.need([PROXY, *self._names])
         holding.callback(kept.network.refresh)
-        self._run = RunFolder(run_dir, kept.user)
+        self._run = SharedRunDir(run_dir, kept.user)
         holding.callback(self._run.close)
         exits.also(self._run.bell_fd)
         self._settle_in(run_dir / "etc")
@@ -269,15 +272,15 @@ class ContainerSession(WorldSession):
         ops_path = self._run.path / "ops" / f"rank-{order.rank}.life-{order.life}.jsonl"
         return RankHandle(order.rank, order.life, contained.pid, control_fd, ops_path)
 
-    def _of(self, pid: int) -> Contained:
+    def _of(self, pid: int) -> ContainerProcess:
         return next(one for one in reversed(self._contained) if one.pid == pid)
 
     def _remove_ranks(self) -> None:
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            list(threads.map(Contained.remove, self._contained))
+            list(threads.map(ContainerProcess.remove, self._contained))
 
 
-def _await_line(fd: int, contained: Contained) -> None:
+def _await_line(fd: int, contained: ContainerProcess) -> None:
     """Until a helper says that it is ready; raises HarnessError if it ends before, or takes too long."""
     pidfd = os.pidfd_open(contained.pid)
     try:

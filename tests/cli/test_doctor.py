@@ -17,7 +17,7 @@ from harness.cli import doctor
 from harness.cli.doctor import Check
 from harness.faults.base import FAULTS
 from harness.machine.docker import engine, images
-from harness.machine.docker.engine import Engine
+from harness.machine.docker.engine import DockerEngine
 from harness.machine.network import network_tools
 from harness.values.errors import UsageError
 
@@ -112,7 +112,7 @@ def test_an_engine_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) ->
     assert check.advice == "only needed for worlds of containers: correct DOCKER_HOST or unset it"
 
 
-ENGINE = Engine("unix:///run/docker.sock", "28.2.2", "1.50", "overlay2", 2, False, "x86_64")
+ENGINE = DockerEngine("unix:///run/docker.sock", "28.2.2", "1.50", "overlay2", 2, False)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_an_engine_is_told_with_its_images(
 def test_a_missing_network_program_is_told_with_its_faults_and_its_package(
     check: Callable[[], Check], program: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The faults that the table of docs/below-tcp.md has for it; the administrator's folders do not have it either."""
+    """The faults that the table of docs/network-faults.md has for it; the administrator's folders lack it too."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(network_tools, "_FOLDERS", ())
     missing = check()
@@ -158,7 +158,7 @@ def test_a_missing_network_program_is_told_with_its_faults_and_its_package(
 
 def faults_with(program: str) -> set[str]:
     """Those that need a program, in the table of the page."""
-    page = (Path(__file__).parents[2] / "docs" / "below-tcp.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "network-faults.md").read_text()
     rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
     return {re.findall("`(.+?)`", row[1])[0] for row in rows if f"`{program}`" in row[3]}
 

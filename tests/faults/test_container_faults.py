@@ -13,7 +13,7 @@ from harness.campaign.runner import Options, Runner
 from harness.faults.base import FAULTS
 from harness.judge.result import Result
 from harness.loader import load_text
-from harness.machine.docker.engine import Engine
+from harness.machine.docker.engine import DockerEngine
 from harness.play.needs import unmet_by_world
 from harness.scenario.scenario import Scenario
 
@@ -27,7 +27,7 @@ JOIN = "workload:\n  - {id: join, do: rendezvous}\n"
 
 
 @pytest.fixture(scope="module")
-def play(docker_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
+def play(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
     """Plays worlds of containers whose ranks need no torch."""
     options = Options(
         subject="echo", python=sys.executable, world="containers", jobs=1, runs_dir=tmp_path_factory.mktemp("runs")

@@ -1,4 +1,4 @@
-"""Who runs the tests of this room, and what the kernel allows them."""
+"""The users that tests of this room run as, and what the kernel allows them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import users
 
 from harness.machine.docker import engine
-from harness.machine.docker.engine import Engine
+from harness.machine.docker.engine import DockerEngine
 from harness.machine.process.namespaces import probe_elsewhere
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(params=["root", "ordinary"])
 def user(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[users.User]:
-    """Root, then an ordinary user; whoever cannot be had is skipped by name."""
+    """Root, then an ordinary user; one that is not available is skipped."""
     is_root = os.getuid() == 0
     if request.param == "root" and not is_root:
         pytest.skip("needs root")
@@ -37,7 +37,7 @@ def user(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[users.User]
 
 @pytest.fixture
 def me(tmp_path: Path) -> Iterator[users.User]:
-    """Whoever runs the tests."""
+    """The user who runs the tests."""
     with users.this_user(tmp_path) as someone:
         yield someone
 
@@ -52,14 +52,14 @@ def namespaces_allowed(user: users.User) -> None:
 
 @pytest.fixture
 def namespaces_of_mine() -> None:
-    """Skip where the kernel gives whoever runs the tests no namespaces."""
+    """Skip where the kernel gives the user who runs the tests no namespaces."""
     found = probe_elsewhere()
     if not found.possible:
         pytest.skip(f"no namespaces: {found.reason}")
 
 
 @pytest.fixture
-def docker_client(docker_engine: Engine) -> Iterator[DockerClient]:
-    """A client of the engine, which has our images."""
+def docker_client(docker_engine: DockerEngine) -> Iterator[DockerClient]:
+    """A client of Docker, which has the harness's images."""
     with engine.connect() as client:
         yield client

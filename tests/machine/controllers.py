@@ -1,4 +1,4 @@
-"""Small controllers, run as `python controllers.py NAME JSON` in a process of their own; each prints one JSON value."""
+"""Small controllers: `python controllers.py NAME JSON` runs one in a process of its own and prints one JSON value."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ LONG_NS = 60_000_000_000
 
 
 def isolation() -> object:
-    """What a controller finds itself in."""
+    """The network, process tree and user in which a controller runs."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         socket.create_connection(server.getsockname(), 5).close()
     return {
-        "told": json.loads(os.environ["RDZV_ISOLATION"]),
+        "isolation": json.loads(os.environ["RDZV_ISOLATION"]),
         "network": os.readlink("/proc/self/ns/net"),
         "tree": os.readlink("/proc/self/ns/pid"),
         "interfaces": [name for _, name in socket.if_nameindex()],
@@ -39,8 +39,8 @@ def isolation() -> object:
     }
 
 
-def world(folder: str, isolated: bool = True) -> None:
-    """Stay, with two ranks, one of them paused, a fresh one, and a grandchild whom no parent-death signal reaches."""
+def world(folder: str) -> None:
+    """Run two ranks, one of them stopped, a fresh one, and a grandchild without a parent-death signal; never return."""
     children = Children()
     children.become_subreaper()
     _, doorbell = doorbell_pipe()
@@ -60,7 +60,7 @@ def world(folder: str, isolated: bool = True) -> None:
 
 
 def statuses() -> object:
-    """How children end, as the reaper tells it."""
+    """The statuses of children, as the reaper collects them."""
     with Children() as children:
         codes = ["raise SystemExit(3)", "import os; os.kill(os.getpid(), 9)", "pass"]
         pids = [children.spawn([sys.executable, "-c", code], env=os.environ) for code in codes]
@@ -68,12 +68,12 @@ def statuses() -> object:
         while len(ended) < len(pids):
             children.wait(next(pid for pid in pids if pid not in ended), LONG_NS)
             ended.update(children.reap())
-        # Whoever makes a Popen lets the destructors of earlier ones wait for their children.
+        # Each new Popen runs the destructors of earlier ones, which would wait for their children.
         return [describe_status(ended[pid]) for pid in pids] + [children.is_running(pids[0])]
 
 
 def strangers() -> object:
-    """A child that somebody else made is seen too, also when it ends before it is adopted."""
+    """What is known of a child that other code forked and that ended before it was adopted."""
     with Children() as children:
         pid = os.fork()
         if pid == 0:
@@ -85,7 +85,7 @@ def strangers() -> object:
 
 
 def stubborn() -> object:
-    """Ask, then insist."""
+    """How `end` ends a child that obeys SIGTERM, one that ignores it, and a stopped one."""
     with Children() as children:
         polite = children.spawn(["sleep", "600"], env=os.environ)
         deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); signal.pause()"
@@ -103,7 +103,7 @@ def stubborn() -> object:
 
 
 def family() -> object:
-    """Grandchildren are seen, and end with everybody else."""
+    """The descendants before and after `end_all`."""
     reader, writer = os.pipe()
     children = Children()
     children.become_subreaper()
@@ -122,7 +122,7 @@ def family() -> object:
 
 
 def missing() -> object:
-    """A program that is not there."""
+    """The error for a program that does not exist."""
     with Children() as children:
         try:
             children.spawn(["/no/such/program"], env={})
@@ -142,7 +142,7 @@ def play(
     worker: str = "standin_worker",
     **options: bool,
 ) -> object:
-    """Make a rank for each action, tell each `hello`, and wait for their ends."""
+    """Make a rank for each action, send `hello` to each, and wait for their ends."""
     path = Path(folder)
     children = Children()
     children.become_subreaper()
@@ -151,7 +151,7 @@ def play(
     plan = write_plan(path, actions)
     pipes = [control_pipe() for _ in actions]
     requests = [(request(path, plan, rank), pipes[rank][0]) for rank in range(len(actions))]
-    told: dict[str, object] = {}
+    outcome: dict[str, object] = {}
     try:
         if fresh:
             pids = [
@@ -160,13 +160,13 @@ def play(
         else:
             log = path / "zygote.log"
             zygote = Zygote.start(children, Path(python), given, doorbell, log, torch, worker=worker, **options)
-            told["ready"] = zygote.ready.__dict__
-            told["zygote"] = zygote.pid
+            outcome["ready"] = zygote.ready.__dict__
+            outcome["zygote"] = zygote.pid
             if zygote.ready.threads:
                 try:
                     zygote.spawn(*requests[0])
                 except HarnessError as error:
-                    return {**told, "error": str(error)}
+                    return {**outcome, "error": str(error)}
             pids = zygote.spawn_all(requests)
             if kill_zygote:
                 children.kill(zygote.pid)
@@ -175,13 +175,13 @@ def play(
             os.close(reader)
             with contextlib.suppress(BrokenPipeError):
                 os.write(writer, b"hello")
-        told["controller"] = os.getpid()
-        told["pids"] = pids
-        told["ends"] = [describe_status(children.wait(pid, LONG_NS) or 0) for pid in pids]
-        told["reports"] = [_json(path / f"ops-{rank}") for rank in range(len(actions))]
-        told["logs"] = [(path / f"log-{rank}").read_text() for rank in range(len(actions))]
-        told["bell"] = len(_rung(bell))
-        return told
+        outcome["controller"] = os.getpid()
+        outcome["pids"] = pids
+        outcome["ends"] = [describe_status(children.wait(pid, LONG_NS) or 0) for pid in pids]
+        outcome["reports"] = [_json(path / f"ops-{rank}") for rank in range(len(actions))]
+        outcome["logs"] = [(path / f"log-{rank}").read_text() for rank in range(len(actions))]
+        outcome["bell"] = len(_rung(bell))
+        return outcome
     except HarnessError as error:
         return {"error": str(error)}
     finally:
@@ -189,7 +189,7 @@ def play(
 
 
 def helper(folder: str, module: str, arguments: dict[str, object]) -> object:
-    """A helper process says when it is ready, and ends when it is ended."""
+    """What a helper process writes when it is ready, and how it ends."""
     with Children() as children:
         _, doorbell = doorbell_pipe()
         zygote = Zygote.start(
@@ -205,7 +205,7 @@ def helper(folder: str, module: str, arguments: dict[str, object]) -> object:
 
 
 def hung(folder: str, fresh: bool, stopped: bool, torch: bool = False, python: str = sys.executable) -> object:
-    """The stacks of a rank that waits for ever."""
+    """The stacks of a rank that hangs."""
     path = Path(folder)
     with Children() as children:
         children.become_subreaper()
@@ -229,13 +229,13 @@ def hung(folder: str, fresh: bool, stopped: bool, torch: bool = False, python: s
 
 
 def hung_without_py_spy(folder: str) -> object:
-    """The same on a machine that has none."""
+    """The same on a machine without py-spy."""
     stack_reader.find_py_spy = lambda: None
     return hung(folder, fresh=False, stopped=False)
 
 
 def read_at_last(folder: str, failures: int) -> object:
-    """A py-spy that fails so often before it reads: what becomes of the stacks, and how often it was asked."""
+    """The stacks from a py-spy that fails so often before it succeeds, and how often it was started."""
     path = Path(folder)
     spy, asked = path / "py-spy", path / "asked"
     spy.write_text(f'#!/bin/sh\necho >> "{asked}"\n[ $(wc -l < "{asked}") -gt {failures} ] && echo the stacks\n')
@@ -248,7 +248,7 @@ def read_at_last(folder: str, failures: int) -> object:
 
 
 def read_too_slowly(folder: str) -> object:
-    """A py-spy that does not come to its end."""
+    """The stacks from a py-spy that never ends."""
     spy = Path(folder) / "py-spy"
     spy.write_text("#!/bin/sh\nexec sleep 600\n")
     spy.chmod(0o755)
@@ -260,7 +260,7 @@ def read_too_slowly(folder: str) -> object:
 
 
 def unreadable_plan(folder: str) -> object:
-    """A request that cannot be met, then one that can."""
+    """The error of a request with a missing plan, and how a rank of the next request ends."""
     path = Path(folder)
     with Children() as children:
         _, doorbell = doorbell_pipe()

@@ -11,16 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.machine.names import name_files, names
+from harness.machine.names import name_files, resolution
 from harness.machine.network import netns
 from harness.machine.network.network import Network, NetworkHost
 
-# Lives on a host as a rank does, and says what the C library says.
+# Enters a host as a rank does, and prints what the C library resolves.
 LOOK_UPS = """
 import json, os, socket, sys
-from harness.rank import residence
+from harness.rank import enter_host
 name, network, etc, *asked = sys.argv[1:]
-residence.enter({"name": name, "network": os.open(network, os.O_RDONLY), "etc": etc})
+enter_host.enter({"name": name, "network": os.open(network, os.O_RDONLY), "etc": etc})
 def answer(text):
     try:
         if text[0].isdigit() or text[0] == ":":
@@ -35,7 +35,7 @@ print(json.dumps([answer(text) for text in asked]))
 @contextmanager
 def network() -> Iterator[Network]:
     """px, r0 and r1."""
-    own = netns.create()  # px is in whatever network one is
+    own = netns.create()  # px is the network of the calling thread
     with tempfile.TemporaryDirectory() as folder, netns.inside(own), Network(["r0", "r1"], etc=Path(folder)) as made:
         addresses = {host.name: host.address for host in made.hosts.values()}
         for host in made.hosts.values():
@@ -50,15 +50,15 @@ def look_ups(host: NetworkHost, *asked: str) -> object:
 
 
 def answers() -> object:
-    """What a host finds by the hosts file, by the name server, and afterwards; and what the server has counted."""
+    """What a host resolves by its hosts file, by the name server, and afterwards; and what the server counted."""
     with network() as made:
         px, r0, r1 = (made.hosts[name] for name in ("px", "r0", "r1"))
         asked = ("r0", "nobody", r0.address, f"::ffff:{r0.address}")
         before = look_ups(r1, *asked)
-        with names.served(px, [r1], "fault", instead={"r0": "198.18.9.9"}) as count:
+        with resolution.served(px, [r1], "fault", instead={"r0": "198.18.9.9"}) as count:
             meanwhile = look_ups(r1, *asked)
             counted = count()
-        return {"address": r0.address, "told": [before, meanwhile, look_ups(r1, *asked)], "counted": counted}
+        return {"address": r0.address, "answers": [before, meanwhile, look_ups(r1, *asked)], "counted": counted}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Small programs of a process that has a network of hosts: `python networks.py NAME JSON` prints one JSON value."""
+"""Small programs that make a network of hosts: `python networks.py NAME JSON` prints one JSON value."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ ROUTING = ("/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forward
 
 
 def look(names: list[str], family: str) -> object:
-    """What each host finds: its interfaces, its addresses, whom it reaches, and what is left when all is over."""
+    """What each host finds: its interfaces, its addresses, which hosts it reaches; and what is left at the end."""
     before = interfaces()
     with Network(names, family) as network:
         first = network.hosts[names[0]]
         with first.inside():
             server = socket.create_server((first.address, PORT), family=_family(first.address), backlog=len(names) + 1)
-        told = {}
+        hosts = {}
         for host in network.hosts.values():
             with host.inside():
                 with socket.create_connection((first.address, PORT), LONG_S) as connection:
                     reached = connection.getsockname()[0]
-                told[host.name] = {
+                hosts[host.name] = {
                     "address": host.address,
                     "reached": reached == host.address,
                     "interfaces": interfaces(),
@@ -44,11 +44,11 @@ def look(names: list[str], family: str) -> object:
                     "ipv6": sorted(_ipv6()),
                 }
         server.close()
-    return {"hosts": told, "before": before, "after": interfaces()}
+    return {"hosts": hosts, "before": before, "after": interfaces()}
 
 
 def unplugged(family: str, which: str) -> object:
-    """Bytes sent while a cable is out come when it is back, and nothing comes before."""
+    """What arrives before, while and after a cable is pulled, and whether the host sees its carrier change."""
     with Network(["r0", "r1"], family) as network:
         server, ours, theirs = _connected(network, "r0", "r1")
         host = network.hosts[which]
@@ -56,7 +56,7 @@ def unplugged(family: str, which: str) -> object:
         seen = [theirs.recv(16).decode()]
         host.unplug()
         with host.inside():
-            told_out = _told_within(host.device, carrier=False)
+            lost = _carrier_within(host.device, carrier=False)
         ours.sendall(b"meanwhile")
         theirs.settimeout(SHORT_S)
         try:
@@ -68,16 +68,16 @@ def unplugged(family: str, which: str) -> object:
             refusal = stranger.connect_ex((network.hosts["r0"].address, PORT))
         host.plug()
         with host.inside():
-            told_back = _told_within(host.device, carrier=True)
+            regained = _carrier_within(host.device, carrier=True)
         theirs.settimeout(LONG_S)
         seen.append(theirs.recv(16).decode())
         for one in (server, ours, theirs):
             one.close()
-    return {"seen": seen, "told": [told_out, told_back], "refusal": errno.errorcode.get(refusal, refusal)}
+    return {"seen": seen, "carrier": [lost, regained], "refusal": errno.errorcode.get(refusal, refusal)}
 
 
 def others_while_unplugged() -> object:
-    """Two hosts talk while the third is out."""
+    """What one host receives from another while a third is unplugged."""
     with Network(["r0", "r1", "r2"]) as network:
         network.hosts["r2"].unplug()
         server, ours, theirs = _connected(network, "r0", "r1")
@@ -89,7 +89,7 @@ def others_while_unplugged() -> object:
 
 
 def moved(family: str) -> object:
-    """A host under another address: what reaches the new one, the old one, and an old connection."""
+    """A host under a new address: what reaches the new address, the old one, and an old connection."""
     with Network(["r0", "r1"], family) as network:
         server, ours, theirs = _connected(network, "r0", "r1")
         host = network.hosts["r0"]
@@ -112,12 +112,12 @@ def moved(family: str) -> object:
         again = host.move()
         for one in (server, second, ours, theirs):
             one.close()
-        told = {"old": old, "new": new, "again": again, "now": host.address, "addresses": addresses}
-    return {**told, "heard": heard, "old_reached": refusal == 0}
+        addresses_of_host = {"old": old, "new": new, "again": again, "now": host.address, "addresses": addresses}
+    return {**addresses_of_host, "heard": heard, "old_reached": refusal == 0}
 
 
 def at_once(family: str, count: int) -> object:
-    """Whether each address can be bound the moment the network is there, and how many milliseconds it took."""
+    """The addresses, each bound as soon as the network exists, and how many milliseconds that took."""
     begun = time.monotonic()
     with Network([f"r{number}" for number in range(count)], family) as network:
         took = time.monotonic() - begun
@@ -129,7 +129,7 @@ def at_once(family: str, count: int) -> object:
 
 
 def forwarding() -> object:
-    """What hosts forward whose networks the kernel made on a machine that is a router."""
+    """The forwarding settings of a host on a machine that is a router."""
     made = netns.create
 
     def create() -> int:
@@ -145,31 +145,31 @@ def forwarding() -> object:
 
 
 def cable_taken() -> object:
-    """A second network has no place for its proxy host, says so, and takes nothing away."""
+    """The error of a second network, whose px has no free interface name, and the interfaces that stay."""
     with Network(["r0"]) as network:
         try:
             Network(["r0"])
-            said = ""
-        except HarnessError as error:
-            said = str(error)
+            error = ""
+        except HarnessError as refusal:
+            error = str(refusal)
         with network.hosts["r0"].inside():
             socket.create_server((network.hosts["r0"].address, PORT)).close()
-        return {"said": said, "interfaces": interfaces()}
+        return {"error": error, "interfaces": interfaces()}
 
 
 def resident(folder: str, family: str) -> object:
-    """What a process finds that has entered a host, before and after its hosts file was changed in place."""
+    """What a process that entered a host finds, before and after its hosts file is changed in place."""
     etc = Path(folder) / "etc"
     outside = [socket.gethostname(), Path("/etc/hosts").read_text()]
     with Network(["r0", "r1"], family, etc) as network:
         addresses = {host.name: host.address for host in network.hosts.values()}
         for host in network.hosts.values():
             name_files.write(host.etc, addresses)
-        told = [_of_child(lambda: _enter_and_look(network, addresses["r0"]))]
+        found = [_of_child(lambda: _enter_and_look(network, addresses["r0"]))]
         hosts = network.hosts["r1"].etc / "hosts"
-        told.append(_of_child(lambda: _enter_and_see_change(network, hosts, addresses["r0"])))
+        found.append(_of_child(lambda: _enter_and_see_change(network, hosts, addresses["r0"])))
     same = outside == [socket.gethostname(), Path("/etc/hosts").read_text()]
-    return {"inside": told[0], "changed": told[1], "outside_same": same, "addresses": addresses}
+    return {"inside": found[0], "changed": found[1], "outside_same": same, "addresses": addresses}
 
 
 def _enter(network: Network, name: str) -> None:
@@ -205,7 +205,7 @@ def _look_up_seconds(name: str) -> float:
 
 
 def _of_child(act: Callable[[], object]) -> object:
-    """What a forked child told."""
+    """The answer of a forked child."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -213,13 +213,13 @@ def _of_child(act: Callable[[], object]) -> object:
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as stream:
-        told = json.load(stream)
+        answer = json.load(stream)
     os.waitpid(pid, 0)
-    return told
+    return answer
 
 
 def refused() -> object:
-    """What is told where no network namespace may be made any more."""
+    """The reason of `missing` where no network namespace may be made."""
     Path("/proc/sys/user/max_net_namespaces").write_text("0")
     return missing()
 
@@ -237,8 +237,8 @@ def _connected(network: Network, server: str, client: str) -> tuple[socket.socke
     return listener, ours, listener.accept()[0]
 
 
-def _told_within(device: str, carrier: bool) -> bool:
-    """Whether the kernel tells the host so; it does within a millisecond or a few, as soon as it has the time."""
+def _carrier_within(device: str, carrier: bool) -> bool:
+    """Whether the host's interface gets this carrier in time; the kernel takes a few milliseconds."""
     deadline = time.monotonic() + LONG_S
     while _carrier(device) != carrier and time.monotonic() < deadline:
         time.sleep(0.001)
@@ -246,7 +246,7 @@ def _told_within(device: str, carrier: bool) -> bool:
 
 
 def _carrier(device: str) -> bool:
-    """By a request and not from /sys, which shows the devices of the network it was mounted in."""
+    """By ioctl, because /sys shows the devices of the network that it was mounted in."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         answer = fcntl.ioctl(any_socket, 0x8913, struct.pack("16sh22x", device.encode(), 0))
     return bool(struct.unpack("16sh22x", answer)[1] & 0x40)
@@ -257,14 +257,14 @@ def _family(address: str) -> socket.AddressFamily:
 
 
 def _ipv4() -> set[str]:
-    """Addresses but loopback's."""
+    """The addresses except loopback's."""
     lines = Path("/proc/thread-self/net/fib_trie").read_text().split("Local:")[1].splitlines()
     hosts = [lines[number - 1].split()[-1] for number, line in enumerate(lines) if "/32 host LOCAL" in line]
     return {address for address in hosts if not address.startswith("127.")}
 
 
 def _ipv6() -> set[str]:
-    """Addresses but loopback's."""
+    """The addresses except loopback's."""
     rows = [line.split() for line in Path("/proc/thread-self/net/if_inet6").read_text().splitlines()]
     return {socket.inet_ntop(socket.AF_INET6, bytes.fromhex(row[0])) for row in rows if row[5] != "lo"}
 

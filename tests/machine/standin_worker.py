@@ -1,4 +1,4 @@
-"""A worker that does one thing, named by DO in its rank's environment: for tests of whoever makes ranks."""
+"""A worker that does one thing, named by DO in its rank's environment: for tests of code that makes ranks."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def _report(request, control_fd, doorbell_fd, argument):
         "pid": os.getpid(),
         "parent": os.getppid(),
         "plan": len(request["plan_object"].ranks),
-        "told": os.read(control_fd, 100).decode(),
+        "message": os.read(control_fd, 100).decode(),
         "environment": dict(os.environ),
         "descriptors": {name: _target(name) for name in os.listdir("/proc/self/fd")},
         "threads": len(os.listdir("/proc/self/task")),
@@ -62,7 +62,7 @@ def wait_for_what_never_comes(control_fd):
 
 
 def _threads(request, control_fd, doorbell_fd, argument):
-    """What glibc must still be able to do in a clone: threads, locks, a child of one's own, signals to oneself."""
+    """What must still work in a clone: threads, locks, a child process, signals to itself."""
     results = []
     workers = [threading.Thread(target=lambda: results.append(threading.get_native_id())) for _ in range(4)]
     for worker in workers:

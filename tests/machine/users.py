@@ -1,4 +1,4 @@
-"""Root and an ordinary user, each with an interpreter and a copy of the harness that they can read."""
+"""Root and an ordinary user, each with an interpreter and a copy of the harness that the user can read."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from booting import life_pipe
+
 NOBODY = 65534
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("values", "machine", "rank", "rendezvous", "clock.py", "__init__.py")
 HERE = Path(__file__).resolve().parent
+SHARED = ("freezing.py",)
 SLOW_S = 60
 
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who runs things.
+    """A user who runs programs of the tests.
 
     Attributes:
         name: `root`, `ordinary`.
         python: an interpreter that this user may run.
-        tree: the folder to put on PYTHONPATH.
-        folder: one that this user may write.
-        become: what a forked child does to be this user, or None.
+        tree: the folder that holds the harness and the tests.
+        folder: a folder that this user may write.
+        become: makes a forked child this user; None if it is already.
     """
 
     name: str
@@ -41,11 +44,12 @@ class User:
 
     @property
     def environment(self) -> dict[str, str]:
-        paths = os.pathsep.join([str(self.tree), str(self.tree / "tests" / "machine")])
+        tests = self.tree / "tests"
+        paths = os.pathsep.join(map(str, (self.tree, tests, tests / "machine")))
         return {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
 
     def argv(self, name: str, **arguments: Any) -> list[str]:
-        """The command line of one of `controllers`."""
+        """The command line of a function of `controllers`."""
         script = str(self.tree / "tests" / "machine" / "controllers.py")
         return [self.python, script, name, json.dumps(arguments)]
 
@@ -69,19 +73,21 @@ class User:
     def run_booted(
         self, isolation: str, command: Sequence[str], pass_fds: Sequence[int] = ()
     ) -> subprocess.CompletedProcess[str]:
-        reader, writer = os.pipe()
-        try:
-            return self.run(self.boot(reader, isolation, command), (reader, *pass_fds))
-        finally:
-            os.close(reader)
-            os.close(writer)
+        with life_pipe() as life:
+            return self.run(self.boot(life, isolation, command), (life, *pass_fds))
 
     def ask(self, name: str, **arguments: Any) -> Any:
-        """The answer of one of `controllers`, run without boot."""
+        """The answer of a function of `controllers`, run without boot."""
         return answer(self.run(self.argv(name, **arguments)))
+
+    def ask_privately(self, script: str, *words: str) -> Any:
+        """The answer of a script beside this file, run as pid 1 of private namespaces."""
+        path = str(self.tree / "tests" / "machine" / script)
+        return answer(self.run_booted("private", [self.python, path, *words]))
 
 
 def answer(done: subprocess.CompletedProcess[str]) -> Any:
+    """The JSON value in the last line that a program printed."""
     assert done.returncode == 0, done.stderr + done.stdout
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -93,7 +99,7 @@ def this_user(folder: Path) -> Iterator[User]:
 
 @contextmanager
 def ordinary_user() -> Iterator[User]:
-    """Nobody, as root makes it; raises LookupError if there is no interpreter for it."""
+    """The user nobody, for tests run by root; raises LookupError if it has no interpreter."""
     top = Path(tempfile.mkdtemp(prefix="rdzv-ordinary-"))
     try:
         top.chmod(0o755)
@@ -115,6 +121,8 @@ def _copy(tree: Path) -> None:
         else:
             shutil.copy(source, target)
     shutil.copytree(HERE, tree / "tests" / "machine", ignore=shutil.ignore_patterns("__pycache__", "test_*"))
+    for name in SHARED:
+        shutil.copy(HERE.parent / name, tree / "tests" / name)
     for path in [tree, *tree.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
 

@@ -14,7 +14,7 @@ import pytest
 from harness.campaign.runner import Options, Runner
 from harness.judge.result import Result
 from harness.loader import load_text
-from harness.machine.docker.engine import Engine
+from harness.machine.docker.engine import DockerEngine
 from harness.machine.toxiproxy import server as proxy_server
 from harness.values.ops import LINK
 from harness.values.verdict import PASSED, SKIPPED
@@ -105,7 +105,7 @@ def test_a_url_may_lead_to_an_engine(tmp_path: Path) -> None:
     assert result.history.begin["proxy"].endswith(f"(given: {url})")
 
 
-def test_in_containers_it_has_a_container_of_its_own(docker_engine: Engine, tmp_path: Path) -> None:
+def test_in_containers_it_has_a_container_of_its_own(docker_engine: DockerEngine, tmp_path: Path) -> None:
     """Run by our own interpreter, mounted there; its word is in the history as well."""
     result = played(CUT, tmp_path, world="containers")
     assert result.status == PASSED, result.judgement.because

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 from pathlib import Path
 
 import pytest
+from freezing import freeze
 from link_helpers import NOWHERE, await_true, echoed, specs
 
 from harness.machine.network import sockets
-from harness.machine.process import pidfd
 from harness.machine.process.children import Children
 from harness.machine.toxiproxy import client as toxiproxy_client
 from harness.machine.toxiproxy import server as proxy_server
@@ -126,9 +125,7 @@ def test_a_frozen_server_is_lost_and_replaced(
     """A call that is not answered in time raises, and a server that ignores SIGTERM is killed."""
     monkeypatch.setattr(toxiproxy_client, "READ_S", 0.1)
     monkeypatch.setattr(proxy_server, "END_GRACE_NS", 50_000_000)
-    children.send(own._own._running.pid, signal.SIGSTOP)
-    with pidfd.hold(own._own._running.pid) as server:
-        assert server.await_stop(True, 10_000_000_000)
+    freeze(children, own._own._running.pid)
     with pytest.raises(ProxyLost, match="no answer"):
         own.make(specs(master, 1))
     own.restart()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from booting import life_pipe
 
 from harness.machine.process import boot
 
@@ -40,8 +41,7 @@ def run_inside(python: str, module: str, subject: str) -> dict[str, str]:
     machine's resolver may lose the query or be late.
     """
     environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{INSIDE}", "SUBJECT": subject}
-    life, held = os.pipe()
-    try:
+    with life_pipe() as life:
         done = subprocess.run(
             boot.argv(sys.executable, life, boot.AUTO, [python, "-W", "ignore", str(INSIDE / "run_checks.py"), module]),
             env=environment,
@@ -51,9 +51,6 @@ def run_inside(python: str, module: str, subject: str) -> dict[str, str]:
             timeout=LONGEST_SECONDS,
             check=False,
         )
-    finally:
-        os.close(life)
-        os.close(held)
     last = done.stdout.strip().splitlines()[-1:] or [""]
     try:
         said: dict[str, str] = json.loads(last[0])

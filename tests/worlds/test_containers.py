@@ -22,12 +22,12 @@ from harness.campaign.runner import Options, Runner
 from harness.judge.result import Result
 from harness.machine.docker import leases
 from harness.machine.docker.client import Client
-from harness.machine.docker.engine import Engine
+from harness.machine.docker.engine import DockerEngine
 from harness.machine.launch.zygote_client import doorbell_pipe
 from harness.machine.network import sockets
 from harness.machine.process.children import Children
 from harness.machine.toxiproxy import server as proxy_server
-from harness.machine.toxiproxy.server import Place
+from harness.machine.toxiproxy.server import ServerLauncher
 from harness.proxies.base import LinkSpec
 from harness.proxies.toxiproxy import Toxiproxy
 from harness.values.endpoint import Endpoint
@@ -62,7 +62,7 @@ print(json.dumps({
 
 
 @pytest.fixture
-def play(docker_engine: Engine, tmp_path: Path) -> Callable[..., Result]:
+def play(docker_engine: DockerEngine, tmp_path: Path) -> Callable[..., Result]:
     """Plays a world with a program for each rank that tells what it finds."""
 
     def play(world: str, *command: str, **options: Any) -> Result:
@@ -77,14 +77,14 @@ def play(docker_engine: Engine, tmp_path: Path) -> Callable[..., Result]:
 
 
 @pytest.fixture
-def client(docker_engine: Engine) -> Iterator[Client]:
+def client(docker_engine: DockerEngine) -> Iterator[Client]:
     made = Client(docker_engine.url)
     yield made
     made.close()
 
 
 @pytest.fixture
-def world(docker_engine: Engine, tmp_path: Path) -> Iterator[Containers]:
+def world(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Containers]:
     """A world in this very process, whose ranks would need no torch."""
     reader, writer = doorbell_pipe()
     with Children() as children:
@@ -158,7 +158,7 @@ def test_hosts_have_names_and_addresses_for_tests(play: Callable[..., Result]) -
     assert (found[0]["master"], found[1]["master"]) == ("r0", found[1]["names"]["px"])
 
 
-def test_an_interpreter_that_does_not_run_there_is_named(docker_engine: Engine, world: Containers) -> None:
+def test_an_interpreter_that_does_not_run_there_is_named(docker_engine: DockerEngine, world: Containers) -> None:
     """Before any play, with what it said."""
     world._warm().processes._python = replace(world._warm().processes._python, executable="/rdzv/nothing")
     with pytest.raises(Exception, match="/rdzv/nothing"):
@@ -227,7 +227,7 @@ def test_more_ranks_than_it_has_hosts_for_are_skipped(world: Containers, tmp_pat
 @NEEDS_ROOT
 def test_the_proxy_server_is_on_a_host_of_its_own(world: Containers, tmp_path: Path) -> None:
     """Links listen at that host's address, and what passes them is counted there, the server's log among it."""
-    place: Place = world.proxy_server_place()
+    place: ServerLauncher = world.proxy_server_place()
     with opened(world, tmp_path / "one") as session, listening(host(session, 0)) as port:
         proxies = Toxiproxy.start(session.children, tmp_path / "proxy.log", place=place)
         address = session.proxy_host.address
@@ -262,7 +262,7 @@ def test_nothing_is_left_in_the_engine(
 
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_harness_leaves_nothing_in_the_engine(
-    docker_engine: Engine, client: Client, tmp_path: Path, signal_number: int
+    docker_engine: DockerEngine, client: Client, tmp_path: Path, signal_number: int
 ) -> None:
     """Whoever kills its command line while ranks run; the reaper outside takes their containers away."""
     file = tmp_path / "stays.rdzv.yaml"

@@ -1,1 +1,1 @@
-"""A Docker engine: images, hosts, ranks, and what is left after a kill."""
+"""Docker: images, hosts and ranks in containers, and the removal of what a killed harness leaves."""

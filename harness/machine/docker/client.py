@@ -1,4 +1,4 @@
-"""The calls of a Docker engine that worlds of containers need: made, watched, limited, cut off and taken away."""
+"""The calls to Docker that worlds of containers need: start, watch, limit, disconnect and remove containers."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ from harness.machine.docker.mounts import Bind
 from harness.values.errors import HarnessError
 
 CALL_WITHIN_S = 60
-"""A start takes 0.1 to 0.5 s; with many at once on a busy machine it was seen to take ten."""
+"""A start takes 0.1 to 0.5 s; with many at once on a busy machine it has taken ten."""
 
 REMOVED_WITHIN_NS = 20_000_000_000
-"""A throttled container took 10 s until the engine gave up killing it, and went a moment later."""
+"""Docker tried for 10 s to kill a throttled container and gave up; it was gone a moment later."""
 
 FULL_PERIOD_US = 100_000
-"""The engine's own period of processor quotas, in microseconds."""
+"""Docker's default period of processor quotas, in microseconds."""
 
 _LOOK_AGAIN_NS = 50_000_000
 _GONE, _CONFLICT, _REFUSED = 404, 409, 403
 
 
 class Overlap(HarnessError):
-    """The addresses are somebody else's network already."""
+    """Another network already has these addresses."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a container is made of; it runs with a read-only root, without capabilities or new privileges.
+    """The settings of a container; it runs with a read-only root, without capabilities or new privileges.
 
     Attributes:
-        binds: read-only mounts; `shared` ones can be written to.
-        network, address, hostname: of a container with a network of its own; without one there is loopback only.
+        binds: read-only mounts.
+        shared: writable mounts.
+        network, address, hostname: of a container with a network of its own; without one it has loopback only.
         joins: id of a container whose network, host name and process tree it shares instead.
         memory_bytes, pids, processors: its limits; swap counts as memory.
     """
@@ -58,75 +59,60 @@ class Recipe:
 
 @dataclass(frozen=True)
 class State:
-    """What the engine says of a container; `pid` is this machine's number of its first process, 0 once it has ended."""
+    """The state of a container; `pid` is this machine's number of its first process, 0 once it has ended."""
 
     running: bool
-    paused: bool
     pid: int
-    exit_code: int
     oom_killed: bool
 
 
-@dataclass(frozen=True)
-class Throttling:
-    """How many periods of processor quota a container has run in, in how many it was stopped, and for how long."""
-
-    periods: int
-    throttled_periods: int
-    throttled_ns: int
-
-
 class Client:
-    """One engine, to be called from several threads; every error is a HarnessError."""
+    """A client of one Docker engine, usable from several threads; every error is a HarnessError."""
 
     def __init__(self, url: str, api: str = "auto") -> None:
         from docker import APIClient
 
-        with _told(f"answer at {url}"):
+        with _as_harness_error(f"answer at {url}"):
             self._api: Any = APIClient(base_url=url, version=api, timeout=CALL_WITHIN_S)
         self.url = url
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._api.close()
-
-    def has_image(self, name: str) -> bool:
-        with _told(f"look for the image {name}"):
-            return bool(self._api.images(name, quiet=True))
 
     # -- networks ------------------------------------------------------------------------------------------------
 
     def make_network(self, name: str, subnet: str, gateway: str, labels: Mapping[str, str]) -> str:
-        """A bridge without a way out; its id. Raises Overlap if somebody has these addresses."""
+        """Make a bridge network without a route outside; returns its id. Raises Overlap if the addresses are in use."""
         from docker.types import IPAMConfig, IPAMPool
 
         pool = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet, gateway=gateway)])
-        with _told(f"make the network {name}"):
-            # Without the check a second network of one name is made, and then neither can be removed by it.
+        with _as_harness_error(f"make the network {name}"):
+            # Without the check Docker makes a second network of the same name, and neither can be removed by name.
             made: dict[str, Any] = self._api.create_network(
                 name, driver="bridge", ipam=pool, check_duplicate=True, internal=True, labels=dict(labels)
             )
         return str(made["Id"])
 
     def remove_network(self, network: str) -> None:
-        """Take it away, trying again while containers are still letting go of it; one that is gone is no error."""
+        """Remove it, and try again while containers still leave it; one that is gone is no error."""
         self._until_gone(f"remove the network {network[:12]}", lambda: self._api.remove_network(network))
 
     def disconnect(self, network: str, container: str) -> None:
-        """Take the network out of a container: its interface is gone."""
-        with _told(f"disconnect {container[:12]}"):
+        """Disconnect a container from the network: its interface is removed."""
+        with _as_harness_error(f"disconnect {container[:12]}"):
             self._api.disconnect_container_from_network(container, network)
 
     def connect(self, network: str, container: str, address: str, name: str) -> None:
-        """Put it back under its old address and name, neither of which the engine remembers."""
-        with _told(f"connect {container[:12]}"):
+        """Connect a container again, under its old address and name, which Docker does not remember."""
+        with _as_harness_error(f"connect {container[:12]}"):
             self._api.connect_container_to_network(container, network, ipv4_address=address, aliases=[name])
 
     # -- containers ----------------------------------------------------------------------------------------------
 
     def start(self, recipe: Recipe) -> str:
-        """Make and start a container; its id. Nothing is left if that fails."""
-        with _told(f"make the container {recipe.name}"):
+        """Make and start a container; returns its id. Nothing is left if that fails."""
+        with _as_harness_error(f"make the container {recipe.name}"):
             container = str(self._api.create_container(**self._creation(recipe))["Id"])
         try:
             self.start_again(container)
@@ -136,33 +122,33 @@ class Client:
         return container
 
     def start_again(self, container: str) -> None:
-        """Start one that was made already, or has ended."""
-        with _told(f"start the container {container[:12]}"):
+        """Start a container that was made already, or has ended."""
+        with _as_harness_error(f"start the container {container[:12]}"):
             self._api.start(container)
 
     def state(self, container: str) -> State:
-        with _told(f"look at the container {container[:12]}"):
-            told = self._api.inspect_container(container)["State"]
-        return State(told["Running"], told["Paused"], told["Pid"], told["ExitCode"], told["OOMKilled"])
+        with _as_harness_error(f"inspect the container {container[:12]}"):
+            state = self._api.inspect_container(container)["State"]
+        return State(state["Running"], state["Pid"], state["OOMKilled"])
 
     def wait(self, container: str) -> int:
-        """Its exit code, once it has ended: 128 and the signal's number where a signal ended it."""
-        with _told(f"tell how the container {container[:12]} ended"):
+        """Wait for its end; its exit code: 128 plus the signal's number where a signal ended it."""
+        with _as_harness_error(f"report the exit code of the container {container[:12]}"):
             return int(self._api.wait(container)["StatusCode"])
 
     def kill(self, container: str) -> None:
-        """SIGKILL to all of it; one that has ended is no error."""
-        with _told(f"kill the container {container[:12]}"), _forgiving(_GONE, _CONFLICT):
+        """Send it SIGKILL; one that has ended is no error."""
+        with _as_harness_error(f"kill the container {container[:12]}"), _forgiving(_GONE, _CONFLICT):
             self._api.kill(container)
 
     def remove(self, container: str, throttled: bool = False) -> None:
-        """Kill it and take it away; returns when it is gone, and one that is gone is no error.
+        """Kill and remove it; returns when it is gone, and one that is gone is no error.
 
         Args:
             throttled: whether its processor quota may be so small that it cannot even be killed.
         """
         if throttled:
-            # Refused while another is taking it away; whether it goes is what counts.
+            # Docker refuses while another client removes it; only the removal below counts.
             with contextlib.suppress(HarnessError):
                 self.unthrottle(container)
         self._until_gone(
@@ -172,48 +158,49 @@ class Client:
 
     def unthrottle(self, container: str) -> None:
         """Give it all processors; one that is gone is no error."""
-        with _told(f"unthrottle {container[:12]}"), _forgiving(_GONE, _CONFLICT):
+        with _as_harness_error(f"unthrottle {container[:12]}"), _forgiving(_GONE, _CONFLICT):
             self._api.update_container(container, cpu_period=FULL_PERIOD_US, cpu_quota=-1)
 
     def unpause(self, container: str) -> None:
-        """Let it go on; one that is not paused, or gone, is no error."""
-        with _told(f"unpause {container[:12]}"), _forgiving(_GONE, _CONFLICT, 500):
+        """Resume it; one that is not paused, or gone, is no error."""
+        with _as_harness_error(f"unpause {container[:12]}"), _forgiving(_GONE, _CONFLICT, 500):
             self._api.unpause(container)
 
     def limit_processor(self, container: str, quota_us: int, period_us: int) -> None:
-        """So many microseconds of processor in each period; the kernel takes 1 ms to 1 s for either."""
-        with _told(f"limit the processor of {container[:12]}"):
+        """Allow so many microseconds of processor time per period; the kernel accepts 1 ms to 1 s for either."""
+        with _as_harness_error(f"limit the processor of {container[:12]}"):
             self._api.update_container(container, cpu_period=period_us, cpu_quota=quota_us)
 
     def limit_memory(self, container: str, limit_bytes: int) -> None:
-        """Memory and swap together; a kernel with cgroup v1 refuses less than is in use."""
-        with _told(f"limit the memory of {container[:12]}"):
+        """Limit memory and swap together; a kernel with cgroup v1 refuses less than is in use."""
+        with _as_harness_error(f"limit the memory of {container[:12]}"):
             self._api.update_container(container, mem_limit=limit_bytes, memswap_limit=limit_bytes)
 
     def memory_bytes(self, container: str) -> int:
-        """What it uses now, caches among it."""
-        with _told(f"read the memory of {container[:12]}"):
+        """The memory that it uses now, including caches."""
+        with _as_harness_error(f"read the memory of {container[:12]}"):
             return int(self._stats(container)["memory_stats"].get("usage", 0))
 
-    def throttling(self, container: str) -> Throttling:
-        with _told(f"read the throttling of {container[:12]}"):
-            told = self._stats(container)["cpu_stats"].get("throttling_data") or {}
-        return Throttling(told.get("periods", 0), told.get("throttled_periods", 0), told.get("throttled_time", 0))
+    def throttled_ns(self, container: str) -> int:
+        """For how long its processor quota has kept it from running, in total."""
+        with _as_harness_error(f"read the throttling of {container[:12]}"):
+            throttling = self._stats(container)["cpu_stats"].get("throttling_data") or {}
+        return int(throttling.get("throttled_time", 0))
 
     def run_beside(self, container: str, command: Sequence[str]) -> None:
-        """Start a process in a running container, and leave it to itself."""
-        with _told(f"run a process in {container[:12]}"):
+        """Start a process in a running container, without waiting for it."""
+        with _as_harness_error(f"run a process in {container[:12]}"):
             made = self._api.exec_create(container, list(command), stdout=False, stderr=False)
             self._api.exec_start(made["Id"], detach=True)
 
     def output(self, container: str) -> bytes:
-        """What it has printed."""
-        with _told(f"read what {container[:12]} printed"):
+        """All that it has printed."""
+        with _as_harness_error(f"read what {container[:12]} printed"):
             return bytes(self._api.logs(container))
 
     def follow(self, container: str, take: Callable[[bytes], Any]) -> None:
-        """Hand on what it prints, from its start to its end: blocks so long."""
-        with _told(f"follow what {container[:12]} prints"):
+        """Pass what it prints to `take`, from its start to its end; blocks until then."""
+        with _as_harness_error(f"follow what {container[:12]} prints"):
             for piece in self._api.attach(container, stream=True, logs=True):
                 take(piece)
 
@@ -221,12 +208,12 @@ class Client:
 
     def containers(self, label: str) -> dict[str, dict[str, str]]:
         """Ids and labels of all containers with this label (`name` or `name=value`), in any state."""
-        with _told("list containers"):
+        with _as_harness_error("list containers"):
             return {one["Id"]: one["Labels"] for one in self._api.containers(all=True, filters={"label": label})}
 
     def networks(self, label: str) -> dict[str, dict[str, str]]:
         """Ids and labels of all networks with this label."""
-        with _told("list networks"):
+        with _as_harness_error("list networks"):
             return {one["Id"]: one["Labels"] for one in self._api.networks(filters={"label": label})}
 
     # -- inside --------------------------------------------------------------------------------------------------
@@ -280,11 +267,11 @@ class Client:
         return stats
 
     def _until_gone(self, what: str, remove: Callable[[], Any]) -> None:
-        """Remove something, and again while the engine is not done with it."""
+        """Remove something, and try again while Docker refuses."""
         deadline_ns = clock.now_ns() + REMOVED_WITHIN_NS
         while True:
             try:
-                with _told(what), _forgiving(_GONE):
+                with _as_harness_error(what), _forgiving(_GONE):
                     remove()
                 return
             except HarnessError:
@@ -294,15 +281,15 @@ class Client:
 
 
 @contextlib.contextmanager
-def _told(what: str) -> Iterator[None]:
-    """The engine's errors, and those of the way to it, as HarnessErrors."""
+def _as_harness_error(what: str) -> Iterator[None]:
+    """Raise Docker's errors, and those of the connection to it, as HarnessErrors."""
     try:
         yield
     except HarnessError:
         raise
     except Exception as error:  # the SDK lets errors of requests, urllib3 and the socket module through
         explanation = str(getattr(error, "explanation", None) or error)
-        text = f"the engine cannot {what}: {explanation}; `rdzv-harness doctor` tells what is there"
+        text = f"Docker cannot {what}: {explanation}; run `rdzv-harness doctor`"
         if _status(error) == _REFUSED and "overlap" in explanation.lower():
             raise Overlap(text) from error
         raise HarnessError(text) from error

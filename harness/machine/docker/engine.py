@@ -1,4 +1,4 @@
-"""Finds the Docker engine that worlds of containers may use, and says what is wrong where there is none."""
+"""Finds the Docker engine for worlds of containers, and explains why there is none."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ NEED = "engine"
 """The kind of need, as `--require` and RDZV_REQUIRE name it."""
 
 ANSWERS_WITHIN_S = 3
-"""An engine answers a ping in a few milliseconds; one that does not by then is as good as none."""
+"""Docker answers a ping in a few milliseconds; one that takes longer than this counts as absent."""
 
 CALL_WITHIN_S = 60
-"""A bound for any one call; the slowest that was seen, removing a throttled container, failed after 10 s."""
+"""The limit of one call; the slowest one observed, removing a throttled container, failed after 10 s."""
 
 OLDEST_API = (1, 41)
-"""Of Docker 20.10, the oldest engine that the project was tried with."""
+"""Of Docker 20.10, the oldest version that the project was tested with."""
 
 _DEFAULT_SOCKETS = ("/var/run/docker.sock", "{XDG_RUNTIME_DIR}/docker.sock")
 _HOW_TO_GET_ONE = (
@@ -38,17 +38,16 @@ _HOW_TO_GET_ONE = (
 
 
 @dataclass(frozen=True)
-class Engine:
-    """An engine that answers.
+class DockerEngine:
+    """A Docker engine that answers.
 
     Attributes:
-        url: `unix:///var/run/docker.sock`, as DOCKER_HOST takes it.
-        version: of the engine: `20.10.24`.
-        api: of its interface: `1.41`.
+        url: `unix:///var/run/docker.sock`, in the form of DOCKER_HOST.
+        version: of Docker: `20.10.24`.
+        api: the version of its API: `1.41`.
         storage: its storage driver: `overlay2`.
-        cgroup: version of the control groups: 1 or 2.
-        rootless: it runs as an ordinary user, so its containers' processes and networks are out of reach from here.
-        architecture: `x86_64`.
+        cgroup: the version of the control groups: 1 or 2.
+        rootless: whether it runs as an ordinary user; then its containers' processes and networks cannot be reached.
     """
 
     url: str
@@ -57,7 +56,6 @@ class Engine:
     storage: str
     cgroup: int
     rootless: bool
-    architecture: str
 
     @property
     def local(self) -> bool:
@@ -69,12 +67,12 @@ class Engine:
         return f"{self.version}, API {self.api}, {self.storage}, cgroup v{self.cgroup}{how} ({self.url})"
 
 
-def find(environment: Mapping[str, str] | None = None, within_s: int = ANSWERS_WITHIN_S) -> Engine:
-    """The engine that DOCKER_HOST names, else the one behind a default socket (the system's, then this user's own).
+def find(environment: Mapping[str, str] | None = None, within_s: int = ANSWERS_WITHIN_S) -> DockerEngine:
+    """The Docker engine that DOCKER_HOST names, else the one behind a default socket (the system's, then this user's).
 
     Args:
-        environment: DOCKER_HOST and its companions, as the docker command reads them; default this process's.
-        within_s: seconds that it has for each answer.
+        environment: with DOCKER_HOST and related variables, as the docker command reads them; default: this process's.
+        within_s: the limit for each answer, in seconds.
 
     Raises Unsupported (need `engine`) with the reason, which ends with what to do.
     """
@@ -84,7 +82,7 @@ def find(environment: Mapping[str, str] | None = None, within_s: int = ANSWERS_W
 
 @contextlib.contextmanager
 def connect(environment: Mapping[str, str] | None = None, timeout_s: int = CALL_WITHIN_S) -> Iterator[DockerClient]:
-    """A client of that engine, known to answer, and closed in the end; `timeout_s` bounds each of its calls.
+    """A client of that engine, which has answered, closed at the end; `timeout_s` limits each of its calls.
 
     Raises Unsupported like `find`.
     """
@@ -127,14 +125,14 @@ def _client(url: str, environment: Mapping[str, str] | None, within_s: int) -> D
         return from_env(version="auto", timeout=within_s, environment=settings)
     # The SDK lets errors of requests, urllib3 and the socket module through, besides its own.
     except Exception as error:
-        raise Unsupported(NEED, f"the engine at {url} cannot be used ({_first_line(error)}); {_HOW_TO_MEND}") from error
+        raise Unsupported(NEED, f"Docker at {url} cannot be used ({_first_line(error)}); {_HOW_TO_MEND}") from error
 
 
-_HOW_TO_MEND = "see that it runs (`docker version` tells more), or name another in DOCKER_HOST"
+_HOW_TO_MEND = "check that it runs (`docker version`), or name another one in DOCKER_HOST"
 
 
 def _try_socket(path: str, within_s: int) -> None:
-    """Open the socket ourselves: the SDK's errors for a missing, a forbidden and a dead one look alike."""
+    """Open the socket here: the SDK's errors for a missing, a forbidden and a dead socket look alike."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(within_s)
         try:
@@ -145,55 +143,52 @@ def _try_socket(path: str, within_s: int) -> None:
 
 def _why_not(path: str, error: OSError) -> str:
     if isinstance(error, TimeoutError) or error.errno == errno.EAGAIN:
-        return f"the engine behind {path} does not answer; {_HOW_TO_MEND}"
+        return f"Docker behind {path} does not answer; {_HOW_TO_MEND}"
     if error.errno == errno.ENOENT:
         return f"there is no {path}, which DOCKER_HOST names; correct DOCKER_HOST or unset it"
     if error.errno in (errno.EACCES, errno.EPERM):
         return (
             f"{_who()} may not open {path}; add this user to the group that owns it and log in again, or run as root "
-            "(whoever may open it can become root)"
+            "(a user who may open it can become root)"
         )
     if error.errno == errno.ECONNREFUSED:
-        return f"the engine behind {path} is dead; start it again, or name another in DOCKER_HOST"
+        return f"nothing listens behind {path} any more; start Docker again, or name another one in DOCKER_HOST"
     return f"{path} cannot be opened ({error.strerror or error}); {_HOW_TO_MEND}"
 
 
 def _who() -> str:
-    # A user without a name has no KeyError to spare for us.
+    # getuser() raises KeyError, and since Python 3.13 OSError, for a user without a name.
     with contextlib.suppress(KeyError, OSError):
         return f"user {getpass.getuser()}"
     return f"user {os.getuid()}"
 
 
-def _described(client: DockerClient, url: str) -> Engine:
+def _described(client: DockerClient, url: str) -> DockerEngine:
     try:
         version: dict[str, Any] = client.version()
         info: dict[str, Any] = client.info()
     except Exception as error:
-        reason = f"the engine at {url} does not answer ({_first_line(error)})"
+        reason = f"Docker at {url} does not answer ({_first_line(error)})"
         raise Unsupported(NEED, f"{reason}; {_HOW_TO_MEND}") from error
     api = str(version.get("ApiVersion", "0"))
     _check(url, str(info.get("OSType")), api)
-    return Engine(
+    return DockerEngine(
         url=url,
         version=str(version.get("Version", "of unknown version")),
         api=api,
         storage=str(info.get("Driver", "unknown")),
-        # Engines before 20.10 do not tell, and knew version 1 only.
+        # Docker before 20.10 does not report it, and supported version 1 only.
         cgroup=int(info.get("CgroupVersion") or 1),
         rootless=any("rootless" in option for option in info.get("SecurityOptions") or ()),
-        architecture=str(info.get("Architecture", "")),
     )
 
 
 def _check(url: str, system: str, api: str) -> None:
     if system != "linux":
-        raise Unsupported(NEED, f"the engine at {url} runs containers of {system}; name one of Linux in DOCKER_HOST")
+        raise Unsupported(NEED, f"Docker at {url} runs containers of {system}; name one of Linux in DOCKER_HOST")
     if tuple(int(part) for part in api.split(".")[:2]) < OLDEST_API:
         oldest = ".".join(map(str, OLDEST_API))
-        raise Unsupported(
-            NEED, f"the engine at {url} speaks API {api}, older than {oldest}; upgrade it (Docker >= 20.10)"
-        )
+        raise Unsupported(NEED, f"Docker at {url} has API {api}, older than {oldest}; upgrade it (Docker >= 20.10)")
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The image of the harness itself, built from a checkout and from wheels that this machine's own pip has fetched."""
+"""Builds the image of the harness itself from a checkout and from wheels that this machine's pip fetches."""
 
 from __future__ import annotations
 
@@ -28,23 +28,22 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 _FETCHED_WITHIN_S = 900
-# Oldest first: pip takes a wheel for any of them.
+# Oldest first; pip accepts a wheel for any of them.
 _PLATFORMS = ("manylinux1", "manylinux2010", "manylinux2014", "manylinux_2_5", "manylinux_2_17", "manylinux_2_28")
 
 
 def build(client: DockerClient, checkout: Path, base: str, torch: str = "", tell: Tell = print) -> None:
     """Build `rdzv-harness/harness` on a base, with the proxy server of the image `rdzv-harness/proxy`.
 
-    The build itself needs no network: what pip must fetch is fetched here, where its settings are, as wheels for the
-    base's Python.
+    The build itself needs no network: pip fetches wheels for the base's Python here, where its settings are.
 
     Args:
-        torch: what pip shall install besides, `torch numpy`; empty: no torch, for echo and for torch that is mounted.
+        torch: additional requirements for pip, `torch numpy`; empty: no torch, for the subject echo or a mounted torch.
 
-    Raises UsageError for a folder that is no checkout, HarnessError if pip or the build fails.
+    Raises UsageError for a folder that is not a checkout, HarnessError if pip or the build fails.
     """
     if not (checkout / "pyproject.toml").is_file() or not (checkout / "scenarios").is_dir():
-        raise UsageError(f"{checkout} is no checkout of the harness; name the folder with its pyproject.toml")
+        raise UsageError(f"{checkout} is not a checkout of the harness; name the folder with its pyproject.toml")
     version, machine = _python_of(client, base)
     with tempfile.TemporaryDirectory(prefix="rdzv-image-") as folder:
         context = Path(folder)
@@ -59,7 +58,7 @@ def build(client: DockerClient, checkout: Path, base: str, torch: str = "", tell
 
 
 def _python_of(client: DockerClient, base: str) -> tuple[str, str]:
-    """(`3.11`, `x86_64`) of an image."""
+    """The Python version and the machine of an image: (`3.11`, `x86_64`)."""
     question = "import platform, sys; print('%d.%d' % sys.version_info[:2], platform.machine())"
     answer = client.containers.run(base, ["python3", "-c", question], remove=True, network_mode="none")
     version, machine = bytes(answer).decode().split()
@@ -67,9 +66,9 @@ def _python_of(client: DockerClient, base: str) -> tuple[str, str]:
 
 
 def _fetch(wheels: Path, checkout: Path, version: str, machine: str, torch: str) -> None:
-    """Our own wheel, then everything that it and torch need, for another Python than this one."""
+    """Build the harness's wheel, then fetch everything that it and torch need, for another Python than this one."""
     source = wheels.parent / "checkout"
-    # Built from a copy: setuptools writes beside what it builds.
+    # From a copy, because setuptools writes into the folder that it builds.
     shutil.copytree(checkout / "harness", source / "harness", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(checkout / name, source / name)
@@ -88,4 +87,4 @@ def _pip(*words: str) -> None:
     except subprocess.TimeoutExpired as late:
         raise HarnessError(f"{shlex.join(command)} took longer than {_FETCHED_WITHIN_S} s; try again") from late
     if ran.returncode:
-        raise HarnessError(f"{shlex.join(command)} failed:\n{ran.stderr.strip()[-1500:]}\nmend pip, or its network")
+        raise HarnessError(f"{shlex.join(command)} failed:\n{ran.stderr.strip()[-1500:]}\nrepair pip, or its network")

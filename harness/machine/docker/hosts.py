@@ -1,11 +1,12 @@
-"""Hosts of a world of containers: each a container that does nothing but hold a network, a name and a process tree.
+"""Hosts of a world of containers: each is a container that only holds a network, a host name and a process tree.
 
-    engine's bridge 198.19.x.y/27, no way out
+    Docker's bridge 198.19.x.y/27, no route outside
       ├── px   the proxy server joins it
-      ├── r0   ranks join it: they come and go, and the host stays, as a machine does
+      ├── r0   ranks join it: they start and end, and the host stays, as a machine does
       └── r1   ...
 
-A host ends by itself when its lease is over, and all who joined with it, because it is the first process of their tree.
+A host ends by itself when its lease expires. All containers that joined it end too, because its process is the first of
+their process tree.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ PROXY = "px"
 """The host of the proxy server."""
 
 MOST_RANKS = 16
-"""Ranks that have a host of their own; a machine with an engine is rarely good for more."""
+"""Ranks that can have a host of their own; few machines with Docker can run more."""
 
-# RFC 2544: for tests of networks, so nobody's LAN, VPN or container engine has them; worlds of namespaces use the rest.
+# RFC 2544: reserved for network tests, so no LAN, VPN or Docker uses them; worlds of namespaces use the other half.
 _EVERYTHING = ipaddress.IPv4Network("198.19.0.0/16")
 _PREFIX_LENGTH = 27
 _GATEWAY, _PROXY, _FIRST_RANK = 1, 2, 3
@@ -42,7 +43,7 @@ _FIRST_SPARE = _FIRST_RANK + MOST_RANKS
 _TRIES = 50
 
 _HOST_BYTES, _HOST_PIDS = 64 << 20, 4096
-# An orphan of a process tree is handed to its first process, which here waits for nobody: let the kernel bury them.
+# Orphans become children of the tree's first process, which never waits: with CHLD ignored the kernel reaps them.
 _STAY = "trap '' CHLD; exec sleep {}"
 _AT_ONCE = 8
 
@@ -50,8 +51,8 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _FLAGS = struct.Struct("16sh22x")
 
 
-class EngineHost(Protocol):
-    """A host of a world that has the capability `engine`, as faults see it."""
+class DockerHost(Protocol):
+    """A host of a world with the capability `engine`, as faults see it."""
 
     @property
     def name(self) -> str: ...
@@ -65,56 +66,57 @@ class EngineHost(Protocol):
     def inside(self) -> AbstractContextManager[None]: ...
 
     def disconnect(self) -> None:
-        """Have the engine take the host off its network: the interface is gone; raises HarnessError."""
+        """Have Docker disconnect the host from its network: the interface is removed; raises HarnessError."""
 
     def connect(self) -> None:
-        """Have the engine put it back, under its old address; raises HarnessError."""
+        """Have Docker connect it again, under its old address; raises HarnessError."""
 
     def stop(self) -> None:
-        """Cut its power: all its processes end at once, and nobody answers at its address; raises HarnessError."""
+        """Cut its power: all its processes end at once, and nothing answers at its address; raises HarnessError."""
 
     def start(self) -> None:
         """Start it again, with nothing running on it; raises HarnessError."""
 
     @property
     def ranks(self) -> Sequence[int]:
-        """Whose processes live on it, in this play."""
+        """The ranks whose processes run on it, in this play."""
 
     def container_of(self, rank: int) -> RankContainer:
-        """What the engine can do to that rank's process; raises NothingToHit if it has none."""
+        """The container of that rank's process; raises NothingToHit if it has none."""
 
 
 class RankContainer(Protocol):
     """The container of one life of a rank."""
 
     def memory_bytes(self) -> int:
-        """What it uses now, caches among it."""
+        """The memory that it uses now, including caches."""
 
     def limit_memory(self, limit_bytes: int) -> None: ...
 
     def memory_kills(self) -> AbstractContextManager[Callable[[], bool | None]]:
-        """Yields what tells whether the kernel has killed somebody in it since, for want of memory; None is unknown."""
+        """Yields a function: whether the kernel has since killed a process in it for lack of memory, None: unknown."""
 
     def fill_memory(self) -> None:
-        """Start a process beside the rank that takes memory until the kernel kills somebody, first of all the rank."""
+        """Start a process beside the rank that allocates memory until the kernel kills one, the rank first of all."""
 
     def limit_processor(self, quota_us: int, period_us: int) -> None:
-        """Let it run so long in each period; one that has ended, or is just ending, needs no limit."""
+        """Allow it so much processor time per period; no error if it has ended or is ending."""
 
     def unlimit_processor(self) -> None:
-        """As it was before; one that has ended, or is just ending, needs no healing."""
+        """Restore the original limit; no error if it has ended or is ending."""
 
     def throttled_ns(self) -> int | None:
-        """For how long its threads have been kept from running so far; None if it has ended."""
+        """For how long the limit has kept its threads from running so far; None if it has ended."""
 
 
 class ContainerHost:
-    """One host; implements `harness.worlds.base.WorldHost` and `EngineHost`.
+    """One host; implements `harness.worlds.base.WorldHost` and `DockerHost`.
 
     Attributes:
         container: id of the container that holds it.
-        etc: the folder of its name files, of the play that is staged.
-        ranks, containers: of that play: whose processes live here, and what the engine can do to each.
+        etc: the folder of its name files in the current play.
+        ranks: the ranks whose processes run on it in that play.
+        containers: their containers, by rank.
     """
 
     def __init__(self, network: ContainerNetwork, name: str, address: str, container: str) -> None:
@@ -132,18 +134,18 @@ class ContainerHost:
         self._look_up()
 
     def inside(self) -> AbstractContextManager[None]:
-        """Meanwhile the calling thread's network is the host's; for an ordinary user, who may not, nothing changes."""
+        """Put the calling thread into the host's network for the block; no effect for an ordinary user, who may not."""
         return netns.inside(self._namespace) if self._namespace >= 0 else nullcontext()
 
     @property
     def device(self) -> str:
-        """Its network interface: `eth0`; an engine that connects it anew counts up."""
+        """The name of its network interface: `eth0`; Docker increments the number when it connects the host again."""
         with self.inside():
             return next((name for _, name in socket.if_nameindex() if name != "lo"), "eth0")
 
     @property
     def is_as_new(self) -> bool:
-        """Whether a next play would find it as this one did."""
+        """Whether the next play would find it as this one did."""
         return self._pid != 0 and self._is_plugged and self._is_connected and self.address == self._first_address
 
     def container_of(self, rank: int) -> RankContainer:
@@ -151,10 +153,10 @@ class ContainerHost:
             raise NothingToHit(f"no process of rank {rank} is alive")
         return self.containers[rank]
 
-    # -- what can be done to it -----------------------------------------------------------------------------------
+    # -- what faults do to it -------------------------------------------------------------------------------------
 
     def unplug(self) -> None:
-        """Pull its cable at the engine's bridge: the interface loses its carrier and keeps its address."""
+        """Pull its cable at Docker's bridge: the interface loses its carrier and keeps its address."""
         _set_link(self._other_end(), up=False)
         self._is_plugged = False
 
@@ -164,12 +166,12 @@ class ContainerHost:
         self._is_plugged = True
 
     def move(self) -> str:
-        """Give it an address that nobody had before, taking away the old one; the engine is not told."""
+        """Replace its address by one that no host had before, and return it; Docker does not learn of it."""
         new = self._network.spare_address()
         try:
             with self.inside(), Netlink() as netlink:
                 index = socket.if_nametoindex(self.device)
-                # The old one first: on one subnet the kernel makes the second address a part of the first.
+                # The old one first: the kernel makes a second address of one subnet depend on the first.
                 netlink.delete_address(index, self.address, _PREFIX_LENGTH)
                 netlink.add_address(index, new, _PREFIX_LENGTH)
         except OSError as error:
@@ -195,43 +197,43 @@ class ContainerHost:
         self._look_up()
 
     def remove(self) -> None:
-        """Take it away, and whoever joined it ends; one that is gone is no error."""
-        self._let_go()
+        """Remove it, and so end the containers that joined it; one that is gone is no error."""
+        self._close_namespace()
         self._pid = 0
         self._network.client.remove(self.container)
 
     def _look_up(self) -> None:
-        """Learn the number of its first process, and hold its network as long as we want to look into it."""
-        self._let_go()
+        """Read the pid of its first process, and open its network namespace."""
+        self._close_namespace()
         self._pid = self._network.client.state(self.container).pid
         if os.geteuid() == 0:
             self._namespace = netns.of_process(self._pid)
 
-    def _let_go(self) -> None:
+    def _close_namespace(self) -> None:
         if self._namespace >= 0:
             os.close(self._namespace)
             self._namespace = -1
 
     def _other_end(self) -> str:
-        """The name of the engine's end of its cable."""
+        """The name of Docker's end of its cable."""
         with self.inside():
             index = socket.if_nametoindex(self.device)
         found = [end.parent.name for end in Path("/sys/class/net").glob("veth*/iflink") if _number(end) == index]
         if len(found) != 1:
             raise HarnessError(
-                f"cannot tell which end of a cable is {self.name}'s ({found}); is the engine's network here?"
+                f"cannot find Docker's end of the cable of {self.name} ({found}); is Docker's network on this machine?"
             )
         return found[0]
 
 
 class ContainerNetwork:
-    """A network of the engine with hosts that are made when they are needed first, and kept.
+    """A Docker network whose hosts are made when they are first needed, and kept.
 
     Args:
         image: of the containers that hold hosts; must have `sh` and `sleep`.
-        user: `uid:gid` of everything that runs.
+        user: `uid:gid` of all processes.
 
-    Raises HarnessError. Whatever is made bears the labels of the lease.
+    Raises HarnessError. Everything that it makes has the labels of the lease.
     """
 
     def __init__(self, client: Client, lease: Lease, image: str, user: str) -> None:
@@ -244,40 +246,40 @@ class ContainerNetwork:
         self.id, self._subnet = self._make()
 
     def close(self) -> None:
-        """Take all of it away; what joined a host must be gone, or goes with it."""
+        """Remove the hosts and the network; containers that joined a host end with it."""
         self._each(self.hosts.values(), ContainerHost.remove)
         self.hosts.clear()
         self.client.remove_network(self.id)
 
     def need(self, names: Sequence[str]) -> None:
-        """Have these hosts there."""
-        lacking = [name for name in dict.fromkeys(names) if name not in self.hosts]
+        """Make these hosts unless they exist."""
+        missing = [name for name in dict.fromkeys(names) if name not in self.hosts]
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            for host in threads.map(self._make_host, lacking):
+            for host in threads.map(self._make_host, missing):
                 self.hosts[host.name] = host
 
     def refresh(self) -> None:
-        """Take away the hosts that are not as new, but for the proxy server's."""
+        """Remove the hosts that are not as new, except the proxy server's."""
         worn = [host for host in self.hosts.values() if not host.is_as_new and host.name != PROXY]
         for host in worn:
             del self.hosts[host.name]
         self._each(worn, ContainerHost.remove)
 
     def address_of(self, name: str) -> str:
-        """What a host's address is when it is new; raises Unsupported for a rank too many."""
+        """The first address of a host; raises Unsupported for a rank too many."""
         number = 0 if name == PROXY else int(name[1:])
         if number >= MOST_RANKS:
             raise Unsupported("world", f"worlds of containers have up to {MOST_RANKS} ranks; give --world namespaces")
         return str(self._subnet[_PROXY if name == PROXY else _FIRST_RANK + number])
 
     def spare_address(self) -> str:
-        """One that nobody has or had, as far as they go."""
+        """An address that no host has or had, until all spare ones were used."""
         count = self._subnet.num_addresses - 1 - _FIRST_SPARE
         self._spares_given += 1
         return str(self._subnet[_FIRST_SPARE + (self._spares_given - 1) % count])
 
     def _make(self) -> tuple[str, ipaddress.IPv4Network]:
-        """On addresses drawn by lot: other engines and worlds on this machine draw from the same."""
+        """Make the network on random addresses: other worlds on this machine draw from the same range."""
         chance = random.SystemRandom()
         for _ in range(_TRIES):
             number = chance.randrange(2 ** (_PREFIX_LENGTH - _EVERYTHING.prefixlen))
@@ -290,7 +292,9 @@ class ContainerNetwork:
                 return self.client.make_network(name, str(subnet), str(subnet[_GATEWAY]), self._lease.labels), subnet
             except Overlap:
                 continue
-        raise HarnessError(f"no free part of {_EVERYTHING} was found in {_TRIES} tries; what has routes to it here?")
+        raise HarnessError(
+            f"no free part of {_EVERYTHING} was found in {_TRIES} tries; remove routes to it (`ip route`)"
+        )
 
     def _make_host(self, name: str) -> ContainerHost:
         address = self.address_of(name)
@@ -314,7 +318,7 @@ class ContainerNetwork:
 
 
 def _routes() -> list[ipaddress.IPv4Network]:
-    """Where this machine has routes to, the default one aside."""
+    """The destinations of this machine's routes, without the default route."""
     found = []
     for line in Path("/proc/net/route").read_text().splitlines()[1:]:
         fields = line.split()

@@ -1,4 +1,4 @@
-"""The images that worlds of containers run, built from the package's own files by an explicit command only."""
+"""The images of worlds of containers, built from files of the package, by an explicit command only."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 RANK, PROXY, HARNESS, BASE = (f"rdzv-harness/{name}" for name in ("rank", "proxy", "harness", "base"))
-"""Names of the images: what ranks run in, the proxy server alone, the harness itself, and what the others stand on."""
+"""Names of the images: for ranks, for the proxy server alone, for the harness itself, and the base of the others."""
 
 PUBLIC_BASE = "python:3.13-slim-trixie"
-"""What ranks stand on where an image registry answers; only its C library matters, and a newer one takes them all."""
+"""The base of ranks where an image registry answers; only its C library matters, which must be new enough."""
 
 RECIPE_LABEL, BASE_LABEL, STAGE_LABEL = "rdzv-harness.recipe", "rdzv-harness.base", "rdzv-harness.stage"
-"""Labels of our images: a digest of what they were made of, the image they stand on, and only a step on the way."""
+"""Labels of the images: a digest of their ingredients, their base image, and the mark of an intermediate stage."""
 
 HOW_TO_BUILD = "run `rdzv-harness docker build`"
 FILES = Path(__file__).resolve().parents[2] / "docker_files"
 """The Dockerfiles; in a checkout a link to `docker/`."""
 
 CALL_WITHIN_S = 900
-"""A call of the engine returns when the image is built or pulled, with torch in it after some minutes."""
+"""A call to Docker returns when the image is built or pulled; with torch that takes some minutes."""
 
 _BASE_WITHIN_S = 1200
 _LOADER_NAMED_WITHIN = 8192
@@ -46,7 +46,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Built:
-    """An image of ours as the engine has it.
+    """An image of the harness and its state in Docker.
 
     Attributes:
         state: `up to date`, `outdated` or `missing`.
@@ -57,27 +57,27 @@ class Built:
 
 
 def states(client: DockerClient) -> list[Built]:
-    """How it stands with the images that worlds of containers need; builds nothing."""
+    """The states of the images that worlds of containers need; builds nothing."""
     return [Built(name, _state(client, name, recipe())) for name, recipe in _RECIPES.items()]
 
 
 def require(client: DockerClient) -> None:
-    """Raises Unsupported (need `engine`) if an image is missing or outdated, with the command that brings it."""
+    """Raise Unsupported (need `engine`) if an image is missing or outdated, with the command that builds it."""
     lacking = [f"{built.name} is {built.state}" for built in states(client) if built.state != "up to date"]
     if lacking:
         raise Unsupported("engine", f"the image {', '.join(lacking)}; {HOW_TO_BUILD}")
 
 
 def build(client: DockerClient, base: str | None = None, rebuild: bool = False, tell: Tell = print) -> str:
-    """Bring the engine the images of ranks and of the proxy server; returns the base that it took.
+    """Build the images of ranks and of the proxy server; returns the base image used.
 
     Args:
-        base: an image to stand on. Default: what was made or pulled before, else a public image, else one made of
+        base: the base image. Default: one that was made or pulled before, else a public image, else one made of
             Debian's packages, which is kept in the cache.
-        rebuild: also what is up to date.
-        tell: hears what is done, a line each.
+        rebuild: build images that are up to date too.
+        tell: gets a line for each step.
 
-    Raises HarnessError or Unsupported with what to do. Several processes may call it at once; one of them builds.
+    Raises HarnessError or Unsupported with what to do. Several processes may call it at once; they build one at a time.
     """
     with _one_at_a_time():
         chosen = _base(client, base, tell)
@@ -98,7 +98,7 @@ def build(client: DockerClient, base: str | None = None, rebuild: bool = False, 
 
 
 def digest(*parts: bytes) -> str:
-    """A short name of what something is made of."""
+    """A short digest of the parts of something."""
     whole = hashlib.sha256()
     for part in parts:
         whole.update(hashlib.sha256(part).digest())
@@ -110,7 +110,7 @@ def _rank_recipe() -> str:
 
 
 def _proxy_recipe() -> str:
-    # The version rather than the binary: a build of the same source elsewhere need not have the same bytes.
+    # The version, not the binary: builds of the same source on two machines may differ in bytes.
     return digest((FILES / "proxy" / "Dockerfile").read_bytes(), proxy_server.VERSION.encode())
 
 
@@ -122,12 +122,12 @@ _RECIPES = {RANK: _rank_recipe, PROXY: _proxy_recipe}
 
 
 def _suite() -> str:
-    """The release of this machine, so that its interpreters find the C library that they know."""
+    """The release of this machine, so that its interpreters find the C library that they were built for."""
     try:
-        told = platform.freedesktop_os_release()
+        release = platform.freedesktop_os_release()
     except OSError:
         return "bookworm"
-    return told.get("VERSION_CODENAME", "bookworm") if told.get("ID") in _SUITES else "bookworm"
+    return release.get("VERSION_CODENAME", "bookworm") if release.get("ID") in _SUITES else "bookworm"
 
 
 def _state(client: DockerClient, name: str, recipe: str) -> str:
@@ -151,7 +151,7 @@ def _has(client: DockerClient, name: str, labels: Mapping[str, str]) -> bool:
 def _base(client: DockerClient, named: str | None, tell: Tell) -> str:
     if named is not None:
         if not _has(client, named, {}) and not _pulled(client, named, tell):
-            raise HarnessError(f"the engine has no image {named} and cannot pull it; name another with --base")
+            raise HarnessError(f"Docker has no image {named} and cannot pull it; name another with --base")
         return named
     if _has(client, BASE, {RECIPE_LABEL: _base_recipe()}):
         return BASE
@@ -170,7 +170,7 @@ def _pulled(client: DockerClient, name: str, tell: Tell) -> bool:
 
     try:
         client.images.pull(name, tag=None if ":" in name.rpartition("/")[2] else "latest")
-    # No registry, no such image, no answer in time: the reasons differ from engine to engine, and the way on does not.
+    # No registry, no such image, no answer in time: versions report them differently, and all mean the same here.
     except (APIError, OSError) as error:
         tell(f"{name}: cannot be pulled ({str(error).splitlines()[0]})")
         return False
@@ -187,10 +187,10 @@ def _make_base(tar: Path, tell: Tell) -> None:
     if shutil.which("mmdebstrap") is None:
         raise Unsupported(
             "engine",
-            f"no image to stand on: {PUBLIC_BASE} cannot be pulled, and there is no mmdebstrap to make one with; "
+            f"there is no base image: {PUBLIC_BASE} cannot be pulled, and there is no mmdebstrap to make one; "
             "install it (Debian: apt-get install mmdebstrap), or name an image with --base",
         )
-    tell(f"{BASE}: mmdebstrap makes it of packages of {_suite()}, which takes a minute or two")
+    tell(f"{BASE}: mmdebstrap makes it from packages of {_suite()}, which takes a minute or two")
     with tempfile.TemporaryDirectory(dir=tar.parent, prefix="make-") as folder:
         made = Path(folder) / "base.tar"
         command = ["sh", str(FILES / "make-base"), str(made), _suite()]
@@ -203,10 +203,10 @@ def _make_base(tar: Path, tell: Tell) -> None:
 def _import(client: DockerClient, tar: Path) -> None:
     changes = ["ENV LANG=C.UTF-8", 'CMD ["python3"]', f"LABEL {RECIPE_LABEL}={_base_recipe()}"]
     answer = client.api.import_image_from_file(str(tar), repository=BASE, tag="latest", changes=changes)
-    said = [json.loads(line) for line in str(answer).splitlines() if line.startswith("{")]
-    errors = [line["error"] for line in said if "error" in line]
+    reports = [json.loads(line) for line in str(answer).splitlines() if line.startswith("{")]
+    errors = [report["error"] for report in reports if "error" in report]
     if errors:
-        raise HarnessError(f"the engine did not take {tar}: {errors[0]}; delete the file and try again")
+        raise HarnessError(f"Docker cannot import {tar}: {errors[0]}; delete the file and try again")
 
 
 # -- building ------------------------------------------------------------------------------------------------------
@@ -222,7 +222,7 @@ def _one_at_a_time() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _context(name: str) -> Iterator[Path]:
-    """A folder with what the Dockerfile of an image copies."""
+    """A folder with the files that the Dockerfile of an image copies."""
     with tempfile.TemporaryDirectory(prefix="rdzv-image-") as folder:
         context = Path(folder)
         shutil.copy(FILES / name.partition("/")[2] / "Dockerfile", context / "Dockerfile")
@@ -232,26 +232,26 @@ def _context(name: str) -> Iterator[Path]:
 
 
 def _static_server() -> Path:
-    """The first toxiproxy-server of this machine that needs no library: the image has none."""
+    """The first toxiproxy-server of this machine that is a static program: the image has no libraries."""
     proxy_server.require_server()
     for server in proxy_server.candidates():
         with open(server, "rb") as stream:
-            # A program that needs libraries names its loader near its beginning.
+            # A program that needs libraries names its loader near the beginning of the file.
             if b"/ld-" not in stream.read(_LOADER_NAMED_WITHIN):
                 return server
     raise HarnessError(
-        f"{proxy_server.candidates()[0]} is not a static program, as an image of its own needs; "
+        f"{proxy_server.candidates()[0]} is not a static program, which its image needs; "
         "run `rdzv-harness toxiproxy install`"
     )
 
 
 def remove_superseded(client: DockerClient) -> None:
-    """Let go of images of ours that have lost their name to a newer one, and of the steps on the way to one."""
+    """Remove images of the harness whose name a newer one has taken, and intermediate stages."""
     from docker.errors import APIError
 
     for label in (RECIPE_LABEL, STAGE_LABEL):
         for image in client.images.list(filters={"dangling": True, "label": label}):
-            # One that a container still uses stays until the next build.
+            # An image that a container still uses stays until the next build.
             with contextlib.suppress(APIError):
                 client.images.remove(str(image.id))
 
@@ -264,9 +264,9 @@ def build_in(
     labels: Mapping[str, str],
     network: str = "none",
 ) -> None:
-    """Build the image of the Dockerfile in a folder, by the classic builder, the only one that the SDK speaks to.
+    """Build an image from the Dockerfile in a folder, with the classic builder, the only one that the SDK supports.
 
-    Raises HarnessError with the end of what the build said.
+    Raises HarnessError with the end of the build's output.
     """
     from docker.errors import APIError, BuildError
 
@@ -282,5 +282,7 @@ def build_in(
         )
     except (APIError, BuildError) as error:
         log: list[Any] = list(getattr(error, "build_log", ()))
-        said = "".join(str(line.get("stream", "")) for line in log if isinstance(line, dict))[-1500:]
-        raise HarnessError(f"the image {name} cannot be built: {error}\n{said}\n{HOW_TO_BUILD} --base IMAGE") from error
+        output = "".join(str(line.get("stream", "")) for line in log if isinstance(line, dict))[-1500:]
+        raise HarnessError(
+            f"the image {name} cannot be built: {error}\n{output}\n{HOW_TO_BUILD} --base IMAGE"
+        ) from error

@@ -1,11 +1,11 @@
-"""What outlives a killed harness (containers, networks) is written down before it exists, and is let go of by others.
+"""Leases: what would outlive a killed harness (containers, networks) is recorded first, so that others can remove it.
 
-    harness ──lease file──▶ engine: containers and networks, labelled as the lease says
-       │ pipe: where its leases lie                ▲
+    harness ──lease file──▶ Docker: containers and networks with the labels of the lease
+       │ pipe: paths of its leases                 ▲
        ▼                                           │ removes them when their owner has ended
     reaper, a process of its own session ──────────┘     (a sweep at the start of the next run does the same)
 
-Nothing is ever found by its name, and nothing without our labels is touched.
+Nothing is found by its name, and nothing without the labels is touched.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from harness.values.errors import HarnessError
 
 PREFIX = "rdzv-harness"
 WORLD, OWNER, EXPIRES = f"{PREFIX}.world", f"{PREFIX}.owner", f"{PREFIX}.expires"
-"""Labels: which world, who owns it (an `Owner` as JSON), and until when (seconds since the epoch)."""
+"""Labels: the world, its owner (an `Owner` as JSON), and when it expires (seconds since the epoch)."""
 
 LIFETIME_S = 24 * 3600
-"""Whatever its owner does, nothing of a world is meant to live longer; its containers end by themselves then."""
+"""Nothing of a world lives longer, whatever its owner does; its containers end by themselves then."""
 
 REAPER_FD = "RDZV_REAPER_FD"
-"""The variable that names the descriptor of the reaper's pipe, in processes that inherited one."""
+"""The variable with the descriptor of the reaper's pipe, in processes that inherited one."""
 
 _CLEAN_LOOKS, _LOOK_AGAIN_NS = 2, 100_000_000
-# It ends milliseconds after its pipe, unless another process holds that too, or it still has something to take away.
+# It ends milliseconds after its pipe closes, unless another process holds the pipe, or something is left to remove.
 _REAPER_ENDS_WITHIN_S = 5
 _AT_ONCE = 8
 
 
 @dataclass(frozen=True)
 class Owner:
-    """A process that cannot be mistaken for another one.
+    """A process, identified for all time.
 
     Attributes:
         start: when it started, in clock ticks since boot.
         boot: the machine's boot id.
-        tree: the process tree that `pid` is a number of, as the kernel names it.
+        tree: the process tree in which `pid` is valid, as the kernel names it.
     """
 
     pid: int
@@ -59,11 +59,11 @@ class Owner:
 
     @classmethod
     def of(cls, pid: int) -> Owner:
-        """A process of this tree; raises ProcessLookupError if there is none."""
+        """The process of this tree with that pid; raises ProcessLookupError if there is none."""
         return cls(pid, _start_of(pid), _boot_id(), _tree())
 
     def lives(self) -> bool | None:
-        """Whether it lives; None if it cannot be seen from here, as in another container."""
+        """Whether it lives; None if it cannot be seen from here, for example in another container."""
         if self.boot != _boot_id():
             return False
         if self.tree != _tree():
@@ -78,7 +78,7 @@ class Owner:
 
     @classmethod
     def from_json(cls, text: str) -> Owner:
-        """Raises ValueError for anything else."""
+        """The owner that `to_json` wrote; raises ValueError for any other text."""
         try:
             return cls(**json.loads(text))
         except TypeError as error:
@@ -87,11 +87,11 @@ class Owner:
 
 @dataclass(frozen=True)
 class Lease:
-    """What somebody may have in an engine.
+    """The record of a world's containers and networks in Docker.
 
     Attributes:
         world: a random name, the value of the label `WORLD`.
-        url: of the engine.
+        url: of the Docker engine.
         expires: seconds since the epoch.
     """
 
@@ -102,73 +102,73 @@ class Lease:
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """What everything of it must bear."""
+        """The labels of everything that belongs to it."""
         return {WORLD: self.world, OWNER: self.owner.to_json(), EXPIRES: str(self.expires)}
 
     @property
     def path(self) -> Path:
-        """Where it is written down."""
+        """The file that records it."""
         return folder() / f"{self.world}.json"
 
     @property
     def seconds_left(self) -> int:
-        """Until it expires; never less than one."""
+        """Seconds until it expires; at least one."""
         return max(1, self.expires - int(clock.wall_time()))
 
     @property
     def is_over(self) -> bool:
-        """Whether nobody can want any of it any more."""
+        """Whether its world can be removed: the owner has ended, or it has expired."""
         lives = self.owner.lives()
         return lives is False or self.expires < clock.wall_time()
 
 
 def folder() -> Path:
-    """Where this user's leases lie."""
+    """The folder of this user's leases."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / PREFIX / "leases"
 
 
 def take(url: str, lifetime_s: int = LIFETIME_S) -> Lease:
-    """A lease of this process, written down and told to the reaper, who is started if nobody did; about 1 ms."""
+    """Record a lease of this process, and announce it to the reaper, which is started if none runs; about 1 ms."""
     expires = int(clock.wall_time()) + lifetime_s
     lease = Lease(uuid.uuid4().hex[:12], url, Owner.of(os.getpid()), expires)
     lease.path.parent.mkdir(parents=True, exist_ok=True)
     partial = lease.path.with_suffix(".partial")
     partial.write_text(json.dumps(asdict(lease)))
     partial.rename(lease.path)
-    _tell_reaper(lease.path)
+    _announce(lease.path)
     return lease
 
 
 def release(lease: Lease) -> None:
-    """Say that nothing of it is left."""
+    """Delete the record, when nothing of the world is left."""
     lease.path.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Lease | None:
-    """A lease that was written down; None if it has been released, or is none."""
+    """A recorded lease; None if it was released or is malformed."""
     try:
-        told = json.loads(path.read_text())
-        return Lease(told["world"], told["url"], Owner(**told["owner"]), told["expires"])
+        record = json.loads(path.read_text())
+        return Lease(record["world"], record["url"], Owner(**record["owner"]), record["expires"])
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
 
 def all_leases() -> Iterator[Lease]:
-    """This user's, whoever owns them."""
+    """All leases of this user, of any owner."""
     for path in sorted(folder().glob("*.json")) if folder().is_dir() else ():
         lease = read(path)
         if lease is not None:
             yield lease
 
 
-# -- letting go ----------------------------------------------------------------------------------------------------
+# -- removing ------------------------------------------------------------------------------------------------------
 
 
-def let_go(client: Client, world: str) -> None:
-    """Take away all containers and networks of a world: those unthrottled and unpaused first, and these last.
+def remove_world(client: Client, world: str) -> None:
+    """Remove all containers of a world, after unpausing and unthrottling them, and then its networks.
 
-    Looks again until twice nothing was there: what was just being made when its maker was killed comes late.
+    Looks again until two looks found nothing: what was being made when its maker was killed appears late.
     Raises HarnessError.
     """
     label, clean = f"{WORLD}={world}", 0
@@ -183,17 +183,16 @@ def let_go(client: Client, world: str) -> None:
 
 
 def sweep(client: Client) -> list[str]:
-    """Let go of every world in this engine whose owner has ended, or whose time is up; their names.
+    """Remove every world in this Docker engine whose owner has ended or whose lease has expired; returns their names.
 
-    Of engines that are gone the leases are let go of too.
-    What cannot be taken away, for a reaper or another run takes it away at this moment, is left to the next sweep.
-    Raises HarnessError if the engine does not answer.
+    Leases of Docker engines that no longer exist are released too. A world that cannot be removed, because a reaper or
+    another run is removing it, is left to the next sweep. Raises HarnessError if Docker does not answer.
     """
     found = {**client.containers(WORLD), **client.networks(WORLD)}
     over = sorted({labels[WORLD] for labels in found.values() if _is_over(labels)})
     for world in over:
         with contextlib.suppress(HarnessError):
-            let_go(client, world)
+            remove_world(client, world)
     for lease in all_leases():
         if lease.is_over and (lease.url == client.url or _is_gone(lease.url)):
             release(lease)
@@ -201,7 +200,7 @@ def sweep(client: Client) -> list[str]:
 
 
 def _is_gone(url: str) -> bool:
-    """Whether an engine's socket is not there any more, as after a private engine was stopped: nothing can be left."""
+    """Whether the socket of a Docker engine is gone, as after the stop of a private one: then nothing can be left."""
     scheme, _, path = url.partition("://")
     return scheme == "unix" and not Path(path).exists()
 
@@ -210,7 +209,7 @@ def _is_over(labels: Mapping[str, str]) -> bool:
     try:
         owner, expires = Owner.from_json(labels[OWNER]), int(labels[EXPIRES])
     except (LookupError, ValueError):
-        return False  # a label of ours that we did not write: not ours to judge
+        return False  # a label of this name that the harness did not write is left alone
     return Lease(labels[WORLD], "", owner, expires).is_over
 
 
@@ -227,9 +226,9 @@ def _remove_containers(client: Client, containers: list[str]) -> None:
 
 
 def reaper_fd() -> int:
-    """The write end of the pipe of this process's reaper, who is started if there is none.
+    """The write end of the pipe to this process's reaper, which is started if none runs.
 
-    A process that shall be watched too inherits it, and finds its number in the variable `REAPER_FD`.
+    Another process that the reaper is to watch inherits it, and finds its number in the variable `REAPER_FD`.
     """
     if not _REAPERS:
         _REAPERS.append(_Reaper())
@@ -237,13 +236,13 @@ def reaper_fd() -> int:
 
 
 def end_reaper() -> None:
-    """Let go of this process's reaper, if it has one: it ends when nobody else holds its pipe and all is settled."""
+    """Close the pipe to this process's reaper: it ends when no other process holds the pipe and nothing is left."""
     while _REAPERS:
         _REAPERS.pop().close()
 
 
 class _Reaper:
-    """A process that outlives this one long enough to let go of what it left; see `harness.machine.docker.reaper`."""
+    """A process that outlives this one and removes what it left; see `harness.machine.docker.reaper`."""
 
     def __init__(self) -> None:
         reader, self.fd = os.pipe()
@@ -255,12 +254,12 @@ class _Reaper:
                 stdin=pipe,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                # Neither a Ctrl-C nor whoever ends our whole session shall end it before us.
+                # Neither Ctrl-C nor a signal to the whole session may end it before this process.
                 start_new_session=True,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))},
                 cwd="/",
             )
-        # With a return code set, Popen never waits: the statuses of a controller's children are one reaper's to take.
+        # With a return code set, Popen never waits: a controller's `Children` collects the statuses of all children.
         process.returncode = 0
         self._pidfd = os.pidfd_open(process.pid)
 
@@ -277,14 +276,14 @@ class _Reaper:
 _REAPERS: list[_Reaper] = []
 
 
-def _tell_reaper(path: Path) -> None:
+def _announce(path: Path) -> None:
     inherited = os.environ.get(REAPER_FD)
     fd = int(inherited) if inherited and not _REAPERS else reaper_fd()
     os.set_inheritable(fd, False)
     try:
         os.write(fd, f"{path}\n".encode())
     except OSError as error:
-        raise HarnessError(f"the reaper is gone ({error.strerror}); run it again") from error
+        raise HarnessError(f"the reaper of containers has ended ({error.strerror}); run it again") from error
 
 
 # -- processes -----------------------------------------------------------------------------------------------------

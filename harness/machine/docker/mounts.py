@@ -1,4 +1,4 @@
-"""The chosen interpreter, its torch and the rank's part of the harness, as read-only mounts of a container."""
+"""The ranks' interpreter, its torch and the ranks' part of the harness, as read-only mounts of a container."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from harness.values.errors import UsageError
 PYTHON = PurePosixPath("/rdzv/python")
 SITE = PurePosixPath("/rdzv/site")
 HARNESS = PurePosixPath("/rdzv/harness")
-"""Where a container finds the interpreter, its packages, and the harness: never where they lie on this machine."""
+"""The paths of the interpreter, its packages and the harness in a container; never those of this machine."""
 
 NOBODY = "65534:65534"
 """The user and group of ranks in containers: Debian's `nobody`."""
 
-# What runs in a rank; nothing else of the harness is there.
+# The ranks' part of the harness; nothing else of it is mounted.
 _OF_HARNESS = ("values", "clock.py", "rank", "rendezvous", "machine/launch/zygote.py")
-# Where an interpreter shares its prefix with a whole system, only its own files are mounted.
+# Of an interpreter that shares its prefix with the whole system, only its own files are mounted.
 _SYSTEM_PREFIXES = ("/", "/usr", "/usr/local")
 _PACKAGE = Path(__file__).resolve().parents[2]
 
@@ -43,7 +43,7 @@ print(json.dumps({
 
 @dataclass(frozen=True)
 class Bind:
-    """One read-only mount: a path of this machine, and where the container has it."""
+    """One mount: a path of this machine, and its path in the container."""
 
     source: str
     target: str
@@ -54,10 +54,10 @@ class ContainerPython:
     """How a container runs the ranks' interpreter.
 
     Attributes:
-        executable: its path inside.
-        binds: what must be mounted, all of it read-only; no target lies inside another's.
-        environment: what it needs to find its packages, and what a user without a home needs.
-        harness: the folder of the harness inside, as the zygote's setting `harness` takes it.
+        executable: its path in the container.
+        binds: its mounts, all read-only; no target lies inside another.
+        environment: the variables by which it finds its packages, and those that a user without a home needs.
+        harness: the folder of the harness in the container, for the zygote's setting `harness`.
         zygote: the file to run: `[executable, zygote, json.dumps(settings)]`.
     """
 
@@ -68,35 +68,35 @@ class ContainerPython:
     zygote: str = str(HARNESS / "machine" / "launch" / "zygote.py")
 
     def mounts(self) -> list[Any]:
-        """The same as `docker.types.Mount`s: unlike `volumes`, they refuse a source that is not there."""
+        """The binds as `docker.types.Mount`: unlike `volumes`, Docker refuses one whose source does not exist."""
         from docker.types import Mount
 
         return [Mount(bind.target, bind.source, type="bind", read_only=True) for bind in self.binds]
 
 
 def for_container(python: Path) -> ContainerPython:
-    """What a container needs to run this interpreter as it runs here; asks it, about 0.1 s.
+    """What a container needs to run this interpreter as it runs here; runs the interpreter, about 0.1 s.
 
-    It works for any user of the container, with a read-only root and no capability, also where the interpreter lies
-    under a home that nobody else may enter: the engine binds the folder itself, and nobody walks the way to it.
-    The image must have a C library at least as new as the one that the interpreter was built for, and the libraries
-    that its extension modules want (libffi for `ctypes`, which ranks need); the project's `rdzv-harness/rank` has what
-    Debian's own Python wants. Packages installed by an import hook (some editable installs) are not found inside.
+    It works for any user in the container, with a read-only root and no capability, and also where the interpreter lies
+    under a home that other users may not enter: Docker mounts the folder itself, so its parents do not matter. The
+    image must have a C library at least as new as the one that the interpreter was built for, and the libraries of its
+    extension modules (libffi for `ctypes`, which ranks need); `rdzv-harness/rank` has those of Debian's Python.
+    Packages installed by an import hook (some editable installs) are not found.
 
-    Raises UsageError if it cannot be asked.
+    Raises UsageError if the interpreter does not run.
     """
-    told = _ask(python)
-    packages = _packages(told)
+    layout = _layout_of(python)
+    packages = _packages(layout)
     return ContainerPython(
-        executable=str(PYTHON / _inside(told["executable"], told["base"], "bin")),
-        binds=(*_interpreter(told), *packages, *_harness()),
+        executable=str(PYTHON / _inside(layout["executable"], layout["base"], "bin")),
+        binds=(*_interpreter(layout), *packages, *_harness()),
         environment={
-            # The container's own Python, if it has one, uses the same C library and none of these.
+            # The image's own Python, if it has one, uses the same C library and none of these.
             "LD_LIBRARY_PATH": str(PYTHON / "lib"),
             "PYTHONPATH": os.pathsep.join(bind.target for bind in packages),
             "PYTHONDONTWRITEBYTECODE": "1",
             "HOME": "/tmp",
-            # torch asks who runs it, and not every image knows its users by name.
+            # torch asks for the user's name, and not every image has one for each user.
             "USER": "rank",
             "LANG": "C.UTF-8",
             **clean_environment({}),
@@ -104,7 +104,8 @@ def for_container(python: Path) -> ContainerPython:
     )
 
 
-def _ask(python: Path) -> dict[str, Any]:
+def _layout_of(python: Path) -> dict[str, Any]:
+    """Where the files of an interpreter lie, as `_QUESTION` prints it."""
     try:
         answer = subprocess.run(
             [str(python), "-c", _QUESTION],
@@ -114,38 +115,38 @@ def _ask(python: Path) -> dict[str, Any]:
             env=clean_environment(os.environ),
             cwd="/",
         )
-        told: dict[str, Any] = json.loads(answer.stdout.strip().splitlines()[-1])
+        layout: dict[str, Any] = json.loads(answer.stdout.strip().splitlines()[-1])
     except (OSError, subprocess.TimeoutExpired, ValueError, LookupError) as error:
-        raise UsageError(f"{python} cannot be asked where its files lie ({error}); give --python another") from error
-    return told
+        raise UsageError(f"{python} cannot list where its files lie ({error}); give --python another") from error
+    return layout
 
 
-def _interpreter(told: Mapping[str, Any]) -> Iterator[Bind]:
-    """Its whole prefix, or where that is the system's the few files that are its own."""
-    base = told["base"]
+def _interpreter(layout: Mapping[str, Any]) -> Iterator[Bind]:
+    """Its whole prefix; of a prefix that is the system's, only the interpreter's own files."""
+    base = layout["base"]
     if base not in _SYSTEM_PREFIXES:
         yield Bind(base, str(PYTHON))
         return
-    for place in told["stdlib"]:
+    for place in layout["stdlib"]:
         yield Bind(place, str(PYTHON / _inside(place, base, "lib")))
-    yield Bind(told["executable"], str(PYTHON / _inside(told["executable"], base, "bin")))
-    if told["library"] and os.path.exists(told["library"]):
-        yield Bind(os.path.realpath(told["library"]), str(PYTHON / "lib" / os.path.basename(told["library"])))
+    yield Bind(layout["executable"], str(PYTHON / _inside(layout["executable"], base, "bin")))
+    if layout["library"] and os.path.exists(layout["library"]):
+        yield Bind(os.path.realpath(layout["library"]), str(PYTHON / "lib" / os.path.basename(layout["library"])))
 
 
 def _inside(path: str, base: str, folder: str) -> str:
-    """The path below the prefix, or in that folder of it."""
+    """The path relative to the prefix; for a file elsewhere, its name in that folder of the prefix."""
     if Path(path).is_relative_to(base):
         return str(Path(path).relative_to(base))
     return f"{folder}/{os.path.basename(path)}"
 
 
-def _packages(told: Mapping[str, Any]) -> tuple[Bind, ...]:
-    """Each place on its path that is not the standard library, in order."""
-    of_python = [*told["stdlib"], *(os.path.join(place, "lib-dynload") for place in told["stdlib"])]
+def _packages(layout: Mapping[str, Any]) -> tuple[Bind, ...]:
+    """Each folder on its path that is not the standard library, in order."""
+    of_python = [*layout["stdlib"], *(os.path.join(place, "lib-dynload") for place in layout["stdlib"])]
     places: list[str] = []
-    for entry in map(os.path.realpath, told["path"]):
-        # The folder that we ourselves are imported from may be full of packages that would shadow the ranks'.
+    for entry in map(os.path.realpath, layout["path"]):
+        # The folder that the harness is imported from may hold packages that would shadow those of the ranks.
         if os.path.exists(entry) and entry not in (*of_python, *places, str(_PACKAGE.parent)):
             places.append(entry)
     return tuple(Bind(place, str(SITE / str(number))) for number, place in enumerate(places))

@@ -1,4 +1,4 @@
-"""How often the kernel has killed somebody because the memory of a control group was full."""
+"""Counts the kernel's kills of processes because the memory of a control group was full."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import os
 from pathlib import Path
 
 _FILES = (("memory", "memory/{}/memory.oom_control"), ("", "{}/memory.events"))
-"""By controller (none is version 2): the file with the count, below the place where control groups are mounted."""
+"""By controller (empty for version 2): the file with the count, below the mount point of the control groups."""
 
 _MOUNTED = Path("/sys/fs/cgroup")
 
 
 class KillCount:
-    """The count of the control group that a process is in, held open so that the process may end meanwhile."""
+    """The count of a process's control group; its file stays open, so the process may end meanwhile."""
 
     def __init__(self, pid: int) -> None:
         path = _file_of(pid)
         self._fd = -1 if path is None else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def read(self) -> int | None:
-        """None where it cannot be read, as when the group is gone."""
+        """The count; None where it cannot be read, for example when the group is gone."""
         try:
             lines = os.pread(self._fd, 4096, 0).decode().splitlines()
         except OSError:

@@ -1,4 +1,4 @@
-"""A Docker engine of our own for tests and CI: own data, own socket, and nothing of it is left when it has ended."""
+"""A private Docker engine for tests and CI, with its own data and socket; nothing is left when it has ended."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from harness import clock
 from harness.values.errors import HarnessError, UsageError
 
 UP_WITHIN_NS = 60_000_000_000
-"""It is up in 1 to 8 s; a machine busy with other tests may take longer."""
+"""It is up in 1 to 8 s; on a machine busy with other tests it may take longer."""
 
 END_GRACE_S = 20
-"""It ends in about a second, once its containers are gone."""
+"""It ends in about a second once its containers are gone."""
 
 POOL = "198.19.0.0/16"
-"""Where networks that ask for no address of their own get theirs: a /28 each, of the range made for tests."""
+"""Networks that ask for no addresses get a /28 of this range, which is reserved for tests."""
 
 _RANGES = {"iptables": "198.18.0.0/15", "ip6tables": "2001:2::/48"}
 _LONGEST_SOCKET_PATH = 100
@@ -34,18 +34,18 @@ _OURS = ("dockerd", "containerd")
 _CGROUPS = Path("/sys/fs/cgroup")
 _PRIVATE = ("/run/containerd", "/run/docker")
 
-# In a mount namespace of its own: the kernel lets go of every mount when the last of its processes ends. A tmpfs hides
-# the system's containerd, which the engine would use in place of its own, and the sockets of other engines' shims.
+# In a mount namespace of its own: the kernel removes every mount when the last of its processes ends. A tmpfs hides the
+# system's containerd, which dockerd would use in place of its own, and the sockets of shims of other engines.
 _SCRIPT = 'for place in {places}; do mkdir -p $place && mount -t tmpfs none $place || exit 1; done; exec "$@"'
 
 
 @dataclass(frozen=True)
 class PrivateEngine:
-    """A private engine that is up.
+    """A private Docker engine that is up.
 
     Attributes:
-        root: the folder that holds all it has.
-        pid: of the engine itself.
+        root: the folder that holds all its files.
+        pid: of dockerd.
     """
 
     root: Path
@@ -58,20 +58,20 @@ class PrivateEngine:
 
 
 def start(root: Path) -> PrivateEngine:
-    """Start an engine whose data, state and socket lie in `root`, and return when it answers.
+    """Start a Docker engine whose data, state and socket lie in `root`, and return when it answers.
 
-    What an engine left there whose end nobody awaited is let go of first. It makes no bridge before a network asks for
-    one, leaves the firewall and the forwarding of the machine as they are (but see `_open_firewall`), pulls from
-    registries where there are any, and gives its containers no way out of this machine.
+    Removes first what a killed one left there. It makes no bridge before a network needs one, leaves the machine's
+    firewall and forwarding as they are (but see `_open_firewall`), pulls from registries where they can be reached, and
+    gives its containers no route out of this machine.
 
-    Raises UsageError where it cannot be (not root, no `dockerd`, a path too long for a socket, an engine that runs
-    there), HarnessError if it does not come up; the text ends with what the engine said.
+    Raises UsageError where it cannot run (not root, no `dockerd`, a path too long for a socket, one that runs there
+    already), HarnessError if it does not come up; the text ends with its log.
     """
     root = root.absolute()
     _check(root)
     stop(root)
     root.mkdir(parents=True, exist_ok=True)
-    (root / "daemon.json").write_text("{}\n")  # the machine's own settings are not for this one
+    (root / "daemon.json").write_text("{}\n")  # in place of the machine's own settings
     _open_firewall(root)
     with open(root / "log", "ab") as log:
         process = subprocess.Popen(
@@ -89,7 +89,7 @@ def start(root: Path) -> PrivateEngine:
 
 @contextlib.contextmanager
 def running(root: Path) -> Iterator[PrivateEngine]:
-    """An engine for as long as the block runs."""
+    """A private engine for the block."""
     engine = start(root)
     try:
         yield engine
@@ -98,10 +98,10 @@ def running(root: Path) -> Iterator[PrivateEngine]:
 
 
 def stop(root: Path) -> None:
-    """End the engine of `root` and let go of all it made: containers, networks, processes, bridges, control groups,
-    its rule in the firewall, and `root` with the images in it.
+    """End the Docker engine of `root` and remove all that it made.
 
-    Works as well for one that was killed; does nothing where there is none. Raises HarnessError if something stays.
+    These are containers, networks, processes, bridges, control groups, its firewall rule, and `root` with its images.
+    It works for a killed one too, and does nothing where there is none. Raises HarnessError if something stays.
     """
     root = root.absolute()
     if not (root / "daemon.json").is_file():
@@ -116,7 +116,7 @@ def stop(root: Path) -> None:
     _close_firewall(root)
     for place in _PRIVATE:
         with contextlib.suppress(OSError):
-            os.rmdir(place)  # the empty ground of our mount; in use by another engine it is not empty
+            os.rmdir(place)  # the empty mount point; not empty if another engine uses it
     shutil.rmtree(root)
 
 
@@ -125,18 +125,18 @@ def stop(root: Path) -> None:
 
 def _check(root: Path) -> None:
     if os.geteuid() != 0:
-        raise UsageError("a private engine needs root; run as root, or name an engine that runs in DOCKER_HOST")
+        raise UsageError("a private Docker engine needs root; run as root, or name a running one in DOCKER_HOST")
     for tool in ("dockerd", "containerd", "unshare", "ip"):
         if find_tool(tool) is None:
             raise UsageError(f"there is no {tool}; install it (Debian: apt-get install docker.io iproute2)")
     if len(str(_socket_path(root))) > _LONGEST_SOCKET_PATH:
         raise UsageError(f"{root} is too long for the path of a socket; choose a shorter folder")
     if _is_up(root):
-        raise UsageError(f"an engine runs in {root} already; stop it first, or use it: DOCKER_HOST={_url(root)}")
+        raise UsageError(f"a Docker engine runs in {root} already; stop it first, or use it: DOCKER_HOST={_url(root)}")
 
 
 def find_tool(tool: str) -> str | None:
-    """Its path, also where it lies among the system's own and PATH does not say so; None if there is none."""
+    """The path of a program, which may be in an administrator's folder; None if there is none."""
     return shutil.which(tool, path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin:/sbin")
 
 
@@ -173,13 +173,13 @@ def _await_up(root: Path, process: subprocess.Popen[bytes]) -> None:
     deadline_ns = clock.now_ns() + UP_WITHIN_NS
     while not _is_up(root):
         if process.poll() is not None:
-            raise HarnessError(f"the private engine ended at its start; it said: {_last_words(root)}")
+            raise HarnessError(f"the private Docker engine ended at its start; its log: {_log_tail(root)}")
         if clock.now_ns() > deadline_ns:
-            raise HarnessError(f"the private engine was not up within 60 s; it said: {_last_words(root)}")
+            raise HarnessError(f"the private Docker engine was not up within 60 s; its log: {_log_tail(root)}")
         clock.sleep_ns(_LOOK_EVERY_NS)
 
 
-def _last_words(root: Path) -> str:
+def _log_tail(root: Path) -> str:
     lines = (root / "log").read_text(errors="replace").splitlines()
     return "\n".join(lines[-5:]) or "nothing"
 
@@ -199,14 +199,14 @@ def _is_up(root: Path) -> bool:
 
 
 def _empty(root: Path) -> None:
-    """Containers, then networks: their bridges outlive an engine that ends with them in place."""
+    """Remove containers, then networks: bridges of existing networks would outlive dockerd."""
     from docker import DockerClient
     from docker.errors import APIError
 
     client = DockerClient(_url(root), timeout=60)
     with contextlib.closing(client):
         for container in client.containers.list(all=True):
-            # What resists is killed below, with the control group it is in.
+            # One that cannot be removed is killed later, with its control group.
             with contextlib.suppress(APIError):
                 container.remove(force=True, v=True)
         for network in client.networks.list():
@@ -226,7 +226,7 @@ def _end(process: psutil.Process) -> None:
 
 
 def _processes(root: Path, names: tuple[str, ...] = _OURS) -> list[psutil.Process]:
-    """The engine, its containerd and its shims, known by their names and a path of its state in their arguments."""
+    """dockerd, its containerd and its shims, recognized by their names and a path of its state in their arguments."""
     mark = str(root / "exec")
     found = []
     for process in psutil.process_iter():
@@ -237,18 +237,20 @@ def _processes(root: Path, names: tuple[str, ...] = _OURS) -> list[psutil.Proces
 
 
 def _is_below(word: str, mark: str) -> bool:
-    """Whether a word of a command line is that path or one in it, also as `--option=path`."""
+    """Whether a word of a command line is that path or one below it, also as `--option=path`."""
     place = word.rpartition("=")[2]
     return place == mark or place.startswith(f"{mark}/")
 
 
 def _kill_all(root: Path) -> None:
-    """SIGKILL to what is left of it, by pid, and to the processes of its containers, which may outlive it."""
+    """Send SIGKILL, by pid, to what is left of it and to the processes of its containers, which may outlive it."""
     deadline_ns = clock.now_ns() + END_GRACE_S * 1_000_000_000
     dying: set[psutil.Process] = set()
     while left := {*_processes(root), *_in_groups(root), *filter(_is_alive, dying)}:
         if clock.now_ns() > deadline_ns:
-            raise HarnessError(f"processes of the private engine in {root} do not end: {[one.pid for one in left]}")
+            raise HarnessError(
+                f"processes of the private Docker engine in {root} do not end: {[one.pid for one in left]}; end them"
+            )
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -257,7 +259,7 @@ def _kill_all(root: Path) -> None:
 
 
 def _is_alive(process: psutil.Process) -> bool:
-    """Whether it still runs: one that has ended and waits to be reaped by somebody does not."""
+    """Whether it still runs; a zombie does not."""
     try:
         return process.is_running() and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     except psutil.NoSuchProcess:
@@ -268,12 +270,12 @@ def _is_alive(process: psutil.Process) -> bool:
 
 
 def group_of(root: Path) -> str:
-    """The control group that all its containers are in, below the root of each hierarchy."""
+    """The control group of all its containers, below the root of each hierarchy."""
     return f"/rdzv-engine-{hashlib.sha256(str(root).encode()).hexdigest()[:12]}"
 
 
 def _groups(root: Path) -> list[Path]:
-    """Our group in each hierarchy: one in version 2, one for each controller in version 1."""
+    """Its control group in each hierarchy: one in version 2, one for each controller in version 1."""
     return [place for place in (_CGROUPS / group_of(root)[1:], *_CGROUPS.glob(f"*{group_of(root)}")) if place.is_dir()]
 
 
@@ -303,37 +305,37 @@ def _remove_groups(root: Path) -> None:
 
 
 def _remove_bridges(root: Path) -> None:
-    """Those of networks that are still in its database: it was killed before they could be removed."""
+    """Remove the bridges of networks that are still in its database: it was killed before they could be removed."""
     database = root / "data" / "network" / "files" / "local-kv.db"
     known = database.read_bytes() if database.is_file() else b""
     for interface in os.listdir("/sys/class/net"):
         # Named by the first 12 digits of the network's id.
         if interface.startswith("br-") and interface.removeprefix("br-").encode() in known:
-            _said([find_tool("ip") or "ip", "link", "delete", interface])
+            _output_of([find_tool("ip") or "ip", "link", "delete", interface])
 
 
 def _open_firewall(root: Path) -> None:
-    """Where the machine drops what it forwards (another engine asks for that), let our networks' own traffic pass.
+    """Let traffic inside its networks pass where the machine drops forwarded packets, as another Docker configures it.
 
-    A bridge's traffic counts as forwarded there. One rule, for addresses of the range made for tests only.
+    A bridge's traffic counts as forwarded there. One rule, only for addresses of the range reserved for tests.
     """
     for tool, addresses in _RANGES.items():
-        if "-P FORWARD DROP" in _said([find_tool(tool) or tool, "-S", "FORWARD"]):
-            _said([find_tool(tool) or tool, "-w", "-I", "FORWARD", *_rule(root, addresses)])
+        if "-P FORWARD DROP" in _output_of([find_tool(tool) or tool, "-S", "FORWARD"]):
+            _output_of([find_tool(tool) or tool, "-w", "-I", "FORWARD", *_rule(root, addresses)])
 
 
 def _close_firewall(root: Path) -> None:
     for tool, addresses in _RANGES.items():
-        if group_of(root) in _said([find_tool(tool) or tool, "-S", "FORWARD"]):
-            _said([find_tool(tool) or tool, "-w", "-D", "FORWARD", *_rule(root, addresses)])
+        if group_of(root) in _output_of([find_tool(tool) or tool, "-S", "FORWARD"]):
+            _output_of([find_tool(tool) or tool, "-w", "-D", "FORWARD", *_rule(root, addresses)])
 
 
 def _rule(root: Path, addresses: str) -> list[str]:
     return ["-s", addresses, "-d", addresses, "-m", "comment", "--comment", group_of(root), "-j", "ACCEPT"]
 
 
-def _said(command: list[str]) -> str:
-    """What a tool says; nothing where there is none."""
+def _output_of(command: list[str]) -> str:
+    """The output of a program; empty where it is missing."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout
     except (OSError, subprocess.TimeoutExpired):

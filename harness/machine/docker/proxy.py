@@ -1,4 +1,4 @@
-"""A proxy server of our own, the real one or the engine, in a container of its own on a host of the world."""
+"""Launches a proxy server, Toxiproxy or the embedded engine, in a container of its own on a host of the world."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError
 
 API_PORT = 8474
-"""Toxiproxy's own; on a host of its own nobody else can have it."""
+"""Toxiproxy's default; on a host of its own no other process can have it."""
 
 _CONFIG = "/rdzv/proxy.json"
 _ENGINE = "/rdzv/engine"
@@ -31,23 +31,23 @@ _MEMORY_BYTES, _PIDS = 512 << 20, 1024
 
 @dataclass(frozen=True)
 class _Contents:
-    """What runs in the container, and what it finds there."""
+    """The command of the container, its variables and its mounts."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
     binds: Sequence[Bind] = ()
 
 
-class InContainer:
-    """Implements `harness.machine.toxiproxy.server.Place`.
+class ContainerServerLauncher:
+    """Launches toxiproxy-server in a container; implements `harness.machine.toxiproxy.server.ServerLauncher`.
 
     Args:
-        host: makes the host if it is not there.
-        log_dir: for the server's config, which the container mounts.
+        host: returns the host, which it makes if needed.
+        log_dir: the folder for the server's config, which the container mounts.
     """
 
     origin = "in a container of its own"
-    called: ClassVar[str] = "toxiproxy-server in its container"
+    server_name: ClassVar[str] = "toxiproxy-server in its container"
 
     def __init__(
         self, client: Client, lease: Lease, image: str, user: str, host: Callable[[], ContainerHost], log_dir: Path
@@ -71,7 +71,7 @@ class InContainer:
             self._client.state(self._container).pid, Endpoint(host.address, API_PORT), sentinel, log_path
         )
         try:
-            await_ready(running, self.called, self._ends)
+            await_ready(running, self.server_name, self._ends)
         except BaseException:
             self.stop(running)
             raise
@@ -106,7 +106,7 @@ class InContainer:
         return _Contents(command, {"LOG_LEVEL": "info"})
 
     def _follow(self, log_path: Path) -> None:
-        """Write down what it prints as it prints it: our own file is read far faster than the engine's."""
+        """Copy its output to a file as it appears: the file is read far faster than Docker's log."""
         descriptor = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
 
         def write_down() -> None:
@@ -125,11 +125,11 @@ class InContainer:
         return not self._client.state(self._container).running
 
 
-class EngineInContainer(InContainer):
-    """The embedded engine, run by our own interpreter, mounted in the image of ranks."""
+class ContainerEngineLauncher(ContainerServerLauncher):
+    """Launches the embedded engine, run by the harness's own interpreter, which is mounted in the image of ranks."""
 
     origin = "comes with the harness, in a container of its own"
-    called = "the embedded engine in its container"
+    server_name = "the embedded engine in its container"
 
     def _contents(self, address: str) -> _Contents:
         python = for_container(Path(sys.executable))

@@ -1,4 +1,4 @@
-"""Processes of ranks, and helpers beside them, each in a container of its own that joins a host."""
+"""Launches ranks and helpers, each in a container of its own that joins a host."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from harness.machine.process import pidfd
 from harness.values.errors import HarnessError
 
 RUN = "/rdzv/run"
-"""Where a container has the run directory."""
+"""The path of the run directory in a container."""
 
 MEMORY_BYTES, PIDS, PROCESSORS = 1 << 30, 256, 2.0
-"""The limits of a rank: torch takes a quarter of this memory, and a few threads."""
+"""The limits of a rank; torch uses a quarter of this memory and a few threads."""
 
 ENDS_WITHIN_NS = 5_000_000_000
-"""A process that the engine calls ended is so for us in milliseconds; only a machine that stands still needs longer."""
+"""Milliseconds after Docker reports an end, /proc shows it; only a machine that stands still takes longer."""
 
 _NAME_FILES = ("hosts", "resolv.conf", "nsswitch.conf")
 _PIPES = "pipes"
@@ -36,30 +36,28 @@ _WORKER = "harness.rank.worker"
 
 _QUESTION = r"""
 import importlib.util, json, os, platform, re
-told = {"python": platform.python_version()}
+versions = {"python": platform.python_version()}
 spec = importlib.util.find_spec("torch")
 if spec is not None and spec.origin:
     with open(os.path.join(os.path.dirname(spec.origin), "version.py")) as stream:
-        told.update(torch=re.search(r"__version__ = '([^']+)'", stream.read()).group(1), torch_file=spec.origin)
-print(json.dumps(told))
+        versions.update(torch=re.search(r"__version__ = '([^']+)'", stream.read()).group(1), torch_file=spec.origin)
+print(json.dumps(versions))
 """
 
 
-# Anybody may make a process of the same user the killer's first choice; only root the last.
-_GLUTTON = """
+# A user may make a process of its own the OOM killer's first choice; only root may make it the last.
+_FILL_MEMORY = """
 import sys
 with open(f"/proc/{sys.argv[1]}/oom_score_adj", "w") as stream:
     stream.write("1000")
-eaten = []
+blocks = []
 while True:
-    eaten.append(b"x" * (1 << 20))
+    blocks.append(b"x" * (1 << 20))
 """
 
 
-class RunFolder:
-    """A run directory as containers see it: its pipes, and who may write where.
-
-    Raises HarnessError.
+class SharedRunDir:
+    """A run directory that containers share: its named pipes, and the permissions of their user.
 
     Args:
         user: `uid:gid` of the containers' processes.
@@ -77,14 +75,14 @@ class RunFolder:
         self.bell_fd = self.pipe("doorbell")
 
     def close(self) -> None:
-        """Take the pipes away: whoever reads all files of the folder would wait at them for ever."""
+        """Remove the pipes: a program that reads all files of the folder would block on them for ever."""
         os.close(self.bell_fd)
         shutil.rmtree(self.path / _PIPES, ignore_errors=True)
 
     def pipe(self, name: str) -> int:
-        """Make a named pipe; a descriptor that reads and writes it, never blocking.
+        """Make a named pipe; returns a non-blocking descriptor that reads and writes it.
 
-        Held so, it lets either end be opened at once, and does not end before we close it.
+        While it is open, either end can be opened at once, and no reader sees the end of the pipe.
         """
         path = self.path / _PIPES / name
         os.mkfifo(path, 0o600)
@@ -92,18 +90,18 @@ class RunFolder:
         return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def inside(self, path: Path) -> str:
-        """What a container calls a path of the run directory."""
+        """The path in a container of a path of the run directory."""
         return f"{RUN}/{path.relative_to(self.path)}"
 
     def pipe_inside(self, name: str) -> str:
         return f"{RUN}/{_PIPES}/{name}"
 
     def readable(self, path: Path) -> None:
-        """Let containers read a file of ours, whatever our umask says."""
+        """Let containers read a file, whatever the umask is."""
         path.chmod(path.stat().st_mode | stat.S_IRGRP | stat.S_IROTH)
 
     def writable(self, path: Path) -> None:
-        """Make an empty file that containers may write, before whoever reads it makes it for us."""
+        """Make an empty file that containers may write, before its reader makes one that they may not."""
         path.touch(mode=0o644)
         self._give(path)
 
@@ -113,13 +111,13 @@ class RunFolder:
 
 
 @dataclass
-class Contained:
-    """A container in which a process of ours runs; implements `container_network.RankContainer`.
+class ContainerProcess:
+    """A process of the harness in a container; implements `harness.machine.docker.hosts.RankContainer`.
 
     Attributes:
-        pid: this machine's number of that process.
-        log_path: where what it prints goes.
-        python: its interpreter, as it is called inside.
+        pid: this machine's number of the process.
+        log_path: the file for its output.
+        python: the path of its interpreter in the container.
     """
 
     client: Client
@@ -131,7 +129,7 @@ class Contained:
     ran_out_of_memory: bool = False
 
     def status(self) -> int:
-        """Its exit code, once it has ended; what else there is to say is appended to its log."""
+        """Wait for its end; its exit code. Its output and the reason of a kill are appended to its log."""
         code = self.client.wait(self.container)
         if code:
             self._note(self.client.output(self.container))
@@ -140,7 +138,7 @@ class Contained:
         return code
 
     def remove(self) -> None:
-        """End it, and take it away."""
+        """End it and remove its container."""
         self.client.remove(self.container, throttled=self.is_throttled)
 
     def memory_bytes(self) -> int:
@@ -155,8 +153,8 @@ class Contained:
             before = count.read()
 
             def killed() -> bool | None:
-                # The engine learns of it by a message that a quick end overtakes; the kernel's own count is sure, as
-                # long as the group is there.
+                # Docker learns of it by a message that a quick end may overtake; the kernel's own count is reliable as
+                # long as the group exists.
                 now = count.read()
                 grown = before is not None and now is not None and now > before
                 self.ran_out_of_memory = grown or self.client.state(self.container).oom_killed
@@ -165,7 +163,7 @@ class Contained:
             yield killed
 
     def fill_memory(self) -> None:
-        self.client.run_beside(self.container, [self.python, "-c", _GLUTTON, str(_inner_pid(self.pid))])
+        self.client.run_beside(self.container, [self.python, "-c", _FILL_MEMORY, str(_inner_pid(self.pid))])
 
     def limit_processor(self, quota_us: int, period_us: int) -> None:
         self.is_throttled = True
@@ -178,15 +176,15 @@ class Contained:
         self.is_throttled = False
 
     def throttled_ns(self) -> int | None:
-        # Of one that has ended the engine tells nothing but zeros, and takes a second to do so.
+        # For a process that has ended Docker reports zeros, and takes a second to do so.
         with self._unless_it_ends():
-            told = None if self._ends(0) else self.client.throttling(self.container)
-            return told.throttled_ns if told is not None and not self._ends(0) else None
+            throttled_ns = None if self._ends(0) else self.client.throttled_ns(self.container)
+            return None if self._ends(0) else throttled_ns
         return None
 
     @contextlib.contextmanager
     def _unless_it_ends(self) -> Iterator[None]:
-        """Let an error pass only if the process lives on: of one that is just ending the engine refuses anything."""
+        """Let an error pass only if the process lives on: Docker refuses everything for one that is just ending."""
         try:
             yield
         except HarnessError:
@@ -206,8 +204,8 @@ class Contained:
                 log.write(data)
 
 
-class ContainerProcesses:
-    """Makes them, all of one interpreter and one image."""
+class ContainerLauncher:
+    """Launches processes in containers, all with one interpreter and one image."""
 
     def __init__(self, client: Client, lease: Lease, image: str, user: str, python: ContainerPython) -> None:
         self._client = client
@@ -217,8 +215,8 @@ class ContainerProcesses:
         self._python = python
 
     def rank(
-        self, run: RunFolder, host: ContainerHost, rank: int, life: int, env: Mapping[str, str], plan: Path
-    ) -> tuple[Contained, int]:
+        self, run: SharedRunDir, host: ContainerHost, rank: int, life: int, env: Mapping[str, str], plan: Path
+    ) -> tuple[ContainerProcess, int]:
         """One life of a rank, and the write end of its control pipe; raises HarnessError."""
         name = f"rank-{rank}.life-{life}"
         request = {
@@ -239,46 +237,46 @@ class ContainerProcesses:
 
     @contextlib.contextmanager
     def helper(
-        self, run: RunFolder, host: ContainerHost, module: str, arguments: Mapping[str, Any]
-    ) -> Iterator[tuple[Contained, int]]:
-        """`harness.rank.<module>` on a host, and the pipe on which it says that it is ready; ends it afterwards."""
+        self, run: SharedRunDir, host: ContainerHost, module: str, arguments: Mapping[str, Any]
+    ) -> Iterator[tuple[ContainerProcess, int]]:
+        """`harness.rank.<module>` on a host, and the pipe on which it reports that it is ready; ends it afterwards."""
         ready_fd = run.pipe(module)
         try:
             request = {"helper": module, "arguments": dict(arguments), "log": f"{RUN}/logs/{module}.log"}
-            contained = self._start(run, host, module, request, -1, {})
+            process = self._start(run, host, module, request, -1, {})
             try:
-                yield contained, ready_fd
+                yield process, ready_fd
             finally:
-                contained.remove()
+                process.remove()
         finally:
             os.close(ready_fd)
             (run.path / _PIPES / module).unlink()
 
     def versions(self, needs_torch: bool) -> Mapping[str, Any]:
-        """Of the interpreter, as a container finds it: python, torch, torch_file; torch is not imported."""
+        """The python, torch and torch_file of the interpreter in a container; torch is not imported."""
         container = self._client.start(self._recipe("versions", [self._python.executable, "-c", _QUESTION], {}, ()))
         try:
             code, output = self._client.wait(container), self._client.output(container)
         finally:
             self._client.remove(container)
         try:
-            told: dict[str, Any] = json.loads(output.splitlines()[-1])
+            versions: dict[str, Any] = json.loads(output.splitlines()[-1])
         except (ValueError, IndexError) as error:
             raise HarnessError(
                 f"the ranks' interpreter does not run in a container (exit code {code}): "
                 f"{output.decode(errors='replace').strip()[-500:]}; give --python another, or use another world"
             ) from error
-        return told if needs_torch else {"python": told["python"]}
+        return versions if needs_torch else {"python": versions["python"]}
 
     def _start(
         self,
-        run: RunFolder,
+        run: SharedRunDir,
         host: ContainerHost,
         name: str,
         request: Mapping[str, Any],
         doorbell: object,
         env: Mapping[str, str],
-    ) -> Contained:
+    ) -> ContainerProcess:
         settings = {
             "mode": "rank",
             "harness": self._python.harness,
@@ -293,12 +291,12 @@ class ContainerProcesses:
         container = self._client.start(recipe)
         log_path = run.path / "logs" / f"{name}.log"
         pid = self._client.state(container).pid
-        contained = Contained(self._client, container, pid, log_path, self._python.executable)
-        if contained.pid:
-            return contained
-        said = self._client.output(container).decode(errors="replace").strip()[-500:]
-        contained.remove()
-        raise HarnessError(f"{name} ended at once in its container; it said: {said or 'nothing'}")
+        process = ContainerProcess(self._client, container, pid, log_path, self._python.executable)
+        if process.pid:
+            return process
+        output = self._client.output(container).decode(errors="replace").strip()[-500:]
+        process.remove()
+        raise HarnessError(f"{name} ended at once in its container; its output: {output or 'none'}")
 
     def _recipe(
         self,
@@ -326,7 +324,7 @@ class ContainerProcesses:
 
 
 def _inner_pid(pid: int) -> int:
-    """What the innermost process tree that a process is in calls it."""
+    """The pid of a process in its innermost process tree."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("NSpid:"):
             return int(line.split()[-1])

@@ -1,7 +1,7 @@
-"""Watches over the owners of leases, and lets go of what each has left in an engine when it has ended.
+"""Watches the owners of leases, and removes what each left in Docker when it has ended.
 
-A process of its own session, told by lines on its standard input where leases lie. It ends when that pipe has ended
-and nothing is left to watch over, so it outlives whoever started it by as long as the engine takes.
+It is a process in a session of its own and reads the paths of leases as lines on its standard input. It ends when that
+pipe is closed and no owner is left to watch, so it outlives its parent for as long as Docker takes.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from harness.machine.docker.leases import Lease
 from harness.values.errors import HarnessError
 
 TRIES, TRY_AGAIN_NS = 20, 1_000_000_000
-"""An engine that is starting again answers after some seconds; what is left then is for the next run's sweep."""
+"""A Docker that restarts answers after some seconds; what is left after these tries is removed by the next sweep."""
 
 _INPUT = 0
 
 
 class Watch:
-    """The owners that live, by a descriptor of each, readable when it has ended; and an engine's client for each."""
+    """The living owners by their pidfds, and a Docker client for each of their engines."""
 
     def __init__(self) -> None:
         self._poll = select.poll()
@@ -37,7 +37,7 @@ class Watch:
         self._rest = b""
 
     def run(self) -> None:
-        """Until nobody can tell of another lease, and all owners have ended."""
+        """Run until no further lease can be announced and all owners have ended."""
         while self._input_open or self._owned:
             for descriptor, _ in self._poll.poll():
                 if descriptor == _INPUT:
@@ -57,35 +57,35 @@ class Watch:
                 self._watch(lease)
 
     def _watch(self, lease: Lease) -> None:
-        # Made now, because loading the SDK takes a quarter of a second, and shall not when it matters.
+        # Made now, because loading the SDK takes a quarter of a second, which would delay the removal.
         with contextlib.suppress(HarnessError):
             self._clients.setdefault(lease.url, Client(lease.url))
         try:
             descriptor = os.pidfd_open(lease.owner.pid)
         except ProcessLookupError:
-            self._let_go(lease)
+            self._remove(lease)
             return
         if lease.owner.lives():
             self._owned[descriptor] = lease
             self._poll.register(descriptor, select.POLLIN)
         else:
             os.close(descriptor)
-            self._let_go(lease)
+            self._remove(lease)
 
     def _settle(self, descriptor: int) -> None:
         self._poll.unregister(descriptor)
         os.close(descriptor)
         lease = self._owned.pop(descriptor)
-        # A lease that was released is not there any more.
+        # A released lease no longer exists.
         if leases.read(lease.path) is not None:
-            self._let_go(lease)
+            self._remove(lease)
 
-    def _let_go(self, lease: Lease) -> None:
-        """Take away what is left of it, trying again while the engine does not answer."""
+    def _remove(self, lease: Lease) -> None:
+        """Remove what is left of its world, and try again while Docker does not answer."""
         for _ in range(TRIES):
             try:
                 client = self._clients.pop(lease.url, None) or Client(lease.url)
-                leases.let_go(client, lease.world)
+                leases.remove_world(client, lease.world)
                 leases.release(lease)
                 self._clients[lease.url] = client
                 return
@@ -94,7 +94,7 @@ class Watch:
 
 
 def main() -> int:
-    """Serve until the pipe on standard input ends."""
+    """Watch until the pipe on standard input is closed and all owners have ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Watch().run()
     return 0

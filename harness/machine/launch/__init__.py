@@ -1,1 +1,1 @@
-"""How rank processes are made: cloned from a warm interpreter, or new ones."""
+"""Makes rank processes: clones of a warm interpreter, or new interpreters."""

@@ -1,4 +1,4 @@
-"""Where rank processes come from: a zygote kept warm over many plays, and new interpreters where one is asked for."""
+"""Launches rank processes: clones of a zygote that stays warm over many plays, or new interpreters on request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from harness import clock
 from harness.machine.launch.zygote_client import Ready, Zygote, spawn_fresh
@@ -20,12 +20,15 @@ HELPER_LIMIT_NS = 20_000_000_000
 
 CLONES = "clones of a zygote"
 
-Residence = Callable[[int], "Mapping[str, Any] | None"]
-"""By rank, the host that its process enters, as `harness.rank.enter_host.enter` wants it; None for this one."""
+HostEntry: TypeAlias = Mapping[str, Any]
+"""The host that a rank's process enters before it works: the argument of `harness.rank.enter_host.enter`."""
+
+HostEntryOf: TypeAlias = "Callable[[int], HostEntry | None]"
+"""Maps a rank to the host that its process enters; None for the host that all processes share."""
 
 
 class LaunchRequest(Protocol):
-    """A rank process to make; `harness.worlds.base.LaunchOrder` is one."""
+    """A rank process to launch; `harness.worlds.base.LaunchOrder` is one."""
 
     @property
     def rank(self) -> int: ...
@@ -39,10 +42,10 @@ class LaunchRequest(Protocol):
 
 @dataclass(frozen=True)
 class LaunchedRank:
-    """A rank process that was made.
+    """A rank process that was launched.
 
     Attributes:
-        control_fd: the write end of its control pipe, never blocking; the caller's.
+        control_fd: the non-blocking write end of its control pipe; the caller closes it.
     """
 
     pid: int
@@ -50,21 +53,21 @@ class LaunchedRank:
     ops_path: Path
 
 
-def anywhere(rank: int) -> Mapping[str, Any] | None:
-    """The residence of ranks that all live on this host."""
+def no_host_entry(rank: int) -> HostEntry | None:
+    """The `HostEntryOf` of ranks that all run on this host."""
     return None
 
 
 class RankLauncher:
-    """Makes rank processes, all children of this process.
+    """Launches rank processes, all as children of this process.
 
     Args:
         interpreter: the ranks' Python.
-        doorbell_fd: write end of the pipe that ranks ring.
-        needs_torch: False for subjects that do without.
+        doorbell_fd: the write end of the pipe by which ranks announce operations.
+        needs_torch: False for subjects without torch.
 
     Attributes:
-        start_mode: how ranks are made, for a report.
+        start_mode: how ranks are launched, for reports.
     """
 
     def __init__(
@@ -80,54 +83,54 @@ class RankLauncher:
         self.start_mode = CLONES
 
     def versions(self) -> Mapping[str, Any]:
-        """Of the interpreter: python, torch, torch_file; raises HarnessError if ranks cannot use it."""
+        """The interpreter's python, torch and torch_file; raises HarnessError if ranks cannot use it."""
         self._warm()
         assert self._ready is not None
         facts = {"python": self._ready.python, "torch": self._ready.torch, "torch_file": self._ready.torch_file}
         return {name: fact for name, fact in facts.items() if fact is not None}
 
     def make(
-        self, orders: Sequence[LaunchRequest], plan: Path, run_dir: Path, residence: Residence = anywhere
+        self, requests: Sequence[LaunchRequest], plan: Path, run_dir: Path, host_entry: HostEntryOf = no_host_entry
     ) -> Sequence[LaunchedRank]:
-        """A process for each order, in order; raises HarnessError."""
+        """A process for each request, in their order; raises HarnessError."""
         zygote = self._warm()
-        requests = [rank_request(order, plan, run_dir, residence(order.rank)) for order in orders]
-        is_fresh = [order.fresh or zygote is None for order in orders]
+        messages = [rank_message(request, plan, run_dir, host_entry(request.rank)) for request in requests]
+        is_fresh = [request.fresh or zygote is None for request in requests]
         with ExitStack() as given, ExitStack() as kept:
             reads, writes = [], []
-            for _ in orders:
+            for _ in requests:
                 read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
                 os.set_blocking(write_fd, False)
                 given.callback(os.close, read_fd)
                 kept.callback(os.close, write_fd)
                 reads.append(read_fd)
                 writes.append(write_fd)
-            all_three = list(zip(requests, reads, is_fresh, strict=True))
-            fresh = iter([self._fresh(request, read_fd) for request, read_fd, alone in all_three if alone])
-            cloned = iter(self._cloned([(request, read_fd) for request, read_fd, alone in all_three if not alone]))
+            all_three = list(zip(messages, reads, is_fresh, strict=True))
+            fresh = iter([self._fresh(message, read_fd) for message, read_fd, alone in all_three if alone])
+            cloned = iter(self._cloned([(message, read_fd) for message, read_fd, alone in all_three if not alone]))
             pids = [next(fresh if alone else cloned) for alone in is_fresh]
             kept.pop_all()
         return [
-            LaunchedRank(pid, write_fd, Path(request["ops"]))
-            for pid, write_fd, request in zip(pids, writes, requests, strict=True)
+            LaunchedRank(pid, write_fd, Path(message["ops"]))
+            for pid, write_fd, message in zip(pids, writes, messages, strict=True)
         ]
 
     @contextmanager
     def helper(
-        self, module: str, arguments: Mapping[str, Any], run_dir: Path, host: Mapping[str, Any] | None = None
+        self, module: str, arguments: Mapping[str, Any], run_dir: Path, host: HostEntry | None = None
     ) -> Iterator[int]:
-        """A clone that runs `harness.rank.<module>` on a host; yields its pid once it is ready, and ends it.
+        """A clone that runs `harness.rank.<module>` on a host: yields its pid once it is ready, and ends it afterwards.
 
-        Raises Unsupported where there is no torch to run it with, HarnessError if it does not get ready.
+        Raises Unsupported where no zygote with torch can run it, HarnessError if it does not get ready.
         """
         zygote = self._warm()
         if zygote is None or not self._needs_torch:
             raise Unsupported(module, "needs a zygote with torch; this subject or machine has none")
         log = run_dir / "logs" / f"{module}.log"
-        request = _placed({"helper": module, "arguments": dict(arguments), "log": str(log)}, host)
+        message = _with_host({"helper": module, "arguments": dict(arguments), "log": str(log)}, host)
         read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
         try:
-            pid = zygote.spawn(request, write_fd)
+            pid = zygote.spawn(message, write_fd)
         finally:
             os.close(write_fd)
         try:
@@ -138,19 +141,19 @@ class RankLauncher:
             self._children.end(pid, 0)
 
     def close(self) -> None:
-        """End the zygote; what is made later makes a new one."""
+        """End the zygote; a later launch starts a new one."""
         if self._zygote is not None:
             self._zygote.close()
             self._zygote = None
 
-    def _fresh(self, request: Mapping[str, Any], control_fd: int) -> int:
-        return spawn_fresh(self._children, self._interpreter, request, control_fd, self._doorbell_fd)
+    def _fresh(self, message: Mapping[str, Any], control_fd: int) -> int:
+        return spawn_fresh(self._children, self._interpreter, message, control_fd, self._doorbell_fd)
 
-    def _cloned(self, requests: Sequence[tuple[Mapping[str, Any], int]]) -> Sequence[int]:
-        return self._zygote.spawn_all(requests) if self._zygote is not None else []
+    def _cloned(self, messages: Sequence[tuple[Mapping[str, Any], int]]) -> Sequence[int]:
+        return self._zygote.spawn_all(messages) if self._zygote is not None else []
 
     def _warm(self) -> Zygote | None:
-        """The zygote, made if there is none; None where ranks must be fresh because it had threads."""
+        """The zygote, started if none runs; None where ranks must be fresh because the zygote had threads."""
         if self._zygote is not None and not self._children.is_running(self._zygote.pid):
             self.close()
         if self._zygote is None and self.start_mode == CLONES:
@@ -171,24 +174,22 @@ class RankLauncher:
         return self._zygote
 
 
-def rank_request(
-    order: LaunchRequest, plan: Path, run_dir: Path, host: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """What the process of a rank is asked to be; its operations and its log lie in the run directory."""
-    name = f"rank-{order.rank}.life-{order.life}"
-    request = {
+def rank_message(request: LaunchRequest, plan: Path, run_dir: Path, host: HostEntry | None = None) -> dict[str, Any]:
+    """The message that makes a process this rank; its operations and its log go to the run directory."""
+    name = f"rank-{request.rank}.life-{request.life}"
+    message = {
         "plan": str(plan),
-        "rank": order.rank,
-        "life": order.life,
+        "rank": request.rank,
+        "life": request.life,
         "ops": str(run_dir / "ops" / f"{name}.jsonl"),
         "log": str(run_dir / "logs" / f"{name}.log"),
-        "env": dict(order.env),
+        "env": dict(request.env),
     }
-    return _placed(request, host)
+    return _with_host(message, host)
 
 
-def _placed(request: dict[str, Any], host: Mapping[str, Any] | None) -> dict[str, Any]:
-    return request if host is None else {**request, "host": dict(host)}
+def _with_host(message: dict[str, Any], host: HostEntry | None) -> dict[str, Any]:
+    return message if host is None else {**message, "host": dict(host)}
 
 
 def _await_line(fd: int, module: str, log: Path) -> None:

@@ -1,9 +1,10 @@
-"""The process that has torch imported and clones ranks from itself in a millisecond or two; one rank when run `fresh`.
+"""A process that imports torch once and then clones a rank in a millisecond or two; or one rank, when run `fresh`.
 
     controller --requests, each with a descriptor--> zygote --clone(CLONE_PARENT)--> rank, a child of the controller
 
-Run as a file by the ranks' interpreter: Python 3.9 and later, standard library and torch only. Of the harness nothing
-is importable in here but its folder, so a package installed beside the harness never shadows the rank's.
+Run as a file by the ranks' interpreter: Python 3.9 and later, standard library and torch only. The package `harness` is
+entered in sys.modules by its path and its parent folder is not on sys.path, so a package installed beside the harness
+never shadows one of the rank's.
 """
 
 from __future__ import annotations
@@ -27,22 +28,22 @@ from typing import Any, Dict, List, NoReturn, Optional, Tuple
 
 OLDEST_TORCH = (2, 6)
 _HOW_TO_INSTALL = f"install one: {sys.executable} -m pip install 'torch>=2.6' numpy,"
-# The subject by which the worker is asked to import what ranks of any backend of torch's registry need.
+# The subject whose preload imports what ranks of any backend of torch's registry need.
 ANY_BACKEND = "static"
-# Exit codes of a rank that never came to its work.
+# Exit codes of a rank that could not start its work.
 CANNOT_LOAD, WORKER_FAILED, CONTROLLER_GONE = 96, 70, 98
 LARGEST_MESSAGE = 65536
 
 _CLONE_PARENT = 0x8000
 _CLONE_NUMBERS = {"x86_64": 56, "aarch64": 220}
 _PR_SET_PDEATHSIG, _PR_SET_PTRACER = 1, 0x59616D61
-# For whom the controller's number means nothing: its process tree is another.
+# For a rank in another process tree, where the controller's pid means nothing.
 _ANYBODY = ctypes.c_ulong(-1).value
 _MADV_COLLAPSE, _HUGE_PAGE = 25, 2 << 20
-# A grandchild is handed to the controller the moment its parent is reaped; this only bounds a kernel that does not.
+# A grandchild becomes the controller's child the moment its parent is reaped; the bound is for a kernel that fails to.
 _ADOPTION_TRIES = 2000
 
-# PyDLL and not CDLL: a clone must happen with the interpreter's lock held, as os.fork does it.
+# PyDLL and not CDLL: a clone must happen while the interpreter's lock is held, as in os.fork.
 _libc = ctypes.PyDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
@@ -52,8 +53,8 @@ class Problem(Exception):
 
 
 def main(settings: Dict[str, Any]) -> NoReturn:
-    """Serve as `settings["mode"]` says: `zygote` (many ranks) or `rank` (this process becomes one)."""
-    # The folder of this file holds modules of the harness, under names that a rank's own modules may bear.
+    """Be what `settings["mode"]` says: `zygote` (clones many ranks) or `rank` (this process becomes one)."""
+    # The folder of this file holds modules of the harness whose names a rank's own modules may have.
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
     package = types.ModuleType("harness")
@@ -86,9 +87,9 @@ def _be_fresh_rank(settings: Dict[str, Any]) -> NoReturn:
 
 
 def _open_pipes(settings: Dict[str, Any]) -> None:
-    """Put descriptors in the place of named pipes, where no descriptor can be inherited: in a container.
+    """Replace the names of pipes by descriptors, in a container, where no descriptor can be inherited.
 
-    Nothing here waits for the other end: if that has gone meanwhile, the first read tells it.
+    Nothing here waits for the other end: if it has closed meanwhile, the first read shows that.
     """
     _write_output_to(settings["request"]["log"])
     for name in ("control", "doorbell_fd"):
@@ -99,7 +100,7 @@ def _open_pipes(settings: Dict[str, Any]) -> None:
 
 
 class Zygote:
-    """Imports what ranks need, tells the controller, then makes a process for each request."""
+    """Imports what ranks need, reports to the controller, then makes a process for each request."""
 
     def __init__(self, settings: Dict[str, Any]) -> None:
         self._settings = settings
@@ -110,7 +111,7 @@ class Zygote:
         self._clone_number: Optional[int] = None if settings["fork"] else number
 
     def serve(self) -> NoReturn:
-        """Until the controller closes its end."""
+        """Serve until the controller closes its end."""
         try:
             ready: Dict[str, Any] = {"python": platform.python_version(), "prefix": sys.prefix}
             self._worker = importlib.import_module(self._settings["worker"])
@@ -131,14 +132,14 @@ class Zygote:
             self._answer(self._serve_one(json.loads(message), descriptors))
 
     def _settle(self) -> None:
-        """Make clones cheap: nothing for their collector to touch, and few page tables to copy."""
+        """Make clones cheap: their garbage collector finds nothing to touch, and few page tables are copied."""
         gc.collect()
         gc.freeze()
         if self._settings["collapse"]:
             collapse_memory()
         listening = _listening_sockets()
         if listening:
-            # A clone would keep such a port bound after we let go: connects to it succeed, and nobody ever answers.
+            # A clone would keep such a port bound after its owner closed it: connects succeed and nobody answers.
             raise Problem(f"importing torch left listening sockets open (descriptors {listening}); use fresh: true")
 
     def _answer(self, message: Dict[str, Any]) -> None:
@@ -172,7 +173,7 @@ class Zygote:
         return self._plan[1]
 
     def _clone(self) -> int:
-        """fork(), but the child is our parent's: the controller sees its end, and its status, without our help."""
+        """fork(), but the new process is a child of our parent: the controller sees its end and status itself."""
         ctypes.pythonapi.PyOS_BeforeFork()
         flags = ctypes.c_ulong(_CLONE_PARENT | signal.SIGCHLD)
         pid: int = _libc.syscall(ctypes.c_long(self._clone_number or 0), flags, None, None, None, None)
@@ -186,7 +187,7 @@ class Zygote:
         return pid
 
     def _fork_twice(self) -> int:
-        """The same where clone's number is unknown: an orphan is given to the nearest subreaper, the controller."""
+        """The same where clone's number is unknown: the nearest subreaper, the controller, adopts the orphan."""
         reader, writer = os.pipe()
         middle = os.fork()
         if middle == 0:
@@ -211,7 +212,7 @@ class Zygote:
 
     def _be_child(self, request: Dict[str, Any], descriptor: int) -> NoReturn:
         try:
-            # First of all: while a rank holds it, the controller never sees that the zygote is gone.
+            # First of all: while a rank holds the socket, the controller cannot see the zygote's end.
             self._socket.close()
             _end_with(self._controller)
             _let_controller_read(self._controller)
@@ -227,7 +228,7 @@ class Zygote:
 
 
 def import_torch() -> Dict[str, Any]:
-    """Import torch and tell which one; raises Problem if ranks cannot use it."""
+    """Import torch; returns its version and file. Raises Problem if ranks cannot use it."""
     try:
         torch = importlib.import_module("torch")
     except ModuleNotFoundError as exc:
@@ -239,9 +240,9 @@ def import_torch() -> Dict[str, Any]:
 
 
 def check_torch(torch: Any) -> None:
-    """Raise Problem for a torch that is too old, or not this interpreter's own.
+    """Raise Problem for a torch that is too old, or does not belong to this interpreter.
 
-    Comparing two torches must compare two torches: one that came in from elsewhere is refused.
+    A comparison of two torches must not run one torch twice: a torch from elsewhere is refused.
     """
     version, file = str(torch.__version__), os.path.realpath(torch.__file__)
     if _numbers(version) < OLDEST_TORCH:
@@ -261,16 +262,16 @@ def _own_places() -> List[str]:
 
 
 def _preload(worker: Any, subject: str) -> None:
-    """Let the worker import what ranks of a subject need; a torch that is missing is told by the rank itself."""
+    """Let the worker import what ranks of a subject need; if torch is missing, the rank itself reports that."""
     with contextlib.suppress(ImportError):
         getattr(worker, "preload", lambda subject: None)(subject)
 
 
 def other_threads() -> List[str]:
-    """Names of the threads beside the main one, as the kernel knows them: torch's own are not Python's."""
+    """Names of all threads but the main one, from the kernel: Python does not know torch's native threads."""
     names = []
     for thread in os.listdir("/proc/self/task"):
-        # Where /proc shows the outer process tree, our pid is not the name of our folder in it.
+        # Where /proc shows the outer process tree, our folder there has another number than our pid.
         if thread == os.path.basename(os.readlink("/proc/self")):
             continue
         try:
@@ -282,9 +283,9 @@ def other_threads() -> List[str]:
 
 
 def collapse_memory() -> None:
-    """Put our private memory into huge pages: a clone then copies a few page tables rather than thousands.
+    """Collapse private memory into huge pages: a clone then copies a few page tables instead of thousands.
 
-    It halves the cost of a rank; where the kernel (before 6.1) or a setting refuses, nothing is lost.
+    This halves the cost of a rank. Where the kernel (before 6.1) or a setting refuses it, clones only take longer.
     """
     with open("/proc/self/maps") as stream:
         lines = stream.read().splitlines()
@@ -317,14 +318,14 @@ def _listening_sockets() -> List[int]:
 
 
 def _end_with(controller: int) -> None:
-    """Have the kernel kill this process with the controller, and close the race: it may be gone already."""
+    """Have the kernel kill this process with the controller; exit at once if the controller has ended already."""
     _libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != controller:
         os._exit(CONTROLLER_GONE)
 
 
 def _let_controller_read(controller: int) -> None:
-    """Where Yama lets only ancestors read a process, the controller's py-spy is none: allow it."""
+    """Allow the controller's py-spy to read this process where Yama restricts that to ancestors."""
     _libc.prctl(_PR_SET_PTRACER, ctypes.c_ulong(controller), 0, 0, 0)
 
 
@@ -337,7 +338,7 @@ def _write_output_to(log: str) -> None:
 
 
 def _write_line_by_line() -> None:
-    """A killed rank loses nothing that it printed."""
+    """Flush after each line, so that a killed rank loses nothing that it printed."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
@@ -367,7 +368,7 @@ def _run_helper(name: str, arguments: Dict[str, Any], descriptor: int) -> NoRetu
 
 
 def _run(work: Any, *arguments: Any) -> NoReturn:
-    """Never returns, whatever the work does: a clone must not come back into the zygote's loop."""
+    """Do the work and exit, whatever happens: a clone must never return to the zygote's loop."""
     try:
         work(*arguments)
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""The controller's side of the zygote: starts it, asks it for ranks, starts fresh ranks without it."""
+"""The controller's side of the zygote: starts it, requests ranks from it, and starts fresh ranks without it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from harness.machine.process.children import Children
 from harness.machine.process.interpreter import clean_environment
 from harness.values.errors import HarnessError
 
-# `import torch` takes about a second; on a machine that tests many things at once it was seen to take sixty.
+# `import torch` takes about a second; on an overloaded machine it took sixty.
 READY_WITHIN_NS = 120_000_000_000
-# A clone takes 1 to 7 ms; a zygote silent for so long is gone or stuck.
+# A clone takes 1 to 7 ms; a zygote that is silent for this long is stuck.
 REPLY_WITHIN_NS = 30_000_000_000
-# Requests under way at once: far below what fills the socket's buffer in both directions, which would deadlock.
+# Unanswered requests at once: far fewer than fill the socket's buffers in both directions, which would deadlock.
 _WINDOW = 16
-# Four bytes for an operation: a thousand ranks may write 64 each before anybody reads.
+# Four bytes for each operation: a thousand ranks can write 64 each before anything is read.
 _DOORBELL_BYTES = 1 << 18
 _F_SETPIPE_SZ = 1031
 _WORKER = "harness.rank.worker"
@@ -33,12 +33,12 @@ _WORKER = "harness.rank.worker"
 
 @dataclass(frozen=True)
 class Ready:
-    """What the zygote told when it was ready.
+    """What the zygote reported when it was ready.
 
     Attributes:
         python, prefix: of its interpreter.
-        torch, torch_file: None where no torch was asked for.
-        threads: names of threads beside the main one; if there is any it cannot clone, and ranks must be fresh.
+        torch, torch_file: None where no torch was needed.
+        threads: names of all threads but the main one; with any it cannot clone, and ranks must be fresh.
     """
 
     python: str
@@ -51,18 +51,18 @@ class Ready:
 class Zygote:
     """A running zygote; a context manager whose exit ends it (its ranks, children of the controller, go on).
 
-    Starting does not wait: other things can be started meanwhile, then `wait_ready`.
+    The constructor does not wait for it; `wait_ready` does.
 
     Args:
         children: of the controller, which is pid 1 or a subreaper.
-        interpreter: the ranks'.
-        environment: variables given to all ranks, beside this process's cleaned ones.
+        interpreter: the ranks' Python.
+        environment: variables for all ranks, in addition to this process's cleaned ones.
         doorbell_fd: the write end of the ranks' doorbell.
         log_path: where its own output goes.
         needs_torch: False for subjects without torch.
         worker: the module whose `main(request, control_fd, doorbell_fd)` a rank runs.
-        fork_twice: make ranks without clone's number, as on machines where it is unknown.
-        collapse: put its memory into huge pages, see `zygote.collapse_memory`.
+        fork_twice: make ranks by fork alone, as on machines where clone's system call number is unknown.
+        collapse: collapse its memory into huge pages, see `zygote.collapse_memory`.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Zygote:
 
     @classmethod
     def start(cls, *arguments: Any, **options: Any) -> Zygote:
-        """Start one and wait until it is ready; raises HarnessError if it cannot be."""
+        """Start one and wait until it is ready; raises HarnessError if that fails."""
         started = cls(*arguments, **options)
         try:
             started.wait_ready()
@@ -116,7 +116,7 @@ class Zygote:
         self.close()
 
     def fileno(self) -> int:
-        """Readable between calls only when the zygote has gone."""
+        """A descriptor that, between calls, is readable only when the zygote has ended."""
         return self._socket.fileno()
 
     def close(self) -> None:
@@ -126,20 +126,20 @@ class Zygote:
 
     def wait_ready(self, within_ns: int = READY_WITHIN_NS) -> Ready:
         """What it has imported; raises HarnessError if that fails or takes longer than `within_ns` nanoseconds."""
-        told = self._receive(within_ns, "import what ranks need")
-        if "error" in told:
-            raise HarnessError(told["error"])
-        self.ready = Ready(**{**told, "threads": tuple(told["threads"])})
+        report = self._receive(within_ns, "import what ranks need")
+        if "error" in report:
+            raise HarnessError(report["error"])
+        self.ready = Ready(**{**report, "threads": tuple(report["threads"])})
         return self.ready
 
     def spawn_all(self, requests: Iterable[tuple[Mapping[str, Any], int]]) -> list[int]:
-        """Make a process for each request, in order; their pids, known to `children` as running.
+        """Make a process for each request, in order; returns their pids, which `children` knows as running.
 
-        Each request comes with the descriptor it is given (the read end of a rank's control pipe, the write end of a
-        helper's ready pipe); the caller closes its own copy afterwards. A request may name a `host` to enter, with a
-        descriptor of its `network` that stays the caller's: see `harness.rank.enter_host`. Blocks for 1 to 7 ms each.
-        Raises HarnessError, after all were answered, if one could not be made; those that were are children all the
-        same.
+        Each request comes with a descriptor for the process (the read end of a rank's control pipe, or the write end of
+        a helper's ready pipe); the caller closes its own copy afterwards. A request may name a `host` to enter, with a
+        descriptor of its `network` that the caller keeps: see `harness.rank.enter_host`. Blocks for 1 to 7 ms each.
+        Raises HarnessError, after all requests were answered, if a process could not be made; the others are children
+        all the same.
         """
         replies: list[dict[str, Any]] = []
         sent = 0
@@ -180,8 +180,8 @@ class Zygote:
             message = b""
         if not message:
             raise HarnessError(f"the zygote ended before it could {what}; {self._last_words()}")
-        told: dict[str, Any] = json.loads(message)
-        return told
+        reply: dict[str, Any] = json.loads(message)
+        return reply
 
     def _wait(self, event: int, within_ns: int, what: str) -> None:
         poll = select.poll()
@@ -209,11 +209,10 @@ def spawn_fresh(
     *,
     worker: str = _WORKER,
 ) -> int:
-    """Start a rank in a new interpreter, without the zygote; its pid.
+    """Start a rank in a new interpreter, without the zygote; returns its pid.
 
-    `environment` is for all ranks, `request["env"]` this rank's own; both are there before Python starts. A `host` in
-    the request is entered first, as with `spawn_all`.
-    Raises HarnessError if it cannot be started.
+    `environment` is for all ranks, `request["env"]` for this one; both are set before Python starts. A `host` in the
+    request is entered first, as with `spawn_all`. Raises HarnessError if the interpreter cannot be started.
     """
     settings = {
         **_common_settings("rank", worker, doorbell_fd),
@@ -236,16 +235,16 @@ def _network_of(request: Mapping[str, Any]) -> list[int]:
 
 
 def control_pipe() -> tuple[int, int]:
-    """(read end for one rank, write end for the controller); close the read end once the rank has its own."""
+    """(read end for one rank, write end for the controller); close the read end once the rank has a copy."""
     return os.pipe()
 
 
 def doorbell_pipe() -> tuple[int, int]:
-    """(read end for the controller, write end for all ranks), neither ever blocking, and roomy."""
+    """(read end for the controller, write end for all ranks), both non-blocking, with a large buffer."""
     reader, writer = os.pipe()
     for descriptor in (reader, writer):
         os.set_blocking(descriptor, False)
-    # Refused when this user's share of pipe memory is used up; then it is full sooner, which changes nothing.
+    # Refused when this user's share of pipe memory is used up; a pipe that is full sooner changes nothing.
     with contextlib.suppress(OSError):
         fcntl.fcntl(writer, _F_SETPIPE_SZ, _DOORBELL_BYTES)
     return reader, writer

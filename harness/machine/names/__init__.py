@@ -1,1 +1,1 @@
-"""Names: a DNS server, hosts files, resolver settings."""
+"""Name resolution: a DNS server, hosts files, resolver settings."""

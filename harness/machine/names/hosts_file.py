@@ -1,7 +1,7 @@
-"""A hosts file whose names can be hidden and moved while processes read it, by several hands at once.
+"""A hosts file whose names faults can hide and move while processes read it; several faults may change it in turn.
 
-It is rewritten in place, because a bind mount shows a file and not a name: a new file under its name would be seen by
-nobody. What is hidden stays as a comment that says by whom, so that each hand takes back its own and nobody else's:
+It is rewritten in place, because a bind mount refers to a file and not to a name: no process would see a new file under
+the old name. A hidden line stays as a comment that names the fault, so that each fault restores only its own changes:
 
     #hidden by late-name: 198.18.0.2 r0
 """
@@ -20,10 +20,10 @@ _MARK = re.compile(r"#hidden by ([^:\s]+): ")
 
 @dataclass(frozen=True)
 class Entry:
-    """One line that gives names to an address.
+    """One line: an address and its names.
 
     Attributes:
-        hidden_by: who hides it, the latest first; empty if it can be read.
+        hidden_by: the faults that hide it, the latest first; empty if it is visible.
     """
 
     address: str
@@ -35,22 +35,26 @@ class Entry:
 
 
 def entries(path: Path) -> list[Entry]:
-    """All entries, the hidden ones too, in the file's order."""
+    """All entries in the file's order, including hidden ones."""
     return [line for line in _read(path) if isinstance(line, Entry)]
 
 
 def address_of(path: Path, name: str) -> str | None:
-    """The first address that a name has, hidden or not."""
+    """The first address of a name, hidden or not; None if it has none."""
     return next((entry.address for entry in entries(path) if name in entry.names), None)
 
 
 def name_of(path: Path, address: str) -> str | None:
-    """The first name that an address has, hidden or not."""
+    """The first name of an address, hidden or not; None if it has none."""
     return next((entry.names[0] for entry in entries(path) if entry.address == address), None)
 
 
 def hide(path: Path, by: str, names: Collection[str] | None = None) -> None:
-    """Make these names (default: all but those of loopback) unknown to whoever reads the file."""
+    """Hide these names (default: all but those of loopback) from readers of the file.
+
+    Args:
+        by: the name of the fault, by which `show` takes the change back.
+    """
 
     def hidden(entry: Entry) -> Iterator[Entry]:
         if names is None:
@@ -67,7 +71,7 @@ def hide(path: Path, by: str, names: Collection[str] | None = None) -> None:
 
 
 def show(path: Path, by: str) -> None:
-    """Take back what was hidden by this hand; what others hide as well stays hidden."""
+    """Show again what this fault hid; what other faults hide too stays hidden."""
 
     def shown(entry: Entry) -> Iterator[Entry]:
         yield replace(entry, hidden_by=tuple(hider for hider in entry.hidden_by if hider != word(by)))
@@ -76,7 +80,7 @@ def show(path: Path, by: str) -> None:
 
 
 def move(path: Path, old: str, new: str) -> None:
-    """Give every name of one address to another address, the hidden names too."""
+    """Give every name of one address to another address, including hidden names."""
 
     def moved(entry: Entry) -> Iterator[Entry]:
         yield replace(entry, address=new) if entry.address == old else entry
@@ -84,7 +88,7 @@ def move(path: Path, old: str, new: str) -> None:
     _rewrite(path, moved)
 
 
-# -- files that several hands change ----------------------------------------------------------------------------------
+# -- files that several faults change ----------------------------------------------------------------------------------
 
 
 def word(text: str) -> str:
@@ -93,28 +97,28 @@ def word(text: str) -> str:
 
 
 def mark(by: str) -> str:
-    """What stands before a line that is hidden by this hand."""
+    """The prefix of a line that this fault hides."""
     return f"#hidden by {word(by)}: "
 
 
 def unmarked(line: str) -> str:
-    """A line as it was before anybody hid it."""
+    """A line without the marks of the faults that hide it."""
     while (found := _MARK.match(line)) is not None:
         line = line[found.end() :]
     return line
 
 
 def lines(path: Path) -> list[str]:
-    """The lines of a file that are not empty."""
+    """The lines of a file, without empty ones."""
     return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def overwrite(path: Path, lines: Iterable[object]) -> None:
-    """Give a file other lines, in place."""
+    """Replace the lines of a file in place."""
     data = "".join(f"{line}\n" for line in lines).encode()
     descriptor = os.open(path, os.O_RDWR)
     try:
-        # Filled up to the old length, so that a reader in between never meets the end of an old line.
+        # Padded to the old length, so that a reader in between never sees the end of an old line.
         os.pwrite(descriptor, data.ljust(os.fstat(descriptor).st_size, b"\n"), 0)
         os.ftruncate(descriptor, len(data))
     finally:

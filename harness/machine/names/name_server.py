@@ -1,13 +1,13 @@
-"""A small DNS server that answers from hosts files, and late, wrongly or not at all where a rule says so.
+"""A small DNS server that answers from hosts files; rules make it answer late, wrongly or not at all.
 
     python -m harness.machine.names.name_server '{"udp": FD, "tcp": FD}'
 
-It is given its sockets, so it serves whatever network they were made in. On standard input it takes lines of JSON and
-answers each with one: `{"rules": [...]}` replaces the rules, `{"count": NAME}` tells what came under a rule. It ends
-when its input does, and with its parent.
+It gets its sockets from its parent, so it serves the network that they were made in. It reads lines of JSON on standard
+input and answers each with one line: `{"rules": [...]}` replaces the rules, `{"count": NAME}` asks for the count of a
+rule. It ends when its input ends, and with its parent.
 
-The messages are written by hand: one question, at most one answer, no compression to read. To import a library for
-them takes 20 ms (dnslib) or 60 ms (dnspython) of processor time more, and every play with such a fault waits for it.
+Messages are encoded by hand: one question, at most one answer, no compression to read. A library would add 20 ms
+(dnslib) or 60 ms (dnspython) of processor time for its import, and every play with such a fault waits for it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ KINDS = {A: "A", PTR: "PTR", AAAA: "AAAA"}
 NO_ERROR, NO_SUCH_NAME = 0, 3
 LARGEST = 4096
 MOST_NAMES = 50
-"""Of the names asked for, so many are told one by one."""
+"""A count lists at most so many of the names asked for."""
 
 _HEADER = struct.Struct("!6H")
 _RESPONSE, _RECURSION = 0x8080, 0x0100
@@ -49,14 +49,14 @@ class Rule:
     """What is done to the queries of some hosts.
 
     Attributes:
-        name: of the fault that asked for it.
-        hosts: the hosts file that is looked into, hidden entries too, at every query.
-        clients: names of the hosts that it is for; where they are is looked up in `hosts` at every query.
-        delay_ns: how much later than at once it answers.
+        name: of the fault that made it.
+        hosts: the hosts file that is read at every query, including hidden entries.
+        clients: names of the hosts that it applies to; their addresses are read from `hosts` at every query.
+        delay_ns: how long an answer is delayed.
         silent: whether it never answers.
-        one_in: it hits the first of so many queries, and the first of the next so many.
-        instead: by name, an address that is given in place of the true one; None: there is no such name. A rule that
-            has any hits the queries for these names only.
+        one_in: it hits the first of every so many queries.
+        instead: by name, the address given in place of the true one; None: the name does not exist. A rule with any
+            hits the queries for these names only.
     """
 
     name: str
@@ -71,17 +71,18 @@ class Rule:
         return asdict(self)
 
     def concerns(self, question: Question) -> bool:
-        """Whether it is about such a question, whoever asks."""
+        """Whether the rule applies to this question, from any client."""
         return not self.instead or question.name in self.instead
 
 
 @dataclass
 class Count:
-    """What came under one rule.
+    """The queries that one rule applied to.
 
     Attributes:
-        hit: how many queries were answered late or wrongly, or not.
-        kinds, clients, names: how many queries of each.
+        asked: how many there were.
+        hit: how many of them were answered late or wrongly, or not at all.
+        kinds, clients, names: how many there were of each.
     """
 
     hit: int = 0
@@ -91,7 +92,7 @@ class Count:
     names: Counter[str] = field(default_factory=Counter)
 
     def note(self, question: Question, client: str, one_in: int) -> bool:
-        """Count a query; whether the rule hits it."""
+        """Count a query; returns whether the rule hits it."""
         is_hit = self.asked % one_in == 0
         self.asked += 1
         self.hit += is_hit
@@ -110,7 +111,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Question:
-    """The first question of a message: a name in lower case without the last dot, what kind of record is asked for."""
+    """The question of a message: a name in lower case without the last dot, and the kind of record asked for."""
 
     number: int
     flags: int
@@ -120,7 +121,7 @@ class Question:
 
 
 def read(message: bytes) -> Question:
-    """The question of a query; raises ValueError for what is none."""
+    """The question of a query; raises ValueError if the message is not a query."""
     try:
         number, flags, count, *_ = _HEADER.unpack_from(message)
         at, labels = _HEADER.size, []
@@ -129,14 +130,14 @@ def read(message: bytes) -> Question:
             at += 1 + length
         (kind,) = struct.unpack_from("!H", message, at + 1)
     except (struct.error, IndexError, UnicodeDecodeError) as error:
-        raise ValueError(f"no DNS query: {error}") from error
+        raise ValueError(f"not a DNS query: {error}") from error
     if flags & 0x8000 or count != 1:
-        raise ValueError("no DNS query with one question")
+        raise ValueError("not a DNS query with one question")
     return Question(number, flags, ".".join(labels).lower(), kind, message[_HEADER.size : at + 5])
 
 
 def reply(question: Question, code: int, data: bytes = b"") -> bytes:
-    """The answer to a question: `data` is one record of the kind that was asked for, good for this moment only."""
+    """The reply to a question: `data` is one record of the kind asked for, with a time to live of 0."""
     flags = _RESPONSE | (question.flags & _RECURSION) | code
     header = _HEADER.pack(question.number, flags, 1, 1 if data else 0, 0, 0)
     record = struct.pack("!HHHIH", 0xC000 | _HEADER.size, question.kind, 1, 0, len(data)) + data if data else b""
@@ -144,7 +145,7 @@ def reply(question: Question, code: int, data: bytes = b"") -> bytes:
 
 
 def answer(question: Question, hosts: Path, instead: Mapping[str, str | None]) -> bytes:
-    """What the hosts file says, but for the names in `instead`."""
+    """The reply from the hosts file, except for the names in `instead`."""
     if question.kind == PTR:
         name = hosts_file.name_of(hosts, _address_in(question.name))
         return reply(question, NO_ERROR, _wire_name(name)) if name else reply(question, NO_SUCH_NAME)
@@ -158,7 +159,7 @@ def answer(question: Question, hosts: Path, instead: Mapping[str, str | None]) -
 
 
 def _address_in(name: str) -> str:
-    """The address that a reverse name stands for; empty if it is none."""
+    """The address that a reverse name stands for; empty if malformed."""
     for suffix, version in _REVERSE.items():
         if name.endswith(suffix):
             parts = name.removesuffix(suffix).split(".")[::-1]
@@ -197,7 +198,7 @@ class NameServer:
             self._selector.register(source, selectors.EVENT_READ, act)
 
     def serve(self) -> None:
-        """Until the input ends."""
+        """Serve until the input ends."""
         while True:
             for key, _ in self._selector.select(self._seconds_to_next()):
                 if key.data(key.fileobj) is False:
@@ -212,7 +213,7 @@ class NameServer:
             _, _, send, message = heapq.heappop(self._late)
             _quietly(send, message)
 
-    # Who asks.
+    # Receiving queries.
 
     def _take_datagram(self, _: Any) -> None:
         message, sender = self._udp.recvfrom(LARGEST)
@@ -224,7 +225,7 @@ class NameServer:
         self._selector.register(connection, selectors.EVENT_READ, self._take_stream)
 
     def _take_stream(self, connection: socket.socket) -> None:
-        """Queries over TCP: short enough to come in one piece each; whatever does not is refused by closing."""
+        """Queries over TCP: each must come in one piece, which short ones do; otherwise the connection is closed."""
         try:
             data, client = connection.recv(LARGEST), connection.getpeername()[0]
         except OSError:
@@ -252,7 +253,7 @@ class NameServer:
             self._counts.setdefault(rule.name, Count())
         return {}
 
-    # What is answered.
+    # Answering them.
 
     def _take(self, message: bytes, address: str, send: Send) -> None:
         try:
@@ -270,7 +271,7 @@ class NameServer:
         self._send(data, sum(rule.delay_ns for rule in hits), send)
 
     def _rules_for(self, address: str) -> tuple[str, list[Rule]]:
-        """The asking host's name, and the rules that are for it; moved hosts are found under their new address."""
+        """The client's name and the rules for it; a host that moved is found under its new address."""
         address = address.removeprefix("::ffff:")
         names = {rule.hosts: hosts_file.name_of(Path(rule.hosts), address) for rule in self._rules}
         rules = [rule for rule in self._rules if names[rule.hosts] in rule.clients]
@@ -287,7 +288,7 @@ class NameServer:
 
 
 def _quietly(send: Send, message: bytes) -> None:
-    """Whoever asked may have gone: that is no reason to end."""
+    """The client may have gone meanwhile, and the server must go on."""
     try:
         send(message)
     except OSError:

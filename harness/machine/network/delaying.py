@@ -1,4 +1,4 @@
-"""Packets that come late: by the kernel's netem where it has it, else by a packet queue of our own."""
+"""Delays packets of hosts: by the kernel's netem where it exists, else by a packet queue of the harness."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import Any
 
 from harness.machine.network import firewall, shaping
 from harness.machine.network.firewall import ANY_PACKET, Rule
-from harness.machine.network.network_tools import Cabled, Place, Task, explained, path_of, run_all
+from harness.machine.network.network_tools import CabledHost, Host, Task, explained, path_of, run_all
 from harness.machine.network.packet_queue import Delay, open_queue
-from harness.machine.network.shaping import OUT, Throwaway
+from harness.machine.network.shaping import OUT, TrialNetwork
 from harness.values.errors import HarnessError, Unsupported
 
 NETEM, QUEUE, QUEUE_BY_IPTABLES = "netem", "nfqueue", "nfqueue through iptables"
@@ -27,12 +27,12 @@ _ADVICE = "take a kernel that has netem (sch_netem), or nft's queue, or the targ
 _PROGRAMS = {"iptables-restore": "", "ip6tables-restore": "! -p ipv6-icmp"}
 
 Facts = Mapping[str, Any]
-"""`packets` that met the delay, and what else the mechanism tells."""
+"""`by`: the mechanism; `packets`: how many met the delay; and what else the mechanism counts."""
 
 
 @functools.cache
 def mechanism(way: str) -> str:
-    """What delays packets here: `NETEM`, else a queue; tried in a network made for it. Raises Unsupported."""
+    """The mechanism that works here: `NETEM`, else a queue; each is tried in a trial network. Raises Unsupported."""
     path_of("nft")
     refusals = []
     for kind, tried in ((NETEM, _try_netem), (QUEUE, _try_queue), (QUEUE_BY_IPTABLES, _try_queue_by_iptables)):
@@ -50,35 +50,35 @@ def _try_netem(way: str) -> None:
 
 
 def _try_queue(way: str) -> None:
-    with contextlib.closing(Throwaway()) as place:
-        _ByNft("trial", [place], way).put()
+    with contextlib.closing(TrialNetwork()) as host:
+        _ByNft("trial", [host], way).install()
 
 
 def _try_queue_by_iptables(way: str) -> None:
-    with contextlib.closing(Throwaway()) as place:
-        _ByIptables("trial", [place], way).put()
+    with contextlib.closing(TrialNetwork()) as host:
+        _ByIptables("trial", [host], way).install()
 
 
 @contextlib.contextmanager
-def delayed(name: str, places: Sequence[Cabled], way: str, delay: Delay, seed: int) -> Iterator[Callable[[], Facts]]:
-    """Hold packets of each host back, `out`, `in` or `both`; yields what was met so far.
+def delayed(name: str, hosts: Sequence[CabledHost], way: str, delay: Delay, seed: int) -> Iterator[Callable[[], Facts]]:
+    """Delay packets of each host for the block, `out`, `in` or `both`; yields a function that returns the facts so far.
 
-    Packets that still wait when it ends pass at once if they are in a queue of ours, and are lost with netem.
+    Packets that still wait at the end pass at once from a queue of the harness, and are lost with netem.
     Raises HarnessError, Unsupported.
     """
     kind = mechanism(way)
     if kind == NETEM:
-        with shaping.shaped(places, _netem(delay), way) as passage:
+        with shaping.shaped(hosts, _netem(delay), way) as passage:
             yield lambda: _facts_of_netem(passage())
         return
-    way_in = (_ByNft if kind == QUEUE else _ByIptables)(name, places, way)
+    rules = (_ByNft if kind == QUEUE else _ByIptables)(name, hosts, way)
     with contextlib.ExitStack() as undone:
-        # From the last to the first: packets pass by, what is kept is let go, and then the hooks go.
-        undone.callback(way_in.remove)
-        ask = undone.enter_context(_keeper(name, places, delay, seed))
-        undone.callback(way_in.clear)
-        way_in.put()
-        yield lambda: _facts_of_queue(kind, ask())
+        # Undone from the last to the first: new packets pass by, held ones are released, and then the hooks go.
+        undone.callback(rules.remove)
+        read_count = undone.enter_context(_keeper(name, hosts, delay, seed))
+        undone.callback(rules.clear)
+        rules.install()
+        yield lambda: _facts_of_queue(kind, read_count())
 
 
 def _netem(delay: Delay) -> str:
@@ -99,34 +99,34 @@ def _facts_of_queue(kind: str, count: Mapping[str, int]) -> Facts:
     return {"by": kind, "packets": count["kept"] + count["at_once"], "at_once": count["at_once"]}
 
 
-# -- who keeps them ----------------------------------------------------------------------------------------------
+# -- the process that holds packets ------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
-def _keeper(name: str, places: Sequence[Place], delay: Delay, seed: int) -> Iterator[Callable[[], Mapping[str, int]]]:
+def _keeper(name: str, hosts: Sequence[Host], delay: Delay, seed: int) -> Iterator[Callable[[], Mapping[str, int]]]:
     """One process that reads the queues of all these hosts; yields a function that asks it for its count."""
     with contextlib.ExitStack() as sockets:
         queues = []
-        for place in places:
-            with place.inside():
+        for host in hosts:
+            with host.inside():
                 queues.append(sockets.enter_context(open_queue(_number(name))))
         descriptors = [queue.fileno() for queue in queues]
-        told = {"parent": os.getpid(), "sockets": descriptors, "delay": asdict(delay), "seed": seed}
-        process = _start(told, descriptors)
+        settings = {"parent": os.getpid(), "sockets": descriptors, "delay": asdict(delay), "seed": seed}
+        process = _start(settings, descriptors)
     with process:
         try:
             _answer(process)
             yield lambda: _ask(process)
         finally:
-            # What waits passes now, and its last count says that it came to its end.
-            said, _ = process.communicate()  # its stdin ends; waits also where the controller's reaper was quicker
-    if not said:
+            # Held packets pass now, and the last count shows that the process ended in order.
+            last_count, _ = process.communicate()  # closes its stdin, and waits even if the reaper was quicker
+    if not last_count:
         raise HarnessError("the packet queue ended on its own, and packets were lost; was it killed?")
 
 
-def _start(told: Mapping[str, Any], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
+def _start(settings: Mapping[str, Any], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "harness.machine.network.packet_queue", json.dumps(told)],
+        [sys.executable, "-m", "harness.machine.network.packet_queue", json.dumps(settings)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         pass_fds=descriptors,
@@ -152,11 +152,11 @@ def _answer(process: subprocess.Popen[bytes]) -> Mapping[str, int]:
     return count
 
 
-# -- what leads packets to it ------------------------------------------------------------------------------------
+# -- the rules that send packets to it ---------------------------------------------------------------------------
 
 
 def _number(name: str) -> int:
-    """A queue's number: another for each fault that a host may have at once."""
+    """The number of a fault's queue: different for faults that a host has at the same time."""
     return zlib.crc32(name.encode()) & 0xFFFF
 
 
@@ -166,39 +166,39 @@ def _hooks(way: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _ByNft:
-    """A table of our own. Taking its hooks away drops what still waits behind them, so that comes last."""
+    """An nft table of its own. Removing its hooks drops packets that wait behind them, so that comes last."""
 
     name: str
-    places: Sequence[Place]
+    hosts: Sequence[Host]
     way: str
 
-    def put(self) -> None:
+    def install(self) -> None:
         rules = [Rule(hook, ANY_PACKET, f"queue num {_number(self.name)}") for hook in _hooks(self.way)]
-        firewall.install(self.name, [(place, rules) for place in self.places])
+        firewall.install(self.name, [(host, rules) for host in self.hosts])
 
     def clear(self) -> None:
-        firewall.clear(self.name, self.places)
+        firewall.clear(self.name, self.hosts)
 
     def remove(self) -> None:
-        firewall.remove(self.name, self.places)
+        firewall.remove(self.name, self.hosts)
 
 
 @dataclass(frozen=True)
 class _ByIptables:
-    """A chain of our own in the table `filter`, for kernels whose nf_tables has no queue."""
+    """A chain of its own in the table `filter`, for kernels whose nf_tables has no queue."""
 
     name: str
-    places: Sequence[Place]
+    hosts: Sequence[Host]
     way: str
 
-    def put(self) -> None:
+    def install(self) -> None:
         self._restore([f":{self._chain} - [0:0]", *self._jumps("-I")], f"-A {self._chain}", self._target)
 
     def clear(self) -> None:
         self._restore([*self._jumps("-D"), f"-F {self._chain}", f"-X {self._chain}"])
 
     def remove(self) -> None:
-        """Its hooks are the table's, which stay."""
+        """Nothing: the hooks are those of the table `filter`, which stay."""
 
     @property
     def _chain(self) -> str:
@@ -213,11 +213,11 @@ class _ByIptables:
         return [f"{act} {sides[hook]} -j {self._chain}" for hook in _hooks(self.way)]
 
     def _restore(self, lines: Sequence[str], rule: str = "", target: str = "") -> None:
-        """Each family has its own tables; in IPv6 the search for neighbours is spared, as IPv4's ARP is."""
-        for program, spared in _PROGRAMS.items():
-            whole = [*lines, f"{rule} {spared} {target}"] if rule else lines
+        """Each family has tables of its own; IPv6's neighbour discovery is excluded, as ARP is in IPv4."""
+        for program, excluded in _PROGRAMS.items():
+            whole = [*lines, f"{rule} {excluded} {target}"] if rule else lines
             text = "\n".join(["*filter", *whole, "COMMIT", ""])
-            outcomes = run_all(Task(place, (program, "-n"), text) for place in self.places)
+            outcomes = run_all(Task(host, (program, "-n"), text) for host in self.hosts)
             for done in outcomes:
                 if done.problem:
                     raise HarnessError(explained(done))

@@ -1,4 +1,4 @@
-"""Firewall rules in the networks of hosts: dropped, rejected or queued packets, and how many they were."""
+"""Firewall rules in the networks of hosts: they drop, reject or queue packets, and count them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.machine.network.network_tools import Done, Place, Task, explained, path_of, run_all
+from harness.machine.network.network_tools import Done, Host, Task, explained, path_of, run_all
 from harness.values.errors import HarnessError
 
 DROP, RESET = "drop", "reject with tcp reset"
-# IPv6 asks for its neighbours by ICMPv6, IPv4 by ARP, which no rule here sees: spared, both behave alike.
+# IPv6 looks up neighbours by ICMPv6, IPv4 by ARP, which these rules never see: without ICMPv6 both behave alike.
 ANY_PACKET = "meta l4proto != ipv6-icmp"
-# A reset that these rules bring about must get through itself.
+# A reset that these rules cause must pass them itself.
 ANY_SEGMENT = "meta l4proto tcp tcp flags & rst != rst"
 
 _CHAINS = {
@@ -26,13 +26,13 @@ _GONE = "No such file or directory"
 
 @dataclass(frozen=True)
 class Rule:
-    """What is done to some packets that cross a host's cable; what stays on its loopback is left alone.
+    """What is done to some packets that cross a host's cable; loopback traffic is not affected.
 
     Attributes:
-        way: `input` or `output`. A packet dropped on its way out is an error that its sender sees, so packets that
-            are lost on the way are dropped where they come in.
-        match: which packets, as nft writes it; `ANY_PACKET` for all.
-        verdict: as nft writes it; empty only counts.
+        way: `input` or `output`. A packet dropped on output is an error that the sender sees, so loss drops packets on
+            input.
+        match: which packets, in nft's syntax; `ANY_PACKET` for all.
+        verdict: in nft's syntax; empty only counts.
     """
 
     way: str
@@ -40,60 +40,60 @@ class Rule:
     verdict: str
 
 
-Ruled = Sequence[tuple[Place, Sequence[Rule]]]
-"""Hosts, each once, with their rules."""
+Ruled = Sequence[tuple[Host, Sequence[Rule]]]
+"""Hosts and their rules, each host once."""
 
 Counts = Mapping[str, Sequence[int]]
-"""By host name, how many packets each of its rules met, in their order."""
+"""By host name, how many packets matched each of its rules, in their order."""
 
 
 def check() -> None:
-    """Raise Unsupported, which says what to install, where no rules can be made."""
+    """Raise Unsupported, with what to install, where no rules can be made."""
     path_of("nft")
 
 
 @contextlib.contextmanager
-def ruled(name: str, places: Ruled) -> Iterator[Callable[[], Counts]]:
-    """Hold a table of that name in each host's network; yields a function that reads how many packets were met.
+def ruled(name: str, hosts: Ruled) -> Iterator[Callable[[], Counts]]:
+    """Keep a table of that name in each host's network for the block; yields a function that reads the counts.
 
-    Takes 3 ms to set up and 15 ms to take away (measured), all hosts side by side. Raises HarnessError if the kernel
-    refuses a rule, or does not let go of one.
+    Takes 3 ms to install and 15 ms to remove (measured), all hosts in parallel. Raises HarnessError if the kernel
+    refuses a rule or cannot remove one.
     """
     with contextlib.ExitStack() as undone:
-        undone.callback(remove, name, [place for place, _ in places])
-        install(name, places)
-        yield lambda: _counts(name, places)
+        undone.callback(remove, name, [host for host, _ in hosts])
+        install(name, hosts)
+        yield lambda: _counts(name, hosts)
 
 
-def install(name: str, places: Ruled) -> None:
-    """Put the table in place; raises HarnessError, and then some hosts may have it."""
-    _perform([(place, _table(name, rules)) for place, rules in places])
+def install(name: str, hosts: Ruled) -> None:
+    """Install the table; raises HarnessError, and then some hosts may have it."""
+    _perform([(host, _table(name, rules)) for host, rules in hosts])
 
 
-def clear(name: str, places: Sequence[Place]) -> None:
+def clear(name: str, hosts: Sequence[Host]) -> None:
     """Let packets pass, and keep the table and its hooks; raises HarnessError."""
-    _perform([(place, f"flush table inet {_called(name)}\n") for place in places], but_if=_GONE)
+    _perform([(host, f"flush table inet {_table_name(name)}\n") for host in hosts], ignore=_GONE)
 
 
-def remove(name: str, places: Sequence[Place]) -> None:
-    """Take the table away wherever it is; what went away with its network is not missed. Raises HarnessError."""
-    _perform([(place, f"delete table inet {_called(name)}\n") for place in places], but_if=_GONE)
+def remove(name: str, hosts: Sequence[Host]) -> None:
+    """Remove the table from every host that has it; raises HarnessError."""
+    _perform([(host, f"delete table inet {_table_name(name)}\n") for host in hosts], ignore=_GONE)
 
 
-def _perform(texts: Sequence[tuple[Place, str]], but_if: str = "") -> None:
-    outcomes = run_all(Task(place, ("nft", "-f", "-"), text) for place, text in texts)
-    _raise_first([done for done in outcomes if done.problem and not (but_if and but_if in done.problem)])
+def _perform(texts: Sequence[tuple[Host, str]], ignore: str = "") -> None:
+    outcomes = run_all(Task(host, ("nft", "-f", "-"), text) for host, text in texts)
+    _raise_first([done for done in outcomes if done.problem and not (ignore and ignore in done.problem)])
 
 
-def _called(name: str) -> str:
+def _table_name(name: str) -> str:
     return f"rdzv-{name}"
 
 
 def _table(name: str, rules: Sequence[Rule]) -> str:
-    """The table as `nft -f` reads it. Its hooks come before connection tracking, where there is any."""
+    """The table in the syntax of `nft -f`. Its hooks run before connection tracking."""
     counters = [f"  counter c{index} {{ }}" for index in range(len(rules))]
     chains = [line for way in _CHAINS for line in _chain(way, rules)]
-    return "\n".join([f"table inet {_called(name)} {{", *counters, *chains, "}", ""])
+    return "\n".join([f"table inet {_table_name(name)} {{", *counters, *chains, "}", ""])
 
 
 def _chain(way: str, rules: Sequence[Rule]) -> Iterator[str]:
@@ -105,15 +105,15 @@ def _chain(way: str, rules: Sequence[Rule]) -> Iterator[str]:
         yield "  }"
 
 
-def _counts(name: str, places: Ruled) -> Counts:
-    listing = ("nft", "list", "counters", "table", "inet", _called(name))
-    outcomes = run_all(Task(place, listing) for place, _ in places)
+def _counts(name: str, hosts: Ruled) -> Counts:
+    listing = ("nft", "list", "counters", "table", "inet", _table_name(name))
+    outcomes = run_all(Task(host, listing) for host, _ in hosts)
     _raise_first([done for done in outcomes if done.problem])
-    return {done.task.place.name: _packets(done.said) for done in outcomes}
+    return {done.task.host.name: _packets(done.output) for done in outcomes}
 
 
-def _packets(said: str) -> list[int]:
-    found = {int(index): int(packets) for index, packets, _ in _COUNTER.findall(said)}
+def _packets(listing: str) -> list[int]:
+    found = {int(index): int(packets) for index, packets, _ in _COUNTER.findall(listing)}
     return [found[index] for index in sorted(found)]
 
 

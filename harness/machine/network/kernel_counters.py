@@ -1,4 +1,4 @@
-"""What the kernel has counted in this network namespace since it was made."""
+"""The kernel's counters of this network namespace since it was made."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def counters() -> dict[str, int]:
-    """Of the calling thread's network: `TcpActiveOpens` and all else of snmp, `Icmp6InDestUnreachs` and such of snmp6.
+    """The counters of the calling thread's network: all of snmp (`TcpActiveOpens`) and snmp6 (`Icmp6InDestUnreachs`).
 
-    Raises OSError where /proc does not show them; without IPv6 its counters are absent.
+    Raises OSError where /proc does not show them; a kernel without IPv6 has none of snmp6.
     """
     here = Path("/proc/thread-self/net")
     lines = [line.split() for line in (here / "snmp").read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""Listening sockets of this process, and the proof that they listen."""
+"""Listening sockets of this process, the proof that they listen, and the connections of a port."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LISTEN_STATE = 10
-BACKLOG = 4096  # as many as the system allows by default: who connects to a silent listener must not be refused
+BACKLOG = 4096  # the system's default limit: a connect to a silent listener must not be refused
 
 _TABLES = ("/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6")
 
-
 _SO_MEMINFO = 55  # since Linux 4.12; Python has no name for it
-_DROPS = struct.Struct("=32xI")  # the last of the nine numbers in linux/sock_diag.h
+_DROPS = struct.Struct("=32xI")  # the last of nine numbers, see linux/sock_diag.h
 
 
 @dataclass(frozen=True)
@@ -38,14 +37,13 @@ class TcpEntry:
 
 @contextlib.contextmanager
 def listen(address: str, port: int) -> Iterator[socket.socket]:
-    """A listening socket on a numeric address, non-blocking, proved to listen, and closed at the end.
+    """A non-blocking listening socket on a numeric address, proved to listen, and closed at the end.
 
-    `::` takes the port for IPv4 too. Raises OSError if the port is taken or the address is not this machine's.
+    `::` takes the port for IPv4 too. Raises OSError if the port is taken or the address is not one of this machine.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
-        # A port is held by whoever listens on it, with this option or without; it only lets us pass by the remains
-        # of closed connections (time-wait), as a store does.
+        # With this option, which a store sets too, TIME_WAIT does not hold the port; a listener still does.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address != "::"))
@@ -53,12 +51,12 @@ def listen(address: str, port: int) -> Iterator[socket.socket]:
         listener.listen(BACKLOG)
         listener.setblocking(False)
         if not is_listening(inode_of(listener)):
-            raise OSError(f"the socket on {address} port {port} does not listen, although the system said so")
+            raise OSError(f"the socket on {address} port {port} does not listen, although listen() succeeded")
         yield listener
 
 
 def inode_of(socket_: socket.socket) -> int:
-    """The number that the system's tables know a socket by."""
+    """The number of a socket in the system's tables."""
     return os.fstat(socket_.fileno()).st_ino
 
 
@@ -68,7 +66,7 @@ def is_listening(inode: int) -> bool:
 
 
 def accept_all(listener: socket.socket) -> list[socket.socket]:
-    """Every connection that waits on a non-blocking listener, those that were closed meanwhile among them."""
+    """Every connection that waits on a non-blocking listener, including those closed meanwhile."""
     accepted: list[socket.socket] = []
     while True:
         try:
@@ -80,7 +78,7 @@ def accept_all(listener: socket.socket) -> list[socket.socket]:
 
 
 def tcp_entries() -> Iterator[TcpEntry]:
-    """All TCP sockets of this network namespace, the remains of closed connections among them."""
+    """All TCP sockets of this network namespace, including those in TIME_WAIT."""
     for table in _TABLES:
         with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
             for line in Path(table).read_text().splitlines()[1:]:
@@ -93,7 +91,7 @@ Pair = frozenset[tuple[str, int]]
 
 
 def connections_of_port(port: int) -> dict[Pair, frozenset[int]]:
-    """The connections to or from a port that are open or have left a trace, each with the inodes of its open ends."""
+    """The connections to or from a port that are open or in TIME_WAIT, each with the inodes of its open ends."""
     found: dict[Pair, set[int]] = {}
     for entry in tcp_entries():
         if entry.state != LISTEN_STATE and port in (entry.local[1], entry.remote[1]):
@@ -102,9 +100,9 @@ def connections_of_port(port: int) -> dict[Pair, frozenset[int]]:
 
 
 def new_connections(before: Mapping[Pair, frozenset[int]], now: Mapping[Pair, frozenset[int]]) -> int:
-    """How many connections there are that were not there before.
+    """How many connections are new.
 
-    On loopback the kernel gives a pair of ends that is still in TIME_WAIT to a new connection: its open ends tell.
+    On loopback the kernel may reuse a pair of ends that is still in TIME_WAIT: then the inodes of its ends are new.
     """
     return sum(1 for pair, inodes in now.items() if pair not in before or inodes - before[pair])
 
@@ -115,24 +113,23 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _unmapped(host: str) -> str:
-    """An IPv4 address within IPv6 as the IPv4 address it is: the two ends of a connection write it differently."""
+    """An IPv4-mapped IPv6 address as IPv4: the two ends of a connection may show it differently."""
     return host[24:] if host.startswith("0000000000000000FFFF0000") else host
 
 
 def dropped(listener: socket.socket) -> int | None:
-    """How often the kernel dropped a try to connect here because too many waited; None where it does not count.
+    """How many SYNs the kernel dropped because too many connections waited; None where it does not count them.
 
-    Every SYN counts, those that a kernel sends again too. Measured on Linux 6.18: the count has grown when `connect`
-    returns.
+    Retransmitted SYNs count too. Measured on Linux 6.18: the count has grown when `connect` returns.
     """
     try:
-        told = listener.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _DROPS.size)
+        numbers = listener.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _DROPS.size)
     except OSError:
         return None
-    return int(_DROPS.unpack(told)[0]) if len(told) == _DROPS.size else None
+    return int(_DROPS.unpack(numbers)[0]) if len(numbers) == _DROPS.size else None
 
 
 def counts_dropped() -> bool:
-    """Whether this kernel tells what `dropped` asks for."""
+    """Whether this kernel counts what `dropped` returns."""
     with socket.socket() as any_socket:
         return dropped(any_socket) is not None

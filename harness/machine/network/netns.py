@@ -1,6 +1,6 @@
-"""Network namespaces without names, held by descriptors: the kernel ends each with the last process that holds it.
+"""Network namespaces without names, held by descriptors: the kernel removes each with the last process that holds it.
 
-Nothing here touches `/run/netns`, so nothing is left behind when a controller is killed.
+Nothing here touches `/run/netns`, so nothing is left when a controller is killed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def create() -> int:
-    """A descriptor of a new network namespace in which only loopback is, and up; the caller closes it.
+    """A descriptor of a new network namespace with nothing but loopback, which is up; the caller closes it.
 
     Raises HarnessError where the kernel refuses.
     """
@@ -34,15 +34,15 @@ def create() -> int:
 
 
 def own() -> int:
-    """A descriptor of the network namespace that the calling thread is in; the caller closes it."""
+    """A descriptor of the calling thread's network namespace; the caller closes it."""
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def of_process(pid: int) -> int:
-    """A descriptor of the network namespace that a process is in; the caller closes it.
+    """A descriptor of a process's network namespace; the caller closes it.
 
-    `pid` is a number of this process tree, whatever tree /proc shows. Raises HarnessError if the process has ended, or
-    the kernel refuses (it can from 5.8 on, and for root of the user namespace that owns the network).
+    `pid` is a number of this process tree, whatever tree /proc shows. Raises HarnessError if the process has ended or
+    the kernel refuses: it needs Linux 5.8, and root in the user namespace that owns the network.
     """
     try:
         process = os.pidfd_open(pid)
@@ -58,9 +58,9 @@ def of_process(pid: int) -> int:
 
 @contextmanager
 def inside(descriptor: int) -> Iterator[None]:
-    """Meanwhile the calling thread is in that network namespace, and so are the sockets and programs it makes.
+    """Put the calling thread into that network namespace for the block: sockets and programs that it makes are there.
 
-    Sockets stay where they were made, and other threads notice nothing. Takes 20 us. Raises HarnessError.
+    Sockets stay where they were made, and other threads are not affected. Takes 20 us. Raises HarnessError.
     """
     with _coming_back():
         _do("enter a network namespace", _libc.setns, descriptor, CLONE_NEWNET)

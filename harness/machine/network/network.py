@@ -1,10 +1,10 @@
-"""Hosts on one switch, each a network namespace with an address of its own, for as long as somebody holds them.
+"""Hosts on one switch, each a network namespace with an address of its own; they end with their last holder.
 
     switch (a namespace of its own)         px (this process's)     r0         r1         r2
       bridge --- ports, a cable each ------- eth0                   eth0       eth0       eth0
 
-None of it has a name outside: all ends with its holder, by the kernel, except for px's end of its cable, which ends
-with the switch.
+Nothing has a name outside, so the kernel removes everything with the last process that holds it. px's end of its cable
+ends with the switch.
 """
 
 from __future__ import annotations
@@ -23,26 +23,27 @@ from harness.machine.network.rtnetlink import Netlink
 from harness.values.errors import HarnessError
 
 PROXY = "px"
-"""The host that is the process's own network."""
+"""The host that is this process's own network."""
 
 DEVICE = "eth0"
-"""The network interface of every host, on the inside."""
+"""The name of every host's network interface, on the host."""
 
 _BRIDGE, _BRIDGE_INDEX = "switch", 2
-# A new network takes this from the machine's own. A host that is a router would answer for an address it has no more.
+# A new network inherits forwarding from the machine. A host that forwards would answer for an address that it gave up.
 _NO_ROUTER = {"ipv4/ip_forward": "0", "ipv6/conf/all/forwarding": "0"}
-# Far above what a host's own interface gets. With equal numbers at its ends a cable looks like a device without a peer,
-# and of those the kernel's link watch tells changes only once a second.
+# Far above the index of a host's own interface. A cable with equal indexes at both ends looks like a device without a
+# peer, and the kernel's link watch reports changes of those only once a second.
 _FIRST_PORT_INDEX = 1000
 
 
 @dataclass(frozen=True)
 class Family:
-    """The addresses of a network: text, to which numbers are added.
+    """The addresses of a network of one address family.
 
     Attributes:
+        proxy: the address of px.
         first: of the first host after px; the others follow.
-        spare: the first of those that hosts may move to.
+        spare: the first of the addresses that hosts may move to.
         sysctls: below /proc/sys/net, set before the interface comes up.
     """
 
@@ -54,9 +55,9 @@ class Family:
 
 
 FAMILIES = {
-    # RFC 2544: for tests of networks, so nobody's LAN, VPN or container engine has them.
+    # RFC 2544: reserved for network tests, so no LAN, VPN or Docker uses them.
     "ipv4": Family(16, "198.18.0.1", "198.18.1.1", "198.18.128.1", {f"ipv6/conf/{DEVICE}/disable_ipv6": "1"}),
-    # RFC 5180, the same. No link-local address beside the given one: it would be announced, and checked for a second.
+    # RFC 5180, the same. No link-local address besides: duplicate address detection would take a second.
     "ipv6": Family(
         48,
         "2001:2::1",
@@ -71,7 +72,7 @@ class NetworkHost:
     """A host of a network; implements `harness.worlds.base.WorldHost`.
 
     Attributes:
-        namespace: a descriptor of its network namespace, the network's.
+        namespace: a descriptor of its network namespace; the network closes it.
         etc: the folder for its name files.
     """
 
@@ -86,7 +87,7 @@ class NetworkHost:
         self._port = port
 
     def inside(self) -> AbstractContextManager[None]:
-        """Meanwhile the calling thread's network is the host's; about 20 us."""
+        """Put the calling thread into the host's network for the block; about 20 us."""
         return netns.inside(self.namespace)
 
     def unplug(self) -> None:
@@ -98,34 +99,29 @@ class NetworkHost:
         self._network.set_port(self._port, up=True)
 
     def move(self) -> str:
-        """Give it an address that nobody had before, taking away the old one, and return it; names stay as they are.
+        """Replace its address by one that no host had before, and return it; names are not changed.
 
         Its interface stays up. Connections of the old address hang, as they do when a cloud moves an address.
         """
         new = self._network.spare_address()
-        with self._failing(f"move {self.name} from {self.address} to {new}"), self.inside(), Netlink() as netlink:
+        with _as_harness_error(f"move {self.name} from {self.address} to {new}"), self.inside(), Netlink() as netlink:
             index = socket.if_nametoindex(self.device)
-            # The old one first: on one subnet the kernel makes the second address a part of the first.
+            # The old one first: the kernel makes a second address of one subnet depend on the first.
             netlink.delete_address(index, self.address, self._network.family.prefix_length)
             netlink.add_address(index, new, self._network.family.prefix_length)
         self.address = new
         return new
 
-    @contextlib.contextmanager
-    def _failing(self, what: str) -> Iterator[None]:
-        with _told(what):
-            yield
-
 
 class Network:
-    """A switch with px, which is the process's own network, and a host for each name.
+    """A switch with px, which is this process's own network, and a host for each name.
 
     Args:
-        names: of the hosts beside px, in the order of their addresses.
-        family: `ipv4` (198.18.0.0/16) or `ipv6` (2001:2::/48); a network has no addresses of the other, but loopback.
-        etc: each host's folder for name files is in here, under its name; not made here.
+        names: of the hosts besides px, in the order of their addresses.
+        family: `ipv4` (198.18.0.0/16) or `ipv6` (2001:2::/48); the other family has loopback addresses only.
+        etc: the folder that holds each host's folder for name files, under its name; not made here.
 
-    Raises HarnessError where the kernel refuses; nothing is left then.
+    Raises HarnessError where the kernel refuses, and leaves nothing behind.
     """
 
     def __init__(self, names: Sequence[str], family: str = "ipv4", etc: Path = Path("/etc")) -> None:
@@ -134,10 +130,10 @@ class Network:
         self._holding = ExitStack()
         self.hosts: dict[str, NetworkHost] = {}
         try:
-            with _told("make a switch"):
+            with _as_harness_error("make a switch"):
                 self._switch = self._make_switch()
             for number, name in enumerate([PROXY, *names]):
-                with _told(f"join the host {name} to the switch"):
+                with _as_harness_error(f"join the host {name} to the switch"):
                     self.hosts[name] = self._join(number, name, etc)
         except BaseException:
             self.close()
@@ -150,17 +146,17 @@ class Network:
         self.close()
 
     def close(self) -> None:
-        """Take px's interface away, and let go of the rest: it ends with the last process that lives in it."""
+        """Delete px's interface and close the rest, which ends with the last process that lives in it."""
         self._holding.close()
         self.hosts.clear()
 
     def set_port(self, index: int, up: bool) -> None:
         """Turn a port of the switch on or off; raises HarnessError."""
-        with _told(f"turn a port of the switch {'on' if up else 'off'}"):
+        with _as_harness_error(f"turn a port of the switch {'on' if up else 'off'}"):
             self._switch.set_up(index, up)
 
     def spare_address(self) -> str:
-        """One that nobody has or had."""
+        """An address that no host has or had."""
         self._spares_given += 1
         return str(ipaddress.ip_address(self.family.spare) + self._spares_given - 1)
 
@@ -168,11 +164,11 @@ class Network:
         namespace = netns.create()
         try:
             with netns.inside(namespace):
-                # A switch has no address; without this each port would look for one for itself, and for routers.
+                # A switch has no address; without this each port would ask for one, and for routers.
                 _set_sysctls({"ipv6/conf/default/disable_ipv6": "1"})
                 switch = self._holding.enter_context(Netlink())
         finally:
-            os.close(namespace)  # the socket holds it
+            os.close(namespace)  # the socket keeps it
         switch.add_bridge(_BRIDGE, _BRIDGE_INDEX)
         return switch
 
@@ -208,8 +204,8 @@ def missing() -> str:
 
 
 @contextlib.contextmanager
-def _told(what: str) -> Iterator[None]:
-    """The kernel's refusals as HarnessErrors."""
+def _as_harness_error(what: str) -> Iterator[None]:
+    """Raise the kernel's refusals as HarnessErrors that name the attempt."""
     try:
         yield
     except OSError as exc:
@@ -220,7 +216,7 @@ def _told(what: str) -> Iterator[None]:
 
 
 def _set_sysctls(sysctls: Mapping[str, str]) -> None:
-    """Nothing is said where a kernel has no IPv6 or /proc/sys may only be read: most of them only save work."""
+    """Set what can be set: without IPv6, or with a read-only /proc/sys, most of them would only save work."""
     for name, value in sysctls.items():
         with contextlib.suppress(OSError), open(f"/proc/sys/net/{name}", "w") as stream:
             stream.write(value)

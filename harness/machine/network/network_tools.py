@@ -1,4 +1,4 @@
-"""The programs that set up a network (`nft`, `tc`, `ip`, `iptables-restore`), run in the networks of hosts."""
+"""Runs the programs that configure a network (`nft`, `tc`, `ip`, `iptables-restore`) in the networks of hosts."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ PACKAGES = {
     "iptables-restore": "iptables",
     "ip6tables-restore": "iptables",
 }
-"""Where each comes from, by its name in Debian and most others."""
+"""The package of each program, as Debian and most other distributions name it."""
 
-# They take milliseconds; only a machine that stands still needs this long.
+# They take milliseconds; only on a machine that stands still they take this long.
 TOOL_WITHIN_S = 30
 # Ordinary users often do not have the administrator's folders on PATH.
 _FOLDERS = ("/usr/sbin", "/sbin", "/usr/local/sbin")
 _SIOCGIFHWADDR = 0x8927
 
 
-class Place(Protocol):
-    """A host as far as its network goes."""
+class Host(Protocol):
+    """A host, seen as a network."""
 
     @property
     def name(self) -> str: ...
 
     def inside(self) -> AbstractContextManager[None]:
-        """Meanwhile this thread's network is the host's."""
+        """Put this thread into the host's network for the block."""
 
 
-class Cabled(Place, Protocol):
-    """A host that is reached by an interface.
+class CabledHost(Host, Protocol):
+    """A host with a network interface.
 
     Attributes:
-        device: the interface's name inside, `eth0`.
+        device: the interface's name on the host, `eth0`.
     """
 
     device: str
@@ -58,30 +58,30 @@ class Task:
 
     Attributes:
         words: the program, as `PACKAGES` names it, and its arguments.
-        text: what it reads.
+        text: its standard input.
     """
 
-    place: Place
+    host: Host
     words: tuple[str, ...]
     text: str = ""
 
 
 @dataclass(frozen=True)
 class Done:
-    """How it went; `problem` is empty if it went well."""
+    """The result of a task; `problem` is empty if it succeeded."""
 
     task: Task
-    said: str
+    output: str
     problem: str
 
 
 def find(tool: str) -> str | None:
-    """Where a program is, looked for in the administrator's folders too; None if nowhere."""
+    """The path of a program, which may be in an administrator's folder; None if there is none."""
     return shutil.which(tool, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *_FOLDERS)))
 
 
 def path_of(tool: str) -> str:
-    """Where a program is; raises Unsupported that names the package to install."""
+    """The path of a program; raises Unsupported, which names the package to install."""
     found = find(tool)
     if found is None:
         raise Unsupported(tool, f"there is no {tool} on this machine; install it: apt-get install {PACKAGES[tool]}")
@@ -89,9 +89,9 @@ def path_of(tool: str) -> str:
 
 
 def run_all(tasks: Iterable[Task]) -> list[Done]:
-    """Run them side by side, and wait for all: how each went, in their order; raises Unsupported.
+    """Run tasks in parallel and wait for all; returns their results in order. Raises Unsupported.
 
-    It waits in this thread, so the one reaper of a controller does not meet them.
+    It waits in this thread, so a controller's reaper never sees these processes.
     """
     with contextlib.ExitStack() as started:
         running = [(task, started.enter_context(_started(task))) for task in tasks]
@@ -99,22 +99,22 @@ def run_all(tasks: Iterable[Task]) -> list[Done]:
 
 
 def run(task: Task) -> str:
-    """Run one, and return what it says; raises HarnessError with its complaint."""
+    """Run one task and return its output; raises HarnessError with its error output."""
     (done,) = run_all([task])
     if done.problem:
         raise HarnessError(explained(done))
-    return done.said
+    return done.output
 
 
 def explained(done: Done) -> str:
-    """What went wrong, and where."""
-    return f"{' '.join(done.task.words)} on {done.task.place.name}: {done.problem}"
+    """What went wrong, and on which host."""
+    return f"{' '.join(done.task.words)} on {done.task.host.name}: {done.problem}"
 
 
 @contextlib.contextmanager
 def _started(task: Task) -> Iterator[subprocess.Popen[str]]:
     program, *arguments = task.words
-    with task.place.inside():
+    with task.host.inside():
         process = subprocess.Popen(
             [path_of(program), *arguments],
             env={**os.environ, "LC_ALL": "C"},
@@ -133,23 +133,25 @@ def _started(task: Task) -> Iterator[subprocess.Popen[str]]:
 
 def _waited_for(task: Task, process: subprocess.Popen[str]) -> Done:
     try:
-        said, complaint = process.communicate(task.text, timeout=TOOL_WITHIN_S)
+        output, errors = process.communicate(task.text, timeout=TOOL_WITHIN_S)
     except subprocess.TimeoutExpired:
         return Done(task, "", f"not done within {TOOL_WITHIN_S} s; is the machine overloaded?")
-    complaint = " ".join(complaint.split())
-    return Done(task, said, (complaint or f"exit status {process.returncode}") if process.returncode else "")
+    errors = " ".join(errors.split())
+    return Done(task, output, (errors or f"exit status {process.returncode}") if process.returncode else "")
 
 
-def hardware_addresses(places: Sequence[Cabled]) -> dict[str, str]:
-    """By host name the hardware address of its interface: it stays when the host moves to another address."""
-    return {place.name: _hardware_address(place) for place in places}
+def hardware_addresses(hosts: Sequence[CabledHost]) -> dict[str, str]:
+    """By host name, the hardware address of its interface, which stays when the host gets another IP address."""
+    return {host.name: _hardware_address(host) for host in hosts}
 
 
-def _hardware_address(place: Cabled) -> str:
-    with place.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        request = struct.pack("16s24x", place.device.encode())
+def _hardware_address(host: CabledHost) -> str:
+    with host.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("16s24x", host.device.encode())
         try:
             answer = fcntl.ioctl(any_socket, _SIOCGIFHWADDR, request)
         except OSError as error:
-            raise HarnessError(f"{place.name} has no interface {place.device}: {error.strerror}") from error
+            raise HarnessError(
+                f"{host.name} has no interface {host.device} ({error.strerror}); has another fault removed it?"
+            ) from error
     return answer[18:24].hex(":")

@@ -1,15 +1,14 @@
-"""Interfaces and addresses made by asking the kernel itself: the seven requests of rtnetlink for a world of hosts.
+"""Interfaces and addresses, made by the seven requests of rtnetlink that a world of hosts needs.
 
-By hand, because the programs that would do it are slower, and `ip` would have to be started anew in each host to give
-it its address, and each time a cable is pulled. Milliseconds until all hosts can be reached, medians of 10 on two busy
-cores, kernel 6.18:
+Encoded by hand, because programs are slower: `ip` would have to run once in each host to give it its address, and each
+time a cable is pulled. Milliseconds until all hosts can be reached, medians of 10 on two busy cores, kernel 6.18:
 
     hosts beside px and the switch                       8     32    128
     these requests                                      14     65    234
     one `ip -batch` (6.1) for all links                 25     70    239    addresses by ioctl, IPv4 only
     pyroute2 0.9.7                                      38    122    489    and 220 to 350 once, for its import
 
-Most of the rest is the kernel making namespaces while it clears the ones of the world before away.
+Most of the remaining time the kernel makes namespaces while it removes those of the world before.
 """
 
 from __future__ import annotations
@@ -19,19 +18,19 @@ import os
 import socket
 import struct
 
+from harness.machine.network import netlink
+from harness.machine.network.netlink import attribute
+
 IPV4, IPV6 = socket.AF_INET, socket.AF_INET6
 
 _NEW_LINK, _DELETE_LINK, _NEW_ADDRESS, _DELETE_ADDRESS, _DELETE_NEIGHBOUR = 16, 17, 20, 21, 29
-_REQUEST_WITH_ANSWER, _CREATE = 0x5, 0x600
-_ERROR_HEADER_BYTES = 36
-"""A header, the error's number, and the header of the request; with the option below nothing more of the request."""
+_ERROR_BYTES = 4 + netlink.HEADER.size
+"""The error number and the header of the request; with `_SHORT_ANSWERS` an answer repeats no more of the request."""
 _SOL_NETLINK, _SHORT_ANSWERS, _ANSWERS_WITH_TEXT, _TEXT = 270, 10, 11, 1
 _UP = 1
 _NO_DUPLICATE_DETECTION = 2
 
-_HEADER, _LINK, _ADDRESS, _NEIGHBOUR, _ATTRIBUTE = (
-    struct.Struct(form) for form in ("=IHHII", "=BxHiII", "=BBBBI", "=BxxxiHBB", "=HH")
-)
+_LINK, _ADDRESS, _NEIGHBOUR = (struct.Struct(form) for form in ("=BxHiII", "=BBBBI", "=BxxxiHBB"))
 # linux/if_link.h, linux/if_addr.h, linux/neighbour.h, linux/veth.h
 _IF_NAME, _IF_MASTER, _IF_INFO, _IF_NETWORK_BY_DESCRIPTOR = 3, 10, 18, 28
 _INFO_KIND, _INFO_DATA, _VETH_PEER, _BRIDGE_SNOOPING = 1, 2, 1, 23
@@ -39,9 +38,9 @@ _ADDRESS_OF_PEER, _ADDRESS_LOCAL, _NEIGHBOUR_ADDRESS = 1, 2, 1
 
 
 class Netlink:
-    """Asks about the network namespace in which it was made, wherever the asking thread is later.
+    """Changes the network namespace in which it was made, wherever the calling thread is later.
 
-    Each method waits for the kernel's answer, some 0.1 ms, and raises OSError with the kernel's own words.
+    Each method waits for the kernel's answer, some 0.1 ms, and raises OSError with the kernel's text.
     """
 
     def __init__(self) -> None:
@@ -59,41 +58,42 @@ class Netlink:
         self._socket.close()
 
     def add_bridge(self, name: str, index: int) -> None:
-        """A switch, up, that floods what is for many; without spanning tree, as the kernel makes them."""
-        data = _attribute(_BRIDGE_SNOOPING, b"\0")
-        self._link(index, _UP, _named(name) + _attribute(_IF_INFO, _kind("bridge", data)))
+        """Make a bridge, up, that floods multicast; without spanning tree, which is the kernel's default."""
+        data = attribute(_BRIDGE_SNOOPING, b"\0")
+        self._link(index, _UP, _named(name) + attribute(_IF_INFO, _kind("bridge", data)))
 
     def add_cable(self, bridge: int, name: str, index: int, far_name: str, far_namespace: int) -> None:
-        """A cable from the bridge to a namespace: the near end is up, the far end not yet.
+        """Make a cable (veth pair) from the bridge to a namespace: the near end is up, the far end is down.
 
         Args:
-            bridge, index: of the bridge, and of the near end to be.
+            bridge: index of the bridge.
+            index: of the near end.
             far_namespace: a descriptor.
         """
         far = _LINK.pack(0, 0, 0, 0, 0) + _named(far_name) + _number(_IF_NETWORK_BY_DESCRIPTOR, far_namespace)
-        info = _kind("veth", _attribute(_VETH_PEER, far))
-        self._link(index, _UP, _named(name) + _number(_IF_MASTER, bridge) + _attribute(_IF_INFO, info))
+        info = _kind("veth", attribute(_VETH_PEER, far))
+        self._link(index, _UP, _named(name) + _number(_IF_MASTER, bridge) + attribute(_IF_INFO, info))
 
     def set_up(self, index: int, up: bool) -> None:
         """Bring an interface up or down."""
         self._ask(_NEW_LINK, 0, _LINK.pack(0, 0, index, _UP if up else 0, _UP))
 
     def delete_link(self, index: int) -> None:
-        """Take an interface away; of a cable both ends go."""
+        """Delete an interface; of a cable both ends."""
         self._ask(_DELETE_LINK, 0, _LINK.pack(0, 0, index, 0, 0))
 
     def add_address(self, index: int, address: str, prefix_length: int) -> None:
-        """Give an interface an address that can be used at once: nobody is asked first whether it is taken."""
-        self._ask(_NEW_ADDRESS, _CREATE, _address(index, address, prefix_length))
+        """Give an interface an address that can be used at once: without duplicate address detection."""
+        self._ask(_NEW_ADDRESS, netlink.CREATE, _address(index, address, prefix_length))
 
     def delete_address(self, index: int, address: str, prefix_length: int) -> None:
-        """Take an address away."""
+        """Remove an address."""
         self._ask(_DELETE_ADDRESS, 0, _address(index, address, prefix_length))
 
     def forget_neighbour(self, index: int, address: str) -> None:
-        """Forget behind which interface of others an address is: it is asked for anew; not known is no error."""
+        """Forget the hardware address behind an address, so that it is looked up anew; an unknown one is no error."""
         family, packed = _packed(address)
-        body = _NEIGHBOUR.pack(family, index, 0, 0, 0) + _attribute(_NEIGHBOUR_ADDRESS, packed)
+        body = _NEIGHBOUR.pack(family, index, 0, 0, 0) + attribute(_NEIGHBOUR_ADDRESS, packed)
         try:
             self._ask(_DELETE_NEIGHBOUR, 0, body)
         except OSError as error:
@@ -101,37 +101,32 @@ class Netlink:
                 raise
 
     def _link(self, index: int, flags: int, attributes: bytes) -> None:
-        self._ask(_NEW_LINK, _CREATE, _LINK.pack(0, 0, index, flags, flags) + attributes)
+        self._ask(_NEW_LINK, netlink.CREATE, _LINK.pack(0, 0, index, flags, flags) + attributes)
 
     def _ask(self, kind: int, flags: int, body: bytes) -> None:
-        header = _HEADER.pack(_HEADER.size + len(body), kind, flags | _REQUEST_WITH_ANSWER, 0, 0)
-        self._socket.send(header + body)
-        answer = self._socket.recv(1 << 14)
-        (number,) = struct.unpack_from("=i", answer, _HEADER.size)
+        self._socket.send(netlink.message(kind, flags | netlink.REQUEST | netlink.ACKNOWLEDGE, body))
+        _, answer = next(netlink.messages(self._socket.recv(1 << 14)))
+        number = netlink.error_number(answer)
         if number:
-            raise OSError(-number, _text_of(answer) or os.strerror(-number))
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
+            raise OSError(number, _text_of(answer) or os.strerror(number))
 
 
 def _number(kind: int, value: int) -> bytes:
-    return _attribute(kind, struct.pack("=I", value))
+    return attribute(kind, struct.pack("=I", value))
 
 
 def _named(name: str) -> bytes:
-    return _attribute(_IF_NAME, name.encode() + b"\0")
+    return attribute(_IF_NAME, name.encode() + b"\0")
 
 
 def _kind(kind: str, data: bytes) -> bytes:
-    return _attribute(_INFO_KIND, kind.encode()) + _attribute(_INFO_DATA, data)
+    return attribute(_INFO_KIND, kind.encode()) + attribute(_INFO_DATA, data)
 
 
 def _address(index: int, address: str, prefix_length: int) -> bytes:
     family, packed = _packed(address)
     header = _ADDRESS.pack(family, prefix_length, _NO_DUPLICATE_DETECTION if family == IPV6 else 0, 0, index)
-    return header + _attribute(_ADDRESS_LOCAL, packed) + _attribute(_ADDRESS_OF_PEER, packed)
+    return header + attribute(_ADDRESS_LOCAL, packed) + attribute(_ADDRESS_OF_PEER, packed)
 
 
 def _packed(address: str) -> tuple[int, bytes]:
@@ -140,11 +135,6 @@ def _packed(address: str) -> tuple[int, bytes]:
 
 
 def _text_of(answer: bytes) -> str:
-    """What the kernel says beside the number of the error; often nothing."""
-    at = _ERROR_HEADER_BYTES
-    while at + _ATTRIBUTE.size <= len(answer):
-        length, kind = _ATTRIBUTE.unpack_from(answer, at)
-        if kind == _TEXT:
-            return answer[at + _ATTRIBUTE.size : at + length].rstrip(b"\0").decode(errors="replace")
-        at += max(_ATTRIBUTE.size, (length + 3) & ~3)
-    return ""
+    """The kernel's text about an error; often empty."""
+    text = netlink.find_attribute(answer, _TEXT, _ERROR_BYTES) or b""
+    return text.rstrip(b"\0").decode(errors="replace")

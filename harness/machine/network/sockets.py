@@ -1,4 +1,4 @@
-"""Which TCP sockets this network namespace has, and what has passed them: the kernel's word, not a program's."""
+"""The TCP sockets of this network namespace and the bytes that passed them, as the kernel reports them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.machine.network import netlink
 from harness.values.endpoint import Endpoint
 
 STATES = (
@@ -20,16 +21,15 @@ _CONNECTED = sum(
     1 << STATES.index(s) for s in ("established", "fin_wait1", "fin_wait2", "close_wait", "last_ack", "closing")
 )
 _UNANSWERED = _CONNECTED | 1 << STATES.index("syn_sent")
-# In these states the peer's FIN has come; the kernel counts it as one byte received.
+# In these states the peer's FIN has arrived; the kernel counts it as one byte received.
 _FIN_HAS_COME = ("close_wait", "last_ack", "closing")
 
-_NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, _DUMP = 4, 20, 0x301
-_DONE, _ERROR = 3, 2
+_NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY = 4, 20
 _INFO = 2  # INET_DIAG_INFO
-_HEADER, _REQUEST, _MESSAGE = struct.Struct("=IHHII"), struct.Struct("=BBBBI48x"), struct.Struct("=BBBB48s5I")
+_REQUEST, _MESSAGE = struct.Struct("=BBBBI48x"), struct.Struct("=BBBB48s5I")
 _IDENTITY = struct.Struct("!HH16s16s4x8s")
-# Offsets in struct tcp_info (linux/tcp.h): packets on their way always, bytes received since 4.1, sent and
-# retransmitted since 4.19.
+# Offsets in struct tcp_info (linux/tcp.h): unacknowledged packets in every kernel, bytes received since 4.1, bytes sent
+# and retransmitted since 4.19.
 _UNACKNOWLEDGED, _RECEIVED, _SENT, _RETRANSMITTED = 24, 128, 200, 208
 
 
@@ -38,7 +38,7 @@ class Listener:
     """A listening socket.
 
     Attributes:
-        pid: who holds it; None where that cannot be read.
+        pid: of the process that holds it; None where that cannot be read.
         backlog: how many connections may wait to be accepted; None where that cannot be read.
     """
 
@@ -53,12 +53,12 @@ class Connection:
     """One end of a connection.
 
     Attributes:
-        state: one of `STATES`, without those before the handshake and after the end.
+        state: one of `STATES`.
         inode: 0 if no process holds it: not yet accepted, or closed by its program.
         cookie: the kernel's number of this socket, never reused; 0 where it cannot be read.
-        sent_bytes, received_bytes: payload, retransmissions not counted twice; None where it cannot be read.
-        unacknowledged: packets sent that the other side has not acknowledged; 0 where it cannot be read.
-        backlog: of a listening socket; None of any other.
+        sent_bytes, received_bytes: payload without retransmissions; None where it cannot be read.
+        unacknowledged: packets sent that the peer has not acknowledged; 0 where it cannot be read.
+        backlog: of a listening socket; None otherwise.
     """
 
     local: Endpoint
@@ -77,13 +77,13 @@ class TcpCounters:
     """Counters of the whole network namespace since it was made.
 
     Attributes:
-        attempts_failed: connects that were refused (and handshakes that broke off).
+        attempts_failed: connects that were refused, and handshakes that were aborted.
         resets: established connections that ended by a reset.
-        segments: received and sent, loopback too, retransmissions not counted.
-        retransmitted: segments sent once more.
-        timeouts: how often an answer stayed away for so long that the kernel looked whether to send once more.
-        given_up: connections ended because too many retransmissions stayed without an answer.
-        passive_opens: connections that listening sockets have taken.
+        segments: received and sent, including loopback, without retransmissions.
+        retransmitted: segments sent again.
+        timeouts: how often the kernel's retransmission timer expired.
+        given_up: connections ended because too many retransmissions were not answered.
+        passive_opens: connections that listening sockets accepted.
         not_queued: connections turned away because too many waited to be accepted.
     """
 
@@ -98,7 +98,7 @@ class TcpCounters:
 
 
 def listeners(owners: bool = True) -> list[Listener]:
-    """All listening sockets; with `owners` False the (slow) search for the pids is left out."""
+    """All listening sockets; `owners` False skips the slow search for their pids."""
     found = [Listener(c.local, c.inode, backlog=c.backlog) for c in _sockets(_LISTEN)]
     if not owners:
         return found
@@ -107,17 +107,17 @@ def listeners(owners: bool = True) -> list[Listener]:
 
 
 def connections() -> list[Connection]:
-    """All connections that are established or closing, each end that lies in this namespace."""
+    """All ends of connections in this namespace that are established or closing."""
     return list(_sockets(_CONNECTED))
 
 
 def unanswered() -> list[Connection]:
-    """The connections, those still to be made too, that have sent what the other side has not acknowledged."""
+    """The connections, including those being opened, whose peer has not acknowledged all that was sent."""
     return [connection for connection in _sockets(_UNANSWERED) if connection.unacknowledged]
 
 
 def owners_of(inodes: Iterable[int]) -> dict[int, int]:
-    """Which process holds each socket, as far as it can be read; of several holders the lowest pid."""
+    """The pid of the process that holds each socket, where it can be read; of several holders the lowest."""
     wanted = set(inodes) - {0}
     owners: dict[int, int] = {}
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
@@ -129,7 +129,7 @@ def owners_of(inodes: Iterable[int]) -> dict[int, int]:
 
 
 def inodes_of(pid: int) -> set[int]:
-    """The sockets a process holds, by inode; empty where that cannot be read."""
+    """The inodes of the sockets that a process holds; empty where that cannot be read."""
     inodes = set()
     try:
         for descriptor in os.listdir(f"/proc/{pid}/fd"):
@@ -142,7 +142,7 @@ def inodes_of(pid: int) -> set[int]:
 
 
 def port_is_bindable(host: str, port: int) -> bool:
-    """Whether a server could listen there now, as servers do: with SO_REUSEADDR, so that TIME_WAIT does not count."""
+    """Whether a server could listen there now with SO_REUSEADDR, which ignores connections in TIME_WAIT."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -188,31 +188,23 @@ def _sockets(states: int) -> Iterator[Connection]:
 
 
 def _diagnosed(family: int, states: int) -> Iterator[Connection]:
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _NETLINK_SOCK_DIAG) as netlink:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _NETLINK_SOCK_DIAG) as diagnosis:
         body = _REQUEST.pack(family, socket.IPPROTO_TCP, 1 << (_INFO - 1), 0, states)
-        netlink.send(_HEADER.pack(_HEADER.size + len(body), _SOCK_DIAG_BY_FAMILY, _DUMP, 1, 0) + body)
+        diagnosis.send(netlink.message(_SOCK_DIAG_BY_FAMILY, netlink.REQUEST | netlink.DUMP, body, sequence=1))
         while True:
-            for kind, payload in _messages(netlink.recv(1 << 16)):
-                if kind == _DONE:
+            for kind, payload in netlink.messages(diagnosis.recv(1 << 16)):
+                if kind == netlink.DONE:
                     return
-                if kind == _ERROR:
-                    raise OSError(-struct.unpack_from("=i", payload)[0], "sock_diag refuses")
-                if _attribute(payload, _INFO):  # without: the remains of a connection that has ended
-                    yield _connection(payload)
+                if kind == netlink.ERROR:
+                    raise OSError(netlink.error_number(payload), "sock_diag refuses")
+                info = netlink.find_attribute(payload, _INFO, _MESSAGE.size)
+                if info:  # without it: the remains of a connection that has ended
+                    yield _connection(payload, info)
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at < len(data):
-        length, kind, *_ = _HEADER.unpack_from(data, at)
-        yield kind, data[at + _HEADER.size : at + length]
-        at += (length + 3) & ~3
-
-
-def _connection(payload: bytes) -> Connection:
+def _connection(payload: bytes, info: bytes) -> Connection:
     family, state, _, _, identity, _, _, send_queue, _, inode = _MESSAGE.unpack_from(payload)
     local_port, remote_port, local, remote, cookie = _IDENTITY.unpack(identity)
-    info = _attribute(payload, _INFO)
     sent, received = _bytes(info, STATES[state])
     return Connection(
         Endpoint(_host(family, local), local_port),
@@ -225,16 +217,6 @@ def _connection(payload: bytes) -> Connection:
         struct.unpack_from("=I", info, _UNACKNOWLEDGED)[0],
         send_queue if STATES[state] == "listen" else None,
     )
-
-
-def _attribute(payload: bytes, wanted: int) -> bytes:
-    at = _MESSAGE.size
-    while at + 4 <= len(payload):
-        length, kind = struct.unpack_from("=HH", payload, at)
-        if kind == wanted:
-            return payload[at + 4 : at + length]
-        at += (length + 3) & ~3
-    return b""
 
 
 def _bytes(info: bytes, state: str) -> tuple[int | None, int | None]:
@@ -270,7 +252,7 @@ def _from_proc(states: int) -> Iterator[Connection]:
 
 def _endpoint(family: int, text: str) -> Endpoint:
     address, port = text.split(":")
-    words = (address[at : at + 8] for at in range(0, len(address), 8))  # each printed as a number of this machine
+    words = (address[at : at + 8] for at in range(0, len(address), 8))  # each a number in this machine's byte order
     packed = b"".join(struct.pack("=I", int(word, 16)) for word in words)
     return Endpoint(_host(family, packed), int(port, 16))
 

@@ -1,4 +1,4 @@
-"""Starts a world's controller in namespaces of its own, and ends it when the parent goes.
+"""Starts a world's controller in namespaces of its own, and ends it when the parent ends.
 
     parent --life pipe--> boot --fork--> controller (pid 1 of the new process tree) --> everything else
 
@@ -33,14 +33,14 @@ def argv(python: str, life_fd: int, isolation: str, command: Sequence[str]) -> L
 
     Args:
         python: the harness's own interpreter.
-        life_fd: the read end of a pipe whose write end the parent alone holds, and keeps open as long as it lives.
+        life_fd: the read end of a pipe. Only the parent holds the write end, and keeps it open for as long as it lives.
         isolation: `auto`, `private` (else exit code 125) or `host`.
     """
     return [python, "-I", "-S", __file__, str(life_fd), isolation, *command]
 
 
 def main(life: int, wanted: str, command: Sequence[str]) -> int:
-    """Start the command and watch over it; the exit code."""
+    """Start the command and watch it; returns the exit code."""
     os.set_inheritable(life, False)
     namespaces = _namespaces()
     isolation = _choose(wanted, namespaces)
@@ -55,7 +55,7 @@ def main(life: int, wanted: str, command: Sequence[str]) -> int:
             namespaces.become_subreaper()
         pid = os.fork()
     except OSError as exc:
-        return _complain(f"the kernel took back what its probe allowed: {exc.strerror}; run it again", CANNOT_ISOLATE)
+        return _complain(f"the kernel refuses what its probe allowed: {exc.strerror}; run it again", CANNOT_ISOLATE)
     if pid == 0:
         os.close(alive_writer)
         _become_controller(command, isolation, namespaces, alive_reader)
@@ -65,7 +65,7 @@ def main(life: int, wanted: str, command: Sequence[str]) -> int:
 
 
 def _namespaces() -> Any:
-    """The module beside this file, by its path: `-I` keeps this folder, whose names are not unique, off sys.path."""
+    """The module beside this file, loaded by its path: `-I` keeps this folder off sys.path."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "namespaces.py")
     spec = importlib.util.spec_from_file_location("namespaces", path)
     assert spec is not None
@@ -77,19 +77,19 @@ def _namespaces() -> Any:
 
 
 def _choose(wanted: str, namespaces: Any) -> Any:
-    """What the controller is told of its isolation; None (and a complaint) if what was demanded cannot be had."""
+    """The isolation that the controller gets; None, with a message, if `private` was demanded and is impossible."""
     if wanted == HOST:
-        return _told(HOST, "asked for")
+        return _isolation(HOST, "asked for")
     found = namespaces.probe()
     if found.possible:
-        return _told(PRIVATE, "", not found.as_root)
+        return _isolation(PRIVATE, "", not found.as_root)
     if wanted == PRIVATE:
         _complain(f"no private network: {found.reason}", CANNOT_ISOLATE)
         return None
-    return _told(HOST, found.reason)
+    return _isolation(HOST, found.reason)
 
 
-def _told(kind: str, reason: str, user_namespace: bool = False) -> Dict[str, Any]:
+def _isolation(kind: str, reason: str, user_namespace: bool = False) -> Dict[str, Any]:
     return {"kind": kind, "reason": reason, "user_namespace": user_namespace}
 
 
@@ -107,7 +107,7 @@ def _become_controller(command: Sequence[str], isolation: Dict[str, Any], namesp
     environment = {**os.environ, ISOLATION_VARIABLE: json.dumps(isolation)}
     try:
         namespaces.end_with_parent()
-        # Outside one would compare getppid(), but pid 1 sees 0 whoever lives: so ask the pipe that boot holds.
+        # Pid 1 always sees 0 as getppid(), so look at the pipe that boot holds: it is readable once boot has ended.
         if select.select([alive], [], [], 0)[0]:
             os._exit(PARENT_GONE)
         if isolation["kind"] == PRIVATE:
@@ -120,8 +120,8 @@ def _become_controller(command: Sequence[str], isolation: Dict[str, Any], namesp
 
 
 def _watch(pid: int, life: int, woken: int) -> int:
-    """The controller's exit code, however it ends; ends it by SIGKILL when the parent has gone."""
-    # Not select(): the parent may hold so many files that the pipe's number is above its limit of 1023.
+    """Wait for the controller's end and return its exit code; SIGKILL it when the parent has ended."""
+    # Not select(): the parent may hold so many files that the pipe's number exceeds its limit of 1023.
     poll = select.poll()
     poll.register(life, select.POLLIN)
     poll.register(woken, select.POLLIN)
@@ -137,7 +137,7 @@ def _watch(pid: int, life: int, woken: int) -> int:
 
 
 def _end_orphans() -> None:
-    """On the host nothing ends with the controller by itself: what it left is ours now, and is killed."""
+    """Kill what the controller left: on the host its orphans are children of this process and end with nobody else."""
     while True:
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:

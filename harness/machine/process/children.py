@@ -1,4 +1,4 @@
-"""All child processes of a controller, with the one reaper that owns their exit codes."""
+"""All child processes of a controller, and the one reaper that collects their exit codes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from harness.clock import now_ns
 from harness.machine.process import namespaces
 
-# Who is asked to end gets this long before SIGKILL: a proxy server closes its listeners in a few milliseconds.
+# A process gets this long between SIGTERM and SIGKILL: a proxy server closes its listeners in a few milliseconds.
 GRACE_NS = 2_000_000_000
 # SIGKILL ends a process within milliseconds; only one that hangs in the kernel outlives this.
 KILLED_WITHIN_NS = 5_000_000_000
@@ -22,10 +22,11 @@ _PARENT_GONE = 98
 
 
 class Children:
-    """The child processes of this process; one instance for each process, made in its main thread.
+    """The child processes of this process; one instance per process, made in its main thread.
 
-    It waits for every child whatever made it (`waitpid(-1)`), so nobody else may: no `Popen.wait`, no `subprocess.run`
-    while it lives. A child's pid stays reserved until `reap` has seen its end, so signals by pid never hit a stranger.
+    It waits for every child, whatever started it (`waitpid(-1)`), so nothing else may wait: no `Popen.wait` and no
+    `subprocess.run` while it is open. A pid stays reserved until its end was collected here, so a signal by pid never
+    hits another process.
     """
 
     def __init__(self) -> None:
@@ -45,9 +46,9 @@ class Children:
         self.close()
 
     def close(self) -> None:
-        """End every known child, and let go of the wake-up pipe.
+        """End every known child, and close the wake-up pipe.
 
-        Strays are for `end_all`: in a process that is not a controller's own they may be somebody else's.
+        Unknown descendants are left to `end_all`: outside a controller they may belong to other code.
         """
         self._wait_until(self._no_known_child, KILLED_WITHIN_NS, look_every_ms=5)
         signal.set_wakeup_fd(-1)
@@ -56,11 +57,11 @@ class Children:
         os.close(self._writer)
 
     def fileno(self) -> int:
-        """Readable when a child may have ended (and after any signal with a handler); `reap` empties it."""
+        """A descriptor that is readable when a child may have ended, or a signal came; `reap` empties it."""
         return self._reader
 
     def become_subreaper(self) -> None:
-        """Take in orphaned descendants where this process is not pid 1 anyway."""
+        """Adopt orphaned descendants; needed where this process is not pid 1."""
         namespaces.become_subreaper()
 
     def spawn(
@@ -72,11 +73,11 @@ class Children:
         pass_fds: Sequence[int] = (),
         cwd: Path | None = None,
     ) -> int:
-        """Start a program that the kernel ends with this process; its pid.
+        """Start a program that the kernel kills when this process ends; returns its pid.
 
         Args:
-            stdout_path: appended to, stdout and stderr both; None discards them. stdin is always empty.
-            pass_fds: descriptors it inherits, with their numbers.
+            stdout_path: the file that stdout and stderr are appended to; None discards them. stdin is always empty.
+            pass_fds: descriptors that it inherits under the same numbers.
 
         Raises OSError if the program cannot be started.
         """
@@ -91,37 +92,37 @@ class Children:
                 cwd=cwd,
                 preexec_fn=_end_with(os.getpid()),
             )
-        # With a return code set, Popen never waits: its destructor would take the status that is ours to see.
+        # With a return code set, Popen never waits: otherwise its destructor could collect the status.
         process.returncode = 0
         self._statuses.pop(process.pid, None)
         self._running.add(process.pid)
         return process.pid
 
     def adopt(self, pid: int) -> None:
-        """Know a child that somebody else made for us; it may have been reaped already."""
+        """Count a process as a known child that other code started; it may have been reaped already."""
         if pid not in self._statuses:
             self._running.add(pid)
 
     def reap(self) -> list[tuple[int, int]]:
-        """Every child that ended since the last call, with its wait status, also those nobody adopted; never blocks."""
+        """Pid and wait status of every child that ended since the last call, adopted or not; never blocks."""
         self._collect()
         ended, self._unreported = self._unreported, []
         return ended
 
     def status_of(self, pid: int) -> int | None:
-        """The wait status of a child that has ended and was seen to; else None."""
+        """The wait status of a child that was reaped; else None."""
         return self._statuses.get(pid)
 
     def is_running(self, pid: int) -> bool:
-        """Whether a known child has not ended, as far as `reap` has looked."""
+        """Whether a known child runs, as of the last `reap` or wait."""
         return pid in self._running
 
     def forget(self) -> None:
-        """Drop the statuses of the ended, before pids come round again: between two scenarios."""
+        """Drop the stored statuses, before the kernel reuses pids: between two scenarios."""
         self._statuses.clear()
 
     def send(self, pid: int, number: int) -> bool:
-        """Send a signal to a running child; False if there is none of that pid (any more)."""
+        """Send a signal to a running child; False if no running child has that pid."""
         self._collect()
         self._stay_readable()
         if pid not in self._running:
@@ -130,28 +131,28 @@ class Children:
         return True
 
     def kill(self, pid: int) -> bool:
-        """SIGKILL; False if there is no such running child. Works on a stopped one too."""
+        """Send SIGKILL; False if no running child has that pid. Ends a stopped process too."""
         return self.send(pid, signal.SIGKILL)
 
     def wait(self, pid: int, within_ns: int) -> int | None:
-        """The status of a child, waiting for its end at most `within_ns` nanoseconds; None if it still runs."""
+        """Wait at most `within_ns` nanoseconds for a child's end; its status, None if it still runs."""
         self._wait_until(lambda: pid not in self._running, within_ns)
         return self._statuses.get(pid)
 
     def end(self, pid: int, grace_ns: int = GRACE_NS) -> int | None:
-        """Ask a child to end, insist after `grace_ns` nanoseconds; its status, None if it was no child of ours."""
+        """Send SIGTERM, then SIGKILL after `grace_ns` nanoseconds; the status, None if it is not a known child."""
         if self.send(pid, signal.SIGTERM) and self.wait(pid, grace_ns) is None:
             self.kill(pid)
             self.wait(pid, KILLED_WITHIN_NS)
         return self._statuses.get(pid)
 
     def end_all(self) -> list[int]:
-        """SIGKILL every child and every descendant, and reap them; the pids that outlived even that."""
+        """SIGKILL every child and every descendant, and reap them; the pids of those that still live."""
         self._wait_until(self._nothing_left, KILLED_WITHIN_NS, look_every_ms=5)
         return sorted(self._running.union(self.others()))
 
     def others(self) -> list[int]:
-        """Pids of all living descendants, as this process tree numbers them: children, their children, orphans."""
+        """Pids of all living descendants in this process tree's numbers: children, their children, orphans."""
         return [pid for pid, _ in _descendants()]
 
     def _no_known_child(self) -> bool:
@@ -180,7 +181,7 @@ class Children:
                 self._statuses[pid] = status
                 self._unreported.append((pid, status))
         except ChildProcessError:
-            # Children made by a zygote that died before it told their pids are reaped too; now there is none at all.
+            # No child is left, not even one from a zygote that died before it could report the pid.
             self._running.clear()
 
     def _stay_readable(self) -> None:
@@ -213,14 +214,14 @@ def command_of(pid: int) -> str:
 
 
 def outer_pid(pid: int) -> int:
-    """What /proc calls a descendant: another number where /proc still shows the outer process tree."""
+    """The number of a descendant in /proc: a different one where /proc still shows the outer process tree."""
     return dict(_descendants()).get(pid, pid)
 
 
 def _end_with(parent: int) -> Callable[[], None]:
-    """What a forked child does before exec.
+    """The function that a forked child runs before exec.
 
-    Python code between fork and exec is safe here: a controller has one thread, so no lock can be held by another.
+    Python code between fork and exec is safe here: a controller has one thread, so no other thread can hold a lock.
     """
 
     def before_exec() -> None:
@@ -237,9 +238,9 @@ def _kill_quietly(pid: int) -> None:
 
 
 def _descendants() -> list[tuple[int, int]]:
-    """(pid for us, pid as /proc calls it) of every living descendant.
+    """(own pid, pid in /proc) of every living descendant.
 
-    The two differ where /proc could not be mounted anew and still shows the outer process tree.
+    They differ where /proc could not be mounted anew and still shows the outer process tree.
     """
     rows = [row for name in os.listdir("/proc") if name.isdigit() if (row := _stat(name)) is not None]
     family = {int(os.readlink("/proc/self"))}

@@ -1,4 +1,4 @@
-"""Looks at the interpreter that ranks shall run under, without importing torch."""
+"""Examines the interpreter that ranks run under, without importing torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.values.suggest import nearest
 
 OLDEST_PYTHON = (3, 9)
 OLDEST_TORCH = (2, 6)
-# Starting an interpreter takes some 50 ms; a cold disk may take a hundred times that, a sane one not longer.
+# Starting an interpreter takes some 50 ms; from a cold disk a hundred times that, but not more.
 EXAMINED_WITHIN_S = 60
 
 # A torch built from source has no metadata; its version.py is read, never run.
@@ -41,7 +41,7 @@ import torch.distributed.elastic.rendezvous as rendezvous
 print(json.dumps(sorted(rendezvous.rendezvous_handler_registry._registry)))
 """
 
-# What would change what a rank does, or what only this process's own test tools understand.
+# Variables that would change what a rank does, and those of this process's own test tools.
 _UNWANTED = re.compile(
     r"(RANK|WORLD_SIZE|(LOCAL|GROUP|ROLE)_.*|MASTER_.*|TORCH.*|RDZV_ISOLATION|LD_PRELOAD"
     r"|COVERAGE_.*|COV_CORE_.*|PYTEST_.*|.*_PROXY|PYTHONINSPECT|PYTHONSTARTUP)\Z",
@@ -54,12 +54,12 @@ _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 @dataclass(frozen=True)
 class InterpreterInfo:
-    """What an interpreter is.
+    """The facts of an interpreter.
 
     Attributes:
-        python: its path, as it was given.
-        version: of Python; empty if it could not be asked.
-        torch: the version installed, or None.
+        python: its path, as given.
+        version: of Python; empty if the interpreter could not be run.
+        torch: the installed version, or None.
         prefix: its `sys.prefix`.
         problem: why ranks cannot run under it, ending with what to do; empty if they can.
     """
@@ -72,9 +72,9 @@ class InterpreterInfo:
 
 
 def clean_environment(environment: Mapping[str, str], given: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This environment without what would meddle with ranks (a torchrun's, proxies', test tools'), then `given`."""
+    """This environment without variables that influence ranks (of torchrun, proxies, test tools), plus `given`."""
     kept = {name: value for name, value in environment.items() if not _UNWANTED.match(name)}
-    # The folder we ourselves are imported from may be full of packages that would shadow the ranks'.
+    # The folder that the harness is imported from may hold packages that would shadow those of the ranks.
     paths = [path for path in kept.pop("PYTHONPATH", "").split(os.pathsep) if path and Path(path).resolve() != _ROOT]
     if paths:
         kept["PYTHONPATH"] = os.pathsep.join(paths)
@@ -82,15 +82,15 @@ def clean_environment(environment: Mapping[str, str], given: Mapping[str, str] |
 
 
 def examine(python: Path) -> InterpreterInfo:
-    """Ask an interpreter what it is; about 0.1 s. Never raises: what is wrong is in `problem`."""
+    """Run an interpreter and read its facts; about 0.1 s. Never raises: what is wrong is in `problem`."""
     try:
         answer = _run(python, _QUESTION)
     except (OSError, subprocess.TimeoutExpired) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else f"no answer within {EXAMINED_WITHIN_S} s"
         return InterpreterInfo(python, problem=f"{python} cannot be run ({reason}); give --python an interpreter")
     try:
-        told = json.loads(answer.stdout.strip().splitlines()[-1])
-        info = InterpreterInfo(python, str(told["version"]), told["torch"], str(told["prefix"]))
+        facts = json.loads(answer.stdout.strip().splitlines()[-1])
+        info = InterpreterInfo(python, str(facts["version"]), facts["torch"], str(facts["prefix"]))
     except (ValueError, LookupError, TypeError):
         last = (answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"])[-1]
         return InterpreterInfo(python, problem=f"{python} is not a Python that works ({last}); give --python another")
@@ -100,7 +100,7 @@ def examine(python: Path) -> InterpreterInfo:
 def require(python: Path, needs_torch: bool = True) -> InterpreterInfo:
     """`examine`, and raise UsageError if ranks cannot run under it.
 
-    Without `needs_torch` (subjects `echo` and `command`) only a Python that is new enough is asked for.
+    Without `needs_torch` (subjects `echo` and `command`) a Python that is new enough suffices.
     """
     info = examine(python)
     if info.problem and (needs_torch or not info.version or _numbers(info.version) < OLDEST_PYTHON):
@@ -109,10 +109,10 @@ def require(python: Path, needs_torch: bool = True) -> InterpreterInfo:
 
 
 def require_backend(python: Path, backend: str, ours: Sequence[str]) -> None:
-    """Raises UsageError unless the torch of an interpreter has a rendezvous backend; imports it there: some 2 s.
+    """Raise UsageError unless the torch of an interpreter has a rendezvous backend; imports torch there: some 2 s.
 
     Args:
-        ours: what can be had besides, for the message.
+        ours: the subjects of the harness, for the message.
     """
     known = _backends_of(python)
     if backend in known:
@@ -121,21 +121,23 @@ def require_backend(python: Path, backend: str, ours: Sequence[str]) -> None:
     hint = f"did you mean {near!r}? " if near else ""
     raise UsageError(
         f"--subject {backend}: the torch of {python} has no such rendezvous backend; {hint}registered: "
-        f"{', '.join(known)}; of the harness: {', '.join(ours)}; one of your own is in the entry points "
-        "`torchrun.handlers` of a package: install that there"
+        f"{', '.join(known)}; of the harness: {', '.join(ours)}; a backend of your own comes from a package with an "
+        "entry point in `torchrun.handlers`: install that package there"
     )
 
 
 def _backends_of(python: Path) -> list[str]:
     try:
         answer = _run(python, _BACKENDS)
-        told = json.loads(answer.stdout.strip().splitlines()[-1])
+        names = json.loads(answer.stdout.strip().splitlines()[-1])
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise UsageError(f"{python} does not say which rendezvous backends it has ({error}); give another") from error
+        raise UsageError(
+            f"{python} cannot list its rendezvous backends ({error}); give --python another interpreter"
+        ) from error
     except (ValueError, LookupError) as error:
         last = (answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"])[-1]
         raise UsageError(f"the torch of {python} cannot be imported ({last}); install it anew") from error
-    return [str(name) for name in told]
+    return [str(name) for name in names]
 
 
 def _run(python: Path, question: str) -> subprocess.CompletedProcess[str]:
@@ -145,7 +147,7 @@ def _run(python: Path, question: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=EXAMINED_WITHIN_S,
         env=clean_environment(os.environ),
-        # `-c` would look for modules in the folder one happens to stand in.
+        # `-c` would import modules from the current folder.
         cwd="/",
     )
 

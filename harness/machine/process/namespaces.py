@@ -1,4 +1,4 @@
-"""A network, process tree and mounts of our own, made with the kernel's namespaces where it allows.
+"""A private network, process tree and mounts, made with the kernel's namespaces where it allows.
 
 Standard library only and no import of the harness: `boot.py` loads this file by its path.
 Nothing here forks a process that may have threads: call `probe` in a small process, `probe_elsewhere` from any other.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x10000000, 0x20000000, 0x40000000
 _MS_REC, _MS_PRIVATE, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 0x4000, 1 << 18, 2, 4, 8
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_PTRACER = 1, 4, 36, 0x59616D61
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 4, 36
 _AF_INET, _SOCK_DGRAM, _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 2, 2, 0x8913, 0x8914, 1
 NOBODY = 65534
 # A probe takes about 2 ms, and a new interpreter some 20 ms; only a machine that stands still takes longer than this.
@@ -36,8 +36,8 @@ class Isolation(namedtuple("Isolation", "possible as_root reason", defaults=("",
 
     Attributes:
         possible: whether a private network, process tree and mounts can be made.
-        as_root: made with real privilege, so without a user namespace.
-        reason: why it is not possible, ending with what to do; empty if it is.
+        as_root: whether they are made with real privilege, without a user namespace.
+        reason: why they cannot be made, ending with what to do; empty if they can.
     """
 
     possible: bool
@@ -46,15 +46,15 @@ class Isolation(namedtuple("Isolation", "possible as_root reason", defaults=("",
 
 
 class Refused(OSError):
-    """The kernel refused a step of the sequence; the text names the step."""
+    """The kernel refused a step; the text names the step."""
 
 
 def enter(user_namespace: bool) -> None:
     """Leave the host's network, mounts and, for children to come, its process tree.
 
-    The next fork makes pid 1 of the new tree, and every later fork fails once that one has ended: so fork once,
-    and call `settle` in that child. With `user_namespace` this user becomes root of a user namespace: mapped to itself
-    it would lose its capabilities at the next exec. Raises Refused.
+    The next fork makes pid 1 of the new tree, and every fork fails once that process has ended: so fork once, and call
+    `settle` in the child. With `user_namespace` this user becomes root of a user namespace: mapped to its own number it
+    would lose its capabilities at the next exec. Raises Refused.
     """
     user, group = os.geteuid(), os.getegid()
     _do("unshare", _libc.unshare, CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWNS | (CLONE_NEWUSER if user_namespace else 0))
@@ -68,8 +68,8 @@ def enter(user_namespace: bool) -> None:
 def settle() -> None:
     """Finish the namespaces from inside, as pid 1: private mounts, a /proc of this process tree, loopback up.
 
-    Where parts of /proc are masked (inside a container) the kernel refuses to mount it; then /proc keeps showing the
-    outer process ids, which `children.others` translates. Raises Refused.
+    Where parts of /proc are masked (in a container) the kernel refuses to mount it. Then /proc still shows the outer
+    process ids, which `Children.others` translates. Raises Refused.
     """
     _do("make mounts private", _libc.mount, b"none", b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None)
     _libc.mount(b"proc", b"/proc", b"proc", ctypes.c_ulong(_MS_NOSUID | _MS_NODEV | _MS_NOEXEC), None)
@@ -92,7 +92,7 @@ def lo_up() -> None:
 def end_with_parent() -> None:
     """Have the kernel SIGKILL this process when the thread that forked it ends.
 
-    Follow it with a look at `os.getppid()`: a parent that is already gone sends no signal any more.
+    Check `os.getppid()` after this call: a parent that ended before it causes no signal.
     """
     _libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
 
@@ -102,19 +102,14 @@ def become_subreaper() -> None:
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), 0, 0, 0)
 
 
-def let_read_memory(pid: int) -> None:
-    """Allow `pid` and its descendants to read this process's stacks where Yama restricts that to ancestors."""
-    _libc.prctl(_PR_SET_PTRACER, ctypes.c_ulong(pid), 0, 0, 0)
-
-
 def probe() -> Isolation:
-    """Run the whole sequence in a child that then vanishes; about 2 ms.
+    """Try `enter` and `settle` in a child process; about 2 ms.
 
-    The caller must be single-threaded: it forks.
+    The caller must be single-threaded, because this forks.
     """
     reasons = []
     for user_namespace in (False, True) if os.geteuid() == 0 else (True,):
-        reason = _told_by_child(lambda write, wanted=user_namespace: _try(wanted, write))  # type: ignore[misc]
+        reason = _output_of_child(lambda write, wanted=user_namespace: _try(wanted, write))  # type: ignore[misc]
         if not reason:
             return Isolation(True, not user_namespace)
         reasons.append(reason)
@@ -122,24 +117,24 @@ def probe() -> Isolation:
 
 
 def probe_as_user(uid: int = NOBODY) -> Isolation:
-    """What an ordinary user could do; the caller must be root and single-threaded."""
+    """`probe` as an ordinary user; the caller must be root and single-threaded."""
 
     def as_user(write: Callable[[str], None]) -> None:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-        # Changing user makes /proc/self root's; only then can the maps be written.
+        # After a change of user root owns /proc/self; a dumpable process may write its maps again.
         _libc.prctl(_PR_SET_DUMPABLE, ctypes.c_ulong(1), 0, 0, 0)
         write(json.dumps(probe()._asdict()))
 
-    answer = _told_by_child(as_user)
+    answer = _output_of_child(as_user)
     return Isolation(**json.loads(answer)) if answer.startswith("{") else Isolation(False, False, answer)
 
 
 def probe_elsewhere(as_user: bool = False) -> Isolation:
-    """`probe` or `probe_as_user` in a new small interpreter, so from a process with threads too; about 20 ms."""
+    """`probe` or `probe_as_user` in a new interpreter, so that processes with threads may call it; about 20 ms."""
     command = [sys.executable, "-I", "-S", __file__, "--as-user" if as_user else "--as-me"]
-    # Boot loads this file too, and must not wait for this import.
+    # boot.py loads this file too, and must not wait for this import.
     import subprocess
 
     done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_WITHIN_S)
@@ -149,16 +144,16 @@ def probe_elsewhere(as_user: bool = False) -> Isolation:
 
 
 def _try(user_namespace: bool, write: Callable[[str], None]) -> None:
-    """The sequence of boot, told as text: empty if it went well."""
+    """The sequence of boot; writes why it failed, or nothing."""
     try:
         enter(user_namespace)
-        write(_told_by_child(lambda write_inner: settle()))
+        write(_output_of_child(lambda _: settle()))
     except OSError as exc:
         write(_text_of(exc))
 
 
-def _told_by_child(act: Callable[[Callable[[str], None]], None]) -> str:
-    """Run `act(write)` in a forked child; what it wrote, or why it failed."""
+def _output_of_child(act: Callable[[Callable[[str], None]], None]) -> str:
+    """Run `act(write)` in a forked child; returns what it wrote, or why it failed."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -201,7 +196,7 @@ def _write(path: str, text: str) -> None:
         raise Refused(exc.errno, f"write {path}: {exc.strerror}") from exc
 
 
-# Kernel settings that forbid it: path, what it says when it does, what to do.
+# Kernel settings that forbid namespaces: path, the value that does, the setting that allows them.
 _SETTINGS = (
     ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", "kernel.apparmor_restrict_unprivileged_userns=0"),
     ("/proc/sys/kernel/unprivileged_userns_clone", "0", "kernel.unprivileged_userns_clone=1"),

@@ -1,4 +1,4 @@
-"""Processes that one did not start: signalled, watched and looked at by pid, without waiting for them."""
+"""Processes that this one did not start: signalled, watched and inspected by pidfd, without waiting for them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from harness import clock
 
 STOPPED_STATES = "Tt"
 ENDED_STATES = "ZX"
-_EXIT_CODE_FIELD = 49  # the 52nd of /proc/PID/stat, counted behind the name
-_LOOK_AGAIN_SECONDS = 0.0005  # a signal is delivered in microseconds; a longer sleep would only add to every fault
+_EXIT_CODE_FIELD = 49  # the 52nd field of /proc/PID/stat, counted after the name
+_LOOK_AGAIN_SECONDS = 0.0005  # a signal is delivered in microseconds; a longer sleep would lengthen every fault
 
 
 class PidfdProcess:
-    """A process held by a pidfd, so that a signal can never hit another one that got its pid.
+    """A process referred to by a pidfd, so that a signal never hits another process with the same pid.
 
     Raises ProcessLookupError if there is no such process.
     """
@@ -29,7 +29,7 @@ class PidfdProcess:
         self._pidfd = os.pidfd_open(pid)
 
     def fileno(self) -> int:
-        """Readable once it has ended."""
+        """A descriptor that is readable once the process has ended."""
         return self._pidfd
 
     def signal(self, number: int) -> bool:
@@ -43,7 +43,7 @@ class PidfdProcess:
         return True
 
     def ended(self) -> bool:
-        """Whether it has ended; its parent may not have waited for it yet."""
+        """Whether it has ended; its parent may not have collected it yet."""
         return self.await_end(0)
 
     def await_end(self, limit_ns: int) -> bool:
@@ -53,27 +53,27 @@ class PidfdProcess:
         return bool(poll.poll(limit_ns // 1_000_000))
 
     def await_stop(self, stopped: bool, limit_ns: int) -> bool:
-        """Whether all its threads stand still (or none does) within `limit_ns`; one that has ended counts as both."""
+        """Whether the process is stopped (or not stopped, as given) within `limit_ns`; True if it has ended."""
         deadline_ns = clock.now_ns() + limit_ns
         while not self.ended():
             if self.stopped() == stopped:
                 return True
             if clock.now_ns() > deadline_ns:
                 return False
-            select.select([], [], [], _LOOK_AGAIN_SECONDS)  # nothing tells a stop of a process that is not one's child
+            select.select([], [], [], _LOOK_AGAIN_SECONDS)  # the kernel reports a stop to the parent only
         return True
 
     def stopped(self) -> bool:
-        """Whether every thread that has not ended stands still."""
+        """Whether every living thread is stopped."""
         living = [state for state in self.states() if state not in ENDED_STATES]
         return bool(living) and all(state in STOPPED_STATES for state in living)
 
     def states(self) -> str:
-        """One letter for each thread as /proc shows it (`R`, `S`, `T`, ...); empty if the process is gone."""
+        """The state of each thread as /proc shows it (`R`, `S`, `T`, ...); empty if the process is gone."""
         return "" if self._gone() else "".join(_thread_states(self.pid))
 
     def descriptors(self) -> frozenset[int] | None:
-        """The numbers of its open descriptors; None if it has ended or cannot be looked into."""
+        """The numbers of its open descriptors; None if it has ended or they cannot be read."""
         if self.ended():
             return None
         try:
@@ -82,7 +82,7 @@ class PidfdProcess:
             return None
 
     def file_limit(self, soft: int | None = None) -> int | None:
-        """Its soft limit of open files as it was, after setting another if `soft` is given; None if it has ended.
+        """Its soft limit of open files before this call, which sets `soft` if given; None if it has ended.
 
         Raises PermissionError if the system does not allow it.
         """
@@ -97,7 +97,7 @@ class PidfdProcess:
         return now
 
     def close(self) -> None:
-        """Let go of the pidfd; the process goes on."""
+        """Close the pidfd; the process goes on."""
         os.close(self._pidfd)
 
     def _gone(self) -> bool:
@@ -109,7 +109,7 @@ class PidfdProcess:
 
 
 def children_of(pid: int) -> list[int]:
-    """The pids of its children, ended ones that it has not waited for among them; empty if it is gone."""
+    """The pids of its children, including zombies; empty if the process is gone."""
     found: list[int] = []
     for listing in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
@@ -118,15 +118,15 @@ def children_of(pid: int) -> list[int]:
 
 
 def child_called(parent: int, inner: int) -> int | None:
-    """The pid of the child of `parent` that calls itself `inner`; None if there is none.
+    """The pid of the child of `parent` whose own pid namespace numbers it `inner`; None if there is none.
 
-    In a pid namespace of its own a process has two numbers, and only the outer one means something here.
+    A process in a pid namespace of its own has two numbers, and only the outer one is valid here.
     """
     return next((pid for pid in children_of(parent) if inner in _own_pids(pid)), None)
 
 
 def unreaped_status(pid: int) -> int | None:
-    """The wait status of a process that has ended and that its parent has not waited for; None once it has."""
+    """The wait status of a zombie; None if the process runs or was collected by its parent."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return int(fields[_EXIT_CODE_FIELD]) if fields[0] in ENDED_STATES else None
@@ -135,7 +135,7 @@ def unreaped_status(pid: int) -> int | None:
 
 @contextlib.contextmanager
 def hold(pid: int) -> Iterator[PidfdProcess]:
-    """A held process, let go at the end; raises ProcessLookupError if there is none."""
+    """A process by pidfd, closed at the end; raises ProcessLookupError if there is no such process."""
     held = PidfdProcess(pid)
     try:
         yield held
@@ -144,7 +144,7 @@ def hold(pid: int) -> Iterator[PidfdProcess]:
 
 
 def _own_pids(pid: int) -> list[int]:
-    """What a process is called in each pid namespace that it is in; empty if it is gone."""
+    """The pids of a process in each pid namespace that it is in, outermost first; empty if it is gone."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("NSpid:"):
@@ -153,7 +153,7 @@ def _own_pids(pid: int) -> list[int]:
 
 
 def waits_for_processor(pid: int) -> bool:
-    """Whether a thread of the process runs, or would if there were a processor for it."""
+    """Whether a thread of the process runs or waits for a processor."""
     return "R" in _thread_states(pid)
 
 

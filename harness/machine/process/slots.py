@@ -1,4 +1,4 @@
-"""At most so many at a time, among all processes of this user: a lock that ends with whoever holds it."""
+"""A limited number of slots, shared by all processes of this user: file locks that end with their holder."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _LOOK_AGAIN_S = 0.05
 
 
 def acquire(folder: Path, most: int, within_ns: int) -> int:
-    """Wait for a turn; a descriptor that is to be closed when the turn is over.
+    """Wait for one of `most` slots; returns a descriptor, and closing it releases the slot.
 
-    Raises HarnessError if `most` others have theirs for so many nanoseconds.
+    Raises HarnessError if no slot becomes free within `within_ns` nanoseconds.
     """
     folder.mkdir(parents=True, exist_ok=True)
     deadline_ns = clock.now_ns() + within_ns
@@ -29,5 +29,5 @@ def acquire(folder: Path, most: int, within_ns: int) -> int:
                 return descriptor
             os.close(descriptor)
         if clock.now_ns() > deadline_ns:
-            raise HarnessError(f"{most} others have been at it for {within_ns / 1e9:.0f} s; give fewer --jobs")
-        select.select([], [], [], _LOOK_AGAIN_S)  # nothing tells of a lock that becomes free
+            raise HarnessError(f"all {most} slots were in use for {within_ns / 1e9:.0f} s; give fewer --jobs")
+        select.select([], [], [], _LOOK_AGAIN_S)  # flock() has no wait with a limit

@@ -1,7 +1,7 @@
-"""What a process was doing just before its guard ends it, read from outside and without a signal.
+"""Reads what a process is doing just before its guard ends it, from outside and without a signal.
 
-A handled signal makes torch begin its timeout anew, so nothing here sends any: py-spy reads the process's memory, and
-/proc tells the rest.
+A handled signal makes torch restart its timeout, so none is sent here: py-spy reads the stacks from the process's
+memory, and the rest comes from /proc.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from harness.clock import now_ns
 from harness.machine.process.children import Children, outer_pid
 
 STACKS_WITHIN_NS = 15_000_000_000
-"""py-spy takes 10 to 200 ms, and 1.2 s beside four others that keep two processors busy (measured)."""
+"""py-spy takes 10 to 200 ms, and 1.2 s with four others on two busy processors (measured)."""
 
 MOST_READINGS = 5
-"""A process that moves while it is read cannot be read now and then (`Bad address`), and can be a moment later."""
+"""Reading a process that runs meanwhile fails now and then (`Bad address`), and succeeds a moment later."""
 
 _STATUS_LINES = ("Name:", "State:", "Threads:", "VmRSS:", "SigPnd:", "voluntary_ctxt_switches:")
 
 
 class Reading:
-    """What `pid`, a descendant, is doing, being written to `path`.
+    """Writes what the descendant `pid` is doing to `path`.
 
-    What /proc tells is written at once; the Python stacks are there when it is over and has succeeded.
+    The facts from /proc are written at once; the Python stacks follow when py-spy has succeeded.
 
     Attributes:
-        deadline_ns: on CLOCK_MONOTONIC; then it is over, whatever it has.
+        deadline_ns: on CLOCK_MONOTONIC; the reading ends then, with or without stacks.
     """
 
     def __init__(self, children: Children, pid: int, path: Path, deadline_ns: int) -> None:
@@ -39,14 +39,14 @@ class Reading:
         self._pid = pid
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(_told_by_proc(pid)) + "\n\n")
+        path.write_text("\n".join(_proc_facts(pid)) + "\n\n")
         self._begun = 0
         self._helper = self._begin()
 
     def is_over(self, now_ns: int) -> bool:
-        """Whether the file is as whole as it will be; begins anew where py-spy has failed. To be asked again and again.
+        """Whether the file is complete; starts py-spy again where it has failed. To be called repeatedly.
 
-        `children` wakes whoever waits for it when py-spy has ended.
+        When py-spy ends, the descriptor of `children` becomes readable.
         """
         if self._children.is_running(self._helper):
             if now_ns >= self.deadline_ns:
@@ -57,13 +57,13 @@ class Reading:
         return not self._children.is_running(self._helper)
 
     def wait(self) -> None:
-        """Until it is over."""
+        """Wait until the reading is over."""
         while not self.is_over(now_ns()):
             self._children.wait(self._helper, max(0, self.deadline_ns - now_ns()))
 
     @property
     def has_stacks(self) -> bool:
-        """Whether py-spy has read them."""
+        """Whether py-spy has read the stacks."""
         return bool(self._helper) and self._children.status_of(self._helper) == 0
 
     def _again(self, now_ns: int) -> int:
@@ -72,13 +72,13 @@ class Reading:
         return _no_stacks(self._path, f"py-spy could not read the process, tried {self._begun} times")
 
     def _begin(self) -> int:
-        """The pid of a py-spy at work, 0 if there is none, and then the file says why."""
+        """Start py-spy and return its pid; 0 if it cannot be started, and then the file says why."""
         self._begun += 1
         py_spy = find_py_spy()
         if py_spy is None:
             return _no_stacks(self._path, "py-spy is not installed; python -m pip install py-spy")
         if outer_pid(self._pid) != self._pid:
-            return _no_stacks(self._path, "/proc shows another process tree here, and py-spy needs this one")
+            return _no_stacks(self._path, "/proc shows an outer process tree here, and py-spy needs the own one")
         command = [py_spy, "dump", "--nonblocking", "--pid", str(self._pid)]
         try:
             return self._children.spawn(command, env=os.environ, stdout_path=self._path)
@@ -87,7 +87,7 @@ class Reading:
 
 
 def stacks(children: Children, pid: int, path: Path, within_ns: int = STACKS_WITHIN_NS) -> bool:
-    """Write what `pid` is doing to `path`, waiting at most `within_ns` nanoseconds; whether it has Python stacks."""
+    """Write what `pid` is doing to `path`, in at most `within_ns` nanoseconds; True if Python stacks were read."""
     reading = Reading(children, pid, path, now_ns() + within_ns)
     reading.wait()
     return reading.has_stacks
@@ -105,8 +105,8 @@ def _no_stacks(path: Path, because: str) -> int:
     return 0
 
 
-def _told_by_proc(pid: int) -> Iterator[str]:
-    """State, where in the kernel it waits, its system call, its open files; what cannot be read is absent."""
+def _proc_facts(pid: int) -> Iterator[str]:
+    """Its state, where in the kernel it waits, its system call, its open files; what cannot be read is left out."""
     folder = Path(f"/proc/{outer_pid(pid)}")
     yield f"process {pid}"
     yield from (line for line in _lines(folder / "status") if line.startswith(_STATUS_LINES))

@@ -1,4 +1,4 @@
-"""The one place that touches toxiproxy-python: its client, with time-outs and typed errors, deaf to HTTP_PROXY."""
+"""The one user of toxiproxy-python: its client, with timeouts and typed errors, and without HTTP_PROXY."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.values.errors import HarnessError, ProxyLost
 
 CONNECT_S = 1.0
 READ_S = 5.0
-"""The API answers in a millisecond. A server that is wedged answers 503 after 25 s: five are enough to know."""
+"""The API answers in a millisecond. A wedged server answers 503 after 25 s; five seconds show that it is wedged."""
 
 ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "latency": ("latency", "jitter"),
@@ -31,7 +31,7 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "slicer": ("average_size", "size_variation", "delay"),
     "limit_data": ("bytes",),
 }
-"""The toxics, under Toxiproxy's names, and what each takes."""
+"""Toxiproxy's toxics and their attributes."""
 
 _MESSAGE = ("key", "nth", "times", "per")
 EXTENSIONS: Mapping[str, tuple[str, ...]] = {
@@ -46,27 +46,27 @@ EXTENSIONS: Mapping[str, tuple[str, ...]] = {
     "x_drop_reply": ("reply", *_MESSAGE),
     "x_hold": ("query", "reply", "duration", *_MESSAGE),
 }
-"""What the embedded engine has beside them; the real server refuses these."""
+"""The additional toxics of the embedded engine; the real server refuses them."""
 
 Attributes: TypeAlias = "Mapping[str, int | str]"
 """Of a toxic: whole numbers in Toxiproxy's units; those of an extension may be words too."""
 
-# The client keeps host and port on a class and calls module-level functions of `requests`, which have no time-outs and
-# obey HTTP_PROXY. We put an object of ours under that name in its module; a client of another shape must not pass.
+# The client keeps host and port on a class and calls module-level functions of `requests`, which have no timeouts and
+# obey HTTP_PROXY. `_call` puts a `_Transport` under that name in its module; a client of another shape is refused.
 if not hasattr(toxiproxy.api, "requests") or not {"host", "port", "get", "post", "delete"} <= set(vars(APIConsumer)):
-    raise HarnessError("this toxiproxy-python has another shape than 0.1.1; install toxiproxy-python==0.1.1")
+    raise HarnessError("this toxiproxy-python differs from 0.1.1; install toxiproxy-python==0.1.1")
 
 _client_requests = toxiproxy.api.requests
 
 RemoteProxy: TypeAlias = Proxy
-"""The client's proxy: `name`, `listen`, `upstream` and `enabled`, as the server had them when it was asked."""
+"""The client's proxy: `name`, `listen`, `upstream` and `enabled`, as the server reported them."""
 
 _lock = threading.RLock()
 
 
 @dataclass(frozen=True)
 class _Response:
-    """An answer, as far as the client looks at it."""
+    """A response, as far as the client reads it."""
 
     status_code: int
     content: bytes
@@ -80,9 +80,9 @@ class _Response:
 
 
 class _Transport:
-    """What the client takes for the module `requests`: one kept connection, with time-outs, that reads no environment.
+    """What the client uses as the module `requests`: one persistent connection, with timeouts, without the environment.
 
-    urllib3 alone, without the session of requests on top of it, halves the time of a call.
+    urllib3 alone, without a session of requests on top of it, halves the time of a call.
     """
 
     def __init__(self, address: Endpoint) -> None:
@@ -108,19 +108,19 @@ class _Transport:
         except urllib3.exceptions.HTTPError as error:
             raise ProxyLost(f"no answer to {method} {url} ({error}); the server must be restarted") from error
         response = _Response(answer.status, answer.data)
-        said = f"{method} {url} answered {response.status_code}: {' '.join(response.text.split())[:200]}"
+        summary = f"{method} {url} answered {response.status_code}: {' '.join(response.text.split())[:200]}"
         if response.status_code >= 500:
-            raise ProxyLost(f"{said}; the server must be restarted")
+            raise ProxyLost(f"{summary}; the server must be restarted")
         if response.status_code >= 300 and response.status_code not in (400, 404, 409):
-            raise HarnessError(f"{said}; is it a toxiproxy-server that listens there?")
+            raise HarnessError(f"{summary}; is it a toxiproxy-server that listens there?")
         return response
 
 
 class Api:
     """Toxiproxy's HTTP API at one address.
 
-    The client's address belongs to the whole process: making a second Api for another address moves it, and the first
-    then raises HarnessError rather than talk to the wrong server. After one ProxyLost every call raises ProxyLost.
+    The client has one address per process: a second Api for another address changes it, and then the first raises
+    HarnessError instead of calling the wrong server. After one ProxyLost every call raises ProxyLost.
     """
 
     def __init__(self, address: Endpoint) -> None:
@@ -137,7 +137,7 @@ class Api:
     # -- proxies -------------------------------------------------------------------------------------------------------
 
     def version(self) -> str:
-        """The server's version; `git` for an unreleased build. 2.5 answers plain text, 2.6 JSON that is none."""
+        """The server's version; `git` for an unreleased build. 2.5 answers plain text, 2.6 malformed JSON."""
         text: str = self._call(APIConsumer.get, "/version").text.strip()
         try:
             return str(json.loads(text)["version"])
@@ -145,7 +145,7 @@ class Api:
             return text.strip("{}\\n ").rpartition(":")[2].strip(' "')
 
     def proxies(self) -> dict[str, RemoteProxy]:
-        """All proxies of the server, ours or not, by name; `.listen` and `.enabled` as the server has them."""
+        """All proxies of the server by name, including those of others."""
         return {name: RemoteProxy(**fields) for name, fields in self._read(APIConsumer.get, "/proxies").items()}
 
     def proxy(self, name: str) -> RemoteProxy:
@@ -153,7 +153,7 @@ class Api:
         return RemoteProxy(**self._read(APIConsumer.get, f"/proxies/{name}"))
 
     def populate(self, proxies: Sequence[tuple[str, Endpoint]], listen: str = "127.0.0.1") -> list[RemoteProxy]:
-        """Make proxies (name, upstream) on free ports of one address, all in one request, in order."""
+        """Make proxies from (name, upstream) pairs on free ports of one address, in one request, in order."""
         any_port = str(Endpoint(listen, 0))
         wanted = [{"name": name, "listen": any_port, "upstream": str(upstream)} for name, upstream in proxies]
         answer = self._read(APIConsumer.post, "/populate", json=wanted)
@@ -163,11 +163,11 @@ class Api:
         return made
 
     def delete(self, proxy: RemoteProxy) -> None:
-        """Take a proxy away; one that is gone already is no error."""
+        """Delete a proxy; one that is gone already is no error."""
         self._forgiving(proxy.destroy)
 
     def switch(self, proxy: RemoteProxy, enabled: bool) -> None:
-        """Enable or disable a proxy, verified: the client believes whatever it asked for."""
+        """Enable or disable a proxy, and verify it: the client itself never looks at the result."""
         self._call(proxy.enable if enabled else proxy.disable)
         now = self.proxy(proxy.name)
         if now.enabled != enabled or now.listen != proxy.listen:
@@ -181,23 +181,23 @@ class Api:
     def add_toxic(
         self, proxy: RemoteProxy, name: str, kind: str, stream: str, toxicity: float, attributes: Attributes
     ) -> None:
-        """Put a toxic at the end of the chain, and compare what the server has with what was asked for."""
+        """Add a toxic at the end of the chain, and verify that the server has what was asked for."""
         check_toxic(kind, stream, toxicity, attributes)
         self._call(proxy.add_toxic, name=name, type=kind, stream=stream, toxicity=toxicity, attributes=dict(attributes))
         self._compare(proxy, name, {"type": kind, "stream": stream}, toxicity, attributes)
 
     def update_toxic(self, proxy: RemoteProxy, name: str, toxicity: float, attributes: Attributes) -> None:
-        """Change a toxic; the client has no verb for it."""
+        """Change a toxic, which the client has no method for."""
         wanted = {"toxicity": toxicity, "attributes": dict(attributes)}
         self._call(APIConsumer.post, f"/proxies/{proxy.name}/toxics/{name}", json=wanted)
         self._compare(proxy, name, {}, toxicity, attributes)
 
     def remove_toxic(self, proxy: RemoteProxy, name: str, countdown_s: float = 0) -> None:
-        """Take a toxic away; one that is gone already is no error. A `reset_peer` answers after its countdown."""
+        """Remove a toxic; one that is gone already is no error. A `reset_peer` answers after its countdown."""
         self._forgiving(APIConsumer.delete, f"/proxies/{proxy.name}/toxics/{name}", read_s=READ_S + countdown_s)
 
     def received_bytes(self) -> dict[tuple[str, str], int] | None:
-        """By proxy and direction, what *ended* connections brought; None unless the server runs with -proxy-metrics."""
+        """Bytes of *ended* connections by (proxy, direction); None unless the server runs with -proxy-metrics."""
         try:
             text = self._call(APIConsumer.get, "/metrics").text
         except _Refused:
@@ -231,21 +231,21 @@ class Api:
                 raise
 
     def _read(self, verb: Any, *arguments: Any, **options: Any) -> dict[str, Any]:
-        """The JSON object that a call answers."""
+        """The JSON object in the response of a call."""
         answer = self._call(lambda: verb(*arguments, **options).json())
         if not isinstance(answer, dict):
             raise HarnessError(f"{self.address} answered {answer!r}; is it a toxiproxy-server that listens there?")
         return answer
 
     def _call(self, verb: Any, *arguments: Any, **options: Any) -> Any:
-        """One call of the client, to our server and through our transport; its errors translated into ours."""
+        """One call of the client, through `_Transport`; its errors become those of the harness."""
         with _lock:
             if self._lost is not None:
                 raise ProxyLost(f"the server was lost before: {self._lost}")
             if (APIConsumer.host, APIConsumer.port) != self._where:
                 raise HarnessError(
-                    f"somebody else in this process moved toxiproxy-python from {self.address} to {APIConsumer.host}:"
-                    f"{APIConsumer.port}; it has one address per process: use one server"
+                    f"other code in this process changed toxiproxy-python's address from {self.address} to "
+                    f"{APIConsumer.host}:{APIConsumer.port}; it has one address per process: use one server"
                 )
             toxiproxy.api.requests = self._transport
             try:
@@ -257,7 +257,7 @@ class Api:
                 raise _Refused(f"toxiproxy-server at {self.address} refuses: {_reason(refused)}") from refused
             except (KeyError, TypeError, ValueError) as odd:
                 raise HarnessError(
-                    f"cannot read what {self.address} answers ({odd!r}); is it a toxiproxy-server?"
+                    f"cannot read the answer of {self.address} ({odd!r}); is it a toxiproxy-server?"
                 ) from odd
             finally:
                 toxiproxy.api.requests = _client_requests
@@ -268,7 +268,7 @@ class _Refused(HarnessError):
 
 
 def check_toxic(kind: str, stream: str, toxicity: float, attributes: Attributes) -> None:
-    """Raise HarnessError for values that the server would misread, or that would kill it and every proxy with it."""
+    """Raise HarnessError for values that the server would misread, or that would crash it with all its proxies."""
     known = {**ATTRIBUTES, **EXTENSIONS}
     problems = [
         *([f"there is no toxic {kind!r}"] if kind not in known else []),
@@ -276,7 +276,7 @@ def check_toxic(kind: str, stream: str, toxicity: float, attributes: Attributes)
         *([f"toxicity {toxicity!r} is not between 0 and 1"] if not 0 <= toxicity <= 1 else []),
         *(f"{kind} has no attribute {name!r}" for name in attributes if name not in known.get(kind, attributes)),
         *(
-            f"{name} {value!r} is no whole number from 0 on"
+            f"{name} {value!r} is not a whole number from 0 on"
             for name, value in attributes.items()
             if not _is_whole(value) and not (kind in EXTENSIONS and isinstance(value, str))
         ),

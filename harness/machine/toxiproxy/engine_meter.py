@@ -1,4 +1,4 @@
-"""What has passed each link, by the embedded engine's own word: exact, whatever was swallowed, cut or held."""
+"""Counts the traffic of each link from the embedded engine's events: exact, whatever was dropped, cut or held."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from typing import Any
 from harness.machine.toxiproxy.engine_client import EngineApi
 
 MOST_CONNECTIONS, MOST_KEYS = 64, 256
-"""How many of a link a history tells one by one; of more it says how many there were."""
+"""How many of a link a history lists; of the others it records the number."""
 
 SIDES = ("upstream", "downstream")
 
 
 @dataclass
-class Carried:
+class ConnectionRecord:
     """One connection of a link; times are CLOCK_MONOTONIC.
 
     Attributes:
-        read, written: bytes by direction; read is what came in, whatever became of it.
-        first_ns, ended_ns: by direction, when the first byte came, and the end.
-        closed_ns: None while it is open; `because` is why it ended.
+        read: bytes received by direction, whatever became of them; `written`: bytes sent on.
+        first_ns, ended_ns: by direction, when the first byte and the end arrived.
+        closed_ns: when it was closed; None while it is open.
+        because: why it was closed.
         messages: how many of each kind, `query add` or `reply add`.
         opaque: why its messages could not be read (any more); empty if they could.
     """
@@ -38,15 +39,15 @@ class Carried:
     messages: Counter[str] = field(default_factory=Counter)
     opaque: str = ""
 
-    def count(self, said: Mapping[str, Any]) -> None:
-        """Take its bytes, as an event or the list of connections tells them."""
+    def update(self, counters: Mapping[str, Any]) -> None:
+        """Take its byte counts from an event or from the list of connections."""
         for side in SIDES:
-            self.read[side] = said.get(f"{side}_read_bytes", self.read[side])
-            self.written[side] = said.get(f"{side}_written_bytes", self.written[side])
+            self.read[side] = counters.get(f"{side}_read_bytes", self.read[side])
+            self.written[side] = counters.get(f"{side}_written_bytes", self.written[side])
 
     def to_json(self) -> dict[str, Any]:
-        """For the history; what is empty is left out."""
-        told = {
+        """For the history, without empty fields."""
+        fields = {
             "accepted_ns": self.accepted_ns,
             "dialled_ns": self.dialled_ns,
             "first_ns": self.first_ns,
@@ -58,21 +59,21 @@ class Carried:
             "messages": dict(self.messages),
             "opaque": self.opaque,
         }
-        return {name: value for name, value in told.items() if value not in (None, "", {})}
+        return {name: value for name, value in fields.items() if value not in (None, "", {})}
 
 
 @dataclass
 class LinkCount:
-    """Everything of one link so far.
+    """The counts of one link so far.
 
     Attributes:
-        acts: by toxic, how often it acted: fired, began to swallow or to stall, turned a client away, let one direction
-            end without the other, left a try to connect without an answer.
+        acts: by toxic, how often it acted: fired, began to drop or to stall, refused a client, half-closed a
+            connection, left a connect without an answer.
         keys: by key, the kinds of queries that named it.
-        turned_away: clients that a toxic at the door dealt with.
+        turned_away: clients that a toxic refused before a connection was made.
     """
 
-    connections: dict[int, Carried] = field(default_factory=dict)
+    connections: dict[int, ConnectionRecord] = field(default_factory=dict)
     acts: Counter[str] = field(default_factory=Counter)
     keys: dict[str, set[str]] = field(default_factory=dict)
     turned_away: int = 0
@@ -82,7 +83,7 @@ class LinkCount:
         return len(self.connections) + self.turned_away
 
     @property
-    def open(self) -> list[Carried]:
+    def open(self) -> list[ConnectionRecord]:
         return [one for one in self.connections.values() if one.closed_ns is None]
 
     @property
@@ -105,9 +106,9 @@ class LinkCount:
         return sum(one.written[side] for one in self.connections.values())
 
     def to_json(self) -> dict[str, Any]:
-        """For the history: each connection and key, up to a limit, and how many more there were."""
+        """For the history: connections and keys up to a limit, and how many more there were."""
         connections, keys = list(self.connections.values()), sorted(self.keys)
-        told = {
+        fields = {
             "connections": [one.to_json() for one in connections[:MOST_CONNECTIONS]],
             "more_connections": max(0, len(connections) - MOST_CONNECTIONS),
             "turned_away": self.turned_away,
@@ -115,14 +116,14 @@ class LinkCount:
             "keys": {key: sorted(self.keys[key]) for key in keys[:MOST_KEYS]},
             "more_keys": max(0, len(keys) - MOST_KEYS),
         }
-        return {name: value for name, value in told.items() if value}
+        return {name: value for name, value in fields.items() if value}
 
 
 class EngineMeter:
-    """Counts the links of one engine: the same questions as `link_meter.LinkMeter` answers, and a few more.
+    """Counts the links of one engine; has the methods of `kernel_meter.KernelMeter`.
 
     Attributes:
-        unreached: accepted connections of all links for which the upstream could not be reached.
+        unreached: accepted connections of all links whose upstream could not be reached.
         is_complete: whether no event was lost before it was read.
     """
 
@@ -138,29 +139,29 @@ class EngineMeter:
         self._counts[name] = LinkCount()
 
     def forget(self, names: Sequence[str]) -> None:
-        """These links are gone."""
+        """Drop the counts of these links, which were deleted."""
         for name in names:
             self._counts.pop(name, None)
 
     def keeps(self, name: str, is_keeping: bool) -> None:
-        """Nothing is guessed here, so it does not matter."""
+        """Nothing: the engine counts held bytes exactly."""
 
     def count(self, name: str) -> LinkCount:
         """As of the last look."""
         return self._counts[name]
 
     def held(self, name: str) -> Sequence[tuple[int, frozenset[str]]]:
-        """Bytes that are kept back were read, and are counted as any."""
+        """Always empty: held bytes were read, and are counted like all others."""
         return ()
 
     def look(self) -> None:
-        """Read everything anew; open connections first, so that one which ends meanwhile is told by its event."""
+        """Update all counts; open connections first, so that one that ends meanwhile is updated by its event."""
         live = self._api.connections()
         self._read_events()
-        for said in live:
-            carried = self._carried(said["proxy"], said["id"])
-            if carried is not None and carried.closed_ns is None:
-                carried.count(said)
+        for counters in live:
+            connection = self._connection(counters["proxy"], counters["id"])
+            if connection is not None and connection.closed_ns is None:
+                connection.update(counters)
 
     def _read_events(self) -> None:
         events, last, _ = self._api.events(self._last)
@@ -174,37 +175,37 @@ class EngineMeter:
         link = self._counts.get(event.get("proxy", ""))
         if link is None:
             return
-        what, carried = event["event"], link.connections.get(event.get("connection", 0))
+        what, connection = event["event"], link.connections.get(event.get("connection", 0))
         if what == "accept":
-            link.connections[event["connection"]] = Carried(event["time_ns"])
+            link.connections[event["connection"]] = ConnectionRecord(event["time_ns"])
         elif what == "turned away":
             link.turned_away += 1
         if what in ("fired", "swallows", "stalls", "turned away", "half closed"):
             link.acts[event["toxic"]] += 1
         elif what == "unanswered":
             link.acts[event["toxic"]] += event["tries"]
-        if carried is not None:
-            self._take_of(event, link, carried)
+        if connection is not None:
+            self._take_of(event, link, connection)
 
-    def _take_of(self, event: Mapping[str, Any], link: LinkCount, carried: Carried) -> None:
+    def _take_of(self, event: Mapping[str, Any], link: LinkCount, connection: ConnectionRecord) -> None:
         what, time_ns = event["event"], event["time_ns"]
         if what == "dial":
-            carried.dialled_ns = time_ns
+            connection.dialled_ns = time_ns
         elif what == "first byte":
-            carried.first_ns[event["direction"]] = time_ns
+            connection.first_ns[event["direction"]] = time_ns
         elif what == "end":
-            carried.ended_ns[event["direction"]] = time_ns
+            connection.ended_ns[event["direction"]] = time_ns
         elif what in ("query", "reply"):
-            carried.messages[f"{what} {event['kind']}"] += 1
+            connection.messages[f"{what} {event['kind']}"] += 1
             for key in event.get("keys", ()):
                 link.keys.setdefault(key, set()).add(event["kind"])
         elif what == "transparent":
-            carried.opaque = event["why"]
+            connection.opaque = event["why"]
         elif what == "close":
-            carried.closed_ns, carried.because = time_ns, event["cause"] or ""
-            carried.count(event)
-            self.unreached += carried.because.startswith("dial failed")
+            connection.closed_ns, connection.because = time_ns, event["cause"] or ""
+            connection.update(event)
+            self.unreached += connection.because.startswith("dial failed")
 
-    def _carried(self, name: str, identity: int) -> Carried | None:
+    def _connection(self, name: str, identity: int) -> ConnectionRecord | None:
         link = self._counts.get(name)
         return None if link is None else link.connections.get(identity)

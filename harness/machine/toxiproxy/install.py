@@ -1,4 +1,4 @@
-"""Build the pinned toxiproxy-server from its public Go module into the cache; called by an explicit command only."""
+"""Builds the pinned toxiproxy-server from its public Go module into the cache; called by an explicit command only."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def install(cache_dir: Path | None = None, run: Run = subprocess.run) -> Path:
-    """Put toxiproxy-server into the cache, unless it is there already; its path.
+    """Build toxiproxy-server into the cache, unless it is there already; returns its path.
 
     Args:
-        cache_dir: the directory to put it in; default the one where `proxy_server.find_server` looks.
-        run: `subprocess.run`, replaced by tests.
+        cache_dir: the folder for it; default: the one where `server.find_server` looks.
+        run: `subprocess.run`, which tests replace.
 
     Raises HarnessError if Go is missing, too old, or cannot build; the text says what to do.
     """
@@ -51,15 +51,15 @@ def _go(run: Run) -> str:
     go = shutil.which("go")
     if go is None:
         raise HarnessError(f"there is no `go` on PATH to build toxiproxy-server with; {_WAYS_WITHOUT_GO}")
-    said = run([go, "env", "GOVERSION"], capture_output=True, text=True).stdout.strip()
-    version = re.match(r"go(\d+)\.(\d+)", said)
+    reported = run([go, "env", "GOVERSION"], capture_output=True, text=True).stdout.strip()
+    version = re.match(r"go(\d+)\.(\d+)", reported)
     if version and (int(version[1]), int(version[2])) < GO_NEEDED:
-        raise HarnessError(f"{go} is {said}, and toxiproxy {VERSION} needs Go >= 1.23; {_WAYS_WITHOUT_GO}")
+        raise HarnessError(f"{go} is {reported}, and toxiproxy {VERSION} needs Go >= 1.23; {_WAYS_WITHOUT_GO}")
     return go
 
 
 def _build(go: str, directory: Path, run: Run) -> None:
-    """`go install` of the pinned module, static, and stamped: an unstamped build says its version is `git`."""
+    """`go install` of the pinned module, static, and stamped: an unstamped build reports the version `git`."""
     environment: dict[str, Any] = {**os.environ, "CGO_ENABLED": "0", "GOBIN": str(directory), "GOFLAGS": ""}
     stamp = f"-s -w -X {MODULE}.Version={VERSION}"
     built = run(

@@ -1,11 +1,11 @@
-"""How much has passed each proxy port: the kernel's counters of open connections, the server's own of ended ones.
+"""Counts the traffic of each link from the kernel's counters of open connections and the server's of ended ones.
 
     rank ──▶ [link port]  proxy server  [any port] ──▶ master
               accepted ▲                 ▲ dialled
               exact per link             only the sum over all links to one upstream: nothing says which is whose
 
 What ranks send is counted as it reaches the link port, so no toxic hides it. What the master sends is counted as it
-leaves the link port; what a toxic keeps or swallows shows as the difference between the dialled and the accepted sides.
+leaves the link port; bytes that a toxic holds or drops are the difference between the dialled and the accepted sides.
 """
 
 from __future__ import annotations
@@ -23,23 +23,24 @@ from harness.machine.process import pidfd
 
 _OPEN = ("established", "close_wait")
 _LOOKS_FOR_REST = 4
-"""How often to look again while bytes are passing: how many are kept back is known only when all stand still."""
+"""How often to look again while bytes are passing: how many are held is known only when none is moving."""
 
 _STILL_NS = 20_000_000
-"""A healthy link passes bytes on within some 50 us of processor time. A busy machine has kept the server from it for
-more than 2 ms, and bytes on their way were taken for bytes kept back; 20 ms are several turns of the scheduler."""
+"""A healthy link passes bytes on within some 50 us of processor time. On a busy machine the server waited for more than
+2 ms, and bytes on their way looked like held ones; 20 ms are several turns of the scheduler."""
 
 EndedBytes = Callable[[], "Mapping[tuple[str, str], int] | None"]
-"""By link and direction, what the server says its ended connections brought; None if it does not say."""
+"""The server's count of the bytes of ended connections, by (link, direction); None if it has no such count."""
 
 
 @dataclass
-class Count:
+class KernelLinkCount:
     """The totals of one link; they only grow.
 
     Attributes:
-        logged: connections accepted by the server's log; `seen`: distinct ones met in the kernel's table.
-        missed: bytes up and down of ended connections that came after we last saw them.
+        logged: connections that were accepted, according to the server's log.
+        missed: upstream and downstream bytes of ended connections that passed after the last look.
+        last: each connection as last seen in the kernel's table; `present`: the keys of those still there.
     """
 
     port: int
@@ -50,13 +51,13 @@ class Count:
     present: frozenset[int] = frozenset()
 
     def take(self, accepted: Sequence[Connection]) -> None:
-        """The accepted side of every connection of the link, as the kernel has it now."""
+        """Take the accepted side of every connection of the link, as the kernel shows it now."""
         now = {connection.cookie or connection.remote.port: connection for connection in accepted}
         self.last.update(now)
         self.present = frozenset(now)
 
     def take_ended(self, upstream: int, downstream: int) -> None:
-        """The server's own count of the bytes of ended connections."""
+        """Take the server's count of the bytes of ended connections."""
         ending = [c for key, c in self.last.items() if key not in self.present or c.state != "established"]
         up = upstream - sum(c.received_bytes or 0 for c in ending)
         down = downstream - sum(c.sent_bytes or 0 for c in ending)
@@ -72,7 +73,7 @@ class Count:
 
     @property
     def closed(self) -> list[Connection]:
-        """As they were seen last."""
+        """The ended connections, as last seen."""
         return [c for key, c in self.last.items() if key not in self.present or c.state not in _OPEN]
 
     @property
@@ -82,7 +83,7 @@ class Count:
 
     @property
     def ended(self) -> int:
-        """How many have ended or begun to: half-closed ones too."""
+        """How many connections have ended or are half-closed."""
         return self.accepted - sum(c.state == "established" for c in self.open)
 
     @property
@@ -96,7 +97,7 @@ class Count:
 
 @dataclass(frozen=True)
 class _Passage:
-    """By connection, what came from the master (its end counted as one byte), and what has left the link ports."""
+    """By connection, the bytes that came from the master (its FIN counts as one) and those that left the link ports."""
 
     came: Mapping[int, int]
     left: Mapping[int, int]
@@ -112,23 +113,23 @@ class _Passage:
 
 @dataclass(frozen=True)
 class _Level:
-    """How many bytes are kept back by all links to one upstream, as far as is known."""
+    """How many bytes all links to one upstream hold, and whether that is certain."""
 
     bytes: int
     is_sure: bool = True
 
 
-class LinkMeter:
+class KernelMeter:
     """Counts the links of one proxy server.
 
     Attributes:
-        unreached: accepted connections of all links for which the upstream could not be reached.
+        unreached: accepted connections of all links whose upstream could not be reached.
 
     Args:
-        pid: the server's, for the sockets it dialled; None where it is not known.
-        log_path: the server's log, for connections that came and went between two looks; None where we have none.
+        pid: the server's, for the sockets that it dialled; None if unknown.
+        log_path: the server's log, for connections that came and went between two looks; None if there is none.
         ended_bytes: asks the server.
-        inside: meanwhile the sockets of the server's network are seen.
+        inside: a context in which the sockets of the server's network are visible.
     """
 
     def __init__(
@@ -147,7 +148,7 @@ class LinkMeter:
         self._asked_at = 0
         self._ask_again = False
         self._server_counts = True
-        self._counts: dict[str, Count] = {}
+        self._counts: dict[str, KernelLinkCount] = {}
         self._held: dict[int, list[tuple[int, frozenset[str]]]] = {}
         self._held_level: dict[int, _Level] = {}
         self._keeping: set[str] = set()
@@ -155,10 +156,10 @@ class LinkMeter:
 
     def add(self, name: str, port: int, upstream_port: int) -> None:
         """Count this link from now on."""
-        self._counts[name] = Count(port, upstream_port)
+        self._counts[name] = KernelLinkCount(port, upstream_port)
 
     def forget(self, names: Sequence[str]) -> None:
-        """These links are gone; with the last one all that was held is forgotten too."""
+        """Drop the counts of these links, which were deleted; with the last one the held bytes too."""
         for name in names:
             self._counts.pop(name, None)
             self._keeping.discard(name)
@@ -168,28 +169,28 @@ class LinkMeter:
             self._asked_at = 0
 
     def keeps(self, name: str, is_keeping: bool) -> None:
-        """Say whether toxics lie on this link's way down, so that it may keep bytes back."""
+        """Note whether this link has downstream toxics, so that it may hold bytes."""
         if is_keeping:
             self._keeping.add(name)
             self._kept.add(name)
         else:
             self._keeping.discard(name)
 
-    def count(self, name: str) -> Count:
+    def count(self, name: str) -> KernelLinkCount:
         """As of the last look."""
         return self._counts[name]
 
     def held(self, name: str) -> Sequence[tuple[int, frozenset[str]]]:
-        """Bytes found to be kept back, one entry for each time they grew, with the links that may keep them."""
+        """Held bytes, one entry for each time they grew, with the links that may hold them."""
         return self._held.get(self._counts[name].upstream_port, ())
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing that passed can have gone unseen."""
+        """Whether nothing that passed can have been missed."""
         return self._log_path is not None and self._server_counts and bool(self._dialled())
 
     def look(self) -> None:
-        """Read everything anew."""
+        """Update all counts."""
         self._look_at_connections()
         self._look_at_log()
         self._look_at_ended()
@@ -221,7 +222,7 @@ class LinkMeter:
                 self.unreached += 1
 
     def _look_at_ended(self) -> None:
-        """Ask the server when more connections have ended, and once again: it counts a moment after it closes."""
+        """Ask the server when more connections have ended, and once again later: it counts a moment after it closes."""
         gone = sum(count.gone for count in self._counts.values())
         if gone == self._asked_at and not self._ask_again:
             return
@@ -229,7 +230,7 @@ class LinkMeter:
         self._asked_at = gone
         ended = self._ended_bytes()
         self._server_counts = ended is not None
-        # Once more: what has ended since the last look, and is in the server's count, would be counted twice.
+        # Look again: a connection that ended since the last look and is in the server's count would be counted twice.
         self._look_at_connections()
         for name, count in self._counts.items():
             if ended is None:
@@ -245,12 +246,12 @@ class LinkMeter:
             self._held_level[upstream_port] = now
             grown = now.bytes - known.bytes
             if holders & links and (grown > 0 or not now.is_sure):
-                # While bytes are passing, what is on its way through any link looks kept back as well.
+                # While bytes are passing, those on their way through any link look held too.
                 may_keep = holders & links if now.is_sure and known.is_sure else links
                 self._held.setdefault(upstream_port, []).append((grown, may_keep))
 
     def _level(self, upstream_port: int, known: int) -> _Level:
-        """How many bytes are kept back; unsure, and as known before, if connections never stand still."""
+        """How many bytes are held; the last known number, and not sure, if bytes never stop moving."""
         passage = self._passage(upstream_port)
         for _ in range(_LOOKS_FOR_REST):
             before, passage = passage, self._passage(upstream_port)
@@ -259,7 +260,7 @@ class LinkMeter:
             if passage.kept_bytes <= known:
                 return _Level(passage.kept_bytes)
             clock.sleep_ns(_STILL_NS)
-            if not self._is_kept_waiting() and self._passage(upstream_port) == passage:
+            if not self._waits_for_processor() and self._passage(upstream_port) == passage:
                 return _Level(passage.kept_bytes)
         return _Level(known, is_sure=False)
 
@@ -276,8 +277,8 @@ class LinkMeter:
             {c.cookie: c.sent_bytes or 0 for count in links for c in count.open if c.inode},
         )
 
-    def _is_kept_waiting(self) -> bool:
-        """Whether the server has something to do: what it keeps back is not done with, it has not come to it."""
+    def _waits_for_processor(self) -> bool:
+        """Whether the server is runnable: then bytes may wait for it, and are not held by a toxic."""
         return self._pid is not None and pidfd.waits_for_processor(self._pid)
 
     def _dialled(self) -> set[int]:

@@ -1,4 +1,4 @@
-"""A toxiproxy-server of our own: found on this machine, started as a child, known to be ours, ended."""
+"""Finds toxiproxy-server on this machine, starts one for the harness, verifies that it answers, and ends it."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ VARIABLE = "RDZV_TOXIPROXY_SERVER"
 HOW_TO_GET_IT = (
     "run `rdzv-harness toxiproxy install` (needs Go >= 1.23), or install toxiproxy with the system's package manager, "
     f"so that `toxiproxy-server` is on PATH, or set {VARIABLE} to the binary, or give a running server with "
-    "--toxiproxy URL, or take the engine that comes with the harness: --toxiproxy embedded"
+    "--toxiproxy URL, or use the engine that comes with the harness: --toxiproxy embedded"
 )
 
 READY_WITHIN_NS = 10_000_000_000
-"""The server answers 5 to 13 ms after its start; a machine busy with other tests may take far longer."""
+"""The server answers 5 to 13 ms after its start; on a machine busy with other tests it may take far longer."""
 
 END_GRACE_NS = 2_000_000_000
-"""The server ends a millisecond after SIGTERM, unless a handler is wedged: then it is killed."""
+"""The server ends a millisecond after SIGTERM; one with a wedged handler is killed after this time."""
 
 _LOOK_EVERY_NS = 2_000_000
 _PORT_ATTEMPTS = 3
 _LAUNCH_FAILED = b"Server finished with error"
 
 
-class Children(Protocol):
-    """The one owner of all child processes; nobody else may wait for them."""
+class ChildProcesses(Protocol):
+    """The owner of all child processes, which alone waits for them; `machine.process.children.Children` is one."""
 
     def spawn(
         self,
@@ -53,13 +53,13 @@ class Children(Protocol):
         stdout_path: Path | None = None,
         pass_fds: Sequence[int] = (),
     ) -> int:
-        """Start a process that ends with us, and whose output goes to a file; its pid."""
+        """Start a process that ends with this one and writes its output to a file; returns its pid."""
 
     def wait(self, pid: int, within_ns: int) -> int | None:
         """Wait so long for its end; None if it still runs."""
 
     def end(self, pid: int, grace_ns: int) -> int | None:
-        """SIGTERM, then SIGKILL after the grace; returns when it is gone."""
+        """Send SIGTERM, then SIGKILL after the grace period; returns when it has ended."""
 
 
 def cache_path() -> Path:
@@ -69,10 +69,10 @@ def cache_path() -> Path:
 
 
 def find_server() -> Path | None:
-    """The first toxiproxy-server of: the environment's RDZV_TOXIPROXY_SERVER, PATH, the cache; None if there is none.
+    """The toxiproxy-server that RDZV_TOXIPROXY_SERVER names, else the first on PATH or in the cache; None if none.
 
-    Runs the binary to identify it: not for a process whose children somebody else waits for.
-    Raises HarnessError if RDZV_TOXIPROXY_SERVER names something that is no toxiproxy-server.
+    It runs the binary to identify it, so not for a process with a `Children`, which would reap that run.
+    Raises HarnessError if RDZV_TOXIPROXY_SERVER names something else.
     """
     named = os.environ.get(VARIABLE)
     if named and version_of(Path(named)) is None:
@@ -81,7 +81,7 @@ def find_server() -> Path | None:
 
 
 def candidates() -> list[Path]:
-    """The executables that `find_server` would look at, in its order, none of them run."""
+    """The executables that `find_server` checks, in its order, without running them."""
     named = os.environ.get(VARIABLE)
     if named:
         return [Path(named)]
@@ -92,7 +92,7 @@ def candidates() -> list[Path]:
 def require_server() -> Path:
     """The first candidate; raises Unsupported with the ways to get one.
 
-    What it is, is proved when it is launched: only a toxiproxy-server shows our sentinel.
+    Its launch verifies that it is a toxiproxy-server: only that lists the sentinel.
     """
     found = candidates()
     if not found:
@@ -108,7 +108,7 @@ def origin(server: Path) -> str:
 
 
 def version_of(binary: Path) -> str | None:
-    """What the binary says to `-version`; `git` is an unreleased build of any version, None no toxiproxy-server."""
+    """The version that the binary reports; `git` is an unreleased build. None if it is not a toxiproxy-server."""
     try:
         ran = subprocess.run([binary, "-version"], capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired):
@@ -119,10 +119,11 @@ def version_of(binary: Path) -> str | None:
 
 @dataclass(frozen=True)
 class RunningServer:
-    """A server that is up and is ours.
+    """A server of the harness that is up.
 
     Attributes:
-        sentinel: the random name of a proxy that only our server has; it listens nowhere.
+        api: the address of its API.
+        sentinel: the random name of a proxy that only this server has; it listens nowhere.
     """
 
     pid: int
@@ -131,8 +132,8 @@ class RunningServer:
     log_path: Path
 
 
-class Place(Protocol):
-    """Where a server of our own runs.
+class ServerLauncher(Protocol):
+    """Launches and stops a proxy server of the harness.
 
     Attributes:
         origin: how the server was found, or where it runs, for reports.
@@ -142,20 +143,20 @@ class Place(Protocol):
     def origin(self) -> str: ...
 
     def launch(self, log_path: Path) -> RunningServer:
-        """Start it, its output in that file, and return when its API answers as ours; raises ProxyLost."""
+        """Start a server that logs to that file; returns when its API shows that it is this one. Raises ProxyLost."""
 
     def stop(self, running: RunningServer) -> None:
-        """End it."""
+        """End the server."""
 
     def inside(self) -> AbstractContextManager[None]:
-        """Meanwhile this process sees the sockets of the server's network."""
+        """A context in which this process sees the sockets of the server's network."""
 
 
 @dataclass(frozen=True)
-class Here:
-    """In this network namespace, as a child; implements `Place`."""
+class LocalServerLauncher:
+    """Launches toxiproxy-server as a child in this network namespace; implements `ServerLauncher`."""
 
-    children: Children
+    children: ChildProcesses
     server: Path
 
     @property
@@ -172,14 +173,14 @@ class Here:
         return contextlib.nullcontext()
 
 
-def launch(children: Children, server: Path, log_path: Path, *, api_port: int | None = None) -> RunningServer:
-    """Start the server in this network namespace and return when its API answers as ours.
+def launch(children: ChildProcesses, server: Path, log_path: Path, *, api_port: int | None = None) -> RunningServer:
+    """Start the server in this network namespace and return when its API shows that it is this one.
 
     Args:
-        log_path: what the server prints; a file that is there already is replaced.
-        api_port: default any free one. If somebody takes it first, another is tried.
+        log_path: the file for its output; an existing one is replaced.
+        api_port: default: any free port, and another one if it is taken meanwhile.
 
-    Raises ProxyLost if it does not come up; the text ends with what the server said.
+    Raises ProxyLost, with the end of its log, if it does not come up.
     """
     ports = (api_port,) if api_port is not None else (None,) * _PORT_ATTEMPTS
     for attempt, port in enumerate(ports, 1):
@@ -191,8 +192,8 @@ def launch(children: Children, server: Path, log_path: Path, *, api_port: int | 
     raise AssertionError("unreachable")
 
 
-def stop(children: Children, running: RunningServer) -> None:
-    """End the server: SIGTERM, two seconds, SIGKILL."""
+def stop(children: ChildProcesses, running: RunningServer) -> None:
+    """End the server: SIGTERM, and after two seconds SIGKILL."""
     children.end(running.pid, END_GRACE_NS)
 
 
@@ -200,11 +201,11 @@ class _PortTaken(Exception):
     pass
 
 
-def _launch_on(children: Children, server: Path, log_path: Path, port: int) -> RunningServer:
+def _launch_on(children: ChildProcesses, server: Path, log_path: Path, port: int) -> RunningServer:
     log_path.unlink(missing_ok=True)
     sentinel = new_sentinel()
     with _config(sentinel) as config:
-        # A config file that cannot be read is logged and ignored; then the sentinel is missing, and we notice.
+        # The server logs and ignores a config file that it cannot read; then the sentinel is missing.
         argv = [
             str(server),
             "-host",
@@ -230,7 +231,7 @@ def _launch_on(children: Children, server: Path, log_path: Path, port: int) -> R
 
 @contextlib.contextmanager
 def _config(sentinel: str) -> Iterator[int]:
-    """A descriptor of a config in memory, so that nothing is left on disk however we end."""
+    """A descriptor of a config in memory, so that nothing is left on disk however this process ends."""
     descriptor = os.memfd_create("sentinel")
     try:
         os.write(descriptor, config_of(sentinel).encode())
@@ -246,16 +247,16 @@ def new_sentinel() -> str:
 
 
 def config_of(sentinel: str) -> str:
-    """The server's config, by which it is known to be ours."""
+    """The server's config, with the sentinel that identifies it."""
     return json.dumps([{"name": sentinel, "listen": "127.0.0.1:0", "upstream": "127.0.0.1:9", "enabled": False}])
 
 
 def await_ready(running: RunningServer, server: str, ends: Callable[[int], bool]) -> None:
-    """Return when the API answers as ours; raises ProxyLost with what the server said.
+    """Return when the API lists the sentinel; raises ProxyLost, with the end of the server's log.
 
     Args:
-        server: what it is called in messages.
-        ends: waits so many nanoseconds at most, and tells whether the server has ended.
+        server: its name for messages.
+        ends: waits at most so many nanoseconds, and returns whether the server has ended.
     """
     deadline_ns = clock.now_ns() + READY_WITHIN_NS
     api = urllib3.HTTPConnectionPool(running.api.host, running.api.port, retries=False, timeout=1.0)
@@ -266,13 +267,13 @@ def await_ready(running: RunningServer, server: str, ends: Callable[[int], bool]
             if _LAUNCH_FAILED in log:
                 raise _PortTaken(f"{server} cannot listen on {running.api}: {_last_error(log)}")
             if ended:
-                raise ProxyLost(f"{server} ended at its start; it said: {_tail(log)}; {HOW_TO_GET_IT}")
+                raise ProxyLost(f"{server} ended at its start; its log: {_tail(log)}; {HOW_TO_GET_IT}")
             if clock.now_ns() > deadline_ns:
-                raise ProxyLost(f"{server} did not answer on {running.api} within 10 s; it said: {_tail(log)}")
+                raise ProxyLost(f"{server} did not answer on {running.api} within 10 s; its log: {_tail(log)}")
 
 
 def _is_ours(api: urllib3.HTTPConnectionPool, sentinel: str) -> bool:
-    """Whether our sentinel is there: if the port was taken, another server answers while ours lives on, mute."""
+    """Whether the sentinel is listed: if the port was taken, another server answers, and ours runs without a socket."""
     try:
         answer = api.request("GET", "/proxies")
         return answer.status == 200 and sentinel in json.loads(answer.data)

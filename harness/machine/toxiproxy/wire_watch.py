@@ -1,4 +1,4 @@
-"""Messages on the wire that somebody waits for: the engine stands still at them, so that the very next byte is hit."""
+"""Waits for messages on the wire: the embedded engine stalls all links at them, so that a fault hits the next byte."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from harness.values.errors import HarnessError
 class EngineWatch:
     """Implements `harness.proxies.base.WireWatch` with the embedded engine's moments.
 
-    Where everything is to stand still, the engine itself stalls all links when the message has passed, in one step and
-    before the next byte does; nothing is lost by that.
+    Where all links must stall, the engine itself does it in one step, after the message and before the next byte; no
+    byte is lost.
 
     Args:
-        links: by the name of a link, whose it is.
-        waited: the messages; True: all links stand still then.
+        links: the rank of each link, by the link's name.
+        waited: the messages to wait for, and whether all links stall at each.
     """
 
     def __init__(self, engine: EngineApi, links: Mapping[str, int], waited: Mapping[WireMoment, bool]) -> None:
@@ -78,7 +78,7 @@ class EngineWatch:
                 continue
             if event["event"] == "moment":
                 self._came[number] = event["time_ns"]
-            # What is to stand still does so when its actions are done, a moment later.
+            # Links have stalled when the moment's actions are done, a little later.
             if number in self._stalls and event["event"] == "moment done":
                 if event["failures"]:
                     raise HarnessError(f"{self._waited[number]}: {'; '.join(event['failures'])}")
@@ -97,8 +97,8 @@ class EngineWatch:
 def key_pattern(key: str) -> str:
     """The engine's pattern for a key as a scenario writes it.
 
-    A plain one is a workload's, before which the store and the run's prefix put theirs; one with a slash or a wildcard
-    is the whole key on the wire, where a leading slash may be left out.
+    A plain key is one of the workload, to which the store and the run add prefixes; a key with a slash or a wildcard is
+    the whole key on the wire, whose leading slash is optional.
     """
     return key if any(sign in key for sign in "/*?[") else f"*/{key}"
 

@@ -1,4 +1,4 @@
-"""Finding an engine: each way in which there is none has its own reason, and each reason ends with what to do."""
+"""Finding Docker: each way in which it is absent has a reason of its own, and each reason ends with what to do."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def reason(environment: dict[str, str]) -> str:
 
 
 class FakeEngine:
-    """Answers what it was told to on a socket; with nothing to say it accepts, and is silent."""
+    """Sends prepared answers on a socket; without one it accepts connections and stays silent."""
 
     def __init__(self, path: Path, answers: dict[str, str]) -> None:
         self.url = f"unix://{path}"
@@ -72,61 +72,61 @@ def fake(tmp_path: Path) -> Iterator[FakeEngine]:
     made.close()
 
 
-def test_an_engine_that_answers_is_described(fake: FakeEngine) -> None:
-    """Versions, storage driver, control groups, and whether our folders can be mounted in it."""
+def test_a_docker_that_answers_is_described(fake: FakeEngine) -> None:
+    """Versions, storage driver, control groups, and whether folders of this machine can be mounted in it."""
     found = engine.find({"DOCKER_HOST": fake.url})
-    assert found == engine.Engine(fake.url, "28.2.2", "1.50", "overlay2", 2, False, "x86_64")
+    assert found == engine.DockerEngine(fake.url, "28.2.2", "1.50", "overlay2", 2, False)
     assert found.local
     assert str(found) == f"28.2.2, API 1.50, overlay2, cgroup v2 ({fake.url})"
 
 
-def test_a_rootless_engine_is_told(fake: FakeEngine) -> None:
-    """Its containers' networks cannot be entered from here."""
+def test_a_rootless_docker_is_recognized(fake: FakeEngine) -> None:
+    """The networks of its containers cannot be entered."""
     fake.answers["/info"] = '{"OSType": "linux", "SecurityOptions": ["name=seccomp", "name=rootless"]}'
     found = engine.find({"DOCKER_HOST": fake.url})
     assert (found.rootless, found.cgroup) == (True, 1)
 
 
 @pytest.mark.parametrize(
-    ("path", "answer", "told"),
+    ("path", "answer", "words"),
     [
         ("/version", '{"Version": "19.3", "ApiVersion": "1.40"}', "API 1.40, older than 1.41; upgrade it"),
         ("/info", '{"OSType": "windows"}', "containers of windows; name one of Linux"),
     ],
 )
-def test_an_engine_of_another_kind_is_refused(path: str, answer: str, told: str, fake: FakeEngine) -> None:
+def test_a_docker_of_another_kind_is_refused(path: str, answer: str, words: str, fake: FakeEngine) -> None:
     """Too old, or not of Linux."""
     fake.answers[path] = answer
-    assert told in reason({"DOCKER_HOST": fake.url})
+    assert words in reason({"DOCKER_HOST": fake.url})
 
 
-def test_an_engine_that_says_nothing_is_given_up(fake: FakeEngine) -> None:
-    """Within the time that it was given; the reason names its socket."""
+def test_a_docker_that_stays_silent_is_given_up(fake: FakeEngine) -> None:
+    """Within the limit; the reason names its socket."""
     fake.answers.clear()
-    told = reason({"DOCKER_HOST": fake.url})
-    assert fake.url in told
-    assert told.endswith("see that it runs (`docker version` tells more), or name another in DOCKER_HOST")
+    text = reason({"DOCKER_HOST": fake.url})
+    assert fake.url in text
+    assert text.endswith("check that it runs (`docker version`), or name another one in DOCKER_HOST")
 
 
-def test_a_dead_engine_is_told(tmp_path: Path) -> None:
-    """A socket file that nobody listens behind any more."""
+def test_a_dead_docker_is_reported(tmp_path: Path) -> None:
+    """Its socket file is there, but nothing listens behind it."""
     with socket.socket(socket.AF_UNIX) as gone:
         gone.bind(str(tmp_path / "dead.sock"))
     assert reason({"DOCKER_HOST": f"unix://{tmp_path}/dead.sock"}) == (
-        f"the engine behind {tmp_path}/dead.sock is dead; start it again, or name another in DOCKER_HOST"
+        f"nothing listens behind {tmp_path}/dead.sock any more; start Docker again, or name another one in DOCKER_HOST"
     )
 
 
-def test_a_socket_that_is_not_there_is_told() -> None:
-    """The environment names it, so the environment is to be corrected."""
+def test_a_missing_socket_is_reported() -> None:
+    """DOCKER_HOST names it, so DOCKER_HOST is to be corrected."""
     assert reason({"DOCKER_HOST": "unix:///no/engine.sock"}) == (
         "there is no /no/engine.sock, which DOCKER_HOST names; correct DOCKER_HOST or unset it"
     )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as an ordinary user")
-def test_a_forbidden_socket_is_told(fake: FakeEngine) -> None:
-    """With the user's name, and the group as the way in."""
+def test_a_forbidden_socket_is_reported(fake: FakeEngine) -> None:
+    """The reason names the user, and says that the group gives access."""
     path = Path(fake.url.removeprefix("unix://"))
     path.chmod(0o660)
     pid = os.fork()
@@ -135,29 +135,29 @@ def test_a_forbidden_socket_is_told(fake: FakeEngine) -> None:
         try:
             os.setresgid(65534, 65534, 65534)
             os.setresuid(65534, 65534, 65534)
-            told = reason({"DOCKER_HOST": fake.url})
-            code = 0 if "may not open" in told and "add this user to the group" in told else 2
+            text = reason({"DOCKER_HOST": fake.url})
+            code = 0 if "may not open" in text and "add this user to the group" in text else 2
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
-def test_no_engine_at_all_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With three ways to get one."""
+def test_no_docker_at_all_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason names three ways to get one."""
     monkeypatch.setattr(engine, "_DEFAULT_SOCKETS", ("/no/engine.sock", "{XDG_RUNTIME_DIR}/docker.sock"))
-    told = reason({})
-    assert told.startswith("no Docker engine on this machine (there is no /no/engine.sock); install one")
-    assert "DOCKER_HOST" in told
-    assert "rdzv-harness docker start" in told
+    text = reason({})
+    assert text.startswith("no Docker engine on this machine (there is no /no/engine.sock); install one")
+    assert "DOCKER_HOST" in text
+    assert "rdzv-harness docker start" in text
 
 
-def test_a_user_may_have_an_engine_of_their_own(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Behind the socket in their runtime folder, where the system has none."""
+def test_a_user_may_have_a_docker_of_their_own(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its socket is in the user's runtime folder; it is used where the system has none."""
     path = Path(fake.url.removeprefix("unix://"))
     monkeypatch.setattr(engine, "_DEFAULT_SOCKETS", ("/no/engine.sock", "{XDG_RUNTIME_DIR}/engine.sock"))
     assert engine.find({"XDG_RUNTIME_DIR": str(path.parent)}).url == fake.url
 
 
-def test_a_name_that_is_no_url_is_told() -> None:
+def test_a_malformed_url_is_reported() -> None:
     """As a reason, not as an exception of the SDK."""
-    assert reason({"DOCKER_HOST": "what"}).startswith("the engine at what cannot be used (")
+    assert reason({"DOCKER_HOST": "what"}).startswith("Docker at what cannot be used (")

@@ -1,4 +1,4 @@
-"""Any interpreter runs in a container with its own torch, whoever may enter the folder it lies in."""
+"""Any interpreter runs in a container with its own torch, wherever it lies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.values.errors import UsageError
 if TYPE_CHECKING:
     from docker import DockerClient
 
-# Runs the zygote's file as a module, so that what it refuses is seen here.
+# Loads the zygote's file as a module, so that its exceptions are visible.
 LOAD_ZYGOTE = """
 import importlib.util, json, os, sys, types
 spec = importlib.util.spec_from_file_location("zygote_file", sys.argv[1])
@@ -31,7 +31,7 @@ sys.modules["harness"] = package
 
 
 def run(client: DockerClient, python: ContainerPython, code: str) -> Any:
-    """What code prints as JSON, as nobody, with no capability and nothing to write to but /tmp."""
+    """What code prints as JSON, run as nobody, without capabilities, with only /tmp writable."""
     said = client.containers.run(
         images.RANK,
         [python.executable, "-W", "ignore", "-c", LOAD_ZYGOTE + code, python.zygote, python.harness],
@@ -47,8 +47,8 @@ def run(client: DockerClient, python: ContainerPython, code: str) -> Any:
     return json.loads(bytes(said).decode().splitlines()[-1])
 
 
-def test_nothing_is_mounted_twice_or_within_another() -> None:
-    """Every source is there, and no target lies below another target."""
+def test_nothing_is_mounted_twice_or_inside_another_mount() -> None:
+    """Every source exists, and no target lies below another target."""
     binds = for_container(Path(sys.executable)).binds
     assert all(os.path.exists(bind.source) for bind in binds)
     targets = [bind.target for bind in binds]
@@ -57,7 +57,7 @@ def test_nothing_is_mounted_twice_or_within_another() -> None:
 
 
 def test_only_the_ranks_part_of_the_harness_is_mounted() -> None:
-    """Neither the folder that we are imported from nor anything that needs our dependencies."""
+    """Neither the folder that the harness is imported from, nor anything that needs its dependencies."""
     root = Path(__file__).resolve().parents[3]
     sources = {bind.source for bind in for_container(Path(sys.executable)).binds}
     ours = {str(Path(source).relative_to(root)) for source in sources if Path(source).is_relative_to(root / "harness")}
@@ -66,16 +66,16 @@ def test_only_the_ranks_part_of_the_harness_is_mounted() -> None:
     assert str(root) not in sources
 
 
-def test_of_a_systems_python_only_its_own_files_are_mounted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Never all of /usr: the container has a C library of its own."""
-    told = {
+def test_of_the_systems_python_only_its_own_files_are_mounted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Not all of /usr: the container has a C library of its own."""
+    layout = {
         "executable": "/usr/bin/python3.11",
         "base": "/usr",
         "stdlib": ["/usr/lib/python3.11"],
         "library": "",
         "path": ["/usr/lib/python311.zip", "/usr/lib/python3.11", "/usr/lib/python3.11/lib-dynload", str(tmp_path)],
     }
-    answer = subprocess.CompletedProcess([], 0, json.dumps(told), "")
+    answer = subprocess.CompletedProcess([], 0, json.dumps(layout), "")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: answer)
     python = for_container(Path("/usr/bin/python3"))
     assert [(bind.source, bind.target) for bind in python.binds][:3] == [
@@ -86,8 +86,8 @@ def test_of_a_systems_python_only_its_own_files_are_mounted(monkeypatch: pytest.
     assert (python.executable, python.environment["PYTHONPATH"]) == ("/rdzv/python/bin/python3.11", "/rdzv/site/0")
 
 
-def test_what_is_no_python_is_refused(tmp_path: Path) -> None:
-    """By name, with what to do."""
+def test_a_path_without_a_python_is_refused(tmp_path: Path) -> None:
+    """The error names it and ends with what to do."""
     with pytest.raises(UsageError, match="give --python another"):
         for_container(tmp_path / "python")
 
@@ -99,8 +99,8 @@ import ctypes, ssl, os
 import harness.values.plan, harness.clock, harness.rank.worker
 print(json.dumps({"user": os.getuid(), "version": sys.version}))
 """
-    told = run(docker_client, for_container(Path(sys.executable)), code)
-    assert told == {"user": 65534, "version": sys.version}
+    printed = run(docker_client, for_container(Path(sys.executable)), code)
+    assert printed == {"user": 65534, "version": sys.version}
 
 
 @pytest.mark.skipif(not os.path.exists("/usr/bin/python3"), reason="this system has no Python of its own")
@@ -109,32 +109,34 @@ def test_the_systems_python_runs_in_a_container(docker_client: DockerClient) -> 
     version = subprocess.run(
         ["/usr/bin/python3", "-c", "import sys; print(sys.version)"], capture_output=True, text=True, check=True
     ).stdout.strip()
-    told = run(docker_client, for_container(Path("/usr/bin/python3")), "import ctypes; print(json.dumps(sys.version))")
-    assert told == version
+    printed = run(
+        docker_client, for_container(Path("/usr/bin/python3")), "import ctypes; print(json.dumps(sys.version))"
+    )
+    assert printed == version
 
 
 def test_an_environment_under_a_home_that_nobody_may_enter_works(docker_client: DockerClient, tmp_path: Path) -> None:
-    """The engine binds the folder itself; a module of the environment is found."""
+    """Docker mounts the folder itself; a module of the environment is found."""
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home / "venv")], check=True)
     (packages,) = (home / "venv").glob("lib/python*/site-packages")
     (packages / "only_here.py").write_text("WHERE = __file__\n")
     python = for_container(home / "venv" / "bin" / "python")
-    told = run(docker_client, python, "import only_here; print(json.dumps(only_here.WHERE))")
-    assert told == "/rdzv/site/0/only_here.py"
+    printed = run(docker_client, python, "import only_here; print(json.dumps(only_here.WHERE))")
+    assert printed == "/rdzv/site/0/only_here.py"
 
 
 @pytest.mark.needs_torch
 def test_its_torch_counts_as_its_own(docker_client: DockerClient, rank_python: str) -> None:
-    """The zygote, which refuses a torch from elsewhere, takes it; a store of it answers."""
+    """The zygote, which refuses a torch from elsewhere, accepts it; a store of it works."""
     code = """
-told = zygote.import_torch()
+facts = zygote.import_torch()
 import torch.distributed
 with_store = torch.distributed.TCPStore("127.0.0.1", 0, 1, True)
 with_store.set("key", "value")
-print(json.dumps({**told, "value": with_store.get("key").decode()}))
+print(json.dumps({**facts, "value": with_store.get("key").decode()}))
 """
-    told = run(docker_client, for_container(Path(rank_python)), code)
-    assert told["value"] == "value"
-    assert told["torch_file"].startswith("/rdzv/")
+    printed = run(docker_client, for_container(Path(rank_python)), code)
+    assert printed["value"] == "value"
+    assert printed["torch_file"].startswith("/rdzv/")

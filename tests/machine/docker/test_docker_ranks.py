@@ -1,4 +1,4 @@
-"""The container of a rank that is just ending: nothing can be done to it any more, and nothing needs to be."""
+"""The container of a rank that is just ending: Docker refuses changes, and none is needed."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from typing import Any
 import pytest
 
 from harness.machine.docker import ranks as container_ranks
-from harness.machine.docker.client import Throttling
-from harness.machine.docker.ranks import Contained
+from harness.machine.docker.ranks import ContainerProcess
 from harness.values.errors import HarnessError
 
 
 @pytest.fixture
 def process() -> Iterator[subprocess.Popen[bytes]]:
-    """One that stands in for the rank's; ended, it stays in /proc until this waits for it."""
+    """It stands in for the rank's process; once ended, it stays in /proc until the fixture waits for it."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as started:
         yield started
         started.kill()
 
 
 class RefusingClient:
-    """An engine that has heard of the end, as `act` brings it about, before /proc has."""
+    """A client of a Docker that learns of the end, which `act` causes, before /proc shows it."""
 
     def __init__(self, act: Callable[[], Any]) -> None:
         self._act = act
@@ -34,18 +33,18 @@ class RefusingClient:
         self._act()
         raise HarnessError("cannot update a container that is not running")
 
-    def throttling(self, container: str) -> Throttling:
+    def throttled_ns(self, container: str) -> int:
         self._act()
-        return Throttling(0, 0, 0)
+        return 0
 
 
-def contained(process: subprocess.Popen[bytes], act: Callable[[], Any], folder: Path) -> Contained:
+def contained(process: subprocess.Popen[bytes], act: Callable[[], Any], folder: Path) -> ContainerProcess:
     """A container in which that process runs."""
-    return Contained(RefusingClient(act), "0123456789ab", process.pid, folder / "log", "python")  # type: ignore[arg-type]
+    return ContainerProcess(RefusingClient(act), "0123456789ab", process.pid, folder / "log", "python")  # type: ignore[arg-type]
 
 
 def test_a_rank_that_is_just_ending_needs_no_healing(process: subprocess.Popen[bytes], tmp_path: Path) -> None:
-    """It is in /proc for a moment yet, and as a zombie even longer."""
+    """It is still in /proc for a moment, and longer as a zombie."""
     ending = contained(process, process.kill, tmp_path)
     ending.limit_processor(1000, 1_000_000)
     ending.unlimit_processor()
@@ -55,17 +54,17 @@ def test_a_rank_that_is_just_ending_needs_no_healing(process: subprocess.Popen[b
 def test_a_rank_that_lives_on_must_be_healed(
     process: subprocess.Popen[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The refusal is an error then."""
+    """Then the refusal is an error."""
     monkeypatch.setattr(container_ranks, "ENDS_WITHIN_NS", 1_000_000)
     living = contained(process, lambda: None, tmp_path)
     with pytest.raises(HarnessError, match="cannot update"):
         living.unlimit_processor()
 
 
-def test_of_a_rank_that_has_ended_nobody_knows_how_long_it_was_kept(
+def test_the_throttled_time_of_a_rank_that_has_ended_is_unknown(
     process: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
-    """The engine says zero; of a living one that is what it means."""
+    """Docker reports zero, which is correct only for a living one."""
     living = contained(process, lambda: None, tmp_path)
     assert living.throttled_ns() == 0
     process.kill()

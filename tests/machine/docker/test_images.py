@@ -1,4 +1,4 @@
-"""Images are built by a command that says what it does, once; one that is outdated is known."""
+"""Images are built once, by a command that reports its steps; an outdated one is recognized."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DOCKER = ROOT / "docker"
 
 
 class FakeClient:
-    """An engine that has these images, with labels; notes what it builds and lets nothing be pulled."""
+    """A client of a Docker that has these images with labels; records builds, and refuses pulls."""
 
     def __init__(self, **there: dict[str, str]) -> None:
         self.there = {name.replace("_", "/"): labels for name, labels in there.items()}
@@ -55,7 +55,7 @@ class FakeClient:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A proxy server to put into the image, and a cache of our own."""
+    """A proxy server for the image, and a cache for this test."""
     server = tmp_path / "toxiproxy-server"
     server.write_bytes(b"a static program")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -65,8 +65,8 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("server")
-def test_what_is_missing_is_built_and_told() -> None:
-    """On the base that was named, without a network; the proxy's stands on nothing. What lost its name is removed."""
+def test_missing_images_are_built_and_reported() -> None:
+    """On the named base, without a network; the proxy's has no base. Superseded images are removed."""
     client: Any = FakeClient(mine={})
     lines: list[str] = []
     assert images.build(client, "mine", tell=lines.append) == "mine"
@@ -79,8 +79,8 @@ def test_what_is_missing_is_built_and_told() -> None:
 
 
 @pytest.mark.usefixtures("server")
-def test_what_is_up_to_date_is_not_built_again() -> None:
-    """Unless asked for, or the base is another now."""
+def test_an_image_that_is_up_to_date_is_not_built_again() -> None:
+    """Unless a rebuild is asked for, or the base has changed."""
     client: Any = FakeClient(mine={}, other={})
     lines: list[str] = []
     images.build(client, "mine", tell=lines.append)
@@ -94,7 +94,7 @@ def test_what_is_up_to_date_is_not_built_again() -> None:
 
 
 @pytest.mark.usefixtures("server")
-def test_an_outdated_image_is_told_with_the_command_that_renews_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outdated_image_is_reported_with_the_command_that_builds_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A newer package has another Dockerfile, or another version of the proxy server."""
     client: Any = FakeClient(mine={})
     images.build(client, "mine", tell=lambda line: None)
@@ -108,8 +108,8 @@ def test_an_outdated_image_is_told_with_the_command_that_renews_it(monkeypatch: 
 
 
 @pytest.mark.usefixtures("server")
-def test_without_a_registry_and_without_mmdebstrap_the_ways_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Install it, or name an image."""
+def test_without_a_registry_and_without_mmdebstrap_the_error_names_the_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install mmdebstrap, or name an image."""
     monkeypatch.setattr(images.shutil, "which", lambda tool: None)
     client: Any = FakeClient()
     with pytest.raises(Unsupported, match=r"install it .*, or name an image with --base"):
@@ -119,7 +119,7 @@ def test_without_a_registry_and_without_mmdebstrap_the_ways_are_told(monkeypatch
 
 
 def test_a_server_that_needs_libraries_is_refused(server: Path) -> None:
-    """Its image has none."""
+    """Its image has no libraries."""
     server.write_bytes(b"\x7fELF" + bytes(600) + b"/lib64/ld-linux-x86-64.so.2" + bytes(600))
     client: Any = FakeClient(mine={})
     with pytest.raises(HarnessError, match=r"not a static program.*toxiproxy install"):
@@ -133,13 +133,13 @@ def test_the_package_carries_the_dockerfiles() -> None:
 
 
 def test_the_proxys_image_runs(docker_client: DockerClient) -> None:
-    """Nothing is in it but the server."""
-    said = docker_client.containers.run(images.PROXY, ["-version"], remove=True, network_mode="none", read_only=True)
-    assert said.decode().strip() == f"toxiproxy-server version {images.proxy_server.VERSION}"
+    """It holds nothing but the server."""
+    output = docker_client.containers.run(images.PROXY, ["-version"], remove=True, network_mode="none", read_only=True)
+    assert output.decode().strip() == f"toxiproxy-server version {images.proxy_server.VERSION}"
 
 
-def test_the_compose_example_names_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
-    """Files, image, and a command line that the harness understands."""
+def test_the_compose_example_names_existing_files_and_options(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its files, its image, and each option of its command line."""
     service = YAML(typ="safe").load(DOCKER / "compose.yaml")["services"]["harness"]
     assert (DOCKER / service["build"]["context"] / service["build"]["dockerfile"]).is_file()
     assert service["image"] == images.HARNESS
@@ -148,13 +148,13 @@ def test_the_compose_example_names_what_is_there(capsys: pytest.CaptureFixture[s
     words = shlex.split(service["command"])
     assert words[0] == "run"
     assert main(["run", "--help"]) == 0
-    said = capsys.readouterr().out
-    assert all(word in said for word in words if word.startswith("--"))
+    output = capsys.readouterr().out
+    assert all(word in output for word in words if word.startswith("--"))
 
 
 @pytest.fixture
 def harness_image(docker_client: DockerClient, request: pytest.FixtureRequest) -> str:
-    """Its name, if the engine has it; it must have it where `harness-image` is required."""
+    """The image's name, if Docker has it; where `harness-image` is required, it must."""
     try:
         docker_client.images.get(images.HARNESS)
     except ImageNotFound:

@@ -1,4 +1,4 @@
-"""leases: what outlives a killed harness is written down before it exists, and let go of by others."""
+"""Leases: what would outlive a killed harness is recorded before it exists, and others remove it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from harness import clock
 from harness.machine.docker import images, leases
 from harness.machine.docker.client import Client, Recipe
-from harness.machine.docker.engine import Engine
+from harness.machine.docker.engine import DockerEngine
 from harness.machine.docker.hosts import ContainerNetwork
 from harness.machine.docker.leases import Lease, Owner
 
@@ -26,10 +26,10 @@ NOBODY = "65534:65534"
 LIMIT_NS = 60_000_000_000
 FUTURE, PAST = 1 << 40, 1
 
-# Takes a lease, has a host and a network made, says so, and waits to be killed.
+# Takes a lease, makes hosts and a network, prints the world's name, and waits to be killed.
 HOLDER = f"""
 import sys
-from harness.machine import images, leases
+from harness.machine.docker import images, leases
 from harness.machine.docker.hosts import ContainerNetwork
 from harness.machine.docker.client import Client
 client = Client(sys.argv[1])
@@ -42,7 +42,7 @@ sys.stdin.read()
 
 @pytest.fixture(autouse=True)
 def own_leases(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """Leases of this test alone, and a reaper of its own."""
+    """A folder of leases for this test only, and a reaper of its own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv(leases.REAPER_FD, raising=False)
     yield leases.folder()
@@ -50,8 +50,8 @@ def own_leases(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path
 
 
 @pytest.fixture
-def client(docker_engine: Engine) -> Iterator[Client]:
-    """An engine in which nothing of this test is left."""
+def client(docker_engine: DockerEngine) -> Iterator[Client]:
+    """A client of Docker."""
     made = Client(docker_engine.url)
     yield made
     made.close()
@@ -59,15 +59,15 @@ def client(docker_engine: Engine) -> Iterator[Client]:
 
 @pytest.fixture
 def lease(client: Client) -> Iterator[Lease]:
-    """One of this process; what bears its labels is gone afterwards."""
+    """A lease of this process; everything with its labels is removed afterwards."""
     taken = leases.take(client.url)
     yield taken
-    leases.let_go(client, taken.world)
+    leases.remove_world(client, taken.world)
     leases.release(taken)
 
 
 def ended() -> Owner:
-    """A process that was, and is no more."""
+    """A process that has ended."""
     with subprocess.Popen(["sleep", "60"]) as process:
         owner = Owner.of(process.pid)
         process.kill()
@@ -79,7 +79,7 @@ def me() -> Owner:
 
 
 def left(client: Client, world: str) -> tuple[int, int]:
-    """How many containers and networks of a world there are."""
+    """How many containers and networks of a world exist."""
     label = f"{leases.WORLD}={world}"
     return len(client.containers(label)), len(client.networks(label))
 
@@ -92,7 +92,7 @@ def await_true(fact: Callable[[], bool], what: str) -> None:
 
 
 def container(client: Client, labels: dict[str, str], name: str = "") -> str:
-    """One that stays until it is removed."""
+    """A container that stays until it is removed."""
     recipe = Recipe(
         name=name or f"rdzv-test-{uuid.uuid4().hex[:8]}",
         image=images.RANK,
@@ -106,7 +106,7 @@ def container(client: Client, labels: dict[str, str], name: str = "") -> str:
 
 
 class NothingThere:
-    """An engine that has nothing of ours."""
+    """A client of a Docker that has nothing with the labels."""
 
     url = "unix:///another"
 
@@ -120,7 +120,7 @@ class NothingThere:
 
 
 def test_an_owner_lives_as_long_as_its_process():
-    """A number that was given to another process, or of another boot, is not the owner's."""
+    """A pid that another process has now, or one of another boot, is not the owner's."""
     assert me().lives() is True
     assert ended().lives() is False
     assert replace(me(), start=me().start - 1).lives() is False
@@ -128,7 +128,7 @@ def test_an_owner_lives_as_long_as_its_process():
 
 
 def test_an_owner_in_another_process_tree_cannot_be_judged():
-    """A harness in a container shares the engine with us, but not the numbers of processes."""
+    """A harness in a container shares Docker with this machine, but not the pids."""
     assert replace(me(), tree="pid:[1]").lives() is None
 
 
@@ -143,12 +143,12 @@ def test_an_owner_in_another_process_tree_cannot_be_judged():
     ],
 )
 def test_a_lease_is_over_with_its_owner_or_its_time(owner: Callable[[], Owner], expires: int, is_over: bool):
-    """Whichever comes first; whom we cannot see has until its time."""
+    """Whichever comes first; the lease of an owner that cannot be seen lasts until it expires."""
     assert Lease("w", "unix:///nowhere", owner(), expires).is_over is is_over
 
 
-def test_a_sweep_lets_go_of_leases_of_engines_that_are_gone(own_leases: Path, tmp_path: Path):
-    """A private engine that was stopped cannot be asked any more; one that is there is its own sweep's concern."""
+def test_a_sweep_releases_leases_of_docker_engines_that_are_gone(own_leases: Path, tmp_path: Path):
+    """A stopped private engine cannot be asked any more; leases of a running one are left to its own sweep."""
     own_leases.mkdir(parents=True)
     (tmp_path / "docker.sock").touch()
     gone, there = (Lease(name, f"unix://{tmp_path}/{name}.sock", ended(), FUTURE) for name in ("gone", "docker"))
@@ -158,8 +158,8 @@ def test_a_sweep_lets_go_of_leases_of_engines_that_are_gone(own_leases: Path, tm
     assert [lease.world for lease in leases.all_leases()] == ["docker"]
 
 
-def test_a_lease_is_written_down_until_it_is_released(own_leases: Path):
-    """With all that somebody else needs to find what it stands for."""
+def test_a_lease_is_recorded_until_it_is_released(own_leases: Path):
+    """With all that another process needs to find what belongs to it."""
     lease = leases.take("unix:///nowhere")
     assert list(leases.all_leases()) == [lease]
     assert lease.owner == me()
@@ -168,11 +168,11 @@ def test_a_lease_is_written_down_until_it_is_released(own_leases: Path):
     assert list(own_leases.iterdir()) == []
 
 
-# -- an engine -------------------------------------------------------------------------------------------------------
+# -- Docker ----------------------------------------------------------------------------------------------------------
 
 
-def test_letting_go_takes_all_of_a_world_away(client: Client, lease: Lease):
-    """Hosts, who joined them, one that is paused, one that gets no processor, one that has ended, and the network."""
+def test_removing_a_world_removes_everything_of_it(client: Client, lease: Lease):
+    """Hosts, a paused container, a throttled one, one that has ended, and the network."""
     network = ContainerNetwork(client, lease, images.RANK, NOBODY)
     network.need(["r0"])
     paused, throttled, over = (container(client, dict(lease.labels)) for _ in range(3))
@@ -180,14 +180,14 @@ def test_letting_go_takes_all_of_a_world_away(client: Client, lease: Lease):
     client.limit_processor(throttled, 1000, 1_000_000)
     client.kill(over)
     assert left(client, lease.world) == (4, 1)
-    leases.let_go(client, lease.world)
+    leases.remove_world(client, lease.world)
     assert left(client, lease.world) == (0, 0)
 
 
-def test_a_sweep_takes_what_is_over_and_nothing_else(client: Client, lease: Lease):
-    """Neither what a living owner has, nor what bears our name without our labels, or labels that we did not write.
+def test_a_sweep_removes_worlds_that_are_over_and_nothing_else(client: Client, lease: Lease):
+    """Not those of a living owner, nor containers with such a name but no labels, or with labels of another writer.
 
-    Others that share the engine sweep too, and may have been here first.
+    Other harnesses that share Docker sweep too, and may have been first.
     """
     dead = Lease(f"dead-{lease.world}", client.url, ended(), FUTURE)
     unseen = Lease(f"unseen-{lease.world}", client.url, replace(me(), tree="pid:[1]"), PAST)
@@ -207,8 +207,8 @@ def test_a_sweep_takes_what_is_over_and_nothing_else(client: Client, lease: Leas
             client.remove(one)
 
 
-def test_a_reaper_lets_go_of_what_a_killed_process_left(client: Client):
-    """It started the reaper itself, and is killed without a word; lease, hosts and network go."""
+def test_a_reaper_removes_what_a_killed_process_left(client: Client):
+    """The process started the reaper itself and gets SIGKILL; lease, hosts and network are removed."""
     command = [sys.executable, "-c", HOLDER, client.url]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
@@ -219,8 +219,8 @@ def test_a_reaper_lets_go_of_what_a_killed_process_left(client: Client):
     await_true(lambda: not list(leases.all_leases()), "the reaper left the lease")
 
 
-def test_a_reaper_watches_over_whoever_inherits_its_pipe(client: Client):
-    """As a controller does, whose own children end with it; and it leaves alone what is another owner's."""
+def test_a_reaper_watches_every_process_that_inherits_its_pipe(client: Client):
+    """As a controller does, whose own children end with it; what belongs to another owner stays."""
     pipe = leases.reaper_fd()
     environment = {**os.environ, leases.REAPER_FD: str(pipe)}
     command = [sys.executable, "-c", HOLDER, client.url]

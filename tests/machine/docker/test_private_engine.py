@@ -1,4 +1,4 @@
-"""A private engine is there for one run, disturbs nobody, and leaves nothing, however it ended."""
+"""A private Docker engine serves one run, does not disturb others, and leaves nothing, however it ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONTAINER = {"command": ["/toxiproxy", "-host=0.0.0.0"], "detach": True}
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    """A folder for an engine, short enough for a socket; skipped where none can be started."""
+    """A folder with a path short enough for a socket; skipped where no private engine can be started."""
     if os.geteuid() != 0:
         pytest.skip("a private engine needs root")
     if private_engine.find_tool("dockerd") is None:
@@ -35,11 +35,11 @@ def root() -> Iterator[Path]:
 
 
 def rules_about(*words: str) -> list[str]:
-    """The machine's firewall rules that name one of these; other tests and engines have theirs."""
+    """The machine's firewall rules that contain one of these words; others are not this test's."""
     if shutil.which("iptables-save") is None:
         return []
-    said = subprocess.run(["iptables-save"], capture_output=True, text=True).stdout
-    return [line for line in said.splitlines() if any(word in line for word in words)]
+    rules = subprocess.run(["iptables-save"], capture_output=True, text=True).stdout
+    return [line for line in rules.splitlines() if any(word in line for word in words)]
 
 
 def bridges() -> set[str]:
@@ -47,7 +47,7 @@ def bridges() -> set[str]:
 
 
 def busy(made: PrivateEngine, program: Path, tmp_path: Path) -> tuple[int, str]:
-    """Have a container run on a network of its own; (pid of its process, name of the network's bridge)."""
+    """Run a container on a network of its own; returns (pid of its process, name of the network's bridge)."""
     from docker.types import IPAMConfig, IPAMPool
 
     tar = tmp_path / "image.tar"
@@ -64,7 +64,7 @@ def busy(made: PrivateEngine, program: Path, tmp_path: Path) -> tuple[int, str]:
 
 
 def runs(pid: int) -> bool:
-    """Whether it is there and not merely unreaped."""
+    """Whether a process exists and is not a zombie."""
     try:
         return psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     except psutil.NoSuchProcess:
@@ -72,7 +72,7 @@ def runs(pid: int) -> bool:
 
 
 def left_of(made: PrivateEngine) -> list[str]:
-    """Whatever carries its name: processes, mounts, control groups."""
+    """Everything with its name: processes, mounts, control groups."""
     commands = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     name = private_engine.group_of(made.root).removeprefix("/")
@@ -80,8 +80,8 @@ def left_of(made: PrivateEngine) -> list[str]:
     return [line for line in [*commands, *mounts] if str(made.root) in line] + groups
 
 
-def test_it_is_a_whole_engine_and_leaves_nothing(root: Path, real_server: Path, tmp_path: Path) -> None:
-    """With a container and a network still there it ends, and takes them along; it makes no rules for its networks."""
+def test_it_works_and_leaves_nothing(root: Path, real_server: Path, tmp_path: Path) -> None:
+    """It ends with a container and a network still there, and removes them; it makes no rules for its networks."""
     made = private_engine.start(root)
     assert engine.find({"DOCKER_HOST": made.url}).url == f"unix://{root}/docker.sock"
     pid, bridge = busy(made, real_server, tmp_path)
@@ -94,8 +94,8 @@ def test_it_is_a_whole_engine_and_leaves_nothing(root: Path, real_server: Path, 
     assert not root.exists()
 
 
-def test_a_killed_one_is_let_go_of_too(root: Path, real_server: Path, tmp_path: Path) -> None:
-    """The container outlives a killed engine; what ends the engine finds the container, the bridge and the rest."""
+def test_nothing_is_left_of_a_killed_one(root: Path, real_server: Path, tmp_path: Path) -> None:
+    """The container outlives a killed dockerd; `stop` finds the container, the bridge and the rest."""
     made = private_engine.start(root)
     pid, bridge = busy(made, real_server, tmp_path)
     os.kill(made.pid, signal.SIGKILL)
@@ -107,7 +107,7 @@ def test_a_killed_one_is_let_go_of_too(root: Path, real_server: Path, tmp_path: 
     assert (left_of(made), root.exists()) == ([], False)
 
 
-def test_two_do_not_share_a_folder(root: Path) -> None:
+def test_two_cannot_share_a_folder(root: Path) -> None:
     """The second is refused, and the first goes on."""
     with private_engine.running(root) as made:
         with pytest.raises(UsageError, match=r"runs in .* already; stop it first"):
@@ -116,10 +116,10 @@ def test_two_do_not_share_a_folder(root: Path) -> None:
     assert not root.exists()
 
 
-def test_a_start_that_fails_tells_what_the_engine_said(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And leaves no process and no folder."""
+def test_a_start_that_fails_shows_the_log(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It leaves no process and no folder."""
     monkeypatch.setattr(private_engine, "POOL", "no addresses")
-    with pytest.raises(HarnessError, match=r"ended at its start; it said: (.|\n)*no addresses"):
+    with pytest.raises(HarnessError, match=r"ended at its start; its log: (.|\n)*no addresses"):
         private_engine.start(root)
     assert not root.exists()
 
@@ -130,8 +130,8 @@ def test_a_path_too_long_for_a_socket_is_refused(root: Path) -> None:
         private_engine.start(root / ("x" * 100))
 
 
-def test_stopping_what_is_no_engines_folder_touches_nothing(tmp_path: Path) -> None:
-    """Its files stay."""
+def test_stopping_another_folder_touches_nothing(tmp_path: Path) -> None:
+    """The files of a folder without a private engine stay."""
     (tmp_path / "mine").write_text("mine")
     private_engine.stop(tmp_path)
     private_engine.stop(tmp_path / "nothing")

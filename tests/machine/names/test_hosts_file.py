@@ -1,4 +1,4 @@
-"""A hosts file and a resolv.conf that several hands change in place."""
+"""A hosts file and a resolv.conf that several faults change in place."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def resolver(tmp_path: Path) -> Path:
 
 
 def readable(path: Path) -> dict[str, str]:
-    """What a C library finds: the first address of each name."""
+    """What the C library finds: the first address of each name."""
     found: dict[str, str] = {}
     for line in path.read_text().splitlines():
         address, *names = line.partition("#")[0].split() or [""]
@@ -37,7 +37,7 @@ def readable(path: Path) -> dict[str, str]:
 
 
 def test_hiding_all_names_spares_loopback(hosts: Path):
-    """Without localhost a process would not find itself."""
+    """Without localhost a process could not reach itself."""
     hosts_file.hide(hosts, "a fault: odd")
     assert readable(hosts) == {"localhost": "127.0.0.1"}
     assert hosts_file.address_of(hosts, "master") == "198.18.0.2"
@@ -46,12 +46,12 @@ def test_hiding_all_names_spares_loopback(hosts: Path):
 
 
 def test_one_of_several_names_of_an_address_can_be_hidden(hosts: Path):
-    """The others keep it."""
+    """The other names still resolve."""
     hosts_file.hide(hosts, "fault", ("master",))
     assert readable(hosts) == {"localhost": "127.0.0.1", "r0": "198.18.0.2", "r1": "198.18.0.3"}
 
 
-def test_what_two_hide_is_hidden_until_both_show_it(hosts: Path):
+def test_a_name_that_two_faults_hide_is_hidden_until_both_show_it(hosts: Path):
     """In either order."""
     for first, second in (("one", "two"), ("two", "one")):
         hosts_file.hide(hosts, "one")
@@ -63,7 +63,7 @@ def test_what_two_hide_is_hidden_until_both_show_it(hosts: Path):
 
 
 def test_a_hidden_name_moves_too(hosts: Path):
-    """It has the new address when it is shown."""
+    """It has the new address when it is shown again."""
     hosts_file.hide(hosts, "fault")
     hosts_file.move(hosts, "198.18.0.2", "198.18.9.9")
     hosts_file.show(hosts, "fault")
@@ -71,7 +71,7 @@ def test_a_hidden_name_moves_too(hosts: Path):
 
 
 def test_the_file_stays_the_same_file(hosts: Path, resolver: Path):
-    """A mount that lies on it shows the change: it is no new file under the old name."""
+    """It keeps its inode, so a bind mount of it shows the change."""
     for path, change in (
         (hosts, lambda: hosts_file.hide(hosts, "f")),
         (resolver, lambda: resolv_conf.point(resolver, "f", "::1")),
@@ -82,7 +82,7 @@ def test_the_file_stays_the_same_file(hosts: Path, resolver: Path):
 
 
 def test_look_ups_go_to_one_server_only_and_back(resolver: Path):
-    """With no options of the old one; what is about neither stays."""
+    """Without the former options; other lines stay."""
     resolv_conf.point(resolver, "fault", "198.18.0.1")
     lines = [line.partition(" #")[0] for line in resolver.read_text().splitlines() if not line.startswith("#")]
     assert lines == ["search example", "nameserver 198.18.0.1"]
@@ -90,8 +90,8 @@ def test_look_ups_go_to_one_server_only_and_back(resolver: Path):
     assert resolver.read_text() == RESOLVER
 
 
-def test_the_latest_says_which_server_until_it_is_taken_back(resolver: Path):
-    """And the one before it stays, whichever goes first."""
+def test_the_latest_fault_decides_the_server_until_it_is_undone(resolver: Path):
+    """And the one before decides again, whichever is undone first."""
 
     def servers() -> list[str]:
         return [line.split()[1] for line in resolver.read_text().splitlines() if line.startswith("nameserver")]

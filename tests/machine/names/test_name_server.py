@@ -1,4 +1,4 @@
-"""The name server: what it answers, in its own words and to the C library, and that it ends."""
+"""The name server: what it answers, on the wire and to the C library, and that it ends."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ NO_SUCH_NAME, MX, LIMIT_SECONDS = 3, 15, 10
 
 @pytest.fixture
 def hosts(tmp_path: Path) -> Path:
-    """A hosts file, one entry of it hidden."""
+    """A hosts file with a hidden entry."""
     path = tmp_path / "hosts"
     path.write_text(HOSTS)
     return path
 
 
 def query(name: str, kind: int = A, number: int = 7) -> bytes:
-    """A query as any resolver sends it."""
+    """A query as a resolver sends it."""
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
     return struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!HH", kind, 1)
 
 
-def told(message: bytes) -> tuple[int, int, bytes]:
-    """Of an answer: its number, its code, and the data of its record (empty if it has none)."""
+def parsed(message: bytes) -> tuple[int, int, bytes]:
+    """An answer's number, its code, and the data of its record (empty if it has none)."""
     number, flags, _, records, _, _ = struct.unpack_from("!6H", message)
     assert flags & 0x8000
     at = message.index(b"\xc0\x0c", 12) if records else 0
@@ -62,16 +62,16 @@ def told(message: bytes) -> tuple[int, int, bytes]:
         ("r0", PTR, NO_SUCH_NAME, b""),
     ],
 )
-def test_it_answers_as_the_hosts_file_says(name: str, kind: int, code: int, data: bytes, hosts: Path):
-    """Hidden entries too; a name without an address of that family exists all the same."""
-    assert told(answer(read(query(name, kind)), hosts, {})) == (7, code, data)
+def test_it_answers_from_the_hosts_file(name: str, kind: int, code: int, data: bytes, hosts: Path):
+    """Including hidden entries; a name without an address of that family exists, but has no record."""
+    assert parsed(answer(read(query(name, kind)), hosts, {})) == (7, code, data)
 
 
 def test_a_rule_gives_another_address_or_none(hosts: Path):
-    """In place of the true one, and for that name only."""
+    """In place of the true address, and for that name only."""
     instead = {"r0": "198.18.9.9", "six": None}
-    assert told(answer(read(query("r0")), hosts, instead))[2] == bytes([198, 18, 9, 9])
-    assert told(answer(read(query("six", AAAA)), hosts, instead))[1] == NO_SUCH_NAME
+    assert parsed(answer(read(query("r0")), hosts, instead))[2] == bytes([198, 18, 9, 9])
+    assert parsed(answer(read(query("six", AAAA)), hosts, instead))[1] == NO_SUCH_NAME
 
 
 @pytest.mark.parametrize(
@@ -87,14 +87,14 @@ def test_a_rule_gives_another_address_or_none(hosts: Path):
         query("r0")[:12] + b"\xff" + b"\xf0" * 300,
     ],
 )
-def test_what_is_no_query_is_no_question(message: bytes):
-    """It raises ValueError, and nothing else, whatever came."""
-    with pytest.raises(ValueError, match="no DNS query"):
+def test_a_malformed_query_is_a_value_error(message: bytes):
+    """And no other exception, whatever arrives."""
+    with pytest.raises(ValueError, match="not a DNS query"):
         read(message)
 
 
 def test_an_answer_repeats_its_question():
-    """With its number, so that whoever asked knows which it is."""
+    """With its number, so that the client can match them."""
     message = query("r0.example", AAAA, 513)
     question = read(message)
     assert question == Question(513, 0x0100, "r0.example", AAAA, message[12:])
@@ -105,13 +105,13 @@ def test_an_answer_repeats_its_question():
 
 
 class Server:
-    """The process on two sockets of the loopback interface, of any port."""
+    """The server's process on two loopback sockets with one port."""
 
     def __init__(self, process: subprocess.Popen[bytes], address: tuple[str, int]) -> None:
         self.process = process
         self.address = address
 
-    def tell(self, **order: object) -> dict[str, object]:
+    def ask(self, **order: object) -> dict[str, object]:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(order).encode() + b"\n")
@@ -120,7 +120,7 @@ class Server:
         return answer
 
     def rules(self, *rules: Rule) -> None:
-        assert self.tell(rules=[rule.to_json() for rule in rules]) == {}
+        assert self.ask(rules=[rule.to_json() for rule in rules]) == {}
 
 
 @contextmanager
@@ -144,7 +144,7 @@ def serving() -> Iterator[Server]:
 
 @pytest.fixture
 def server(hosts: Path) -> Iterator[Server]:
-    """One that serves the host `localhost`, truly."""
+    """A server that answers the host `localhost` correctly."""
     with serving() as running:
         running.rules(Rule("fault", str(hosts), ["localhost"]))
         yield running
@@ -152,7 +152,7 @@ def server(hosts: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def asking(server: Server) -> Iterator[socket.socket]:
-    """A UDP socket that asks it."""
+    """A UDP socket that sends queries to it."""
     with socket.socket(type=socket.SOCK_DGRAM) as client:
         client.settimeout(LIMIT_SECONDS)
         client.connect(server.address)
@@ -160,7 +160,7 @@ def asking(server: Server) -> Iterator[socket.socket]:
 
 
 def test_it_answers_over_udp_and_tcp(server: Server, asking: socket.socket):
-    """Over TCP two queries may come in one piece; rubbish is not answered, and disturbs nobody."""
+    """Over TCP two queries may come in one piece; garbage is not answered, and later queries are."""
     asking.send(b"rubbish")
     asking.send(query("r0"))
     over_udp = asking.recv(4096)
@@ -169,46 +169,46 @@ def test_it_answers_over_udp_and_tcp(server: Server, asking: socket.socket):
         client.sendall(piece)
         over_tcp = [stream.read(int.from_bytes(stream.read(2), "big")) for _ in range(2)]
     assert over_tcp[0] == over_udp
-    assert [told(message)[1] for message in over_tcp] == [0, NO_SUCH_NAME]
+    assert [parsed(message)[1] for message in over_tcp] == [0, NO_SUCH_NAME]
 
 
-def test_a_silent_one_counts_what_it_does_not_answer(server: Server, asking: socket.socket, hosts: Path):
-    """One in two, from the first on: the second is answered."""
+def test_a_silent_rule_counts_the_queries_that_are_not_answered(server: Server, asking: socket.socket, hosts: Path):
+    """With one in two the first is not answered, and the second is."""
     server.rules(Rule("mute", str(hosts), ["localhost"], silent=True, one_in=2))
     for number in (1, 2):
         asking.send(query("r0", A, number))
-    assert told(asking.recv(4096))[0] == 2
+    assert parsed(asking.recv(4096))[0] == 2
     counted = {"hit": 1, "kinds": {"A": 2}, "clients": {"localhost": 2}, "names": {"r0": 2}}
-    assert server.tell(count="mute") == counted
+    assert server.ask(count="mute") == counted
 
 
 def test_a_late_answer_does_not_hold_up_another(server: Server, asking: socket.socket, hosts: Path):
-    """The first of two queries is late by half a second, so the second's answer comes first."""
+    """The first of two answers is delayed by half a second, so the second comes first."""
     server.rules(Rule("late", str(hosts), ["localhost"], delay_ns=500_000_000, one_in=2))
     for number in (1, 2):
         asking.send(query("r0", A, number))
-    assert [told(asking.recv(4096))[0] for _ in range(2)] == [2, 1]
+    assert [parsed(asking.recv(4096))[0] for _ in range(2)] == [2, 1]
 
 
-def test_a_rule_is_for_its_clients_only(server: Server, asking: socket.socket, hosts: Path):
-    """Whoever else asks is answered truly; where a client is, its hosts file says."""
+def test_a_rule_applies_to_its_clients_only(server: Server, asking: socket.socket, hosts: Path):
+    """Other clients get the true answer; the hosts file tells which client an address is."""
     server.rules(Rule("wrong", str(hosts), ["r0"], instead={"r0": None}))
     asking.send(query("r0"))
-    assert told(asking.recv(4096))[1] == 0
-    hosts.write_text("127.0.0.1 r0\n")  # it has moved here
+    assert parsed(asking.recv(4096))[1] == 0
+    hosts.write_text("127.0.0.1 r0\n")  # r0 moved to this address
     asking.send(query("r0"))
-    assert told(asking.recv(4096))[1] == NO_SUCH_NAME
+    assert parsed(asking.recv(4096))[1] == NO_SUCH_NAME
 
 
 def test_it_ends_with_its_input(server: Server):
-    """So also when whoever started it is killed."""
+    """So it ends too when its parent is killed."""
     assert server.process.stdin is not None
     server.process.stdin.close()
     assert server.process.wait(LIMIT_SECONDS) == 0
 
 
-def test_it_ends_with_its_parent_though_somebody_else_keeps_its_input_open():
-    """The kernel sees to it."""
+def test_it_ends_with_its_parent_even_if_its_input_stays_open():
+    """The kernel sends it SIGKILL."""
     source = (
         "import subprocess, sys, socket, json, os, signal\n"
         "udp, tcp = socket.socket(type=socket.SOCK_DGRAM), socket.socket()\n"
@@ -216,7 +216,7 @@ def test_it_ends_with_its_parent_though_somebody_else_keeps_its_input_open():
         "given = {'udp': udp.fileno(), 'tcp': tcp.fileno()}\n"
         "command = [sys.executable, '-m', 'harness.machine.names.name_server', json.dumps(given)]\n"
         "server = subprocess.Popen(command, stdin=0, pass_fds=tuple(given.values()), stdout=subprocess.PIPE)\n"
-        "server.stdout.readline()\n"  # it has obeyed, so it has asked the kernel
+        "server.stdout.readline()\n"  # it has answered, so it has called prctl before
         "print(server.pid, flush=True)\n"
         "signal.pause()\n"
     )
@@ -241,10 +241,10 @@ def test_it_ends_with_its_parent_though_somebody_else_keeps_its_input_open():
 
 @pytest.mark.usefixtures("namespaces_allowed")
 def test_the_c_library_asks_it_for_root_and_for_an_ordinary_user(user: users.User):
-    """On port 53 of the host px; before and after the hosts file answers, and nobody for what is not in it."""
+    """On port 53 of the host px; before and after, the hosts file answers, and unknown names are refused."""
     script = str(user.tree / "tests" / "machine" / "name_servers.py")
     found = users.answer(user.run_booted("private", [user.python, script, "answers"]))
     address, refused, unknown = found["address"], socket.EAI_AGAIN, socket.EAI_NONAME
     by_file = [[address], refused, "r0", refused]
-    assert found["told"] == [by_file, [["198.18.9.9"], unknown, "r0", "r0"], by_file]
+    assert found["answers"] == [by_file, [["198.18.9.9"], unknown, "r0", "r0"], by_file]
     assert (found["counted"]["hit"], found["counted"]["clients"]) == (2, {"r1": 2})

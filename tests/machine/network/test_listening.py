@@ -1,4 +1,4 @@
-"""Telling new connections of a port from those that were there, by the system's table."""
+"""New connections of a port are distinguished from earlier ones by the system's table."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ OTHER = frozenset({("127.0.0.1", 40001), ("127.0.0.1", 29500)})
 
 
 def test_a_pair_of_ends_that_was_not_there_is_new() -> None:
-    """Open, or only the trace that it left."""
+    """Whether the connection is open or in TIME_WAIT."""
     assert new_connections({PAIR: frozenset({1, 2})}, {PAIR: frozenset({1, 2}), OTHER: frozenset()}) == 1
 
 
-def test_a_trace_whose_ends_are_open_again_is_a_new_connection() -> None:
-    """The kernel reuses ends in TIME_WAIT on loopback; a world on one port all day meets that."""
+def test_a_pair_in_time_wait_that_is_open_again_is_a_new_connection() -> None:
+    """The kernel reuses ends in TIME_WAIT on loopback, which worlds on one port meet."""
     assert new_connections({PAIR: frozenset()}, {PAIR: frozenset({7, 8})}) == 1
 
 
 def test_a_connection_that_closed_meanwhile_is_not_new() -> None:
-    """Its trace is all that is left of it."""
+    """It is only left in TIME_WAIT."""
     assert new_connections({PAIR: frozenset({1, 2}), OTHER: frozenset()}, {PAIR: frozenset(), OTHER: frozenset()}) == 0
 
 

@@ -1,4 +1,4 @@
-"""Network namespaces held by descriptors: what is in them, who is in them, and what is left."""
+"""Network namespaces held by descriptors: what is in them, and which threads and processes are."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def test_a_new_namespace_has_loopback_up_and_nothing_else() -> None:
         os.close(descriptor)
 
 
-def test_who_looks_inside_comes_back_also_after_a_failure() -> None:
-    """The thread is where it was, and the failure is the caller's own."""
+def test_a_thread_comes_back_after_a_failure_too() -> None:
+    """It is where it was, and the failure reaches the caller."""
     before = os.readlink(WHERE)
     descriptor = netns.create()
     try:
@@ -43,8 +43,8 @@ def test_who_looks_inside_comes_back_also_after_a_failure() -> None:
     assert os.readlink(WHERE) == before
 
 
-def test_insides_nest() -> None:
-    """Leaving the inner one leads to the outer one."""
+def test_namespaces_nest() -> None:
+    """Leaving the inner one leads back to the outer one."""
     outer, inner = netns.create(), netns.create()
     try:
         with netns.inside(outer):
@@ -58,13 +58,13 @@ def test_insides_nest() -> None:
 
 
 def test_other_threads_stay_where_they_are() -> None:
-    """Entering is a matter of one thread."""
+    """Only the calling thread enters."""
     descriptor = netns.create()
     seen: list[str] = []
     try:
         with netns.inside(descriptor):
             here = os.readlink(WHERE)
-            # A thread starts where its maker is, so this one leaves first and is asked meanwhile.
+            # A thread starts in its creator's namespace, so this thread leaves first.
         entered, asked = threading.Event(), threading.Event()
 
         def stay_inside() -> None:
@@ -106,8 +106,8 @@ def test_a_process_that_has_ended_has_no_network() -> None:
         netns.of_process(program.pid)
 
 
-def test_what_is_no_namespace_is_refused_by_name() -> None:
-    """The kernel's refusal tells what was wanted and what to do."""
+def test_a_descriptor_of_another_kind_is_refused() -> None:
+    """The error names the attempt and ends with what to do."""
     with open(os.devnull) as stream, pytest.raises(HarnessError, match=r"enter a network namespace.*doctor"):
         with netns.inside(stream.fileno()):
             pass

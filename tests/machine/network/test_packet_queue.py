@@ -1,4 +1,4 @@
-"""Packets that are kept: for how long, in which order, and what becomes of them when it ends."""
+"""Delayed packets: for how long, in which order, and what becomes of them at the end."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import shutil
 import socket
 import struct
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from users import User, answer
+from users import User
 
 from harness.machine.network.packet_queue import Count, Delay, Keeper
 
@@ -22,7 +21,7 @@ WITH_HOSTS = [
 
 
 class Kernel:
-    """A double of the kernel's side of a queue: hands packets over and notes which it gets back."""
+    """A double of the kernel's side of a queue: hands packets over and receives verdicts."""
 
     def __init__(self) -> None:
         self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -35,12 +34,12 @@ class Kernel:
     @staticmethod
     def _packet(number: int) -> bytes:
         header = struct.pack("=HH", 11, 1) + struct.pack("!IHB", number, 0x0800, 1) + b"\0"
-        mark = struct.pack("=HH", 8, 3) + bytes(4)  # an attribute that nobody asked for
+        mark = struct.pack("=HH", 8, 3) + bytes(4)  # an attribute that the queue does not read
         body = struct.pack("!BBH", socket.AF_INET, 0, 7) + mark + header
         return struct.pack("=IHHII", 16 + len(body), PACKET, 0, 0, 0) + body
 
-    def let_go(self) -> list[int]:
-        """The packets that may pass, in the order in which they may."""
+    def released(self) -> list[int]:
+        """The packets that were accepted since the last call, in order."""
         return list(self._verdicts())
 
     def _verdicts(self) -> Iterator[int]:
@@ -63,40 +62,40 @@ def kernel() -> Iterator[Kernel]:
 
 
 def test_a_packet_passes_when_its_time_has_come(kernel: Kernel) -> None:
-    """Not before; and the keeper knows how long it may sleep."""
+    """Not earlier, and the keeper computes how long it may sleep."""
     keeper = Keeper(Delay(50 * MS), seed=1)
     kernel.hand_over(1)
     keeper.take(kernel.theirs, 0)
     kernel.hand_over(2)
     keeper.take(kernel.theirs, 20 * MS)
-    keeper.let_go(49 * MS)
-    assert kernel.let_go() == []
+    keeper.release(49 * MS)
+    assert kernel.released() == []
     assert keeper.seconds_left(49 * MS) == 0.001
-    keeper.let_go(50 * MS)
-    assert kernel.let_go() == [1]
-    keeper.let_go(70 * MS)
-    assert kernel.let_go() == [2]
+    keeper.release(50 * MS)
+    assert kernel.released() == [1]
+    keeper.release(70 * MS)
+    assert kernel.released() == [2]
     assert keeper.seconds_left(70 * MS) is None
 
 
-def test_packets_of_one_moment_keep_their_order(kernel: Kernel) -> None:
+def test_packets_that_arrive_together_keep_their_order(kernel: Kernel) -> None:
     """A delay without jitter reorders nothing."""
     keeper = Keeper(Delay(MS), seed=1)
     kernel.hand_over(*range(1, 100))
     keeper.take(kernel.theirs, 0)
-    keeper.let_go(MS)
-    assert kernel.let_go() == list(range(1, 100))
+    keeper.release(MS)
+    assert kernel.released() == list(range(1, 100))
 
 
-def test_jitter_reorders_and_the_seed_says_how(kernel: Kernel) -> None:
-    """The same packets and the same seed give the same order, another seed another."""
+def test_jitter_reorders_as_the_seed_determines(kernel: Kernel) -> None:
+    """The same packets and the same seed give the same order, and another seed gives another."""
     orders = []
     for seed in (1, 1, 2):
         keeper = Keeper(Delay(50 * MS, jitter_ns=50 * MS), seed)
         kernel.hand_over(*range(20))
         keeper.take(kernel.theirs, 0)
-        keeper.let_go(100 * MS)
-        orders.append(kernel.let_go())
+        keeper.release(100 * MS)
+        orders.append(kernel.released())
     assert orders[0] == orders[1] != orders[2]
     assert orders[0] != sorted(orders[0]) == list(range(20))
 
@@ -106,30 +105,24 @@ def test_a_share_of_packets_goes_at_once(kernel: Kernel) -> None:
     keeper = Keeper(Delay(50 * MS, reorder=0.5), seed=1)
     kernel.hand_over(*range(100))
     keeper.take(kernel.theirs, 0)
-    keeper.let_go(0)
-    at_once = kernel.let_go()
+    keeper.release(0)
+    at_once = kernel.released()
     assert 30 < len(at_once) < 70
     assert keeper.count == Count(kept=100 - len(at_once), at_once=len(at_once))
-    keeper.let_go(50 * MS)
-    assert sorted(at_once + kernel.let_go()) == list(range(100))
+    keeper.release(50 * MS)
+    assert sorted(at_once + kernel.released()) == list(range(100))
 
 
-def test_at_the_end_all_that_waits_passes(kernel: Kernel) -> None:
-    """In the order in which it would have."""
+def test_at_the_end_all_waiting_packets_pass(kernel: Kernel) -> None:
+    """In the order of their due times."""
     keeper = Keeper(Delay(50 * MS), seed=1)
     kernel.hand_over(1, 2, 3)
     keeper.take(kernel.theirs, 0)
-    keeper.let_go(None)
-    assert kernel.let_go() == [1, 2, 3]
+    keeper.release(None)
+    assert kernel.released() == [1, 2, 3]
 
 
 # -- between hosts -------------------------------------------------------------------------------------------------
-
-
-def tried(user: User, *words: str) -> Any:
-    """What a program of `below_tcp` saw."""
-    script = str(user.tree / "tests" / "machine" / "below_tcp.py")
-    return answer(user.run_booted("private", [user.python, script, *words]))
 
 
 class TestBetweenHosts:
@@ -137,21 +130,21 @@ class TestBetweenHosts:
 
     @pytest.mark.parametrize(("way", "round_trip_ns"), [("out", 200 * MS), ("in", 200 * MS), ("both", 400 * MS)])
     def test_a_delayed_host_answers_late_and_no_other_does(self, user: User, way: str, round_trip_ns: int) -> None:
-        """Each way that is delayed adds 200 ms; what delays is told, and the packets that it met."""
-        saw = tried(user, "delay", way)
+        """Each delayed way adds 200 ms; the facts name the mechanism and count the packets."""
+        saw = user.ask_privately("network_faults.py", "delay", way)
         assert saw["late_ns"] >= round_trip_ns
         assert saw["aside_ns"] < 200 * MS
         assert saw["after"] == "all"
-        assert saw["told"]["by"] in ("netem", "nfqueue", "nfqueue through iptables")
-        assert saw["told"]["packets"] >= (2 if way == "both" else 1)
+        assert saw["facts"]["by"] in ("netem", "nfqueue", "nfqueue through iptables")
+        assert saw["facts"]["packets"] >= (2 if way == "both" else 1)
 
     def test_healing_a_delay_of_an_hour_lets_the_byte_pass(self, user: User) -> None:
-        """TCP would send it again sooner or later; the keeper lets go of the first one."""
-        assert tried(user, "healed_delay") == "x"
+        """TCP would send it again sooner or later; the keeper releases the first one."""
+        assert user.ask_privately("network_faults.py", "healed_delay") == "x"
 
-    def test_a_killed_keeper_lets_nothing_pass_and_its_end_is_told(self, user: User) -> None:
-        """Neither evidence nor healing call it well; afterwards packets pass."""
-        saw = tried(user, "killed_keeper")
+    def test_a_killed_keeper_lets_nothing_pass_and_its_end_is_an_error(self, user: User) -> None:
+        """Both reading the evidence and healing raise it; afterwards packets pass."""
+        saw = user.ask_privately("network_faults.py", "killed_keeper")
         assert saw["heard"] == "TimeoutError"
         assert "ended on its own" in saw["evidence"]
         assert "packets were lost" in saw["healing"]

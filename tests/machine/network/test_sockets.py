@@ -1,4 +1,4 @@
-"""The kernel's word on sockets: who listens, what has passed, and which ports are free."""
+"""The kernel's view of sockets: who listens, how many bytes passed, and which ports are free."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def test_a_listener_is_found_with_its_holder(listener: socket.socket):
 
 
 def test_a_closed_listener_is_gone():
-    """What is not listening is not listed."""
+    """A closed socket is not listed."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     assert port not in [one.address.port for one in sockets.listeners(owners=False)]
 
 
 def test_bytes_are_counted_whether_read_or_not(listener: socket.socket):
-    """Five bytes one way, of which two were read, and three the other way; the end counts for nothing."""
+    """Five bytes one way, of which two were read, and three the other way; a FIN is not counted."""
     with socket.create_connection(listener.getsockname()[:2]) as client:
         server, _ = listener.accept()
         with server:
@@ -61,14 +61,14 @@ def test_bytes_are_counted_whether_read_or_not(listener: socket.socket):
             assert (one.state, one.received_bytes, one.sent_bytes) == ("close_wait", 5, 3)
 
 
-def test_a_connection_nobody_has_accepted_has_no_inode(listener: socket.socket):
+def test_a_connection_that_was_not_accepted_has_no_inode(listener: socket.socket):
     """The kernel completes handshakes by itself."""
     with socket.create_connection(listener.getsockname()[:2]):
         assert accepted_side(listener).inode == 0
 
 
 def test_a_cookie_is_never_used_twice(listener: socket.socket):
-    """Two connections are told apart even when everything else is alike."""
+    """Two connections differ in it even when everything else is equal."""
     cookies = set()
     for _ in range(3):
         with socket.create_connection(listener.getsockname()[:2]):
@@ -80,10 +80,10 @@ def test_a_cookie_is_never_used_twice(listener: socket.socket):
 
 
 @pytest.mark.parametrize("has_sock_diag", [True, False])
-def test_the_remains_of_a_connection_are_none(
+def test_the_remains_of_a_connection_are_not_listed(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch, has_sock_diag: bool
 ):
-    """A side that closed first waits for the other's end without a socket; it would look like a new connection."""
+    """The side that closed first waits for the other's FIN without a socket; it would look like a new connection."""
     if not has_sock_diag:
         monkeypatch.setattr(sockets, "_diagnosed", _refuse)
     with socket.create_connection(listener.getsockname()[:2]) as client:
@@ -97,7 +97,7 @@ def test_the_remains_of_a_connection_are_none(
 
 
 def test_an_ipv4_client_of_a_dual_stack_server_is_shown_as_ipv4():
-    """A store listens on both families; its peers should read alike."""
+    """A store listens on both families, and the addresses of its peers must compare equal."""
     with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listener:
         with socket.create_connection(("127.0.0.1", listener.getsockname()[1])):
             assert accepted_side(listener).local.host == "127.0.0.1"
@@ -106,10 +106,10 @@ def test_an_ipv4_client_of_a_dual_stack_server_is_shown_as_ipv4():
 def test_without_sock_diag_the_table_of_proc_is_read(listener: socket.socket, monkeypatch: pytest.MonkeyPatch):
     """The same sockets, without byte counts."""
     with socket.create_connection(listener.getsockname()[:2]):
-        told = accepted_side(listener)
+        diagnosed = accepted_side(listener)
         monkeypatch.setattr(sockets, "_diagnosed", _refuse)
         read = accepted_side(listener)
-    assert (read.local, read.remote, read.state) == (told.local, told.remote, told.state)
+    assert (read.local, read.remote, read.state) == (diagnosed.local, diagnosed.remote, diagnosed.state)
     assert (read.sent_bytes, read.received_bytes) == (None, None)
 
 
@@ -118,7 +118,7 @@ def _refuse(*_: object) -> Iterator[Connection]:
 
 
 def test_a_port_is_bindable_unless_somebody_listens(listener: socket.socket):
-    """Also right after its connections have closed: time-wait does not count."""
+    """Also right after its connections have closed: TIME_WAIT does not count."""
     host, port = listener.getsockname()[:2]
     assert not sockets.port_is_bindable(host, port)
     with socket.create_connection((host, port)):
@@ -137,6 +137,6 @@ def test_a_refused_attempt_is_counted():
     assert sockets.tcp_counters().attempts_failed > before.attempts_failed
 
 
-def test_a_process_that_is_gone_holds_nothing():
-    """Unreadable and empty look alike."""
+def test_a_process_that_is_gone_holds_no_socket():
+    """The result is the same as for a process that cannot be read."""
     assert sockets.inodes_of(2**22 + 1) == set()

@@ -1,4 +1,4 @@
-"""One reaper sees how every child ends, and leaves none behind."""
+"""One reaper collects the status of every child, and leaves no process behind."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from harness.machine.process.children import Children, describe_status
 LONG_NS = 30_000_000_000
 
 
-def test_statuses_tell_exit_codes_and_signals(me: User) -> None:
-    """Nobody else takes a status, not even a destructor of the program that started the child."""
+def test_statuses_show_exit_codes_and_signals(me: User) -> None:
+    """No other code collects a status, not even the destructor of the Popen that started the child."""
     assert me.ask("statuses") == [{"status": 3}, {"signal": 9}, {"status": 0}, False]
 
 
-def test_child_made_by_another_is_known_also_when_it_ended_before_it_was_adopted(me: User) -> None:
+def test_a_child_of_other_code_is_known_even_if_it_ended_before_it_was_adopted(me: User) -> None:
     """A zygote's reply with a pid may come after that process's end."""
     assert me.ask("strangers") == [True, False, 4 << 8]
 
 
-def test_child_is_asked_to_end_and_then_made_to(me: User) -> None:
-    """SIGTERM for the polite, SIGKILL for those who ignore it or stand still; and the dead are not signalled."""
+def test_a_child_gets_sigterm_and_then_sigkill(me: User) -> None:
+    """SIGTERM ends one, SIGKILL those that ignore SIGTERM or are stopped; one that has ended gets no signal."""
     assert me.ask("stubborn") == [{"signal": 15}, {"signal": 9}, {"signal": 9}, False]
 
 
 def test_descendants_are_seen_and_ended(me: User) -> None:
-    """Orphans of a child that has ended count, and `end_all` ends every one of them."""
-    told = me.ask("family")
-    assert told["before"] == 2
-    assert all("time.sleep(600)" in command for command in told["commands"])
-    assert told["after"] == []
-    assert told["eof"]
+    """Including orphans of a child that has ended; `end_all` ends all of them."""
+    seen = me.ask("family")
+    assert seen["before"] == 2
+    assert all("time.sleep(600)" in command for command in seen["commands"])
+    assert seen["after"] == []
+    assert seen["eof"]
 
 
-def test_closing_ends_only_what_it_has_started() -> None:
-    """In a test process other children are somebody else's: a warm world, say."""
+def test_closing_ends_only_known_children() -> None:
+    """In a test process other children belong to other code, for example a warm world."""
     with subprocess.Popen(["sleep", "600"]) as other:
         try:
             with Children() as children:
@@ -52,7 +52,7 @@ def test_closing_ends_only_what_it_has_started() -> None:
 
 
 def test_an_end_that_was_seen_on_the_way_is_still_to_be_reaped() -> None:
-    """Whoever polls for ends wakes for one that a wait or a signal has met before, and once it is reaped no more."""
+    """A poll for ends wakes for one that a wait or a signal has seen before, and not after it was reaped."""
     with Children() as children:
         first = children.spawn(["true"], env=os.environ)
         assert children.wait(first, LONG_NS) == 0
@@ -66,8 +66,8 @@ def test_an_end_that_was_seen_on_the_way_is_still_to_be_reaped() -> None:
         assert children.reap() == [(second, 0)]
 
 
-def test_program_that_is_not_there_is_named(me: User) -> None:
-    """As an OSError in the caller, not as a child that ends at once."""
+def test_a_missing_program_is_named(me: User) -> None:
+    """In an OSError for the caller, not as a child that ends at once."""
     assert "/no/such/program" in me.ask("missing")
 
 

@@ -1,4 +1,4 @@
-"""exits: the ends of processes that are not ours to wait for, as somebody else tells them."""
+"""Exits: the ends of processes that are not children, with statuses that another party reports."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def collected(exits: Exits) -> list[tuple[int, int]]:
-    """What there is to collect, once there is something."""
+    """The first processes that can be collected."""
     poll = select.poll()
     poll.register(exits.fileno(), select.POLLIN)
     while True:
-        assert poll.poll(LIMIT_MS), "nobody was told of"
+        assert poll.poll(LIMIT_MS), "no end was reported"
         if found := exits.collect():
             return found
 
 
 @pytest.mark.parametrize(("code", "status"), [(0, 0), (3, 3 << 8), (137, signal.SIGKILL), (139, signal.SIGSEGV)])
-def test_an_end_is_told_as_a_wait_status(exits: Exits, sleeper: subprocess.Popen[bytes], code: int, status: int):
-    """A code above 128 is a signal's; the engine tells no more than that."""
+def test_an_end_is_reported_as_a_wait_status(exits: Exits, sleeper: subprocess.Popen[bytes], code: int, status: int):
+    """A code above 128 stands for a signal; Docker reports no more than that."""
     exits.watch(sleeper.pid, lambda: code)
     assert exits.collect() == []
     assert exits.kill(sleeper.pid)
@@ -51,8 +51,8 @@ def test_an_end_is_told_as_a_wait_status(exits: Exits, sleeper: subprocess.Popen
     assert exits.collect() == []
 
 
-def test_nobody_is_killed_who_is_not_watched_or_has_ended(exits: Exits, sleeper: subprocess.Popen[bytes]):
-    """By the descriptor no other process can be meant, even where the number was given to another."""
+def test_only_a_watched_process_that_has_not_ended_is_killed(exits: Exits, sleeper: subprocess.Popen[bytes]):
+    """The pidfd never refers to another process, even if that has the same pid."""
     assert not exits.kill(sleeper.pid)
     exits.watch(sleeper.pid, lambda: 137)
     sleeper.kill()
@@ -61,20 +61,20 @@ def test_nobody_is_killed_who_is_not_watched_or_has_ended(exits: Exits, sleeper:
     assert collected(exits) == [(sleeper.pid, signal.SIGKILL)]
 
 
-def test_an_engine_that_does_not_tell_is_an_error(exits: Exits, sleeper: subprocess.Popen[bytes]):
+def test_a_status_that_cannot_be_read_is_an_error(exits: Exits, sleeper: subprocess.Popen[bytes]):
     """Not an end with an invented status."""
 
     def fails() -> int:
-        raise HarnessError("the engine is gone")
+        raise HarnessError("Docker is gone")
 
     exits.watch(sleeper.pid, fails)
     exits.kill(sleeper.pid)
-    with pytest.raises(HarnessError, match="the engine is gone"):
+    with pytest.raises(HarnessError, match="Docker is gone"):
         collected(exits)
 
 
-def test_whoever_was_forgotten_is_not_told_of(exits: Exits, sleeper: subprocess.Popen[bytes]):
-    """A next play hears nothing of the one before."""
+def test_a_forgotten_process_is_not_reported(exits: Exits, sleeper: subprocess.Popen[bytes]):
+    """The next play gets nothing of the one before."""
     exits.watch(sleeper.pid, lambda: 137)
     exits.kill(sleeper.pid)
     exits.forget()

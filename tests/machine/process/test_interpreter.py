@@ -16,7 +16,7 @@ from harness.values.errors import UsageError
 
 @pytest.fixture
 def with_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
-    """A function that makes our interpreter look as if it had this torch."""
+    """A function that makes this interpreter look as if it had a given torch."""
 
     def pretend(version: str) -> None:
         folder = tmp_path / f"torch-{version}.dist-info"
@@ -35,7 +35,7 @@ def python_that_says(tmp_path: Path, text: str) -> Path:
 
 
 def test_interpreter_with_a_torch_is_fit(with_torch) -> None:
-    """Python, torch and prefix, with torch never imported: there is none to import."""
+    """Python, torch and prefix are read without an import: there is no torch to import."""
     with_torch("2.15.0+cpu")
     info = require(Path(sys.executable))
     assert (info.version, info.torch, info.prefix) == (platform.python_version(), "2.15.0+cpu", sys.prefix)
@@ -43,7 +43,7 @@ def test_interpreter_with_a_torch_is_fit(with_torch) -> None:
 
 @pytest.mark.parametrize("version", ["2.5.1", "1.13.0+cu117"])
 def test_torch_that_is_too_old_is_refused(with_torch, version: str) -> None:
-    """Both versions are named, and the command that upgrades."""
+    """The error names both versions and the command that upgrades."""
     with_torch(version)
     with pytest.raises(UsageError, match=r"2\.6 is the oldest") as refusal:
         require(Path(sys.executable))
@@ -59,7 +59,7 @@ def test_numbers_of_versions_are_compared_as_numbers(with_torch, version: str) -
 
 
 def test_interpreter_without_torch_is_refused_where_torch_is_needed(tmp_path: Path) -> None:
-    """`echo` and `command` do without."""
+    """`echo` and `command` do not need it."""
     python = python_that_says(tmp_path, """echo '{"version": "3.12.1", "prefix": "/usr", "torch": null}'""")
     with pytest.raises(UsageError, match="has no torch; install it"):
         require(python)
@@ -74,8 +74,8 @@ def test_python_that_is_too_old_is_always_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["absent", "folder", "text", "other"])
-def test_what_is_no_interpreter_is_refused(tmp_path: Path, what: str) -> None:
-    """A path to nothing, to a folder, to a text, to another program: each with its reason, none with a traceback."""
+def test_a_path_without_an_interpreter_is_refused(tmp_path: Path, what: str) -> None:
+    """Nothing, a folder, a text, another program: each with a reason, none with a traceback."""
     (tmp_path / "text").write_text("not a program")
     paths = {"absent": tmp_path / "absent", "folder": tmp_path, "text": tmp_path / "text", "other": Path("/bin/true")}
     with pytest.raises(UsageError, match="give --python") as refusal:
@@ -84,8 +84,8 @@ def test_what_is_no_interpreter_is_refused(tmp_path: Path, what: str) -> None:
 
 
 @pytest.mark.needs_torch
-def test_real_torch_is_seen_without_being_imported(rank_python: str) -> None:
-    """The version in the metadata is the one that the import shows."""
+def test_a_real_torch_is_recognized_without_an_import(rank_python: str) -> None:
+    """The version in the metadata is that of the import."""
     shown = subprocess.run(
         [rank_python, "-c", "import torch; print(torch.__version__)"], capture_output=True, text=True
     )
@@ -94,7 +94,7 @@ def test_real_torch_is_seen_without_being_imported(rank_python: str) -> None:
 
 
 def test_ranks_get_an_environment_that_is_clean() -> None:
-    """Names go by whole words: a variable that only looks alike stays, and what is given wins."""
+    """Names are matched whole: a variable that only contains one stays, and given ones take precedence."""
     given = {"MASTER_PORT": "1", "KEPT": "given"}
     unwanted = "RANK WORLD_SIZE LOCAL_RANK MASTER_ADDR MASTER_PORT TORCH_LOGS TORCHELASTIC_RUN_ID http_proxy NO_PROXY"
     unwanted += " LD_PRELOAD COVERAGE_FILE PYTEST_XDIST_WORKER"
@@ -110,7 +110,7 @@ def test_ranks_get_an_environment_that_is_clean() -> None:
 
 
 def test_folder_of_the_harness_is_not_put_before_the_packages_of_ranks() -> None:
-    """It may be a site-packages full of other versions; other folders on PYTHONPATH stay."""
+    """It may be a site-packages with other versions; other folders on PYTHONPATH stay."""
     root = Path(__file__).resolve().parents[3]
     paths = os.pathsep.join([str(root), "/elsewhere"])
     assert clean_environment({"PYTHONPATH": paths})["PYTHONPATH"] == "/elsewhere"

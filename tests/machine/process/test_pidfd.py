@@ -1,4 +1,4 @@
-"""What can be seen of processes that are somebody else's children."""
+"""What can be seen of processes that are children of another process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from harness.machine.process.pidfd import child_called, children_of, hold, unreaped_status, waits_for_processor
 
-# A parent with one child, which ends as it is told to; the parent waits for it when it is told to.
+# A parent with one child, which ends after a line of input; the parent waits for it after a second one.
 PARENT = """
 import os, sys
 pid = os.fork()
@@ -38,8 +38,8 @@ def parent() -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def say(process: subprocess.Popen[str]) -> str:
-    """Let it go on to its next word."""
+def step(process: subprocess.Popen[str]) -> str:
+    """Send it a line; returns the line that it prints next."""
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write("\n")
@@ -47,7 +47,7 @@ def say(process: subprocess.Popen[str]) -> str:
 
 
 def test_a_grandchild_is_found_under_its_parent_and_its_end_is_seen(parent: subprocess.Popen[str]) -> None:
-    """Until its parent has waited for it, how it ended can be read too."""
+    """Until its parent has waited for it, its status can be read too."""
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
     assert children_of(parent.pid) == [child]
@@ -55,10 +55,10 @@ def test_a_grandchild_is_found_under_its_parent_and_its_end_is_seen(parent: subp
     assert child_called(parent.pid, os.getpid()) is None
     with hold(child) as held:
         assert (held.ended(), unreaped_status(child)) == (False, None)
-        assert say(parent) == "ended"
+        assert step(parent) == "ended"
         assert held.ended()
         assert os.waitstatus_to_exitcode(unreaped_status(child) or 0) == 7
-        assert say(parent) == "waited"
+        assert step(parent) == "waited"
         assert unreaped_status(child) is None
     assert children_of(parent.pid) == []
 
@@ -70,8 +70,8 @@ def test_a_process_that_is_gone_has_no_children() -> None:
     assert children_of(gone.pid) == []
 
 
-def test_a_signal_is_told_as_such() -> None:
-    """The wait status is the kernel's own."""
+def test_the_status_of_a_zombie_shows_its_signal() -> None:
+    """It is the kernel's wait status."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     child.send_signal(signal.SIGKILL)
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -81,8 +81,8 @@ def test_a_signal_is_told_as_such() -> None:
     assert os.WTERMSIG(status) == signal.SIGKILL
 
 
-def test_who_is_busy_waits_for_a_processor_and_who_sleeps_does_not() -> None:
-    """A loop is seen as runnable at every look; a process that reads from a pipe is not."""
+def test_a_busy_process_waits_for_a_processor_and_a_sleeping_one_does_not() -> None:
+    """A loop is runnable at every look; a process that reads from a pipe is not."""
     with subprocess.Popen(
         [sys.executable, "-c", "print(flush=True)\nwhile True: pass"], stdout=subprocess.PIPE
     ) as busy:

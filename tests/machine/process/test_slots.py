@@ -1,4 +1,4 @@
-"""slots: at most so many at a time among all processes."""
+"""Slots are limited among all processes, and end with their holders."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ HOLDER = (
 )
 
 
-def test_a_third_waits_and_is_told_to_take_fewer_jobs(tmp_path: Path):
-    """Two have their turn; the third gets none until one of them is over."""
+def test_a_third_waits_and_gets_an_error_that_names_jobs(tmp_path: Path):
+    """Two hold a slot; the third gets none until one of them is released."""
     first, second = (slots.acquire(tmp_path, 2, 0) for _ in range(2))
     with pytest.raises(HarnessError, match="--jobs"):
         slots.acquire(tmp_path, 2, 0)
@@ -29,8 +29,8 @@ def test_a_third_waits_and_is_told_to_take_fewer_jobs(tmp_path: Path):
         os.close(descriptor)
 
 
-def test_a_turn_ends_with_a_process_that_is_killed(tmp_path: Path):
-    """The kernel lets go of it; nothing is to be tidied up."""
+def test_a_slot_is_free_when_its_holder_is_killed(tmp_path: Path):
+    """The kernel releases the lock, without any cleanup."""
     program = HOLDER + "print(1, flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", program, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:

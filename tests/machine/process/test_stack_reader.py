@@ -1,4 +1,4 @@
-"""What a hung process is doing, read from outside without waking it."""
+"""The stacks of a hung process are read from outside without waking it."""
 
 from __future__ import annotations
 
@@ -19,50 +19,50 @@ def py_spy() -> None:
 @pytest.mark.parametrize("stopped", [False, True], ids=["running", "stopped"])
 @pytest.mark.parametrize("fresh", [False, True], ids=["clone", "fresh"])
 def test_stacks_name_the_function_that_hangs(me: User, fresh: bool, stopped: bool) -> None:
-    """Of a clone and of a fresh rank, standing still or not; and it hangs on undisturbed."""
-    told = hung(me, fresh=fresh, stopped=stopped)
-    assert told["read"], told["text"]
-    assert "wait_for_what_never_comes (standin_worker.py" in told["text"]
-    assert "State:" in told["text"]
-    assert "fd 0: /dev/null" in told["text"]
-    assert told["running"]
+    """Of a clone and of a fresh rank, stopped or not; and it still hangs afterwards."""
+    reading = hung(me, fresh=fresh, stopped=stopped)
+    assert reading["read"], reading["text"]
+    assert "wait_for_what_never_comes (standin_worker.py" in reading["text"]
+    assert "State:" in reading["text"]
+    assert "fd 0: /dev/null" in reading["text"]
+    assert reading["running"]
 
 
 @pytest.mark.needs_torch
 def test_stacks_of_a_rank_with_torch(me: User, rank_python: str) -> None:
-    """Another interpreter, with hundreds of megabytes of libraries to look through."""
-    told = hung(me, fresh=False, stopped=True, torch=True, python=rank_python)
-    assert "wait_for_what_never_comes (standin_worker.py" in told["text"]
+    """Another interpreter, with hundreds of megabytes of libraries to search."""
+    reading = hung(me, fresh=False, stopped=True, torch=True, python=rank_python)
+    assert "wait_for_what_never_comes (standin_worker.py" in reading["text"]
 
 
 def test_stacks_are_read_inside_a_process_tree_of_its_own(me: User, namespaces_of_mine: None) -> None:
-    """There py-spy is pid 1's child, and pids are inner ones."""
+    """There py-spy is a child of pid 1, and pids are inner ones."""
     argv = me.argv("hung", folder=str(me.folder), fresh=False, stopped=True)
-    told = answer(me.run_booted("private", argv))
-    assert "wait_for_what_never_comes (standin_worker.py" in told["text"]
+    reading = answer(me.run_booted("private", argv))
+    assert "wait_for_what_never_comes (standin_worker.py" in reading["text"]
 
 
-def test_without_py_spy_the_file_says_how_to_get_it(me: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the kernel tells is there all the same."""
-    told = me.ask("hung_without_py_spy", folder=str(me.folder))
-    assert not told["read"]
-    assert "pip install py-spy" in told["text"]
-    assert "State:" in told["text"]
+def test_without_py_spy_the_file_names_the_command_that_installs_it(me: User) -> None:
+    """The facts from /proc are there all the same."""
+    reading = me.ask("hung_without_py_spy", folder=str(me.folder))
+    assert not reading["read"]
+    assert "pip install py-spy" in reading["text"]
+    assert "State:" in reading["text"]
 
 
 @pytest.mark.parametrize(("failures", "read", "asked"), [(0, True, 1), (3, True, 4), (99, False, 5)])
-def test_a_process_that_moved_while_it_was_read_is_read_again(me: User, failures: int, read: bool, asked: int) -> None:
-    """A few times: py-spy does not stop what it reads, and meets memory that is gone now and then."""
-    told = me.ask("read_at_last", folder=str(me.folder), failures=failures)
-    assert (told["read"], told["asked"]) == (read, asked)
-    assert ("the stacks" if read else "no Python stacks: py-spy could not read the process, tried 5") in told["text"]
+def test_a_process_that_ran_while_it_was_read_is_read_again(me: User, failures: int, read: bool, asked: int) -> None:
+    """A few times: py-spy does not stop the process, so memory may be gone while it reads."""
+    reading = me.ask("read_at_last", folder=str(me.folder), failures=failures)
+    assert (reading["read"], reading["asked"]) == (read, asked)
+    assert ("the stacks" if read else "no Python stacks: py-spy could not read the process, tried 5") in reading["text"]
 
 
-def test_a_reading_has_its_time(me: User) -> None:
-    """Then it is ended, and the file says so."""
-    told = me.ask("read_too_slowly", folder=str(me.folder))
-    assert (told["read"], told["left"]) == (False, [])
-    assert "no Python stacks: py-spy did not finish in time" in told["text"]
+def test_a_reading_has_a_time_limit(me: User) -> None:
+    """Then py-spy is ended, and the file says so."""
+    reading = me.ask("read_too_slowly", folder=str(me.folder))
+    assert (reading["read"], reading["left"]) == (False, [])
+    assert "no Python stacks: py-spy did not finish in time" in reading["text"]
 
 
 def hung(user: User, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The traps of the client and of the API: errors taken for success, hangs, HTTP_PROXY, one address per process."""
+"""The pitfalls of the client and the API: errors taken for success, hangs, HTTP_PROXY, one address per process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIMIT_SECONDS = 10
 
 @contextlib.contextmanager
 def answering(status: int, body: str = "", hangs: bool = False) -> Iterator[Endpoint]:
-    """An HTTP server that answers every request alike, or never."""
+    """An HTTP server that gives every request the same answer, or none."""
     over = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
@@ -73,7 +73,7 @@ def _remote() -> toxiproxy_client.RemoteProxy:
 @pytest.mark.parametrize("call", EVERY_CALL)
 @pytest.mark.parametrize("status", [500, 503])
 def test_a_server_error_is_a_lost_proxy(call: Callable[[Api], object], status: int):
-    """The client takes it for a success, or dies of a KeyError."""
+    """The client alone takes it for a success, or raises KeyError."""
     with answering(status, "<html>Timeout</html>") as address, contextlib.closing(Api(address)) as api:
         with pytest.raises(ProxyLost, match=f"answered {status}: <html>Timeout"):
             call(api)
@@ -81,7 +81,7 @@ def test_a_server_error_is_a_lost_proxy(call: Callable[[Api], object], status: i
 
 @pytest.mark.parametrize("call", EVERY_CALL)
 def test_a_hang_is_a_lost_proxy(call: Callable[[Api], object], monkeypatch: pytest.MonkeyPatch):
-    """The client would wait for ever."""
+    """The client alone would wait for ever."""
     monkeypatch.setattr(toxiproxy_client, "READ_S", 0.05)
     with answering(200, hangs=True) as address, contextlib.closing(Api(address)) as api:
         with pytest.raises(ProxyLost, match="no answer"):
@@ -90,7 +90,7 @@ def test_a_hang_is_a_lost_proxy(call: Callable[[Api], object], monkeypatch: pyte
 
 @pytest.mark.parametrize(("status", "body"), [(403, "User agent not allowed"), (405, ""), (302, ""), (200, "<html>")])
 def test_something_else_that_answers_is_an_error(status: int, body: str):
-    """Neither lost nor believed."""
+    """It is not a lost proxy, and its answer is not used."""
     with answering(status, body) as address, contextlib.closing(Api(address)) as api:
         with pytest.raises(HarnessError, match="is it a toxiproxy-server") as error:
             api.proxies()
@@ -102,13 +102,13 @@ def test_something_else_that_answers_is_an_error(status: int, body: str):
     [('{"version": "2.12.0"}\n', "2.12.0"), ('{"version": "2.6.0"}\\n', "2.6.0"), ("2.5.0", "2.5.0"), ("git", "git")],
 )
 def test_the_version_is_read_from_every_release(body: str, version: str):
-    """2.6 answers JSON that is none, older ones plain text."""
+    """2.6 answers malformed JSON, older ones plain text."""
     with answering(200, body) as address, contextlib.closing(Api(address)) as api:
         assert api.version() == version
 
 
 def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch):
-    """HTTP_PROXY would send every call of the client somewhere else."""
+    """With HTTP_PROXY every call of the client would go elsewhere."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://{NOWHERE}")
     monkeypatch.delenv("NO_PROXY", raising=False)
@@ -131,8 +131,8 @@ def test_a_second_address_in_one_process_is_an_error_not_cross_talk():
         api.close()
 
 
-def test_other_users_of_requests_keep_theirs():
-    """The client's module is lent our transport for the length of a call."""
+def test_other_users_of_requests_are_not_affected():
+    """The client's module has the transport only during a call."""
     before = toxiproxy_client.toxiproxy.api.requests
     with answering(200, "{}") as address, contextlib.closing(Api(address)) as api:
         api.proxies()
@@ -144,9 +144,9 @@ def test_other_users_of_requests_keep_theirs():
     [
         ("slicer", "upstream", 1.0, {}, "at least 1"),
         ("slicer", "upstream", 1.0, {"average_size": 5, "size_variation": 5}, "above size_variation"),
-        ("bandwidth", "upstream", 1.0, {"rate": -1}, "no whole number"),
-        ("latency", "upstream", 1.0, {"latency": 1.5}, "no whole number"),
-        ("latency", "upstream", 1.0, {"latency": True}, "no whole number"),
+        ("bandwidth", "upstream", 1.0, {"rate": -1}, "not a whole number"),
+        ("latency", "upstream", 1.0, {"latency": 1.5}, "not a whole number"),
+        ("latency", "upstream", 1.0, {"latency": True}, "not a whole number"),
         ("latency", "upstream", 1.0, {"rate": 1}, "has no attribute 'rate'"),
         ("latency", "both", 1.0, {}, "neither upstream nor downstream"),
         ("latency", "upstream", 1.5, {}, "between 0 and 1"),
@@ -154,13 +154,13 @@ def test_other_users_of_requests_keep_theirs():
     ],
 )
 def test_what_would_harm_the_server_is_not_sent(kind: str, stream: str, toxicity: float, attributes: dict, said: str):
-    """Some of these end the server, and every proxy with it."""
+    """Some of these crash the server, and every proxy with it."""
     with pytest.raises(HarnessError, match=said):
         check_toxic(kind, stream, toxicity, attributes)
 
 
 def test_counters_are_read_by_proxy_and_direction():
-    """As the server prints them."""
+    """In the server's own format."""
     name = "toxiproxy_proxy_received_bytes_total"
     body = "\n".join(
         [

@@ -1,4 +1,4 @@
-"""Building toxiproxy-server: only on request, atomically, once, with an error that says what is missing."""
+"""toxiproxy-server is built only on request, atomically, once, with an error that names what is missing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.values.errors import HarnessError
 
 
 class FakeGo:
-    """Stands in for `subprocess.run` with a `go` that builds a script; notes what it was asked."""
+    """Replaces `subprocess.run` by a `go` that builds a script; records the builds."""
 
     def __init__(self, version: str = "go1.23.4", builds: str = VERSION, fails: str = "") -> None:
         self.version, self.builds, self.fails = version, builds, fails
@@ -41,7 +41,7 @@ def with_go(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("with_go")
 def test_it_builds_the_pinned_module_into_the_cache(tmp_path: Path):
-    """Static, stamped with its version, and under the name that is looked for; nothing else is left there."""
+    """Static, stamped with its version, and under the expected name; nothing else is left there."""
     go = FakeGo()
     built = toxiproxy_install.install(tmp_path / "new", run=go)
     assert (version_of(built), [path.name for path in built.parent.iterdir()]) == (VERSION, ["toxiproxy-server"])
@@ -53,7 +53,7 @@ def test_it_builds_the_pinned_module_into_the_cache(tmp_path: Path):
 
 @pytest.mark.usefixtures("with_go")
 def test_a_second_time_nothing_is_built(tmp_path: Path):
-    """What is there already is taken."""
+    """The existing one is used."""
     go = FakeGo()
     assert toxiproxy_install.install(tmp_path, run=go) == toxiproxy_install.install(tmp_path, run=go)
     assert len(go.builds_asked) == 1
@@ -61,7 +61,7 @@ def test_a_second_time_nothing_is_built(tmp_path: Path):
 
 @pytest.mark.usefixtures("with_go")
 def test_another_version_is_replaced(tmp_path: Path):
-    """The cache holds the pinned one."""
+    """The cache then holds the pinned version."""
     (tmp_path / "toxiproxy-server").write_text("#!/bin/sh\necho toxiproxy-server version 2.5.0\n")
     (tmp_path / "toxiproxy-server").chmod(0o755)
     assert version_of(toxiproxy_install.install(tmp_path, run=FakeGo())) == VERSION
@@ -76,7 +76,7 @@ def test_another_version_is_replaced(tmp_path: Path):
         (FakeGo(builds="git"), "reports version git"),
     ],
 )
-def test_what_went_wrong_is_said_and_nothing_is_left(tmp_path: Path, go: FakeGo, said: str):
+def test_a_failure_is_explained_and_nothing_is_left(tmp_path: Path, go: FakeGo, said: str):
     """The error ends with other ways to get a server."""
     with pytest.raises(HarnessError, match=said) as error:
         toxiproxy_install.install(tmp_path, run=go)
@@ -85,7 +85,7 @@ def test_what_went_wrong_is_said_and_nothing_is_left(tmp_path: Path, go: FakeGo,
 
 
 def test_without_go_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Before anything is made."""
+    """Before anything is written."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(HarnessError, match="no `go` on PATH"):
         toxiproxy_install.install(tmp_path / "new")

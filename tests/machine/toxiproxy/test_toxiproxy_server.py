@@ -1,4 +1,4 @@
-"""A toxiproxy-server of our own: found, launched, proved ours, ended."""
+"""A toxiproxy-server of the harness: found, launched, verified, ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.values.errors import HarnessError, ProxyLost, Unsupported
 
 @pytest.fixture
 def children() -> Iterator[Children]:
-    """Whoever starts and ends processes; none is left but what this process had before."""
+    """Starts and ends processes; afterwards none is left but those that this process had before."""
     with Children() as made:
         before = set(made.others())
         yield made
@@ -34,7 +34,7 @@ def server(real_server: Path) -> Path:
 
 @pytest.fixture
 def no_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A machine without one; the directory on its PATH."""
+    """A machine without a server; the folder on its PATH."""
     monkeypatch.delenv(proxy_server.VARIABLE, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -55,7 +55,7 @@ SAYS_ITS_VERSION = 'echo "toxiproxy-server version 2.12.0"'
 
 @pytest.mark.needs_toxiproxy
 def test_it_comes_up_as_ours_and_ends(children: Children, server: Path, tmp_path: Path):
-    """It listens on the port of its API and on nothing else, and is gone afterwards."""
+    """It listens on the port of its API and on no other, and is gone afterwards."""
     descriptors = set(os.listdir("/proc/self/fd"))
     running = proxy_server.launch(children, server, tmp_path / "proxy.log")
     assert {one.address for one in sockets.listeners() if one.pid == running.pid} == {running.api}
@@ -68,7 +68,7 @@ def test_it_comes_up_as_ours_and_ends(children: Children, server: Path, tmp_path
 
 @pytest.mark.needs_toxiproxy
 def test_it_listens_on_ipv4_loopback_only(children: Children, server: Path, tmp_path: Path):
-    """Its own default is `localhost`, which may be either family."""
+    """Its default is `localhost`, which may be of either family."""
     running = proxy_server.launch(children, server, tmp_path / "proxy.log")
     assert running.api.host == "127.0.0.1"
     proxy_server.stop(children, running)
@@ -77,7 +77,7 @@ def test_it_listens_on_ipv4_loopback_only(children: Children, server: Path, tmp_
 @pytest.mark.needs_toxiproxy
 @pytest.mark.parametrize("other", ["stranger", "toxiproxy"])
 def test_a_taken_api_port_is_noticed(children: Children, server: Path, tmp_path: Path, other: str):
-    """A server that cannot listen lives on mute, and somebody else's would answer in its place."""
+    """A server that cannot listen keeps running, and another one would answer in its place."""
     if other == "toxiproxy":
         port = proxy_server.launch(children, server, tmp_path / "other.log").api.port
         holder = None
@@ -108,7 +108,7 @@ def test_another_port_is_tried_when_one_is_taken_in_between(
 
 @pytest.mark.needs_toxiproxy
 def test_a_frozen_server_is_killed(children: Children, server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """SIGTERM does nothing to a stopped process; the grace runs out."""
+    """SIGTERM does not end a stopped process; after the grace period SIGKILL does."""
     monkeypatch.setattr(proxy_server, "END_GRACE_NS", 50_000_000)
     running = proxy_server.launch(children, server, tmp_path / "proxy.log")
     freeze(children, running.pid)
@@ -118,21 +118,21 @@ def test_a_frozen_server_is_killed(children: Children, server: Path, tmp_path: P
     assert os.WTERMSIG(status) == signal.SIGKILL
 
 
-def test_what_ends_at_once_is_quoted(children: Children, tmp_path: Path):
-    """A binary that is no server says so itself."""
+def test_the_log_of_a_program_that_ends_at_once_is_quoted(children: Children, tmp_path: Path):
+    """The output of a program that is not a server shows that."""
     impostor = script(tmp_path / "toxiproxy-server", "echo no such flag; exit 2")
-    with pytest.raises(ProxyLost, match=r"it said: no such flag; run `rdzv-harness toxiproxy install`"):
+    with pytest.raises(ProxyLost, match=r"its log: no such flag; run `rdzv-harness toxiproxy install`"):
         proxy_server.launch(children, impostor, tmp_path / "proxy.log")
 
 
-def test_what_cannot_be_executed_is_named(children: Children, tmp_path: Path):
-    """As is a path where there is nothing."""
+def test_a_missing_program_is_named(children: Children, tmp_path: Path):
+    """With its path."""
     with pytest.raises(ProxyLost, match="nowhere cannot be started"):
         proxy_server.launch(children, tmp_path / "nowhere", tmp_path / "proxy.log")
 
 
-def test_what_never_answers_is_ended(children: Children, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The deadline counts, and nothing is left."""
+def test_a_program_that_never_answers_is_ended(children: Children, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """At the deadline, and nothing is left."""
     monkeypatch.setattr(proxy_server, "READY_WITHIN_NS", 50_000_000)
     mute = script(tmp_path / "toxiproxy-server", "echo thinking; exec /bin/sleep 60")
     before = set(children.others())
@@ -149,22 +149,22 @@ def test_without_a_server_the_ways_to_get_one_are_named(no_server: Path):
 
 
 def test_path_comes_before_the_cache(no_server: Path):
-    """And each is told apart in the report."""
+    """And reports distinguish them."""
     cached = script(proxy_server.cache_path(), SAYS_ITS_VERSION)
     assert (proxy_server.find_server(), proxy_server.origin(cached)) == (cached, "found in the cache")
     on_path = script(no_server / "toxiproxy-server", SAYS_ITS_VERSION)
     assert (proxy_server.find_server(), proxy_server.origin(on_path)) == (on_path, "found on PATH")
 
 
-def test_something_else_of_that_name_is_passed_over(no_server: Path):
-    """What does not say that it is a toxiproxy-server is none."""
+def test_another_program_of_that_name_is_skipped(no_server: Path):
+    """A program that does not report itself as a toxiproxy-server is not one."""
     script(no_server / "toxiproxy-server", "echo hello")
     cached = script(proxy_server.cache_path(), SAYS_ITS_VERSION)
     assert proxy_server.find_server() == cached
 
 
 def test_the_environment_comes_first(no_server: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """A server named explicitly is used, wherever it lies and whatever it is called."""
+    """A server that is named explicitly is used, whatever its path."""
     script(no_server / "toxiproxy-server", SAYS_ITS_VERSION)
     named = script(tmp_path / "server", SAYS_ITS_VERSION)
     monkeypatch.setenv(proxy_server.VARIABLE, str(named))
@@ -173,7 +173,7 @@ def test_the_environment_comes_first(no_server: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_wrong_name_in_the_environment_is_an_error(no_server: Path, monkeypatch: pytest.MonkeyPatch):
-    """Passing over it silently would test through another server than the one asked for."""
+    """Skipping it silently would use another server than the one asked for."""
     monkeypatch.setenv(proxy_server.VARIABLE, str(no_server / "nothing"))
     with pytest.raises(HarnessError, match="correct it or unset it"):
         proxy_server.find_server()

@@ -1,4 +1,4 @@
-"""Moments on the wire: the engine stands still at a message, tells of it, and goes on when it is told to."""
+"""Moments on the wire: the engine stalls its links at a message, reports it, and goes on when asked to."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GREETING = b"\x00" + struct.pack("<I", 0x3C85F7CE)
 
 
 def add(key: str) -> bytes:
-    """The query of torch's store."""
+    """An `add` query of torch's store."""
     name = f"/train/{key}".encode()
     return b"\x04" + struct.pack("<Q", len(name)) + name + struct.pack("<q", 1)
 
@@ -75,21 +75,21 @@ def take(end: socket.socket, count: int) -> bytes:
     return data
 
 
-def come(watch: EngineWatch) -> list[tuple[WireMoment, int]]:
-    """The next messages that have passed."""
+def next_passed(watch: EngineWatch) -> list[tuple[WireMoment, int]]:
+    """The next messages that passed."""
     while select.select([watch], [], [], LIMIT_SECONDS)[0]:
         if passed := list(watch.read()):
             return passed
     raise AssertionError("no message has passed")
 
 
-def still(*ends: socket.socket) -> bool:
-    """Whether nothing comes at these ends for a while."""
+def stalled(*ends: socket.socket) -> bool:
+    """Whether nothing arrives at these ends for a while."""
     return not select.select(ends, [], [], 0.15)[0]
 
 
-def test_the_count_th_message_of_a_kind_and_key_is_told_with_its_time(stage: Stage) -> None:
-    """Over all connections of the ranks it names; other kinds, keys and ranks do not count."""
+def test_the_n_th_message_of_a_kind_and_key_is_reported_with_its_time(stage: Stage) -> None:
+    """Over all connections of the named ranks; other kinds, keys and ranks do not count."""
     moment = WireMoment("query", "add", (1,), "n", 2)
     first, master = stage.connect(1)
     second, other = stage.connect(1)
@@ -100,47 +100,47 @@ def test_the_count_th_message_of_a_kind_and_key_is_told_with_its_time(stage: Sta
             take(end, len(add(key)))
         began_ns = clock.now_ns()
         second.sendall(add("n"))
-        ((told, time_ns),) = come(watch)
-        assert told == moment
+        ((passed, time_ns),) = next_passed(watch)
+        assert passed == moment
         assert began_ns <= time_ns <= clock.now_ns()
         assert take(other, len(add("n"))) == add("n")
 
 
-def test_everything_stands_still_at_the_message_until_it_is_told_to_go_on(stage: Stage) -> None:
-    """The message itself has passed; the very next byte waits, both ways, on every link, and is not lost."""
+def test_all_links_stall_at_the_message_until_they_may_go_on(stage: Stage) -> None:
+    """The message itself passes; the very next byte waits, both ways, on every link, and is not lost."""
     client, master = stage.connect(1)
     bystander, theirs = stage.connect(2)
     with closing(stage.watch(WireMoment("query", "add"), stands=True)) as watch:
         client.sendall(add("n") + add("n"))
         assert take(master, len(add("n"))) == add("n")
-        come(watch)
+        next_passed(watch)
         master.sendall(b"answer!!")
         bystander.sendall(add("m"))
-        assert still(master, client, theirs)
+        assert stalled(master, client, theirs)
         watch.go_on()
         assert take(master, len(add("n"))) == add("n")
         assert take(client, 8) == b"answer!!"
         assert take(theirs, len(add("m"))) == add("m")
 
 
-def test_who_waits_no_longer_leaves_nothing_standing(stage: Stage) -> None:
-    """Neither a message that has come, nor one that has not, keeps a link still."""
+def test_a_closed_watch_leaves_no_link_stalled(stage: Stage) -> None:
+    """Neither by a message that passed, nor by one that did not."""
     client, master = stage.connect(1)
     watch = stage.watch(WireMoment("query", "add"), WireMoment("query", "add", count=2), stands=True)
     client.sendall(add("n") * 3)
-    come(watch)
+    next_passed(watch)
     watch.close()
     assert take(master, 3 * len(add("n"))) == add("n") * 3
 
 
 def test_a_rank_without_a_link_is_refused(stage: Stage) -> None:
-    """Nothing of it could ever pass."""
+    """None of its messages could ever pass."""
     with pytest.raises(HarnessError, match="no link on which it could pass"):
         stage.watch(WireMoment("query", "add", (0,)))
 
 
-def test_an_engine_that_is_gone_is_told(stage: Stage) -> None:
-    """Whoever watches learns of it at once."""
+def test_an_engine_that_ended_is_reported(stage: Stage) -> None:
+    """The watch raises ProxyLost at once."""
     watch = stage.watch(WireMoment("query", "add"))
     listening = next(one for one in sockets.listeners() if one.address == stage.server._server.api.address)
     assert listening.pid is not None
@@ -149,13 +149,13 @@ def test_an_engine_that_is_gone_is_told(stage: Stage) -> None:
         watch.read()
 
 
-def test_a_server_that_is_no_engine_says_so() -> None:
-    """Nobody there is told as such."""
+def test_a_missing_server_is_a_lost_proxy() -> None:
+    """Nothing listens at the address."""
     with pytest.raises(ProxyLost):
         EngineApi(Endpoint("127.0.0.1", 9)).about()
 
 
 @pytest.mark.parametrize(("key", "pattern"), [("n", "*/n"), ("a/n", "a/n"), ("n*", "n*"), ("init/", "init/")])
-def test_a_plain_key_is_a_workloads(key: str, pattern: str) -> None:
-    """Torch and the run put theirs before it; what has a slash or a wildcard is the whole key."""
+def test_a_plain_key_is_one_of_the_workload(key: str, pattern: str) -> None:
+    """Torch and the run add prefixes; a key with a slash or a wildcard is the whole key."""
     assert key_pattern(key) == pattern

@@ -1,4 +1,4 @@
-"""Having a process stand still: SIGSTOP is only on its way when it has been sent."""
+"""Stops a process and waits until it stands still: kill() returns before the signal is delivered."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LIMIT_NS = 60_000_000_000
 
 
 def freeze(children: Children, pid: int) -> None:
-    """Stop a child; returns when every thread of it stands still."""
+    """Stop a child; returns when every thread of it is stopped."""
     children.send(pid, signal.SIGSTOP)
     with pidfd.hold(pid) as held:
         assert held.await_stop(True, LIMIT_NS)

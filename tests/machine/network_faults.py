@@ -1,4 +1,4 @@
-"""Programs that try what lies below TCP between hosts of their own; each prints what it saw as JSON.
+"""Programs that try network faults between hosts of their own; each prints what it observed as JSON.
 
 They run as pid 1 of private namespaces, as root and as an ordinary user alike.
 """
@@ -25,12 +25,12 @@ from harness.values.errors import HarnessError
 PORT = 29500
 LIMIT_S = 10
 SILENCE_S = 0.3
-"""A connection on these networks is made in less than a millisecond; SYNs are sent again after a second."""
+"""A connect on these networks takes less than a millisecond; a lost SYN is sent again after a second."""
 
 
 @contextlib.contextmanager
 def hosts(*names: str, family: str = "ipv4") -> Iterator[dict[str, NetworkHost]]:
-    """px and these, with an echo server on each."""
+    """px and these hosts, with an echo server on each."""
     with contextlib.ExitStack() as stack:
         network = stack.enter_context(Network(names, family))
         for host in network.hosts.values():
@@ -63,7 +63,7 @@ def connection(source: NetworkHost, target: NetworkHost) -> socket.socket:
 
 
 def said_back(line: socket.socket, data: bytes, within_s: float = LIMIT_S) -> str:
-    """`all` of it, or what came in place of it."""
+    """`all` if the data came back, else `end` or the name of the error."""
     line.settimeout(within_s)
     try:
         threading.Thread(target=line.sendall, args=(data,), daemon=True).start()
@@ -93,7 +93,7 @@ def took_ns(act: Callable[[], Any]) -> int:
 
 
 def drop(family: str) -> Any:
-    """r1's packets are dropped where they come in at r0, px's are not."""
+    """Packets from r1 are dropped on input at r0, packets from px are not."""
     with hosts("r0", "r1", family=family) as world:
         r0, r1, px = world["r0"], world["r1"], world["px"]
         old = connection(r1, r0)
@@ -108,12 +108,12 @@ def drop(family: str) -> Any:
                 "px to r0": reached(px, r0),
                 "r0 to itself": reached(r0, r0),
             }
-            told = {name: list(numbers) for name, numbers in counts().items()}
-        return {"seen": seen, "told": told, "after": reached(r1, r0), "open after": said_back(old, b"y")}
+            met = {name: list(numbers) for name, numbers in counts().items()}
+        return {"seen": seen, "met": met, "after": reached(r1, r0), "open after": said_back(old, b"y")}
 
 
 def reset(family: str) -> Any:
-    """A firewall at r1 answers for r0."""
+    """A firewall at r1 answers in place of r0."""
     with hosts("r0", "r1", family=family) as world:
         old = connection(world["r1"], world["r0"])
         rules = [firewall.Rule(way, firewall.ANY_SEGMENT, firewall.RESET) for way in ("input", "output")]
@@ -127,7 +127,7 @@ def reset(family: str) -> Any:
 
 
 def refused_rule() -> Any:
-    """What the kernel or nft refuses is told, and no host keeps a table."""
+    """The error of a rule that nft refuses, and the tables that r0 has then."""
     with hosts("r0", "r1") as world:
         good, bad = firewall.Rule("input", "tcp dport 1", firewall.DROP), firewall.Rule("input", "nonsense", "drop")
         try:
@@ -149,9 +149,9 @@ def rate(way: str) -> Any:
             passed = passage()["r0"]
             second = _refusal(lambda: shaping.shaped([world["r0"]], discipline, way))
         with shaping.shaped([world["r0"]], discipline, way):
-            pass  # nothing is left that would be in the way
-        told = {one: [passed[one].packets > 0, passed[one].held > 0] for one in passed}
-        return {"slow_ns": slow_ns, "told": told, "second": second}
+            pass  # nothing is left that would prevent it
+        counted = {one: [passed[one].packets > 0, passed[one].held > 0] for one in passed}
+        return {"slow_ns": slow_ns, "counted": counted, "second": second}
 
 
 def _refusal(act: Callable[[], contextlib.AbstractContextManager[Any]]) -> str:
@@ -163,19 +163,19 @@ def _refusal(act: Callable[[], contextlib.AbstractContextManager[Any]]) -> str:
 
 
 def delay(way: str) -> Any:
-    """Round trips between r1 and r0, and what two hosts of which none is delayed notice."""
+    """Round trips to r0, which is delayed, and between two hosts that are not."""
     with hosts("r0", "r1", "r2") as world:
         line = connection(world["r1"], world["r0"])
         aside = connection(world["r2"], world["px"])
         with delaying.delayed("late", [world["r0"]], way, Delay(200_000_000), seed=1) as facts:
             late_ns = took_ns(lambda: said_back(line, b"x"))
             aside_ns = took_ns(lambda: said_back(aside, b"x"))
-            told = facts()
-        return {"late_ns": late_ns, "aside_ns": aside_ns, "after": said_back(line, b"x"), "told": told}
+            counted = facts()
+        return {"late_ns": late_ns, "aside_ns": aside_ns, "after": said_back(line, b"x"), "facts": counted}
 
 
 def healed_delay() -> Any:
-    """What waits when a delay ends passes then: with the queue nothing is lost."""
+    """A packet that waits when a delay ends passes then: the queue loses nothing."""
     with hosts("r0", "r1") as world:
         line = connection(world["r1"], world["r0"])
         line.settimeout(LIMIT_S)
@@ -187,16 +187,16 @@ def healed_delay() -> Any:
 
 
 def killed_keeper() -> Any:
-    """Without its keeper a queue lets nothing pass, and whoever heals it is told."""
+    """A queue without its keeper: what passes, and which errors the evidence and the healing raise."""
     with hosts("r0", "r1") as world:
         line = connection(world["r1"], world["r0"])
         try:
             with delaying.delayed("late", [world["r0"]], "in", Delay(1_000_000), seed=1) as facts:
                 os.kill(_child(), signal.SIGKILL)
                 heard = said_back(line, b"x", SILENCE_S)
-                told = _refusal_of(facts)
+                evidence = _refusal_of(facts)
         except HarnessError as error:
-            return {"heard": heard, "evidence": told, "healing": str(error), "after": said_back(line, b"y")}
+            return {"heard": heard, "evidence": evidence, "healing": str(error), "after": said_back(line, b"y")}
 
 
 def _refusal_of(act: Callable[[], Any]) -> str:
@@ -207,7 +207,7 @@ def _refusal_of(act: Callable[[], Any]) -> str:
 
 
 def _child() -> int:
-    """The one child of this process; it does not go by /proc, which may show another process tree."""
+    """The one child of this process, without /proc, which may show an outer process tree."""
     (child,) = Children().others()
     return child
 

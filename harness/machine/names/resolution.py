@@ -1,8 +1,8 @@
-"""How the hosts of a world find each other by name, and how that is taken into a fault's hands.
+"""How the hosts of a world find each other by name, and how faults take control of that.
 
-As a rule a host's file of hosts has every name, and nobody needs a name server. A fault hides names there, so that the
-C library goes on to a name server, and points it to the one here, on the proxy's host, or to nobody. All faults of a
-world share the one server, each with a rule of its own, because there is one port 53.
+Normally a host's hosts file has every name and no name server is needed. A fault hides names in the file, so that the C
+library asks a name server, and points it to the server here, on the proxy's host, or to an address where nothing
+listens. All faults of a world share one server, each with a rule of its own, because there is only one port 53.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from harness.machine.names.name_server import PORT, Rule
 from harness.values.errors import HarnessError
 
 ANSWERS_WITHIN_NS = 10_000_000_000
-"""The server is ready after 50 ms and answers within one; only a machine that stands still takes longer."""
+"""The server is ready after 50 ms and answers within 1 ms; only a machine that stands still takes longer."""
 
 LOOPBACK = "127.0.0.1"
 _BLOCKS = {4: (28, 24, 16), 6: (124, 120, 112)}
@@ -49,7 +49,7 @@ class NamedHost(Protocol):
 
 
 class NameServerHost(Protocol):
-    """Where the name server is; a host without an `etc` of its own will do."""
+    """The host that the name server runs on; it needs no `etc` of its own."""
 
     @property
     def address(self) -> str: ...
@@ -61,12 +61,12 @@ Host = TypeVar("Host", bound=NamedHost)
 
 
 def distinct(hosts: Iterable[Host]) -> list[Host]:
-    """Each host once: several ranks may live on one."""
+    """Each host once: several ranks may share one."""
     return list({host.name: host for host in hosts}.values())
 
 
 def hosts_of(host: NamedHost) -> Path:
-    """The file that lies over /etc/hosts in every process of a host."""
+    """The file that is mounted over /etc/hosts in every process of a host."""
     return host.etc / "hosts"
 
 
@@ -74,25 +74,26 @@ def hosts_of(host: NamedHost) -> Path:
 def served(
     server_host: NameServerHost, hosts: Sequence[NamedHost], by: str, names: Sequence[str] | None = None, **what: Any
 ) -> Iterator[Callable[[], dict[str, Any]]]:
-    """Meanwhile these names (default: all) are not in the hosts files of these hosts, which ask the server instead.
+    """Have these hosts ask the name server for these names (default: all), which are hidden in their hosts files.
 
-    It answers as `what` says (fields of a Rule). Yields the count so far; raises HarnessError if port 53 is taken.
+    The server answers as `what` says (fields of a Rule). Yields a function that returns the rule's count so far; raises
+    HarnessError if port 53 is taken.
     """
     rule = Rule(by, str(hosts_of(hosts[0])), [host.name for host in hosts], **what)
     server = _Server.at(server_host)
     try:
-        server.rule(rule)
+        server.add_rule(rule)
         with _asking(hosts, by, names, server_host.address):
             yield lambda: server.count(by)
     finally:
-        server.unrule(by)
+        server.remove_rule(by)
 
 
 def unserved(hosts: Sequence[NamedHost], by: str) -> AbstractContextManager[None]:
-    """Meanwhile no name is in the hosts files of these hosts, and they ask where nobody listens.
+    """Have these hosts ask a name server that does not exist, with every name hidden in their hosts files.
 
-    That is on their own loopback: only there the kernel says each time that nobody listens. From elsewhere it says so
-    once a second, and whoever is told nothing waits for five.
+    They ask their own loopback: only there the kernel refuses every query. Another host's kernel refuses one in a
+    second, and without a refusal a look-up waits for 5 s.
     """
     return _asking(hosts, by, None, LOOPBACK)
 
@@ -110,16 +111,16 @@ def _asking(hosts: Sequence[NamedHost], by: str, names: Sequence[str] | None, se
 
 
 def free_address(path: Path, near: str) -> str:
-    """An address beside `near` that nobody has in this hosts file; raises HarnessError if there is none."""
+    """An address near `near` that is not in this hosts file; raises HarnessError if there is none."""
     used = {entry.address for entry in hosts_file.entries(path)}
     own = ipaddress.ip_address(near)
     for length in _BLOCKS[own.version]:
         block = ipaddress.ip_network(f"{near}/{length}", strict=False)
-        # The first ones are a gateway's, the last is everybody's.
+        # The first addresses may be a gateway's, the last is the broadcast address.
         for number in range(min(block.num_addresses, 4096) - 2, 2, -1):
             if str(block[number]) not in used:
                 return str(block[number])
-    raise HarnessError(f"no address beside {near} is free; make the world smaller")
+    raise HarnessError(f"no address near {near} is free; make the world smaller")
 
 
 # -- the server's process ------------------------------------------------------------------------------------------
@@ -145,22 +146,22 @@ class _Server:
                 _SERVERS[place] = cls(place)
         return _SERVERS[place]
 
-    def rule(self, rule: Rule) -> None:
+    def add_rule(self, rule: Rule) -> None:
         self._rules[rule.name] = rule
-        self._tell_rules()
+        self._send_rules()
 
-    def unrule(self, name: str) -> None:
-        """Take a rule away, and end the server with the last one."""
+    def remove_rule(self, name: str) -> None:
+        """Remove a rule, and end the server with the last one."""
         self._rules.pop(name, None)
         if self._rules:
-            self._tell_rules()
+            self._send_rules()
         else:
             self._end()
 
     def count(self, name: str) -> dict[str, Any]:
         return self._ask({"count": name})
 
-    def _tell_rules(self) -> None:
+    def _send_rules(self) -> None:
         self._ask({"rules": [rule.to_json() for rule in self._rules.values()]})
 
     def _ask(self, order: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,14 +170,14 @@ class _Server:
         try:
             os.write(self._process.stdin.fileno(), json.dumps(order).encode() + b"\n")
         except BrokenPipeError:
-            raise HarnessError(f"the name server ended; it said: {self._said()}") from None
-        answer = _line(self._process.stdout.fileno())
-        if not answer:
-            raise HarnessError(f"the name server did not answer; it said: {self._said()}")
-        told: dict[str, Any] = json.loads(answer)
-        return told
+            raise HarnessError(f"the name server ended; run it again; its log: {self._log_tail()}") from None
+        line = _line(self._process.stdout.fileno())
+        if not line:
+            raise HarnessError(f"the name server did not answer; run it again; its log: {self._log_tail()}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
-    def _said(self) -> str:
+    def _log_tail(self) -> str:
         return os.pread(self._log, 2000, max(0, os.fstat(self._log).st_size - 2000)).decode().strip() or "nothing"
 
     def _end(self) -> None:
@@ -190,7 +191,7 @@ class _Server:
         if not poll.poll(ANSWERS_WITHIN_NS / 1e6):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             poll.poll(ANSWERS_WITHIN_NS / 1e6)
-        # Where there is a reaper of all children it may be faster; by the descriptor no other process can be meant.
+        # A reaper of all children may have collected it already; the pidfd never refers to another process.
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
         os.close(self._pidfd)
@@ -201,7 +202,7 @@ _SERVERS: dict[tuple[int, str], _Server] = {}
 
 
 def _place(host: NameServerHost) -> tuple[int, str]:
-    """Which network, and which address in it."""
+    """Identifies a server: the network, and the address in it."""
     with host.inside():
         return os.stat("/proc/thread-self/ns/net").st_ino, host.address
 
@@ -232,13 +233,13 @@ def _start(udp: socket.socket, tcp: socket.socket, log: int) -> subprocess.Popen
         pass_fds=tuple(arguments.values()),
         bufsize=0,
     )
-    # With a return code set, Popen never waits: the statuses of a controller's children are one reaper's to take.
+    # With a return code set, Popen never waits: a controller's one reaper collects the statuses of all children.
     process.returncode = 0
     return process
 
 
 def _line(fd: int) -> bytes:
-    """The next line, or nothing if none comes in time."""
+    """The next line; empty if none comes in time."""
     deadline_ns = clock.now_ns() + ANSWERS_WITHIN_NS
     poll = select.poll()
     poll.register(fd, select.POLLIN)
