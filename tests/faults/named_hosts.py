@@ -25,9 +25,9 @@ PORT = 29500
 # Enters the host as a rank does, then answers each line of input: [one of these functions, argument, ...].
 PROGRAM = """
 import json, os, socket, sys
-from harness.rank import residence
+from harness.rank import enter_host
 name, network, etc = sys.argv[1:]
-residence.enter({"name": name, "network": os.open(network, os.O_RDONLY), "etc": etc})
+enter_host.enter({"name": name, "network": os.open(network, os.O_RDONLY), "etc": etc})
 held = []
 def addresses(name):
     return sorted({entry[4][0] for entry in socket.getaddrinfo(name, 1, type=socket.SOCK_STREAM)})

@@ -18,9 +18,9 @@ from harness.machine.network.network import Network, NetworkHost
 # Lives on a host as a rank does, and says what the C library says.
 LOOK_UPS = """
 import json, os, socket, sys
-from harness.rank import residence
+from harness.rank import enter_host
 name, network, etc, *asked = sys.argv[1:]
-residence.enter({"name": name, "network": os.open(network, os.O_RDONLY), "etc": etc})
+enter_host.enter({"name": name, "network": os.open(network, os.O_RDONLY), "etc": etc})
 def answer(text):
     try:
         if text[0].isdigit() or text[0] == ":":

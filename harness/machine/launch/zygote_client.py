@@ -28,7 +28,7 @@ _WINDOW = 16
 # Four bytes for an operation: a thousand ranks may write 64 each before anybody reads.
 _DOORBELL_BYTES = 1 << 18
 _F_SETPIPE_SZ = 1031
-_WORKER = "harness.rank.worker"
+_WORKER = "harness.rank.start"
 
 
 @dataclass(frozen=True)
