@@ -1,4 +1,4 @@
-"""How long a join takes with static-strict beside stock, in one run, and how many messages it costs."""
+"""How long a join takes with static-strict and with stock, in one run, and how many messages it costs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from rich.table import Table
 
 from harness.campaign.runner import Options, Runner
 from harness.loader import load_text
-from harness.rendezvous.joiner import Joiner
-from harness.rendezvous.keeper import Keeper
 from harness.rendezvous.keys import Incarnation
+from harness.rendezvous.master_join import MasterJoin
 from harness.rendezvous.operations import CompareSet, Get, MultiGet, MultiSet, Operation, Reply, Set, Wait
-from harness.rendezvous.protocol import OUTCOMES, Seat
+from harness.rendezvous.protocol import OUTCOMES, Participant
+from harness.rendezvous.worker_join import WorkerJoin
 from harness.values.ops import INVOKE, OK
 from harness.values.verdict import PASSED
 
@@ -59,7 +59,7 @@ def main() -> int:
 
 
 def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, dict[str, list[float]]]:
-    """By size and subject, seconds from the first rank's beginning to the last one's return; the two take turns."""
+    """By size and subject, seconds from the first rank's call to the last one's return; the subjects take turns."""
     seconds: dict[str, dict[str, list[float]]] = {}
     with ExitStack() as stack:
         runners = {
@@ -73,7 +73,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, dict[str, 
             for _ in range(arguments.repeat + 1):
                 for subject, runner in runners.items():
                     joins[subject].append(join_seconds(runner, size, arguments))
-            # The first of each is cold.
+            # The first join of each is slower, because its processes are cold.
             seconds[str(size)] = {subject: taken[1:] for subject, taken in joins.items()}
     return seconds
 
@@ -93,21 +93,21 @@ def join_seconds(runner: Runner, size: int, arguments: argparse.Namespace) -> fl
 
 
 def messages(size: int) -> dict[str, float]:
-    """What a join with nothing wrong asks of the server, counted by playing its states: the master's, and a worker's.
+    """How many operations a join without faults asks of the server, counted on its states: the master's, a worker's.
 
-    The greeting of each connection and the store's own are two more each.
+    The greetings of each connection and of the store are two more each.
     """
     store: dict[str, str] = {}
-    machines: list[Any] = [Keeper(Seat("run", 0, size, "n0", "p"), Incarnation("i"))]
-    machines += [Joiner(Seat("run", rank, size, f"n{rank}", "p")) for rank in range(1, size)]
-    replies: list[list[Reply]] = [[] for _ in machines]
+    joins: list[Any] = [MasterJoin(Participant("run", 0, size, "n0", "p"), Incarnation("i"))]
+    joins += [WorkerJoin(Participant("run", rank, size, f"n{rank}", "p")) for rank in range(1, size)]
+    replies: list[list[Reply]] = [[] for _ in joins]
     counts = [0] * size
-    while any(not isinstance(machine, OUTCOMES) for machine in machines):
+    while any(not isinstance(join, OUTCOMES) for join in joins):
         before = sum(counts)
-        for rank, machine in enumerate(machines):
-            # Each goes on until it waits for others.
-            while not isinstance(machine, OUTCOMES):
-                operations = machine.ask().operations
+        for rank, join in enumerate(joins):
+            # Each join goes on until it waits for others.
+            while not isinstance(join, OUTCOMES):
+                operations = join.ask().operations
                 for operation in operations[len(replies[rank]) :]:
                     if isinstance(operation, Wait) and not all(key in store for key in operation.keys):
                         break
@@ -115,40 +115,40 @@ def messages(size: int) -> dict[str, float]:
                     counts[rank] += 1
                 if len(replies[rank]) < len(operations):
                     break
-                machine = machine.hear(replies[rank])
+                join = join.hear(replies[rank])
                 replies[rank] = []
-            machines[rank] = machine
+            joins[rank] = join
         if sum(counts) == before:
             raise SystemExit("the states of the join wait for each other; see tests/rendezvous/test_join_model.py")
     return {"master": counts[0], "worker": max(counts[1:], default=0)}
 
 
-def _perform(store: dict[str, str], what: Operation) -> Reply:
-    if isinstance(what, Get):
-        return store.get(what.key, "")
-    if isinstance(what, MultiGet):
-        return tuple(store.get(key, "") for key in what.keys)
-    if isinstance(what, (Set, MultiSet)):
-        store.update([(what.key, what.value)] if isinstance(what, Set) else what.pairs)
+def _perform(store: dict[str, str], operation: Operation) -> Reply:
+    if isinstance(operation, Get):
+        return store.get(operation.key, "")
+    if isinstance(operation, MultiGet):
+        return tuple(store.get(key, "") for key in operation.keys)
+    if isinstance(operation, (Set, MultiSet)):
+        store.update([(operation.key, operation.value)] if isinstance(operation, Set) else operation.pairs)
         return None
-    if isinstance(what, CompareSet):
-        if store.get(what.key, "") == what.expected:
-            store[what.key] = what.desired
-        return store[what.key]
-    if isinstance(what, Wait):
+    if isinstance(operation, CompareSet):
+        if store.get(operation.key, "") == operation.expected:
+            store[operation.key] = operation.desired
+        return store[operation.key]
+    if isinstance(operation, Wait):
         return None
-    key, value = what.key, str(getattr(what, "amount", 0))
-    store[key] = str(int(store.get(key, "0")) + int(value)) if hasattr(what, "amount") else "x"
-    return int(store[key]) if hasattr(what, "amount") else None
+    key, value = operation.key, str(getattr(operation, "amount", 0))
+    store[key] = str(int(store.get(key, "0")) + int(value)) if hasattr(operation, "amount") else "x"
+    return int(store[key]) if hasattr(operation, "amount") else None
 
 
-# -- telling -----------------------------------------------------------------------------------------------------------
+# -- output ------------------------------------------------------------------------------------------------------------
 
 
 def show(measured: dict[str, Any]) -> None:
-    """The table."""
+    """Print the table."""
     console = Console()
-    ranks = "ranks of their own" if measured["fresh"] else "forked ranks"
+    ranks = "fresh ranks" if measured["fresh"] else "forked ranks"
     console.print(
         f"{measured['processors']} processors, route {measured['route']}, {ranks}; seconds of a join, medians"
     )
@@ -172,7 +172,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--fresh",
         action="store_true",
-        help="each rank imports torch itself, as under torchrun, and is forked from nobody",
+        help="each rank is a new process that imports torch itself, as under torchrun",
     )
     parser.add_argument("--json", type=Path, help="write the figures there too")
     return parser.parse_args()

@@ -1,4 +1,4 @@
-"""A rank as a torchrun agent: torchrun's own code in this process, with each of its rendezvous written down."""
+"""A rank as a torchrun agent: it runs torchrun's own code in this process, and records each of its rendezvous."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional
 from harness.rank.control import ControlUntilBegun
 from harness.rank.recorder import Recorder
 from harness.rank.subjects.rendezvous import STATIC, facts_of, registered, torchrun_config
-from harness.rank.worker import EXIT, MAIN, WORKER_FAILED, HandlerState, StepRun, Worker, end
+from harness.rank.worker import EXIT, MAIN, HandlerState, StepRun, Worker, end
 from harness.values.endpoint import Endpoint
 from harness.values.ops import INVOKE
 from harness.values.plan import JOIN, HandlerPlan, Plan, StepPlan
 
 LIFE = "RDZV_HARNESS_WORKER_LIFE"
-"""The variable by which a worker learns its life: torchrun's own count does not grow with every new worker."""
+"""The variable that gives a worker its life: torchrun's own count does not grow with every new worker."""
 
 MONITOR_INTERVAL_SECONDS = 0.1
-"""How often an agent looks after its worker: torchrun's own default."""
+"""How often an agent checks its worker: torchrun's own default."""
 
 _WORKER = "harness.rank.agent_worker"
 
 
 class Agent(Worker):
-    """The agent's side of a rank: its rendezvous and its end; the steps between are its worker's."""
+    """The agent's side of a rank: its rendezvous and its end. The steps after the rendezvous are run by its worker."""
 
     def __init__(self, plan: Plan, request: Mapping[str, Any], control_fd: int, doorbell_fd: int) -> None:
         rank, life = request["rank"], request["life"]
@@ -34,26 +34,21 @@ class Agent(Worker):
         super().__init__(plan, rank, life, recorder, ControlUntilBegun(control_fd, life))
         self._request = request
         self._descriptors = {"control": control_fd, "doorbell": doorbell_fd}
-        self._first_life = life
-        self._lives = 0
+        self._next_life = life
 
-    def run(self) -> None:
-        """Report ready, be the agent that torchrun makes of this process, and end as it ends."""
-        self.control.start()
-        self.report_ready()
-        if not self.control.wait_for_begin():
-            self.skip_all("the play ended before this rank could begin")
-            self.leave()
+    def work(self) -> None:
+        """Run torchrun as the agent of one node, and end with its status."""
         self.write(INVOKE, EXIT, step=EXIT)
-        end(self._be_torchrun())
+        end(self._run_torchrun())
 
-    def _be_torchrun(self) -> int:
+    def _run_torchrun(self) -> int:
         from torch.distributed import run
         from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-        self._watch_joins()
+        self._record_joins()
+        arguments = torchrun_arguments(self.plan, self.handler_plan(MAIN), self._log_folder, self._script())
         try:
-            run.run(run.parse_args(torchrun_arguments(self.plan, self.told(MAIN), self._log_folder, self._script())))
+            run.run(run.parse_args(arguments))
         except ChildFailedError as failure:
             print(failure, file=sys.stderr)
             return 1
@@ -62,30 +57,29 @@ class Agent(Worker):
             return 1
         return 0
 
-    def _watch_joins(self) -> None:
-        """From now on, whoever gets a handler of this backend from torch's registry gets one that is written down."""
+    def _record_joins(self) -> None:
+        """From now on, each handler of this backend that torch's registry makes has its rendezvous recorded."""
         backends = registered()
         make: Callable[[Any], Any] = backends[self.plan.subject]
 
-        def watched(parameters: Any) -> Any:
+        def make_recorded(parameters: Any) -> Any:
             handler = make(parameters)
             join = handler.next_rendezvous
             handler.next_rendezvous = lambda: self._join(handler, join)
             return handler
 
-        backends[self.plan.subject] = watched
+        backends[self.plan.subject] = make_recorded
 
     def _join(self, handler: Any, join: Callable[[], Any]) -> Any:
         """One rendezvous of the agent, the first of a new life."""
-        self.life = self._first_life + self._lives
-        self._lives += 1
+        self.life, self._next_life = self._next_life, self._next_life + 1
         os.environ[LIFE] = str(self.life)
-        watched = WatchedJoin(handler, join, self.told(MAIN))
-        self.held[MAIN] = HandlerState(watched)
-        StepRun(self, self._join_step()).take(None)
-        if watched.error is not None:
-            raise watched.error
-        return watched.info
+        recorded = RecordedJoin(handler, join, self.handler_plan(MAIN))
+        self.handlers[MAIN] = HandlerState(recorded)
+        StepRun(self, self._join_step()).run(None)
+        if recorded.error is not None:
+            raise recorded.error
+        return recorded.info
 
     def _join_step(self) -> StepPlan:
         return next(step for step in self.plan.steps if step.do == JOIN and self.rank in step.ranks)
@@ -95,7 +89,7 @@ class Agent(Worker):
         return os.path.join(os.path.dirname(os.path.dirname(self._request["ops"])), "logs", "torchrun")
 
     def _script(self) -> List[str]:
-        """What torchrun runs as its worker: the file that this process itself was started with, and what to do."""
+        """The command line of torchrun's worker: the file that started this process itself, and its settings."""
         here = f"/proc/{os.path.basename(os.readlink('/proc/self'))}/fd"
         request = {name: self._request[name] for name in ("plan", "rank", "life", "ops")}
         paths = {name: f"{here}/{fd}" for name, fd in self._descriptors.items() if fd >= 0}
@@ -109,13 +103,13 @@ class Agent(Worker):
         return [str(sys.modules["__main__"].__file__), json.dumps(settings)]
 
 
-class WatchedJoin:
-    """A handler for one rendezvous whose outcome torchrun gets as if nobody had looked."""
+class RecordedJoin:
+    """A handler for one rendezvous, which keeps the outcome so that torchrun gets exactly what its handler gave."""
 
-    def __init__(self, handler: Any, join: Callable[[], Any], told: HandlerPlan) -> None:
+    def __init__(self, handler: Any, join: Callable[[], Any], plan: HandlerPlan) -> None:
         self._handler = handler
         self._join = join
-        self._told = told
+        self._plan = plan
         self.store: Any = None
         self.info: Any = None
         self.error: Optional[BaseException] = None
@@ -127,10 +121,10 @@ class WatchedJoin:
             self.error = error
             raise
         self.store = self.info.store
-        return facts_of(self.info, self._handler, self._told)
+        return facts_of(self.info, self._handler, self._plan)
 
     def shutdown(self) -> NoReturn:
-        raise NotImplementedError("the handler is torchrun's, which shuts it down itself")
+        raise NotImplementedError("torchrun owns the handler and shuts it down itself")
 
     set_closed = is_closed = shutdown
 
@@ -138,34 +132,25 @@ class WatchedJoin:
         self.store = self.info = None
 
 
-def torchrun_arguments(plan: Plan, told: HandlerPlan, log_folder: str, script: List[str]) -> List[str]:
-    """The command line that torchrun would be given, without its name."""
-    config = {name: str(value) for name, value in torchrun_config(plan.subject, told).items()}
+def torchrun_arguments(plan: Plan, handler: HandlerPlan, log_folder: str, script: List[str]) -> List[str]:
+    """The arguments of the command line `torchrun ...` that this agent stands for."""
+    config = {name: str(value) for name, value in torchrun_config(plan.subject, handler).items()}
     rank = config.pop("rank")
     if plan.subject == STATIC:
-        place = [f"--node-rank={rank}"]
+        node_rank = [f"--node-rank={rank}"]
     else:
-        # torchrun hands the node's rank on to `static` alone.
-        place, config = [], {"rank": rank, **config}
+        # torchrun passes the node's rank to `static` only.
+        node_rank, config = [], {"rank": rank, **config}
     return [
-        f"--nnodes={told.world_size}",
+        f"--nnodes={handler.world_size}",
         "--nproc-per-node=1",
         f"--rdzv-backend={plan.subject}",
-        f"--rdzv-endpoint={Endpoint(told.host, told.port)}",
-        f"--rdzv-id={told.run_id}",
+        f"--rdzv-endpoint={Endpoint(handler.host, handler.port)}",
+        f"--rdzv-id={handler.run_id}",
         f"--rdzv-conf={','.join(f'{name}={value}' for name, value in config.items())}",
         f"--max-restarts={plan.max_restarts}",
         f"--monitor-interval={MONITOR_INTERVAL_SECONDS}",
         f"--log-dir={log_folder}",
-        *place,
+        *node_rank,
         *script,
     ]
-
-
-def be_agent(plan: Plan, request: Mapping[str, Any], control_fd: int, doorbell_fd: int) -> NoReturn:
-    """Be the agent that the request describes; never returns."""
-    try:
-        Agent(plan, request, control_fd, doorbell_fd).run()
-    except BaseException:
-        traceback.print_exc()
-    end(WORKER_FAILED)

@@ -1,4 +1,4 @@
-"""What the controller tells a rank: begin, go, skip, leave; and that the controller is gone."""
+"""The controller's messages to a rank: begin, go, skip, leave; and the end of the pipe when the controller is gone."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _PLAY_ENDED = "the play has ended"
 class Control:
     """The rank's end of its control pipe, read by one daemon thread.
 
-    When the pipe ends, the controller is gone and the process ends at once with status 97, whatever it is doing.
+    When the pipe ends, the controller is gone, and the process ends at once with status 97, whatever it is doing.
 
     Args:
-        life: whose words these are; a word that names another life was meant for a process before this one.
+        life: this process's. A message that names another life was meant for an earlier process, and is ignored.
     """
 
     def __init__(self, fd: int, life: int = 1) -> None:
@@ -36,7 +36,7 @@ class Control:
         threading.Thread(target=self._listen, name="control", daemon=True).start()
 
     def wait_for_begin(self) -> bool:
-        """Wait until the steps may begin; False if the rank is to leave without having begun."""
+        """Wait until the steps may begin; False if the rank must leave before it has begun."""
         self._started.wait()
         return self._may_begin
 
@@ -44,10 +44,10 @@ class Control:
         self._leave.wait()
 
     def wait_for_step(self, index: int) -> Optional[str]:
-        """Wait for a gated step's turn; None says go, a text says why it is skipped."""
+        """Wait until a gated step may begin: None if it may, else the reason why it is skipped."""
         gate = self._gate(index)
         gate.open.wait()
-        return gate.because
+        return gate.skip_reason
 
     def _listen(self) -> None:
         rest = b""
@@ -58,29 +58,29 @@ class Control:
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
                 if line.strip():
-                    self._obey(json.loads(line))
+                    self._handle(json.loads(line))
 
-    def _obey(self, word: Mapping[str, Any]) -> None:
-        if word.get("life", self._life) != self._life:
+    def _handle(self, message: Mapping[str, Any]) -> None:
+        if message.get("life", self._life) != self._life:
             return
-        if "go" in word:
-            self._open(word["go"], None)
-        elif "skip" in word:
-            self._open(word["skip"], str(word.get("because", "")))
-        elif "begin" in word:
+        if "go" in message:
+            self._open(message["go"], None)
+        elif "skip" in message:
+            self._open(message["skip"], str(message.get("because", "")))
+        elif "begin" in message:
             self._may_begin = True
             self._started.set()
-        elif "leave" in word:
+        elif "leave" in message:
             self._release()
 
-    def _open(self, index: int, because: Optional[str]) -> None:
+    def _open(self, index: int, skip_reason: Optional[str]) -> None:
         gate = self._gate(index)
         if not gate.open.is_set():
-            gate.because = because
+            gate.skip_reason = skip_reason
             gate.open.set()
 
     def _release(self) -> None:
-        """Let everything go on to the end: what still waits at a gate is skipped."""
+        """Open all gates: a step that still waits is skipped."""
         self._leave.set()
         self._started.set()
         with self._lock:
@@ -94,13 +94,13 @@ class Control:
             if gate is None:
                 gate = self._gates[index] = _Gate()
                 if self._leave.is_set():
-                    gate.because = _PLAY_ENDED
+                    gate.skip_reason = _PLAY_ENDED
                     gate.open.set()
             return gate
 
 
 class ControlUntilBegun(Control):
-    """Reads the pipe until the rank may begin, byte by byte: what comes after that is for others to read."""
+    """Reads the pipe until the rank may begin, byte by byte: the later messages are for the agent's workers to read."""
 
     def _listen(self) -> None:
         line = b""
@@ -110,18 +110,18 @@ class ControlUntilBegun(Control):
                 os._exit(CONTROLLER_GONE)
             line += byte
             if byte == b"\n":
-                self._obey(json.loads(line))
+                self._handle(json.loads(line))
                 line = b""
         poll = select.poll()
-        # Asked for nothing, it tells of the end alone.
+        # With no events asked for, poll returns at the end of the pipe only.
         poll.register(self._fd, 0)
         poll.poll()
         os._exit(CONTROLLER_GONE)
 
 
 class _Gate:
-    """Where a step waits for its moment."""
+    """Where a step waits until it may begin."""
 
     def __init__(self) -> None:
         self.open = threading.Event()
-        self.because: Optional[str] = None
+        self.skip_reason: Optional[str] = None

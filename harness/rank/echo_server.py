@@ -1,4 +1,4 @@
-"""The server of the subject `echo`: joins by name, and a key-value store for each round of each run."""
+"""The server of the subject `echo`: it joins ranks by run and rank, and keeps a key-value store for each round."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Set, Tup
 
 from harness.values.endpoint import Endpoint
 
-Ask = Mapping[str, Any]
+Request = Mapping[str, Any]
 _RECEIVE_BYTES = 65536
 _LARGEST_NUMBER = 2**63 - 1
 _WAIT = object()
@@ -21,15 +21,15 @@ _WAIT = object()
 class EchoServer:
     """Listens on an endpoint and answers in one daemon thread, until it is stopped.
 
-    A question and an answer are one JSON line each: `{"ask": VERB, ...}` and `{"answer": VALUE}` or
-    `{"error": KIND, "message": TEXT}`; before its answer a question may get `{"notice": TEXT}`.
+    A request and an answer are one JSON line each: `{"ask": VERB, ...}` and `{"answer": VALUE}` or
+    `{"error": KIND, "message": TEXT}`. Before its answer a request may get `{"notice": TEXT}`.
     """
 
     def __init__(self, endpoint: Endpoint, run_id: str) -> None:
-        """Raises OSError if the endpoint cannot be listened on; `run_id` is the first run that it serves."""
+        """Serve this run first; raises OSError if the server cannot listen on the endpoint."""
         self.runs: Dict[str, Run] = {}
         self._opened: Set[str] = {run_id}
-        self._spaces: Dict[Tuple[str, int], Space] = {}
+        self._stores: Dict[Tuple[str, int], RoundStore] = {}
         self._listener = _listen(endpoint)
         self._stop, stopped = socket.socketpair()
         self._selector = selectors.DefaultSelector()
@@ -40,18 +40,18 @@ class EchoServer:
         self._thread.start()
 
     def open_run(self, run_id: str) -> None:
-        """Serve another run, whose rank 0 is in this process too."""
+        """Serve another run, whose master is in this process too."""
         self._opened.add(run_id)
 
     def missing(self, run_id: str, world_size: int) -> List[int]:
-        """The ranks that have not joined the coming round."""
+        """The ranks that have not joined the open round."""
         run = self.runs.get(run_id)
         joined = set(run.joined) if run is not None else set()
         return [rank for rank in range(world_size) if rank not in joined]
 
     def stop(self) -> None:
-        """Let go of the port, the connections and the thread."""
-        self._stop.shutdown(socket.SHUT_RDWR)  # closing it tells nothing while a forked child has it too
+        """Close the port and the connections, and end the thread."""
+        self._stop.shutdown(socket.SHUT_RDWR)  # close alone has no effect while a forked child has it too
         self._stop.close()
         self._thread.join()
 
@@ -80,20 +80,20 @@ class EchoServer:
     def _forget(self, peer: Peer) -> None:
         for run in self.runs.values():
             run.forget(peer)
-        for space in self._spaces.values():
-            space.waiting = [waiter for waiter in space.waiting if waiter[0] is not peer]
+        for store in self._stores.values():
+            store.waiting = [waiter for waiter in store.waiting if waiter[0] is not peer]
 
-    def _answer(self, peer: Peer, ask: Ask) -> None:
-        if ask["ask"] in ("join", "close", "closed"):
-            run = self.runs.setdefault(ask["run_id"], Run(ask["run_id"]))
-            if ask["ask"] == "join":
-                peer.send({"notice": self._notice(ask["run_id"])})
-            run.answer(peer, ask)
+    def _answer(self, peer: Peer, request: Request) -> None:
+        if request["ask"] in ("join", "close", "closed"):
+            run = self.runs.setdefault(request["run_id"], Run(request["run_id"]))
+            if request["ask"] == "join":
+                peer.send({"notice": self._notice(request["run_id"])})
+            run.answer(peer, request)
             return
-        self._spaces.setdefault((ask["run_id"], ask["round"]), Space()).answer(peer, ask)
+        self._stores.setdefault((request["run_id"], request["round"]), RoundStore()).answer(peer, request)
 
     def _notice(self, run_id: str) -> str:
-        """What a join learns at once, to tell it if nothing more comes."""
+        """What a join gets at once: the text of its error if no answer follows."""
         if run_id in self._opened:
             return "joined, but others are missing"
         runs = ", ".join(repr(opened) for opened in sorted(self._opened)) or "none"
@@ -107,7 +107,7 @@ class Peer:
         self,
         connection: socket.socket,
         selector: selectors.BaseSelector,
-        answer: Callable[[Peer, Ask], None],
+        answer: Callable[[Peer, Request], None],
         forget: Callable[[Peer], None],
     ) -> None:
         self._socket = connection
@@ -124,13 +124,13 @@ class Peer:
             if events & selectors.EVENT_READ:
                 self._receive()
         except (OSError, ValueError, KeyError, TypeError):
-            # Gone, or no client of ours: scanners and health checks end up here.
+            # Closed, or not an echo client: scanners and health checks end up here.
             self._close()
 
     def send(self, line: Mapping[str, Any]) -> None:
         self._unsent += (json.dumps(line) + "\n").encode()
         with suppress(OSError):
-            # A connection that is gone shows itself as unreadable.
+            # A lost connection shows when it is read.
             self._flush()
 
     def _flush(self) -> None:
@@ -155,7 +155,7 @@ class Peer:
 
 
 class Run:
-    """One run id: who has joined its coming round, and whether it is closed."""
+    """One run id: who has joined its open round, and whether it is closed."""
 
     def __init__(self, run_id: str) -> None:
         self.joined: Dict[int, Peer] = {}
@@ -164,40 +164,40 @@ class Run:
         self._round = 0
         self._closed = False
         self._tokens: Dict[int, str] = {}
-        # What the last complete round was answered, by the token of each join: the answer may have been lost.
+        # The answers of the last complete round, by the token of each join: an answer may have been lost.
         self._answered: Dict[str, Dict[str, Any]] = {}
 
-    def answer(self, peer: Peer, ask: Ask) -> None:
-        if ask["ask"] == "closed":
+    def answer(self, peer: Peer, request: Request) -> None:
+        if request["ask"] == "closed":
             peer.send({"answer": self._closed})
-        elif ask["ask"] == "close":
+        elif request["ask"] == "close":
             self._closed = True
             self._refuse_all()
             peer.send({"answer": None})
         else:
-            self._join(peer, ask)
+            self._join(peer, request)
 
     def forget(self, peer: Peer) -> None:
-        """A connection that ended before its round was complete has not joined."""
+        """Forget the join of a connection that ended before its round was complete."""
         self.joined = {rank: joined for rank, joined in self.joined.items() if joined is not peer}
 
-    def _join(self, peer: Peer, ask: Ask) -> None:
-        rank, world_size = ask["rank"], ask["world_size"]
-        if ask["token"] in self._answered:
-            peer.send(self._answered[ask["token"]])
+    def _join(self, peer: Peer, request: Request) -> None:
+        rank, world_size = request["rank"], request["world_size"]
+        if request["token"] in self._answered:
+            peer.send(self._answered[request["token"]])
         elif self._closed:
             peer.send(_error("RendezvousClosedError", f"run {self._run_id!r} is closed"))
         elif self.joined and world_size != self._world_size:
-            theirs = f"rank {rank} says {world_size}, run {self._run_id!r} has {self._world_size}"
-            peer.send(_error("RendezvousStateError", f"the world sizes differ: {theirs}"))
+            sizes = f"rank {rank} says {world_size}, run {self._run_id!r} has {self._world_size}"
+            peer.send(_error("RendezvousStateError", f"the world sizes differ: {sizes}"))
         else:
             replaced = self.joined.get(rank)
-            if replaced is not None and self._tokens[rank] != ask["token"]:
-                again = f"rank {rank} of run {self._run_id!r} is doubled: another process joined as it"
-                replaced.send(_error("RendezvousStateError", again))
+            if replaced is not None and self._tokens[rank] != request["token"]:
+                message = f"rank {rank} of run {self._run_id!r} is doubled: another process joined as it"
+                replaced.send(_error("RendezvousStateError", message))
             self._world_size = world_size
-            self._round = max(self._round, ask["last_round"])
-            self.joined[rank], self._tokens[rank] = peer, ask["token"]
+            self._round = max(self._round, request["last_round"])
+            self.joined[rank], self._tokens[rank] = peer, request["token"]
             self._complete()
 
     def _complete(self) -> None:
@@ -215,24 +215,24 @@ class Run:
             peer.send(_error("RendezvousClosedError", f"run {self._run_id!r} was closed"))
 
 
-class Space:
-    """The keys of one round of one run; nobody else sees them."""
+class RoundStore:
+    """The keys of one round of one run, isolated from all others."""
 
     def __init__(self) -> None:
-        self.waiting: List[Tuple[Peer, Ask]] = []
+        self.waiting: List[Tuple[Peer, Request]] = []
         self._values: Dict[str, str] = {}
         self._queues: Dict[str, Deque[str]] = {}
 
-    def answer(self, peer: Peer, ask: Ask) -> None:
-        if not self._try(peer, ask):
-            self.waiting.append((peer, ask))
+    def answer(self, peer: Peer, request: Request) -> None:
+        if not self._try(peer, request):
+            self.waiting.append((peer, request))
             return
         self.waiting = [waiter for waiter in self.waiting if not self._try(*waiter)]
 
-    def _try(self, peer: Peer, ask: Ask) -> bool:
-        """Answer if it can be answered now."""
+    def _try(self, peer: Peer, request: Request) -> bool:
+        """Answer the request if that is possible now; whether it was answered."""
         try:
-            value = getattr(self, f"_{ask['ask']}")(ask)
+            value = getattr(self, f"_{request['ask']}")(request)
         except (ValueError, AttributeError) as error:
             peer.send(_error("RendezvousStateError", str(error)))
             return True
@@ -240,52 +240,52 @@ class Space:
             peer.send({"answer": value})
         return value is not _WAIT
 
-    def _set(self, ask: Ask) -> None:
-        self._values[ask["key"]] = ask["value"]
+    def _set(self, request: Request) -> None:
+        self._values[request["key"]] = request["value"]
 
-    def _append(self, ask: Ask) -> None:
-        self._values[ask["key"]] = self._values.get(ask["key"], "") + ask["value"]
+    def _append(self, request: Request) -> None:
+        self._values[request["key"]] = self._values.get(request["key"], "") + request["value"]
 
-    def _multi_set(self, ask: Ask) -> None:
-        for index, key in enumerate(ask["keys"]):
-            self._values[key] = ask["values"][index]
+    def _multi_set(self, request: Request) -> None:
+        for index, key in enumerate(request["keys"]):
+            self._values[key] = request["values"][index]
 
-    def _get(self, ask: Ask) -> Any:
-        return self._values.get(ask["key"], _WAIT)
+    def _get(self, request: Request) -> Any:
+        return self._values.get(request["key"], _WAIT)
 
-    def _multi_get(self, ask: Ask) -> Any:
-        return [self._values[key] for key in ask["keys"]] if self._check(ask) else _WAIT
+    def _multi_get(self, request: Request) -> Any:
+        return [self._values[key] for key in request["keys"]] if self._check(request) else _WAIT
 
-    def _wait(self, ask: Ask) -> Any:
-        return None if self._check(ask) else _WAIT
+    def _wait(self, request: Request) -> Any:
+        return None if self._check(request) else _WAIT
 
-    def _check(self, ask: Ask) -> bool:
-        return all(key in self._values for key in ask["keys"])
+    def _check(self, request: Request) -> bool:
+        return all(key in self._values for key in request["keys"])
 
-    def _add(self, ask: Ask) -> int:
-        number = int(self._values.get(ask["key"], "0")) + int(ask["amount"])
+    def _add(self, request: Request) -> int:
+        number = int(self._values.get(request["key"], "0")) + int(request["amount"])
         if abs(number) > _LARGEST_NUMBER:
-            raise ValueError(f"{ask['key']!r} cannot hold {number}: a counter has 64 bits")
-        self._values[ask["key"]] = str(number)
+            raise ValueError(f"{request['key']!r} cannot hold {number}: a counter has 64 bits")
+        self._values[request["key"]] = str(number)
         return number
 
-    def _compare_set(self, ask: Ask) -> str:
-        held: Optional[str] = self._values.get(ask["key"])
-        if held == ask["expected"] or (held is None and ask["expected"] == ""):
-            held = self._values[ask["key"]] = ask["desired"]
-        return "" if held is None else held
+    def _compare_set(self, request: Request) -> str:
+        current: Optional[str] = self._values.get(request["key"])
+        if current == request["expected"] or (current is None and request["expected"] == ""):
+            current = self._values[request["key"]] = request["desired"]
+        return "" if current is None else current
 
-    def _delete_key(self, ask: Ask) -> bool:
-        return self._values.pop(ask["key"], None) is not None
+    def _delete_key(self, request: Request) -> bool:
+        return self._values.pop(request["key"], None) is not None
 
-    def _num_keys(self, _ask: Ask) -> int:
+    def _num_keys(self, _request: Request) -> int:
         return len(self._values)
 
-    def _queue_push(self, ask: Ask) -> None:
-        self._queues.setdefault(ask["key"], deque()).append(ask["value"])
+    def _queue_push(self, request: Request) -> None:
+        self._queues.setdefault(request["key"], deque()).append(request["value"])
 
-    def _queue_pop(self, ask: Ask) -> Any:
-        queue = self._queues.get(ask["key"])
+    def _queue_pop(self, request: Request) -> Any:
+        queue = self._queues.get(request["key"])
         return queue.popleft() if queue else _WAIT
 
 

@@ -1,4 +1,4 @@
-"""A TCPStore of another run on somebody else's port: a helper process for the fault `impostor`."""
+"""A TCPStore of another run on the master's port: a helper process for the fault `impostor`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _TIMEOUT = datetime.timedelta(seconds=60)
 
 
 def main(arguments: Mapping[str, Any], ready: Callable[[str], None]) -> None:
-    """Serve a store as another job's rank 0 would, until this process is killed.
+    """Serve a store like the master of another job, until this process is killed.
 
     Args:
-        arguments: `port`, taken on all addresses, as torch does it; `run_id`, the other job's.
-        ready: called with a line of text once the store listens.
+        arguments: `port`, bound on all addresses, as torch does; `run_id`, the other job's.
+        ready: called with a line of text when the store listens.
 
     Raises torch's DistNetworkError if the port cannot be listened on.
     """

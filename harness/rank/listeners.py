@@ -1,4 +1,4 @@
-"""The listening sockets of this process: what proves that handlers share one server."""
+"""The listening sockets of this process: the evidence that handlers share one server."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 def listening_sockets() -> List[Dict[str, Any]]:
     """Address, port and inode of each TCP socket on which this process listens, in the order of their inodes.
 
-    The kernel's table of all sockets would tell the same, but reading it takes milliseconds, in the middle of a join.
+    The kernel's table of all sockets has the same facts, but reading it takes milliseconds, in the middle of a join.
     """
     found: Dict[int, Dict[str, Any]] = {}
     for name in os.listdir("/proc/self/fd"):
-        # A descriptor may be closed meanwhile, as that of this listing is.
+        # A descriptor may be closed meanwhile, like the one of this listing.
         with suppress(OSError):
             status = os.fstat(int(name))
             if stat.S_ISSOCK(status.st_mode):
-                _note_listener(int(name), status.st_ino, found)
+                _add_listener(int(name), status.st_ino, found)
     return [found[inode] for inode in sorted(found)]
 
 
-def _note_listener(fd: int, inode: int, found: Dict[int, Dict[str, Any]]) -> None:
+def _add_listener(fd: int, inode: int, found: Dict[int, Dict[str, Any]]) -> None:
     with socket.socket(fileno=os.dup(fd)) as copy:
         if copy.family in _FAMILIES and copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             address, port = copy.getsockname()[:2]

@@ -1,4 +1,4 @@
-"""Writes what a rank does to its file of operations, one line at a time, and rings the controller's doorbell."""
+"""Writes the operations of a rank to its file, one line each, and rings the controller's doorbell."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ _MAX_CAUSES = 16
 class Recorder:
     """The file of operations of one life of a rank.
 
-    A line is on the file system's side before `write` returns, so a crash of the rank loses none; lines of several
-    threads never mix, because each is one appending write.
+    The kernel has a line before `write` returns, so a crash of the rank loses none. Lines of several threads never mix,
+    because each is one appending write.
     """
 
     def __init__(self, path: str, rank: int, life: int, doorbell_fd: int) -> None:
         """`doorbell_fd` is a non-blocking pipe shared by all ranks; negative for none."""
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._doorbell_fd = doorbell_fd
-        self._ring = struct.pack("<HH", rank, life)
+        self._doorbell_record = struct.pack("<HH", rank, life)
 
     def write(self, op: Op) -> None:
         os.write(self._fd, (json.dumps(op.to_json(), default=str) + "\n").encode())
         if self._doorbell_fd >= 0:
-            # A full doorbell is rung already; one that nobody holds is noticed on the control pipe.
+            # A full doorbell has been rung already; a closed one shows on the control pipe.
             with suppress(BlockingIOError, BrokenPipeError):
-                os.write(self._doorbell_fd, self._ring)
+                os.write(self._doorbell_fd, self._doorbell_record)
 
     def close_on_exec(self) -> None:
-        """Keep the files from a program that takes this process over."""
+        """Do not pass the files on to a program that replaces this process."""
         for fd in (self._fd, self._doorbell_fd):
             if fd >= 0:
                 os.set_inheritable(fd, False)
 
 
 def error_info(error: BaseException) -> ErrorInfo:
-    """An exception as data: its classes up to Exception, its message, and what caused it."""
+    """An exception as data: its classes up to Exception, its message and its causes."""
     causes: List[str] = []
     seen = {id(error)}
     cause = _cause(error)
@@ -53,7 +53,7 @@ def error_info(error: BaseException) -> ErrorInfo:
 
 
 def lag_ns() -> int:
-    """Nanoseconds that the threads of this process have waited for a processor so far; 0 where it cannot be read.
+    """Nanoseconds for which the threads of this process have waited for a CPU so far; 0 where it cannot be read.
 
     A thread that has ended no longer counts, so a difference of two readings may be too small, even negative.
     """

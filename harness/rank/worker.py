@@ -1,8 +1,7 @@
-"""A rank: it takes its steps as the controller tells it, and writes down each before and after it happens."""
+"""One life of a rank: it runs its steps when the controller says so, and records each call before and after it."""
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
@@ -10,16 +9,15 @@ import threading
 import traceback
 from contextlib import suppress
 from random import Random
-from typing import Any, Callable, Dict, Mapping, NoReturn, Optional, Tuple
+from typing import Any, Callable, Dict, List, NoReturn, Optional, Tuple
 
 from harness import clock
 from harness.rank.control import Control
 from harness.rank.recorder import Recorder, error_info, lag_ns
 from harness.rank.steps import STEPS
 from harness.rank.steps.base import StepMember
-from harness.rank.subjects import CommandSubject, Handler, needs_torch, subject_of
-from harness.rank.subjects.command import BECAUSE
-from harness.rank.subjects.rendezvous import preload as preload_torch
+from harness.rank.subjects import CommandSubject, Handler, subject_of
+from harness.rank.subjects.command import SKIP_REASON
 from harness.values.endpoint import Endpoint
 from harness.values.ops import FAIL, INFO, INVOKE, OK, Op, Process
 from harness.values.plan import HandlerPlan, Plan, StepPlan
@@ -28,43 +26,17 @@ WORKER_FAILED = 70
 MAIN, EXIT, READY = "main", "exit", "ready"
 
 
-def preload(subject: str) -> None:
-    """Import what ranks of this subject need, in a process that they are forked from; raises ImportError."""
-    if needs_torch(subject):
-        preload_torch()
-
-
-def main(request: Mapping[str, Any], control_fd: int, doorbell_fd: int) -> NoReturn:
-    """Be the rank that the request describes, until the controller says leave; never returns.
-
-    Args:
-        request: `plan` (a path) or `plan_object` (a Plan), `rank`, `life`, and `ops`, the file of operations.
-        control_fd: the read end of the rank's control pipe.
-        doorbell_fd: the write end of the doorbell, non-blocking; negative for none.
-    """
+def run_to_end(run: Callable[[], object]) -> NoReturn:
+    """Call `run`, which ends this process itself; if it raises or returns, end with WORKER_FAILED."""
     try:
-        plan, rank, life = _plan(request), request["rank"], request["life"]
-        if plan.max_restarts is not None:
-            from harness.rank.agent import be_agent
-
-            be_agent(plan, request, control_fd, doorbell_fd)
-        recorder = Recorder(request["ops"], rank, life, doorbell_fd)
-        Worker(plan, rank, life, recorder, Control(control_fd, life)).run()
+        run()
     except BaseException:
         traceback.print_exc()
     end(WORKER_FAILED)
 
 
-def _plan(request: Mapping[str, Any]) -> Plan:
-    plan: Optional[Plan] = request.get("plan_object")
-    if plan is None:
-        with open(request["plan"]) as file:
-            plan = Plan.from_json(json.load(file))
-    return plan
-
-
 def end(code: int) -> NoReturn:
-    """End this process at once, what it printed written out; never returns."""
+    """Flush the output and end this process at once; never returns."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
@@ -72,7 +44,7 @@ def end(code: int) -> NoReturn:
 
 
 class Worker:
-    """One life of a rank."""
+    """One life of a rank. A torchrun agent and its workers differ in what they do once the rank may begin."""
 
     def __init__(self, plan: Plan, rank: int, life: int, recorder: Recorder, control: Control) -> None:
         self.plan = plan
@@ -81,31 +53,32 @@ class Worker:
         self.recorder = recorder
         self.control = control
         self.subject = subject_of(plan)
-        self.held: Dict[str, HandlerState] = {}
+        self.handlers: Dict[str, HandlerState] = {}
         self.exit_code: Optional[int] = None
         self.has_failed = False
 
     def run(self) -> None:
-        """Report ready, take the steps, stay until told to leave."""
+        """Report ready, wait for `begin`, and do the work of this life; ends the process."""
         self.control.start()
         self.report_ready()
         if not self.control.wait_for_begin():
             self.skip_all("the play ended before this rank could begin")
             self.leave()
+        self.work()
+
+    def work(self) -> None:
+        """Run all steps, then stay until the controller sends `leave`."""
         if isinstance(self.subject, CommandSubject):
-            self._be_replaced(self.subject)
-        steps = self.plan.steps_of(self.rank, self.life)
-        for thread in dict.fromkeys(step.thread for step in steps if step.thread != MAIN):
-            threading.Thread(target=self.run_thread, args=(thread, steps), name=thread, daemon=True).start()
-        self.take_steps(MAIN, steps)
+            self._exec(self.subject)
+        self.run_steps(self.plan.steps_of(self.rank, self.life))
         self.control.wait_for_leave()
         self.leave()
 
-    def told(self, handler: str) -> HandlerPlan:
+    def handler_plan(self, handler: str) -> HandlerPlan:
         return self.plan.ranks[self.rank].handlers[handler]
 
     def exit(self, code: int) -> NoReturn:
-        """Write down that the process ends, and end it; the controller writes how it ended."""
+        """Record that the process ends, and end it; the controller records how it ended."""
         self.write(INVOKE, EXIT, step=EXIT)
         end(code)
 
@@ -113,7 +86,7 @@ class Worker:
         self.recorder.write(Op(clock.now_ns(), Process(self.rank, thread, self.life), type_, f, **fields))
 
     def report_ready(self) -> None:
-        """Prepare the subject and tell of it; a subject that cannot be had ends the process."""
+        """Prepare the subject and record what it is; if it cannot be prepared, the process ends."""
         try:
             facts = self.subject.prepare()
         except BaseException as error:
@@ -125,48 +98,58 @@ class Worker:
         value = {"pid": os.getpid(), "python": platform.python_version(), "threads": threads, **facts}
         self.write(INFO, READY, value=value)
 
-    def _be_replaced(self, subject: CommandSubject) -> NoReturn:
-        # First: with no step left and no `exit` begun, the controller would take the play for over, and heal.
+    def _exec(self, subject: CommandSubject) -> NoReturn:
+        # `exit` begins before the steps are skipped: with all steps done and no `exit` begun, the controller would
+        # take the play to be over, and heal its faults.
         self.write(INVOKE, EXIT, step=EXIT)
-        self.skip_all(BECAUSE)
+        self.skip_all(SKIP_REASON)
         self.recorder.close_on_exec()
         try:
-            subject.take_over(self.told(MAIN))
+            subject.exec(self.handler_plan(MAIN))
         except OSError:
             traceback.print_exc()
             end(WORKER_FAILED)
 
-    def skip_all(self, because: str) -> None:
-        """Write down that no step of this life begins."""
+    def skip_all(self, reason: str) -> None:
+        """Record that no step of this life begins."""
         for step in self.plan.steps_of(self.rank, self.life):
-            StepRun(self, step).skip(because)
+            StepRun(self, step).skip(reason)
 
-    def run_thread(self, thread: str, steps: Tuple[StepPlan, ...]) -> None:
-        """Take the steps of one thread beside the main one."""
+    def run_steps(self, steps: Tuple[StepPlan, ...]) -> List[threading.Thread]:
+        """Start the other threads and run the main thread's steps to the end; returns the other threads."""
+        names = dict.fromkeys(step.thread for step in steps if step.thread != MAIN)
+        threads = [
+            threading.Thread(target=self._run_thread, args=(name, steps), name=name, daemon=True) for name in names
+        ]
+        for thread in threads:
+            thread.start()
+        self._run_in_order(MAIN, steps)
+        return threads
+
+    def _run_thread(self, thread: str, steps: Tuple[StepPlan, ...]) -> None:
         try:
-            self.take_steps(thread, steps)
+            self._run_in_order(thread, steps)
         except BaseException:
             traceback.print_exc()
             end(WORKER_FAILED)
 
-    def take_steps(self, thread: str, steps: Tuple[StepPlan, ...]) -> None:
-        """Take the steps of one thread, each in its turn."""
+    def _run_in_order(self, thread: str, steps: Tuple[StepPlan, ...]) -> None:
         for step in steps:
             if step.thread == thread:
-                because = self.control.wait_for_step(step.index) if step.gated else None
-                StepRun(self, step).take(because)
+                skip_reason = self.control.wait_for_step(step.index) if step.gated else None
+                StepRun(self, step).run(skip_reason)
 
     def leave(self) -> NoReturn:
-        """Write down that the process ends, let go of everything, and end."""
+        """Record that the process ends, release all handlers, and end with status 0."""
         self.write(INVOKE, EXIT, step=EXIT)
-        for held in list(self.held.values()):
-            held.handler.release()
-        self.held.clear()
+        for state in list(self.handlers.values()):
+            state.handler.release()
+        self.handlers.clear()
         end(0)
 
 
 class HandlerState:
-    """A handler that the rank holds, and what hangs on it."""
+    """A handler that the rank holds, with its round and its process group."""
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
@@ -175,7 +158,7 @@ class HandlerState:
 
 
 class StepRun:
-    """One step as one rank takes it: what its verb sees, and what is written down."""
+    """One step as one rank runs it: the context that its verb gets, and the record of its calls."""
 
     def __init__(self, worker: Worker, step: StepPlan) -> None:
         self._worker = worker
@@ -183,49 +166,50 @@ class StepRun:
         self._member = STEPS[step.do]
         self._calls = step.arguments["calls"] if self._member.draw is not None else step.times
 
-    # What a verb sees.
+    # The context of a verb.
 
     @property
-    def told(self) -> HandlerPlan:
-        return self._worker.told(self._step.handler)
+    def handler_plan(self) -> HandlerPlan:
+        return self._worker.handler_plan(self._step.handler)
 
     @property
     def handler(self) -> Handler:
-        return self._worker.held[self._step.handler].handler
+        return self._worker.handlers[self._step.handler].handler
 
     @property
     def store(self) -> Any:
         return self.handler.store
 
     def join(self) -> Dict[str, Any]:
-        held = self._worker.held.get(self._step.handler)
-        if held is None:
-            held = self._worker.held[self._step.handler] = HandlerState(self._worker.subject.open(self.told))
-        value = held.handler.join()
-        held.round = value.get("round")
+        state = self._state
+        if state is None:
+            state = HandlerState(self._worker.subject.open(self.handler_plan))
+            self._worker.handlers[self._step.handler] = state
+        value = state.handler.join()
+        state.round = value.get("round")
         return value
 
     def drop(self) -> None:
-        held = self._worker.held.pop(self._step.handler)
-        if held.destroy_group is not None:
-            held.destroy_group()
-        held.handler.release()
+        state = self._worker.handlers.pop(self._step.handler)
+        if state.destroy_group is not None:
+            state.destroy_group()
+        state.handler.release()
 
     def leave(self, code: int) -> None:
         self._worker.exit_code = code
 
     def keep_group(self, destroy: Callable[[], None]) -> None:
-        # There is one default group in a process: whoever made it last has it.
-        for held in self._worker.held.values():
-            held.destroy_group = None
-        self._worker.held[self._step.handler].destroy_group = destroy
+        # A process has one default group: it belongs to the handler that made it last.
+        for state in self._worker.handlers.values():
+            state.destroy_group = None
+        self._worker.handlers[self._step.handler].destroy_group = destroy
 
-    # What is done and written down.
+    # The calls, and their record.
 
-    def take(self, because: Optional[str]) -> None:
-        """All calls of the step, one after another; a text says why none is made."""
-        if because is not None:
-            self.skip(because)
+    def run(self, skip_reason: Optional[str]) -> None:
+        """Make all calls of the step, one after another; if there is a reason to skip the step, record that instead."""
+        if skip_reason is not None:
+            self.skip(skip_reason)
             return
         random = Random(f"{self._worker.plan.seed}:{self._worker.rank}:{self._worker.life}:{self._step.name}")
         for number in range(1, self._calls + 1):
@@ -234,68 +218,73 @@ class StepRun:
                 verb, arguments = self._member.draw(random, arguments)
             self._call(number, verb, STEPS[verb], arguments)
 
-    def skip(self, because: str) -> None:
+    def skip(self, reason: str) -> None:
         for number in range(1, self._calls + 1):
-            self._skip_call(number, because)
+            self._skip_call(number, reason)
 
     def _call(self, number: int, verb: str, member: StepMember, arguments: Dict[str, Any]) -> None:
-        lacking = self._lacking(member)
-        if lacking:
-            self._skip_call(number, lacking)
+        missing = self._missing(member)
+        if missing:
+            self._skip_call(number, missing)
             return
-        whose = self._whose(member)
+        fields = self._handler_fields(member)
         waited_ns = lag_ns()
-        self._write(INVOKE, verb, number, value=self._told_text() if member.tells else arguments, **whose)
+        self._write(INVOKE, verb, number, value=self._config() if member.configures_handler else arguments, **fields)
         try:
             value = member.run(self, arguments)
         except BaseException as error:
             self._worker.has_failed = True
-            self._complete(FAIL, verb, number, waited_ns, error=error_info(error), **whose)
+            self._complete(FAIL, verb, number, waited_ns, error=error_info(error), **fields)
         else:
-            if member.tells:
-                whose["round"] = value.get("round")
-            self._complete(OK, verb, number, waited_ns, value=value, **whose)
+            if member.configures_handler:
+                fields["round"] = value.get("round")
+            self._complete(OK, verb, number, waited_ns, value=value, **fields)
         if self._worker.exit_code is not None:
             self._worker.exit(self._worker.exit_code)
 
-    def _lacking(self, member: StepMember) -> str:
+    @property
+    def _state(self) -> Optional[HandlerState]:
+        return self._worker.handlers.get(self._step.handler)
+
+    def _missing(self, member: StepMember) -> str:
         """Why the call cannot begin here; empty if it can."""
-        held = self._worker.held.get(self._step.handler)
-        name = self._step.handler
-        if member.needs and held is None:
+        state, name = self._state, self._step.handler
+        if member.needs and state is None:
             return f"there is no handler {name!r} in this rank"
-        if member.needs in ("store", "group") and held is not None and held.handler.store is None:
+        if member.needs in ("store", "group") and state is not None and state.handler.store is None:
             return f"handler {name!r} has no store in this rank: no rendezvous has returned"
-        if member.needs == "group" and held is not None and held.destroy_group is None:
+        if member.needs == "group" and state is not None and state.destroy_group is None:
             return f"handler {name!r} has no process group in this rank"
         return member.lacks(self)
 
-    def _whose(self, member: StepMember) -> Dict[str, Any]:
-        if not (member.needs or member.tells):
+    def _handler_fields(self, member: StepMember) -> Dict[str, Any]:
+        """The fields of an operation that name its handler; empty for a verb that uses none."""
+        if not (member.needs or member.configures_handler):
             return {}
-        held = self._worker.held.get(self._step.handler)
-        number = None if held is None or member.tells else held.round
-        return {"handler": self._step.handler, "run_id": self.told.run_id, "round": number}
+        state = self._state
+        number = None if state is None or member.configures_handler else state.round
+        return {"handler": self._step.handler, "run_id": self.handler_plan.run_id, "round": number}
 
-    def _told_text(self) -> Dict[str, Any]:
-        told = self.told
-        text: Dict[str, Any] = {
-            "rank": told.rank,
-            "world_size": told.world_size,
-            "run_id": told.run_id,
-            "endpoint": str(Endpoint(told.host, told.port)),
-            "master_endpoint": str(Endpoint(told.master_host, told.master_port)),
-            "timeout_ns": told.timeout_ns,
+    def _config(self) -> Dict[str, Any]:
+        """The handler's configuration, as the history has it."""
+        plan = self.handler_plan
+        facts: Dict[str, Any] = {
+            "rank": plan.rank,
+            "world_size": plan.world_size,
+            "run_id": plan.run_id,
+            "endpoint": str(Endpoint(plan.host, plan.port)),
+            "master_endpoint": str(Endpoint(plan.master_host, plan.master_port)),
+            "timeout_ns": plan.timeout_ns,
         }
-        return {**text, "config": dict(told.config)} if told.config else text
+        return {**facts, "config": dict(plan.config)} if plan.config else facts
 
     def _complete(self, type_: str, verb: str, number: int, waited_ns: int, **fields: Any) -> None:
         ended_ns = clock.now_ns()
         lag = max(0, lag_ns() - waited_ns)
         self._write(type_, verb, number, time_ns=ended_ns, lag_ns=lag, **fields)
 
-    def _skip_call(self, number: int, because: str) -> None:
-        self._write(INFO, self._step.do, number, value={"outcome": "skipped", "because": because})
+    def _skip_call(self, number: int, reason: str) -> None:
+        self._write(INFO, self._step.do, number, value={"outcome": "skipped", "because": reason})
 
     def _write(self, type_: str, verb: str, number: int, time_ns: Optional[int] = None, **fields: Any) -> None:
         process = Process(self._worker.rank, self._step.thread, self._worker.life)

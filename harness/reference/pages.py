@@ -200,7 +200,7 @@ def _bounds(one: Attribute) -> str:
 
 def _beside(family: str, kind: str) -> str:
     if family == "step":
-        told = ", and what the handler is told (see `rank`)" if step_members()[kind].tells else ""
+        told = ", and what the handler is told (see `rank`)" if step_members()[kind].configures_handler else ""
         return f"the keys of every step (see `step`){told}"
     if family == "fault":
         toxic = fault_members()[kind].toxic

@@ -1,4 +1,4 @@
-"""The arguments of a rendezvous, checked and converted once; all raise ValueError with what was given."""
+"""The arguments of a rendezvous, checked and converted once; each function raises ValueError with the value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LARGEST_PORT = 65535
 def endpoint_of(given: str) -> Tuple[str, int]:
     """Host and port of `HOST:PORT` or `[HOST]:PORT`, as torch's parse_rendezvous_endpoint reads them.
 
-    That one compiles two patterns in each process anew, which took longer than all else before the first connect.
+    Torch's function compiles two patterns in each process, which took longer than all else before the first connect.
     """
     endpoint = given.strip()
     if not endpoint:
@@ -40,7 +40,7 @@ def endpoint_of(given: str) -> Tuple[str, int]:
 
 
 def rank_in(given: Any, world_size: int) -> int:
-    """A whole number or its decimal text, as torchrun hands it on."""
+    """A whole number or its decimal text, as torchrun passes it."""
     rank = _whole("rank", given)
     if not 0 <= rank < world_size:
         raise ValueError(f"rank {rank} is out of range: a world of {world_size} has ranks 0 to {world_size - 1}")
@@ -55,7 +55,7 @@ def world_size_of(given: Any) -> int:
 
 
 def port_of(given: Any) -> int:
-    """Port 0 is refused: the system would choose one, and nobody else would know which (F29)."""
+    """Port 0 is refused: the system would choose a port, and no other rank would know it (F29)."""
     port = _whole("port", given)
     if not 0 < port <= _LARGEST_PORT:
         raise ValueError(f"port {port} cannot be joined; give a port from 1 to {_LARGEST_PORT}")
@@ -68,7 +68,7 @@ def timeout_of(given: Any) -> datetime.timedelta:
     if isinstance(given, bool) or not isinstance(given, (int, float, str)):
         raise ValueError(problem)
     try:
-        # Neither takes what is not finite.
+        # Both refuse values that are not finite.
         timeout = datetime.timedelta(seconds=float(given))
     except (ValueError, OverflowError) as error:
         raise ValueError(problem) from error

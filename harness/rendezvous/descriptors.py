@@ -1,4 +1,4 @@
-"""The sockets of this process: which are new, where they lead, and cutting one for good."""
+"""The sockets of this process: which ones are new, where they are connected, and how to cut one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Set
 
-asides: Set[int] = set()
-"""Inodes of the sockets that the joins of this process talk over: never a store's."""
+join_sockets: Set[int] = set()
+"""Inodes of the sockets over which the joins of this process talk: never a store's."""
 
 _FAMILIES = (_socket.AF_INET, _socket.AF_INET6)
 _MAPPED = bytes(10) + b"\xff\xff"
@@ -19,15 +19,15 @@ _MAPPED = bytes(10) + b"\xff\xff"
 
 @dataclass(frozen=True)
 class Descriptor:
-    """A socket of this process, known for what it is: the number alone may be given to another one any time."""
+    """A socket of this process, by number and inode: the number alone may be reused at any time."""
 
     number: int
     inode: int
 
     def opened(self) -> Optional[_socket.socket]:
-        """A duplicate, to be closed by the caller; None if the socket is gone.
+        """A duplicate, which the caller must close; None if the socket is gone.
 
-        Of the plain class, whose families and types are numbers: each join opens some.
+        It is a plain `_socket.socket`, whose families and types are numbers, because each join opens several.
         """
         try:
             number = os.dup(self.number)
@@ -36,7 +36,7 @@ class Descriptor:
         try:
             copy = _socket.socket(fileno=number)
         except OSError:
-            # The number is something else's by now.
+            # The number belongs to something else by now.
             os.close(number)
             return None
         if os.fstat(copy.fileno()).st_ino == self.inode:
@@ -45,13 +45,13 @@ class Descriptor:
         return None
 
     def cut(self) -> None:
-        """Shut the connection down both ways: whoever blocks on it, in C++ too, is let go at once."""
+        """Shut the connection down both ways: a call that blocks on it, in C++ too, returns at once."""
         copy = self.opened()
         if copy is not None:
             with closing(copy), suppress(OSError):
                 copy.shutdown(_socket.SHUT_RDWR)
 
-    def leads_to(self, host: str, port: int) -> bool:
+    def is_connected_to(self, host: str, port: int) -> bool:
         """Whether it is connected to this numeric host and port."""
         copy = self.opened()
         if copy is None:
@@ -66,13 +66,13 @@ class Descriptor:
         return int(peer[1]) == port and _packed(str(peer[0])) == _packed(host)
 
     def written_bytes(self) -> int:
-        """How many bytes were written to the connection, sent or not yet; -1 if the kernel does not tell."""
+        """How many bytes were written to the connection, sent or not yet; -1 if the kernel does not know."""
         info = self._info()
         # tcpi_bytes_sent, since Linux 4.19, and tcpi_notsent_bytes; before that the structure is shorter.
         return _number(info, 200, 8) + _number(info, 144, 4) if len(info) >= 208 else -1
 
     def received_bytes(self) -> int:
-        """How many bytes the connection has received; -1 if the kernel does not tell."""
+        """How many bytes the connection has received; -1 if the kernel does not know."""
         info = self._info()
         return _number(info, 128, 8) if len(info) >= 136 else -1
 
@@ -95,7 +95,7 @@ def sockets() -> Dict[int, int]:
         try:
             status = os.fstat(int(name))
         except OSError:
-            # A descriptor may be closed meanwhile, as that of this listing is.
+            # A descriptor may be closed meanwhile, like the one of this listing.
             continue
         if stat.S_ISSOCK(status.st_mode):
             found[int(name)] = status.st_ino
@@ -103,17 +103,17 @@ def sockets() -> Dict[int, int]:
 
 
 def appeared(before: Dict[int, int]) -> List[Descriptor]:
-    """Sockets that were not there before and are not a join's own."""
+    """Sockets that are new since `before` and not a join's own."""
     new = [(number, inode) for number, inode in sockets().items() if before.get(number) != inode]
-    return [Descriptor(number, inode) for number, inode in new if inode not in asides]
+    return [Descriptor(number, inode) for number, inode in new if inode not in join_sockets]
 
 
-def leading_to(host: str, port: int, new: List[Descriptor]) -> List[Descriptor]:
-    """Those that are connected to this numeric host and port, and are not a join's own.
+def connected_to(host: str, port: int, new: List[Descriptor]) -> List[Descriptor]:
+    """The sockets that are connected to this numeric host and port, and are not a join's own.
 
-    A join tells of its socket when it has made it and before it connects, so that is asked once more at the end.
+    A join adds its socket to `join_sockets` after it has made it and before it connects, so the set is checked last.
     """
-    return [one for one in new if one.leads_to(host, port) and one.inode not in asides]
+    return [one for one in new if one.is_connected_to(host, port) and one.inode not in join_sockets]
 
 
 def listening(port: int) -> List[Descriptor]:
@@ -147,7 +147,7 @@ def _listens(one: Descriptor) -> bool:
 
 
 def _packed(host: str) -> bytes:
-    """A numeric address without its scope, and an IPv4 one not as a mapped IPv6 one."""
+    """A numeric address as bytes, without its scope; an IPv4-mapped IPv6 address as IPv4."""
     numeric = host.split("%")[0]
     if ":" not in numeric:
         return _socket.inet_pton(_socket.AF_INET, numeric)

@@ -1,30 +1,30 @@
-"""How torchrun finds `static-strict`: the entry point of the group `torchrun.handlers`.
+"""The entry point of `static-strict` in the group `torchrun.handlers`, by which torchrun finds it.
 
-Every process that imports torch's rendezvous loads this module, and an exception here is no more than a warning there:
-nothing but the standard library is imported before a handler is asked for.
+Every process that imports torch's rendezvous loads this module, and reports an exception here only as a warning. So
+nothing but the standard library is imported before a handler is created.
 """
 
 from __future__ import annotations
 
 from typing import Any, Callable
 
-BACKEND = "static-strict"
+from harness.rendezvous import BACKEND
 
 
 def get_handler() -> Callable[[Any], Any]:
-    """What the entry point names: returns the creator of handlers."""
+    """The entry point: returns the function that creates handlers."""
     return create_handler
 
 
 def create_handler(params: Any) -> Any:
-    """A handler for torch's RendezvousParameters; raises ValueError for arguments that cannot be meant."""
+    """A handler for torch's RendezvousParameters; raises ValueError for invalid arguments."""
     from harness.rendezvous.static import create_rdzv_handler
 
     return create_rdzv_handler(params)
 
 
 def register() -> None:
-    """Make the backend known to torch in this process, where no installed package does it; may be called twice."""
+    """Register the backend in this process, where no installed package does it; may be called twice."""
     from torch.distributed.elastic.rendezvous import rendezvous_handler_registry
 
     rendezvous_handler_registry.register(BACKEND, create_handler)

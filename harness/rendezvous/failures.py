@@ -1,19 +1,19 @@
-"""What can go wrong on the way to the store, before it is put into torch's words."""
+"""What can go wrong on the way to the store, before it becomes one of torch's errors."""
 
 from __future__ import annotations
 
 
 class Unreachable(Exception):
-    """Nobody took the connection, or it broke: refused, reset, closed, a name that does not resolve."""
+    """The connection was refused, reset or closed, or the name does not resolve."""
 
 
 class NotAStore(Exception):
-    """Somebody answered, but not as a TCPStore does."""
+    """The other side answered, but not like a TCPStore."""
 
 
-class Held(Exception):
-    """The master's port cannot be listened on."""
+class PortTaken(Exception):
+    """The master cannot listen on its port."""
 
 
-class Silent(Exception):
-    """The deadline came before the answer."""
+class TimedOut(Exception):
+    """The deadline came first; the text says what was awaited."""

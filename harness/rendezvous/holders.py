@@ -1,4 +1,4 @@
-"""Which process holds a port, as far as the system tells: for the message of a conflict."""
+"""Which process holds a port, where the system shows it: for the message of a port conflict."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LISTEN = "0A"
 
 
 def holder(port: int) -> str:
-    """Process and name of who listens on the port, like `process 17 (python3)`; empty if the system does not tell."""
+    """The process that listens on the port, like `process 17 (python3)`; empty if the system does not show it."""
     inodes = set(_listening_inodes(port))
     for pid in _processes() if inodes else ():
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""How a join ended badly, in torch's error classes and in words that say who, where, how long and why."""
+"""The errors of a join: torch's classes, with messages that say who, where, how long and why."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from torch.distributed.elastic.rendezvous import (
     RendezvousTimeoutError,
 )
 
-from harness.rendezvous.failures import NotAStore, Silent, Unreachable
-from harness.rendezvous.protocol import Left, Refused
+from harness.rendezvous.failures import NotAStore, TimedOut, Unreachable
+from harness.rendezvous.protocol import Refused, Withdrawn
 
 _MOST_NAMED = 16
 
 
 @dataclass(frozen=True)
 class JoinErrors:
-    """Knows what every message says: the endpoint, the rank, the run, the times."""
+    """Makes the errors of one call of next_rendezvous; each message has the endpoint, rank, run and times."""
 
     endpoint: str
     rank: int
@@ -32,36 +32,36 @@ class JoinErrors:
 
     def refused(self, refused: Refused) -> RendezvousError:
         kind = RendezvousClosedError if refused.closed else RendezvousStateError
-        return kind(self._say(refused.because))
+        return kind(self._message(refused.because))
 
     def closed(self, because: str) -> RendezvousError:
-        return RendezvousClosedError(self._say(because))
+        return RendezvousClosedError(self._message(because))
 
-    def left(self, left: Left, cause: Optional[BaseException]) -> RendezvousError:
-        """The deadline came while others were awaited."""
-        awaited = [f"{_ranks(left.missing)} to join"] if left.missing else []
-        awaited += [f"{_ranks(left.silent)} to answer"] if left.silent else []
-        return self.late(" and ".join(awaited) or "rank 0 to say that the round is whole", cause)
+    def withdrawn(self, withdrawn: Withdrawn) -> RendezvousError:
+        """The deadline came while the join waited for other ranks."""
+        awaited = [f"{_ranks(withdrawn.missing)} to join"] if withdrawn.missing else []
+        awaited += [f"{_ranks(withdrawn.silent)} to answer"] if withdrawn.silent else []
+        return self.timed_out(" and ".join(awaited) or "rank 0 to say that the round is whole")
 
-    def late(self, awaited: str, cause: Optional[BaseException] = None) -> RendezvousError:
-        return _caused(RendezvousTimeoutError(self._say(f"gave up waiting for {awaited}")), cause)
+    def timed_out(self, awaited: str, cause: Optional[BaseException] = None) -> RendezvousError:
+        return _caused(RendezvousTimeoutError(self._message(f"gave up waiting for {awaited}")), cause)
 
     def failed(self, error: BaseException, phase: str = "") -> RendezvousError:
-        """The deadline came while a store was looked for; `phase` says how far the join had come."""
+        """The deadline came while the store could not be reached; `phase` says how far the join had come."""
         before = f"{phase}; then " if phase else ""
-        if isinstance(error, Silent):
-            return self.late(f"{before}{error}", error)
+        if isinstance(error, TimedOut):
+            return self.timed_out(f"{before}{error}", error)
         if isinstance(error, NotAStore):
-            told = f"{before}what listens there is not a TCPStore: it {error}"
-            return _caused(RendezvousStateError(self._say(told)), error)
-        return _caused(RendezvousConnectionError(self._say(f"{before}no connection: {error}")), error)
+            text = f"{before}what listens there is not a TCPStore: it {error}"
+            return _caused(RendezvousStateError(self._message(text)), error)
+        return _caused(RendezvousConnectionError(self._message(f"{before}no connection: {error}")), error)
 
-    def held(self, error: BaseException, holder: str) -> RendezvousError:
-        """The port could not be taken."""
+    def port_taken(self, error: BaseException, holder: str) -> RendezvousError:
+        """The master cannot listen; `holder` is the process that holds the port, empty if unknown."""
         by = f", held by {holder}" if holder else ""
-        return _caused(RendezvousConnectionError(self._say(f"cannot listen: {error}{by}")), error)
+        return _caused(RendezvousConnectionError(self._message(f"cannot listen: {error}{by}")), error)
 
-    def _say(self, because: str) -> str:
+    def _message(self, because: str) -> str:
         elapsed = time.monotonic() - self.begun
         who = f"rank {self.rank} of run {self.run_id!r} at {self.endpoint}"
         return f"{who}: {because} ({elapsed:.1f} s elapsed, timeout {self.timeout_s:g} s)"

@@ -1,4 +1,4 @@
-"""Under which keys of the server a run joins, and under which prefix each round of it keeps its own keys."""
+"""The keys under which a run joins, and the prefix of each of its rounds."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from dataclasses import dataclass
 from typing import Tuple
 from urllib.parse import quote
 
-# Every key here begins with a plus sign, which no prefix of a run does: there it is written %2B.
+# Every key here begins with a plus sign. No prefix of a run does: there it is written %2B.
 RUNS = "+?"
 
 
 def record(run_id: str) -> str:
-    """The key of the run's record: which incarnation, how large, which round is open."""
+    """The key of the run's record: incarnation, world size, open round."""
     return f"+={quoted(run_id)}"
 
 
 def quoted(run_id: str) -> str:
-    """The run id without a slash, a plus or a space, so that it can be told from what follows; injective."""
-    # Most need none, and `quote` is a good deal of Python that a process then runs for the first time.
+    """The run id without a slash, a plus or a space, so that it can be separated from what follows; injective."""
+    # Most run ids need no quoting, and `quote` is much Python code that a process then runs for the first time.
     return run_id if run_id.isascii() and run_id.isalnum() else quote(run_id, safe="", errors="surrogatepass")
 
 
 @dataclass(frozen=True)
 class Incarnation:
-    """One opening of a run by a process told rank 0; its name was never used before."""
+    """One opening of a run by a master; its name was never used before."""
 
     name: str
 
     @classmethod
     def new(cls) -> Incarnation:
-        """One that was never there before, as far as chance goes."""
+        """A new one, with a random name."""
         return cls(os.urandom(3).hex())
 
     @property
@@ -38,7 +38,7 @@ class Incarnation:
         return f"+{self.name}.x"
 
     def prefix(self, run_id: str, number: int) -> str:
-        """Of the store that a round hands out: no two runs, openings or rounds have one in common."""
+        """The prefix of the store that a round hands out: no two runs, incarnations or rounds share one."""
         return f"{quoted(run_id)}+{self.name}.{number}"
 
     def round(self, number: int) -> RoundKeys:
@@ -47,13 +47,13 @@ class Incarnation:
 
 @dataclass(frozen=True)
 class RoundKeys:
-    """The keys by which one round is joined. They are short: a slow link pays for every byte."""
+    """The keys by which one round is joined. They are short, because a slow link pays for every byte."""
 
     base: str
 
     @property
     def version(self) -> str:
-        """A number: how often a join was taken back or replaced, and, from COMMITTED on, that the round is whole."""
+        """A number: how many joins were withdrawn or replaced; from COMMITTED on, the round is whole."""
         return f"{self.base}v"
 
     @property
@@ -62,24 +62,24 @@ class RoundKeys:
 
     @property
     def late(self) -> str:
-        """Who came when the round before it was whole."""
+        """The ranks that came when the round before it was whole."""
         return f"{self.base}w"
 
     def slot(self, rank: int) -> str:
-        """Who joined as this rank."""
+        """The name of the join that claimed this rank."""
         return f"{self.base}s{rank}"
 
     def slots(self, ranks: range) -> Tuple[str, ...]:
         return tuple(self.slot(rank) for rank in ranks)
 
     def call(self, nonce: str) -> str:
-        """Set when everybody is there, and this join is asked whether it still is."""
+        """Set when all slots are claimed: asks this join whether it is still there."""
         return f"{self.base}t{nonce}"
 
     def answer(self, nonce: str) -> str:
-        """What it answered."""
+        """The answer of this join."""
         return f"{self.base}a{nonce}"
 
-    def fate(self, nonce: str) -> str:
-        """What became of this join."""
+    def decision(self, nonce: str) -> str:
+        """The outcome of this join: go, doubled or closed."""
         return f"{self.base}c{nonce}"

@@ -1,4 +1,4 @@
-"""What can be asked of a TCPStore server: the messages of the join, as values."""
+"""The operations of a TCPStore server that a join uses, as values."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import List, Tuple, Union
 
 @dataclass(frozen=True)
 class Get:
-    """The value of a key; empty if there is none. Never waits."""
+    """Replies the value of a key, empty if there is none; never waits."""
 
     key: str
 
 
 @dataclass(frozen=True)
 class Set:
-    """No reply."""
+    """Set a key; no reply."""
 
     key: str
     value: str
@@ -23,9 +23,9 @@ class Set:
 
 @dataclass(frozen=True)
 class CompareSet:
-    """Replace `expected` by `desired`, empty meaning absent; replies what is there afterwards.
+    """Replace `expected` by `desired`, with empty for absent; replies the value afterwards.
 
-    As torch's server does it, a missing key of which something was expected stays missing, and the reply is `expected`.
+    With torch's server, a missing key for which a value is expected stays missing, and the reply is `expected`.
     """
 
     key: str
@@ -35,7 +35,7 @@ class CompareSet:
 
 @dataclass(frozen=True)
 class Add:
-    """Add to a number, absent meaning 0; replies the sum."""
+    """Add to a number, with absent for 0; replies the sum."""
 
     key: str
     amount: int
@@ -43,28 +43,28 @@ class Add:
 
 @dataclass(frozen=True)
 class Wait:
-    """The reply comes when all keys are there."""
+    """The reply comes when all keys exist."""
 
     keys: Tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class MultiGet:
-    """The values of keys, each as `Get` would reply it."""
+    """Replies the values of several keys, each as `Get` would."""
 
     keys: Tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class MultiSet:
-    """Several keys in one message; no reply."""
+    """Set several keys in one message; no reply."""
 
     pairs: Tuple[Tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Append:
-    """Add text behind what is there; no reply."""
+    """Append text to the value of a key; no reply."""
 
     key: str
     value: str
@@ -72,7 +72,7 @@ class Append:
 
 @dataclass(frozen=True)
 class Delete:
-    """Replies how many keys are gone: 0 or 1."""
+    """Replies how many keys were deleted: 0 or 1."""
 
     key: str
 

@@ -1,4 +1,4 @@
-"""The master's port: whether it is free, and letting go of it although somebody still holds the store."""
+"""The master's port: whether it is free, and how to release it although somebody still holds the store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 from contextlib import suppress
 
 from harness.rendezvous.descriptors import Descriptor, accepted, listening
-from harness.rendezvous.failures import Held, Silent, Unreachable
+from harness.rendezvous.failures import PortTaken, TimedOut, Unreachable
 from harness.rendezvous.resolve import Address, resolve
 
 _ANYWHERE: Address = (socket.AF_INET6, "::")
@@ -16,13 +16,14 @@ _ANYWHERE_IPV4: Address = (socket.AF_INET, "0.0.0.0")
 
 
 def check_free(port: int, host: str, deadline: float) -> None:
-    """Raise Held if torch's server could not listen on the port; one of this process that does is no hindrance.
+    """Raise PortTaken if torch's server could not listen on the port; a server of this process may be there already.
 
-    Refused on every address torch listens on IPv4 alone and says nothing (F36): who is told a host of IPv6 alone would
-    not find it. The host is looked up for that only, until the deadline; one that cannot be is taken for IPv4.
+    If torch cannot listen on all addresses, it listens on IPv4 only and does not report that (F36): clients of a host
+    with IPv6 addresses only would not reach it. The host is looked up only for that, until the deadline; one that does
+    not resolve is taken for IPv4.
 
-    Torch itself forgives a refusal when the environment speaks of an agent's store, whoever listens there (F28), and
-    its error has had several classes (F31).
+    Torch itself ignores the error when the environment names an agent's store, whoever listens there (F28), and its
+    error has had several classes (F31).
     """
     if listening(port):
         return
@@ -32,13 +33,13 @@ def check_free(port: int, host: str, deadline: float) -> None:
         try:
             _listener(*_ANYWHERE_IPV4, port).close()
         except OSError as error:
-            raise Held((error.strerror or str(error)).lower()) from error
-        if refusal.errno == errno.EADDRINUSE and _is_of_ipv6_alone(host, deadline):
-            raise Held((refusal.strerror or str(refusal)).lower()) from refusal
+            raise PortTaken((error.strerror or str(error)).lower()) from error
+        if refusal.errno == errno.EADDRINUSE and _is_ipv6_only(host, deadline):
+            raise PortTaken((refusal.strerror or str(refusal)).lower()) from refusal
 
 
-def _is_of_ipv6_alone(host: str, deadline: float) -> bool:
-    with suppress(Unreachable, Silent):
+def _is_ipv6_only(host: str, deadline: float) -> bool:
+    with suppress(Unreachable, TimedOut):
         return all(family == socket.AF_INET6 for family, _ in resolve(host, deadline))
     return False
 
@@ -46,7 +47,7 @@ def _is_of_ipv6_alone(host: str, deadline: float) -> bool:
 def _listener(family: int, host: str, port: int) -> socket.socket:
     sock = socket.socket(socket.AddressFamily(family), socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
-        # As torch does it: connections in TIME_WAIT do not count, listeners do.
+        # As torch does: connections in TIME_WAIT do not prevent it, listeners do.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -59,7 +60,10 @@ def _listener(family: int, host: str, port: int) -> socket.socket:
 
 
 def own_address() -> Address:
-    """Where the master meets its own server: not by the endpoint's name or address, which may change or not be its."""
+    """The address by which the master connects to its own server.
+
+    It is a loopback address, because the endpoint's name or address may change, or may not belong to this host.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe, suppress(OSError):
         probe.bind(("127.0.0.1", 0))
         return socket.AF_INET, "127.0.0.1"
@@ -67,9 +71,9 @@ def own_address() -> Address:
 
 
 def release(port: int) -> None:
-    """Close this process's listening sockets of the port, and cut every connection that was accepted on it.
+    """Close this process's listening sockets on the port, and cut every connection that was accepted there.
 
-    The server's thread stays until its last store is gone; it has nothing to do any more.
+    The server's thread stays until its last store is gone, without work.
     """
     for one in listening(port):
         _replace(one)
@@ -78,9 +82,9 @@ def release(port: int) -> None:
 
 
 def _replace(one: Descriptor) -> None:
-    """Put a socket that does nothing in its place: its owner may close the number later, and closes nothing else.
+    """Replace the descriptor by an unused socket, so that its owner may close the number later without harm.
 
-    Shutting a listening socket down would leave the port bound.
+    To shut a listening socket down would leave the port bound.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as nothing, suppress(OSError):
-        os.dup2(nothing.fileno(), one.number, inheritable=False)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as unused, suppress(OSError):
+        os.dup2(unused.fileno(), one.number, inheritable=False)

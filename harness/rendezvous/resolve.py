@@ -1,4 +1,4 @@
-"""Addresses of a host, within a deadline: a name is looked up by a process that can be ended."""
+"""The addresses of a host, within a deadline: a name is looked up in a helper process, which can be killed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import sys
 import time
 from typing import List, Tuple
 
-from harness.rendezvous.failures import Silent, Unreachable
+from harness.rendezvous.failures import TimedOut, Unreachable
 
 Address = Tuple[int, str]
-"""A family of socket addresses, and a numeric host."""
+"""An address family and a numeric host."""
 
-# `_socket` and no more: the helper starts in 15 ms instead of 40.
+# With `_socket` only, the helper starts in 15 ms instead of 40.
 _LOOK_UP = (
     "import _socket, sys\n"
     "try:\n"
@@ -26,11 +26,11 @@ _LOOK_UP = (
 
 
 def numeric(host: str) -> List[Address]:
-    """The address that a host in figures is; empty if it is a name."""
-    for family, figures in ((_socket.AF_INET, host), (_socket.AF_INET6, host.split("%")[0])):
-        # Not by `ipaddress`, which costs more than the connection.
+    """The address of a numeric host; empty if the host is a name."""
+    for family, digits in ((_socket.AF_INET, host), (_socket.AF_INET6, host.split("%")[0])):
+        # Not with `ipaddress`, whose import costs more than the connection.
         try:
-            _socket.inet_pton(family, figures)
+            _socket.inet_pton(family, digits)
         except (OSError, ValueError):
             continue
         return [(family, host)]
@@ -40,11 +40,11 @@ def numeric(host: str) -> List[Address]:
 def resolve(host: str, deadline: float) -> List[Address]:
     """The addresses of a host, in the order of the system.
 
-    No thread and no process is left behind: a resolver that never answers is left by ending the helper.
+    No thread and no process is left behind: if the resolver does not answer, the helper is killed.
 
     Raises:
         Unreachable: the name does not resolve.
-        Silent: the resolver did not answer before the deadline (`time.monotonic`).
+        TimedOut: the resolver did not answer before the deadline (`time.monotonic`).
     """
     return numeric(host) or _ask_helper(host, deadline)
 
@@ -61,7 +61,7 @@ def _ask_helper(host: str, deadline: float) -> List[Address]:
             check=True,
         )
     except subprocess.TimeoutExpired as error:
-        raise Silent(f"the name {host!r} to be resolved") from error
+        raise TimedOut(f"the name {host!r} to be resolved") from error
     except (OSError, subprocess.CalledProcessError) as error:
         raise Unreachable(f"the name {host!r} cannot be looked up: {error}") from error
     return _found(host, done.stdout.decode())

@@ -1,4 +1,4 @@
-"""Driving a join: sending what its state asks, keeping its deadline, taking it back when that comes."""
+"""Drives a join over its connections: sends what its state asks, keeps the deadline, and withdraws the join there."""
 
 from __future__ import annotations
 
@@ -8,144 +8,143 @@ from typing import Callable, List, Tuple, Union
 from urllib.parse import unquote
 
 from harness.rendezvous import keys
-from harness.rendezvous.failures import NotAStore, Silent, Unreachable
-from harness.rendezvous.joiner import CLAIM, GLANCE, Joiner
-from harness.rendezvous.keeper import PUBLISH, Keeper
+from harness.rendezvous.failures import NotAStore, TimedOut, Unreachable
+from harness.rendezvous.master_join import PUBLISH, MasterJoin
 from harness.rendezvous.operations import Add, Get, MultiGet, MultiSet, Operation, Replies, Set, Wait
-from harness.rendezvous.protocol import CLOSED, OUTCOMES, Ask, Left, Outcome, Record
+from harness.rendezvous.protocol import CLOSED, OUTCOMES, Outcome, Record, Request, Withdrawn
 from harness.rendezvous.resolve import resolve
 from harness.rendezvous.wire import Wire, connect_any
+from harness.rendezvous.worker_join import CLAIM, RECHECK, WorkerJoin
 
-_GLANCE_S = 1.0
+_RECHECK_S = 1.0
 _PAUSE_S = 0.02
-# What is left of the second after the deadline: to hear the end of what was asked, and to take the join back.
-_HEAR_S, _LEAVE_S = 0.3, 0.7
+# Parts of the second after the deadline: to receive the replies of what was sent, and to withdraw the join.
+_RECEIVE_S, _WITHDRAW_S = 0.3, 0.7
 
-Machine = Union[Joiner, Keeper]
-FAILURES = (Unreachable, NotAStore, Silent)
+FAILURES = (Unreachable, NotAStore, TimedOut)
 
 
 class Session:
-    """One call's join, over as many connections as it takes.
+    """The join of one call of next_rendezvous, over as many connections as it takes.
 
     Args:
-        machine: its state.
+        join: its state.
         deadline: `time.monotonic`.
-        prepare: called with a worker's state while the server takes its claim: makes the store before the join answers
-            that it is there, so that nothing can fail once the round is whole.
-        stopped: asked at times whether to give up at once.
+        prepare: called with a worker's state while the server handles its claim. It makes the store before the join
+            answers the call, so that nothing can fail once the round is whole.
+        stopped: called at times; whether to give up at once.
     """
 
     def __init__(
         self,
-        machine: Machine,
+        join: Union[MasterJoin, WorkerJoin],
         deadline: float,
-        prepare: Callable[[Joiner, Wire], None],
+        prepare: Callable[[WorkerJoin, Wire], None],
         stopped: Callable[[], bool],
     ) -> None:
-        self.machine = machine
+        self.join = join
         self._deadline = deadline
         self._prepare = prepare
         self._stopped = stopped
 
-    def over(self, wire: Wire, patience_s: float) -> Outcome:
-        """Go on over this connection, to the outcome; raises one of FAILURES if it is of no more use.
+    def run(self, wire: Wire, answer_s: float) -> Outcome:
+        """Continue over this connection, to the outcome; raises one of FAILURES when the connection is useless.
 
         Args:
-            wire: whose first question, if it has asked one, was the one that the state has.
-            patience_s: how long the server may take to answer what it can answer at once. While others are waited for,
-                nothing lies before what is sent, and the server is known to be near or far: then it may take four times
-                as long as for the greeting, and a third of this at least. It looks around each second, or less often
-                if four greetings take longer: to stop waiting for an answer that is on its way costs two more.
+            wire: if it has sent a first request, that was the request of the current state.
+            answer_s: how long the server may take for an answer that needs no waiting. While the join waits for other
+                ranks, no other request is in progress, and the distance of the server is known: a recheck may then take
+                four times as long as the greeting, and a third of this at least. It comes each second, or less often if
+                four greetings take longer: cancelling a wait whose answer is on its way costs two more round trips.
         """
-        glance_s = min(patience_s, max(_GLANCE_S, 4 * wire.round_trip_s))
-        near_s = max(glance_s, patience_s / 3)
+        recheck_s = min(answer_s, max(_RECHECK_S, 4 * wire.round_trip_s))
+        recheck_answer_s = max(recheck_s, answer_s / 3)
         if wire.first:
-            after = self.machine.hear(wire.first)
+            after = self.join.hear(wire.first)
             if isinstance(after, OUTCOMES):
                 return after
-            self.machine = after
+            self.join = after
         sent: Tuple[Operation, ...] = ()
         while True:
-            ask = self.machine.ask()
+            request = self.join.ask()
             if self._is_late():
-                return self._leave(wire, waiting=bool(sent))
-            if ask.pause:
+                return self.withdraw(wire, waiting=bool(sent))
+            if request.pause:
                 time.sleep(_PAUSE_S)
-            if sent and sent != ask.operations:
-                wire.cancel_wait(self._limit(patience_s))
+            if sent and sent != request.operations:
+                wire.cancel_wait(self._limit(answer_s))
                 sent = ()
             if not sent:
-                wire.send((*ask.operations, *ask.ahead), self._limit(patience_s))
-                if isinstance(self.machine, Joiner) and self.machine.stage == CLAIM:
-                    self._prepare(self.machine, wire)
-            is_glance = isinstance(self.machine, Joiner) and self.machine.stage == GLANCE
-            replies = self._replies(wire, ask, near_s if is_glance else patience_s, glance_s)
+                wire.send((*request.operations, *request.prefetch), self._limit(answer_s))
+                if isinstance(self.join, WorkerJoin) and self.join.stage == CLAIM:
+                    self._prepare(self.join, wire)
+            limit_s = recheck_answer_s if self.join.stage == RECHECK else answer_s
+            replies = self._replies(wire, request, limit_s, recheck_s)
             if replies is None:
                 if self._is_late():
-                    return self._leave(wire, waiting=True)
-                sent = self._glance(wire, near_s)
+                    return self.withdraw(wire, waiting=True)
+                sent = self._recheck(wire, recheck_answer_s)
                 continue
-            after = self.machine.hear(replies)
+            after = self.join.hear(replies)
             if isinstance(after, OUTCOMES):
                 return after
-            sent = ask.ahead
-            self.machine = after
+            sent = request.prefetch
+            self.join = after
 
-    def leave_anew(self, wire: Wire) -> Outcome:
-        """Take the join back over a new connection, after the deadline."""
-        return self._leave(wire, waiting=False)
+    def withdraw(self, wire: Wire, waiting: bool) -> Outcome:
+        """Withdraw the join, or finish it if the round is whole already.
+
+        Args:
+            waiting: whether the server still handles a wait of this join, which must be cancelled first.
+        """
+        if not self.join.may_have_claimed:
+            return Withdrawn()
+        limit = self._deadline + _WITHDRAW_S
+        if self._stopped():
+            limit = time.monotonic() + _WITHDRAW_S
+        if waiting:
+            wire.cancel_wait(limit)
+        after = self.join.hear_withdrawal(wire.ask(self.join.ask_to_withdraw().operations, limit))
+        while not isinstance(after, OUTCOMES):
+            self.join = after
+            after = after.hear(wire.ask(after.ask().operations, limit))
+        return after
 
     def _is_late(self) -> bool:
-        publishing = isinstance(self.machine, Keeper) and self.machine.stage == PUBLISH
-        return not publishing and (time.monotonic() >= self._deadline or self._stopped())
+        """Whether to withdraw now; a round that is whole is published even after the deadline."""
+        return self.join.stage != PUBLISH and (time.monotonic() >= self._deadline or self._stopped())
 
-    def _limit(self, patience_s: float) -> float:
-        return min(time.monotonic() + patience_s, self._deadline + _HEAR_S)
+    def _limit(self, answer_s: float) -> float:
+        return min(time.monotonic() + answer_s, self._deadline + _RECEIVE_S)
 
-    def _replies(self, wire: Wire, ask: Ask, patience_s: float, glance_s: float) -> Union[Replies, None]:
-        """The replies; None if it is time to look around while others are waited for."""
-        limit = self._limit(patience_s)
+    def _replies(self, wire: Wire, request: Request, answer_s: float, recheck_s: float) -> Union[Replies, None]:
+        """The replies; None if it is time to recheck while the join waits for other ranks."""
+        limit = self._limit(answer_s)
         replies: Replies = []
-        for operation in ask.operations:
+        for operation in request.operations:
             if isinstance(operation, Wait):
-                if not self._wait(wire, operation, glance_s):
+                if not self._wait(wire, operation, recheck_s):
                     return None
                 replies.append(None)
             else:
                 replies.append(wire.receive(operation, limit))
         return replies
 
-    def _wait(self, wire: Wire, operation: Wait, glance_s: float) -> bool:
-        limit = min(self._deadline, time.monotonic() + glance_s)
+    def _wait(self, wire: Wire, operation: Wait, recheck_s: float) -> bool:
+        limit = min(self._deadline, time.monotonic() + recheck_s)
         try:
             wire.receive(operation, limit)
-        except Silent:
+        except TimedOut:
             return False
         return True
 
-    def _glance(self, wire: Wire, patience_s: float) -> Tuple[Operation, ...]:
-        """Look around in the next turn; returns what stays sent meanwhile."""
-        if not self.machine.is_waiting:
-            return self.machine.ask().operations
-        wire.cancel_wait(self._limit(patience_s))
-        self.machine = self.machine.glance()
+    def _recheck(self, wire: Wire, answer_s: float) -> Tuple[Operation, ...]:
+        """Recheck in the next turn; returns the operations that stay sent meanwhile."""
+        if not self.join.is_waiting:
+            return self.join.ask().operations
+        wire.cancel_wait(self._limit(answer_s))
+        self.join = self.join.recheck()
         return ()
-
-    def _leave(self, wire: Wire, waiting: bool) -> Outcome:
-        """Take the join back; or go on to the end, if the round is whole already."""
-        if isinstance(self.machine, Joiner) and not self.machine.may_have_claimed:
-            return Left()
-        limit = self._deadline + _LEAVE_S
-        if self._stopped():
-            limit = time.monotonic() + _LEAVE_S
-        if waiting:
-            wire.cancel_wait(limit)
-        after = self.machine.hear_leaving(wire.ask(self.machine.ask_to_leave().operations, limit))
-        while not isinstance(after, OUTCOMES):
-            self.machine = after
-            after = after.hear(wire.ask(after.ask().operations, limit))
-        return after
 
 
 def runs_at(wire: Wire, deadline: float) -> List[str]:
@@ -157,8 +156,8 @@ def runs_at(wire: Wire, deadline: float) -> List[str]:
     return [name for name, record in zip(names, records) if record]
 
 
-def opened_anew(host: str, port: int, run_id: str, incarnation: keys.Incarnation, deadline: float) -> bool:
-    """Whether a server at this endpoint has the run in another incarnation; false if that cannot be learned."""
+def was_reopened(host: str, port: int, run_id: str, incarnation: keys.Incarnation, deadline: float) -> bool:
+    """Whether the server at this endpoint has the run in another incarnation; false if that cannot be found out."""
     with suppress(*FAILURES, ValueError):
         with connect_any(resolve(host, deadline), port, deadline) as wire:
             (found,) = wire.ask((Get(keys.record(run_id)),), deadline)
@@ -167,13 +166,13 @@ def opened_anew(host: str, port: int, run_id: str, incarnation: keys.Incarnation
 
 
 def close_run(wire: Wire, incarnation: keys.Incarnation, open_round: int, world_size: int, deadline: float) -> None:
-    """Mark a run as closed, and tell those who are joining its open round."""
+    """Mark a run as closed, and refuse those who are joining its open round."""
     round_keys = incarnation.round(open_round)
     slots = MultiGet(round_keys.slots(range(world_size)))
-    told = (Set(incarnation.closed, CLOSED), Add(round_keys.version, 1), slots)
-    names = wire.ask(told, deadline)[-1]
+    closing = (Set(incarnation.closed, CLOSED), Add(round_keys.version, 1), slots)
+    names = wire.ask(closing, deadline)[-1]
     assert isinstance(names, tuple)
     nonces = [name.split(" ")[0] for name in names[1:] if " " in name]
-    pairs = [(key, CLOSED) for nonce in nonces for key in (round_keys.fate(nonce), round_keys.call(nonce))]
-    # The last reply says that the server has it all.
+    pairs = [(key, CLOSED) for nonce in nonces for key in (round_keys.decision(nonce), round_keys.call(nonce))]
+    # The last reply shows that the server has it all.
     wire.ask((*((MultiSet(tuple(pairs)),) if pairs else ()), Get(incarnation.closed)), deadline)

@@ -13,13 +13,13 @@ from contextlib import suppress
 from typing import Callable, Dict, List, Sequence, Tuple
 
 from harness.rendezvous import operations as op
-from harness.rendezvous.descriptors import asides
-from harness.rendezvous.failures import NotAStore, Silent, Unreachable
+from harness.rendezvous.descriptors import join_sockets
+from harness.rendezvous.failures import NotAStore, TimedOut, Unreachable
 from harness.rendezvous.operations import Operation, Replies, Reply
 from harness.rendezvous.resolve import Address
 
-# The first byte of each message, and the word by which a server knows its clients: torch 2.6 to 2.15, read off the
-# wire (tests/rendezvous/inside/wire_checks.py meets each torch).
+# The first byte of each message, and the magic number of the greeting: torch 2.6 to 2.15, as seen on the wire
+# (tests/rendezvous/inside/wire_checks.py runs with each torch).
 _VALIDATE, _SET, _COMPARE_SET, _GET, _ADD, _WAIT, _DELETE, _APPEND, _MULTI_GET, _MULTI_SET, _CANCEL_WAIT, _PING = (
     b"\x00",
     b"\x01",
@@ -36,22 +36,22 @@ _VALIDATE, _SET, _COMPARE_SET, _GET, _ADD, _WAIT, _DELETE, _APPEND, _MULTI_GET, 
 )
 _MAGIC = 0x3C85F7CE
 _STOPPED, _CANCELLED = 0, 1
-# Nothing of the join is longer; what claims to be is no store.
+# No value of the join is longer, so a server that announces a longer one is not a store.
 _LONGEST = 64 << 20
 
 
 class Wire:
-    """One connection, greeted.
+    """One connection whose greeting was answered.
 
-    Every method takes a deadline (`time.monotonic`) and raises Silent at it, Unreachable if the connection breaks, and
-    NotAStore if the answer is none that a store gives. After any of these the connection is of no use.
+    Every method takes a deadline (`time.monotonic`). It raises TimedOut at the deadline, Unreachable if the connection
+    breaks, and NotAStore if the answer is not one that a store gives. After any of these the connection is useless.
 
     Args:
-        first: what to ask along with the greeting.
-        connect_s: how much of the time the connection may take, before a greeting.
+        first: operations to send along with the greeting.
+        connect_s: how long the connection may take, before the greeting.
 
     Attributes:
-        first: the replies to that.
+        first: the replies to those operations.
         round_trip_s: seconds until the greeting was answered.
     """
 
@@ -67,7 +67,7 @@ class Wire:
         self._buffer = bytearray()
         self._socket = _unconnected(address)
         self._inode = os.fstat(self._socket.fileno()).st_ino
-        asides.add(self._inode)
+        join_sockets.add(self._inode)
         try:
             target = _target(self._socket.family, address[1], port)
             _connect(self._socket, target, min(deadline, time.monotonic() + connect_s))
@@ -86,13 +86,13 @@ class Wire:
         self.close()
 
     def close(self) -> None:
-        asides.discard(self._inode)
+        join_sockets.discard(self._inode)
         self._socket.close()
 
     def ask(self, operations: Sequence[Operation], deadline: float) -> Replies:
-        """Send all in one go; the replies of `operations`, None for one that has none.
+        """Send the operations together; returns their replies, None for one that has no reply.
 
-        A Wait comes last, if there is one: what follows is answered while it still waits.
+        A Wait must come last: the server would answer the operations after it while it still waits.
         """
         self.send(operations, deadline)
         return [self.receive(operation, deadline) for operation in operations]
@@ -106,7 +106,7 @@ class Wire:
         return None if reader is None else reader(self, operation, deadline)
 
     def cancel_wait(self, deadline: float) -> bool:
-        """Give up the Wait that was sent last; whether it was answered first."""
+        """Cancel the Wait that was sent last; returns whether it was answered before."""
         self._send(_CANCEL_WAIT, deadline)
         answer = self._byte(deadline)
         if answer == _STOPPED:
@@ -114,7 +114,7 @@ class Wire:
         return answer == _STOPPED
 
     def _greet(self, first: Sequence[Operation], deadline: float) -> None:
-        # All in one segment: a server of torch takes a split word for an unknown command (F01).
+        # In one segment: a server of torch takes a split greeting for an unknown command (F01).
         number = os.getpid() & 0xFFFFFFFF
         greeting = _VALIDATE + struct.pack("<I", _MAGIC) + _PING + struct.pack("<I", number)
         self._send(greeting + b"".join(map(_message, first)), deadline)
@@ -140,7 +140,7 @@ class Wire:
         return data
 
     def _receive(self, deadline: float) -> bytes:
-        # Nearly always there is nothing yet: to look first is cheaper than to be refused.
+        # Nearly always nothing has come yet: to poll first is cheaper than a recv that would block.
         _wait_for(self._socket, select.POLLIN, deadline)
         try:
             data = self._socket.recv(65536)
@@ -184,23 +184,23 @@ _READERS: Dict[type, Reader] = {
 }
 
 
-def _message(what: Operation) -> bytes:
-    """An operation as it goes over the wire; keys begin with a slash there, as torch writes them."""
-    if isinstance(what, op.Get):
-        return _GET + _key(what.key)
-    if isinstance(what, op.Set):
-        return _SET + _key(what.key) + _text(what.value)
-    if isinstance(what, op.CompareSet):
-        return _COMPARE_SET + _key(what.key) + _text(what.expected) + _text(what.desired)
-    if isinstance(what, op.Add):
-        return _ADD + _key(what.key) + struct.pack("<q", what.amount)
-    if isinstance(what, op.Append):
-        return _APPEND + _key(what.key) + _text(what.value)
-    if isinstance(what, op.Delete):
-        return _DELETE + _key(what.key)
-    if isinstance(what, op.MultiSet):
-        return _MULTI_SET + _count(what.pairs) + b"".join(_key(key) + _text(value) for key, value in what.pairs)
-    return (_WAIT if isinstance(what, op.Wait) else _MULTI_GET) + _count(what.keys) + b"".join(map(_key, what.keys))
+def _message(sent: Operation) -> bytes:
+    """An operation as bytes; keys begin with a slash, as torch writes them."""
+    if isinstance(sent, op.Get):
+        return _GET + _key(sent.key)
+    if isinstance(sent, op.Set):
+        return _SET + _key(sent.key) + _text(sent.value)
+    if isinstance(sent, op.CompareSet):
+        return _COMPARE_SET + _key(sent.key) + _text(sent.expected) + _text(sent.desired)
+    if isinstance(sent, op.Add):
+        return _ADD + _key(sent.key) + struct.pack("<q", sent.amount)
+    if isinstance(sent, op.Append):
+        return _APPEND + _key(sent.key) + _text(sent.value)
+    if isinstance(sent, op.Delete):
+        return _DELETE + _key(sent.key)
+    if isinstance(sent, op.MultiSet):
+        return _MULTI_SET + _count(sent.pairs) + b"".join(_key(key) + _text(value) for key, value in sent.pairs)
+    return (_WAIT if isinstance(sent, op.Wait) else _MULTI_GET) + _count(sent.keys) + b"".join(map(_key, sent.keys))
 
 
 def _count(items: Sequence[object]) -> bytes:
@@ -224,14 +224,14 @@ def _unconnected(address: Address) -> _socket.socket:
 
 
 def _target(family: int, host: str, port: int) -> Tuple[object, ...]:
-    """The address as the kernel wants it. Not by getaddrinfo, whose codec of names takes milliseconds to import."""
+    """The address for the kernel. Not from getaddrinfo, whose name codec takes milliseconds to import."""
     if family == _socket.AF_INET:
         return host, port
     numeric, _, scope = host.partition("%")
     try:
         number = int(scope) if scope.isdigit() else _socket.if_nametoindex(scope) if scope else 0
     except OSError as error:
-        raise Unreachable(f"{scope!r} is no network interface here") from error
+        raise Unreachable(f"{scope!r} is not a network interface here") from error
     return numeric, port, 0, number
 
 
@@ -242,16 +242,16 @@ def _connect(sock: _socket.socket, target: Tuple[object, ...], deadline: float) 
         number = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
     if number:
         raise Unreachable(os.strerror(number)) from OSError(number, os.strerror(number))
-    # On one host a port from the ephemeral range may connect to itself when nobody listens there.
+    # On one host, a connection to an ephemeral port on which nobody listens may connect to itself.
     if sock.getsockname()[:2] == sock.getpeername()[:2]:
-        raise Unreachable("nobody listens: the connection found itself")
+        raise Unreachable("nobody listens: the connection connected to itself")
 
 
 def _wait_for(sock: _socket.socket, event: int, deadline: float) -> None:
     poll = select.poll()
     poll.register(sock, event)
     if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-        raise Silent("an answer")
+        raise TimedOut("an answer")
 
 
 def _reason(error: OSError) -> str:
@@ -259,12 +259,12 @@ def _reason(error: OSError) -> str:
 
 
 def connect_any(addresses: List[Address], port: int, deadline: float, connect_s: float = math.inf) -> Wire:
-    """The first of the addresses at which a store answers, each of which gets its share of the time that is left.
+    """A connection to the first address at which a store answers; each address gets its share of the time left.
 
-    Raises what the last one did.
+    Raises the error of the last address.
     """
     for left in range(len(addresses), 1, -1):
         now = time.monotonic()
-        with suppress(Unreachable, NotAStore, Silent):
+        with suppress(Unreachable, NotAStore, TimedOut):
             return Wire(addresses[-left], port, now + (deadline - now) / left, connect_s=connect_s)
     return Wire(addresses[-1], port, deadline, connect_s=connect_s)

@@ -1,4 +1,4 @@
-"""What a rank process is given: its steps and what its handlers are told, as JSON that any interpreter reads."""
+"""The plan of a play for its rank processes: their steps and their handlers, as JSON that any interpreter reads."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 JOIN = "rendezvous"
-"""The verb that joins the world."""
+"""The verb of the rendezvous."""
 
 
 @dataclass(frozen=True)
 class HandlerPlan:
-    """What a handler is told, addresses filled in.
+    """The arguments of a handler, with its addresses.
 
     Attributes:
-        rank, world_size, run_id, config: as the scenario says.
+        rank, world_size, run_id, config: from the scenario.
         timeout_ns: nanoseconds.
-        host, port: the link's address, or the real endpoint for who is told rank 0 (and under `route: direct`).
-        master_host, master_port: the real endpoint always.
+        host, port: the link's address; for the master, and under `route: direct`, the real endpoint.
+        master_host, master_port: always the real endpoint.
     """
 
     rank: int
@@ -33,7 +33,7 @@ class HandlerPlan:
 
 @dataclass(frozen=True)
 class StepPlan:
-    """A step; `gated` says that the rank must wait for the controller's word before it."""
+    """A step; a `gated` one may begin only when the controller says so."""
 
     index: int
     name: str
@@ -49,7 +49,7 @@ class StepPlan:
 
 @dataclass(frozen=True)
 class RankPlan:
-    """One rank process: its environment, and by handler name what it is told."""
+    """One rank process: its environment, and the arguments of its handlers by name."""
 
     env: Mapping[str, str]
     handlers: Mapping[str, HandlerPlan]
@@ -58,14 +58,14 @@ class RankPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """One play, for all its ranks: written once, read by each.
+    """One play for all its ranks: written once and read by each.
 
     Attributes:
         subject: `static`, any backend of torch's registry, `echo` or `command`.
         command: argv of `command`; empty otherwise.
         seed: the run's seed.
         ranks: by rank process.
-        max_restarts: of torchrun agents; None where a rank is no agent.
+        max_restarts: of torchrun agents; None if the ranks are not agents.
     """
 
     subject: str

@@ -1,4 +1,4 @@
-"""Fixtures for ranks that are driven over real pipes."""
+"""Fixtures for ranks that are controlled over real pipes."""
 
 import os
 import socket
@@ -12,7 +12,7 @@ from harness.values.plan import Plan, RankPlan
 
 @pytest.fixture
 def port():
-    """A free port on loopback, below those that the system gives away."""
+    """A free port on loopback, below the ephemeral range."""
     for candidate in range(20000 + os.getpid() % 10000, 32000):
         with socket.socket() as probe:
             try:
@@ -25,12 +25,12 @@ def port():
 
 @pytest.fixture
 def ranks(tmp_path):
-    """Starts rank processes: `ranks(steps, tolds)`, where a told is a HandlerPlan or a mapping of handlers to them."""
+    """Starts rank processes: `ranks(steps, plans)`. A plan is a HandlerPlan, or a mapping from handlers to them."""
     started = []
 
-    def start(steps, tolds, *, subject="echo", command=(), seed=7, python=sys.executable, **more):
-        plans = tuple(RankPlan({}, told if isinstance(told, dict) else {"main": told}) for told in tolds)
-        plan = Plan(subject, tuple(command), seed, tuple(steps), plans)
+    def start(steps, plans, *, subject="echo", command=(), seed=7, python=sys.executable, **more):
+        rank_plans = tuple(RankPlan({}, plan if isinstance(plan, dict) else {"main": plan}) for plan in plans)
+        plan = Plan(subject, tuple(command), seed, tuple(steps), rank_plans)
         folder = tmp_path / str(len(started))
         folder.mkdir()
         started.append(Ranks(folder, plan, python=python, **more))

@@ -1,4 +1,4 @@
-"""Ranks driven over real pipes, as the controller drives them, by a small stand-in for the zygote."""
+"""Ranks that are controlled over real pipes, like the controller does, with a small stand-in for the zygote."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from harness.values.plan import HandlerPlan, StepPlan
 HARNESS = Path(__file__).parents[2] / "harness"
 PATIENCE_S = 60
 
-# Forks a process for each request and tells how each ended; of the harness it sees its folder only, as the zygote does.
+# Forks a process for each request and reports how each ended; like the zygote, it knows only the harness's folder.
 BOOTSTRAP = """
 import json, os, sys, types
 settings = json.loads(sys.argv[1])
@@ -22,9 +22,9 @@ harness = types.ModuleType("harness")
 harness.__path__ = [settings["harness"]]
 sys.modules["harness"] = harness
 sys.path.insert(0, settings["path"])
-from harness.rank import worker
+from harness.rank import start
 if settings["preload"]:
-    worker.preload(settings["subject"])
+    start.preload(settings["subject"])
 pids = {}
 for request, control in zip(settings["requests"], settings["controls"]):
     pid = os.fork()
@@ -33,7 +33,7 @@ for request, control in zip(settings["requests"], settings["controls"]):
         for other in settings["controls"]:
             if other != control:
                 os.close(other)
-        worker.main(request, control, settings["doorbell"])
+        start.main(request, control, settings["doorbell"])
     pids[pid] = request["rank"]
 for control in settings["controls"]:
     os.close(control)
@@ -47,17 +47,17 @@ while pids:
 def step(
     index, do, *, ranks=(0,), name=None, thread="main", life=None, times=1, gated=False, handler="main", **arguments
 ):
-    """A step of a plan; its name is the verb unless said."""
+    """A step of a plan; its name is the verb unless given."""
     return StepPlan(index, name or do, do, tuple(ranks), arguments, handler, thread, life, times, gated)
 
 
-def told(rank, size, port, *, run_id="train", timeout_s=5.0, config=None, host="127.0.0.1"):
-    """What a handler is told, directly at the endpoint."""
+def handler_plan(rank, size, port, *, run_id="train", timeout_s=5.0, config=None, host="127.0.0.1"):
+    """The arguments of a handler that connects directly to the endpoint."""
     return HandlerPlan(rank, size, run_id, int(timeout_s * 1e9), host, port, host, port, config or {})
 
 
 class Ranks:
-    """Some rank processes, and the controller's ends of their pipes."""
+    """A few rank processes, and the controller's ends of their pipes."""
 
     def __init__(self, folder, plan, *, python, life=1, path="", preload=True):
         self.folder = folder
@@ -97,8 +97,8 @@ class Ranks:
         for fd in handed_on:
             os.close(fd)
 
-    def tell(self, rank, **word):
-        os.write(self._controls[rank], (json.dumps(word) + "\n").encode())
+    def tell(self, rank, **message):
+        os.write(self._controls[rank], (json.dumps(message) + "\n").encode())
 
     def begin(self):
         for rank in self._controls:
@@ -123,12 +123,12 @@ class Ranks:
 
     def ops(self, rank):
         path = self._ops(rank)
-        # A line that is being written may be seen in part.
+        # A line that is being written may be read in part.
         whole = path.read_text().rpartition("\n")[0] if path.exists() else ""
         return [Op.from_json(json.loads(line)) for line in whole.splitlines()]
 
     def ends(self, rank, step=None):
-        """Completions, in order; of one step if said."""
+        """Completions in order; of one step if given."""
         found = [op for op in self.ops(rank) if op.step and op.type != "invoke"]
         return [op for op in found if step in (None, op.step)]
 
@@ -145,13 +145,13 @@ class Ranks:
         return self.statuses
 
     def await_fact(self, fact):
-        """Wait for the doorbell or for an end until it is so."""
+        """Wait for the doorbell, or for a process to end, until the fact is true."""
         deadline = time.monotonic() + PATIENCE_S
         with selectors.DefaultSelector() as selector:
             selector.register(self._doorbell, selectors.EVENT_READ)
             selector.register(self._ends, selectors.EVENT_READ)
             while not fact():
-                assert time.monotonic() < deadline, f"it never happened; log: {self.log()}"
+                assert time.monotonic() < deadline, f"it did not happen; log: {self.log()}"
                 selector.select(1)
                 self._drain()
 
@@ -171,7 +171,7 @@ class Ranks:
             self._log.close()
 
     def _kill_all(self):
-        """Nothing outlives its test, not even a rank that hangs: those that were not waited for are still theirs."""
+        """No process outlives its test, not even a rank that hangs: its unreaped children still belong to it."""
         if self.process.poll() is None:
             children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
             for pid in map(int, children):

@@ -1,4 +1,4 @@
-"""What a rank makes of the controller's words: for which life they are, and who reads them."""
+"""How a rank handles the controller's messages: which life they are for, and which process reads them."""
 
 import json
 import os
@@ -12,40 +12,40 @@ from harness.rank.control import CONTROLLER_GONE, Control, ControlUntilBegun
 
 @pytest.fixture
 def pipe():
-    """(read end, a function that says words on the other end); never closed, for that would end this process."""
+    """(read end, a function that sends messages on the other end); never closed, since that would end this process."""
     reader, writer = os.pipe()
 
-    def say(*words):
-        os.write(writer, b"".join(json.dumps(word).encode() + b"\n" for word in words))
+    def send(*messages):
+        os.write(writer, b"".join(json.dumps(message).encode() + b"\n" for message in messages))
 
-    say.fd = writer
-    return reader, say
+    send.fd = writer
+    return reader, send
 
 
-def test_a_word_for_another_life_is_not_obeyed(pipe):
-    """A worker that died may have left words unread in the pipe that the next one reads."""
-    reader, say = pipe
+def test_a_message_for_another_life_is_ignored(pipe):
+    """A worker that died may have left messages unread in the pipe that the next one reads."""
+    reader, send = pipe
     control = Control(reader, life=2)
     control.start()
-    say({"skip": 0, "life": 1, "because": "too late"}, {"go": 0, "life": 2})
+    send({"skip": 0, "life": 1, "because": "too late"}, {"go": 0, "life": 2})
     assert control.wait_for_step(0) is None
 
 
 def test_a_gate_that_is_reached_after_the_end_is_open(pipe):
-    """Nobody answers any more, so nobody is asked."""
-    reader, say = pipe
+    """No more messages come, so the step is skipped at once."""
+    reader, send = pipe
     control = Control(reader)
     control.start()
-    say({"leave": True})
+    send({"leave": True})
     control.wait_for_leave()
     assert control.wait_for_step(3) == "the play has ended"
 
 
-def test_what_comes_after_begin_is_left_for_others_to_read(pipe):
+def test_messages_after_begin_are_left_for_others_to_read(pipe):
     """An agent reads until it may begin, and its worker reads the same pipe."""
-    reader, say = pipe
+    reader, send = pipe
     control = ControlUntilBegun(reader, life=1)
-    say({"begin": True}, {"go": 1, "life": 1})
+    send({"begin": True}, {"go": 1, "life": 1})
     control.start()
     assert control.wait_for_begin()
     assert json.loads(os.read(reader, 4096)) == {"go": 1, "life": 1}
@@ -62,13 +62,13 @@ control.wait_for_leave()
 """
 
 
-def test_an_agent_that_reads_no_more_still_sees_that_its_controller_is_gone(pipe):
-    """It ends with the pipe, though there is something in it that it leaves to others."""
-    reader, say = pipe
+def test_an_agent_that_has_stopped_reading_still_sees_that_its_controller_is_gone(pipe):
+    """It ends with the pipe, although a message for others is still in it."""
+    reader, send = pipe
     agent = subprocess.Popen([sys.executable, "-c", WAITS, str(reader)], pass_fds=[reader], stdout=subprocess.PIPE)
     with agent:
-        say({"begin": True})
+        send({"begin": True})
         assert agent.stdout.readline() == b"begun\n"
-        say({"go": 1, "life": 1})
-        os.close(say.fd)
+        send({"go": 1, "life": 1})
+        os.close(send.fd)
         assert agent.wait(60) == CONTROLLER_GONE

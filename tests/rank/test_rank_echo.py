@@ -1,11 +1,11 @@
-"""The subject `echo` keeps what a correct rendezvous promises: it is the harness's double for torch."""
+"""The subject `echo` does what a correct rendezvous must: it stands in for torch in tests of the harness."""
 
 import json
 import socket
 import threading
 
 import pytest
-from rank_world import step, told
+from rank_world import handler_plan, step
 
 from harness import clock
 from harness.rank.echo_client import (
@@ -54,11 +54,11 @@ NONSENSE = (b"GET / HTTP/1.0\r\n\r\n", b"\x00\xff\n", b'{"ask": "join"}\n', b"[]
 
 @pytest.fixture
 def handlers():
-    """Builds handlers in this process, and lets go of them."""
+    """Builds handlers in this process, and releases them."""
     built = []
 
     def build(*args, **kwargs):
-        built.append(EchoHandler(told(*args, **kwargs)))
+        built.append(EchoHandler(handler_plan(*args, **kwargs)))
         return built[-1]
 
     yield build
@@ -67,7 +67,7 @@ def handlers():
 
 
 def _in_thread(work):
-    """Run it aside; the function that is returned waits for it and gives what it returned or raised."""
+    """Run it in a thread; the returned function waits for it and gives what it returned or raised."""
     outcome = []
 
     def run():
@@ -87,7 +87,7 @@ def _in_thread(work):
 
 
 def _await_join(master, run_id="train", rank=0, world_size=2):
-    """Until the rank waits in the master's server."""
+    """Wait until the rank has joined at the master's server."""
     while master._server is None or rank in master._server.missing(run_id, world_size):
         clock.sleep_ns(1_000_000)
 
@@ -97,10 +97,10 @@ def _join_all(*handlers):
 
 
 def test_every_verb_does_what_torch_documents(ranks, port):
-    """One rank, all verbs, and what each returned."""
+    """One rank, all verbs, and the value that each returned."""
     steps = [step(0, "rendezvous")]
     steps += [step(index, verb, **arguments) for index, (verb, arguments) in enumerate(VERBS.items(), 1)]
-    world = ranks(steps, [told(0, 1, port)])
+    world = ranks(steps, [handler_plan(0, 1, port)])
     world.play()
     ends = {op.step: op for op in world.ends(0) if op.step in VERBS}
     assert {name: op.type for name, op in ends.items()} == dict.fromkeys(VERBS, "ok")
@@ -109,7 +109,7 @@ def test_every_verb_does_what_torch_documents(ranks, port):
 
 def test_eight_ranks_join_and_agree(ranks, port):
     """All return the same round and roster, each its own rank."""
-    world = ranks([step(0, "rendezvous", ranks=range(8))], [told(rank, 8, port) for rank in range(8)])
+    world = ranks([step(0, "rendezvous", ranks=range(8))], [handler_plan(rank, 8, port) for rank in range(8)])
     world.play()
     values = [world.ends(rank)[0].value for rank in range(8)]
     assert [value["rank"] for value in values] == list(range(8))
@@ -117,7 +117,7 @@ def test_eight_ranks_join_and_agree(ranks, port):
 
 
 def test_a_missing_rank_is_named_at_the_deadline(handlers, port):
-    """Neither earlier nor much later, and the error says who is awaited."""
+    """Not earlier, and the error names the missing ranks."""
     master = handlers(0, 3, port, timeout_s=0.3)
     begun_ns = clock.now_ns()
     with pytest.raises(RendezvousTimeoutError, match=r"rank 0 of run 'train'.*rank 1, rank 2 has not joined"):
@@ -136,14 +136,14 @@ def test_an_absent_master_is_a_lost_connection(handlers, port):
 
 
 def test_a_worker_waits_for_a_late_master(handlers, port):
-    """It is refused at first and joins all the same."""
+    """Its first connections are refused, and it joins nevertheless."""
     worker = _in_thread(handlers(1, 2, port).join)
     assert handlers(0, 2, port).join()["rank"] == 0
     assert worker()["rank"] == 1
 
 
 def test_a_retried_join_counts_once(handlers, port):
-    """A rank that joined, gave up and joined again stands for itself alone: the world still waits for the third."""
+    """A rank that joined, gave up and joined again is one rank: the world still waits for the third."""
     master = handlers(0, 3, port, timeout_s=3)
     joining = _in_thread(master.join)
     _await_join(master, world_size=3)
@@ -153,8 +153,8 @@ def test_a_retried_join_counts_once(handlers, port):
     assert "rank 1, rank 2 has not joined" in str(joining())
 
 
-def test_a_doubled_rank_is_told_at_once(handlers, port):
-    """The newer one takes the place, the older one learns that its rank is doubled."""
+def test_a_doubled_rank_fails_at_once(handlers, port):
+    """The newer one joins; the older one's error says that its rank is doubled."""
     master = handlers(0, 3, port, timeout_s=3)
     rest = _in_thread(master.join)
     older = _in_thread(handlers(1, 3, port).join)
@@ -189,14 +189,14 @@ def test_another_world_size_is_refused_at_once(handlers, port):
 
 
 @pytest.mark.parametrize(("rank", "size", "at"), [(2, 2, 20000), (-1, 2, 20000), (0, 0, 20000), (0, 1, 0)])
-def test_arguments_that_cannot_be_meant_are_refused(rank, size, at):
+def test_invalid_arguments_are_refused(rank, size, at):
     """Rank out of range, an empty world, port 0."""
     with pytest.raises(ValueError):
-        EchoHandler(told(rank, size, at))
+        EchoHandler(handler_plan(rank, size, at))
 
 
 def test_a_timeout_in_the_config_counts_in_seconds(handlers, port):
-    """It is handed on raw and wins."""
+    """It is passed on as text and takes precedence."""
     handler = handlers(0, 2, port, timeout_s=60, config={"timeout": "0.2"})
     with pytest.raises(RendezvousTimeoutError, match="timeout 200 ms"):
         handler.join()
@@ -212,8 +212,8 @@ def test_a_second_round_cannot_see_the_first(handlers, port):
     assert both[1].store.check(["k"]) is False
 
 
-def test_a_master_that_came_again_does_not_repeat_a_round(handlers, port):
-    """Its server is new, but the workers remember where they were."""
+def test_a_restarted_master_does_not_repeat_a_round(handlers, port):
+    """Its server is new, but the workers know their last round."""
     first, worker = handlers(0, 2, port), handlers(1, 2, port)
     _join_all(first, worker)
     first.release()
@@ -230,7 +230,7 @@ def test_run_ids_with_slashes_do_not_mix(handlers, port):
 
 
 def test_a_store_call_keeps_its_deadline(handlers, port):
-    """A key that never comes, with the store's own timeout and with a shorter one."""
+    """A get of a key that is never set ends at the store's timeout, not before."""
     handler = handlers(0, 1, port, timeout_s=0.3)
     handler.join()
     begun_ns = clock.now_ns()
@@ -240,14 +240,14 @@ def test_a_store_call_keeps_its_deadline(handlers, port):
 
 
 def test_a_silent_listener_costs_one_timeout(handlers, port):
-    """Somebody accepts and never answers."""
+    """The listener accepts and never answers."""
     with socket.create_server(("127.0.0.1", port)):
         with pytest.raises(RendezvousTimeoutError, match="did not answer 'join'"):
             handlers(1, 2, port, timeout_s=0.2).join()
 
 
-def test_a_listener_that_talks_otherwise_is_no_store(handlers, port):
-    """What it answered is in the message and in the cause."""
+def test_a_listener_with_another_protocol_is_not_a_store(handlers, port):
+    """Its answer is in the message, and the error has a cause."""
     with socket.create_server(("127.0.0.1", port)) as listener:
         joining = _in_thread(handlers(1, 2, port).join)
         connection, _ = listener.accept()
@@ -260,7 +260,7 @@ def test_a_listener_that_talks_otherwise_is_no_store(handlers, port):
 
 
 def test_strangers_do_not_disturb_the_server(handlers, port):
-    """A scanner that sends nonsense and leaves is forgotten."""
+    """The connection of a scanner that sends nonsense is closed, and the join goes on."""
     master, worker = handlers(0, 2, port), handlers(1, 2, port)
     joining = _in_thread(master.join)
     _await_join(master)
@@ -279,29 +279,29 @@ def test_strangers_do_not_disturb_the_server(handlers, port):
     assert joining()["round"] == 1
 
 
-def test_a_taken_port_is_told_at_once(handlers, port):
-    """With the endpoint, in well under the timeout."""
+def test_a_taken_port_fails_at_once(handlers, port):
+    """With the endpoint in the error, long before the timeout."""
     with socket.create_server(("127.0.0.1", port)):
         with pytest.raises(RendezvousConnectionError, match=f"127.0.0.1:{port}: Address already in use"):
             handlers(0, 2, port, timeout_s=60).join()
 
 
-def test_a_lost_connection_is_made_anew(handlers, port):
-    """A store call after the link was cut finds its way."""
+def test_a_lost_connection_is_replaced(handlers, port):
+    """A store call after the connection was cut succeeds."""
     master, worker = handlers(0, 2, port), handlers(1, 2, port)
     _join_all(master, worker)
-    for line in list(worker._client._open):
-        line._socket.shutdown(socket.SHUT_RDWR)
+    for connection in list(worker._client._open):
+        connection._socket.shutdown(socket.SHUT_RDWR)
     worker.store.set("k", "1")
     assert master.store.get("k") == b"1"
 
 
 def test_a_call_whose_master_is_gone_ends_at_once(handlers, port):
-    """The one that waits, and the next one, long before the timeout."""
+    """Both the call that waits and the next one, long before the timeout."""
     master, worker = handlers(0, 2, port, timeout_s=60), handlers(1, 2, port, timeout_s=60)
     _join_all(master, worker)
     waiting = _in_thread(lambda: worker.store.get("never"))
-    while not any(space.waiting for space in list(master._server._spaces.values())):
+    while not any(store.waiting for store in list(master._server._stores.values())):
         clock.sleep_ns(1_000_000)
     master.release()
     assert isinstance(waiting(), DistNetworkError)
@@ -310,15 +310,15 @@ def test_a_call_whose_master_is_gone_ends_at_once(handlers, port):
 
 
 def test_a_join_whose_answer_was_lost_gets_it_again(handlers, port):
-    """The round was complete without the worker's knowing; asked again it is told of that round, not of a next one."""
+    """The round was complete, but the worker did not learn it; the repeated join is answered with the same round."""
     master = handlers(0, 2, port)
     master_joins = _in_thread(master.join)
     _await_join(master)
-    ask = {"ask": "join", "run_id": "train", "rank": 1, "world_size": 2, "last_round": 0, "token": "same"}
+    request = {"ask": "join", "run_id": "train", "rank": 1, "world_size": 2, "last_round": 0, "token": "same"}
     rounds = []
     for _ in range(2):
         with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile("rw") as lines:
-            lines.write(json.dumps(ask) + "\n")
+            lines.write(json.dumps(request) + "\n")
             lines.flush()
             assert "notice" in json.loads(lines.readline())
             rounds.append(json.loads(lines.readline())["answer"]["round"])
@@ -327,7 +327,7 @@ def test_a_join_whose_answer_was_lost_gets_it_again(handlers, port):
 
 
 def test_a_counter_does_not_wrap_around(handlers, port):
-    """Beyond 64 bits it is refused, and keeps its value."""
+    """A sum beyond 64 bits is refused, and the counter keeps its value."""
     handler = handlers(0, 1, port)
     handler.join()
     assert handler.store.add("n", 2**63 - 1) == 2**63 - 1
@@ -336,8 +336,8 @@ def test_a_counter_does_not_wrap_around(handlers, port):
     assert handler.store.add("n", 0) == 2**63 - 1
 
 
-def test_a_swap_of_a_missing_key_says_that_it_holds_nothing(handlers, port):
-    """Neither the expected nor the desired text is claimed to be there."""
+def test_a_compare_set_of_a_missing_key_returns_nothing(handlers, port):
+    """It returns neither the expected nor the desired text."""
     handler = handlers(0, 1, port)
     handler.join()
     assert handler.store.compare_set("k", "x", "y") == b""
@@ -357,7 +357,7 @@ def test_shutdown_frees_the_port_and_closes_the_handler(handlers, port):
 
 
 def test_a_closed_run_refuses_and_releases_joins(handlers, port):
-    """Who waits is told at once, who comes later too."""
+    """A join that waits fails at once, and so does a later one."""
     master, worker = handlers(0, 2, port), handlers(1, 2, port)
     _join_all(master, worker)
     assert master.is_closed() is False
@@ -371,7 +371,7 @@ def test_a_closed_run_refuses_and_releases_joins(handlers, port):
 
 
 def test_the_last_handler_of_a_process_stops_the_server(handlers, port):
-    """Two tenants share it; it serves until both have let go."""
+    """Two handlers share it; it serves until both have released it."""
     first, second = handlers(0, 1, port, run_id="a"), handlers(0, 1, port, run_id="b")
     first.join()
     second.join()

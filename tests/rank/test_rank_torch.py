@@ -1,4 +1,4 @@
-"""Ranks with a real torch: the rendezvous of its registry, its store, its process group."""
+"""Ranks with a real torch: the rendezvous of its registry, its store and its process group."""
 
 import os
 import socket
@@ -6,7 +6,7 @@ import subprocess
 import textwrap
 
 import pytest
-from rank_world import HARNESS, step, told
+from rank_world import HARNESS, handler_plan, step
 
 pytestmark = pytest.mark.needs_torch
 
@@ -15,15 +15,15 @@ pytestmark = pytest.mark.needs_torch
 def torch_ranks(ranks, rank_python):
     """Like `ranks`, for the stock static rendezvous."""
 
-    def start(steps, tolds, *, subject="static", **more):
-        return ranks(steps, tolds, subject=subject, python=rank_python, **more)
+    def start(steps, plans, *, subject="static", **more):
+        return ranks(steps, plans, subject=subject, python=rank_python, **more)
 
     return start
 
 
 @pytest.fixture
 def plugin(tmp_path):
-    """A folder with an out-of-tree rendezvous for torchrun, as an installed package would bring it."""
+    """A folder with an out-of-tree rendezvous for torchrun, as an installed package would provide it."""
     folder = tmp_path / "site"
     about = folder / "outsider-1.0.dist-info"
     about.mkdir(parents=True)
@@ -54,7 +54,7 @@ def test_two_ranks_of_stock_join_and_share_a_store(torch_ranks, port):
     """Both return what torch reports; what rank 0 sets rank 1 reads."""
     steps = [step(0, "rendezvous", ranks=[0, 1]), step(1, "set", key="k", value="v")]
     steps += [step(2, "get", ranks=[1], key="k")]
-    world = torch_ranks(steps, [told(rank, 2, port) for rank in (0, 1)])
+    world = torch_ranks(steps, [handler_plan(rank, 2, port) for rank in (0, 1)])
     world.play()
     ready = world.ops(0)[0].value
     assert ready["torch"].split(".")[0] == "2"
@@ -69,7 +69,7 @@ def test_two_ranks_of_stock_join_and_share_a_store(torch_ranks, port):
 
 
 def test_verbs_of_a_torch_store(torch_ranks, port):
-    """Bytes come back as text, counters as numbers; a verb that this torch lacks is skipped by name."""
+    """Bytes come back as text, counters as numbers; a verb that this torch lacks is skipped with a reason."""
     steps = [
         step(0, "rendezvous"),
         step(1, "add", key="n", amount=5),
@@ -88,7 +88,7 @@ def test_verbs_of_a_torch_store(torch_ranks, port):
         step(14, "set_closed"),
         step(15, "shutdown"),
     ]
-    world = torch_ranks(steps, [told(0, 1, port)])
+    world = torch_ranks(steps, [handler_plan(0, 1, port)])
     world.play()
     ends = {op.step: op for op in world.ends(0)}
     values = {name: ends[name].value for name in ("add", "compare_set", "multi_get", "get", "check", "delete_key")}
@@ -110,9 +110,9 @@ def test_verbs_of_a_torch_store(torch_ranks, port):
 
 
 def test_a_taken_port_is_an_error_with_its_bases(torch_ranks, port):
-    """Torch's own class first, then what it derives from, and torch's message; the class depends on the version."""
+    """Torch's own class first, then its bases, and torch's message; the class depends on the version."""
     with socket.create_server(("127.0.0.1", port)):
-        world = torch_ranks([step(0, "rendezvous")], [told(0, 1, port)])
+        world = torch_ranks([step(0, "rendezvous")], [handler_plan(0, 1, port)])
         world.play()
     error = world.ends(0, "rendezvous")[0].error
     assert error.bases[0] == error.kind
@@ -122,16 +122,16 @@ def test_a_taken_port_is_an_error_with_its_bases(torch_ranks, port):
 
 
 def test_a_dropped_stock_handler_frees_the_port(torch_ranks, port):
-    """Its store is gone with it, and so is the listener; a new rendezvous listens again."""
+    """Its store and the listener are gone with it; a new rendezvous listens again."""
     steps = [step(0, "rendezvous"), step(1, "drop"), step(2, "bind"), step(3, "rendezvous", name="again")]
-    world = torch_ranks(steps, [told(0, 1, port, timeout_s=2)])
+    world = torch_ranks(steps, [handler_plan(0, 1, port, timeout_s=2)])
     world.play()
     assert [op.type for op in world.ends(0)] == ["ok"] * 4
 
 
 def test_a_second_rendezvous_uses_the_same_handler(torch_ranks, port):
-    """Stock keeps its store: one listening socket, the same in both rounds."""
-    world = torch_ranks([step(0, "rendezvous"), step(1, "rendezvous", name="again")], [told(0, 1, port)])
+    """Stock torch keeps its store: one listening socket, the same in both rounds."""
+    world = torch_ranks([step(0, "rendezvous"), step(1, "rendezvous", name="again")], [handler_plan(0, 1, port)])
     world.play()
     first, again = (world.ends(0, name)[0].value["listeners"] for name in ("rendezvous", "again"))
     assert len(first) == 1
@@ -139,7 +139,7 @@ def test_a_second_rendezvous_uses_the_same_handler(torch_ranks, port):
 
 
 def test_a_process_group_sums_over_all_ranks(torch_ranks, port):
-    """Gloo over the newest store; dropping the handler lets go of the group too."""
+    """Gloo over the newest store; dropping the handler destroys the group too."""
     both = [0, 1]
     steps = [
         step(0, "rendezvous", ranks=both),
@@ -149,7 +149,7 @@ def test_a_process_group_sums_over_all_ranks(torch_ranks, port):
         step(4, "all_reduce", ranks=both, name="after"),
         step(5, "bind"),
     ]
-    world = torch_ranks(steps, [told(rank, 2, port) for rank in both])
+    world = torch_ranks(steps, [handler_plan(rank, 2, port) for rank in both])
     world.play()
     for rank in both:
         assert [world.ends(rank, name)[0].type for name in ("init_process_group", "all_reduce", "drop")] == ["ok"] * 3
@@ -158,9 +158,9 @@ def test_a_process_group_sums_over_all_ranks(torch_ranks, port):
     assert world.ends(0, "bind")[0].type == "ok"
 
 
-def test_an_unknown_backend_is_told_before_the_rank_is_ready(torch_ranks, port):
-    """The message names the registered ones."""
-    world = torch_ranks([step(0, "rendezvous")], [told(0, 1, port)], subject="statik")
+def test_an_unknown_backend_is_reported_before_the_rank_is_ready(torch_ranks, port):
+    """The message names the registered backends."""
+    world = torch_ranks([step(0, "rendezvous")], [handler_plan(0, 1, port)], subject="statik")
     assert world.await_statuses() == {0: 70}
     first = world.ops(0)[0]
     assert (first.type, first.f) == ("fail", "ready")
@@ -170,7 +170,7 @@ def test_an_unknown_backend_is_told_before_the_rank_is_ready(torch_ranks, port):
 
 def test_an_out_of_tree_backend_is_loaded_in_the_rank_only(torch_ranks, port, plugin):
     """Built as torchrun builds it, its round and roster reported, and never imported where ranks are forked from."""
-    world = torch_ranks([step(0, "rendezvous")], [told(0, 1, port)], subject="outsider", path=plugin)
+    world = torch_ranks([step(0, "rendezvous")], [handler_plan(0, 1, port)], subject="outsider", path=plugin)
     ops = world.play()[0]
     value = world.ends(0, "rendezvous")[0].value
     assert (value["round"], value["roster"]) == (7, [0])
@@ -179,16 +179,18 @@ def test_an_out_of_tree_backend_is_loaded_in_the_rank_only(torch_ranks, port, pl
 
 
 def test_a_fresh_rank_imports_torch_itself(torch_ranks, port, plugin):
-    """Nothing was imported before it; an out-of-tree backend is registered once."""
-    world = torch_ranks([step(0, "rendezvous")], [told(0, 1, port)], subject="outsider", path=plugin, preload=False)
+    """Its parent imported nothing; an out-of-tree backend is registered once."""
+    world = torch_ranks(
+        [step(0, "rendezvous")], [handler_plan(0, 1, port)], subject="outsider", path=plugin, preload=False
+    )
     world.play()
     assert world.ends(0, "rendezvous")[0].type == "ok"
     assert world.log().count("outsider loaded") == 1
     assert "Exception while registering" not in world.log()
 
 
-def test_a_store_of_another_run_listens_as_a_helper(rank_python, port):
-    """The helper tells when it listens, and a store client reads the other job's key."""
+def test_a_helper_serves_a_store_of_another_run(rank_python, port):
+    """The helper reports that it listens, and a store client reads the other job's key."""
     reader, writer = os.pipe()
     helper = textwrap.dedent(f"""
         import os, sys, types

@@ -1,4 +1,4 @@
-"""The small parts of a rank: errors as data, gates, listeners, and what the verbs declare."""
+"""The small parts of a rank: errors as data, gates, listeners, and the declarations of the verbs."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from harness.rank.subjects.rendezvous import torchrun_config
 from harness.values.attribute import ATTRIBUTE_KINDS, REQUIRED
 from harness.values.plan import HandlerPlan
 
-# The verbs of the format with what they take; `~` marks what may be absent.
+# The verbs of the format with their arguments; `~` marks an optional one.
 ARGUMENTS = {
     "rendezvous": "",
     "set": "key value",
@@ -66,7 +66,7 @@ print(*sorted(name for name in foreign if "site-packages" in (getattr(sys.module
 
 
 def test_the_verbs_are_those_of_the_format():
-    """Every verb, with the arguments that the format gives it."""
+    """Each verb has the arguments that the format gives it."""
     declared = {
         kind: " ".join(
             ("" if attribute.default is REQUIRED else "~") + attribute.name
@@ -88,7 +88,7 @@ def test_a_verb_explains_itself(kind):
 
 
 def test_a_verb_takes_key_or_keys():
-    """One of them, not both, not none."""
+    """One of them is needed; both are refused."""
     problems = STEPS["check"].problems
     assert not problems({"key": "a", "keys": None})
     assert not problems({"key": None, "keys": ("a",)})
@@ -108,7 +108,7 @@ def test_a_mix_refuses_what_it_cannot_draw():
 
 @pytest.mark.parametrize("verb", store_steps.MIX_VERBS)
 def test_what_a_mix_draws_has_the_arguments_of_its_verb(verb):
-    """Each verb that may be drawn gets what it requires."""
+    """Each verb that may be drawn gets its required arguments."""
     drawn, arguments = store_steps.draw(Random(1), {"keys": ["a"], "weights": {verb: 1}})
     required = {item.name for item in STEPS[verb].declaration.attributes if item.default is REQUIRED}
     assert drawn == verb
@@ -116,13 +116,13 @@ def test_what_a_mix_draws_has_the_arguments_of_its_verb(verb):
 
 
 def test_bytes_become_text():
-    """UTF-8 as it is, anything else in escapes."""
+    """UTF-8 is decoded, other bytes are escaped."""
     assert store_steps.text("é".encode()) == "é"
     assert store_steps.text(b"\xff1") == "\\xff1"
 
 
-def test_an_error_tells_its_chain():
-    """An explicit cause hides the context; first lines only; a circle ends."""
+def test_an_error_is_recorded_with_its_chain():
+    """An explicit cause hides the context; causes are first lines only; a cycle ends."""
     inner = KeyError("k")
     inner.__cause__ = OSError("first\nsecond")
     outer = ValueError("outer\nstack")
@@ -135,8 +135,8 @@ def test_an_error_tells_its_chain():
     assert info.causes == ("KeyError: 'k'", "OSError: first")
 
 
-def test_a_suppressed_context_is_no_cause():
-    """`raise ... from None` means it."""
+def test_a_suppressed_context_is_not_a_cause():
+    """`raise ... from None` hides the context."""
     error = ValueError("v")
     error.__context__ = KeyError("k")
     error.__suppress_context__ = True
@@ -144,11 +144,11 @@ def test_a_suppressed_context_is_no_cause():
 
 
 def test_an_error_beyond_exception_keeps_its_bases():
-    """SystemExit is recorded, too."""
+    """SystemExit is recorded too."""
     assert error_info(SystemExit(1)).bases == ("SystemExit", "BaseException")
 
 
-def test_an_error_whose_text_fails_is_recorded_all_the_same():
+def test_an_error_whose_text_fails_is_recorded_too():
     """A broken `__str__` must not lose the call."""
 
     class Broken(Exception):
@@ -159,7 +159,7 @@ def test_an_error_whose_text_fails_is_recorded_all_the_same():
 
 
 def test_lag_can_be_read():
-    """A number of nanoseconds that does not go back while no thread ends."""
+    """A number of nanoseconds that does not decrease while no thread ends."""
     first = lag_ns()
     assert first >= 0
     assert lag_ns() >= first
@@ -169,7 +169,7 @@ def test_lag_can_be_read():
     ("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::1")]
 )
 def test_a_listening_socket_is_seen_with_its_inode(family, address):
-    """Address, port and inode; gone when it is closed."""
+    """It has its address, port and inode, and is gone when it is closed."""
     try:
         listener = socket.create_server((address, 0), family=family)
     except OSError as error:
@@ -184,8 +184,8 @@ def test_a_listening_socket_is_seen_with_its_inode(family, address):
     assert expected not in listening_sockets()
 
 
-def test_a_connected_socket_is_no_listener():
-    """Only what listens counts: the accepted end has the same port."""
+def test_a_connected_socket_is_not_a_listener():
+    """The accepted end has the same port and does not count."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)):
@@ -196,44 +196,44 @@ def test_a_connected_socket_is_no_listener():
 
 @pytest.fixture
 def control():
-    """A Control and the pipe that speaks to it; the pipe stays open, since its end would end this process."""
+    """A Control, and a function that sends it a message; the pipe stays open, since its end would end this process."""
     reader, writer = os.pipe()
-    heard = Control(reader)
-    heard.start()
-    yield heard, lambda **word: os.write(writer, (json.dumps(word) + "\n").encode())
-    _KEPT.append(writer)
+    started = Control(reader)
+    started.start()
+    yield started, lambda **message: os.write(writer, (json.dumps(message) + "\n").encode())
+    _KEPT_OPEN.append(writer)
 
 
-_KEPT = []
+_KEPT_OPEN = []
 
 
-def test_the_first_word_on_a_gate_counts(control):
-    """A skip after a go changes nothing; words may come before anybody waits."""
-    heard, tell = control
-    tell(go=1)
-    tell(skip=1, because="late")
-    tell(skip=2, because="never")
-    tell(begin=True)
-    assert heard.wait_for_begin() is True
-    assert heard.wait_for_step(1) is None
-    assert heard.wait_for_step(2) == "never"
+def test_the_first_message_for_a_gate_counts(control):
+    """A skip after a go changes nothing; messages may come before a step waits."""
+    receiver, send = control
+    send(go=1)
+    send(skip=1, because="late")
+    send(skip=2, because="never")
+    send(begin=True)
+    assert receiver.wait_for_begin() is True
+    assert receiver.wait_for_step(1) is None
+    assert receiver.wait_for_step(2) == "never"
 
 
 def test_leave_opens_what_is_still_closed(control):
-    """A thread at a gate learns that the play has ended."""
-    heard, tell = control
-    heard._gate(5)
-    tell(leave=True)
-    assert heard.wait_for_step(5) == "the play has ended"
-    heard.wait_for_leave()
-    assert heard.wait_for_begin() is False
+    """A step that waits at a gate is skipped because the play has ended."""
+    receiver, send = control
+    receiver._gate(5)
+    send(leave=True)
+    assert receiver.wait_for_step(5) == "the play has ended"
+    receiver.wait_for_leave()
+    assert receiver.wait_for_begin() is False
 
 
 @pytest.mark.parametrize(("backend", "rank"), [("static", 3), ("static-strict", "3"), ("c10d", "3")])
 def test_a_backend_is_configured_as_torchrun_does(backend, rank):
-    """Whole seconds, the rank as a number for `static` and as text for others, the raw config on top."""
-    told = HandlerPlan(3, 4, "r", 2_000_000_000, "h", 1, "h", 1, {"read_timeout": "5"})
-    assert torchrun_config(backend, told) == {"timeout": 2, "rank": rank, "read_timeout": "5"}
+    """Whole seconds, the rank as a number for `static`, else as text; the scenario's config takes precedence."""
+    plan = HandlerPlan(3, 4, "r", 2_000_000_000, "h", 1, "h", 1, {"read_timeout": "5"})
+    assert torchrun_config(backend, plan) == {"timeout": 2, "rank": rank, "read_timeout": "5"}
     raw = HandlerPlan(3, 4, "r", 2_000_000_000, "h", 1, "h", 1, {"timeout": "0.5"})
     assert torchrun_config(backend, raw)["timeout"] == "0.5"
 
@@ -249,7 +249,7 @@ def _python(version):
 
 @pytest.mark.parametrize("version", ["3.9", "3.13", None])
 def test_a_rank_needs_the_standard_library_only(version):
-    """Words, clock and rank import on the oldest interpreter, through a bare folder, and bring nobody along."""
+    """`values`, `clock` and `rank` import on the oldest interpreter, from a bare folder, without other packages."""
     python = sys.executable if version is None else _python(version)
     if python is None:
         pytest.skip(f"there is no python{version} here")

@@ -1,17 +1,17 @@
-"""What a rank does with what it is told, seen from outside, with the subject that needs no torch."""
+"""What a rank does with its plan and its messages, seen from outside, with the subject that needs no torch."""
 
 import contextlib
 import os
 import sys
 
-from rank_world import step, told
+from rank_world import handler_plan, step
 
 from harness.rank.recorder import Recorder
 from harness.values.ops import Op, Process
 
 
 def _one(port, **more):
-    return [told(0, 1, port, **more)]
+    return [handler_plan(0, 1, port, **more)]
 
 
 def test_a_rank_reports_itself_first(ranks, port):
@@ -26,7 +26,7 @@ def test_a_rank_reports_itself_first(ranks, port):
 
 
 def test_nothing_is_done_before_begin(ranks, port):
-    """A rank that is ready waits; told to leave without having begun it skips everything."""
+    """A rank that is ready waits; if `leave` comes first, it skips everything."""
     world = ranks([step(0, "rendezvous")], _one(port))
     world.await_fact(lambda: world.ops(0))
     world.leave()
@@ -36,7 +36,7 @@ def test_nothing_is_done_before_begin(ranks, port):
     assert world.begun(0, "exit")
 
 
-def test_each_call_stands_twice_in_the_history(ranks, port):
+def test_each_call_is_recorded_twice(ranks, port):
     """An invoke with the arguments, a completion with the value; handler, run id and round on both."""
     steps = [step(0, "rendezvous"), step(1, "set", key="k", value="v"), step(2, "get", key="k", times=2)]
     ops = ranks(steps, _one(port)).play()[0]
@@ -79,8 +79,8 @@ def test_times_of_one_rank_never_go_back(ranks, port):
     assert stamps == sorted(stamps)
 
 
-def test_a_gate_holds_a_step_until_it_is_told_to_go(ranks, port):
-    """A gated step has not begun before the controller's word, and runs after it."""
+def test_a_gate_holds_a_step_until_it_may_go(ranks, port):
+    """A gated step does not begin before the controller's message, and runs after it."""
     world = ranks([step(0, "rendezvous"), step(1, "num_keys", gated=True)], _one(port))
     world.begin()
     world.await_end(0, "rendezvous")
@@ -90,7 +90,7 @@ def test_a_gate_holds_a_step_until_it_is_told_to_go(ranks, port):
 
 
 def test_a_skip_is_written_once_for_each_call(ranks, port):
-    """A skipped step has no beginning, and says why."""
+    """A skipped step has no invoke, and its record has the reason."""
     world = ranks([step(0, "get", key="k", times=3, gated=True)], _one(port))
     world.begin()
     world.tell(0, skip=0, because="its moment cannot come")
@@ -101,7 +101,7 @@ def test_a_skip_is_written_once_for_each_call(ranks, port):
 
 
 def test_a_step_without_its_store_is_skipped(ranks, port):
-    """No rendezvous has returned, so there is no store, and before any there is no handler either."""
+    """Without a rendezvous that returned there is no store, and before the first one there is no handler either."""
     steps = [
         step(0, "get", key="k"),
         step(1, "shutdown"),
@@ -111,7 +111,7 @@ def test_a_step_without_its_store_is_skipped(ranks, port):
         step(5, "all_reduce"),
         step(6, "init_process_group"),
     ]
-    world = ranks(steps, [told(0, 2, port, timeout_s=0.2)])
+    world = ranks(steps, [handler_plan(0, 2, port, timeout_s=0.2)])
     world.play()
     assert world.ends(0, "get")[0].value["because"] == "there is no handler 'main' in this rank"
     assert world.ends(0, "shutdown")[0].value["outcome"] == "skipped"
@@ -123,7 +123,7 @@ def test_a_step_without_its_store_is_skipped(ranks, port):
 
 
 def test_a_process_group_needs_a_store_of_torch(ranks, port):
-    """A subject that brings a store of its own has none, and its all_reduce is skipped too."""
+    """A subject with its own store has none, and its all_reduce is skipped too."""
     world = ranks([step(0, "rendezvous"), step(1, "init_process_group"), step(2, "all_reduce")], _one(port))
     world.play()
     assert "torch's own store" in world.ends(0, "init_process_group")[0].value["because"]
@@ -133,7 +133,7 @@ def test_a_process_group_needs_a_store_of_torch(ranks, port):
 def test_an_error_is_recorded_with_its_classes_and_causes(ranks, port):
     """A port that is taken: the class, its bases, the message and the chain."""
     steps = [step(0, "rendezvous"), step(1, "rendezvous", ranks=[1], name="second", gated=True)]
-    world = ranks(steps, [told(0, 1, port), told(0, 1, port, run_id="other")])
+    world = ranks(steps, [handler_plan(0, 1, port), handler_plan(0, 1, port, run_id="other")])
     world.begin()
     world.await_end(0, "rendezvous")
     world.tell(1, go=1)
@@ -161,8 +161,8 @@ def test_threads_of_a_rank_run_side_by_side(ranks, port):
     assert world.await_end(0, "get").value == "1"
 
 
-def test_a_step_of_another_life_is_not_taken(ranks, port):
-    """The second life takes the steps of the second life and those of every life."""
+def test_a_step_of_another_life_is_not_run(ranks, port):
+    """The second life runs the steps of the second life and those of every life."""
     steps = [step(0, "rendezvous"), step(1, "num_keys", life=1), step(2, "is_closed", life=2)]
     world = ranks(steps, _one(port), life=2)
     world.begin()
@@ -173,8 +173,8 @@ def test_a_step_of_another_life_is_not_taken(ranks, port):
     assert {op.process.life for op in world.ops(0)} == {2}
 
 
-def test_a_written_exit_ends_the_process_at_once(ranks, port):
-    """Its call is on record, the unwritten end has begun, later steps are not taken, and the status is the code."""
+def test_an_exit_step_ends_the_process_at_once(ranks, port):
+    """Its call is recorded, the process's `exit` has begun, later steps are not run, and the status is the code."""
     steps = [step(0, "rendezvous"), step(1, "exit", name="crash", code=3), step(2, "num_keys")]
     world = ranks(steps, _one(port))
     world.begin()
@@ -187,21 +187,21 @@ def test_a_written_exit_ends_the_process_at_once(ranks, port):
 
 
 def test_an_exit_in_a_thread_ends_the_whole_process(ranks, port):
-    """The main thread waits at a gate, which does not hold the process back."""
+    """The main thread waits at a gate, which does not keep the process alive."""
     steps = [step(0, "num_keys", gated=True), step(1, "exit", name="crash", code=4, thread="second")]
     world = ranks(steps, _one(port))
     world.begin()
     assert world.await_statuses() == {0: 4}
 
 
-def test_a_rank_stays_until_it_is_told_to_leave(ranks, port):
-    """With all steps taken it serves on; told to leave it begins its end and ends with 0."""
+def test_a_rank_stays_until_it_must_leave(ranks, port):
+    """After its last step it goes on serving; at `leave` it records its exit and ends with 0."""
     steps = [
         step(0, "rendezvous", ranks=[0, 1]),
         step(1, "set", key="k", value="1"),
         step(2, "get", ranks=[1], key="k"),
     ]
-    world = ranks(steps, [told(rank, 2, port) for rank in (0, 1)])
+    world = ranks(steps, [handler_plan(rank, 2, port) for rank in (0, 1)])
     world.begin()
     assert world.await_end(1, "get").value == "1"
     assert not world.begun(0, "exit")
@@ -212,15 +212,15 @@ def test_a_rank_stays_until_it_is_told_to_leave(ranks, port):
 
 def test_a_rank_ends_with_its_controller(ranks, port):
     """The end of the control pipe ends the process with 97, even in the middle of a call."""
-    world = ranks([step(0, "rendezvous")], [told(0, 2, port, timeout_s=60)])
+    world = ranks([step(0, "rendezvous")], [handler_plan(0, 2, port, timeout_s=60)])
     world.begin()
     world.await_fact(lambda: world.begun(0, "rendezvous"))
     world.hang_up(0)
     assert world.await_statuses() == {0: 97}
 
 
-def test_a_worker_that_cannot_read_its_plan_says_so(ranks, port):
-    """A mistake of the harness itself ends with 70 and a traceback, never silently."""
+def test_a_worker_that_cannot_run_its_plan_fails_with_a_traceback(ranks, port):
+    """A bug of the harness itself ends with 70 and a traceback, never silently."""
     world = ranks([step(0, "no_such_verb")], _one(port))
     world.begin()
     assert world.await_statuses() == {0: 70}
@@ -228,7 +228,7 @@ def test_a_worker_that_cannot_read_its_plan_says_so(ranks, port):
 
 
 def test_a_mix_is_the_same_for_the_same_seed(ranks, port):
-    """Verbs and arguments depend on the seed, the rank and the step's name alone."""
+    """Verbs and arguments depend only on the seed, the rank and the step's name."""
 
     def calls(seed):
         mix = step(1, "mix", calls=25, times=25, keys=["a", "b"], weights=None)
@@ -243,7 +243,7 @@ def test_a_mix_is_the_same_for_the_same_seed(ranks, port):
 
 
 def test_a_mix_draws_only_what_has_weight(ranks, port):
-    """Weights name the verbs, and each call is recorded under its own."""
+    """The weights select the verbs, and each call is recorded under its own verb."""
     mix = step(1, "mix", calls=10, times=10, keys=["a"], weights={"add": 1, "set": 0})
     ops = ranks([step(0, "rendezvous"), mix], _one(port)).play()[0]
     numbers = [op.value for op in ops if op.step == "mix" and op.type == "ok"]
@@ -252,7 +252,7 @@ def test_a_mix_draws_only_what_has_weight(ranks, port):
 
 
 def test_a_dropped_handler_frees_the_port_for_a_bind(ranks, port):
-    """While the server lives a bind waits; once it is dropped the bind succeeds."""
+    """While the server is there a bind waits; after the drop it succeeds."""
     steps = [
         step(0, "rendezvous"),
         step(1, "bind", ranks=[1], gated=True),
@@ -260,7 +260,7 @@ def test_a_dropped_handler_frees_the_port_for_a_bind(ranks, port):
         step(3, "drop", gated=True),
         step(4, "num_keys"),
     ]
-    world = ranks(steps, [told(0, 1, port), told(0, 1, port, timeout_s=0.3)])
+    world = ranks(steps, [handler_plan(0, 1, port), handler_plan(0, 1, port, timeout_s=0.3)])
     world.begin()
     world.await_end(0, "rendezvous")
     world.tell(1, go=1)
@@ -275,7 +275,7 @@ def test_a_dropped_handler_frees_the_port_for_a_bind(ranks, port):
 
 
 def test_a_sleep_belongs_to_no_handler(ranks, port):
-    """It returns nothing and bears no run id."""
+    """It returns nothing, and its record has no run id."""
     world = ranks([step(0, "sleep", **{"for": 1_000_000})], _one(port))
     world.play()
     slept = world.ends(0, "sleep")[0]
@@ -283,7 +283,7 @@ def test_a_sleep_belongs_to_no_handler(ranks, port):
 
 
 def test_two_handlers_of_a_rank_are_two_tenants(ranks, port):
-    """Each has its own run id and its own keys, on one port."""
+    """Each has its own run id and its own keys on one port."""
     steps = [
         step(0, "rendezvous"),
         step(1, "rendezvous", name="second", handler="b"),
@@ -291,7 +291,7 @@ def test_two_handlers_of_a_rank_are_two_tenants(ranks, port):
         step(3, "check", handler="b", key="k"),
         step(4, "check", name="own", key="k"),
     ]
-    world = ranks(steps, [{"main": told(0, 1, port), "b": told(0, 1, port, run_id="other")}])
+    world = ranks(steps, [{"main": handler_plan(0, 1, port), "b": handler_plan(0, 1, port, run_id="other")}])
     world.play()
     assert world.ends(0, "check")[0].value is False
     assert world.ends(0, "check")[0].run_id == "other"
@@ -299,10 +299,10 @@ def test_two_handlers_of_a_rank_are_two_tenants(ranks, port):
 
 
 def test_a_command_is_the_rank(ranks, port, tmp_path):
-    """The program is told its place, its status is the rank's; steps are skipped by name, once `exit` has begun."""
+    """The program gets its rank and endpoint; its status is the rank's. Steps are skipped once `exit` has begun."""
     script = 'import os; print(*[os.environ[n] for n in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")]); exit(5)'
-    place = told(1, 4, port)
-    world = ranks([step(0, "rendezvous")], [place], subject="command", command=[sys.executable, "-c", script])
+    plan = handler_plan(1, 4, port)
+    world = ranks([step(0, "rendezvous")], [plan], subject="command", command=[sys.executable, "-c", script])
     world.begin()
     assert world.await_statuses() == {0: 5}
     assert [(op.type, op.step) for op in world.ops(0)[1:]] == [("invoke", "exit"), ("info", "rendezvous")]
@@ -310,7 +310,7 @@ def test_a_command_is_the_rank(ranks, port, tmp_path):
     assert f"1 4 127.0.0.1 {port}" in world.log()
 
 
-def test_a_command_that_is_not_there_is_told_before_anything_begins(ranks, port):
+def test_a_command_that_does_not_exist_is_reported_before_anything_begins(ranks, port):
     """The rank's first operation is the failure."""
     world = ranks([], _one(port), subject="command", command=["no-such-program-anywhere"])
     assert world.await_statuses() == {0: 70}
@@ -320,24 +320,24 @@ def test_a_command_that_is_not_there_is_told_before_anything_begins(ranks, port)
 
 
 def test_a_command_inherits_no_descriptor_of_the_harness(ranks, port):
-    """It has its three streams; the pipes and the file of operations are closed."""
+    """It gets the three standard streams; the pipes and the file of operations are closed."""
     script = "import os; print('fds', *sorted(int(fd) for fd in os.listdir('/proc/self/fd')))"
     world = ranks([], _one(port), subject="command", command=[sys.executable, "-c", script])
     world.begin()
     world.await_statuses()
-    # The listing itself has the fourth.
+    # The fourth belongs to the listing itself.
     assert "fds 0 1 2 3\n" in world.log()
 
 
 def test_a_rank_without_a_doorbell_records_all_the_same(tmp_path, port):
-    """A negative descriptor stands for none."""
+    """A negative descriptor means that there is none."""
     path = tmp_path / "ops.jsonl"
     Recorder(str(path), 0, 1, -1).write(Op(1, Process(0), "ok", "get", step="get"))
     assert path.read_text().count("\n") == 1
 
 
-def test_a_full_doorbell_does_not_hold_a_rank_up(tmp_path):
-    """The bell rings already; the line is written."""
+def test_a_full_doorbell_does_not_block_a_rank(tmp_path):
+    """The bell has been rung already; the line is written."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     with contextlib.suppress(BlockingIOError):

@@ -1,4 +1,4 @@
-"""Runs checks inside an interpreter that has torch, module by module, and hands out what each check said."""
+"""Runs checks inside an interpreter with torch, module by module, and gives the result of each check."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ LONGEST_SECONDS = 180
 @pytest.fixture(scope="session")
 def check_inside(rank_python: str) -> Callable[..., None]:
     """Fails with the traceback of a check; `check_inside(module, name, subject)`."""
-    told: dict[tuple[str, str], dict[str, str]] = {}
+    results: dict[tuple[str, str], dict[str, str]] = {}
 
     def check(module: str, name: str, subject: str = "static-strict") -> None:
-        if (module, subject) not in told:
-            told[module, subject] = run_inside(rank_python, module, subject)
-        said = told[module, subject].get(name, "it did not run")
-        if said != "ok":
-            pytest.fail(said, pytrace=False)
+        if (module, subject) not in results:
+            results[module, subject] = run_inside(rank_python, module, subject)
+        result = results[module, subject].get(name, "it did not run")
+        if result != "ok":
+            pytest.fail(result, pytrace=False)
 
     return check
 
 
 def run_inside(python: str, module: str, subject: str) -> dict[str, str]:
-    """What each check of a module said.
+    """The result of each check of a module: "ok" or a traceback.
 
-    On a network of its own where the kernel allows: torch's server looks up the name of whoever connects (F11), and the
-    machine's resolver may lose the query or be late.
+    It runs in a network namespace where the kernel allows: torch's server looks up the name of each client (F11), and
+    the machine's resolver may lose the query or be late.
     """
     environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{INSIDE}", "SUBJECT": subject}
     with life_pipe() as life:
@@ -53,7 +53,7 @@ def run_inside(python: str, module: str, subject: str) -> dict[str, str]:
         )
     last = done.stdout.strip().splitlines()[-1:] or [""]
     try:
-        said: dict[str, str] = json.loads(last[0])
+        results: dict[str, str] = json.loads(last[0])
     except ValueError:
         raise AssertionError(f"{module} did not finish:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}") from None
-    return said
+    return results

@@ -1,4 +1,4 @@
-"""The names of the checks in a module that only runs inside an interpreter with torch."""
+"""The names of the checks in a module that runs only inside an interpreter with torch."""
 
 from __future__ import annotations
 

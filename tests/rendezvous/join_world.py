@@ -7,23 +7,23 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.rendezvous import operations as op
-from harness.rendezvous.joiner import Joiner
-from harness.rendezvous.keeper import PUBLISH, Keeper
 from harness.rendezvous.keys import Incarnation
-from harness.rendezvous.protocol import OUTCOMES, Joined, Left, Seat
+from harness.rendezvous.master_join import PUBLISH, MasterJoin
+from harness.rendezvous.protocol import OUTCOMES, Joined, Participant, Withdrawn
+from harness.rendezvous.worker_join import WorkerJoin
 
 
 @dataclass(frozen=True)
 class Process:
-    """One process at one point of its join; `machine` is an outcome once it has one."""
+    """One process at one point of its join; `join` is the outcome once there is one."""
 
     rank: int
     life: int
-    machine: Any
+    join: Any
     queue: tuple[op.Operation, ...] = ()
     replies: tuple[op.Reply, ...] = ()
     skipped: int = 0
-    leaving: bool = False
+    withdrawing: bool = False
     crashed: bool = False
 
     @property
@@ -32,7 +32,7 @@ class Process:
 
     @property
     def done(self) -> bool:
-        return self.crashed or isinstance(self.machine, OUTCOMES)
+        return self.crashed or isinstance(self.join, OUTCOMES)
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class World:
     Attributes:
         store: the server's keys, sorted.
         stray: operations of a lost connection, which may still arrive, in order, or never.
-        faults: how many may still come.
+        faults: how many may still happen.
         lossy: whether a message or a process was lost.
-        servers: how many there were.
+        servers: how many there have been.
     """
 
     size: int
@@ -57,37 +57,37 @@ class World:
 
 
 def first_world(size: int, faults: int, doubled: tuple[int, ...] = ()) -> World:
-    """Nobody has begun; `doubled` ranks have a second process."""
+    """No process has begun; `doubled` ranks have a second process."""
     ranks = [(rank, 1) for rank in range(size)] + [(rank, 2) for rank in doubled]
     return World(size, (), tuple(launched(rank, life, size) for rank, life in ranks), faults=faults)
 
 
 def launched(rank: int, life: int, size: int) -> Process:
-    seat = Seat("a", rank, size, f"n{rank}{life}", "p")
-    machine: Any = Joiner(seat) if rank else Keeper(seat, Incarnation(f"i{life}"))
-    return asking(Process(rank, life, machine))
+    participant = Participant("a", rank, size, f"n{rank}{life}", "p")
+    join: Any = WorkerJoin(participant) if rank else MasterJoin(participant, Incarnation(f"i{life}"))
+    return asking(Process(rank, life, join))
 
 
 def asking(process: Process) -> Process:
     if process.done:
-        return replace(process, queue=(), replies=(), skipped=0, leaving=False)
-    ask = process.machine.ask_to_leave() if process.leaving else process.machine.ask()
+        return replace(process, queue=(), replies=(), skipped=0, withdrawing=False)
+    ask = process.join.ask_to_withdraw() if process.withdrawing else process.join.ask()
     return settled(replace(process, queue=ask.operations, replies=(), skipped=0))
 
 
 def settled(process: Process) -> Process:
-    """What a process does by itself once it has heard all."""
+    """What a process does once it has all replies."""
     if process.queue or process.done:
         return process
-    hear = process.machine.hear_leaving if process.leaving else process.machine.hear
-    return asking(replace(process, machine=hear(list(process.replies)), leaving=False))
+    hear = process.join.hear_withdrawal if process.withdrawing else process.join.hear
+    return asking(replace(process, join=hear(list(process.replies)), withdrawing=False))
 
 
-# What the server does with one operation.
+# What the server does for one operation.
 
 
 def perform(store: dict[str, str], what: op.Operation) -> op.Reply:
-    """As torch's server does it; for Wait see `enabled`."""
+    """As torch's server does; for Wait see `enabled`."""
     if isinstance(what, op.Get):
         return store.get(what.key, "")
     if isinstance(what, op.Set):
@@ -123,14 +123,14 @@ def enabled(world: World, what: op.Operation) -> bool:
 
 
 def steps(world: World) -> Iterator[World]:
-    """Every world in which one process has had one operation done."""
+    """Every world in which the server has done one more operation of one process."""
     for index, process in enumerate(world.processes):
         if process.done:
             continue
         if enabled(world, process.queue[0]):
             yield stepped(world, index)
-        elif not process.leaving and process.machine.is_waiting:
-            yield put(world, index, asking(replace(process, machine=process.machine.glance())))
+        elif not process.withdrawing and process.join.is_waiting:
+            yield put(world, index, asking(replace(process, join=process.join.recheck())))
 
 
 def stepped(world: World, index: int) -> World:
@@ -148,7 +148,7 @@ def put(world: World, index: int, process: Process) -> World:
 
 
 def faults(world: World) -> Iterator[World]:
-    """Every world in which one thing has gone wrong, or a stray operation has arrived late."""
+    """Every world in which one fault has happened, or a stray operation has arrived late."""
     if world.stray:
         store = dict(world.store)
         perform(store, world.stray[0])
@@ -163,30 +163,32 @@ def faults(world: World) -> Iterator[World]:
 
 
 def given_up(world: World, index: int) -> Iterator[World]:
-    """The deadline of a process has come; what it has sent arrives before what it sends now."""
+    """The deadline of a process has come; the operations it has sent arrive before those it sends now."""
     process = world.processes[index]
-    if process.leaving or (isinstance(process.machine, Keeper) and process.machine.stage == PUBLISH):
+    if process.withdrawing or (isinstance(process.join, MasterJoin) and process.join.stage == PUBLISH):
         return
-    if isinstance(process.machine, Joiner) and not process.machine.may_have_claimed:
-        yield put(world, index, asking(replace(process, machine=Left())))
+    if isinstance(process.join, WorkerJoin) and not process.join.may_have_claimed:
+        yield put(world, index, asking(replace(process, join=Withdrawn())))
         return
     sent = tuple(what for what in process.queue if not isinstance(what, op.Wait))
-    leave = process.machine.ask_to_leave().operations
-    yield put(world, index, replace(process, queue=(*sent, *leave), replies=(), skipped=len(sent), leaving=True))
+    withdrawal = process.join.ask_to_withdraw().operations
+    yield put(
+        world, index, replace(process, queue=(*sent, *withdrawal), replies=(), skipped=len(sent), withdrawing=True)
+    )
 
 
 def lost(world: World, index: int) -> Iterator[World]:
-    """The connection of a worker breaks; who was leaving raises, everybody else connects again."""
+    """The connection of a worker breaks; if it was withdrawing it raises, else it connects again."""
     process = world.processes[index]
-    if not isinstance(process.machine, Joiner):
+    if not isinstance(process.join, WorkerJoin):
         return
-    machine = Left() if process.leaving else process.machine.reconnected()
-    after = asking(replace(process, machine=machine, leaving=False))
+    join = Withdrawn() if process.withdrawing else process.join.reconnected()
+    after = asking(replace(process, join=join, withdrawing=False))
     yield put(replace(world, lossy=True, stray=world.stray or process.queue), index, after)
 
 
 def crashed(world: World, index: int) -> Iterator[World]:
-    """The process dies, and may be started again; with the master goes the server."""
+    """The process dies, and may be started again; the server dies with the master."""
     process = world.processes[index]
     lossy = replace(world, lossy=True)
     if process.rank == 0:
@@ -204,8 +206,8 @@ def with_new(world: World, process: Process) -> World:
 def restarted_server(world: World, index: int) -> Iterator[World]:
     master = world.processes[index]
     processes = [
-        asking(replace(one, machine=Left() if one.leaving else one.machine.reconnected(), leaving=False))
-        if isinstance(one.machine, Joiner)
+        asking(replace(one, join=Withdrawn() if one.withdrawing else one.join.reconnected(), withdrawing=False))
+        if isinstance(one.join, WorkerJoin)
         else one
         for one in world.processes
     ]
@@ -218,11 +220,11 @@ def restarted_server(world: World, index: int) -> Iterator[World]:
 
 
 def unsafe(world: World) -> str:
-    """Why a world must never be; empty if it may."""
-    joined = [process for process in world.processes if isinstance(process.machine, Joined)]
+    """Why a world must not exist; empty if it may."""
+    joined = [process for process in world.processes if isinstance(process.join, Joined)]
     rosters: dict[tuple[str, int], tuple[str, ...]] = {}
     for process in joined:
-        outcome = process.machine
+        outcome = process.join
         if len(outcome.roster) != world.size or outcome.roster[process.rank] != process.name:
             return f"{process.name} returned with the roster {outcome.roster}"
         key = (outcome.incarnation.name, outcome.round)
@@ -232,25 +234,25 @@ def unsafe(world: World) -> str:
 
 
 def unwhole(world: World, rosters: set[tuple[str, ...]]) -> str:
-    """Whoever is on the roster of one that returned has joined, and does not raise unless something was lost."""
+    """Why a roster of a process that returned is wrong: each process on it has joined, and raises only after a loss."""
     by_name = {process.name: process for process in world.processes}
-    held = {key for key, _ in world.store}
+    present = {key for key, _ in world.store}
     for roster in rosters:
         for name in roster[1:] if world.servers == 1 else ():
-            if not any(key.endswith(f"a{name.split()[0]}") for key in held):
+            if not any(key.endswith(f"a{name.split()[0]}") for key in present):
                 return f"{name} was never asked"
         for name in roster:
             process = by_name.get(name)
             if process is None:
-                return f"{name} never was"
-            failed = process.done and not process.crashed and not isinstance(process.machine, Joined)
+                return f"{name} never existed"
+            failed = process.done and not process.crashed and not isinstance(process.join, Joined)
             if failed and not world.lossy:
-                return f"{name} raised, and others returned with it: {process.machine}"
+                return f"{name} raised, and others returned with it: {process.join}"
     return ""
 
 
 def is_whole(world: World) -> bool:
-    """Whether processes that are still at it stand for every rank."""
+    """Whether every rank has a process whose join goes on."""
     return {process.rank for process in world.processes if not process.done} == set(range(world.size))
 
 

@@ -1,4 +1,4 @@
-"""static-strict under torchrun: two nodes reduce, one crashes and both restart, and everything ends well."""
+"""static-strict under torchrun: two nodes reduce, one crashes, both restart, and both end with status 0."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ dist.destroy_process_group()
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """Free on loopback, below those that the system gives away, and kept: nobody else takes it who does not share.
+    """A free port on loopback, below the ephemeral range, and bound: only a socket with SO_REUSEADDR can use it.
 
-    Torch's server shares, since nobody listens here.
+    Torch's server has that option, and nobody listens here.
     """
     for candidate in range(20500, 32000):
-        with socket.socket() as kept:
+        with socket.socket() as bound:
             try:
-                kept.bind(("127.0.0.1", candidate))
+                bound.bind(("127.0.0.1", candidate))
             except OSError:
                 continue
-            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             yield candidate
             return
     raise AssertionError("no free port")
@@ -54,9 +54,9 @@ def port() -> Iterator[int]:
 
 @pytest.fixture
 def plugin(tmp_path: Path) -> Path:
-    """A folder with the entry point that pyproject.toml declares, as the installed package would bring it.
+    """A folder with the entry point that pyproject.toml declares, as the installed package would provide it.
 
-    Under a name of its own: what is installed here may be older.
+    The package has another name, because the installed one may be older.
     """
     about = tmp_path / "site" / "checkout-0.dist-info"
     about.mkdir(parents=True)
@@ -67,12 +67,12 @@ def plugin(tmp_path: Path) -> Path:
     return about.parent
 
 
-def nodes(python: str, port: int, plugin: Path, *told: str) -> list[tuple[int, str]]:
-    """Two agents to their end; exit status and output of each."""
+def nodes(python: str, port: int, plugin: Path, *arguments: str) -> list[tuple[int, str]]:
+    """Run two agents to their end; the exit status and output of each."""
     script = plugin / "worker.py"
     script.write_text(textwrap.dedent(WORKER))
     path = os.pathsep.join([str(plugin), str(REPOSITORY)])
-    # Look-ups that answer at once: torch's server makes one for each connection (F11).
+    # Look-ups end soon: torch's server makes one for each connection (F11).
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     environment["RES_OPTIONS"] = "timeout:1 attempts:1"
     command = [python, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", "--max-restarts=1"]
@@ -80,7 +80,7 @@ def nodes(python: str, port: int, plugin: Path, *told: str) -> list[tuple[int, s
     with ExitStack() as stack:
         agents = [
             stack.enter_context(
-                _agent([*command, "--rdzv-conf", f"rank={rank},timeout=60", str(script), *told], environment)
+                _agent([*command, "--rdzv-conf", f"rank={rank},timeout=60", str(script), *arguments], environment)
             )
             for rank in (0, 1)
         ]
@@ -92,7 +92,7 @@ def _agent(command: list[str], environment: dict[str, str]) -> Agent:
 
 
 class Agent(subprocess.Popen):  # type: ignore[type-arg]
-    """An agent that is ended when it is left."""
+    """An agent that is terminated at the end of its block."""
 
     def __exit__(self, *why: object) -> None:
         self.terminate()
@@ -100,19 +100,19 @@ class Agent(subprocess.Popen):  # type: ignore[type-arg]
 
 
 def reduced(outputs: list[tuple[int, str]]) -> list[list[str]]:
-    """What each node's workers said: rank, attempt and sum."""
+    """What each node's workers printed: rank, attempt and sum."""
     return [[line[8:] for line in output.splitlines() if line.startswith("reduced ")] for _, output in outputs]
 
 
 def test_two_nodes_reduce_and_end(rank_python: str, port: int, plugin: Path) -> None:
-    """Found by its entry point; the rank comes from --rdzv-conf, as text."""
+    """Torch finds it by its entry point; the rank comes from --rdzv-conf, as text."""
     ended = nodes(rank_python, port, plugin, "end", "-")
     assert [status for status, _ in ended] == [0, 0], ended
     assert reduced(ended) == [["0 0 2"], ["1 0 2"]]
 
 
 def test_both_nodes_restart_when_the_worker_of_one_crashes(rank_python: str, port: int, plugin: Path) -> None:
-    """Node 0's worker sleeps and would not notice; its agent sees that node 1 waits for the next round (F24)."""
+    """Node 0's worker sleeps and does not notice; its agent sees that node 1 waits for the next round (F24)."""
     ended = nodes(rank_python, port, plugin, "crash", str(plugin / "crashed"))
     assert [status for status, _ in ended] == [0, 0], ended
     assert [len(lines) for lines in reduced(ended)] == [2, 2]
@@ -120,20 +120,20 @@ def test_both_nodes_restart_when_the_worker_of_one_crashes(rank_python: str, por
 
 
 def test_torch_finds_the_backend_by_its_entry_point(rank_python: str, plugin: Path) -> None:
-    """An exception while it is loaded would be no more than a warning, so it is looked for."""
+    """Torch only warns about an exception when it loads the entry point, so the registry is checked."""
     code = (
         "from torch.distributed.elastic.rendezvous import rendezvous_handler_registry as registry\n"
         "print('static-strict' in registry._registry)"
     )
     path = os.pathsep.join([str(plugin), str(REPOSITORY)])
-    told = subprocess.run(
+    done = subprocess.run(
         [rank_python, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
     )
-    assert told.stdout.strip() == "True", told.stderr
+    assert done.stdout.strip() == "True", done.stderr
 
 
 def test_the_entry_point_imports_nothing_but_the_standard_library() -> None:
-    """Every process that torchrun starts pays for it."""
+    """Every process that torchrun starts loads it."""
     code = """
 import sys, json
 before = set(sys.modules)
@@ -141,8 +141,7 @@ from harness.rendezvous.entry import get_handler
 assert callable(get_handler())
 print(json.dumps([name for name in set(sys.modules) - before if name.split('.')[0] not in sys.stdlib_module_names]))
 """
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-S", "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
-    assert {name.split(".")[0] for name in json.loads(told.stdout)} == {"harness"}
-    assert set(json.loads(told.stdout)) == {"harness", "harness.rendezvous", "harness.rendezvous.entry"}
+    assert set(json.loads(done.stdout)) == {"harness", "harness.rendezvous", "harness.rendezvous.entry"}

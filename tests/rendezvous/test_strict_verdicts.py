@@ -1,4 +1,4 @@
-"""What static-strict makes of the scenarios: it keeps what stock breaks."""
+"""The verdicts of static-strict on the scenarios: it keeps claims that stock breaks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.values.verdict import KNOWN, PASSED, SKIPPED
 
 pytestmark = [pytest.mark.needs_torch, pytest.mark.needs_toxiproxy]
 
-# Of each folder one that stock torch breaks, and one that everybody keeps.
+# From each folder a scenario that stock torch breaks, and one that both keep.
 SAMPLE = (
     "timeouts/everybody-joins-in-time",
     "timeouts/a-silence-in-the-middle-of-the-join-costs-its-timeout-at-most",
@@ -38,7 +38,7 @@ def test_static_strict_keeps_the_claim(name: str, strict: Verdicts) -> None:
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", [name for name in names() if name not in SAMPLE])
 def test_static_strict_keeps_the_claim_or_its_file_says_why_not(name: str, strict: Verdicts) -> None:
-    """What torch's own store does after the join stands in the file; nothing else is let pass."""
+    """A limit of torch's own store after the join is a `known` entry of the file; nothing else may fail."""
     found = set(strict(cells(name)).values())
     if found == {SKIPPED}:
         pytest.skip("cannot be played here")

@@ -101,7 +101,7 @@ def step_model(kind: str) -> type[Keys]:
     """The keys of a step of that verb."""
     member = STEPS[kind]
     told: dict[str, Any] = {}
-    if member.tells:
+    if member.configures_handler:
         told = {name: (field.annotation, field) for name, field in HandlerRankKeys.model_fields.items()}
     fields = {**told, **_attributes(member.declaration), "do": _kind("do", kind, "the verb")}
     base = StepKeys if counts_itself(member.declaration) else RepeatedStepKeys

@@ -152,7 +152,7 @@ def _said(keys: World | RankKeys) -> dict[str, Any]:
 
 def _uses_handler(step: Step) -> bool:
     member = STEPS[step.do]
-    return bool(member.needs) or member.tells or step.do in _TOLD_THE_ENDPOINT
+    return bool(member.needs) or member.configures_handler or step.do in _TOLD_THE_ENDPOINT
 
 
 def linked(told: Mapping[str, HandlerConfig]) -> bool:
@@ -163,5 +163,5 @@ def linked(told: Mapping[str, HandlerConfig]) -> bool:
 def builders_of(steps: Sequence[Step], entries: Sequence[Entry]) -> Iterator[HandlerBuilder]:
     """The steps that may build a handler, in the order of the file."""
     for step, entry in zip(steps, entries, strict=True):
-        if STEPS[step.do].tells:
+        if STEPS[step.do].configures_handler:
             yield HandlerBuilder(step, entry)

@@ -32,7 +32,7 @@ ENDS_WITHIN_NS = 5_000_000_000
 
 _NAME_FILES = ("hosts", "resolv.conf", "nsswitch.conf")
 _PIPES = "pipes"
-_WORKER = "harness.rank.worker"
+_WORKER = "harness.rank.start"
 
 _QUESTION = r"""
 import importlib.util, json, os, platform, re

@@ -28,7 +28,7 @@ _WINDOW = 16
 # Four bytes for each operation: a thousand ranks can write 64 each before anything is read.
 _DOORBELL_BYTES = 1 << 18
 _F_SETPIPE_SZ = 1031
-_WORKER = "harness.rank.worker"
+_WORKER = "harness.rank.start"
 
 
 @dataclass(frozen=True)

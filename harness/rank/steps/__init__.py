@@ -1,4 +1,4 @@
-"""The verbs of a workload, grouped; importing this package declares them all and never imports torch."""
+"""The verbs of a workload, in groups; importing this package declares them all and never imports torch."""
 
 from harness.rank.steps import flow, rendezvous, store, torch_distributed
 from harness.rank.steps.base import STEPS

@@ -1,4 +1,4 @@
-"""What a step promises: a verb that is declared once and runs inside a rank."""
+"""The contract of a step: a verb that is declared once and runs inside a rank."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Arguments = Mapping[str, Any]
 
 
 class Context(Protocol):
-    """What a verb may use of its rank; implemented by the worker, one for each step."""
+    """What a verb may use of its rank; the worker implements it, one object for each step."""
 
     @property
-    def told(self) -> HandlerPlan:
-        """What the step's handler is told."""
+    def handler_plan(self) -> HandlerPlan:
+        """The arguments of the step's handler."""
 
     @property
     def handler(self) -> Any:
@@ -31,13 +31,13 @@ class Context(Protocol):
         """Build the handler if the rank has none of that name, and take it through its next rendezvous."""
 
     def drop(self) -> None:
-        """Let go of the handler and its stores."""
+        """Release the handler and its stores."""
 
     def leave(self, code: int) -> None:
-        """End the process with this status as soon as the call is on record."""
+        """End the process with this status as soon as the call is recorded."""
 
     def keep_group(self, destroy: Callable[[], None]) -> None:
-        """Remember the handler's process group; `destroy` is called before the handler is dropped."""
+        """Keep the handler's process group; `destroy` is called before the handler is dropped."""
 
 
 Run = Callable[[Any, Arguments], Any]
@@ -58,19 +58,20 @@ class StepMember:
     """A verb.
 
     Attributes:
-        declaration: what it is called and takes.
+        declaration: its name and its arguments.
         run: called with the rank's context and the converted arguments; returns a JSON value or raises.
         needs: `store`, `handler` or `group` if the step is skipped where its rank has none; empty otherwise.
-        tells: whether it may build a handler, and so takes `run_id`, `timeout`, ... beside it.
-        problems: what is wrong with arguments that fit one by one but not together; the loader shows it at the step.
-        lacks: what the rank's store does not offer, so that the verb is skipped; empty text if it can be done.
-        draw: of a verb that stands for others: draws the verb and the arguments of its next call.
+        configures_handler: whether it may build a handler, and so takes `run_id`, `timeout`, ... as well.
+        problems: what is wrong with arguments that are valid one by one but not together; the loader shows it at the
+            step.
+        lacks: what the rank's store does not have, so that the call is skipped; empty if nothing is lacking.
+        draw: for a verb that stands for others: draws the verb and the arguments of its next call.
     """
 
     declaration: Declaration
     run: Run
     needs: str = ""
-    tells: bool = False
+    configures_handler: bool = False
     problems: Callable[[Arguments], Sequence[str]] = _no_problems
     lacks: Lacks = _lacks_nothing
     draw: Optional[Draw] = None
@@ -84,7 +85,7 @@ Decorated = TypeVar("Decorated", bound=Run)
 def step(
     declaration: Declaration,
     needs: str = "",
-    tells: bool = False,
+    configures_handler: bool = False,
     problems: Callable[[Arguments], Sequence[str]] = _no_problems,
     lacks: Lacks = _lacks_nothing,
     draw: Optional[Draw] = None,
@@ -92,7 +93,7 @@ def step(
     """Function decorator: register a verb under its declared kind."""
 
     def remember(run: Decorated) -> Decorated:
-        STEPS[declaration.kind] = StepMember(declaration, run, needs, tells, problems, lacks, draw)
+        STEPS[declaration.kind] = StepMember(declaration, run, needs, configures_handler, problems, lacks, draw)
         return run
 
     return remember

@@ -1,4 +1,4 @@
-"""The verbs of the flow: waiting, leaving, and trying the port."""
+"""The verbs of the flow: wait, exit, fork, and bind the port."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _POLL_NS = 5_000_000
         summary="Do nothing for a while.",
         attributes=(Attribute("for", "duration", "how long"),),
         example="{do: sleep, ranks: 1, for: 500ms}",
-        details="Only to be slow: to wait for something that happens, write `after`.",
+        details="For a slow rank only: to wait for an event, write `after`.",
     )
 )
 def sleep(_context: Context, arguments: Arguments) -> None:
@@ -33,10 +33,10 @@ def sleep(_context: Context, arguments: Arguments) -> None:
 @step(
     Declaration(
         kind="exit",
-        summary="End the rank's process at once, without letting go of anything.",
+        summary="End the rank's process at once, without releasing anything.",
         attributes=(Attribute("code", "int", "the exit status", default=0, minimum=0, maximum=255),),
         example="{id: crash, do: exit, ranks: 1, code: 1}",
-        details="A written one needs an id, because the unwritten end of each process is named `exit`.",
+        details="It needs an id, because the end of each process is recorded as the step `exit`.",
     )
 )
 def exit_(context: Context, arguments: Arguments) -> None:
@@ -48,11 +48,11 @@ def exit_(context: Context, arguments: Arguments) -> None:
         kind="fork_child",
         summary="Fork a child that keeps every descriptor of the rank, listening sockets too, and does nothing.",
         attributes=(
-            Attribute("for", "duration", "how long it stays", default=None, default_text="until the play ends"),
+            Attribute("for", "duration", "how long it lives", default=None, default_text="until the play ends"),
         ),
         example="{id: fork, do: fork_child, ranks: 0, after: join}",
         details=(
-            "As a data loader's worker does. It outlives the rank: after a `kill` the port still listens, and nobody "
+            "Like the worker of a data loader. It outlives the rank: after a `kill` the port still listens, and nobody "
             "accepts. Returns its `pid`. In a container it ends with the rank, whose process is the container's first."
         ),
     )
@@ -65,7 +65,7 @@ def fork_child(_context: Context, arguments: Arguments) -> Dict[str, int]:
 
 
 def _do_nothing(for_ns: Optional[int]) -> NoReturn:
-    """Never comes back: what the rank would do next is not this process's to do."""
+    """Never returns: this process must not go on as the rank."""
     try:
         select.select([], [], [], None if for_ns is None else for_ns / 1e9)
     finally:
@@ -75,26 +75,27 @@ def _do_nothing(for_ns: Optional[int]) -> NoReturn:
 @step(
     Declaration(
         kind="bind",
-        summary="Bind the endpoint's port until it succeeds, at most for the handler's timeout, and let it go.",
+        summary="Bind the endpoint's port and release it; while it is in use, retry until the handler's timeout.",
         example="{do: bind, ranks: 0, after: shut}",
-        details="How a scenario sees that the port is free again. Raises TimeoutError that names the endpoint.",
+        details="Shows whether the port is free again. Raises TimeoutError, with the endpoint in its message.",
     )
 )
 def bind(context: Context, _arguments: Arguments) -> None:
-    endpoint = Endpoint(context.told.master_host, context.told.master_port)
-    deadline_ns = clock.now_ns() + context.told.timeout_ns
+    plan = context.handler_plan
+    endpoint = Endpoint(plan.master_host, plan.master_port)
+    deadline_ns = clock.now_ns() + plan.timeout_ns
     while not _try_to_bind(endpoint):
         if clock.now_ns() >= deadline_ns:
-            waited = format_ns(context.told.timeout_ns)
+            waited = format_ns(plan.timeout_ns)
             raise TimeoutError(f"{endpoint} could not be bound within {waited}: address already in use")
         clock.sleep_ns(_POLL_NS)
 
 
 def _try_to_bind(endpoint: Endpoint) -> bool:
-    """Whether the address is free; raises OSError for anything but `in use`."""
+    """Whether the address could be bound; raises OSError for any reason but `in use`."""
     family, kind, protocol, _, address = socket.getaddrinfo(*endpoint.connectable, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, kind, protocol) as listener:
-        # As TCPStore does it: connections in TIME_WAIT do not count, listeners do.
+        # As TCPStore does: connections in TIME_WAIT do not prevent it, listeners do.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(address)

@@ -1,4 +1,4 @@
-"""The verbs of a handler: joining, closing, letting go."""
+"""The verbs of a handler: join, close, release."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from harness.values.attribute import Declaration
         example="{id: join, do: rendezvous}",
         details=(
             "Returns a mapping: rank, world_size, master_addr, master_port; round and roster where the subject reports "
-            "them (a roster of more than 16 as a digest); and, of who is told rank 0, the listening sockets of the "
-            "process. A second one on the same handler is its next round, or a retry if none has returned yet."
+            "them (a roster of more than 16 as a digest); and, on the master, the listening sockets of the process. A "
+            "second one on the same handler is its next round, or a retry if none has returned yet."
         ),
     ),
-    tells=True,
+    configures_handler=True,
 )
 def rendezvous(context: Context, _arguments: Arguments) -> Dict[str, Any]:
     return context.join()
@@ -28,9 +28,9 @@ def rendezvous(context: Context, _arguments: Arguments) -> Dict[str, Any]:
 @step(
     Declaration(
         kind="drop",
-        summary="Let go of the handler and its stores, without shutting it down.",
+        summary="Release the handler and its stores, without shutting it down.",
         example="{do: drop, ranks: 0}",
-        details="Of who is told rank 0 this frees the port, if nothing else holds the store.",
+        details="On the master this frees the port, unless something else holds the store.",
     ),
     needs="handler",
 )
@@ -54,7 +54,7 @@ def shutdown(context: Context, _arguments: Arguments) -> bool:
 @step(
     Declaration(
         kind="set_closed",
-        summary="Mark the rendezvous as closed for everybody.",
+        summary="Close the rendezvous for all ranks.",
         example="{do: set_closed, ranks: 0}",
     ),
     needs="handler",

@@ -1,4 +1,4 @@
-"""The verbs of a store: torch's own, under torch's names; values are text."""
+"""The verbs of a store: torch's own methods, under torch's names, with values as text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MANY_KEYS = Attribute("keys", "keys", "several keys; or give `key`", default=No
 
 
 def text(value: bytes) -> str:
-    """What a store holds as text: UTF-8, anything else as backslash escapes."""
+    """A stored value as text: UTF-8, other bytes as backslash escapes."""
     return value.decode("utf-8", "backslashreplace")
 
 
@@ -67,7 +67,7 @@ def get(context: Context, arguments: Arguments) -> str:
         "Add to a counter and read it.",
         (KEY, Attribute("amount", "int", "what to add", default=1)),
         "{do: add, key: arrived}",
-        "Returns the new number; a counter that was never touched is 0.",
+        "Returns the new number; a counter begins at 0.",
     ),
     needs="store",
 )
@@ -85,7 +85,7 @@ def add(context: Context, arguments: Arguments) -> int:
             Attribute("desired", "value", "the text to store"),
         ),
         '{do: compare_set, key: leader, expected: "", desired: "1"}',
-        "Returns the text that the key holds afterwards.",
+        "Returns the text that the key holds after the call.",
     ),
     needs="store",
 )
@@ -136,7 +136,7 @@ def check(context: Context, arguments: Arguments) -> bool:
         "Delete a key.",
         (KEY,),
         "{do: delete_key, ranks: 0, key: ready}",
-        "Returns true if there was one.",
+        "Returns true if the key existed.",
     ),
     needs="store",
 )
@@ -150,7 +150,7 @@ def delete_key(context: Context, arguments: Arguments) -> bool:
         "Count the keys.",
         (),
         "{do: num_keys, ranks: 0}",
-        "Returns a number. Torch counts the whole server, whatever the prefix, and its own bookkeeping keys too.",
+        "Returns a number. Torch counts all keys of the server, whatever the prefix, and its own bookkeeping keys too.",
     ),
     needs="store",
 )
@@ -161,7 +161,7 @@ def num_keys(context: Context, _arguments: Arguments) -> int:
 @step(
     Declaration(
         "append",
-        "Append text to what a key holds; no reply is awaited.",
+        "Append text to the value of a key; no reply is awaited.",
         (KEY, VALUE),
         '{do: append, key: log, value: "x"}',
     ),
@@ -201,7 +201,7 @@ def multi_set(context: Context, arguments: Arguments) -> None:
 
 
 def _lacks_queues(context: Context) -> str:
-    return "" if hasattr(context.store, "queue_push") else "the store of this rank has no queues; later torches have"
+    return "" if hasattr(context.store, "queue_push") else "the store of this rank has no queues; a later torch has"
 
 
 @step(
@@ -222,7 +222,7 @@ def queue_push(context: Context, arguments: Arguments) -> None:
 @step(
     Declaration(
         "queue_pop",
-        "Wait for a queue to hold something and take its first text.",
+        "Wait until a queue holds something and take its first text.",
         (KEY,),
         "{do: queue_pop, key: jobs}",
         "Returns the text. Skipped where the rank's torch has no queues.",
@@ -234,8 +234,8 @@ def queue_pop(context: Context, arguments: Arguments) -> str:
     return text(context.store.queue_pop(arguments["key"]))
 
 
-# What `mix` may draw, and how often it draws it unless told: reading is the most frequent, as it is in real jobs.
-# `get` is not among them: of a key that is not there it would only wait for the timeout.
+# The default weights of `mix`: reads are the most frequent, as they are in real jobs. `get` is not among them: for a
+# key that does not exist it would only wait for the timeout.
 MIX_WEIGHTS: Dict[str, float] = {"set": 3, "check": 3, "add": 2, "append": 1, "compare_set": 1, "delete_key": 1}
 MIX_VERBS: Tuple[str, ...] = (*MIX_WEIGHTS, "get", "num_keys", "multi_set")
 
@@ -288,7 +288,7 @@ def draw(random: Any, arguments: Arguments) -> Tuple[str, Dict[str, Any]]:
             ),
         ),
         "{do: mix, calls: 100, keys: [a, b], weights: {set: 1, check: 2}}",
-        "Each call stands in the history under its own verb. `add` counts in KEY.count and `append` writes to KEY.log.",
+        "The history has each call under its own verb. `add` counts in KEY.count and `append` writes to KEY.log.",
     ),
     needs="store",
     problems=_mix_problems,

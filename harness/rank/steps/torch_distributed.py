@@ -1,4 +1,4 @@
-"""The verbs of torch.distributed: what a job does with the store once it has joined."""
+"""The verbs of torch.distributed: what a job does with the store after its rendezvous."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from harness.rank.steps.base import Arguments, Context, step
 from harness.values.attribute import Attribute, Declaration
 from harness.values.endpoint import Endpoint
 
-# Tensors that a thread of gloo may still hold. Were it the last to let go of one, it would need the interpreter's lock
-# for that, and destroying the group waits for the thread with the lock held: torch 2.6 then stands still for ever.
+# Tensors that a thread of gloo may still hold. If that thread dropped the last reference to one, it would need the GIL,
+# while destroying the group waits for the thread with the GIL held: torch 2.6 then deadlocks.
 _REDUCED: List[Any] = []
 _GROUP = "process_group"
 
@@ -30,8 +30,8 @@ def _lacks_torch(context: Context) -> str:
         ),
         example="{id: group, do: init_process_group}",
         details=(
-            "Told the handler's rank, world size and timeout. One that exists already is destroyed first. A torchrun "
-            "worker makes it by `env://`, from what its agent told it; `port` means `tcp://` at that port of the "
+            "With the handler's rank, world size and timeout. One that exists already is destroyed first. A torchrun "
+            "worker uses `env://`, with the environment that its agent set; `port` means `tcp://` at that port of the "
             "master's host."
         ),
     ),
@@ -42,24 +42,24 @@ def init_process_group(context: Context, arguments: Arguments) -> None:
     import torch.distributed as distributed
 
     _destroy_group()
-    told, init_method = context.told, _init_method(context, arguments.get("port"))
+    plan, init_method = context.handler_plan, _init_method(context, arguments.get("port"))
     where = {"init_method": init_method} if init_method else {"store": distributed.PrefixStore(_GROUP, context.store)}
-    timeout = datetime.timedelta(microseconds=told.timeout_ns / 1000)
-    distributed.init_process_group("gloo", rank=told.rank, world_size=told.world_size, timeout=timeout, **where)
+    timeout = datetime.timedelta(microseconds=plan.timeout_ns / 1000)
+    distributed.init_process_group("gloo", rank=plan.rank, world_size=plan.world_size, timeout=timeout, **where)
     context.keep_group(_destroy_group)
 
 
 def _init_method(context: Context, port: Optional[int]) -> str:
-    """How torch is to find a store itself; empty if it is given the newest one."""
+    """The `init_method` by which torch opens a store itself; empty if it gets the newest store."""
     if port is not None:
-        return f"tcp://{Endpoint(context.told.master_host, port)}"
+        return f"tcp://{Endpoint(context.handler_plan.master_host, port)}"
     return str(getattr(context.handler, "init_method", ""))
 
 
 @step(
     Declaration(
         kind="all_reduce",
-        summary="Sum a one from each rank over the default process group.",
+        summary="Sum a 1 from each rank over the default process group.",
         example="{id: reduce, do: all_reduce}",
         details="Returns the sum, an int: the world size if all took part.",
     ),

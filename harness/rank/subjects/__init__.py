@@ -1,4 +1,4 @@
-"""The systems under test: by the name of a backend in torch's registry, or one of the two that need no torch."""
+"""The systems under test: any backend of torch's registry, by its name, and two subjects that need no torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def needs_torch(name: str) -> bool:
 
 
 def subject_of(plan: Plan) -> Subject:
-    """The subject of a plan; whether torch knows the backend shows when it is prepared."""
+    """The subject of a plan; `prepare` finds out whether torch knows the backend."""
     if plan.subject == ECHO:
         return EchoSubject()
     if plan.subject == COMMAND:

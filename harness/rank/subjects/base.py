@@ -1,4 +1,4 @@
-"""What a subject promises: handlers that join and let go, and what the rank reports of itself."""
+"""The contract of a subject: it builds handlers that join and release, and reports facts about itself."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Handler(Protocol):
     def is_closed(self) -> bool: ...
 
     def release(self) -> None:
-        """Let go of everything, so that the port becomes free if nobody else holds it."""
+        """Release all resources, so that the port becomes free unless somebody else holds it."""
 
 
 class Subject(Protocol):
@@ -32,8 +32,8 @@ class Subject(Protocol):
     def prepare(self) -> Dict[str, Any]:
         """Import what is needed; returns facts for the rank's first operation.
 
-        Raises any exception if the subject cannot be had here; the rank then ends before it is ready.
+        May raise any exception if the subject is not available here; the rank then ends before it is ready.
         """
 
-    def open(self, told: HandlerPlan) -> Handler:
+    def open(self, plan: HandlerPlan) -> Handler:
         """Build a handler; raises what the subject raises."""

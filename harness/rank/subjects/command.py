@@ -1,4 +1,4 @@
-"""Any program as a rank: it is told its place in the environment, and its exit status is the rank's."""
+"""Any program as a rank: it gets its rank and the endpoint in the environment, and its exit status is the rank's."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from typing import Any, Dict, NoReturn, Sequence
 
 from harness.values.plan import HandlerPlan
 
-BECAUSE = "the subject `command` takes no steps but `exit`"
+SKIP_REASON = "the subject `command` takes no steps but `exit`"
 
 
 class CommandSubject:
-    """A program that takes the rank's process over."""
+    """A program that replaces the rank's process."""
 
     def __init__(self, argv: Sequence[str]) -> None:
         self._argv = list(argv)
 
     def prepare(self) -> Dict[str, Any]:
-        """Raises ValueError or FileNotFoundError if there is nothing to run."""
+        """Raises ValueError if no program is given, FileNotFoundError if it does not exist."""
         if not self._argv:
-            raise ValueError("the subject `command` needs a program; write it behind `--`")
+            raise ValueError("the subject `command` needs a program; write it after `--`")
         if shutil.which(self._argv[0]) is None:
             raise FileNotFoundError(f"there is no program {self._argv[0]!r} here; give its path or install it")
         return {}
 
-    def open(self, told: HandlerPlan) -> NoReturn:
-        raise NotImplementedError(BECAUSE)
+    def open(self, plan: HandlerPlan) -> NoReturn:
+        raise NotImplementedError(SKIP_REASON)
 
-    def take_over(self, told: HandlerPlan) -> NoReturn:
+    def exec(self, plan: HandlerPlan) -> NoReturn:
         """Replace this process by the program; raises OSError if the system refuses."""
-        place = {
-            "RANK": str(told.rank),
-            "WORLD_SIZE": str(told.world_size),
-            "MASTER_ADDR": told.host,
-            "MASTER_PORT": str(told.port),
+        settings = {
+            "RANK": str(plan.rank),
+            "WORLD_SIZE": str(plan.world_size),
+            "MASTER_ADDR": plan.host,
+            "MASTER_PORT": str(plan.port),
         }
-        # Python ignores these two, and a program would inherit that.
+        # Python ignores these two signals, and the program would inherit that.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-        os.execvpe(self._argv[0], self._argv, {**os.environ, **place})
+        os.execvpe(self._argv[0], self._argv, {**os.environ, **settings})

@@ -1,4 +1,4 @@
-"""A small rendezvous of our own, standard library only: for tutorials, and for testing the harness without torch."""
+"""A small rendezvous in the standard library only: for tutorials, and for tests of the harness without torch."""
 
 from __future__ import annotations
 
@@ -24,162 +24,162 @@ from harness.values.quantity import format_ns
 
 
 class EchoSubject:
-    """Rank 0 serves on the real endpoint, the others ask it."""
+    """Rank 0 serves on the real endpoint; the other ranks are its clients."""
 
     def prepare(self) -> Dict[str, Any]:
         return {}
 
-    def open(self, told: HandlerPlan) -> EchoHandler:
-        return EchoHandler(told)
+    def open(self, plan: HandlerPlan) -> EchoHandler:
+        return EchoHandler(plan)
 
 
 class EchoHandler:
-    """Joins by name; keeps its deadlines; each round has keys of its own.
+    """Joins by rank, run and round; keeps its deadlines; gives each round its own keys.
 
-    Raises ValueError for arguments that cannot be meant.
+    Raises ValueError for invalid arguments.
     """
 
-    def __init__(self, told: HandlerPlan) -> None:
-        if told.world_size < 1 or not 0 <= told.rank < told.world_size:
-            raise ValueError(f"rank {told.rank} is out of range for a world of {told.world_size}")
-        if not 0 < told.port < 65536:
-            raise ValueError(f"port {told.port} cannot be joined; give a port from 1 to 65535")
+    def __init__(self, plan: HandlerPlan) -> None:
+        if plan.world_size < 1 or not 0 <= plan.rank < plan.world_size:
+            raise ValueError(f"rank {plan.rank} is out of range for a world of {plan.world_size}")
+        if not 0 < plan.port < 65536:
+            raise ValueError(f"port {plan.port} cannot be joined; give a port from 1 to 65535")
         self.store: Optional[EchoStore] = None
-        self._told = told
-        self._timeout_ns = _timeout_ns(told)
-        self._who = f"rank {told.rank} of run {told.run_id!r}"
-        self._client = Client(Endpoint(told.host, told.port), self._who)
+        self._plan = plan
+        self._timeout_ns = _timeout_ns(plan)
+        self._who = f"rank {plan.rank} of run {plan.run_id!r}"
+        self._client = Client(Endpoint(plan.host, plan.port), self._who)
         self._server: Optional[EchoServer] = None
         self._round = 0
-        self._is_shut = False
+        self._is_shut_down = False
 
     def join(self) -> Dict[str, Any]:
         """Raises one of the Rendezvous errors, at the latest when the timeout has passed."""
-        if self._is_shut:
+        if self._is_shut_down:
             raise RendezvousClosedError(f"{self._who} was shut down")
         begun_ns = clock.now_ns()
-        if self._told.rank == 0 and self._server is None:
-            self._server = _serve(Endpoint(self._told.host, self._told.port), self._told.run_id, self._who)
-        answer = self._ask_to_join(begun_ns)
+        if self._plan.rank == 0 and self._server is None:
+            self._server = _serve(Endpoint(self._plan.host, self._plan.port), self._plan.run_id, self._who)
+        answer = self._request_join(begun_ns)
         self._round = answer["round"]
-        self.store = EchoStore(self._client, self._told.run_id, self._round, self._timeout_ns)
+        self.store = EchoStore(self._client, self._plan.run_id, self._round, self._timeout_ns)
         value = {
-            "rank": self._told.rank,
-            "world_size": self._told.world_size,
-            "master_addr": self._told.host,
-            "master_port": self._told.port,
+            "rank": self._plan.rank,
+            "world_size": self._plan.world_size,
+            "master_addr": self._plan.host,
+            "master_port": self._plan.port,
             **answer,
         }
-        return {**value, "listeners": listening_sockets()} if self._told.rank == 0 else value
+        return {**value, "listeners": listening_sockets()} if self._plan.rank == 0 else value
 
     def shutdown(self) -> bool:
-        self._is_shut = True
+        self._is_shut_down = True
         self.release()
         return True
 
     def set_closed(self) -> None:
-        self._client.ask(self._deadline_ns(), True, "close", run_id=self._told.run_id)
+        self._client.call(self._deadline_ns(), True, "close", run_id=self._plan.run_id)
 
     def is_closed(self) -> bool:
-        if self._is_shut:
+        if self._is_shut_down:
             return True
-        return bool(self._client.ask(self._deadline_ns(), True, "closed", run_id=self._told.run_id))
+        return bool(self._client.call(self._deadline_ns(), True, "closed", run_id=self._plan.run_id))
 
     def release(self) -> None:
         self._client.close()
         server, self._server = self._server, None
         if server is not None:
-            _let_go(server)
+            _release(server)
 
     def _deadline_ns(self) -> int:
         return clock.now_ns() + self._timeout_ns
 
-    def _ask_to_join(self, begun_ns: int) -> Dict[str, Any]:
+    def _request_join(self, begun_ns: int) -> Dict[str, Any]:
         try:
-            answer: Dict[str, Any] = self._client.ask(
+            answer: Dict[str, Any] = self._client.call(
                 begun_ns + self._timeout_ns,
                 True,
                 "join",
-                run_id=self._told.run_id,
-                rank=self._told.rank,
-                world_size=self._told.world_size,
+                run_id=self._plan.run_id,
+                rank=self._plan.rank,
+                world_size=self._plan.world_size,
                 last_round=self._round,
-                # A join that is asked again, because its connection was lost, is the same join.
+                # A join that is sent again because its connection was lost is the same join.
                 token=f"{os.getpid()}.{id(self)}.{begun_ns}",
             )
         except RendezvousTimeoutError as error:
             waited = format_ns(clock.now_ns() - begun_ns)
-            where = Endpoint(self._told.host, self._told.port)
+            where = Endpoint(self._plan.host, self._plan.port)
             raise RendezvousTimeoutError(
                 f"{self._who} gave up joining at {where} after {waited} (timeout {format_ns(self._timeout_ns)}): "
-                f"{self._awaited(error)}"
+                f"{self._what_is_missing(error)}"
             ) from error
         return answer
 
-    def _awaited(self, error: RendezvousError) -> str:
+    def _what_is_missing(self, error: RendezvousError) -> str:
         if self._server is None:
             return str(error)
-        missing = self._server.missing(self._told.run_id, self._told.world_size)
+        missing = self._server.missing(self._plan.run_id, self._plan.world_size)
         return f"{', '.join(f'rank {rank}' for rank in missing) or 'nobody'} has not joined"
 
 
 class EchoStore:
     """The keys of one round, with the methods and the errors of torch's Store.
 
-    A call raises DistNetworkError as soon as its connection is lost: it may or may not have been done. The next call
-    makes a new one. DistStoreError at the deadline.
+    A call raises DistNetworkError as soon as its connection is lost: the server may or may not have done it. The next
+    call opens a new connection. A call raises DistStoreError at its deadline.
     """
 
-    def __init__(self, client: Client, run_id: str, number: int, timeout_ns: int) -> None:
+    def __init__(self, client: Client, run_id: str, round_number: int, timeout_ns: int) -> None:
         self._client = client
-        self._space = {"run_id": run_id, "round": number}
+        self._round_fields = {"run_id": run_id, "round": round_number}
         self._timeout_ns = timeout_ns
 
     def set(self, key: str, value: str) -> None:
-        self._ask("set", key=key, value=value)
+        self._call("set", key=key, value=value)
 
     def get(self, key: str) -> bytes:
-        return _bytes(self._ask("get", key=key))
+        return _bytes(self._call("get", key=key))
 
     def add(self, key: str, amount: int) -> int:
-        return int(self._ask("add", key=key, amount=amount))
+        return int(self._call("add", key=key, amount=amount))
 
     def compare_set(self, key: str, expected: str, desired: str) -> bytes:
-        return _bytes(self._ask("compare_set", key=key, expected=expected, desired=desired))
+        return _bytes(self._call("compare_set", key=key, expected=expected, desired=desired))
 
     def wait(self, keys: Sequence[str], timeout: Any = None) -> None:
         """`timeout` is a timedelta; None means the store's own."""
         timeout_ns = None if timeout is None else int(timeout.total_seconds() * 1e9)
-        self._ask("wait", timeout_ns, keys=list(keys))
+        self._call("wait", timeout_ns, keys=list(keys))
 
     def check(self, keys: Sequence[str]) -> bool:
-        return bool(self._ask("check", keys=list(keys)))
+        return bool(self._call("check", keys=list(keys)))
 
     def delete_key(self, key: str) -> bool:
-        return bool(self._ask("delete_key", key=key))
+        return bool(self._call("delete_key", key=key))
 
     def num_keys(self) -> int:
-        return int(self._ask("num_keys"))
+        return int(self._call("num_keys"))
 
     def append(self, key: str, value: str) -> None:
-        self._ask("append", key=key, value=value)
+        self._call("append", key=key, value=value)
 
     def multi_get(self, keys: Sequence[str]) -> List[bytes]:
-        return [_bytes(value) for value in self._ask("multi_get", keys=list(keys))]
+        return [_bytes(value) for value in self._call("multi_get", keys=list(keys))]
 
     def multi_set(self, keys: Sequence[str], values: Sequence[str]) -> None:
-        self._ask("multi_set", keys=list(keys), values=list(values))
+        self._call("multi_set", keys=list(keys), values=list(values))
 
     def queue_push(self, key: str, value: str) -> None:
-        self._ask("queue_push", key=key, value=value)
+        self._call("queue_push", key=key, value=value)
 
     def queue_pop(self, key: str) -> bytes:
-        return _bytes(self._ask("queue_pop", key=key))
+        return _bytes(self._call("queue_pop", key=key))
 
-    def _ask(self, verb: str, timeout_ns: Optional[int] = None, **fields: Any) -> Any:
+    def _call(self, verb: str, timeout_ns: Optional[int] = None, **fields: Any) -> Any:
         deadline_ns = clock.now_ns() + (self._timeout_ns if timeout_ns is None else timeout_ns)
         try:
-            return self._client.ask(deadline_ns, False, verb, **self._space, **fields)
+            return self._client.call(deadline_ns, False, verb, **self._round_fields, **fields)
         except (RendezvousConnectionError, RendezvousClosedError) as error:
             raise DistNetworkError(str(error)) from error
         except RendezvousError as error:
@@ -190,16 +190,16 @@ def _bytes(value: str) -> bytes:
     return value.encode("utf-8", "surrogatepass")
 
 
-def _timeout_ns(told: HandlerPlan) -> int:
+def _timeout_ns(plan: HandlerPlan) -> int:
     """The timeout in nanoseconds; `config: {timeout: "0.5"}` is half a second."""
-    given = told.config.get("timeout")
-    timeout_ns = told.timeout_ns if given is None else round(float(given) * 1e9)
+    given = plan.config.get("timeout")
+    timeout_ns = plan.timeout_ns if given is None else round(float(given) * 1e9)
     if timeout_ns <= 0:
         raise ValueError(f"a timeout of {format_ns(timeout_ns)} cannot be kept; give one above 0")
     return timeout_ns
 
 
-# Several handlers of one process share the server of their endpoint; the last one that lets go stops it.
+# The handlers of one process share the server of their endpoint; the last one that releases it stops it.
 _SERVERS: Dict[Endpoint, Tuple[EchoServer, int]] = {}
 _SERVERS_LOCK = threading.Lock()
 
@@ -211,14 +211,14 @@ def _serve(endpoint: Endpoint, run_id: str, who: str) -> EchoServer:
             try:
                 server = EchoServer(endpoint, run_id)
             except OSError as error:
-                because = f"{who} cannot listen on {endpoint}: {error.strerror or error}"
-                raise RendezvousConnectionError(because) from error
+                message = f"{who} cannot listen on {endpoint}: {error.strerror or error}"
+                raise RendezvousConnectionError(message) from error
         server.open_run(run_id)
         _SERVERS[endpoint] = (server, users + 1)
         return server
 
 
-def _let_go(server: EchoServer) -> None:
+def _release(server: EchoServer) -> None:
     with _SERVERS_LOCK:
         for endpoint, (known, users) in list(_SERVERS.items()):
             if known is server and users > 1:

@@ -21,14 +21,14 @@ _LONGEST_LIST = 16
 
 
 def preload() -> None:
-    """Import torch and its rendezvous, but no out-of-tree handler: for a process that others are forked from.
+    """Import torch and its rendezvous, but no out-of-tree handler: for a process that is forked into ranks.
 
-    Torch loads the entry points while its rendezvous package is imported; third-party code may start threads or open
-    sockets, which a process that is to be forked must not. Each rank loads them itself if it needs one.
+    Torch loads the entry points when its rendezvous package is imported. Third-party code may start threads or open
+    sockets, which a process must not have when it forks. Each rank loads the entry points itself if it needs one.
     """
     if _RENDEZVOUS in sys.modules:
         return
-    # Before the entry points are hidden: torch has some of its own.
+    # Imported before the entry points are hidden, because torch has some of its own.
     importlib.import_module("torch.distributed")
     metadata: Any = importlib.import_module(_METADATA)
     real = metadata.entry_points
@@ -40,7 +40,7 @@ def preload() -> None:
     registry.entry_points = real  # type: ignore[attr-defined]
     importlib.import_module(f"{_RENDEZVOUS}.static_tcp_rendezvous")
     importlib.import_module("harness.rendezvous.static")
-    # Compiles torch's regular expressions once instead of once a rank.
+    # Compiles torch's regular expressions once here instead of once in each rank.
     importlib.import_module(f"{_RENDEZVOUS}.utils").parse_rendezvous_endpoint("localhost:1", -1)
 
 
@@ -51,7 +51,7 @@ class RendezvousSubject:
         self._backend = backend
 
     def prepare(self) -> Dict[str, Any]:
-        """Raises ValueError, with the names that are registered, if the backend is not."""
+        """Raises ValueError, with the registered names, if the backend is not registered."""
         preload()
         import torch
 
@@ -59,32 +59,32 @@ class RendezvousSubject:
             raise ValueError(
                 f"torch {torch.__version__} has no rendezvous backend {self._backend!r}; "
                 f"registered: {', '.join(sorted(registered()))}. "
-                "Install the package that brings it for the interpreter of the ranks"
+                "Install the package that provides it for the interpreter of the ranks"
             )
         return {"torch": str(torch.__version__), "torch_file": torch.__file__}
 
-    def open(self, told: HandlerPlan) -> TorchHandler:
-        return TorchHandler(self._backend, told)
+    def open(self, plan: HandlerPlan) -> TorchHandler:
+        return TorchHandler(self._backend, plan)
 
 
 def _is_registered(backend: str) -> bool:
-    """Whether torch knows the backend; those from outside its tree are loaded only if it may be one of them."""
+    """Whether torch knows the backend; out-of-tree handlers are loaded only if it may be one of them."""
     if backend in registered():
         return True
     if backend == OURS:
-        # By hand: the harness need not be installed where ranks run.
+        # Registered here, because the harness need not be installed where ranks run.
         importlib.import_module("harness.rendezvous.entry").register()
         return True
     registry: Any = importlib.import_module(f"{_RENDEZVOUS}.registry")
     installed = {entry.name for entry in registry.entry_points(group="torchrun.handlers")}
-    # Registering one twice makes torch complain, and a process that was not forked has loaded them with torch.
+    # Torch raises if one is registered twice, and a process that was not forked has loaded them with torch.
     if not installed <= registered().keys():
         registry._register_out_of_tree_handlers()
     return backend in registered()
 
 
 def registered() -> Dict[str, Any]:
-    """What torch's registry holds, by the name of the backend: what makes a handler of parameters."""
+    """Torch's registry: by the name of the backend, the function that makes a handler from parameters."""
     package: Any = importlib.import_module(_RENDEZVOUS)
     known: Dict[str, Any] = package.rendezvous_handler_registry._registry
     return known
@@ -93,27 +93,27 @@ def registered() -> Dict[str, Any]:
 class TorchHandler:
     """A handler of torch's registry, with the newest store that it returned."""
 
-    def __init__(self, backend: str, told: HandlerPlan) -> None:
+    def __init__(self, backend: str, plan: HandlerPlan) -> None:
         from torch.distributed.elastic.rendezvous import RendezvousParameters
         from torch.distributed.elastic.rendezvous.registry import get_rendezvous_handler
 
-        self._told = told
+        self._plan = plan
         self.store: Any = None
         self._handler: Any = get_rendezvous_handler(
             RendezvousParameters(
                 backend=backend,
-                endpoint=str(Endpoint(told.host, told.port)),
-                run_id=told.run_id,
-                min_nodes=told.world_size,
-                max_nodes=told.world_size,
-                **torchrun_config(backend, told),
+                endpoint=str(Endpoint(plan.host, plan.port)),
+                run_id=plan.run_id,
+                min_nodes=plan.world_size,
+                max_nodes=plan.world_size,
+                **torchrun_config(backend, plan),
             )
         )
 
     def join(self) -> Dict[str, Any]:
         info = self._handler.next_rendezvous()
         self.store = info.store
-        return facts_of(info, self._handler, self._told)
+        return facts_of(info, self._handler, self._plan)
 
     def shutdown(self) -> bool:
         return bool(self._handler.shutdown())
@@ -125,16 +125,16 @@ class TorchHandler:
         return bool(self._handler.is_closed())
 
     def release(self) -> None:
-        trace = weakref.ref(self._handler)
+        handler = weakref.ref(self._handler)
         self.store = None
         self._handler = None
-        if trace() is not None:
-            # Somebody holds it in a cycle; only then is the price of a collection paid.
+        if handler() is not None:
+            # A reference cycle holds it. A collection takes time, so it is done only then.
             gc.collect()
 
 
-def facts_of(info: Any, handler: Any, told: HandlerPlan) -> Dict[str, Any]:
-    """What a rendezvous returned, as JSON; of who is told rank 0 with the listening sockets of the process."""
+def facts_of(info: Any, handler: Any, plan: HandlerPlan) -> Dict[str, Any]:
+    """What a rendezvous returned, as JSON; on the master with the listening sockets of the process."""
     value = {"rank": info.rank, "world_size": info.world_size}
     address = getattr(info, "bootstrap_store_info", None)
     if address is not None:
@@ -143,21 +143,21 @@ def facts_of(info: Any, handler: Any, told: HandlerPlan) -> Dict[str, Any]:
         reported = getattr(info, name, getattr(handler, name, None))
         if reported is not None:
             value[name] = _brief(reported)
-    if told.rank == 0:
+    if plan.rank == 0:
         value["listeners"] = listening_sockets()
     return value
 
 
 def _brief(reported: Any) -> Any:
-    """A long list as a digest: each rank of a world tells it, so that the whole would grow with the square of it."""
+    """A long list as a digest: each rank records it, so the history would grow with the square of the world size."""
     if not isinstance(reported, list) or len(reported) <= _LONGEST_LIST:
         return reported
-    # Not SHA-256: that is OpenSSL's, some fifteen pages of which each rank would touch for this alone.
+    # Not SHA-256: that is OpenSSL's, and each rank would touch some fifteen pages of it for this alone.
     digest = hashlib.blake2b("\n".join(map(str, reported)).encode(), digest_size=8).hexdigest()
     return f"{len(reported)} names, blake2b {digest}"
 
 
-def torchrun_config(backend: str, told: HandlerPlan) -> Dict[str, Any]:
-    """What torchrun hands on beside the parameters: the rank of `static` as a number, of others as text."""
-    rank = told.rank if backend == STATIC else str(told.rank)
-    return {"timeout": told.timeout_ns // 1_000_000_000, "rank": rank, **told.config}
+def torchrun_config(backend: str, plan: HandlerPlan) -> Dict[str, Any]:
+    """The configuration that torchrun passes to a handler: the rank as a number for `static`, as text for others."""
+    rank = plan.rank if backend == STATIC else str(plan.rank)
+    return {"timeout": plan.timeout_ns // 1_000_000_000, "rank": rank, **plan.config}

@@ -96,7 +96,7 @@ def test_what_ranks_need_of_the_standard_library_is_there(docker_client: DockerC
     """`ctypes` and `ssl` need libraries of the image; the harness's part is importable; the user is nobody."""
     code = """
 import ctypes, ssl, os
-import harness.values.plan, harness.clock, harness.rank.worker
+import harness.values.plan, harness.clock, harness.rank.start
 print(json.dumps({"user": os.getuid(), "version": sys.version}))
 """
     printed = run(docker_client, for_container(Path(sys.executable)), code)

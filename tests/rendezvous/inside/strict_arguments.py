@@ -1,4 +1,4 @@
-"""Arguments that stock takes and cannot mean."""
+"""Invalid arguments that stock accepts."""
 
 import datetime
 import unittest
@@ -16,13 +16,13 @@ def made(**given):
 
 class Arguments(unittest.TestCase):
     def test_text_is_converted_once(self):
-        """As torchrun hands it on."""
+        """Torchrun passes numbers as text."""
         self.assertEqual(made(rank="1").rank, 1)
         self.assertEqual(made(timeout="0.5").timeout, datetime.timedelta(milliseconds=500))
         self.assertEqual(made(timeout=0.25).timeout, datetime.timedelta(milliseconds=250))
 
-    def test_what_cannot_be_meant_is_refused_with_what_was_given(self):
-        """Each is a ValueError that names the value."""
+    def test_invalid_arguments_are_refused(self):
+        """Each is a ValueError with the value in its message."""
         wrong = [
             ("rank", [True, 1.0, "1.0", "one", None, 2, -1, "-1"]),
             ("world_size", [0, -1, True, "two", 1.5]),
@@ -38,7 +38,7 @@ class Arguments(unittest.TestCase):
                 self.assertIn(str(value), str(caught.exception))
 
     def test_an_endpoint_is_read_as_torch_reads_it(self):
-        """Host and port where both are there; torch's own error where it finds one, and ours where there is no port."""
+        """Host and port where both are given; torch's error where torch raises one, and ours where there is no port."""
         hosts = [
             "localhost",
             "a-b.c_d",

@@ -1,4 +1,4 @@
-"""Nothing hangs past its timeout and a second, and nothing is left behind."""
+"""No call lasts longer than its timeout and a second, and nothing is left behind."""
 
 import contextlib
 import os
@@ -38,7 +38,7 @@ from worlds import (
 
 from harness.rendezvous import construct, resolve
 from harness.rendezvous.construct import make_store
-from harness.rendezvous.descriptors import Descriptor, leading_to, sockets
+from harness.rendezvous.descriptors import Descriptor, connected_to, sockets
 from harness.rendezvous.resolve import numeric
 from harness.rendezvous.wire import Wire
 
@@ -63,15 +63,15 @@ class Deadlines(unittest.TestCase):
         one = handler(1, 2, 90, timeout=TIMEOUT, host="no-such-host.invalid")
         self.ends_in_time(one, RendezvousConnectionError, "'no-such-host.invalid' does not resolve")
 
-    def test_an_address_that_is_none_here(self):
-        """A connection error, too, for a scope that leads to no interface, or that an address of IPv4 has."""
+    def test_an_address_that_cannot_exist_here(self):
+        """A connection error for a scope that is not an interface, and for an IPv4 address with a scope."""
         one = handler(1, 2, 90, timeout=TIMEOUT, host="fe80::1%nowhere")
-        self.ends_in_time(one, RendezvousConnectionError, "'nowhere' is no network interface here")
+        self.ends_in_time(one, RendezvousConnectionError, "'nowhere' is not a network interface here")
         one = handler(1, 2, 90, timeout=TIMEOUT, host="127.0.0.1%lo")
         self.ends_in_time(one, RendezvousConnectionError, "'127.0.0.1%lo' does not resolve")
 
     def test_a_resolver_that_never_answers(self):
-        """The helper that asks it is ended."""
+        """The helper process that waits for it is killed."""
         with mock.patch.object(resolve, "_LOOK_UP", "import time; time.sleep(600)"):
             one = handler(1, 2, 90, timeout=TIMEOUT, host="somewhere.invalid")
             self.ends_in_time(one, RendezvousTimeoutError, "'somewhere.invalid' to be resolved")
@@ -82,7 +82,7 @@ class Deadlines(unittest.TestCase):
             self.ends_in_time(handler(1, 2, port, timeout=TIMEOUT), RendezvousTimeoutError, "an answer")
 
     def test_a_slow_drip(self):
-        """What comes is no answer to the greeting."""
+        """Its bytes are not an answer to the greeting."""
         with peer(dripping) as port:
             one = handler(1, 2, port, timeout=TIMEOUT)
             self.ends_in_time(one, (RendezvousTimeoutError, RendezvousStateError), f"{HOST}:{port}")
@@ -99,13 +99,13 @@ class Deadlines(unittest.TestCase):
         with other_master(port, size=3) as process:
             worker = handler(1, 3, port, timeout=TIMEOUT)
             call = Call(worker)
-            until(lambda: worker._line is not None)
+            until(lambda: worker._bounded_store is not None)
             with frozen(process), self.assertRaisesRegex(RendezvousTimeoutError, "run 'run'"):
                 call.wait()
         self.assertLess(call.seconds, TIMEOUT + 1)
 
     def test_an_interrupt_ends_a_masters_join_at_once(self):
-        """F18: while it waits for its workers, whom it serves already."""
+        """F18: while it waits for its workers, and serves already."""
         port = free_port()
         self.is_interrupted(0, port, lambda: _answers(port))
 
@@ -143,7 +143,7 @@ class Deadlines(unittest.TestCase):
             process.communicate()
 
     def test_torchs_constructor_is_cut_when_its_greeting_is_not_answered(self):
-        """A store that went silent between being met and being used."""
+        """A store that became silent after the join connected to it."""
         with peer(silent) as port:
             watch = Stopwatch()
             with self.assertRaises(RuntimeError):
@@ -152,7 +152,7 @@ class Deadlines(unittest.TestCase):
             self.assertLess(watch.seconds, 1.5)
 
     def test_cutting_a_call_leaves_other_connections_to_the_endpoint_alone(self):
-        """A second handler's, and one that appeared during the call and had its greeting answered."""
+        """That of a second handler, and one that appeared during the call and whose greeting was answered."""
         port = free_port()
         with other_master(port, size=1) as process:
             address = numeric(HOST)[0]
@@ -165,18 +165,18 @@ class Deadlines(unittest.TestCase):
             self.assertIsNone(process.poll())
 
     def test_a_joins_own_connection_is_never_taken_for_a_stores(self):
-        """Not even if it was made just before it could be told from others."""
+        """Not even if it is new."""
         port = free_port()
         with other_master(port, size=1), Wire(numeric(HOST)[0], port, time.monotonic() + 5) as wire:
             store = TCPStore(HOST, port, wait_for_workers=False)
             new = [Descriptor(*one) for one in sockets().items()]
             self.assertIn(wire._inode, [one.inode for one in new])
-            lines = leading_to(HOST, port, new)
-            self.assertNotIn(wire._inode, [one.inode for one in lines])
-            line = construct._line_of(store, numeric(HOST)[0], port, new)
-            before = line.written_bytes()
+            connected = connected_to(HOST, port, new)
+            self.assertNotIn(wire._inode, [one.inode for one in connected])
+            own = construct._socket_of(store, numeric(HOST)[0], port, new)
+            before = own.written_bytes()
             store.num_keys()
-            self.assertGreater(line.written_bytes(), before)
+            self.assertGreater(own.written_bytes(), before)
 
 
 def _answers(port):
@@ -200,7 +200,7 @@ def _with_newcomer(port):
 
 class NothingLeft(unittest.TestCase):
     def test_failed_joins_leave_no_thread_and_no_descriptor(self):
-        """Of a worker and of a master, against each kind of peer."""
+        """Those of a worker and of a master, against each kind of peer."""
         threads, descriptors = threads_now(), descriptors_now()
         with peer(silent) as port:
             for one in (handler(1, 2, port, timeout=0.2), handler(1, 2, free_port(), timeout=0.2)):
@@ -224,7 +224,7 @@ class NothingLeft(unittest.TestCase):
         until(lambda: descriptors_now() <= descriptors, within=1)
 
     def test_no_process_is_left_of_a_look_up(self):
-        """The helper is gone when the call is."""
+        """The helper process has ended when the call ends."""
         with self.assertRaises(RendezvousError):
             handler(1, 2, 90, timeout=0.2, host="no-such-host.invalid").next_rendezvous()
         with self.assertRaises(ChildProcessError):

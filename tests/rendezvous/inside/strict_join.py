@@ -1,4 +1,4 @@
-"""Who joins, by name: what each mistake is told, and what a round promises."""
+"""Who joins: the error of each mistake, and what a round promises."""
 
 import os
 import socket
@@ -27,13 +27,13 @@ class Identity(unittest.TestCase):
         self.assertEqual(len(set(handlers[0].roster)), 3)
 
     def test_who_is_missing_is_named(self):
-        """By a worker, whose slot is free again when it has given up; and by a master to whom nobody came."""
+        """By a worker, whose slot is free again when it has given up; and by a master without workers."""
         port = free_port()
         master = Call(handler(0, 3, port, timeout=60))
         self.names_the_missing(Call(handler(1, 3, port, timeout=2)), "rank 2", 2)
-        name, _, number = master.joiner._store.get("+=run").decode().split()
-        self.assertEqual(master.joiner._store.get(f"+{name}.{number}s1"), b"-")
-        master.joiner.shutdown()
+        name, _, number = master.handler._store.get("+=run").decode().split()
+        self.assertEqual(master.handler._store.get(f"+{name}.{number}s1"), b"-")
+        master.handler.shutdown()
         with self.assertRaises(RendezvousClosedError):
             master.wait()
         self.names_the_missing(Call(handler(0, 3, free_port(), timeout=0.5)), "rank 1, rank 2", 0.5)
@@ -45,8 +45,8 @@ class Identity(unittest.TestCase):
         self.assertGreaterEqual(call.elapsed, seconds)
         self.assertLess(call.seconds, seconds + 1)
 
-    def test_a_replaced_join_is_told_at_once_and_the_newer_one_counts(self):
-        """Two processes told rank 1: the first learns that it is doubled, and the world is whole with the second."""
+    def test_a_replaced_join_fails_at_once_and_the_newer_one_joins(self):
+        """Of two processes with rank 1, the first one's error says that it is doubled; the second one joins."""
         handlers = world(3)
         master, first = Call(handlers[0]), Call(handlers[1])
         until(lambda: has_claimed(handlers[0], 1))
@@ -56,8 +56,8 @@ class Identity(unittest.TestCase):
         third = Call(handlers[2])
         self.assertEqual([call.wait().rank for call in (master, second, third)], [0, 1, 2])
 
-    def test_another_world_size_is_told_at_once(self):
-        """The worker is told both sizes; the master goes on waiting."""
+    def test_another_world_size_fails_at_once(self):
+        """The worker's error has both sizes; the master goes on waiting."""
         port = free_port()
         master = Call(handler(0, 2, port))
         with self.assertRaisesRegex(RendezvousStateError, r"world size of 4.*for 2"):
@@ -65,8 +65,8 @@ class Identity(unittest.TestCase):
         Call(handler(1, 2, port))
         self.assertEqual(master.wait().world_size, 2)
 
-    def test_a_run_that_is_not_there_is_told_with_those_that_are(self):
-        """At the deadline; and a run of the server's that is opened meanwhile is joined."""
+    def test_the_error_for_an_absent_run_has_the_runs_that_are_open(self):
+        """It comes at the deadline; a run that is opened before is joined."""
         port = free_port()
         master = handler(0, 1, port, run_id="a b/ü")
         master.next_rendezvous()
@@ -76,8 +76,8 @@ class Identity(unittest.TestCase):
         Call(handler(0, 2, port, run_id="late"))
         self.assertEqual(worker.wait().rank, 1)
 
-    def test_a_port_that_is_held_on_ipv6_is_told_to_who_is_told_ipv6(self):
-        """Torch would listen on IPv4 alone, where nobody comes (F36); told IPv4, it is the place to be."""
+    def test_a_port_that_is_taken_on_ipv6_is_an_error_for_an_ipv6_endpoint(self):
+        """Torch would listen on IPv4 only, where no worker connects (F36); for an IPv4 endpoint that is right."""
         port = free_port()
         held = f"socket.create_server(('::1', {port}), family=socket.AF_INET6)"
         code = f"import socket; held = {held}; print(1, flush=True); input()"
@@ -89,12 +89,12 @@ class Identity(unittest.TestCase):
             self.assertEqual(len(join(world(2, port))), 2)
             other.stdin.close()
 
-    def test_a_held_port_is_told_with_its_holder(self):
-        """At once, by class, with the endpoint and the process."""
-        with socket.create_server((HOST, 0)) as held:
-            port = held.getsockname()[1]
+    def test_the_error_for_a_taken_port_has_its_holder(self):
+        """It comes at once, with the endpoint and the process."""
+        with socket.create_server((HOST, 0)) as found:
+            port = found.getsockname()[1]
             code = f"import socket; held = socket.create_server(('{HOST}', {port})); print(1, flush=True); input()"
-            held.close()
+            found.close()
             other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             with other:
                 other.stdout.readline()
@@ -103,13 +103,13 @@ class Identity(unittest.TestCase):
                     Call(handler(0, 1, port)).wait(within=1)
                 other.communicate(b"\n")
 
-    def test_a_master_that_was_restarted_is_joined_by_those_who_waited(self):
-        """The worker's slot went with the first one's server; it claims one of the second's."""
+    def test_a_restarted_master_is_joined_by_workers_that_waited(self):
+        """The worker's slot was lost with the first server; it claims a slot on the second."""
         port = free_port()
         with other_master(port, size=3):
             worker = Call(handler(1, 3, port))
             probe = handler(2, 3, port)
-            until(lambda: worker.joiner._line is not None)
+            until(lambda: worker.handler._bounded_store is not None)
         master = Call(handler(0, 3, port))
         last = Call(probe)
         self.assertEqual([call.wait().rank for call in (master, worker, last)], [0, 1, 2])
@@ -117,7 +117,7 @@ class Identity(unittest.TestCase):
 
 class Rounds(unittest.TestCase):
     def test_a_second_round_waits_for_everybody_and_sees_no_old_key(self):
-        """On the same TCPStore."""
+        """It is on the same TCPStore."""
         handlers = world(2)
         first = join(handlers)
         first[0].store.set("k", "1")
@@ -129,8 +129,8 @@ class Rounds(unittest.TestCase):
         self.assertIs(type(again.wait().store.underlying_store), type(first[0].store.underlying_store))
         self.assertEqual([one.round for one in handlers], [2, 2])
 
-    def test_who_waits_for_the_next_round_is_counted(self):
-        """So that torchrun restarts the workers of everybody else."""
+    def test_ranks_that_wait_for_the_next_round_are_counted(self):
+        """By that torchrun restarts the workers of the other nodes."""
         handlers = world(3)
         join(handlers)
         calls = [Call(one) for one in handlers[1:]]
@@ -139,8 +139,8 @@ class Rounds(unittest.TestCase):
         self.assertEqual([call.wait().rank for call in calls], [1, 2])
         self.assertEqual(handlers[0].num_nodes_waiting(), 0)
 
-    def test_a_server_that_was_lent_to_workers_is_a_fresh_one_in_the_next_round(self):
-        """At the same port: what the last attempt's workers left is not there (F25)."""
+    def test_a_server_that_workers_used_is_replaced_in_the_next_round(self):
+        """The new one is at the same port, without the keys of the last attempt's workers (F25)."""
         handlers = world(2)
         first = join(handlers)
         self.assertTrue(all(one.use_agent_store for one in handlers))
@@ -154,8 +154,8 @@ class Rounds(unittest.TestCase):
         self.assertEqual(second[1].store.get("k"), b"2")
         self.assertRaises(RuntimeError, first[1].store.get, "k")
 
-    def test_who_has_the_server_that_was_lent_is_told_that_rank_0_waits(self):
-        """Its agent sees no late rank where it looks, and asks the endpoint anew."""
+    def test_a_client_of_a_replaced_server_sees_that_the_master_waits(self):
+        """Its agent cannot read the late ranks there, and asks the new server at the endpoint."""
         handlers = world(2)
         join(handlers)
         self.assertTrue(all(one.use_agent_store for one in handlers))
@@ -167,16 +167,16 @@ class Rounds(unittest.TestCase):
         self.assertEqual(handlers[1].num_nodes_waiting(), 0)
 
     def test_a_dead_store_is_replaced_in_the_next_round(self):
-        """And the new one works."""
+        """The new store works."""
         handlers = world(2)
         join(handlers)
-        handlers[1]._line.made.line.cut()
+        handlers[1]._bounded_store.connected.socket.cut()
         infos = join(handlers)
         infos[0].store.set("k", "2")
         self.assertEqual(infos[1].store.get("k"), b"2")
 
     def test_a_master_whose_first_try_failed_joins_with_the_second(self):
-        """A retry opens the run anew, on the port that the failure let go of."""
+        """The retry opens a new incarnation, on the port that the failure released."""
         handlers = world(2, timeout=0.5)
         with self.assertRaises(RendezvousTimeoutError):
             handlers[0].next_rendezvous()
@@ -185,8 +185,8 @@ class Rounds(unittest.TestCase):
 
 
 class Closing(unittest.TestCase):
-    def test_a_closed_run_is_told_to_those_who_join_and_those_who_wait(self):
-        """Whoever closes it."""
+    def test_a_closed_run_fails_joins_that_wait_and_later_ones(self):
+        """It may be closed by any rank."""
         handlers = world(3)
         join(handlers)
         waiting = Call(handlers[1])
@@ -200,7 +200,7 @@ class Closing(unittest.TestCase):
                 Call(one).wait(within=1)
 
     def test_a_shut_down_master_has_freed_its_port_and_joins_no_more(self):
-        """Although its store is still held; who is connected is told at once."""
+        """Although its store is still referenced; calls of connected clients fail at once."""
         handlers = world(2)
         infos = join(handlers)
         self.assertTrue(handlers[0].shutdown())
@@ -217,7 +217,7 @@ class Closing(unittest.TestCase):
             handlers[0].next_rendezvous()
 
     def test_one_of_two_runs_on_a_port_may_be_shut_down(self):
-        """The other goes on."""
+        """The other run goes on."""
         port = free_port()
         a, b = world(2, port, run_id="a"), world(2, port, run_id="b")
         kept = join(a)

@@ -1,4 +1,4 @@
-"""The store that is handed out: what a wrapper can promise of it, and what it cannot."""
+"""The store that is handed out: what a wrapper can promise about it, and what it cannot."""
 
 import datetime
 import threading
@@ -12,7 +12,7 @@ TIMEOUT = 1.0
 
 
 class Timed(threading.Thread):
-    """A call beside others, and how long it took."""
+    """A call in a thread, and how long it took."""
 
     def __init__(self, call):
         super().__init__(daemon=True)
@@ -65,52 +65,52 @@ class Promised(unittest.TestCase):
                     self.assertIsInstance(one.error, DistNetworkError, name)
                     self.assertLess(one.seconds, TIMEOUT + 1, name)
 
-    def test_a_missing_key_is_still_told_by_torch(self):
-        """At the timeout, and the connection goes on working."""
+    def test_a_missing_key_is_still_torchs_own_error(self):
+        """It comes at the timeout, and the connection still works."""
         (info,) = join(world(1, timeout=0.5))
         with self.assertRaises(DistStoreError):
             info.store.get("missing")
         self.assertFalse(info.store.check(["missing"]))
 
     def test_a_write_is_there_when_it_returns(self):
-        """Whoever reads it."""
+        """Any rank can read it."""
         infos = join(world(2))
         for number in range(50):
             infos[0].store.set(f"k{number}", "1")
             self.assertTrue(infos[1].store.check([f"k{number}"]))
 
     def test_a_store_that_was_cut_says_so_each_time(self):
-        """It is not mended behind its holder's back."""
+        """It does not reconnect silently."""
         handlers = world(2)
         infos = join(handlers)
-        handlers[1]._line.made.line.cut()
+        handlers[1]._bounded_store.connected.socket.cut()
         for _ in range(3):
             with self.assertRaises(DistNetworkError):
                 infos[1].store.check(["k"])
 
 
 class NotPromised(unittest.TestCase):
-    def test_calls_of_cpp_and_of_stores_made_of_it_hang_as_torchs_do(self):
-        """Until the master goes on: they do not pass through Python."""
+    def test_calls_of_cpp_and_of_stores_derived_hang_as_torchs_do(self):
+        """They end when the master continues: they bypass the Python methods."""
         port = free_port()
         with other_master(port) as process:
             info = Call(handler(1, 2, port)).wait()
-            made_of_it = PrefixStore("inner", info.store)
-            made_of_it.set_timeout(datetime.timedelta(seconds=TIMEOUT))
+            derived = PrefixStore("inner", info.store)
+            derived.set_timeout(datetime.timedelta(seconds=TIMEOUT))
             with frozen(process):
-                stuck = Timed(made_of_it.num_keys)
+                stuck = Timed(derived.num_keys)
                 stuck.join(TIMEOUT + 1.5)
                 self.assertTrue(stuck.is_alive())
             stuck.join(5)
             self.assertIsNone(stuck.error)
 
     def test_a_call_behind_a_longer_one_of_cpp_waits_and_cuts_nothing(self):
-        """One client, one lock (F17): the longer call is not the shorter one's to end."""
+        """One client has one lock (F17): the shorter call must not end the longer one."""
         infos = join(world(2, timeout=0.5))
         longer = PrefixStore("inner", infos[1].store)
         waits = Timed(lambda: longer.wait(["late"], datetime.timedelta(seconds=20)))
         until(waits.is_alive)
-        time.sleep(0.1)  # nothing tells that C++ holds its lock
+        time.sleep(0.1)  # nothing shows that C++ holds its lock
         behind = Timed(lambda: infos[1].store.check(["k"]))
         behind.join(2)
         self.assertTrue(behind.is_alive())

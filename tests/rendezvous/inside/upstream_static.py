@@ -1,4 +1,4 @@
-"""What torch's own tests ask of the static rendezvous, by their names and intent, and the shape of its interface."""
+"""What torch's own tests require of the static rendezvous, by their names, and the shape of its interface."""
 
 import datetime
 import inspect
@@ -41,7 +41,7 @@ class UpstreamStatic(unittest.TestCase):
             MODULE.create_rdzv_handler(parameters("127.0.0.1:29500"))
 
     def test_ipv6_addr(self):
-        """An IPv6 address in brackets is told from its port."""
+        """An IPv6 address in brackets is separated from its port."""
         made = MODULE.create_rdzv_handler(parameters("[2001:2::7334]:90", rank=0))
         self.assertEqual((made.master_addr, made.master_port), ("2001:2::7334", 90))
 
@@ -51,7 +51,7 @@ class UpstreamStatic(unittest.TestCase):
         self.assertEqual((made.master_addr, made.master_port), ("::1", 90))
 
     def test_get_backend(self):
-        """A handler is of the backend by which torch's registry knows it."""
+        """A handler has the backend name under which torch's registry has it."""
         self.assertEqual(MODULE.create_rdzv_handler(parameters("127.0.0.1:90", rank=0)).get_backend(), SUBJECT)
 
     def test_static_rdzv_multiple_calls(self):
@@ -74,7 +74,7 @@ class UpstreamStatic(unittest.TestCase):
         self.assertEqual((where.master_addr, where.master_port), ("localhost", port))
 
     def test_attributes_and_defaults(self):
-        """What is given is kept; the timeout is 600 s unless the configuration has one."""
+        """Arguments become attributes; the timeout is 600 s unless the configuration has one."""
         made = MODULE.create_rdzv_handler(parameters("127.0.0.1:90", rank=0))
         self.assertIsInstance(made, RendezvousHandler)
         kept = (made.master_addr, made.master_port, made.rank, made.world_size, made.run_id, made.timeout, made._store)
@@ -83,11 +83,11 @@ class UpstreamStatic(unittest.TestCase):
         self.assertEqual((made.is_closed(), made.num_nodes_waiting(), made.shutdown()), (False, 0, True))
 
     def test_constructor_takes_the_same_arguments(self):
-        """By the same names, in the same order."""
+        """They have the same names, in the same order."""
         names = list(inspect.signature(MODULE.StaticTCPRendezvous.__init__).parameters)
         self.assertEqual(names, ["self", "master_addr", "master_port", "rank", "world_size", "run_id", "timeout"])
 
     def test_a_timeout_that_is_no_number_is_refused(self):
-        """As a wrong argument."""
+        """It raises ValueError."""
         with self.assertRaises(ValueError):
             MODULE.create_rdzv_handler(parameters("127.0.0.1:90", rank=0, timeout="abc"))

@@ -18,10 +18,10 @@ _BLOCK = 100
 
 
 def free_port():
-    """One of this process's own, below those that the system gives away.
+    """A free port of this process's own block, below the ephemeral range.
 
-    Other processes may ask at the same time, and a port that was found free is not served yet: so each first takes a
-    block of ports, and keeps the lowest of it bound for as long as it lives.
+    Other processes may look for one at the same time, and a free port is not served yet. So each process first takes a
+    block of ports, and keeps its lowest port bound for as long as it lives.
     """
     if not _own:
         _own.extend(_block())
@@ -55,9 +55,9 @@ def world(size, port=None, **more):
 
 
 class Stopwatch:
-    """Seconds for which this machine ran what was due: a busy one's delays are no delays of what is tested.
+    """Seconds without the delays of a busy machine, which are not delays of what is tested.
 
-    They are seen by a thread that does nothing but nap, and add up.
+    A thread that does nothing but sleep measures them, and adds them up.
     """
 
     _NAP_S = 0.01
@@ -83,18 +83,18 @@ threading.Thread(target=Stopwatch.nap, daemon=True).start()
 
 
 class Call(threading.Thread):
-    """One next_rendezvous beside others; `wait` returns its info or raises its error."""
+    """One next_rendezvous in a thread; `wait` returns its info or raises its error."""
 
-    def __init__(self, joiner):
+    def __init__(self, one):
         super().__init__(daemon=True)
-        self.joiner = joiner
+        self.handler = one
         self.watch, self.begun = Stopwatch(), time.monotonic()
         self.info = self.error = None
         self.start()
 
     def run(self):
         try:
-            self.info = self.joiner.next_rendezvous()
+            self.info = self.handler.next_rendezvous()
         except BaseException as error:
             self.error = error
         self.elapsed, self.seconds = time.monotonic() - self.begun, self.watch.seconds
@@ -104,14 +104,14 @@ class Call(threading.Thread):
         while self.is_alive() and watch.seconds < within:
             self.join(0.05)
         if self.is_alive():
-            raise AssertionError(f"rank {self.joiner.rank} has not returned after {within} s")
+            raise AssertionError(f"rank {self.handler.rank} has not returned after {within} s")
         if self.error is not None:
             raise self.error
         return self.info
 
 
 def join(handlers):
-    """Everybody joins; their infos."""
+    """All handlers join; returns their infos."""
     calls = [Call(one) for one in handlers]
     return [call.wait() for call in calls]
 
@@ -126,7 +126,7 @@ def until(fact, within=5.0):
 
 
 def has_claimed(master, rank):
-    """Whether a rank's slot of the open round is taken, as the server of this process has it."""
+    """Whether a rank's slot of the open round is claimed, on the server of this process."""
     if master._store is None or not master._store.check([f"+={master.run_id}"]):
         return False
     name, _, number = master._store.get(f"+={master.run_id}").decode().split()
@@ -135,7 +135,7 @@ def has_claimed(master, rank):
 
 @contextlib.contextmanager
 def peer(answer):
-    """A listener that lets `answer(connection)` handle each connection in a thread of its own."""
+    """A listener that runs `answer(connection, done)` for each connection in a thread."""
     server = socket.create_server((HOST, 0))
     server.settimeout(0.05)
     done = threading.Event()
@@ -169,7 +169,7 @@ def silent(connection, done):
 
 
 def dripping(connection, done):
-    """A byte now and then, never enough for an answer in time."""
+    """Send a byte now and then, never enough for an answer in time."""
     while not done.wait(0.3):
         connection.send(b"\x00")
 
@@ -192,7 +192,7 @@ time.sleep(600)
 
 @contextlib.contextmanager
 def other_master(port, size=2):
-    """A master in a process of its own, which can be stopped and killed."""
+    """A master in another process, which can be stopped and killed."""
     process = subprocess.Popen([sys.executable, "-c", MASTER, str(port), str(size)], stdout=subprocess.PIPE)
     try:
         assert process.stdout.readline().strip() == b"serves"
@@ -205,7 +205,7 @@ def other_master(port, size=2):
 
 @contextlib.contextmanager
 def frozen(process):
-    """A process that does nothing meanwhile: SIGSTOP is only on its way when it has been sent."""
+    """Stop a process; waits until it has stopped, because SIGSTOP takes effect after it is sent."""
     process.send_signal(signal.SIGSTOP)
     try:
         until(lambda: set(states_of(process.pid)) == {"T"})

@@ -1,4 +1,4 @@
-"""One thread that does what is due at its time, and ends when nothing is: it costs a call less than a thread each."""
+"""Timers of this process, all in one thread, which ends when none is left: a thread for each call would cost more."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ import time
 from typing import Callable, Dict, Optional, Tuple
 
 Action = Callable[[], Optional[float]]
-# How long the thread waits for more to do. It looks first when this has passed: by then most calls are over.
+# How long the thread waits for new timers before it ends. A new timer is also looked at first when this has passed: by
+# then most calls are over, and have cancelled theirs.
 _IDLE_S = 0.25
 
 
-class Watch:
+class Timers:
     """Actions at times (`time.monotonic`)."""
 
-    # Of plain locks: a Condition and a Thread are Python, which each process that joins would run for the first time.
+    # Made of plain locks: Condition and Thread are Python code, which each process that joins would run for the first
+    # time.
     def __init__(self) -> None:
-        self._turn = _thread.allocate_lock()
+        self._lock = _thread.allocate_lock()
         self._bell = _thread.allocate_lock()
         self._bell.acquire()
         self._due: Dict[int, Tuple[float, Action]] = {}
@@ -27,11 +29,11 @@ class Watch:
         self._pid = os.getpid()
 
     def add(self, when: float, action: Action) -> int:
-        """Do the action at that time, unless it is withdrawn before by the number that this returns.
+        """Run the action at that time, unless `cancel` is called before with the number that this returns.
 
-        An action must be short and must not raise. It returns None, or the time at which it is to be done again.
+        An action must be short and must not raise. It returns None, or the time at which it must run again.
         """
-        with self._turn:
+        with self._lock:
             self._number += 1
             self._due[self._number] = (when, action)
             if not self._runs:
@@ -42,9 +44,9 @@ class Watch:
                 self._ring()
             return self._number
 
-    def withdraw(self, number: int) -> None:
-        """When this returns the action is not being done either."""
-        with self._turn:
+    def cancel(self, number: int) -> None:
+        """When this returns, the action is not running either."""
+        with self._lock:
             self._due.pop(number, None)
             if not self._due and self._next > time.monotonic() + _IDLE_S:
                 self._ring()
@@ -56,10 +58,10 @@ class Watch:
     def _run(self) -> None:
         while self._runs:
             self._bell.acquire(True, max(0.0, self._next - time.monotonic()))
-            with self._turn:
-                self._do_what_is_due(time.monotonic())
+            with self._lock:
+                self._run_due(time.monotonic())
 
-    def _do_what_is_due(self, now: float) -> None:
+    def _run_due(self, now: float) -> None:
         was_idle = not self._due
         for number, (when, action) in list(self._due.items()):
             if when <= now:
@@ -72,12 +74,12 @@ class Watch:
         self._runs = not was_idle
 
 
-_watch = Watch()
+_timers = Timers()
 
 
-def watch() -> Watch:
-    """This process's; a forked child gets one of its own, since threads do not come along."""
-    global _watch
-    if _watch._pid != os.getpid():
-        _watch = Watch()
-    return _watch
+def timers() -> Timers:
+    """This process's timers; a forked child gets new ones, because threads do not survive a fork."""
+    global _timers
+    if _timers._pid != os.getpid():
+        _timers = Timers()
+    return _timers
