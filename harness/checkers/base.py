@@ -86,4 +86,4 @@ class Checker(ABC):
         return verdict_of(self.declaration.kind, findings, self.declaration.summary, fine)
 
 
-CHECKERS: Registry[type[Checker]] = Registry("check", "harness.checkers")
+CHECKERS: Registry[type[Checker]] = Registry("check", "harness.checkers", "rdzv_harness.checkers", Checker)

@@ -150,7 +150,7 @@ class FaultMember(ABC):
         """
 
 
-FAULTS: Registry[type[FaultMember]] = Registry("fault", "harness.faults")
+FAULTS: Registry[type[FaultMember]] = Registry("fault", "harness.faults", "rdzv_harness.faults", FaultMember)
 
 
 class ToxicFault(FaultMember):

@@ -15,6 +15,7 @@ from harness.rank.subjects import needs_torch
 from harness.scenario.scenario import HandlerConfig, Scenario
 from harness.schedule import torchrun
 from harness.schedule.progress import Progress
+from harness.steps import modules_of
 from harness.values.endpoint import Endpoint
 from harness.values.errors import Unsupported
 from harness.values.plan import HandlerPlan, Plan, RankPlan, StepPlan
@@ -74,7 +75,8 @@ def make_plan(
         )
         for index, step in enumerate(scenario.steps)
     )
-    return Plan(subject, tuple(command), seed, steps, ranks, _max_restarts(scenario, subject))
+    modules = modules_of(step.do for step in scenario.steps)
+    return Plan(subject, tuple(command), seed, steps, ranks, _max_restarts(scenario, subject), modules)
 
 
 def _max_restarts(scenario: Scenario, subject: str) -> int | None:

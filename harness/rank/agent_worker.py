@@ -9,6 +9,7 @@ import traceback
 from contextlib import suppress
 from typing import Any, Callable, List, Mapping, NoReturn, Tuple
 
+from harness.rank import step_modules
 from harness.rank.agent import LIFE
 from harness.rank.control import Control
 from harness.rank.recorder import Recorder
@@ -71,6 +72,7 @@ class AgentWorker(Worker):
         self.held[MAIN] = HandlerState(EnvironmentHandler(self.told(MAIN)))
 
     def run(self) -> None:
+        step_modules.load(self.plan.step_modules)
         self.control.start()
         self.write(INFO, WORKER, value={"pid": os.getpid(), "restart_count": _restart_count()})
         steps = tuple(step for step in self.plan.steps_of(self.rank, self.life) if step.do != JOIN)

@@ -13,6 +13,7 @@ from random import Random
 from typing import Any, Callable, Dict, Mapping, NoReturn, Optional, Tuple
 
 from harness import clock
+from harness.rank import step_modules
 from harness.rank.control import Control
 from harness.rank.recorder import Recorder, error_info, lag_ns
 from harness.rank.steps import STEPS
@@ -115,6 +116,7 @@ class Worker:
     def report_ready(self) -> None:
         """Prepare the subject and tell of it; a subject that cannot be had ends the process."""
         try:
+            step_modules.load(self.plan.step_modules)
             facts = self.subject.prepare()
         except BaseException as error:
             traceback.print_exc()

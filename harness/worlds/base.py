@@ -252,4 +252,4 @@ class World(ABC):
         return self.children.kill(pid)
 
 
-WORLDS: Registry[type[World]] = Registry("world", "harness.worlds")
+WORLDS: Registry[type[World]] = Registry("world", "harness.worlds", "rdzv_harness.worlds", World)
