@@ -53,7 +53,7 @@ def list_members(family: str | None) -> int:
         lines = [(member.kind, origin(name, member.kind), member.summary) for member in members]
         kind_width, origin_width = (max((len(line[column]) for line in lines), default=0) for column in (0, 1))
         for kind, package, summary in lines:
-            print(f"  {kind:{kind_width}}  {package:{origin_width}}  {summary}")
+            print(f"  {kind:{kind_width}}  {f'{package:{origin_width}}  ' if package else ''}{summary}")
     problems = [problem for problem in not_loaded() if problem.family in families]
     if problems:
         print("\nnot loaded")

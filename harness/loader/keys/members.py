@@ -101,14 +101,14 @@ def catalogue() -> dict[str, tuple[Declaration, ...]]:
 
 
 def origin(family: str, kind: str) -> str:
-    """Which package a member comes from: `harness`, or a distribution with its version."""
+    """Which package a member comes from: `harness`, or a distribution with its version; empty for subjects."""
     registry = _registries().get(family)
-    return OURS.package if registry is None else registry.origin(kind).package
+    return "" if registry is None else registry.origin(kind).package
 
 
 def is_ours(family: str, kind: str) -> bool:
-    """Whether a member comes with the harness."""
-    return origin(family, kind) == OURS.package
+    """Whether a member is described by the harness itself."""
+    return origin(family, kind) in ("", OURS.package)
 
 
 def foreign() -> dict[str, list[str]]:

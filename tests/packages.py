@@ -1,9 +1,16 @@
-"""Packages that exist for one test only: modules beside the metadata of an installed distribution."""
+"""Packages that exist for tests only: modules beside the metadata of an installed distribution."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+"""Runs a command of rdzv-harness; `sites` are folders with packages."""
+
+Program = Callable[..., str]
+"""Runs a program with the same `sites`; what it prints."""
 
 
 def install(folder: Path, name: str, modules: Mapping[str, str], entry_points: Mapping[str, Mapping[str, str]]) -> None:
