@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
-from harness.values.attribute import Declaration
+from harness.values.attribute import ATTRIBUTE_KINDS, Declaration
 from harness.values.errors import UsageError
 from harness.values.suggest import nearest
 
@@ -127,10 +127,6 @@ class Registry(Generic[Member]):
         self.load()
         return iter(sorted(self._members))
 
-    def __len__(self) -> int:
-        self.load()
-        return len(self._members)
-
     def items(self) -> list[tuple[str, Member]]:
         """Kind and member, sorted by kind."""
         return [(kind, self[kind]) for kind in self]
@@ -224,9 +220,15 @@ class Registry(Generic[Member]):
         if missing:
             return f"it does not define {', '.join(missing)}"
         declaration = getattr(member, "declaration", None)
-        if isinstance(declaration, Declaration) and declaration.kind != kind:
-            return f"it declares itself as {declaration.kind!r}"
-        return ""
+        return _wrong_in(declaration, kind) if isinstance(declaration, Declaration) else ""
+
+
+def _wrong_in(declaration: Declaration, kind: str) -> str:
+    """What does not fit in a declaration of that kind; empty if all does."""
+    if declaration.kind != kind:
+        return f"it declares itself as {declaration.kind!r}"
+    unknown = [f"{one.name} ({one.kind})" for one in declaration.attributes if one.kind not in ATTRIBUTE_KINDS]
+    return f"there is no such kind of attribute: {', '.join(unknown)}" if unknown else ""
 
 
 def _module_of(member: Any) -> str:

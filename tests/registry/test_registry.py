@@ -34,7 +34,7 @@ TOOLS: Registry[type[Tool]] = Registry("tool", "harness")
 
 MEMBER = """
 import test_registry
-from harness.values.attribute import Declaration
+from harness.values.attribute import Attribute, Declaration
 
 @test_registry.TOOLS.register("{kind}")
 class Member(test_registry.Tool):
@@ -98,6 +98,12 @@ WORKING = MEMBER.format(kind="saw")
         ("hammer", MEMBER.format(kind="hammer"), "rasp", "is not used: harness has a tool of that name"),
         ("rasp", MEMBER.format(kind="hammer"), "rasp", "could not be imported: ValueError: two tools"),
         ("rasp", MEMBER.format(kind="file"), "rasp:Member", "is not used: it declares itself as 'file'"),
+        (
+            "rasp",
+            MEMBER.format(kind="rasp").replace('tool."', 'tool.", (Attribute("teeth", "count", ""),)'),
+            "rasp",
+            "is not used: there is no such kind of attribute: teeth (count)",
+        ),
         ("rasp", MEMBER.format(kind="rasp").replace("size", "_"), "rasp", "is not used: it does not define size"),
         ("rasp", MEMBER.format(kind="rasp").replace("def use", "def _"), "rasp", "it does not define use"),
         ("rasp", MEMBER.format(kind="rasp").replace("(test_registry.Tool)", ""), "rasp", "it is no Tool"),
