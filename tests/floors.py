@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("values", "clock", "rendezvous"),
     ("registry", "scenario", "schedule", "history", "rank", "machine", "engine"),
-    ("bases",),
+    ("bases", "steps"),
     ("proxies", "worlds", "faults", "checkers"),
     ("judge", "reports", "loader", "reference", "archive"),
     ("play",),

@@ -86,7 +86,7 @@ class Checker(ABC):
         return verdict_of(self.declaration.kind, findings, self.declaration.summary, fine)
 
 
-CHECKERS: Registry[type[Checker]] = Registry("check", "harness.checkers")
+CHECKERS: Registry[type[Checker]] = Registry("check", "harness.checkers", "rdzv_harness.checkers", Checker)
 
 
 def standing_invariants() -> tuple[str, ...]:

@@ -215,6 +215,18 @@ def py_spy() -> Check:
     return Check("py-spy", said.startswith("py-spy"), f"{said or 'it does not run'} ({found})", advice)
 
 
+def packages() -> Check:
+    """Whether all members that other packages bring can be used."""
+    from harness.loader.keys.members import foreign, not_loaded
+
+    problems = not_loaded()
+    if problems:
+        advice = "; ".join(dict.fromkeys(problem.advice for problem in problems))
+        return Check("packages", False, "; ".join(problem.message for problem in problems), advice)
+    brought = ", ".join(f"{package} ({', '.join(members)})" for package, members in foreign().items())
+    return Check("packages", True, brought or "no other package brings faults, steps, checks, worlds or reports")
+
+
 def _said(command: Sequence[str]) -> str:
     """The first line that a tool prints; empty if it cannot be run."""
     try:
@@ -239,6 +251,7 @@ def examinations(python: str) -> list[tuple[str, Callable[[], Check]]]:
         ("iptables", iptables),
         ("go", go),
         ("docker", docker),
+        ("packages", packages),
     ]
 
 

@@ -40,7 +40,7 @@ def validate(paths: Sequence[Path]) -> int:
 
 def list_members(family: str | None) -> int:
     """Print the catalogue, or one family of it."""
-    from harness.loader import catalogue
+    from harness.loader.keys.members import catalogue, not_loaded, origin
 
     families = catalogue()
     if family is not None:
@@ -50,9 +50,15 @@ def list_members(family: str | None) -> int:
         families = {wanted: families[wanted]}
     for number, (name, members) in enumerate(families.items()):
         print(f"{chr(10) if number else ''}{name}s")
-        width = max((len(member.kind) for member in members), default=0)
-        for member in members:
-            print(f"  {member.kind:{width}}  {member.summary}")
+        lines = [(member.kind, origin(name, member.kind), member.summary) for member in members]
+        kind_width, origin_width = (max((len(line[column]) for line in lines), default=0) for column in (0, 1))
+        for kind, package, summary in lines:
+            print(f"  {kind:{kind_width}}  {f'{package:{origin_width}}  ' if package else ''}{summary}")
+    problems = [problem for problem in not_loaded() if problem.family in families]
+    if problems:
+        print("\nnot loaded")
+        for problem in problems:
+            print(f"  {problem}")
     print("\n`rdzv-harness explain KIND` tells attributes, units and an example")
     return AS_EXPECTED
 

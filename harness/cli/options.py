@@ -27,8 +27,11 @@ RunDirs = Annotated[list[Path], typer.Argument(metavar="RUNDIR...", help="run di
 JsonReports = Annotated[
     list[Path], typer.Argument(metavar="REPORT...", help="two reports or more, written by `run --json`")
 ]
-Family = Annotated[str | None, typer.Argument(metavar="[FAMILY]", help="faults, steps, checks or worlds")]
-Kind = Annotated[str, typer.Argument(metavar="KIND", help="of a fault, a step, a check or a world")]
+Family = Annotated[
+    str | None,
+    typer.Argument(metavar="[FAMILY]", help="steps, faults, checks, worlds, reports or another"),
+]
+Kind = Annotated[str, typer.Argument(metavar="KIND", help="of a fault, a step, a check, a world or a report")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="the claim in hyphens: a-late-worker-joins")]
 
 Subject = Annotated[

@@ -85,5 +85,5 @@ def check_world(kind: str | None) -> str | None:
     from harness.worlds.base import WORLDS
 
     if kind is not None and kind not in WORLDS:
-        raise UsageError(f"--world {kind}: there is {', '.join(WORLDS)}")
+        raise UsageError(f"--world {kind}: {WORLDS.why_not(kind)}")
     return kind

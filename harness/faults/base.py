@@ -145,4 +145,4 @@ class FaultMember(ABC):
         """
 
 
-FAULTS: Registry[type[FaultMember]] = Registry("fault", "harness.faults")
+FAULTS: Registry[type[FaultMember]] = Registry("fault", "harness.faults", "rdzv_harness.faults", FaultMember)

@@ -7,6 +7,7 @@ from harness.play.settings import Order
 from harness.rank.subjects import needs_torch
 from harness.scenario.scenario import HandlerConfig, Scenario, Step
 from harness.schedule import torchrun
+from harness.steps import modules_of
 from harness.values.errors import Unsupported
 from harness.values.plan import HandlerPlan, Plan, RankPlan, StepPlan
 
@@ -28,6 +29,7 @@ def make_plan(order: Order, addresses: Addresses) -> Plan:
             for rank, spec in enumerate(scenario.world.ranks)
         ),
         _max_restarts(scenario, order.subject),
+        modules_of(step.do for step in scenario.steps),
     )
 
 

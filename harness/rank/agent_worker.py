@@ -8,6 +8,7 @@ import threading
 from contextlib import suppress
 from typing import Any, Callable, Mapping, NoReturn
 
+from harness.rank import step_modules
 from harness.rank.agent import LIFE
 from harness.rank.control import Control
 from harness.rank.recorder import Recorder
@@ -71,6 +72,7 @@ class AgentWorker(Worker):
 
     def run(self) -> None:
         """Report the worker, run its steps on all threads, and leave; it needs no `begin`, which its agent got."""
+        step_modules.load(self.plan.step_modules)
         self.control.start()
         self.write(INFO, WORKER, value={"pid": os.getpid(), "restart_count": _restart_count()})
         self.work()

@@ -12,6 +12,7 @@ from random import Random
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Tuple
 
 from harness import clock
+from harness.rank import step_modules
 from harness.rank.control import Control
 from harness.rank.recorder import Recorder, error_info, lag_ns
 from harness.rank.steps import STEPS
@@ -88,6 +89,7 @@ class Worker:
     def report_ready(self) -> None:
         """Prepare the subject and record what it is; if it cannot be prepared, the process ends."""
         try:
+            step_modules.load(self.plan.step_modules)
             facts = self.subject.prepare()
         except BaseException as error:
             traceback.print_exc()

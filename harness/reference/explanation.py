@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from harness.loader.keys.members import not_loaded
 from harness.loader.tree.problems import suggestion
 from harness.reference.pages import Page, Row, every_page
 from harness.values.errors import UsageError
@@ -15,12 +16,16 @@ _WIDTH = 100
 def explain(kind: str) -> str:
     """Everything about a fault, step, check, world or subject, or a part of the format (`world`, `moment`, `verdict`).
 
-    Raises UsageError, with the nearest word, for what is none of these.
+    Raises UsageError for an unknown word, with the nearest known one, or with what is wrong with the package of a
+    member that could not be loaded.
     """
     word = kind.strip().removeprefix("world.")
     pages = every_page()
     found = [page for page in pages if page.is_about(word) or page.is_about(word.replace("-", "_"))]
     if not found:
+        for problem in not_loaded():
+            if problem.kind == word:
+                raise UsageError(str(problem))
         known = list(dict.fromkeys(name for page in pages for name in (page.name, *page.others)))
         hint = suggestion(kind, known, "there is")
         raise UsageError(f"there is nothing to explain about {kind!r}; {hint}")
@@ -31,6 +36,8 @@ def _lines(page: Page) -> Iterator[str]:
     yield page.heading
     if page.summary:
         yield from _filled(page.summary, "  ")
+    if page.origin:
+        yield f"  comes with: {page.origin}"
     if page.rows:
         yield ""
         yield from _table(page.rows)

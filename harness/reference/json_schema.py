@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,15 @@ TITLE = "rdzv-harness scenario, v1"
 _SELECTORS = ("do", "inject", "check", "step", "any", "fault", "wire", "subject", "because", "breaks")
 
 
-def schema() -> dict[str, Any]:
-    """The schema as JSON values (draft 2020-12)."""
-    steps = {kind: members.step_model(kind) for kind in sorted(members.step_members())}
-    faults = {kind: members.fault_model(kind) for kind in sorted(members.fault_members())}
-    checks = {kind: members.check_model(kind) for kind in sorted(members.check_declarations())}
+def schema(only_ours: bool = False) -> dict[str, Any]:
+    """The schema as JSON values (draft 2020-12); `only_ours` leaves members of other packages out."""
+
+    def kinds(family: str, known: Iterable[str]) -> list[str]:
+        return [kind for kind in sorted(known) if not only_ours or members.is_ours(family, kind)]
+
+    steps = {kind: members.step_model(kind) for kind in kinds("step", members.step_members())}
+    faults = {kind: members.fault_model(kind) for kind in kinds("fault", members.fault_members())}
+    checks = {kind: members.check_model(kind) for kind in kinds("check", members.check_declarations())}
     fixed: list[type[BaseModel]] = [Document, RankKeys, KnownKeys, Waiver, StepClaimKeys, AnyClaimKeys]
     fixed.extend(MOMENT_TAGS.values())
     models = [*fixed, *steps.values(), *faults.values(), *checks.values()]
@@ -41,6 +45,7 @@ def schema() -> dict[str, Any]:
         "Moment": _moment([named[model] for model in MOMENT_TAGS.values()]),
         "Ranks": WRITTEN_RANKS,
         "Duration": WRITTEN_DURATION,
+        "WorldKind": {"enum": kinds("world", members.world_declarations())},
     }
     top = definitions.pop("Document")
     whole = {
@@ -53,8 +58,8 @@ def schema() -> dict[str, Any]:
 
 
 def written() -> str:
-    """The schema as the text of its file."""
-    return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
+    """The schema as the text of its file, the same on every machine."""
+    return json.dumps(schema(only_ours=True), indent=1, ensure_ascii=False) + "\n"
 
 
 def _lenient(definition: dict[str, Any]) -> dict[str, Any]:

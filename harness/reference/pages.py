@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from harness.loader.keys import fields, models
 from harness.loader.keys.fields import FaultMomentKeys, StepMomentKeys, WireKeys, WireMomentKeys, written_default
-from harness.loader.keys.members import catalogue, fault_members, step_members
+from harness.loader.keys.members import catalogue, fault_members, origin, step_members
 from harness.reference.prose import TOPICS, Prose
 from harness.values.attribute import REQUIRED, Attribute, Declaration
 
@@ -32,6 +32,7 @@ class Page:
     Attributes:
         heading: `fault latency`, `the world`.
         beside: which other keys may stand beside those in `rows`, in words.
+        origin: of a member, the package that it comes from.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Page:
     example: str = ""
     details: str = ""
     others: tuple[str, ...] = ()
+    origin: str = ""
 
     def is_about(self, word: str) -> bool:
         """Whether `explain` finds it under this word."""
@@ -83,6 +85,7 @@ _KIND_WORDS: tuple[tuple[Any, str], ...] = (
     (fields.Id, "name"),
     (fields.Name, "name"),
     (fields.Sentence, "text"),
+    (models.WorldKind, "word"),
     (models.Cells, "path: labels"),
     (models.Axes, "path: values"),
     (str, "text"),
@@ -164,6 +167,7 @@ def _member(family: str, declaration: Declaration) -> Page:
         beside=_beside(family, declaration.kind),
         example=declaration.example,
         details=declaration.details,
+        origin=origin(family, declaration.kind),
     )
 
 

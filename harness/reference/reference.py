@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 
-from harness.loader.keys.members import catalogue
+from harness.loader.keys.members import is_ours
 from harness.loader.keys.models import SCHEMA
 from harness.reference.pages import Page, Row, member_pages, sections, topics
 from harness.reference.templates import EXAMPLE
@@ -23,7 +23,7 @@ _FAMILIES = {
 
 
 def reference() -> str:
-    """The page as Markdown."""
+    """The page as Markdown, the same on every machine: members of other packages are left out."""
     return "\n".join(_lines()).rstrip() + "\n"
 
 
@@ -41,15 +41,16 @@ def _lines() -> Iterator[str]:
         yield from _page(page, "###")
     for page in topics():
         yield from _page(page, "##")
-    for family, pages in member_pages().items():
-        yield from _family(family, pages)
+    pages = member_pages()
+    for family in _FAMILIES:
+        yield from _family(family, [page for page in pages[family] if is_ours(family, page.name)])
 
 
 def _family(family: str, pages: Sequence[Page]) -> Iterator[str]:
     title, about = _FAMILIES[family]
     yield from (f"## {title}", "", about, "")
-    for declaration, page in zip(catalogue()[family], pages, strict=True):
-        yield from (f"### `{declaration.kind}`", "", page.summary, "")
+    for page in pages:
+        yield from (f"### `{page.name}`", "", page.summary, "")
         yield from _body(page)
 
 

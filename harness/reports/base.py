@@ -52,7 +52,7 @@ class FileReport(Report):
         return cls(None if path is None else check_writable(path))
 
 
-REPORTS: Registry[type[Report]] = Registry("report", "harness.reports")
+REPORTS: Registry[type[Report]] = Registry("report", "harness.reports", "rdzv_harness.reports", Report)
 
 
 def check_writable(path: Path) -> Path:

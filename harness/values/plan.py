@@ -57,6 +57,21 @@ class RankPlan:
 
 
 @dataclass(frozen=True)
+class StepModule:
+    """A module with steps of another package, which need not be installed where the ranks run.
+
+    Attributes:
+        name: as it is imported.
+        file: for tracebacks; it need not be there.
+        source: its text.
+    """
+
+    name: str
+    file: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """One play for all its ranks: written once and read by each.
 
@@ -66,6 +81,7 @@ class Plan:
         seed: the run's seed.
         ranks: by rank process.
         max_restarts: of torchrun agents; None if the ranks are not agents.
+        step_modules: the modules of other packages that declare some of the steps.
     """
 
     subject: str
@@ -74,6 +90,7 @@ class Plan:
     steps: Tuple[StepPlan, ...]
     ranks: Tuple[RankPlan, ...]
     max_restarts: Optional[int] = None
+    step_modules: Tuple[StepModule, ...] = ()
 
     def steps_of(self, rank: int, life: int) -> Tuple[StepPlan, ...]:
         """The steps of one life of a rank, in order."""
@@ -99,4 +116,5 @@ class Plan:
                 for rank in row["ranks"]
             ),
             max_restarts=row.get("max_restarts"),
+            step_modules=tuple(StepModule(**module) for module in row.get("step_modules", ())),
         )

@@ -268,4 +268,4 @@ class World(ABC):
         return None
 
 
-WORLDS: Registry[type[World]] = Registry("world", "harness.worlds")
+WORLDS: Registry[type[World]] = Registry("world", "harness.worlds", "rdzv_harness.worlds", World)

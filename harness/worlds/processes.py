@@ -103,7 +103,7 @@ class Processes(World):
         isolation = self.resources.isolation
         private = isolation.kind == "private"
         return {
-            "kind": "processes",
+            "kind": self.declaration.kind,
             "isolation": str(isolation),
             "private_network": private,
             "lookups": "answered at once (private network)" if private else "RES_OPTIONS=timeout:1 attempts:1",

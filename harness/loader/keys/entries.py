@@ -190,6 +190,12 @@ class Entries:
     def _unknown_kind(self, node: Mapping, selector: str, family: str, known: Iterable[str]) -> None:
         value = find(node, (selector,))
         if isinstance(value, Scalar) and isinstance(value.value, str):
+            problem = next(
+                (one for one in members.not_loaded() if (one.family, one.kind) == (family, value.value)), None
+            )
+            if problem is not None:
+                self.tell_at(value.position, problem.message, problem.advice)
+                return
             hint = suggestion(value.value, sorted(known), "there is")
             self.tell_at(value.position, f"there is no {family} {value.value!r}", hint)
         else:

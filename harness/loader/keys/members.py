@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal
@@ -14,24 +15,11 @@ from harness.loader.keys.fields import Keys, attribute_field, key
 from harness.loader.keys.models import CheckClaimKeys, FaultKeys, HandlerRankKeys, RepeatedStepKeys, StepKeys, ToxicKeys
 from harness.rank.steps import STEPS
 from harness.rank.steps.base import StepMember
+from harness.registry import OURS, NotLoaded, Registry
+from harness.steps import STEP_MEMBERS
 from harness.values.attribute import REQUIRED, Attribute, Declaration
 
 NOT_YET = "not yet: a later release brings it"
-
-LATER_WORLDS = (
-    Declaration(
-        kind="namespaces",
-        summary="Each rank is a host of its own with an address of its own, in a network namespace.",
-        example="world: {size: 4, kind: namespaces}",
-        details="Not yet: such a file is valid, its cells are skipped.",
-    ),
-    Declaration(
-        kind="containers",
-        summary="Each rank is a container.",
-        example="world: {size: 4, kind: containers}",
-        details="Not yet: such a file is valid, its cells are skipped.",
-    ),
-)
 
 # Subjects are chosen on the command line, and most of them are other people's: these are only described.
 SUBJECTS = (
@@ -62,7 +50,8 @@ SUBJECTS = (
 
 
 def step_members() -> Mapping[str, StepMember]:
-    """The verbs, by kind."""
+    """The verbs, by kind, in the order in which their modules declare them."""
+    STEP_MEMBERS.load()
     return STEPS
 
 
@@ -76,30 +65,87 @@ def check_declarations() -> Mapping[str, Declaration]:
     return {kind: member.declaration for kind, member in CHECKERS.items() if not member.standing}
 
 
-def world_declarations() -> Mapping[str, Declaration]:
-    """The kinds of world, those to come too."""
-    # Its members import the machinery of processes, which no loading needs.
-    from harness.worlds.base import WORLDS
+def invariant_declarations() -> Mapping[str, Declaration]:
+    """The standing checkers, which judge every run, by kind."""
+    return {kind: member.declaration for kind, member in CHECKERS.items() if member.standing}
 
-    present = {kind: member.declaration for kind, member in WORLDS.items()}
-    return {**present, **{later.kind: later for later in LATER_WORLDS if later.kind not in present}}
+
+def world_declarations() -> Mapping[str, Declaration]:
+    """The kinds of world."""
+    return {kind: member.declaration for kind, member in _registries()["world"].items()}
+
+
+def report_declarations() -> Mapping[str, Declaration]:
+    """The reports; what each is stands in the docstring of its class."""
+    return {
+        kind: Declaration(
+            kind=kind,
+            summary=(inspect.getdoc(member) or "").partition("\n\n")[0].replace("\n", " "),
+            example=f"rdzv-harness run --report {kind}=PATH scenarios/",
+        )
+        for kind, member in _registries()["report"].items()
+    }
 
 
 def catalogue() -> dict[str, tuple[Declaration, ...]]:
-    """Everything a scenario can name, by family: `step`, `fault`, `check`, `world`, `subject`."""
+    """Everything that a scenario or the command line can name, by family, sorted by kind."""
     return {
         "step": tuple(member.declaration for member in step_members().values()),
         "fault": tuple(member.declaration for member in fault_members().values()),
         "check": tuple(check_declarations().values()),
+        "invariant": tuple(invariant_declarations().values()),
         "world": tuple(world_declarations().values()),
+        "report": tuple(report_declarations().values()),
         "subject": SUBJECTS,
+    }
+
+
+def origin(family: str, kind: str) -> str:
+    """Which package a member comes from: `harness`, or a distribution with its version; empty for subjects."""
+    registry = _registries().get(family)
+    return "" if registry is None else registry.origin(kind).package
+
+
+def is_ours(family: str, kind: str) -> bool:
+    """Whether a member is described by the harness itself."""
+    return origin(family, kind) in ("", OURS.package)
+
+
+def foreign() -> dict[str, list[str]]:
+    """By package, the members that other packages bring: `fault flood`, `world remote`."""
+    found: dict[str, list[str]] = {}
+    for family, declarations in catalogue().items():
+        for one in declarations:
+            if not is_ours(family, one.kind):
+                found.setdefault(origin(family, one.kind), []).append(f"{family} {one.kind}")
+    return found
+
+
+def not_loaded() -> list[NotLoaded]:
+    """The members of other packages that cannot be used."""
+    return [problem for registry in dict.fromkeys(_registries().values()) for problem in registry.not_loaded]
+
+
+def _registries() -> dict[str, Registry[Any]]:
+    """The registry of each family; subjects have none, since they are only described."""
+    # What worlds and reports import is not needed to read a scenario.
+    from harness.reports.base import REPORTS
+    from harness.worlds.base import WORLDS
+
+    return {
+        "step": STEP_MEMBERS,
+        "fault": FAULTS,
+        "check": CHECKERS,
+        "invariant": CHECKERS,
+        "world": WORLDS,
+        "report": REPORTS,
     }
 
 
 @cache
 def step_model(kind: str) -> type[Keys]:
     """The keys of a step of that verb."""
-    member = STEPS[kind]
+    member = STEP_MEMBERS[kind]
     told: dict[str, Any] = {}
     if member.configures_handler:
         told = {name: (field.annotation, field) for name, field in HandlerRankKeys.model_fields.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import WithJsonSchema
+from pydantic import AfterValidator, WithJsonSchema
 
 from harness.loader.keys.fields import (
     Count,
@@ -26,7 +26,17 @@ from harness.loader.keys.fields import (
 SCHEMA = "rdzv-scenario/v1"
 MOST_RANKS = 1024
 
-KINDS_OF_WORLD = ("processes", "namespaces", "containers")
+
+def _check_world(kind: str) -> str:
+    # Worlds import the machinery of processes, which loading needs only here.
+    from harness.worlds.base import WORLDS
+
+    if kind not in WORLDS:
+        raise ValueError(WORLDS.why_not(kind))
+    return kind
+
+
+WorldKind = Annotated[str, AfterValidator(_check_world), WithJsonSchema({"x-ref": "WorldKind"})]
 
 
 def _items(definition: str) -> WithJsonSchema:
@@ -97,9 +107,7 @@ class World(HandlerKeys):
     """The world of ranks: how many rank processes, and what they are told."""
 
     size: int = key("number of rank processes, 0 to size - 1", required=True, example="2", ge=1, le=MOST_RANKS)
-    kind: Literal["processes", "namespaces", "containers"] | None = key(
-        "the kind of world", default="processes", example="processes"
-    )
+    kind: WorldKind | None = key("the kind of world", default="processes", example="processes")
     family: Literal["ipv4", "ipv6"] | None = key(
         "the only addresses there are, in a world with hosts", default="ipv4", example="ipv6"
     )

@@ -90,9 +90,11 @@ def step(
     lacks: Lacks = _lacks_nothing,
     draw: Optional[Draw] = None,
 ) -> Callable[[Decorated], Decorated]:
-    """Function decorator: register a verb under its declared kind."""
+    """Function decorator: register a verb under its declared kind; raises ValueError if the kind is taken."""
 
     def remember(run: Decorated) -> Decorated:
+        if declaration.kind in STEPS:
+            raise ValueError(f"two steps are called {declaration.kind!r}; rename one")
         STEPS[declaration.kind] = StepMember(declaration, run, needs, configures_handler, problems, lacks, draw)
         return run
 

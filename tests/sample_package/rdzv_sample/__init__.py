@@ -1,0 +1,1 @@
+"""One member of each family of rdzv-harness."""
