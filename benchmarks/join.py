@@ -15,8 +15,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.campaign.runner import Options, Runner
+from harness.campaign.runner import Runner
 from harness.loader import load_text
+from harness.play.options import RunOptions
 from harness.rendezvous.joiner import Joiner
 from harness.rendezvous.keeper import Keeper
 from harness.rendezvous.keys import Incarnation
@@ -64,7 +65,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, dict[str, 
     with ExitStack() as stack:
         runners = {
             subject: stack.enter_context(
-                Runner(Options(subject=subject, python=arguments.python, jobs=1, runs_dir=folder / subject))
+                Runner(RunOptions(subject=subject, python=arguments.python, jobs=1, runs_dir=folder / subject))
             )
             for subject in SUBJECTS
         }

@@ -21,8 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 from harness import __version__, clock
-from harness.campaign.runner import Options, Runner
+from harness.campaign.runner import Runner
 from harness.loader import load
+from harness.play.options import RunOptions
 from harness.values.verdict import PASSED
 
 CLEAN = """\
@@ -68,7 +69,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Everything, in one run on one machine; seconds are medians, lists are in the order of measuring."""
     first, *larger = arguments.sizes
     worlds: dict[int, list[float]] = {}
-    options = Options(python=arguments.python, jobs=1, runs_dir=folder / "runs")
+    options = RunOptions(python=arguments.python, jobs=1, runs_dir=folder / "runs")
     with Runner(options) as runner:
         worlds[first] = file_to_verdict(runner, folder, first, arguments.repeat)
     peers = {} if arguments.no_peers else measure_peers(arguments, folder, first)

@@ -54,19 +54,23 @@ def run(
     require: o.Require = None,
     keep: o.Keep = 50,
     runs_dir: o.RunsDir = o.RUNS_DIR,
+    report: o.Reports = None,
     junit: o.JUnit = None,
     json: o.Json = None,
     quiet: o.Quiet = False,
 ) -> int:
     """Play scenarios and judge them."""
-    from harness.campaign.runner import Options
-    from harness.cli import running
+    from harness.cli import reporting, running
     from harness.cli.selecting import check_isolation, check_subject, check_world, interpreter
+    from harness.play.options import RunOptions
 
     command = tuple(context.obj or ())
     check_subject(subject, command)
-    request = running.Request(tuple(paths), tags, names, repeat, until_fail, junit, json, quiet)
-    chosen = Options(
+    short = (("junit", junit), ("json", json))
+    chosen = [*map(reporting.parse, report or ())]
+    chosen += [reporting.ReportChoice(kind, reporting.file_of(path)) for kind, path in short if path is not None]
+    request = running.Request(tuple(paths), tags, names, repeat, until_fail, tuple(chosen), quiet)
+    options = RunOptions(
         subject=subject,
         command=command,
         python=interpreter(python),
@@ -79,7 +83,7 @@ def run(
         keep=keep,
         require=frozenset(require or ()),
     )
-    return running.run(request, chosen)
+    return running.run(request, options)
 
 
 @app.command()

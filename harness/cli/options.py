@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from harness.reports import kinds
+
 
 def _tell_version(wanted: bool) -> None:
     if wanted:
@@ -66,8 +68,16 @@ Require = Annotated[
 ]
 Keep = Annotated[int, typer.Option(min=0, metavar="N", help="how many run directories stay")]
 RunsDir = Annotated[Path, typer.Option(metavar="DIR", help="where run directories go")]
-JUnit = Annotated[Path | None, typer.Option(metavar="FILE", help="write JUnit XML")]
-Json = Annotated[Path | None, typer.Option(metavar="FILE", help="write JSON")]
+Reports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report",
+        metavar="KIND=PATH",
+        help=f"write a report ({', '.join(kinds())}); - or no path is standard output; may be repeated",
+    ),
+]
+JUnit = Annotated[Path | None, typer.Option(metavar="FILE", help="short for --report junit=FILE")]
+Json = Annotated[Path | None, typer.Option(metavar="FILE", help="short for --report json=FILE")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="only what is red, and the summary")]
 
 Directory = Annotated[Path, typer.Option("--dir", metavar="DIR", help="the folder it goes to")]

@@ -15,9 +15,9 @@ from harness.play.hang_guard import HangGuard
 from harness.play.leftovers import await_listener, end_forked, left_behind
 from harness.play.needs import wants_engine
 from harness.play.nemesis import Nemesis
+from harness.play.options import Order
 from harness.play.ranks import Ranks
 from harness.play.recording import LagMeter, Recording
-from harness.play.settings import Order
 from harness.play.surroundings import PlayFaultContext, endpoint_of, link_specs, make_plan
 from harness.play.torchrun_ranks import TorchrunRanks
 from harness.play.wire import Wire

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from harness.campaign.runner import Options, Runner
+from harness.campaign.runner import Runner
 from harness.judge.result import Result
 from harness.loader import load_text
 from harness.machine.process.namespaces import probe_elsewhere
+from harness.play.options import RunOptions
 from harness.scenario.scenario import Scenario
 from harness.worlds.namespaces import places
 
@@ -56,8 +57,8 @@ def play(tmp_path: Path) -> Callable[..., Result]:
     return play
 
 
-def _options(folder: Path, **options: Any) -> Options:
-    return Options(
+def _options(folder: Path, **options: Any) -> RunOptions:
+    return RunOptions(
         subject="command", command=COMMAND, world="namespaces", jobs=1, runs_dir=folder / "runs", seed=1, **options
     )
 

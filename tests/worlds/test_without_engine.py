@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.campaign.runner import Options, Runner
+from harness.campaign.runner import Runner
 from harness.loader import load_text
+from harness.play.options import RunOptions
 
 JOIN = """schema: rdzv-scenario/v1
 title: Two ranks join
@@ -25,7 +26,7 @@ def test_a_scenario_of_containers_tells_why_it_cannot_play(
 ) -> None:
     """Skipped with the reason and what to do; an error where `engine` is required."""
     monkeypatch.setenv("DOCKER_HOST", "unix:///no/engine.sock")
-    with Runner(Options(subject="echo", runs_dir=tmp_path, jobs=1, require=frozenset(require))) as runner:
+    with Runner(RunOptions(subject="echo", runs_dir=tmp_path, jobs=1, require=frozenset(require))) as runner:
         (scenario,) = load_text(JOIN, tmp_path / "join.rdzv.yaml")
         result = runner.play(scenario)
     assert result.status == status
