@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.campaign.runner import Runner
@@ -159,8 +159,8 @@ def test_a_controller_that_dies_is_an_error_and_the_next_cell_gets_a_new_one(tmp
 
         class KillTheController:
             def started(self, scenario: Scenario, attempt: int) -> None:
-                for controller in runner._controllers:
-                    os.kill(controller._process.pid, signal.SIGKILL)
+                for child in psutil.Process().children():
+                    child.kill()
 
         results += runner.run([cell(body)], observer=KillTheController())
         results += runner.run([cell(JOIN)])

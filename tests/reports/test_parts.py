@@ -160,15 +160,6 @@ FAILED  scenarios/timeouts/a-muted-link-costs-one-timeout.rdzv.yaml  9.20 s
   again      rdzv-harness run x"""
 
 
-def test_the_command_for_one_cell_quotes_its_id() -> None:
-    """A shell must not read the brackets."""
-    cell = happenings.scenario(cell=(("world.timeout", "3s"),))
-    assert red.again(happenings.result(scenario=cell)) == (
-        "rdzv-harness run scenarios/timeouts/a-muted-link-costs-one-timeout.rdzv.yaml --subject static "
-        "-k 'a-muted-link-costs-one-timeout[timeout=3s]' --seed 7"
-    )
-
-
 def test_evidence_that_is_not_there_is_left_out() -> None:
     """A verdict about a shorter history does not break the report."""
     verdict = Verdict("in-time", FAILED, evidence=(10, 999, -1))
