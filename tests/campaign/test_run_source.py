@@ -153,11 +153,10 @@ def test_a_source_that_raises_ends_what_runs_and_the_runner_goes_on(runner_of: R
 
     silent = FakeControllers(plays=None)
     with runner_of(silent, jobs=2) as runner:
-        results: list[Result] = []
+        results = runner.run_source(Calls(broken), observer=FirstAnswers(silent))
+        assert next(results).attempt == 1
         with pytest.raises(ValueError, match="no idea"):
-            for result in runner.run_source(Calls(broken), observer=FirstAnswers(silent)):
-                results.append(result)
-        assert [result.attempt for result in results] == [1]
+            next(results)
         assert silent.events == ["2 hang up", "2 wait"]
         silent.play(joined)
         assert [result.attempt for result in runner.run([CELL], repeat=2)] == [1, 2]
