@@ -143,7 +143,7 @@ def _perform(store: dict[str, str], what: Operation) -> Reply:
     return int(store[key]) if hasattr(what, "amount") else None
 
 
-# -- telling -----------------------------------------------------------------------------------------------------------
+# -- showing -----------------------------------------------------------------------------------------------------------
 
 
 def show(measured: dict[str, Any]) -> None:

@@ -49,7 +49,7 @@ STAYS_SECONDS = 3
 LOOK_AGAIN_SECONDS = 0.05
 LARGEST_WEIGHED = 64  # weighing more processes would take longer than they stay
 
-# What a torchrun agent starts: it tells when it was started, and returns at once.
+# What a torchrun agent starts: it prints when it was started, and returns at once.
 WORKER = "import time\nprint('started', time.clock_gettime_ns(time.CLOCK_MONOTONIC), flush=True)\n"
 PEERS = Path(__file__).with_name("peers.py")
 
@@ -206,8 +206,8 @@ def forkserver(python: str, folder: Path, size: int, repeat: int) -> dict[str, A
     done = subprocess.run(command, env=_environment(folder), capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"the fork server failed:\n{done.stderr}")
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -224,7 +224,7 @@ def _free_ports(count: int) -> list[int]:
         return [probe.getsockname()[1] for probe in probes]
 
 
-# -- telling -----------------------------------------------------------------------------------------------------------
+# -- showing -----------------------------------------------------------------------------------------------------------
 
 
 def show(measured: dict[str, Any]) -> None:

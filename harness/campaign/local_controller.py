@@ -86,7 +86,7 @@ class ControllerProcess:
             self._process.wait()
 
     def last_words(self) -> str:
-        """How and why it ended, as far as its exit code and its log tell."""
+        """How and why it ended, as far as its exit code and its log show."""
         try:
             code: object = self._process.wait(GONE_LIMIT_SECONDS)
         except subprocess.TimeoutExpired:

@@ -220,7 +220,7 @@ class Pool:
         member.controller.kill()
         self._members.remove(member)
         if member.order is None:
-            raise HarnessError(f"{problem}; `rdzv-harness doctor` tells what this machine can do")
+            raise HarnessError(f"{problem}; `rdzv-harness doctor` shows what this machine can do")
         return Ended(member.order, member, problem)
 
     def _end(self, members: Sequence[Member]) -> None:

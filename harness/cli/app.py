@@ -21,7 +21,7 @@ app = typer.Typer(
 )
 toxiproxy = typer.Typer(help="The real proxy server, as an alternative to the embedded one.", rich_markup_mode=None)
 app.add_typer(toxiproxy, name="toxiproxy")
-proxy = typer.Typer(help="The embedded proxy engine, for anybody who speaks Toxiproxy's API.", rich_markup_mode=None)
+proxy = typer.Typer(help="The embedded proxy engine, for any client of Toxiproxy's API.", rich_markup_mode=None)
 app.add_typer(proxy, name="proxy")
 docker = typer.Typer(help="The Docker engine that worlds of containers need, and its images.", rich_markup_mode=None)
 app.add_typer(docker, name="docker")
@@ -104,7 +104,7 @@ def list_members(family: o.Family = None) -> int:
 
 @app.command()
 def explain(kind: o.Kind) -> int:
-    """Tell what a kind does: attributes, units, an example."""
+    """Explain a kind: attributes, units, an example."""
     from harness.cli import looking
 
     return looking.explain(kind)
@@ -152,7 +152,7 @@ def compare(reports: o.JsonReports) -> int:
 
 @app.command()
 def doctor(python: o.Python = o.OWN_PYTHON, require: o.MustPass = None) -> int:
-    """Tell what this machine can do, and what it lacks."""
+    """Check what this machine can do, and what it lacks."""
     from harness.cli import doctor as checks
     from harness.cli.selecting import interpreter
 
@@ -170,7 +170,7 @@ def install() -> int:
 
 @proxy.command()
 def serve(port: o.ApiPort = 8474, host: o.ApiHost = "127.0.0.1", seed: o.EngineSeed = None) -> int:
-    """Serve until it is ended; tells the API's address in one line of JSON."""
+    """Serve until it is ended; prints the API's address as one line of JSON."""
     from harness.engine.__main__ import main as serve_engine
 
     return serve_engine(["--host", host, "--port", str(port), *(["--seed", seed] if seed is not None else [])])

@@ -61,7 +61,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Also where no file is met: `-m "not rdzv"` names it.
+    # Also where there is no scenario: `-m "not rdzv"` needs it.
     config.addinivalue_line("markers", f"{MARK}: a cell of a scenario file")
     if not hasattr(config, "workerinput"):
         _check_options(config)
@@ -69,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _check_options(config: pytest.Config) -> None:
-    """Raises pytest.UsageError for what no scenario can need, and for a subject that cannot be had."""
+    """Raises pytest.UsageError for an unknown need, and for a subject that does not exist."""
     subject, words = config.getoption("--rdzv-subject"), config.getoption("--rdzv-require")
     if subject == "static" and not words:
         return
@@ -104,7 +104,7 @@ def _check_subject(subject: str, python: Path) -> None:
 
     ours = [one for one in SUBJECTS if one != "command"]
     if subject == "command":
-        raise UsageError("--subject command: a plug-in has no command for it; use `rdzv-harness run`")
+        raise UsageError("--subject command: pytest has no command for it; use `rdzv-harness run`")
     if subject not in ours:
         require(python)
         require_backend(python, subject, ours)
@@ -118,7 +118,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def required(config: pytest.Config) -> frozenset[str]:
-    """The kinds of need whose absence is an error; raises UsageError for one that there is not."""
+    """The kinds of need whose absence is an error; raises UsageError for an unknown one."""
     words = config.getoption("--rdzv-require")
     if not words:
         return frozenset()

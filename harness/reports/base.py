@@ -24,7 +24,7 @@ class Report(ABC):
 
     @abstractmethod
     def closed(self, results: Sequence[Result], interrupted: bool) -> None:
-        """The run is over; `results` are all that ended, in that order; `interrupted` if somebody stopped it.
+        """The run is over; `results` are all that ended, in that order; `interrupted` if it was stopped before.
 
         Raises HarnessError if the report cannot be written.
         """

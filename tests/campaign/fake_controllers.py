@@ -25,7 +25,7 @@ def joined(scenario: Scenario, outcome: str = "ok") -> History:
 
 
 class FakeController:
-    """A controller that says what it is told to say; `says` puts a message into its connection.
+    """A controller that follows a script; `says` puts a message into its connection.
 
     Args:
         plays: the history of a scenario; None never answers an order.

@@ -39,7 +39,7 @@ def runner(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Runner]:
 
 
 def descendants() -> set[str]:
-    """Command lines of whatever this process has started and that still runs."""
+    """Command lines of the processes that this process has started and that still run."""
     me = str(os.getpid())
     found = set()
     for entry in Path("/proc").iterdir():
@@ -168,13 +168,13 @@ def test_a_controller_that_dies_is_an_error_and_the_next_cell_gets_a_new_one(tmp
 
 
 def test_a_harness_that_cannot_start_says_why(tmp_path: Path) -> None:
-    """What is no interpreter is told by name, before anything is started."""
+    """The error names what is not an interpreter, before anything is started."""
     with Runner(RunOptions(subject="static", python="/bin/false", runs_dir=tmp_path, jobs=1)) as runner:
         with pytest.raises(HarnessError, match="false"):
             runner.play(cell(JOIN))
 
 
-def test_what_the_machine_lacks_is_told_to_every_cell_that_needs_it(
+def test_what_the_machine_lacks_is_an_error_for_every_cell_that_needs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not only to the first: a wrong interpreter each time, a missing server also after a cell that needs none."""
@@ -228,7 +228,7 @@ def test_the_longest_a_play_of_agents_may_take_counts_each_attempt() -> None:
 
 @pytest.mark.needs_torch
 def test_ranks_run_under_another_interpreter_with_another_torch(tmp_path: Path) -> None:
-    """One harness, two torches: the ranks' first operation tells which one they have, and where it lies."""
+    """One harness, two torches: the ranks' first operation records which one they have, and where it lies."""
     other = os.environ.get("RDZV_OTHER_PYTHON")
     if other is None:
         pytest.skip("RDZV_OTHER_PYTHON names no second environment with another torch")

@@ -1,4 +1,4 @@
-"""What nobody can have is refused before a world starts: needs that there are not, subjects that torch has not."""
+"""The impossible is refused before a world starts: unknown needs, and subjects that torch does not have."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HARNESS = Path(needs.__file__).parents[1]
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("word", "message"),
     [
         ("Engine", "did you mean 'engine'"),
         ("harness_image", "did you mean 'harness-image'"),
@@ -29,9 +29,9 @@ HARNESS = Path(needs.__file__).parents[1]
         ("gpu", "known: torch, world, proxy, engine"),
     ],
 )
-def test_a_need_that_there_is_not_is_refused(word: str, told: str) -> None:
+def test_a_need_that_there_is_not_is_refused(word: str, message: str) -> None:
     """A typing mistake must not let a CI job skip what it was to require."""
-    with pytest.raises(UsageError, match=f"^--require {word}: .*{told}"):
+    with pytest.raises(UsageError, match=f"^--require {word}: .*{message}"):
         running.check_machine(RunOptions(subject="echo", require=frozenset({"torch", word})))
 
 
@@ -77,7 +77,7 @@ def torch_with_backends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 @pytest.mark.parametrize(
-    ("subject", "told"),
+    ("subject", "message"),
     [
         ("statc", "did you mean 'static'\\? registered: c10d, static; of the harness: static, static-strict, echo"),
         ("c10", "did you mean 'c10d'\\?"),
@@ -85,9 +85,9 @@ def torch_with_backends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
         ("mine", "no such rendezvous backend; registered: .*entry points"),
     ],
 )
-def test_a_subject_that_torch_has_not_is_refused(torch_with_backends: Path, subject: str, told: str) -> None:
+def test_a_subject_that_torch_has_not_is_refused(torch_with_backends: Path, subject: str, message: str) -> None:
     """With the backends that it has."""
-    with pytest.raises(UsageError, match=f"--subject {subject}: .*{told}"):
+    with pytest.raises(UsageError, match=f"--subject {subject}: .*{message}"):
         running.check_machine(RunOptions(subject=subject, python=sys.executable))
 
 

@@ -131,7 +131,7 @@ def test_repeat_and_until_fail_are_handed_on(play: Play) -> None:
     ]
 
 
-def test_repetitions_are_told_with_an_interval(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
+def test_repetitions_are_reported_with_an_interval(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
     """k of N for the cell."""
     code, _ = play([PASSED] * 19 + [FAILED], names="late-worker", repeat=20)
     assert code == 1
@@ -170,7 +170,7 @@ def test_sigterm_ends_a_run_as_ctrl_c_does(monkeypatch: pytest.MonkeyPatch, play
 
 
 def test_a_harness_error_in_the_middle_still_reports(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
-    """What ended before is told, the error too, and the code is 3 even if the rest was green."""
+    """What ended before is reported, the error too, and the code is 3 even if the rest was green."""
     code, _ = play([PASSED, HarnessError("no controller came up; run the doctor")])
     said = capsys.readouterr()
     assert code == 3
@@ -188,7 +188,7 @@ def test_a_usage_error_of_the_runner_is_not_reported_as_a_run(play: Play, capsys
 def test_a_report_that_cannot_be_written_is_an_error_not_a_loss(
     play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other reports are written, and the exit code tells."""
+    """The other reports are written, and the exit code shows the error."""
 
     def full(path: Path, *_: Any, **__: Any) -> int:
         raise OSError(28, "No space left on device")

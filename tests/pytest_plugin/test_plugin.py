@@ -125,7 +125,7 @@ def test_reports_that_cannot_be_written_are_a_usage_error(pytester: pytest.Pytes
     )
 
 
-def test_a_report_that_fails_at_the_end_is_told(pytester: pytest.Pytester) -> None:
+def test_a_report_that_fails_at_the_end_is_an_error(pytester: pytest.Pytester) -> None:
     """The folder is gone: a line on standard error and an exit code, and the other report is written."""
     pytester.makeconftest("import shutil\ndef pytest_collection_finish(): shutil.rmtree('gone')")
     result = played(pytester, "--rdzv-report", "gone/r.json", "--rdzv-report", "json=r.json", a=SKIPPED)
@@ -149,18 +149,18 @@ def test_the_fixture_plays_keys_and_returns_verdict_and_history(pytester: pytest
 
 
 @pytest.mark.parametrize(
-    ("option", "told"),
+    ("option", "message"),
     [
         (["--rdzv-require", "engien"], "--rdzv-require (or RDZV_REQUIRE) engien: * did you mean 'engine'?*"),
         (["--rdzv-subject", "command"], "--rdzv-subject command: a plug-in has no command for it*"),
         (["--rdzv-subject", "c10d", "--rdzv-python", "/bin/false"], "/bin/false is not a Python that works*"),
     ],
 )
-def test_what_nobody_can_have_is_a_usage_error(pytester: pytest.Pytester, option: list[str], told: str) -> None:
+def test_the_impossible_is_a_usage_error(pytester: pytest.Pytester, option: list[str], message: str) -> None:
     """Once, and before anything is played."""
     result = played(pytester, *option, a=PASSES)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: {told}"])
+    result.stderr.fnmatch_lines([f"ERROR: {message}"])
 
 
 def test_a_need_in_the_environment_is_looked_at_too(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What is said once for a whole run: who was tested, where, and how many ended how."""
+"""What is said once for a whole run: what was tested, where, and how many results have which status."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _mapping(begin: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def headline(everywhere: Iterable[About]) -> list[tuple[str, str]]:
-    """Label and text of what a report names once at its top; several answers are all named."""
+    """Label and text of what a report names once at its top; different values are all named."""
     seen = list(everywhere)
     rows = [
         ("subject", _together(row.subject for row in seen)),

@@ -15,7 +15,7 @@ from harness.scenario.scenario import STANDING_INVARIANTS
 from harness.values.history import History, Injection
 from harness.values.verdict import ERROR, FAILED, VACUOUS, Verdict
 
-# More proof than this is for `show` and for history.jsonl.
+# For more proof than this there are `show` and history.jsonl.
 EVIDENCE_SHOWN = 12
 CLAIM_LINES_SHOWN = 6
 LABEL_WIDTH = 10
