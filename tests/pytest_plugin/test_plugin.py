@@ -152,7 +152,7 @@ def test_the_fixture_plays_keys_and_returns_verdict_and_history(pytester: pytest
     ("option", "message"),
     [
         (["--rdzv-require", "engien"], "--rdzv-require (or RDZV_REQUIRE) engien: * did you mean 'engine'?*"),
-        (["--rdzv-subject", "command"], "--rdzv-subject command: a plug-in has no command for it*"),
+        (["--rdzv-subject", "command"], "--rdzv-subject command: pytest has no command for it*"),
         (["--rdzv-subject", "c10d", "--rdzv-python", "/bin/false"], "/bin/false is not a Python that works*"),
     ],
 )
