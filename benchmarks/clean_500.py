@@ -9,8 +9,9 @@ from collections import Counter
 from pathlib import Path
 
 from harness import clock
-from harness.campaign.runner import Options, Runner
+from harness.campaign.runner import Runner
 from harness.loader import load_text
+from harness.play.options import RunOptions
 
 CLEAN = """\
 schema: rdzv-scenario/v1
@@ -31,7 +32,9 @@ def main() -> int:
     arguments = _arguments()
     cells = load_text(CLEAN, Path("clean.rdzv.yaml"))
     with tempfile.TemporaryDirectory(prefix="rdzv-clean-") as runs:
-        options = Options(subject=arguments.subject, python=arguments.python, jobs=arguments.jobs, runs_dir=Path(runs))
+        options = RunOptions(
+            subject=arguments.subject, python=arguments.python, jobs=arguments.jobs, runs_dir=Path(runs)
+        )
         with Runner(options) as runner:
             begun_ns = clock.now_ns()
             results = [

@@ -20,10 +20,11 @@ from rich.console import Console
 from rich.table import Table
 
 from harness import clock
-from harness.campaign.runner import Options, Runner
+from harness.campaign.runner import Runner
 from harness.loader import load_text
 from harness.machine.docker import engine, images, mounts
 from harness.machine.docker.ranks import MEMORY_BYTES, PIDS
+from harness.play.options import RunOptions
 from harness.values.verdict import PASSED
 
 CLEAN = """\
@@ -75,7 +76,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Seconds by size, in order; the harness and the loop take turns, so that both meet the same load."""
     sizes: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="rdzv-containers-") as folder:
-        options = Options(python=arguments.python, world="containers", jobs=1, runs_dir=Path(folder) / "runs")
+        options = RunOptions(python=arguments.python, world="containers", jobs=1, runs_dir=Path(folder) / "runs")
         for size in arguments.sizes:
             with Runner(options) as runner, network() as name:
                 cold = ours(runner, size)

@@ -15,8 +15,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.campaign.runner import Options, Runner
+from harness.campaign.runner import Runner
 from harness.loader import load_text
+from harness.play.options import RunOptions
 from harness.rendezvous.keys import Incarnation
 from harness.rendezvous.master_join import MasterJoin
 from harness.rendezvous.operations import CompareSet, Get, MultiGet, MultiSet, Operation, Reply, Set, Wait
@@ -64,7 +65,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, dict[str, 
     with ExitStack() as stack:
         runners = {
             subject: stack.enter_context(
-                Runner(Options(subject=subject, python=arguments.python, jobs=1, runs_dir=folder / subject))
+                Runner(RunOptions(subject=subject, python=arguments.python, jobs=1, runs_dir=folder / subject))
             )
             for subject in SUBJECTS
         }

@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from harness import __version__, clock
-from harness.campaign.runner import Options, Runner
+from harness.campaign.runner import Runner
 from harness.loader import load
+from harness.play.options import RunOptions
 from harness.values.verdict import PASSED
 
 CLEAN = """\
@@ -50,7 +51,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     Worlds take turns, so other load on the machine slows all of them, and their ratio stays.
     """
     seconds: dict[int, dict[str, list[float]]] = {size: {name: [] for name in WORLDS} for size in arguments.sizes}
-    with Runner(Options(python=arguments.python, jobs=1, runs_dir=folder / "runs")) as runner:
+    with Runner(RunOptions(python=arguments.python, jobs=1, runs_dir=folder / "runs")) as runner:
         for size in arguments.sizes:
             for turn in range(arguments.repeat + 1):
                 for name in WORLDS:

@@ -21,8 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 from harness import __version__, clock
-from harness.campaign.runner import Options, Runner
+from harness.campaign.runner import Runner
 from harness.loader import load
+from harness.play.options import RunOptions
 from harness.values.verdict import PASSED
 
 CLEAN = """\
@@ -48,7 +49,7 @@ STAYS_SECONDS = 3
 LOOK_AGAIN_SECONDS = 0.05
 LARGEST_WEIGHED = 64  # weighing more processes would take longer than they stay
 
-# What a torchrun agent starts: it tells when it was started, and returns at once.
+# What a torchrun agent starts: it prints when it was started, and returns at once.
 WORKER = "import time\nprint('started', time.clock_gettime_ns(time.CLOCK_MONOTONIC), flush=True)\n"
 PEERS = Path(__file__).with_name("peers.py")
 
@@ -68,7 +69,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Everything, in one run on one machine; seconds are medians, lists are in the order of measuring."""
     first, *larger = arguments.sizes
     worlds: dict[int, list[float]] = {}
-    options = Options(python=arguments.python, jobs=1, runs_dir=folder / "runs")
+    options = RunOptions(python=arguments.python, jobs=1, runs_dir=folder / "runs")
     with Runner(options) as runner:
         worlds[first] = file_to_verdict(runner, folder, first, arguments.repeat)
     peers = {} if arguments.no_peers else measure_peers(arguments, folder, first)
@@ -205,8 +206,8 @@ def forkserver(python: str, folder: Path, size: int, repeat: int) -> dict[str, A
     done = subprocess.run(command, env=_environment(folder), capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"the fork server failed:\n{done.stderr}")
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -223,7 +224,7 @@ def _free_ports(count: int) -> list[int]:
         return [probe.getsockname()[1] for probe in probes]
 
 
-# -- telling -----------------------------------------------------------------------------------------------------------
+# -- showing -----------------------------------------------------------------------------------------------------------
 
 
 def show(measured: dict[str, Any]) -> None:

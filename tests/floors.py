@@ -22,7 +22,7 @@ FLOORS = (
     ("judge", "reports", "loader", "reference", "archive"),
     ("play",),
     ("campaign",),
-    ("pytest_plugin", "cli"),
+    ("cli", "pytest_plugin"),
 )
 PLACES = {room: (floor, place) for floor, rooms in enumerate(FLOORS) for place, room in enumerate(rooms)}
 

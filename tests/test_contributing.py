@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from harness.checkers.base import CHECKERS
+from harness.cli.reporting import make, parse
 from harness.faults.base import FAULTS
 from harness.rank.steps import STEPS, store
-from harness.reports.base import REPORTS
+from harness.reports.base import REPORTS, RowReport
 from harness.scenario.scenario import Fault
 from harness.values.history import History
 from harness.values.ops import INVOKE, OK, Op, Process
@@ -80,8 +81,9 @@ def test_the_checker_accepts_one_join_and_rejects_two(calls: int, status: str) -
 def test_the_report_counts_statuses(tmp_path: Path) -> None:
     """A line for each, in alphabetical order."""
     run_example("harness/reports/counts.py")
-    results: Any = [SimpleNamespace(status=status) for status in ("passed", "failed", "passed")]
-    REPORTS["counts"].to(tmp_path / "counts.txt").closed(results, interrupted=False)
+    (report,) = make([parse(f"counts={tmp_path / 'counts.txt'}")])
+    assert isinstance(report, RowReport)
+    report.closed_with([{"status": status} for status in ("passed", "failed", "passed")], interrupted=False)
     assert (tmp_path / "counts.txt").read_text() == "failed 1\npassed 2\n"
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from harness.campaign.runner import Options, Runner
+from harness.campaign.runner import Runner
 from harness.loader import load
+from harness.play.options import RunOptions
 from harness.scenario.scenario import Scenario
 from harness.values.verdict import KNOWN, PASSED, SKIPPED
 
@@ -35,10 +36,10 @@ def cells(name: str) -> Sequence[Scenario]:
     return load(_SCENARIOS / (name + _SUFFIX))
 
 
-def options(runs_dir: Path, python: str = PYTHON, **more: Any) -> Options:
+def options(runs_dir: Path, python: str = PYTHON, **more: Any) -> RunOptions:
     """How tests play: what RDZV_REQUIRE names must be there, anything else may be skipped."""
     require = frozenset(filter(None, os.environ.get("RDZV_REQUIRE", "").split(",")))
-    return Options(python=python, runs_dir=runs_dir, require=require, **more)
+    return RunOptions(python=python, runs_dir=runs_dir, require=require, **more)
 
 
 def verdicts_with(**more: Any) -> Any:

@@ -7,14 +7,13 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from harness.machine.docker.leases import REAPER_FD
 from harness.machine.process import boot
-from harness.play.settings import Order, Settings
+from harness.play.options import Order, RunOptions
 
 GONE_LIMIT_SECONDS = 20.0
 """Healing and ending a world takes milliseconds; a resolver or a disk that hangs must not hang the parent."""
@@ -24,23 +23,21 @@ class ControllerProcess:
     """One controller.
 
     Args:
+        log_dir: for its own log, and the logs of what it keeps over many plays.
+        world: the kind of world that it will mostly play in, made when it starts.
         isolation: `auto`, `private` or `host`.
-        startup_deadline_ns: when it must have said that it is ready.
         reaper_fd: of a `harness.machine.docker.leases.Reaper`, for a controller whose worlds live in an engine.
     """
 
     def __init__(
-        self, settings: Settings, isolation: str, startup_deadline_ns: int, reaper_fd: int | None = None
+        self, options: RunOptions, log_dir: Path, world: str, isolation: str, reaper_fd: int | None = None
     ) -> None:
-        self.isolation = isolation
-        self.startup_deadline_ns = startup_deadline_ns
-        self.facts: Mapping[str, Any] = {}
-        self.is_ready = False
-        self._log = Path(settings.log_dir) / "controller.log"
+        self._log = log_dir / "controller.log"
         ours, theirs = socket.socketpair()
         life_read, self._life_write = os.pipe()
         os.set_inheritable(theirs.fileno(), True)
-        serve = [sys.executable, "-m", "harness.play.controller", str(theirs.fileno()), settings.to_json()]
+        serve = [sys.executable, "-m", "harness.play.controller", str(theirs.fileno())]
+        serve += [options.to_json(), str(log_dir), world]
         argv = boot.argv(sys.executable, life_read, isolation, serve)
         with open(self._log, "wb") as log:
             self._process = subprocess.Popen(
@@ -64,9 +61,6 @@ class ControllerProcess:
     def receive(self) -> dict[str, Any]:
         """The next message; raises EOFError or OSError if the controller is gone."""
         message: dict[str, Any] = self.connection.recv()
-        if "ready" in message:
-            self.is_ready = True
-            self.facts = message["ready"]
         return message
 
     def hang_up(self) -> None:
@@ -92,7 +86,7 @@ class ControllerProcess:
             self._process.wait()
 
     def last_words(self) -> str:
-        """How and why it ended, as far as its exit code and its log tell."""
+        """How and why it ended, as far as its exit code and its log show."""
         try:
             code: object = self._process.wait(GONE_LIMIT_SECONDS)
         except subprocess.TimeoutExpired:

@@ -21,7 +21,7 @@ app = typer.Typer(
 )
 toxiproxy = typer.Typer(help="The real proxy server, as an alternative to the embedded one.", rich_markup_mode=None)
 app.add_typer(toxiproxy, name="toxiproxy")
-proxy = typer.Typer(help="The embedded proxy engine, for anybody who speaks Toxiproxy's API.", rich_markup_mode=None)
+proxy = typer.Typer(help="The embedded proxy engine, for any client of Toxiproxy's API.", rich_markup_mode=None)
 app.add_typer(proxy, name="proxy")
 docker = typer.Typer(help="The Docker engine that worlds of containers need, and its images.", rich_markup_mode=None)
 app.add_typer(docker, name="docker")
@@ -54,19 +54,23 @@ def run(
     require: o.Require = None,
     keep: o.Keep = 50,
     runs_dir: o.RunsDir = o.RUNS_DIR,
+    report: o.Reports = None,
     junit: o.JUnit = None,
     json: o.Json = None,
     quiet: o.Quiet = False,
 ) -> int:
     """Play scenarios and judge them."""
-    from harness.campaign.runner import Options
-    from harness.cli import running
+    from harness.cli import reporting, running
     from harness.cli.selecting import check_isolation, check_subject, check_world, interpreter
+    from harness.play.options import RunOptions
 
     command = tuple(context.obj or ())
     check_subject(subject, command)
-    request = running.Request(tuple(paths), tags, names, repeat, until_fail, junit, json, quiet)
-    chosen = Options(
+    short = (("junit", junit), ("json", json))
+    chosen = [*map(reporting.parse, report or ())]
+    chosen += [reporting.ReportChoice(kind, reporting.file_of(path)) for kind, path in short if path is not None]
+    request = running.Request(tuple(paths), tags, names, repeat, until_fail, tuple(chosen), quiet)
+    options = RunOptions(
         subject=subject,
         command=command,
         python=interpreter(python),
@@ -79,7 +83,7 @@ def run(
         keep=keep,
         require=frozenset(require or ()),
     )
-    return running.run(request, chosen)
+    return running.run(request, options)
 
 
 @app.command()
@@ -100,7 +104,7 @@ def list_members(family: o.Family = None) -> int:
 
 @app.command()
 def explain(kind: o.Kind) -> int:
-    """Tell what a kind does: attributes, units, an example."""
+    """Explain a kind: attributes, units, an example."""
     from harness.cli import looking
 
     return looking.explain(kind)
@@ -148,7 +152,7 @@ def compare(reports: o.JsonReports) -> int:
 
 @app.command()
 def doctor(python: o.Python = o.OWN_PYTHON, require: o.MustPass = None) -> int:
-    """Tell what this machine can do, and what it lacks."""
+    """Check what this machine can do, and what it lacks."""
     from harness.cli import doctor as checks
     from harness.cli.selecting import interpreter
 
@@ -166,7 +170,7 @@ def install() -> int:
 
 @proxy.command()
 def serve(port: o.ApiPort = 8474, host: o.ApiHost = "127.0.0.1", seed: o.EngineSeed = None) -> int:
-    """Serve until it is ended; tells the API's address in one line of JSON."""
+    """Serve until it is ended; prints the API's address as one line of JSON."""
     from harness.engine.__main__ import main as serve_engine
 
     return serve_engine(["--host", host, "--port", str(port), *(["--seed", seed] if seed is not None else [])])

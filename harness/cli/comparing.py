@@ -23,7 +23,7 @@ _NAMED = 3
 def compare(paths: Sequence[Path]) -> int:
     """Print the table; returns the exit code.
 
-    Raises UsageError for fewer than two reports, for a file that is none, and for reports of different scenarios.
+    Raises UsageError for fewer than two reports, for any other file, and for reports of different scenarios.
     """
     if len(set(paths)) < 2:
         raise UsageError(f"{paths[0]}: one report alone cannot be compared; give the report of another run too")
@@ -41,9 +41,9 @@ def read(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise UsageError(f"cannot read {path} ({error.strerror}); {AGAIN}") from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is no JSON; {AGAIN}") from error
+        raise UsageError(f"{path} is not JSON; {AGAIN}") from error
     if not _is_report(document):
-        raise UsageError(f"{path} is no report of this format ({FORMAT}); {AGAIN}")
+        raise UsageError(f"{path} is not a report of this format ({FORMAT}); {AGAIN}")
     if document["meta"].get("interrupted"):
         raise UsageError(f"{path} is the report of a run that was interrupted; play it again, to its end")
     if not document["results"]:
@@ -83,7 +83,7 @@ def _cells(report: Mapping[str, Any]) -> set[str]:
 
 
 def _names(reports: Mapping[Path, Mapping[str, Any]]) -> list[str]:
-    """Subject and torch of each report; where that does not tell two apart, the file too."""
+    """Subject and torch of each report; where two are the same, the file too."""
     names = [_name(report["meta"]) for report in reports.values()]
     return [
         f"{name} ({path.name})" if names.count(name) > 1 else name for name, path in zip(names, reports, strict=True)

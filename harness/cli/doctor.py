@@ -17,7 +17,7 @@ from harness.values.errors import HarnessError, Unsupported, UsageError
 # Each look-up is answered in microseconds where a world may run on the host's network, or not at all.
 SLOW_LOOKUP_S = 0.02
 LOOKUPS_WITHIN_S = 12
-# A tool that has not told its version by then is as good as absent.
+# A tool that has not printed its version by then counts as absent.
 TOOL_WITHIN_S = 10
 
 
@@ -135,9 +135,9 @@ def _network_program(name: str, question: Sequence[str], tools: Sequence[str], f
     """A program that sets up networks of hosts: its version, and what cannot be injected without it.
 
     Args:
-        question: the command that makes it tell its version.
+        question: the command that makes it print its version.
         tools: all that are needed, as `network_tools.PACKAGES` names them; the first is asked.
-        faults: who needs it.
+        faults: those that need it.
     """
     from harness.machine.network.network_tools import PACKAGES, find
 

@@ -23,11 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read has gone, `head` for instance; the interpreter's own last flush must not complain either.
+        # The reader has gone, `head` for instance; the interpreter's own last flush must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return BROKEN_PIPE
     except Exception as error:
-        return _told(error)
+        return _report(error)
 
 
 def _print_everything() -> None:
@@ -44,7 +44,7 @@ def _dispatch(words: list[str]) -> int:
     own, command = split_command(words or ["--help"])
     try:
         code = app(args=own, prog_name="rdzv-harness", standalone_mode=False, obj=command)
-    except SystemExit as leaving:  # the parser's way to meet a broken pipe, and its only way out of this mode
+    except SystemExit as leaving:  # how the parser reports a broken pipe; it exits for no other reason in this mode
         raise BrokenPipeError from leaving
     sys.stdout.flush()
     return code if isinstance(code, int) else AS_EXPECTED
@@ -58,7 +58,7 @@ def split_command(words: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
     return list(words[:place]), tuple(words[place + 1 :])
 
 
-def _told(error: Exception) -> int:
+def _report(error: Exception) -> int:
     """Print what went wrong and what to do; returns the exit code."""
     if os.environ.get(TRACEBACK):
         traceback.print_exception(error)
@@ -72,11 +72,11 @@ def _told(error: Exception) -> int:
     if isinstance(error, HarnessError):
         print(f"error: {error}", file=sys.stderr)
         return SOME_ERROR
-    return _told_by_parser(error) or _told_unexpected(error)
+    return _report_of_parser(error) or _report_unexpected(error)
 
 
-def _told_by_parser(error: Exception) -> int | None:
-    """The command line parser's own errors; None if it is none of them."""
+def _report_of_parser(error: Exception) -> int | None:
+    """The command line parser's own errors; None for any other error."""
     format_message = getattr(error, "format_message", None)
     if format_message is None:
         return INTERRUPTED if type(error).__name__ == "Abort" else None
@@ -86,8 +86,8 @@ def _told_by_parser(error: Exception) -> int | None:
     return USAGE
 
 
-def _told_unexpected(error: Exception) -> int:
+def _report_unexpected(error: Exception) -> int:
     first = (str(error).strip().splitlines() or [""])[0]
-    told = f"{type(error).__name__}: {first}" if first else type(error).__name__
-    print(f"error: {told}; this is a bug of rdzv-harness, {TRACEBACK}=1 shows where", file=sys.stderr)
+    description = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    print(f"error: {description}; this is a bug of rdzv-harness, {TRACEBACK}=1 shows where", file=sys.stderr)
     return SOME_ERROR

@@ -1,4 +1,4 @@
-"""What the exit code says, so that a CI job can tell a broken subject from a broken harness."""
+"""What the exit code says, so that a CI job can distinguish a broken subject from a broken harness."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _WORDS = ("and", "or", "not", "(", ")")
 def parse(text: str, option: str) -> Expression:
     """A function that says whether the expression holds, given which words match.
 
-    Raises UsageError, naming the option, for anything that is no expression.
+    Raises UsageError, naming the option, for an invalid expression.
     """
     parser = _Parser(text, option)
     expression = parser.alternatives()

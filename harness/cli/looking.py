@@ -1,4 +1,4 @@
-"""Everything that plays nothing: reading files, explaining kinds, judging and showing stored runs."""
+"""Commands that play nothing: reading files, explaining kinds, judging and showing stored runs."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def list_members(family: str | None) -> int:
         print("\nnot loaded")
         for problem in problems:
             print(f"  {problem}")
-    print("\n`rdzv-harness explain KIND` tells attributes, units and an example")
+    print("\n`rdzv-harness explain KIND` shows attributes, units and an example")
     return AS_EXPECTED
 
 
@@ -80,11 +80,11 @@ def schema() -> int:
 
 
 def new(name: str, directory: Path) -> int:
-    """Write a scenario to begin with; raises UsageError for a name that is none, or a file that is there."""
+    """Write a scenario to begin with; raises UsageError for an invalid name, or a file that exists."""
     claim = Path(name).name.removesuffix(SUFFIX)
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", claim):
         raise UsageError(
-            f"{claim!r} is no name for a scenario; write the claim in small letters and hyphens: a-late-worker-joins"
+            f"{claim!r} is not a name for a scenario; write the claim in small letters and hyphens: a-late-worker-joins"
         )
     from harness.reference import template
 
@@ -94,7 +94,7 @@ def new(name: str, directory: Path) -> int:
         with open(path, "x", encoding="utf-8") as file:
             file.write(template(claim))
     except FileExistsError:
-        raise UsageError(f"{path} is there already; choose another name") from None
+        raise UsageError(f"{path} exists already; choose another name") from None
     except OSError as error:
         raise UsageError(f"cannot write {path} ({error.strerror}); choose another --dir") from error
     print(f"{path}: run it with `rdzv-harness run {path}`")
@@ -102,7 +102,7 @@ def new(name: str, directory: Path) -> int:
 
 
 def judge_again(run_dirs: Sequence[Path]) -> int:
-    """Judge stored runs again and report; says where a verdict is no longer what it was."""
+    """Judge stored runs again and report; prints where a verdict has changed."""
     from harness.archive import read_run
     from harness.judge.judge import judge
     from harness.reports.console import ConsoleReport, terminal
@@ -119,7 +119,7 @@ def judge_again(run_dirs: Sequence[Path]) -> int:
 
 
 def show(run_dir: Path, ranks: str | None, lines: int | None) -> int:
-    """Print one run as a time line; of a run that was never judged, what happened so far."""
+    """Print one run as a time line; of a run that was never judged, what has happened so far."""
     from harness.archive import read_run
     from harness.reports.timeline import LINES_SHOWN, View, of_history, of_result, terminal_width
 
@@ -134,7 +134,7 @@ def show(run_dir: Path, ranks: str | None, lines: int | None) -> int:
 
 
 def _result(archived: Archived, judgement: Judgement) -> Result:
-    """A stored run as a result; how long it took was not kept, so the history says."""
+    """A stored run as a result; its duration was not stored, so it is taken from the history."""
     from harness.judge.result import Result
 
     ops = archived.history.ops
@@ -153,7 +153,7 @@ def _result(archived: Archived, judgement: Judgement) -> Result:
 
 
 def parse_ranks(text: str | None, size: int) -> tuple[int, ...]:
-    """`0,3` or `4-7` as numbers; empty means all. Raises UsageError for anything else, or a rank that is not there."""
+    """`0,3` or `4-7` as numbers; empty means all. Raises UsageError for anything else, or an unknown rank."""
     if text is None:
         return ()
     ranks: list[int] = []
@@ -161,9 +161,9 @@ def parse_ranks(text: str | None, size: int) -> tuple[int, ...]:
         span = re.fullmatch(r"\s*(\d+)(?:\s*-\s*(\d+))?\s*", part)
         if span is None or int(span[2] or span[1]) >= size:
             raise UsageError(
-                f"--ranks {text}: {part.strip()!r} is no rank of this world; write 0 to {size - 1}, as 0,3 or 4-7"
+                f"--ranks {text}: {part.strip()!r} is not a rank of this world; write 0 to {size - 1}, as 0,3 or 4-7"
             )
         ranks.extend(range(int(span[1]), int(span[2] or span[1]) + 1))
     if not ranks:
-        raise UsageError(f"--ranks {text}: no rank is meant; write them as 0,3 or 4-7")
+        raise UsageError(f"--ranks {text}: no rank is named; write them as 0,3 or 4-7")
     return tuple(ranks)

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from harness.reports import kinds
 
-def _tell_version(wanted: bool) -> None:
+
+def _print_version(wanted: bool) -> None:
     if wanted:
         from harness import __version__
 
@@ -20,7 +22,7 @@ def _tell_version(wanted: bool) -> None:
 OWN_PYTHON = sys.executable
 RUNS_DIR = Path(".rdzv/runs")
 
-Version = Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="tell the version")]
+Version = Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version")]
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="scenario files, and folders of them")]
 RunDir = Annotated[Path, typer.Argument(metavar="RUNDIR", help="a run directory, from .rdzv/runs/")]
 RunDirs = Annotated[list[Path], typer.Argument(metavar="RUNDIR...", help="run directories, from .rdzv/runs/")]
@@ -37,7 +39,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="the claim in hyphens:
 Subject = Annotated[
     str, typer.Option(metavar="NAME", help="static, another backend of torch's registry, echo, or command (-- ARGV)")
 ]
-Python = Annotated[str, typer.Option(metavar="PATH", help="the ranks' interpreter, one that has torch")]
+Python = Annotated[str, typer.Option(metavar="PATH", help="the ranks' interpreter; it must have torch")]
 Toxiproxy = Annotated[
     str,
     typer.Option(
@@ -50,7 +52,10 @@ Isolation = Annotated[
 ]
 World = Annotated[
     str | None,
-    typer.Option(metavar="KIND", help="play all in worlds of processes, namespaces or containers; else as files say"),
+    typer.Option(
+        metavar="KIND",
+        help="play everything in worlds of processes, namespaces or containers; by default as the files say",
+    ),
 ]
 Tags = Annotated[
     str | None, typer.Option(metavar="EXPR", help="'links and not slow', or 'links,ports' for any of them")
@@ -59,43 +64,61 @@ Names = Annotated[
     str | None,
     typer.Option("-k", metavar="EXPR", help="words in folder and id, with and, or, not; or exactly one id"),
 ]
-Jobs = Annotated[int | None, typer.Option(min=1, metavar="N", help="worlds side by side; else twice the processors")]
-Repeat = Annotated[int | None, typer.Option(min=1, metavar="N", help="play each cell so often, and tell k of N")]
-UntilFail = Annotated[bool, typer.Option("--until-fail", help="play again and again, until one is red")]
-Seed = Annotated[int | None, typer.Option(metavar="N", help="of everything drawn by lot; else drawn itself, and told")]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="worlds side by side; by default twice the number of processors")
+]
+Repeat = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="play each cell N times, and report how many passed")
+]
+UntilFail = Annotated[bool, typer.Option("--until-fail", help="play again and again, until a result is red")]
+Seed = Annotated[
+    int | None, typer.Option(metavar="N", help="seed of everything random; by default drawn, and reported")
+]
 Require = Annotated[
     list[str] | None,
     typer.Option(metavar="KIND", help="a need (torch, world, proxy, ...) whose absence is an error, not a skip"),
 ]
 Keep = Annotated[int, typer.Option(min=0, metavar="N", help="how many run directories stay")]
 RunsDir = Annotated[Path, typer.Option(metavar="DIR", help="where run directories go")]
-JUnit = Annotated[Path | None, typer.Option(metavar="FILE", help="write JUnit XML")]
-Json = Annotated[Path | None, typer.Option(metavar="FILE", help="write JSON")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="only what is red, and the summary")]
+Reports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report",
+        metavar="KIND=PATH",
+        help=f"write a report ({', '.join(kinds())}); - or no path is standard output; may be repeated",
+    ),
+]
+JUnit = Annotated[Path | None, typer.Option(metavar="FILE", help="short for --report junit=FILE")]
+Json = Annotated[Path | None, typer.Option(metavar="FILE", help="short for --report json=FILE")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="only red results, and the summary")]
 
 Directory = Annotated[Path, typer.Option("--dir", metavar="DIR", help="the folder it goes to")]
 Ranks = Annotated[str | None, typer.Option(metavar="RANKS", help="only these columns, as 0,3 or 4-7")]
 Lines = Annotated[
-    int | None, typer.Option(min=0, metavar="N", help="at most so many lines for each group of ranks; 0 is all")
+    int | None, typer.Option(min=0, metavar="N", help="at most N lines for each group of ranks; 0 is all")
 ]
 MustPass = Annotated[
     list[str] | None,
-    typer.Option("--require", metavar="CHECK", help="a check that must pass, or all; else exit 3"),
+    typer.Option("--require", metavar="CHECK", help="a check that must pass, or all; exit 3 if it does not"),
 ]
 
 Base = Annotated[
     str | None,
-    typer.Option(metavar="IMAGE", help="what ranks stand on; else a public image, else one of Debian's packages"),
+    typer.Option(
+        metavar="IMAGE", help="what the ranks' image is built on; by default a public image, else Debian's packages"
+    ),
 ]
-Rebuild = Annotated[bool, typer.Option("--rebuild", help="also what is up to date")]
+Rebuild = Annotated[bool, typer.Option("--rebuild", help="build also what is up to date")]
 Checkout = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="build the image of the harness too, from this checkout of it")
+    Path | None, typer.Option(metavar="DIR", help="build the image of the harness too, from this checkout")
 ]
 Torch = Annotated[
-    str, typer.Option(metavar="WORDS", help="what pip puts in it too: 'torch numpy'; else it has no torch")
+    str, typer.Option(metavar="WORDS", help="what pip installs in it too: 'torch numpy'; by default it has no torch")
 ]
-EngineDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="a folder for all that the engine has")]
+EngineDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="a folder for everything of the engine")]
 
 ApiPort = Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="of the API; 0 is any free one")]
 ApiHost = Annotated[str, typer.Option(metavar="ADDRESS", help="where the API listens")]
-EngineSeed = Annotated[str | None, typer.Option(metavar="TEXT", help="names all chance; else drawn, and told")]
+EngineSeed = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="seed of everything random; by default drawn, and printed")
+]

@@ -16,8 +16,9 @@ from harness.cli.selecting import load_all, select
 from harness.values.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
-    from harness.campaign.runner import Options
+    from harness.cli.reporting import ReportChoice
     from harness.judge.result import Result
+    from harness.play.options import RunOptions
     from harness.reports.base import Report
     from harness.scenario.scenario import Scenario
 
@@ -27,13 +28,13 @@ UNTIL_FAIL_RUNS = 10_000
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line asks of `run`.
+    """What is played, how often, and what is reported; `RunOptions` say how.
 
     Attributes:
         paths: files and folders.
         tags, names: expressions that select cells, or None.
         repeat: how often each cell is played; None is once, or with `until_fail` until one is red.
-        junit, json: files to write.
+        reports: those beside the console's.
     """
 
     paths: tuple[Path, ...]
@@ -41,8 +42,7 @@ class Request:
     names: str | None = None
     repeat: int | None = None
     until_fail: bool = False
-    junit: Path | None = None
-    json: Path | None = None
+    reports: tuple[ReportChoice, ...] = ()
     quiet: bool = False
 
     @property
@@ -57,10 +57,10 @@ class Playing(Protocol):
     def run(self, cells: Sequence[Scenario], repeat: int, until_fail: bool, observer: Any) -> Iterator[Result]: ...
 
 
-MakeRunner = Callable[["Options"], AbstractContextManager[Playing]]
+MakeRunner = Callable[["RunOptions"], AbstractContextManager[Playing]]
 
 
-def run(request: Request, options: Options, make_runner: MakeRunner | None = None) -> int:
+def run(request: Request, options: RunOptions, make_runner: MakeRunner | None = None) -> int:
     """Play what is asked for and report; returns the exit code.
 
     Raises UsageError or ScenarioError before anything is played.
@@ -77,21 +77,22 @@ def run(request: Request, options: Options, make_runner: MakeRunner | None = Non
     return _exit_code(results, interrupted, [error for error in (failure, *unwritten) if error is not None])
 
 
-def _real_runner(options: Options) -> AbstractContextManager[Playing]:
+def _real_runner(options: RunOptions) -> AbstractContextManager[Playing]:
     from harness.campaign.runner import Runner
+    from harness.cli.again import command_line
 
     check_machine(options)
-    return Runner(options)
+    return Runner(options, command_line)
 
 
-def check_machine(options: Options) -> None:
+def check_machine(options: RunOptions) -> None:
     """Raises UsageError for an interpreter, a subject, a server or a need that no run has, before a world is made."""
     from harness.machine.process.interpreter import require, require_backend
-    from harness.play.settings import SUBJECTS, TORCHLESS, is_url
+    from harness.play.options import SUBJECTS, is_url
     from harness.scenario.needs import required
 
     required(options.require, "--require")
-    require(Path(options.python), needs_torch=options.subject not in TORCHLESS)
+    require(Path(options.python), needs_torch=options.needs_torch)
     if options.subject not in SUBJECTS:
         require_backend(Path(options.python), options.subject, SUBJECTS)
     if is_url(options.toxiproxy):
@@ -101,15 +102,14 @@ def check_machine(options: Options) -> None:
 
 
 def _reports(request: Request, cells: int) -> list[Report]:
-    from harness.reports.base import REPORTS
+    """The console's, then those that were chosen; one on standard output moves the console's to standard error."""
+    from harness.cli.reporting import make
     from harness.reports.console import ConsoleReport, terminal
 
+    chosen = make(request.reports)
     total = None if request.until_fail else cells * request.runs
-    reports: list[Report] = [ConsoleReport(terminal(), total, request.quiet)]
-    for kind, path in (("junit", request.junit), ("json", request.json)):
-        if path is not None:
-            reports.append(REPORTS[kind].to(path))
-    return reports
+    on_stdout = any(choice.path is None for choice in request.reports)
+    return [ConsoleReport(terminal(stderr=on_stdout), total, request.quiet), *chosen]
 
 
 class _Observer:
@@ -124,9 +124,9 @@ class _Observer:
 
 
 def _play(
-    request: Request, options: Options, cells: Sequence[Scenario], reports: Sequence[Report], make_runner: MakeRunner
+    request: Request, options: RunOptions, cells: Sequence[Scenario], reports: Sequence[Report], make_runner: MakeRunner
 ) -> tuple[list[Result], bool, HarnessError | None]:
-    """All results that came, whether somebody stopped the run, and what the harness could not do."""
+    """All results, whether the run was interrupted, and the error of the harness that ended it."""
     results: list[Result] = []
     try:
         with _termination_interrupts(), make_runner(options) as runner:
@@ -144,7 +144,7 @@ def _play(
 
 
 def _slim(result: Result) -> Result:
-    """A result to keep by the thousand: of what went well, the first operation tells all that a report needs."""
+    """A result to keep by the thousand: of a run that went well, reports need the first operation only."""
     from harness.reports.parts.facts import RED
     from harness.values.history import History
 

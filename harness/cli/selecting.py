@@ -1,4 +1,4 @@
-"""Which cells are played: files read, every problem of every file told at once, then tags and names."""
+"""Which cells are played: all files are read, all their problems reported at once, then tags and names select."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def load_all(paths: Sequence[Path]) -> list[Scenario]:
 
 
 def select(cells: Sequence[Scenario], tags: str | None, names: str | None) -> list[Scenario]:
-    """The cells that fit both expressions; raises UsageError for what is no expression, or names no tag at all."""
+    """The cells that fit both expressions; raises UsageError for an invalid expression."""
     chosen = list(cells) if tags is None else _by_tags(cells, tags)
     return chosen if names is None else _by_names(chosen, names)
 
@@ -57,7 +57,7 @@ def _searched(cell: Scenario) -> str:
 
 
 def interpreter(python: str) -> str:
-    """The interpreter as an absolute path, links kept (virtual environments are links); a bare name is one on PATH."""
+    """The interpreter's absolute path, links kept (virtual environments are links); a bare name is found on PATH."""
     if os.sep in python:
         return os.path.abspath(python)
     return shutil.which(python) or python

@@ -17,8 +17,8 @@ from harness.machine.process.children import Children
 from harness.machine.toxiproxy.server import ServerLauncher
 from harness.play.local_engine import EngineHere
 from harness.play.needs import server_for
+from harness.play.options import EMBEDDED, Order, RunOptions, is_url
 from harness.play.play import Interrupted, PlayResources, play
-from harness.play.settings import EMBEDDED, TORCHLESS, Order, Settings, is_url
 from harness.proxies.base import Proxies
 from harness.proxies.direct import Direct
 from harness.proxies.toxiproxy import Toxiproxy
@@ -34,17 +34,21 @@ HOST_PORTS = (20000, 29000)
 
 
 def main() -> int:
-    """Serve plays on the connection whose descriptor is the first argument."""
+    """Serve plays on a connection.
+
+    Arguments: its descriptor, the run's options as JSON, the folder for the logs of what outlives a play (zygote, proxy
+    server), and the kind of world that is made at the start because most plays will need it.
+    """
     connection = Connection(int(sys.argv[1]))
-    settings = Settings.from_json(sys.argv[2])
+    options, log_dir, world = RunOptions.from_json(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, and the parent closes the connection
     isolation = Isolation.from_environment()
     children = Children()
     if isolation.kind == "host":
         children.become_subreaper()
     try:
-        with _Workshop(settings, isolation, children, connection) as workshop:
-            connection.send({"ready": workshop.describe()})
+        with _Workshop(options, log_dir, isolation, children, connection) as workshop:
+            connection.send({"ready": workshop.describe(world)})
             _serve(connection, workshop)
     except (EOFError, BrokenPipeError, ConnectionResetError, Interrupted):
         return 0  # the parent is gone, or wants an end
@@ -66,12 +70,14 @@ def _serve(connection: Connection, workshop: _Workshop) -> None:
 class _Workshop:
     """Everything that is kept warm between plays."""
 
-    def __init__(self, settings: Settings, isolation: Isolation, children: Children, connection: Connection) -> None:
-        self._settings = settings
+    def __init__(
+        self, options: RunOptions, log_dir: Path, isolation: Isolation, children: Children, connection: Connection
+    ) -> None:
+        self._options = options
         self._isolation = isolation
         self._children = children
         self._connection = connection
-        self._log_dir = Path(settings.log_dir)
+        self._log_dir = log_dir
         self._direct = Direct()
         self._toxiproxy: Toxiproxy | None = None
         self._toxiproxy_at: tuple[str, ServerLauncher | None] = ("", None)
@@ -79,11 +85,11 @@ class _Workshop:
         self._doorbell_read, doorbell_write = doorbell_pipe()
         self._world_resources = WorldResources(
             children=children,
-            interpreter=Path(settings.python),
+            interpreter=Path(options.python),
             isolation=isolation,
             doorbell_fd=doorbell_write,
-            log_dir=Path(settings.log_dir),
-            needs_torch=settings.subject not in TORCHLESS,
+            log_dir=log_dir,
+            needs_torch=options.needs_torch,
         )
 
     def __enter__(self) -> _Workshop:
@@ -95,9 +101,9 @@ class _Workshop:
         for world in self._worlds.values():
             world.close()
 
-    def describe(self) -> Mapping[str, Any]:
-        """What the parent may want to say before anything is played."""
-        world = self._world(self._settings.world)
+    def describe(self, kind: str) -> Mapping[str, Any]:
+        """What the parent may want to say before anything is played, of a kind of world."""
+        world = self._world(kind)
         return {"world": dict(world.describe()), "versions": dict(world.versions())}
 
     def resources(self, kind: str) -> PlayResources:
@@ -107,7 +113,7 @@ class _Workshop:
             doorbell_fd=self._doorbell_read,
             free_port=self._free_port,
             interrupt_fd=self._connection.fileno(),
-            interpreter=self._settings.python,
+            interpreter=self._options.python,
         )
 
     def _world(self, kind: str) -> World:
@@ -120,7 +126,7 @@ class _Workshop:
         # A world that this machine cannot have says so when it is staged, before links are made.
         if scenario.world.route == "direct" or world.missing():
             return self._direct
-        server = server_for(scenario, self._settings.toxiproxy)
+        server = server_for(scenario, self._options.toxiproxy)
         return self._running(server, world.proxy_server_place(embedded=server == EMBEDDED))
 
     def _running(self, server: str, place: ServerLauncher | None) -> Toxiproxy:

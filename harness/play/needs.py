@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from harness.faults.base import FAULTS
 from harness.machine.toxiproxy import server as proxy_server
-from harness.play.settings import AUTO, EMBEDDED, REAL, is_url
+from harness.play.options import AUTO, EMBEDDED, REAL, is_url
 from harness.scenario.messages import messages_of
 from harness.scenario.scenario import Scenario
 from harness.worlds.base import WORLDS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.play.addresses import Addresses
-from harness.play.settings import Order
+from harness.play.options import Order
 from harness.rank.subjects import needs_torch
 from harness.scenario.scenario import HandlerConfig, Scenario, Step
 from harness.schedule import torchrun

@@ -21,12 +21,12 @@ from harness.play.hang_guard import HangGuard
 from harness.play.leftovers import await_listener, end_forked, left_behind
 from harness.play.needs import wants_engine
 from harness.play.nemesis import Nemesis
+from harness.play.options import Order
 from harness.play.plan import make_plan
 from harness.play.poll import Poll
 from harness.play.rank_group import RankGroup
 from harness.play.ranks import Ranks
 from harness.play.recording import LagMeter, Log
-from harness.play.settings import Order
 from harness.play.torchrun_ranks import TorchrunRanks
 from harness.play.wire import Wire
 from harness.proxies.base import Link, Proxies

@@ -14,11 +14,11 @@ import pytest
 if TYPE_CHECKING:
     from harness.campaign.runner import Runner
     from harness.judge.result import Result
+    from harness.play.options import RunOptions
     from harness.scenario.scenario import Scenario
 
 SUFFIX = ".rdzv.yaml"
 RUNNER: pytest.StashKey[Any] = pytest.StashKey()
-PROPERTY = "rdzv"
 MARK = "rdzv"
 """The marker of every scenario item, beside its tags: `pytest -m rdzv`."""
 
@@ -51,21 +51,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="KINDS",
         help="needs (torch,engine,...) whose absence is an error, not a skip; default: RDZV_REQUIRE",
     )
-    group.addoption("--rdzv-report", default=None, metavar="FILE", help="write all verdicts to this JSON file")
+    group.addoption(
+        "--rdzv-report",
+        action="append",
+        default=[],
+        metavar="[KIND=]FILE",
+        help="write all verdicts to a file: JSON, or another kind of report; may be repeated",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Also where no file is met: `-m "not rdzv"` names it.
+    # Also where there is no scenario: `-m "not rdzv"` needs it.
     config.addinivalue_line("markers", f"{MARK}: a cell of a scenario file")
     if not hasattr(config, "workerinput"):
         _check_options(config)
-    path = config.getoption("--rdzv-report")
-    if path and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(JsonFile(Path(path)), "rdzv-report")
+        _register_reports(config)
 
 
 def _check_options(config: pytest.Config) -> None:
-    """Raises pytest.UsageError for what no scenario can need, and for a subject that cannot be had."""
+    """Raises pytest.UsageError for an unknown need, and for a subject that does not exist."""
     subject, words = config.getoption("--rdzv-subject"), config.getoption("--rdzv-require")
     if subject == "static" and not words:
         return
@@ -79,14 +83,28 @@ def _check_options(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error).replace("--subject", "--rdzv-subject", 1)) from None
 
 
+def _register_reports(config: pytest.Config) -> None:
+    """Raises pytest.UsageError for reports that cannot be written."""
+    words = config.getoption("--rdzv-report")
+    if not words:
+        return
+    from harness.pytest_plugin.reporting import ReportWriter, reports
+    from harness.values.errors import UsageError
+
+    try:
+        config.pluginmanager.register(ReportWriter(reports(words)), "rdzv-report")
+    except UsageError as error:
+        raise pytest.UsageError(*str(error).splitlines()) from None
+
+
 def _check_subject(subject: str, python: Path) -> None:
     from harness.machine.process.interpreter import require, require_backend
-    from harness.play.settings import SUBJECTS
+    from harness.play.options import SUBJECTS
     from harness.values.errors import UsageError
 
     ours = [one for one in SUBJECTS if one != "command"]
     if subject == "command":
-        raise UsageError("--subject command: a plug-in has no command for it; use `rdzv-harness run`")
+        raise UsageError("--subject command: pytest has no command for it; use `rdzv-harness run`")
     if subject not in ours:
         require(python)
         require_backend(python, subject, ours)
@@ -100,7 +118,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def required(config: pytest.Config) -> frozenset[str]:
-    """The kinds of need whose absence is an error; raises UsageError for one that there is not."""
+    """The kinds of need whose absence is an error; raises UsageError for an unknown one."""
     words = config.getoption("--rdzv-require")
     if not words:
         return frozenset()
@@ -114,24 +132,31 @@ def runner_of(config: pytest.Config) -> Runner:
 
     One world at a time: it is xdist that plays several side by side.
     """
-    from harness.campaign.runner import Options, Runner
+    from harness.campaign.runner import Runner
+    from harness.cli.again import command_line
 
     runner: Runner | None = config.stash.get(RUNNER, None)
     if runner is None:
-        options = Options(
-            subject=config.getoption("--rdzv-subject"),
-            python=config.getoption("--rdzv-python"),
-            toxiproxy=config.getoption("--rdzv-toxiproxy"),
-            world=config.getoption("--rdzv-world"),
-            require=required(config),
-            jobs=1,
-            runs_dir=config.rootpath / ".rdzv" / "runs",
-            keep=500,
-        )
-        runner = Runner(options)
+        runner = Runner(options_of(config), command_line)
         runner.__enter__()
         config.stash[RUNNER] = runner
     return runner
+
+
+def options_of(config: pytest.Config) -> RunOptions:
+    """How this session plays its scenarios."""
+    from harness.play.options import RunOptions
+
+    return RunOptions(
+        subject=config.getoption("--rdzv-subject"),
+        python=config.getoption("--rdzv-python"),
+        toxiproxy=config.getoption("--rdzv-toxiproxy"),
+        world=config.getoption("--rdzv-world"),
+        require=required(config),
+        jobs=1,
+        runs_dir=config.rootpath / ".rdzv" / "runs",
+        keep=500,
+    )
 
 
 # -- files ---------------------------------------------------------------------------------------------------------
@@ -171,7 +196,8 @@ class ScenarioItem(pytest.Item):
             self.add_marker(getattr(pytest.mark, mark))
 
     def setup(self) -> None:
-        from harness.reports.json import row
+        from harness.pytest_plugin.reporting import PROPERTY
+        from harness.reports.parts.rows import row
         from harness.values.errors import HarnessError
         from harness.values.verdict import ERROR, SKIPPED
 
@@ -226,23 +252,3 @@ def world(request: pytest.FixtureRequest) -> Callable[..., Any]:
         return play_keys(keys, request.node.name, runner_of(request.config))
 
     return play
-
-
-# -- the report ----------------------------------------------------------------------------------------------------
-
-
-class JsonFile:
-    """Gathers the rows that items carry, from xdist's workers too, and writes them when the session ends."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._rows: list[dict[str, Any]] = []
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "teardown":
-            self._rows.extend(json.loads(str(value)) for name, value in report.user_properties if name == PROPERTY)
-
-    def pytest_sessionfinish(self) -> None:
-        from harness.reports.json import document
-
-        self._path.write_text(json.dumps(document(self._rows), indent=1), encoding="utf-8")

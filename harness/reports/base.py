@@ -8,12 +8,13 @@ from pathlib import Path
 
 from harness.judge.result import Result
 from harness.registry import Registry
+from harness.reports.parts.rows import Row, row
 from harness.scenario.scenario import Scenario
 from harness.values.errors import HarnessError, UsageError
 
 
 class Report(ABC):
-    """One way to tell people or programs what a run found."""
+    """One way to show people or programs what a run found."""
 
     def started(self, scenario: Scenario, attempt: int) -> None:  # noqa: B027 - most reports need no start
         """A cell was sent to be played, for the `attempt`-th time, from 1."""
@@ -23,7 +24,7 @@ class Report(ABC):
 
     @abstractmethod
     def closed(self, results: Sequence[Result], interrupted: bool) -> None:
-        """The run is over; `results` are all that ended, in that order; `interrupted` if somebody stopped it.
+        """The run is over; `results` are all that ended, in that order; `interrupted` if it was stopped before.
 
         Raises HarnessError if the report cannot be written.
         """
@@ -50,6 +51,24 @@ class FileReport(Report):
     @classmethod
     def to(cls, path: Path | None) -> Report:
         return cls(None if path is None else check_writable(path))
+
+
+class RowReport(FileReport):
+    """A report that is made of rows: results as plain values.
+
+    Rows may come from several processes, so pytest can write such a report too, from all workers of xdist.
+    """
+
+    @abstractmethod
+    def text(self, rows: Sequence[Row], interrupted: bool) -> str:
+        """The whole report; `parts.rows.row` has the keys of a row."""
+
+    def closed(self, results: Sequence[Result], interrupted: bool) -> None:
+        self.closed_with([row(result) for result in results], interrupted)
+
+    def closed_with(self, rows: Sequence[Row], interrupted: bool) -> None:
+        """As `closed`, with the rows of the results."""
+        write(self._path, self.text(rows, interrupted))
 
 
 REPORTS: Registry[type[Report]] = Registry("report", "harness.reports", "rdzv_harness.reports", Report)

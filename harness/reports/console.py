@@ -51,7 +51,7 @@ class ConsoleReport(Report):
 
     Args:
         console: where to write.
-        total: how many results are awaited; None if nobody knows.
+        total: how many results are expected; None if that is not known.
         quiet: nothing for each cell; at the end no rows of what went as expected.
         now_ns: the clock.
     """
@@ -96,7 +96,7 @@ class ConsoleReport(Report):
     def closed(self, results: Sequence[Result], interrupted: bool) -> None:
         if self._progress is not None:
             self._progress.stop()
-        if not results and not interrupted:  # the run never came to anything; the error that follows says why
+        if not results and not interrupted:  # nothing was played; the error that follows says why
             return
         seconds = (self._now_ns() - self._begun_ns) / 1e9 if self._played else None
         self._print_table(results, seconds, interrupted)
@@ -159,10 +159,11 @@ def describe(result: Result) -> str:
     return red.text(result)
 
 
-def terminal() -> Console:
-    """Standard output as rich knows it: colours and movement only on a terminal, and never with NO_COLOR."""
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
-    return Console(width=width, highlight=False, markup=False, emoji=False)
+def terminal(stderr: bool = False) -> Console:
+    """Standard output or error as rich knows it: colours and movement on a terminal only, never with NO_COLOR."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
 def _progress(console: Console) -> Progress:
@@ -194,13 +195,13 @@ def _by_cell(results: Iterable[Result]) -> list[list[Result]]:
     return list(cells.values())
 
 
-def _rows(results: Sequence[Result], told: Collection[str], quiet: bool) -> list[Row]:
+def _rows(results: Sequence[Result], counted: Collection[str], quiet: bool) -> list[Row]:
     """A row for each cell, what went wrong last, nearest to its proof; many that ended alike share one.
 
     Args:
-        told: reasons of skipped cells that are told without rows.
+        counted: the reasons for which so many cells were skipped that only their number is shown.
     """
-    cells = [runs for runs in _by_cell(results) if _worst(runs) != SKIPPED or facts.why(runs[0]) not in told]
+    cells = [runs for runs in _by_cell(results) if _worst(runs) != SKIPPED or facts.why(runs[0]) not in counted]
     if any(len(runs) > 1 for runs in cells):  # k of N is what was asked for: of each cell
         return sorted(map(_row, cells), key=_rank)
     if quiet:
@@ -211,7 +212,7 @@ def _rows(results: Sequence[Result], told: Collection[str], quiet: bool) -> list
 
 
 def _many_skipped(results: Sequence[Result]) -> dict[str, int]:
-    """Reasons for which many cells were skipped, and how many: each is told once, whole, and not in as many rows."""
+    """Reasons for which many cells were skipped, and how many cells: a line for each reason in place of many rows."""
     counts = Counter(facts.why(result) for result in results if result.status == SKIPPED and result.attempt == 1)
     return {why: count for why, count in counts.items() if count > ALIKE_ROWS_SHOWN}
 
@@ -242,11 +243,11 @@ def _worst(runs: Sequence[Result]) -> str:
 
 def _row(runs: Sequence[Result]) -> Row:
     status = _worst(runs)
-    telling = next(run for run in runs if run.status == status)
-    why = facts.why(telling)
+    decisive = next(run for run in runs if run.status == status)
+    why = facts.why(decisive)
     if len(runs) > 1:
         why = f"{share(runs)}{': ' + why if why else ''}"
-    return (status, _label(telling.scenario), sum(run.seconds for run in runs), why)
+    return (status, _label(decisive.scenario), sum(run.seconds for run in runs), why)
 
 
 def share(runs: Sequence[Result]) -> str:

@@ -9,35 +9,34 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from harness import clock
-from harness.judge.result import Result
-from harness.reports.base import REPORTS, FileReport, write
-from harness.reports.parts import facts, red
-from harness.values.verdict import ERROR, FAILED, KNOWN, SKIPPED, VACUOUS
+from harness.reports.base import REPORTS, RowReport
+from harness.reports.parts import facts, rows
+from harness.reports.parts.rows import Row
+from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS
 
 # XML 1.0 has no way to write these, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @REPORTS.register("junit")
-class JUnitReport(FileReport):
+class JUnitReport(RowReport):
     """Failed and vacuous are failures, error an error, known failure and skipped are skipped with their reason."""
 
-    def closed(self, results: Sequence[Result], interrupted: bool) -> None:
-        root = document(results, datetime.fromtimestamp(clock.wall_time(), timezone.utc))
+    def text(self, rows: Sequence[Row], interrupted: bool) -> str:
+        root = document(rows, datetime.fromtimestamp(clock.wall_time(), timezone.utc))
         ElementTree.indent(root)
-        text = ElementTree.tostring(root, encoding="unicode")
-        write(self._path, f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n')
+        return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
 
-def document(results: Sequence[Result], written: datetime) -> ElementTree.Element:
+def document(results: Sequence[Row], written: datetime) -> ElementTree.Element:
     """The whole document as elements."""
-    found = facts.counts(result.status for result in results)
+    found = facts.counts(result["status"] for result in results)
     numbers = {
         "tests": str(len(results)),
         "failures": str(found["failed"] + found["vacuous"]),
         "errors": str(found["error"]),
         "skipped": str(found["known"] + found["skipped"]),
-        "time": f"{sum(result.seconds for result in results):.3f}",
+        "time": f"{sum(result['seconds'] for result in results):.3f}",
     }
     # The schema that CI services share (Jenkins' junit-10) knows `skipped` on a suite only, and properties too.
     totals = {key: value for key, value in numbers.items() if key != "skipped"}
@@ -45,37 +44,33 @@ def document(results: Sequence[Result], written: datetime) -> ElementTree.Elemen
     stamp = written.strftime("%Y-%m-%dT%H:%M:%S")
     suite = ElementTree.SubElement(root, "testsuite", {"name": "rdzv-harness", **numbers, "timestamp": stamp})
     _properties(suite, results)
-    repeated = any(result.attempt > 1 for result in results)
+    repeated = any(result["attempt"] > 1 for result in results)
     for result in results:
         _case(suite, result, repeated)
     return root
 
 
-def _properties(suite: ElementTree.Element, results: Sequence[Result]) -> None:
+def _properties(suite: ElementTree.Element, results: Sequence[Row]) -> None:
     """Where all of them ran."""
     properties = ElementTree.SubElement(suite, "properties")
-    for name, value in facts.headline(map(facts.about, results)):
+    for name, value in facts.headline(map(rows.about, results)):
         ElementTree.SubElement(properties, "property", {"name": name, "value": _xml(value)})
 
 
-def _case(suite: ElementTree.Element, result: Result, repeated: bool) -> None:
-    name = f"{result.scenario.id} run {result.attempt}" if repeated else result.scenario.id
-    about = {"classname": folder(result.scenario.path), "name": _xml(name), "time": f"{result.seconds:.3f}"}
+def _case(suite: ElementTree.Element, result: Row, repeated: bool) -> None:
+    name = f"{result['id']} run {result['attempt']}" if repeated else result["id"]
+    about = {"classname": folder(Path(result["path"])), "name": _xml(name), "time": f"{result['seconds']:.3f}"}
     case = ElementTree.SubElement(suite, "testcase", about)
     _outcome(case, result)
     ElementTree.SubElement(case, "system-out").text = _xml("\n".join(_output(result)))
 
 
-def _output(result: Result) -> Iterator[str]:
-    """What this one was, and for a red one everything the console tells."""
-    about = facts.about(result)
-    yield f"subject: {about.subject}"
-    yield f"torch: {about.torch}"
-    yield f"seed: {result.seed}"
-    yield f"run_dir: {result.run_dir or ''}"
-    yield f"status: {result.status}"
-    if result.status in facts.RED:
-        yield from ("", red.text(result))
+def _output(result: Row) -> Iterator[str]:
+    """What this one was, and for a red one everything the console shows."""
+    for name in ("subject", "torch", "seed", "run_dir", "status"):
+        yield f"{name}: {'' if result[name] is None else result[name]}"
+    if result["proof"]:
+        yield from ("", *result["proof"])
 
 
 def folder(path: Path) -> str:
@@ -84,24 +79,24 @@ def folder(path: Path) -> str:
     return _xml(".".join(part.replace(".", "_") for part in parts)) or "scenarios"
 
 
-def _outcome(case: ElementTree.Element, result: Result) -> None:
-    because = result.judgement.because
-    if result.status in (FAILED, VACUOUS):
-        message = {"message": _xml(because), "type": result.status}
+def _outcome(case: ElementTree.Element, result: Row) -> None:
+    status, because = result["status"], result["because"]
+    if status in (FAILED, VACUOUS):
+        message = {"message": _xml(because), "type": status}
         ElementTree.SubElement(case, "failure", message).text = _xml(_summary(result))
-    elif result.status == ERROR:
+    elif status == ERROR:
         ElementTree.SubElement(case, "error", {"message": _xml(because), "type": "error"})
-    elif result.status == KNOWN:
-        refs = ", ".join(result.judgement.known_refs) or because
+    elif status == KNOWN:
+        refs = ", ".join(result["known_refs"]) or because
         ElementTree.SubElement(case, "skipped", {"message": _xml(f"known failure: {refs}")})
-    elif result.status == SKIPPED:
+    elif status == SKIPPED:
         ElementTree.SubElement(case, "skipped", {"message": _xml(because)})
 
 
-def _summary(result: Result) -> str:
+def _summary(result: Row) -> str:
     """The broken claims in a line each; the proof stands in system-out."""
-    broken = result.judgement.broken
-    return "\n".join(f"{verdict.name}: expected {verdict.expected}; {verdict.happened}" for verdict in broken)
+    broken = [verdict for verdict in result["verdicts"] if verdict["status"] != PASSED]
+    return "\n".join(f"{one['name']}: expected {one['expected']}; {one['happened']}" for one in broken)
 
 
 def _xml(text: str) -> str:

@@ -22,7 +22,7 @@ from harness.values.verdict import Judgement
 TIME_WIDTH, SMALLEST_COLUMN, NEMESIS_SHARE = 12, 24, 3
 GAP = 2
 PIPE_WIDTH = 140
-# A screen or three; a stress mix has thousands of lines, which nobody reads.
+# A screen or three; a stress mix has thousands of lines, too many to read.
 LINES_SHOWN = 400
 # Of a step that one rank calls many times, these first calls, the last one, and all that did not end ok.
 CALLS_SHOWN = 2
@@ -117,8 +117,8 @@ def lines(history: History, view: View, proof: frozenset[int] = frozenset()) -> 
 
 def _all_ranks(history: History) -> set[int]:
     size = history.begin.get("size")
-    told = set(range(size)) if isinstance(size, int) else set()
-    return told | {op.process.rank for op in history if op.process.rank is not None}
+    declared = set(range(size)) if isinstance(size, int) else set()
+    return declared | {op.process.rank for op in history if op.process.rank is not None}
 
 
 def _ranks(history: History, view: View) -> list[int]:
@@ -219,7 +219,7 @@ def _widest(rows: Sequence[_Row], rank: int) -> int:
 
 
 def _widths(wanted: Sequence[int], room: int) -> list[int]:
-    """What each column gets: what it wants where all fits; else the narrow keep theirs and the wide share the rest."""
+    """The width of each column: as wanted where all fit; else narrow ones keep theirs and wide ones share the rest."""
     given = dict.fromkeys(range(len(wanted)), 0)
     room -= GAP * len(wanted)
     for count, column in enumerate(sorted(given, key=lambda column: wanted[column])):

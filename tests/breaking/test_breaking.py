@@ -9,8 +9,9 @@ import break_scenarios
 import pytest
 from break_scenarios import NO_FAULTS, TURNED, Variant, variants
 
-from harness.campaign.runner import Options, Runner
+from harness.campaign.runner import Runner
 from harness.loader import load, load_text
+from harness.play.options import RunOptions
 from harness.scenario.moment import FaultMoment, StepMoment, TimeMoment
 from harness.scenario.scenario import Scenario, StepClaim
 from harness.values.verdict import SKIPPED
@@ -39,7 +40,7 @@ expect:
 
 @pytest.fixture(scope="module")
 def runner(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    options = Options(
+    options = RunOptions(
         subject=pytestconfig.getoption("--rdzv-subject"),
         python=pytestconfig.getoption("--rdzv-python"),
         toxiproxy=pytestconfig.getoption("--rdzv-toxiproxy"),

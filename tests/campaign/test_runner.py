@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
-from harness.campaign.runner import Options, Runner
+from harness.campaign.runner import Runner
 from harness.judge.result import Result
 from harness.loader import load_text
 from harness.machine.process.interpreter import examine
+from harness.play.options import RunOptions
 from harness.scenario.scenario import Scenario
 from harness.schedule.time_limit import longest_ns
 from harness.values.errors import HarnessError, Unsupported
@@ -32,13 +33,13 @@ def cell(body: str, name: str = "claim") -> Scenario:
 
 @pytest.fixture(params=["auto", "host"])
 def runner(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Runner]:
-    options = Options(subject="echo", runs_dir=tmp_path / "runs", jobs=2, seed=7, isolation=request.param)
+    options = RunOptions(subject="echo", runs_dir=tmp_path / "runs", jobs=2, seed=7, isolation=request.param)
     with Runner(options) as running:
         yield running
 
 
 def descendants() -> set[str]:
-    """Command lines of whatever this process has started and that still runs."""
+    """Command lines of the processes that this process has started and that still run."""
     me = str(os.getpid())
     found = set()
     for entry in Path("/proc").iterdir():
@@ -151,15 +152,15 @@ def test_a_fault_that_came_too_late_makes_the_cell_vacuous(runner: Runner) -> No
 
 def test_a_controller_that_dies_is_an_error_and_the_next_cell_gets_a_new_one(tmp_path: Path) -> None:
     """The harness replaces what it lost, and says so."""
-    with Runner(Options(subject="echo", runs_dir=tmp_path, jobs=1)) as runner:
+    with Runner(RunOptions(subject="echo", runs_dir=tmp_path, jobs=1)) as runner:
         assert runner.play(cell(JOIN)).status == "passed"
         results: list[Result] = []
         body = JOIN + "  - {do: sleep, for: 30s}\n"
 
         class KillTheController:
             def started(self, scenario: Scenario, attempt: int) -> None:
-                for controller in runner._controllers:
-                    os.kill(controller._process.pid, signal.SIGKILL)
+                for child in psutil.Process().children():
+                    child.kill()
 
         results += runner.run([cell(body)], observer=KillTheController())
         results += runner.run([cell(JOIN)])
@@ -167,21 +168,21 @@ def test_a_controller_that_dies_is_an_error_and_the_next_cell_gets_a_new_one(tmp
 
 
 def test_a_harness_that_cannot_start_says_why(tmp_path: Path) -> None:
-    """What is no interpreter is told by name, before anything is started."""
-    with Runner(Options(subject="static", python="/bin/false", runs_dir=tmp_path, jobs=1)) as runner:
+    """The error names what is not an interpreter, before anything is started."""
+    with Runner(RunOptions(subject="static", python="/bin/false", runs_dir=tmp_path, jobs=1)) as runner:
         with pytest.raises(HarnessError, match="false"):
             runner.play(cell(JOIN))
 
 
-def test_what_the_machine_lacks_is_told_to_every_cell_that_needs_it(
+def test_what_the_machine_lacks_is_an_error_for_every_cell_that_needs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not only to the first: a wrong interpreter each time, a missing server also after a cell that needs none."""
-    with Runner(Options(python="/bin/false", runs_dir=tmp_path, jobs=1)) as runner:
+    with Runner(RunOptions(python="/bin/false", runs_dir=tmp_path, jobs=1)) as runner:
         for _ in range(2):
             with pytest.raises(HarnessError, match="/bin/false is not a Python"):
                 runner.play(cell(JOIN))
-    with Runner(Options(subject="echo", toxiproxy="real", runs_dir=tmp_path, jobs=1)) as runner:
+    with Runner(RunOptions(subject="echo", toxiproxy="real", runs_dir=tmp_path, jobs=1)) as runner:
         assert runner.play(cell(JOIN)).status == "passed"
         monkeypatch.setattr("harness.campaign.runner.require_server", no_server)
         with pytest.raises(HarnessError, match="no toxiproxy-server"):
@@ -195,7 +196,7 @@ def no_server() -> Path:
 def test_leaving_the_runner_leaves_nothing_running(tmp_path: Path) -> None:
     """No process of a world outlives the runner, no log folder either."""
     before = descendants()
-    with Runner(Options(subject="echo", runs_dir=tmp_path, jobs=2)) as runner:
+    with Runner(RunOptions(subject="echo", runs_dir=tmp_path, jobs=2)) as runner:
         assert runner.play(cell(JOIN)).status == "passed"
         assert descendants() > before
     assert descendants() == before
@@ -204,7 +205,7 @@ def test_leaving_the_runner_leaves_nothing_running(tmp_path: Path) -> None:
 
 def test_only_the_newest_run_directories_are_kept(tmp_path: Path) -> None:
     """`keep` bounds what piles up."""
-    with Runner(Options(subject="echo", runs_dir=tmp_path, jobs=1, keep=2)) as runner:
+    with Runner(RunOptions(subject="echo", runs_dir=tmp_path, jobs=1, keep=2)) as runner:
         last = [result.run_dir for result in runner.run([cell(JOIN)], repeat=4)][-1]
     runs = sorted(path for path in tmp_path.iterdir() if path.name[0] != ".")
     assert len(runs) == 2
@@ -227,12 +228,12 @@ def test_the_longest_a_play_of_agents_may_take_counts_each_attempt() -> None:
 
 @pytest.mark.needs_torch
 def test_ranks_run_under_another_interpreter_with_another_torch(tmp_path: Path) -> None:
-    """One harness, two torches: the ranks' first operation tells which one they have, and where it lies."""
+    """One harness, two torches: the ranks' first operation records which one they have, and where it lies."""
     other = os.environ.get("RDZV_OTHER_PYTHON")
     if other is None:
         pytest.skip("RDZV_OTHER_PYTHON names no second environment with another torch")
     wanted = examine(Path(other))
-    with Runner(Options(python=other, runs_dir=tmp_path, jobs=1)) as runner:
+    with Runner(RunOptions(python=other, runs_dir=tmp_path, jobs=1)) as runner:
         result = runner.play(cell(JOIN + "expect:\n  - {step: rendezvous, is: ok}\n"))
     assert result.status == "passed", result.judgement
     ready = [op.value for op in result.history if op.f == "ready"]

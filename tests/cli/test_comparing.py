@@ -1,4 +1,4 @@
-"""`compare`: reports of several runs in, one Markdown table out, and a message for whatever is no report."""
+"""`compare`: reports of several runs in, one Markdown table out, and a message for anything else."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_two_reports_are_one_table(tmp_path: Path, capsys: Captured) -> None:
 
 
 def test_three_reports_have_three_columns(tmp_path: Path, capsys: Captured) -> None:
-    """Any number from two on; where subject and torch are the same, the files tell them apart."""
+    """Any number from two on; where subject and torch are the same, the names of the files distinguish them."""
     paths = [written(tmp_path / f"{name}.json", [row("late", status="failed")]) for name in "ab"]
     paths.append(written(tmp_path / "c.json", [row("late")], subject=["echo"], torch=[]))
     assert main(["compare", *paths]) == 0
@@ -67,26 +67,28 @@ def test_what_run_writes_can_be_compared(tmp_path: Path, capsys: Captured) -> No
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
-        (b"", "no JSON"),
-        (b"PK\x03\x04\xff\xfe", "no JSON"),
-        (b"[" * 100_000, "no JSON"),
-        (b"[]", "no report"),
-        (b'{"meta": [], "results": []}', "no report"),
-        (b'{"meta": {"schema": "rdzv-report/v1"}, "results": {}}', "no report"),
-        (b'{"meta": {"schema": "rdzv-report/v1"}, "results": [1]}', "no report"),
-        (b'{"meta": {"schema": "rdzv-report/v1"}, "results": [{"id": "x"}]}', "no report"),
-        (b'{"meta": {"schema": "rdzv-report/v2"}, "results": []}', "no report"),
+        (b"", "not JSON"),
+        (b"PK\x03\x04\xff\xfe", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[]", "not a report"),
+        (b'{"meta": [], "results": []}', "not a report"),
+        (b'{"meta": {"schema": "rdzv-report/v1"}, "results": {}}', "not a report"),
+        (b'{"meta": {"schema": "rdzv-report/v1"}, "results": [1]}', "not a report"),
+        (b'{"meta": {"schema": "rdzv-report/v1"}, "results": [{"id": "x"}]}', "not a report"),
+        (b'{"meta": {"schema": "rdzv-report/v2"}, "results": []}', "not a report"),
         (b'{"meta": {"schema": "rdzv-report/v1"}, "results": []}', "without results"),
     ],
 )
-def test_what_is_no_report_is_told_with_what_to_do(content: bytes, told: str, tmp_path: Path, capsys: Captured) -> None:
+def test_what_is_no_report_is_refused_with_what_to_do(
+    content: bytes, message: str, tmp_path: Path, capsys: Captured
+) -> None:
     """Exit code 2, the file's name and the command that writes one; never a traceback."""
     broken = tmp_path / "broken.json"
     broken.write_bytes(content)
     said = _refused([written(tmp_path / "a.json", [row("late")]), str(broken)], capsys)
-    assert told in said
+    assert message in said
     assert str(broken) in said
     assert "--json FILE" in said
 
@@ -95,11 +97,11 @@ def test_a_report_of_other_values_is_none(tmp_path: Path, capsys: Captured) -> N
     """A status that there is not, and references that are no list."""
     good = written(tmp_path / "a.json", [row("late")])
     for name, change in (("b", {"status": "fine"}), ("c", {"known_refs": "F05"}), ("d", {"title": None})):
-        assert "no report" in _refused([good, written(tmp_path / f"{name}.json", [row("late", **change)])], capsys)
+        assert "not a report" in _refused([good, written(tmp_path / f"{name}.json", [row("late", **change)])], capsys)
 
 
 def test_a_missing_file_is_told_with_the_reason(tmp_path: Path, capsys: Captured) -> None:
-    """As the system tells it; a folder is no file either."""
+    """With the system's reason; a folder is not a file either."""
     good = written(tmp_path / "a.json", [row("late")])
     assert "No such file" in _refused([good, str(tmp_path / "none.json")], capsys)
     assert "directory" in _refused([good, str(tmp_path)], capsys)

@@ -176,7 +176,7 @@ def test_a_network_program_that_does_not_run_is_as_good_as_none(
 
 
 def test_a_network_program_is_told_with_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As it tells it itself."""
+    """As the tool prints it."""
     for tool in ("tc", "ip"):
         (tmp_path / tool).write_text("#!/bin/sh\necho tool 1.2\n")
         (tmp_path / tool).chmod(0o755)

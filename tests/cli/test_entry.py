@@ -48,7 +48,7 @@ def test_help_names_every_command_and_the_exit_codes(words: list[str], capsys: C
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["run"], "Missing argument 'PATH...'"),
         (["rn"], "'rn'"),
@@ -73,12 +73,12 @@ def test_help_names_every_command_and_the_exit_codes(words: list[str], capsys: C
         (["proxy", "serve", "--port", "70000"], "--port"),
     ],
 )
-def test_bad_input_is_a_message_and_exit_code_two(words: list[str], told: str, capsys: Captured) -> None:
+def test_bad_input_is_a_message_and_exit_code_two(words: list[str], message: str, capsys: Captured) -> None:
     """On standard error, never a traceback, and it names what was wrong."""
     assert main(words) == 2
     said = capsys.readouterr()
     assert said.err.startswith("error: ")
-    assert told.lower() in said.err.lower()
+    assert message.lower() in said.err.lower()
     assert "Traceback" not in said.err
     assert said.out == ""
 

@@ -1,4 +1,4 @@
-"""What nobody can have is refused before a world starts: needs that there are not, subjects that torch has not."""
+"""The impossible is refused before a world starts: unknown needs, and subjects that torch does not have."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.campaign.runner import Options
 from harness.cli import running
 from harness.machine.docker import engine
 from harness.machine.network import network_tools
 from harness.play import needs as core_needs
+from harness.play.options import RunOptions
 from harness.scenario import needs
 from harness.values.errors import UsageError
 
@@ -21,7 +21,7 @@ HARNESS = Path(needs.__file__).parents[1]
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("word", "message"),
     [
         ("Engine", "did you mean 'engine'"),
         ("harness_image", "did you mean 'harness-image'"),
@@ -29,16 +29,16 @@ HARNESS = Path(needs.__file__).parents[1]
         ("gpu", "known: torch, world, proxy, engine"),
     ],
 )
-def test_a_need_that_there_is_not_is_refused(word: str, told: str) -> None:
+def test_a_need_that_there_is_not_is_refused(word: str, message: str) -> None:
     """A typing mistake must not let a CI job skip what it was to require."""
-    with pytest.raises(UsageError, match=f"^--require {word}: .*{told}"):
-        running.check_machine(Options(subject="echo", require=frozenset({"torch", word})))
+    with pytest.raises(UsageError, match=f"^--require {word}: .*{message}"):
+        running.check_machine(RunOptions(subject="echo", require=frozenset({"torch", word})))
 
 
 def test_every_need_can_be_required() -> None:
     """Those of the table, however they are written."""
     assert needs.required([" torch", "engine ", "", "linearizable"], "here") == {"torch", "engine", "linearizable"}
-    running.check_machine(Options(subject="echo", require=frozenset(needs.NEEDS)))
+    running.check_machine(RunOptions(subject="echo", require=frozenset(needs.NEEDS)))
 
 
 def test_the_table_has_every_need_by_which_a_cell_is_skipped() -> None:
@@ -77,7 +77,7 @@ def torch_with_backends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 @pytest.mark.parametrize(
-    ("subject", "told"),
+    ("subject", "message"),
     [
         ("statc", "did you mean 'static'\\? registered: c10d, static; of the harness: static, static-strict, echo"),
         ("c10", "did you mean 'c10d'\\?"),
@@ -85,28 +85,28 @@ def torch_with_backends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
         ("mine", "no such rendezvous backend; registered: .*entry points"),
     ],
 )
-def test_a_subject_that_torch_has_not_is_refused(torch_with_backends: Path, subject: str, told: str) -> None:
+def test_a_subject_that_torch_has_not_is_refused(torch_with_backends: Path, subject: str, message: str) -> None:
     """With the backends that it has."""
-    with pytest.raises(UsageError, match=f"--subject {subject}: .*{told}"):
-        running.check_machine(Options(subject=subject, python=sys.executable))
+    with pytest.raises(UsageError, match=f"--subject {subject}: .*{message}"):
+        running.check_machine(RunOptions(subject=subject, python=sys.executable))
 
 
 @pytest.mark.parametrize("subject", ["static", "static-strict", "c10d"])
 def test_a_subject_that_torch_has_is_taken(torch_with_backends: Path, subject: str) -> None:
     """The project's own needs no registration."""
-    running.check_machine(Options(subject=subject, python=sys.executable))
+    running.check_machine(RunOptions(subject=subject, python=sys.executable))
 
 
 def test_a_torch_that_cannot_be_imported_is_told(torch_with_backends: Path) -> None:
     """With what it says."""
     (torch_with_backends / "torch" / "__init__.py").write_text("raise ImportError('libtorch is not here')")
     with pytest.raises(UsageError, match=r"cannot be imported .*libtorch is not here"):
-        running.check_machine(Options(subject="c10d", python=sys.executable))
+        running.check_machine(RunOptions(subject="c10d", python=sys.executable))
 
 
 @pytest.mark.needs_torch
 def test_a_real_torch_tells_its_backends(rank_python: str) -> None:
     """As its registry holds them."""
-    running.check_machine(Options(subject="c10d", python=rank_python))
+    running.check_machine(RunOptions(subject="c10d", python=rank_python))
     with pytest.raises(UsageError, match=r"did you mean 'c10d'.*registered: .*static"):
-        running.check_machine(Options(subject="c10", python=rank_python))
+        running.check_machine(RunOptions(subject="c10", python=rank_python))

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from harness.cli import running, selecting
+from harness.cli.reporting import ReportChoice
 from harness.cli.running import Request
 from harness.judge.result import Result
 from harness.scenario.scenario import Scenario, Step, World
@@ -130,7 +131,7 @@ def test_repeat_and_until_fail_are_handed_on(play: Play) -> None:
     ]
 
 
-def test_repetitions_are_told_with_an_interval(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
+def test_repetitions_are_reported_with_an_interval(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
     """k of N for the cell."""
     code, _ = play([PASSED] * 19 + [FAILED], names="late-worker", repeat=20)
     assert code == 1
@@ -147,7 +148,7 @@ def test_repetitions_keep_the_histories_of_red_runs_only(monkeypatch: pytest.Mon
 
 def test_an_interrupt_still_reports(play: Play, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Exit code 130, the runner left properly, and every report has what ended."""
-    code, runner = play([FAILED, KeyboardInterrupt()], json=tmp_path / "r.json")
+    code, runner = play([FAILED, KeyboardInterrupt()], reports=(ReportChoice("json", tmp_path / "r.json"),))
     assert (code, runner.left) == (130, True)
     assert "interrupted, the rest was not played" in capsys.readouterr().out
     document = json.loads((tmp_path / "r.json").read_text())
@@ -169,7 +170,7 @@ def test_sigterm_ends_a_run_as_ctrl_c_does(monkeypatch: pytest.MonkeyPatch, play
 
 
 def test_a_harness_error_in_the_middle_still_reports(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
-    """What ended before is told, the error too, and the code is 3 even if the rest was green."""
+    """What ended before is reported, the error too, and the code is 3 even if the rest was green."""
     code, _ = play([PASSED, HarnessError("no controller came up; run the doctor")])
     said = capsys.readouterr()
     assert code == 3
@@ -187,7 +188,7 @@ def test_a_usage_error_of_the_runner_is_not_reported_as_a_run(play: Play, capsys
 def test_a_report_that_cannot_be_written_is_an_error_not_a_loss(
     play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other reports are written, and the exit code tells."""
+    """The other reports are written, and the exit code shows the error."""
 
     def full(path: Path, *_: Any, **__: Any) -> int:
         raise OSError(28, "No space left on device")
@@ -197,14 +198,15 @@ def test_a_report_that_cannot_be_written_is_an_error_not_a_loss(
             monkeypatch.setattr(Path, "write_text", full)
 
     runner = Filling([PASSED])
-    request = Request((Path("scenarios"),), junit=tmp_path / "j.xml", json=tmp_path / "j.json")
+    reports = (ReportChoice("junit", tmp_path / "j.xml"), ReportChoice("json", tmp_path / "j.json"))
+    request = Request((Path("scenarios"),), reports=reports)
     assert running.run(request, OPTIONS, runner) == 3
 
 
 def test_an_unwritable_report_is_refused_before_anything_is_played(play: Play, tmp_path: Path) -> None:
     """An hour of results must not be lost to a typing mistake."""
     with pytest.raises(UsageError, match="cannot write a report"):
-        play([PASSED], junit=tmp_path)
+        play([PASSED], reports=(ReportChoice("junit", tmp_path),))
 
 
 @pytest.mark.parametrize(("subject", "command", "good"), [

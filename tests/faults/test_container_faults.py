@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from harness.campaign.runner import Options, Runner
+from harness.campaign.runner import Runner
 from harness.faults.base import FAULTS
 from harness.judge.result import Result
 from harness.loader import load_text
 from harness.machine.docker.engine import DockerEngine
 from harness.play.needs import unmet_by_world
+from harness.play.options import RunOptions
 from harness.scenario.scenario import Scenario
 
 pytestmark = pytest.mark.needs_toxiproxy
@@ -29,7 +30,7 @@ JOIN = "workload:\n  - {id: join, do: rendezvous}\n"
 @pytest.fixture(scope="module")
 def play(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
     """Plays worlds of containers whose ranks need no torch."""
-    options = Options(
+    options = RunOptions(
         subject="echo", python=sys.executable, world="containers", jobs=1, runs_dir=tmp_path_factory.mktemp("runs")
     )
     with Runner(options) as runner:

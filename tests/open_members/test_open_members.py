@@ -163,7 +163,9 @@ def test_its_steps_run_in_clones_in_new_interpreters_and_on_hosts(
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
-def test_its_steps_run_in_containers(docker_engine: DockerEngine, command: Command, sample: Path, tmp_path: Path) -> None:
+def test_its_steps_run_in_containers(
+    docker_engine: DockerEngine, command: Command, sample: Path, tmp_path: Path
+) -> None:
     """Whose image has neither the package nor the file."""
     path = written(tmp_path, ONE_STEP % ", kind: containers")
     done = command("run", path, "--subject", "echo", sites=(sample,))

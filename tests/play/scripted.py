@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 from harness.archive import create_run
 from harness.faults.base import Evidence, FaultContext, FaultMember
+from harness.play.options import Order, RunOptions
 from harness.play.play import PlayResources
-from harness.play.settings import Order
 from harness.proxies.base import Link, LinkSpec, Proxies, WireWatch
 from harness.scenario.moment import WireMoment
 from harness.scenario.scenario import EXIT, Scenario
@@ -334,7 +334,7 @@ def scripted_play(
     )
     ScriptedFault.undone, ScriptedFault.ends = undone, ()
     try:
-        yield ScriptedPlay(Order(scenario, run_dir, "echo"), resources, session, proxies, undone)
+        yield ScriptedPlay(Order(scenario, run_dir, RunOptions(subject="echo"), seed=0), resources, session, proxies, undone)
     finally:
         session.close()
         os.close(interrupt_read)

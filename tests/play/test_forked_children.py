@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.campaign.runner import Options, Runner
+from harness.campaign.runner import Runner
 from harness.judge.result import Result
 from harness.loader import load_text
+from harness.play.options import RunOptions
 
 SCENARIO = """\
 schema: rdzv-scenario/v1
@@ -34,7 +35,7 @@ expect:
 def played(text: str, world: str, runs_dir: Path, isolation: str = "auto") -> Result:
     """The file's one cell, with the subject that needs no torch."""
     (scenario,) = load_text(text, Path("claim.rdzv.yaml"))
-    with Runner(Options(subject="echo", world=world, isolation=isolation, runs_dir=runs_dir, jobs=1)) as runner:
+    with Runner(RunOptions(subject="echo", world=world, isolation=isolation, runs_dir=runs_dir, jobs=1)) as runner:
         result = runner.play(scenario)
     if result.status == "skipped":
         pytest.skip(result.judgement.because)

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.campaign.runner import Options, Runner
+from harness.campaign.runner import Runner
 from harness.judge.result import Result
 from harness.loader import load_text
 from harness.machine.docker.engine import DockerEngine
 from harness.machine.toxiproxy import server as proxy_server
+from harness.play.options import RunOptions
 from harness.values.ops import LINK
 from harness.values.verdict import PASSED, SKIPPED
 
@@ -46,7 +47,7 @@ expect:
 
 def played(text: str, runs_dir: Path, toxiproxy: str = "auto", world: str | None = None) -> Result:
     """One cell, with a subject that needs no torch."""
-    options = Options(subject="echo", toxiproxy=toxiproxy, runs_dir=runs_dir, jobs=1, world=world)
+    options = RunOptions(subject="echo", toxiproxy=toxiproxy, runs_dir=runs_dir, jobs=1, world=world)
     with Runner(options) as runner:
         return runner.play(load_text(text, Path("a-claim.rdzv.yaml"))[0])
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -95,12 +96,42 @@ def test_a_file_that_cannot_be_read_is_reported_with_its_lines(pytester: pytest.
 
 
 def test_workers_of_xdist_each_play_in_worlds_of_their_own(pytester: pytest.Pytester, tmp_path: Path) -> None:
-    """`-n 2` plays the same files, and one report has them all."""
-    report = tmp_path / "report.json"
-    result = played(pytester, "-n", "2", "--rdzv-report", str(report), a=PASSES, b=PASSES, c=FAILS)
+    """`-n 2` plays the same files, and each report has them all; a bare file is JSON."""
+    report, junit = tmp_path / "report.json", tmp_path / "new" / "report.xml"
+    words = ("--rdzv-report", str(report), "--rdzv-report", f"junit={junit}")
+    result = played(pytester, "-n", "2", *words, a=PASSES, b=PASSES, c=FAILS)
     result.assert_outcomes(passed=2, failed=1)
     statuses = sorted(row["status"] for row in json.loads(report.read_text())["results"])
     assert statuses == ["failed", "passed", "passed"]
+    (suite,) = ElementTree.parse(junit).getroot()
+    assert [case.get("name") for case in suite.iter("testcase") if case.find("failure") is not None] == ["c"]
+    assert suite.get("tests") == "3"
+    assert "rdzv-harness run" in junit.read_text()
+
+
+def test_reports_that_cannot_be_written_are_a_usage_error(pytester: pytest.Pytester) -> None:
+    """All of them at once, before anything is played."""
+    (pytester.path / "file").write_text("x")
+    words = ["timeline=t.txt", "junit=-", "jsno=r.json", "file/r.json"]
+    result = played(pytester, *(f"--rdzv-report={word}" for word in words), a=PASSES)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [
+            "ERROR: --rdzv-report timeline: it needs the histories of all runs, *; it can write json, junit",
+            "*--rdzv-report junit: standard output is pytest's; give a file",
+            "*--rdzv-report jsno: there is no report 'jsno'; did you mean 'json'?",
+            "*--rdzv-report json: cannot write a report to file/r.json: *",
+        ]
+    )
+
+
+def test_a_report_that_fails_at_the_end_is_an_error(pytester: pytest.Pytester) -> None:
+    """The folder is gone: a line on standard error and an exit code, and the other report is written."""
+    pytester.makeconftest("import shutil\ndef pytest_collection_finish(): shutil.rmtree('gone')")
+    result = played(pytester, "--rdzv-report", "gone/r.json", "--rdzv-report", "json=r.json", a=SKIPPED)
+    result.stderr.fnmatch_lines(["*the report *gone/r.json was not written: *; give another file"])
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    assert [row["status"] for row in json.loads((pytester.path / "r.json").read_text())["results"]] == ["skipped"]
 
 
 def test_the_fixture_plays_keys_and_returns_verdict_and_history(pytester: pytest.Pytester) -> None:
@@ -118,18 +149,18 @@ def test_the_fixture_plays_keys_and_returns_verdict_and_history(pytester: pytest
 
 
 @pytest.mark.parametrize(
-    ("option", "told"),
+    ("option", "message"),
     [
         (["--rdzv-require", "engien"], "--rdzv-require (or RDZV_REQUIRE) engien: * did you mean 'engine'?*"),
-        (["--rdzv-subject", "command"], "--rdzv-subject command: a plug-in has no command for it*"),
+        (["--rdzv-subject", "command"], "--rdzv-subject command: pytest has no command for it*"),
         (["--rdzv-subject", "c10d", "--rdzv-python", "/bin/false"], "/bin/false is not a Python that works*"),
     ],
 )
-def test_what_nobody_can_have_is_a_usage_error(pytester: pytest.Pytester, option: list[str], told: str) -> None:
+def test_the_impossible_is_a_usage_error(pytester: pytest.Pytester, option: list[str], message: str) -> None:
     """Once, and before anything is played."""
     result = played(pytester, *option, a=PASSES)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: {told}"])
+    result.stderr.fnmatch_lines([f"ERROR: {message}"])
 
 
 def test_a_need_in_the_environment_is_looked_at_too(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.campaign.runner import Options, Runner
+from harness.campaign.runner import Runner
 from harness.judge.result import Result
 from harness.loader import load_text
+from harness.play.options import RunOptions
 from harness.rank.agent import torchrun_arguments
 from harness.values.history import Call
 from harness.values.ops import Op
@@ -29,7 +30,7 @@ Playing = Callable[..., Result]
 @pytest.fixture(scope="module")
 def runner(rank_python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     """Ranks of the interpreter with torch; one zygote serves all tests of this file."""
-    with Runner(Options(python=rank_python, runs_dir=tmp_path_factory.mktemp("runs"), jobs=1, seed=7)) as running:
+    with Runner(RunOptions(python=rank_python, runs_dir=tmp_path_factory.mktemp("runs"), jobs=1, seed=7)) as running:
         yield running
 
 
@@ -190,7 +191,7 @@ def test_an_agent_whose_rendezvous_fails_ends_with_a_status(runner: Runner) -> N
 
 def test_a_subject_that_is_not_a_backend_of_torch_is_skipped(tmp_path: Path) -> None:
     """Torchrun cannot use it as its rendezvous."""
-    with Runner(Options(subject="echo", runs_dir=tmp_path, jobs=1)) as runner:
+    with Runner(RunOptions(subject="echo", runs_dir=tmp_path, jobs=1)) as runner:
         result = play(runner, "  - {do: num_keys}\n")
     assert (result.status, result.judgement.because) == (
         "skipped",

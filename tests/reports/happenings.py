@@ -62,7 +62,7 @@ def error(kind: str, message: str, *bases: str) -> ErrorInfo:
     return ErrorInfo(kind, (kind, *bases), message)
 
 
-def told(rank: int, port: int) -> dict[str, Any]:
+def handler_config(rank: int, port: int) -> dict[str, Any]:
     return {
         "rank": rank,
         "world_size": 2,
@@ -85,8 +85,8 @@ def muted() -> History:
             op(-20, 0, "info", "ready", value={"pid": 11, "torch": "2.15.0"}),
             op(-19.9, 1, "info", "ready", value={"pid": 12, "torch": "2.15.0"}),
             op(0, "controller", "ok", "start"),
-            op(1, 0, "invoke", "rendezvous", "join", value=told(0, 29500)),
-            op(1.2, 1, "invoke", "rendezvous", "join", value=told(1, 40001)),
+            op(1, 0, "invoke", "rendezvous", "join", value=handler_config(0, 29500)),
+            op(1.2, 1, "invoke", "rendezvous", "join", value=handler_config(1, 40001)),
             op(4, 1, "ok", "rendezvous", "join", value={"rank": 1, "world_size": 2}),
             op(5, 0, "ok", "rendezvous", "join", value={"rank": 0, "world_size": 2}),
             op(6, "nemesis", "invoke", "inject", "mute", value=mute),

@@ -20,7 +20,7 @@ SKIPPED = row(status="skipped", because="engine: no Docker engine (there is no s
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "expected"),
     [
         ([row()], "kept"),
         ([KNOWN], "broken (F05)"),
@@ -36,9 +36,9 @@ SKIPPED = row(status="skipped", because="engine: no Docker engine (there is no s
         ([SKIPPED], "not played (engine: no Docker engine)"),
     ],
 )
-def test_a_word_tells_the_worst_of_a_claim(rows: list[Row], told: str) -> None:
+def test_a_word_is_the_worst_of_a_claim(rows: list[Row], expected: str) -> None:
     """Broken in one cell or repetition is broken; what was not judged is never kept."""
-    assert word(rows) == told
+    assert word(rows) == expected
 
 
 def table(*columns: list[Row]) -> list[str]:

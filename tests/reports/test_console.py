@@ -130,7 +130,7 @@ def test_a_run_that_never_came_to_anything_prints_no_table() -> None:
 
 
 def test_many_red_runs_of_one_cell_are_cut_and_counted() -> None:
-    """The first few tell the story; the rest are counted."""
+    """The first few are shown; the rest are counted."""
     runs = [happenings.result(Judgement(FAILED, "x"), attempt=number) for number in range(1, 9)]
     text = printed(runs)
     assert text.count("FAILED  ") == RED_RUNS_SHOWN
@@ -179,9 +179,9 @@ def test_many_cells_skipped_for_one_reason_are_told_in_one_line() -> None:
             [replace(skipped(), scenario=cell, judgement=verdict, attempt=attempt + 1)
              for cell in cells for attempt in range(attempts)]
         )  # fmt: skip
-        lines, _, told = text.partition(f"\n{ALIKE_ROWS_SHOWN + 1} skipped: {because}\n")
+        lines, _, summary = text.partition(f"\n{ALIKE_ROWS_SHOWN + 1} skipped: {because}\n")
         assert "seconds  scenario" not in lines
-        assert told.startswith(f"{len(cells) * attempts} ")
+        assert summary.startswith(f"{len(cells) * attempts} ")
 
 
 def test_vacuous_and_error_are_red() -> None:

@@ -107,7 +107,7 @@ def test_junit_survives_text_that_xml_cannot_hold(tmp_path: Path) -> None:
     assert message == "the controller was lost: \\x00\\x1b[31m<&>\\ud800"
 
 
-def test_junit_tells_repetitions_apart(tmp_path: Path) -> None:
+def test_junit_distinguishes_repetitions(tmp_path: Path) -> None:
     """Cases of one name would be merged by readers."""
     runs = [happenings.result(attempt=number) for number in (1, 2)]
     root = ElementTree.fromstring(written("junit", tmp_path / "j.xml", runs))

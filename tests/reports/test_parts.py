@@ -51,7 +51,7 @@ def test_a_value_that_is_no_json_is_shown_all_the_same() -> None:
 def test_an_operation_says_what_it_did_in_one_line() -> None:
     """The forms that a proof is made of."""
     lines = [
-        op(1, 0, "invoke", "rendezvous", "join", value=happenings.told(0, 29500)),
+        op(1, 0, "invoke", "rendezvous", "join", value=happenings.handler_config(0, 29500)),
         op(2, 0, "ok", "rendezvous", "join", value={"rank": 0, "world_size": 2}),
         op(
             3,
@@ -84,7 +84,7 @@ def test_time_counts_from_the_clock_or_from_the_first_operation() -> None:
 
 
 def test_stacks_are_shortened_to_threads_and_places() -> None:
-    """Long paths keep the two parts that tell the place; the harness's own thread says nothing."""
+    """Long paths keep the two parts that show the place; the harness's own thread says nothing."""
     assert shortened(PY_SPY) == (
         'Thread 12 (idle): "MainThread"',
         "  get (distributed/distributed_c10d.py:77)",
@@ -117,7 +117,7 @@ def test_stacks_that_cannot_be_read_name_their_file(tmp_path: Path) -> None:
 
 
 def test_stacks_are_found_where_the_history_was_cut_short(tmp_path: Path) -> None:
-    """Without the completion of `exit`, the folder tells."""
+    """Without the completion of `exit`, the files of the folder are taken."""
     (tmp_path / "stacks").mkdir()
     (tmp_path / "stacks/rank-0.life-1.txt").write_text(PY_SPY)
     assert [stack.path.name for stack in stacks_of(History(), tmp_path)] == ["rank-0.life-1.txt"]
@@ -160,15 +160,6 @@ FAILED  scenarios/timeouts/a-muted-link-costs-one-timeout.rdzv.yaml  9.20 s
   again      rdzv-harness run x"""
 
 
-def test_the_command_for_one_cell_quotes_its_id() -> None:
-    """A shell must not read the brackets."""
-    cell = happenings.scenario(cell=(("world.timeout", "3s"),))
-    assert red.again(happenings.result(scenario=cell)) == (
-        "rdzv-harness run scenarios/timeouts/a-muted-link-costs-one-timeout.rdzv.yaml --subject static "
-        "-k 'a-muted-link-costs-one-timeout[timeout=3s]' --seed 7"
-    )
-
-
 def test_evidence_that_is_not_there_is_left_out() -> None:
     """A verdict about a shorter history does not break the report."""
     verdict = Verdict("in-time", FAILED, evidence=(10, 999, -1))
@@ -183,7 +174,7 @@ def test_much_evidence_is_cut_and_counted() -> None:
     assert lines[-1].startswith("… 8 more operations")
 
 
-def test_every_status_is_counted_and_zeros_are_told() -> None:
+def test_every_status_is_counted_and_zeros_are_shown() -> None:
     """Silence is never the signal."""
     statuses = [PASSED, PASSED, KNOWN, FAILED, ERROR, SKIPPED]
     results = [happenings.result(Judgement(status, "x")) for status in statuses]

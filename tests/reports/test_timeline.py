@@ -144,8 +144,8 @@ def test_what_the_nemesis_did_is_told_with_its_evidence() -> None:
         op(50, "nemesis", "fail", "heal", "port", value={"because": "still there"}),
         op(60, "nemesis", "ok", "heal", "late", value={"touched": True, "facts": {"by": "netem"}}),
     )
-    told = [line.split("  ")[-1].strip() for line in of_history(history, View(width=120)).splitlines()[2:8]]
-    assert told == [
+    shown = [line.split("  ")[-1].strip() for line in of_history(history, View(width=120)).splitlines()[2:8]]
+    assert shown == [
         "kill ▶ on 0,2",
         "kill ✗ no living process",
         "heal down ✓ touched nothing",

@@ -18,7 +18,7 @@ import pytest
 from bodies import HEAD, cell_of, printed
 
 from harness import clock
-from harness.campaign.runner import Options, Runner
+from harness.campaign.runner import Runner
 from harness.judge.result import Result
 from harness.machine.docker import leases
 from harness.machine.docker.client import Client
@@ -28,6 +28,7 @@ from harness.machine.network import sockets
 from harness.machine.process.children import Children
 from harness.machine.toxiproxy import server as proxy_server
 from harness.machine.toxiproxy.server import ServerLauncher
+from harness.play.options import RunOptions
 from harness.proxies.base import LinkSpec
 from harness.proxies.toxiproxy import Toxiproxy
 from harness.values.endpoint import Endpoint
@@ -67,7 +68,7 @@ def play(docker_engine: DockerEngine, tmp_path: Path) -> Callable[..., Result]:
 
     def play(world: str, *command: str, **options: Any) -> Result:
         argv = command or ("python3", "-S", "-c", RANK)  # the image's
-        settings = Options(
+        settings = RunOptions(
             subject="command", command=argv, world="containers", jobs=1, runs_dir=tmp_path / "runs", **options
         )
         with Runner(settings) as runner:
@@ -284,7 +285,7 @@ def test_a_killed_harness_leaves_nothing_in_the_engine(
 def test_without_an_engine_the_cell_is_skipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """With the reason, and what to do."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
-    options = Options(subject="echo", world="containers", jobs=1, runs_dir=tmp_path / "runs")
+    options = RunOptions(subject="echo", world="containers", jobs=1, runs_dir=tmp_path / "runs")
     with Runner(options) as runner:
         result = runner.play(cell_of("world: {size: 2, timeout: 5s}\n"))
     assert result.status == "skipped"

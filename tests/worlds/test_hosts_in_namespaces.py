@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from bodies import ALL_LEAVE, HEAD, cell_of, printed
 
-from harness.campaign.runner import Options, Runner
+from harness.campaign.runner import Runner
 from harness.judge.result import Result
 from harness.machine.process.namespaces import probe_elsewhere
+from harness.play.options import RunOptions
 from harness.worlds.namespaces import places
 
 # What a rank finds: its host's name and addresses, and what the names of all hosts mean to it.
@@ -53,8 +54,8 @@ def play(tmp_path: Path) -> Callable[..., Result]:
     return play
 
 
-def _options(folder: Path, **options: Any) -> Options:
-    return Options(
+def _options(folder: Path, **options: Any) -> RunOptions:
+    return RunOptions(
         subject="command", command=COMMAND, world="namespaces", jobs=1, runs_dir=folder / "runs", seed=1, **options
     )
 

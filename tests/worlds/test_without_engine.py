@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from bodies import cell_of
 
-from harness.campaign.runner import Options, Runner
+from harness.campaign.runner import Runner
+from harness.play.options import RunOptions
 
 
 @pytest.mark.parametrize(("require", "status"), [((), "skipped"), (("engine",), "error")])
@@ -16,7 +17,7 @@ def test_a_scenario_of_containers_tells_why_it_cannot_play(
 ) -> None:
     """Skipped with the reason and what to do; an error where `engine` is required."""
     monkeypatch.setenv("DOCKER_HOST", "unix:///no/engine.sock")
-    with Runner(Options(subject="echo", runs_dir=tmp_path, jobs=1, require=frozenset(require))) as runner:
+    with Runner(RunOptions(subject="echo", runs_dir=tmp_path, jobs=1, require=frozenset(require))) as runner:
         result = runner.play(cell_of("world: {size: 2, timeout: 2s, kind: containers}\n"))
     assert result.status == status
     assert "there is no /no/engine.sock, which DOCKER_HOST names; correct DOCKER_HOST or unset it" in (

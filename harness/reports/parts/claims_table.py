@@ -22,7 +22,7 @@ class Column:
     """What one run found.
 
     Attributes:
-        name: who was tested, for the head of the column.
+        name: what was tested, for the head of the column.
         rows: its results; all columns of a table have the same cells of the same files.
     """
 
@@ -48,12 +48,12 @@ class Claim:
 
 
 def markdown(columns: Sequence[Column]) -> str:
-    """A row for each claim that somebody does not keep, and a closing line that counts the others."""
+    """A row for each claim that not all columns keep, and a closing line that counts the others."""
     found = claims(columns)
-    told = [claim for claim in found if not claim.is_kept_by_all and not claim.is_played_by_none]
+    shown = [claim for claim in found if not claim.is_kept_by_all and not claim.is_played_by_none]
     head = [_line(["claim", *(_text(column.name) for column in columns)]), _line(["---"] * (len(columns) + 1))]
-    table = [*head, *(_line([_link(claim), *map(_text, claim.words)]) for claim in told), ""] if told else []
-    return "\n".join([*table, _closing(found, bool(told))]) + "\n"
+    table = [*head, *(_line([_link(claim), *map(_text, claim.words)]) for claim in shown), ""] if shown else []
+    return "\n".join([*table, _closing(found, bool(shown))]) + "\n"
 
 
 def claims(columns: Sequence[Column]) -> list[Claim]:
@@ -66,7 +66,7 @@ def claims(columns: Sequence[Column]) -> list[Claim]:
 
 
 def word(rows: Sequence[Row]) -> str:
-    """How all cells and repetitions of one file came out; one that breaks the claim is told, however many keep it."""
+    """How all cells and repetitions of one file came out; one that breaks the claim decides, however many keep it."""
     cells = _grouped([row for row in rows if row["status"] in (PASSED, FAILED, KNOWN, VACUOUS, ERROR)], "id")
     if not cells:
         return f"{NOT_PLAYED} ({_reason(rows[0])})"

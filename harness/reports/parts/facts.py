@@ -1,10 +1,10 @@
-"""What is said once for a whole run: who was tested, where, and how many ended how."""
+"""What is said once for a whole run: what was tested, where, and how many results have which status."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from harness.judge.result import Result
@@ -19,13 +19,16 @@ SHORT = {PASSED: "passed", KNOWN: "known", FAILED: "failed", VACUOUS: "vacuous",
 
 @dataclass(frozen=True)
 class About:
-    """What the first operation of a run tells of where it ran; empty texts where it does not say."""
+    """Where a run took place, as its first operation says; empty texts where it does not say."""
 
     subject: str
     torch: str
     python: str
     proxy: str
     isolation: str
+
+
+ABOUT = tuple(field.name for field in fields(About))
 
 
 def about(result: Result) -> About:
@@ -47,7 +50,7 @@ def _mapping(begin: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def headline(everywhere: Iterable[About]) -> list[tuple[str, str]]:
-    """Label and text of what a report names once at its top; several answers are all named."""
+    """Label and text of what a report names once at its top; different values are all named."""
     seen = list(everywhere)
     rows = [
         ("subject", _together(row.subject for row in seen)),
@@ -72,9 +75,9 @@ def summary(results: Sequence[Result], seconds: float | None = None) -> str:
     """`3 cells: 1 passed, 0 known, 1 failed, ...`; with repetitions, runs are counted."""
     what = "runs" if any(result.attempt > 1 for result in results) else "cells"
     what = what if len(results) != 1 else what[:-1]
-    told = ", ".join(f"{number} {short}" for short, number in counts(result.status for result in results).items())
+    numbers = ", ".join(f"{number} {short}" for short, number in counts(result.status for result in results).items())
     wall = "" if seconds is None else f" in {seconds:.1f} s"
-    return f"{len(results)} {what}: {told}{wall}"
+    return f"{len(results)} {what}: {numbers}{wall}"
 
 
 def why(result: Result) -> str:

@@ -46,14 +46,14 @@ def _content(op: Op) -> str:
     if op.value in (None, {}):
         return ""
     if op.type == INVOKE and op.f == "rendezvous" and isinstance(op.value, Mapping):
-        return printable(told(op.value))
+        return printable(handler_config(op.value))
     if op.type == INFO and isinstance(op.value, Mapping) and "outcome" in op.value:
         return printable(str(op.value.get("because", "")))
     return short_json(op.value, MESSAGE_WIDTH)
 
 
-def told(value: Mapping[str, Any]) -> str:
-    """What a handler was told, in words."""
+def handler_config(value: Mapping[str, Any]) -> str:
+    """The configuration of a handler, in words."""
     known = []
     if "rank" in value and "world_size" in value:
         known.append(f"rank {value['rank']} of {value['world_size']}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import dedent
@@ -15,7 +14,7 @@ from harness.reports.parts.stacks import stacks_of
 from harness.values.history import History, Injection
 from harness.values.verdict import ERROR, FAILED, VACUOUS, Verdict
 
-# More proof than this is for `show` and for history.jsonl.
+# For more proof than this there are `show` and history.jsonl.
 EVIDENCE_SHOWN = 12
 CLAIM_LINES_SHOWN = 6
 LABEL_WIDTH = 10
@@ -64,7 +63,8 @@ def sections(result: Result) -> Iterator[Section]:
     yield from (Section("note", (printable(note),)) for note in result.judgement.notes)
     if result.run_dir is not None:
         yield Section("run", (printable(str(result.run_dir)),))
-    yield Section("again", (again(result),))
+    if result.command:
+        yield Section("again", (printable(result.command),))
 
 
 def _of_verdict(result: Result, verdict: Verdict) -> Iterator[Section]:
@@ -129,18 +129,6 @@ def _played(history: History, injection: Injection) -> str:
     touched = {True: "touched", False: "touched nothing", None: "unproven"}[injection.touched]
     facts = f" {short_json(dict(injection.facts), 120)}" if injection.facts else ""
     return f"{placed}, healed {since_start(history, injection.healed_ns)}, {touched}{facts}"
-
-
-def again(result: Result) -> str:
-    """The command line that plays just this cell."""
-    if result.command:
-        return printable(result.command)
-    words = ["rdzv-harness", "run", str(result.scenario.path), "--subject", result.subject]
-    if result.scenario.cell:
-        words += ["-k", result.scenario.id]
-    if result.seed:
-        words += ["--seed", str(result.seed)]
-    return printable(shlex.join(words))
 
 
 def _lines(text: str) -> tuple[str, ...]:

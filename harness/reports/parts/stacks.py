@@ -14,7 +14,7 @@ from harness.values.history import History
 FRAMES_SHOWN = 10
 THREADS_SHOWN = 4
 
-# It waits for the harness's word in every rank, and hangs nothing.
+# It waits for the harness in every rank, and is never the reason for a hang.
 OWN_THREAD = '"control"'
 
 _FRAME = re.compile(r"\s+(?P<name>.+?) \((?P<file>[^()]+?)(?::(?P<line>\d+))?\)\s*\Z")

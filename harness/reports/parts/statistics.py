@@ -1,4 +1,4 @@
-"""How much a count of repetitions tells: the Wilson interval of a proportion."""
+"""How certain a count of repetitions is: the Wilson interval of a proportion."""
 
 from __future__ import annotations
 

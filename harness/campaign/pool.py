@@ -1,0 +1,247 @@
+"""The controllers of a run: started when there is work for them, timed, replaced when they are lost, ended with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import connection
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness import clock
+from harness.campaign.local_controller import ControllerProcess
+from harness.machine.docker import leases
+from harness.play.options import Order, RunOptions, is_url
+from harness.scenario.scenario import Scenario
+from harness.schedule.time_limit import longest_ns
+from harness.values.errors import HarnessError
+from harness.worlds.base import WORLDS
+
+STARTUP_LIMIT_NS = 120_000_000_000
+"""A controller is up in 1.5 s; on a machine where many import torch at once it has taken half a minute."""
+
+MARGIN_NS = 120_000_000_000
+"""What a play may take beyond its own times: only a controller that is stuck takes longer."""
+
+MOST_ENGINE_WORLDS = 2
+"""Worlds of containers side by side: the engine does one thing at a time, and four at once took twice as long each."""
+
+CONTROLLER_LOGS = ".controllers"
+"""Beside the run directories: logs of what outlives a play. The pool deletes its own when it closes."""
+
+HOST = "host"
+
+
+class Controller(Protocol):
+    """What the pool needs of a controller; `ControllerProcess` is one."""
+
+    connection: connection.Connection
+
+    def send(self, order: Order) -> None: ...
+
+    def receive(self) -> Mapping[str, Any]: ...
+
+    def hang_up(self) -> None: ...
+
+    def wait_gone(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def last_words(self) -> str: ...
+
+
+StartController = Callable[[RunOptions, Path, str, str], Controller]
+"""Starts a controller, given the options, its folder for logs, the kind of world that it begins with, its isolation."""
+
+
+def start_process(options: RunOptions, log_dir: Path, world: str, isolation: str) -> Controller:
+    """A controller on this machine."""
+    # What a killed controller leaves in a Docker engine is removed by a process that does not end with it.
+    reaper = leases.reaper_fd() if isolation == HOST else None
+    return ControllerProcess(options, log_dir, world, isolation, reaper)
+
+
+class Member:
+    """A controller in the pool."""
+
+    def __init__(self, controller: Controller, isolation: str, startup_deadline_ns: int) -> None:
+        self.controller = controller
+        self.isolation = isolation
+        self.is_ready = False
+        self.order: Order | None = None
+        self.deadline_ns = startup_deadline_ns
+
+    @property
+    def is_idle(self) -> bool:
+        return self.is_ready and self.order is None
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether it has a deadline: while it starts, and while it plays."""
+        return not self.is_idle
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A play that is over.
+
+    Attributes:
+        member: who played it, idle now.
+        problem: why it was not played to its end; empty if it was.
+    """
+
+    order: Order
+    member: Member
+    problem: str = ""
+
+
+class Pool:
+    """Controllers for the worlds of a run, as many as `options.worlds` for each kind of isolation.
+
+    Args:
+        start: starts a controller.
+        now_ns: the clock.
+        wait: returns the connections that can be read, at the latest after a time in seconds.
+    """
+
+    def __init__(
+        self,
+        options: RunOptions,
+        start: StartController = start_process,
+        now_ns: Callable[[], int] = clock.now_ns,
+        wait: Callable[[Sequence[Any], float], Sequence[Any]] = connection.wait,
+    ) -> None:
+        self._options = options
+        self._start_controller = start
+        self._now_ns = now_ns
+        self._wait = wait
+        self._members: list[Member] = []
+        self._logs = options.runs_dir / CONTROLLER_LOGS / str(os.getpid())
+        self._started = 0
+        self.facts: Mapping[str, Any] = {}
+        """World and versions, as the first controller that was ready described them."""
+
+    def __enter__(self) -> Pool:
+        _delete_logs_of_killed_harnesses(self._logs.parent)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end(self._members)
+        leases.end_reaper()
+        shutil.rmtree(self._logs, ignore_errors=True)
+
+    @property
+    def running(self) -> int:
+        """How many plays are under way."""
+        return sum(member.order is not None for member in self._members)
+
+    @property
+    def has_idle(self) -> bool:
+        """Whether any controller could play something."""
+        return any(member.is_idle for member in self._members)
+
+    def free(self, scenario: Scenario, waiting: Iterable[Scenario]) -> Member | None:
+        """A controller that can play a scenario now; None if the scenario must wait for one.
+
+        Starts controllers if there is room, and work for them.
+
+        Args:
+            waiting: the other scenarios that are still to be played.
+        """
+        isolation = self._isolation(scenario)
+        mine = [member for member in self._members if member.isolation == isolation]
+        most = min(self._options.worlds, MOST_ENGINE_WORLDS) if _in_engine(scenario) else self._options.worlds
+        alike = (other for other in waiting if self._isolation(other) == isolation)
+        work = 1 + sum(member.order is not None for member in mine) + sum(1 for _ in islice(alike, most))
+        for _ in range(min(most, work) - len(mine)):
+            mine.append(self._start(isolation, scenario.world.kind))
+        return next((member for member in mine if member.is_idle), None)
+
+    def play(self, member: Member, order: Order) -> None:
+        """Let an idle controller play; `ended` reports when it is over."""
+        member.order = order
+        member.deadline_ns = self._now_ns() + longest_ns(order.scenario) + MARGIN_NS
+        member.controller.send(order)
+
+    def ended(self) -> Iterator[Ended]:
+        """Wait until a controller says something or misses its deadline; yields the plays that are over.
+
+        A controller that is lost while it plays is replaced by the next that is needed.
+        Raises HarnessError for one that is lost before it plays anything: the next one would be lost too.
+        """
+        if not self._members:
+            return
+        deadlines = [member.deadline_ns for member in self._members if member.is_timed]
+        timeout_s = max(0.0, (min(deadlines) - self._now_ns()) / 1e9) if deadlines else 0.0
+        readable = {
+            id(one) for one in self._wait([member.controller.connection for member in self._members], timeout_s)
+        }
+        for member in list(self._members):
+            if id(member.controller.connection) in readable:
+                yield from self._read(member)
+            elif member.is_timed and self._now_ns() > member.deadline_ns:
+                yield self._lost(member, _missed(member))
+
+    def end_running(self) -> None:
+        """End the controllers that play, each after it has healed its world; no result of theirs is reported."""
+        self._end([member for member in self._members if member.order is not None])
+
+    def _isolation(self, scenario: Scenario) -> str:
+        # A server that is not ours lies outside any namespace, so its worlds stay on the host's network.
+        return HOST if is_url(self._options.toxiproxy) or _in_engine(scenario) else self._options.isolation
+
+    def _start(self, isolation: str, world: str) -> Member:
+        self._started += 1
+        log_dir = (self._logs / str(self._started)).absolute()
+        log_dir.mkdir(parents=True)
+        controller = self._start_controller(self._options, log_dir, world, isolation)
+        self._members.append(Member(controller, isolation, self._now_ns() + STARTUP_LIMIT_NS))
+        return self._members[-1]
+
+    def _read(self, member: Member) -> Iterator[Ended]:
+        try:
+            message = member.controller.receive()
+        except (EOFError, OSError):
+            yield self._lost(member, member.controller.last_words())
+            return
+        if "failed" in message:
+            yield self._lost(member, str(message["failed"]))
+        elif "ready" in message:
+            member.is_ready = True
+            self.facts = self.facts or message["ready"]
+        elif "played" in message and member.order is not None:
+            order, member.order = member.order, None
+            yield Ended(order, member)
+
+    def _lost(self, member: Member, problem: str) -> Ended:
+        member.controller.kill()
+        self._members.remove(member)
+        if member.order is None:
+            raise HarnessError(f"{problem}; `rdzv-harness doctor` shows what this machine can do")
+        return Ended(member.order, member, problem)
+
+    def _end(self, members: Sequence[Member]) -> None:
+        for member in members:
+            member.controller.hang_up()
+        for member in members:
+            member.controller.wait_gone()
+        self._members = [member for member in self._members if member not in members]
+
+
+def _missed(member: Member) -> str:
+    if member.is_ready:
+        return "the controller missed its deadline and was replaced"
+    return f"a controller was not up within {STARTUP_LIMIT_NS // 10**9} s"
+
+
+def _in_engine(scenario: Scenario) -> bool:
+    return WORLDS[scenario.world.kind].isolation == HOST
+
+
+def _delete_logs_of_killed_harnesses(folder: Path) -> None:
+    for logs in folder.iterdir() if folder.is_dir() else ():
+        if logs.name.isdigit() and not Path("/proc", logs.name).exists():
+            shutil.rmtree(logs, ignore_errors=True)

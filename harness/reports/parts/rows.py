@@ -1,0 +1,43 @@
+"""One result as plain values, which pass through JSON and from one process to another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from harness.judge.result import Result
+from harness.reports.parts import facts, red
+from harness.reports.parts.safe import printable
+
+Row = Mapping[str, Any]
+"""What `row` returns."""
+
+
+def row(result: Result) -> dict[str, Any]:
+    """One result as plain values; `proof` is what the console shows of a red one, line by line."""
+    judgement = result.judgement
+    return {
+        "id": result.scenario.id,
+        "title": result.scenario.title,
+        "path": str(result.scenario.path),
+        "cell": dict(result.scenario.cell),
+        "attempt": result.attempt,
+        **asdict(facts.about(result)),
+        "seed": result.seed,
+        "status": judgement.status,
+        "because": judgement.because,
+        "known_refs": list(judgement.known_refs),
+        "unnamed_calls": judgement.unnamed_calls,
+        "notes": list(judgement.notes),
+        "verdicts": [verdict.to_json() for verdict in judgement.verdicts],
+        "seconds": round(result.seconds, 6),
+        "run_dir": None if result.run_dir is None else str(result.run_dir),
+        "command": printable(result.command),
+        "proof": [red.title(result), *red.body(result)] if result.status in facts.RED else [],
+    }
+
+
+def about(row: Row) -> facts.About:
+    """Where a row's result comes from, as `facts.about` says of the result."""
+    return facts.About(**{name: row[name] for name in facts.ABOUT})

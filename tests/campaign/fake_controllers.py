@@ -1,0 +1,104 @@
+"""Controllers without processes, for the tests of the pool and of the runner: they play at once, by a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import Any
+
+from pasts import Past
+
+from harness.archive import write_history
+from harness.play.options import Order, RunOptions
+from harness.scenario.scenario import Scenario
+from harness.values.history import History
+
+Plays = Callable[[Scenario], History]
+FACTS = {"versions": {"torch": "2.15.0"}}
+
+
+def joined(scenario: Scenario, outcome: str = "ok") -> History:
+    """Every rank's rendezvous came out like this, and nothing else went wrong."""
+    step = scenario.steps[0].name
+    return Past(scenario.world.size, "echo").all_join(step=step, outcome=outcome).whole()
+
+
+class FakeController:
+    """A controller that follows a script; `says` puts a message into its connection.
+
+    Args:
+        plays: the history of a scenario; None never answers an order.
+        events: gets a line for each thing that the pool does to it.
+    """
+
+    def __init__(self, number: int, plays: Plays | None, events: list[str]) -> None:
+        self.connection, self._far = Pipe()
+        self.number = number
+        self.orders: list[Order] = []
+        self.plays = plays
+        self._events = events
+
+    def says(self, message: Mapping[str, Any]) -> None:
+        self._far.send(dict(message))
+
+    def dies(self) -> None:
+        self._far.close()
+
+    def send(self, order: Order) -> None:
+        self.orders.append(order)
+        if self.plays is not None:
+            self.answer(self.plays)
+
+    def answer(self, plays: Plays) -> None:
+        """Play the last order like this."""
+        order = self.orders[-1]
+        write_history(order.run_dir, plays(order.scenario).ops)
+        self.says({"played": str(order.run_dir)})
+
+    def receive(self) -> Mapping[str, Any]:
+        message: Mapping[str, Any] = self.connection.recv()
+        return message
+
+    def hang_up(self) -> None:
+        self._events.append(f"{self.number} hang up")
+        self.connection.close()
+
+    def wait_gone(self) -> None:
+        self._events.append(f"{self.number} wait")
+
+    def kill(self) -> None:
+        self._events.append(f"{self.number} kill")
+        self.connection.close()
+
+    def last_words(self) -> str:
+        return f"controller {self.number} is gone"
+
+
+class FakeControllers:
+    """Starts fake controllers, and remembers them.
+
+    Args:
+        plays: as of `FakeController`.
+        ready: whether they are ready at once.
+    """
+
+    def __init__(self, plays: Plays | None = joined, ready: bool = True) -> None:
+        self.started: list[FakeController] = []
+        self.began_with: list[tuple[str, str]] = []
+        self.events: list[str] = []
+        self._plays, self._ready = plays, ready
+
+    def play(self, plays: Plays) -> None:
+        """From now on all of them play like this."""
+        self._plays = plays
+        for controller in self.started:
+            controller.plays = plays
+
+    def __call__(self, options: RunOptions, log_dir: Path, world: str, isolation: str) -> FakeController:
+        assert log_dir.is_dir()
+        self.began_with.append((world, isolation))
+        self.started.append(FakeController(len(self.started) + 1, self._plays, self.events))
+        if self._ready:
+            self.started[-1].says({"ready": FACTS})
+        return self.started[-1]

@@ -1,0 +1,198 @@
+"""The pool of controllers, without processes: when one starts, what is idle, who is replaced, how all end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_controllers import FACTS, FakeControllers
+from pasts import scenario
+
+from harness.campaign.pool import CONTROLLER_LOGS, MARGIN_NS, STARTUP_LIMIT_NS, Ended, Pool
+from harness.play.options import Order, RunOptions
+from harness.scenario.scenario import Scenario
+from harness.schedule.time_limit import longest_ns
+from harness.values.errors import HarnessError
+
+CELL = scenario()
+IN_CONTAINERS = replace(CELL, world=replace(CELL.world, kind="containers"))
+
+
+class Machine:
+    """A pool with fake controllers on a clock that stands until it is moved.
+
+    Args:
+        options: those of the run, but the folder.
+    """
+
+    def __init__(self, folder: Path, ready: bool = True, **options: Any) -> None:
+        self.options = RunOptions(runs_dir=folder, **options)
+        self.controllers = FakeControllers(plays=None, ready=ready)
+        self.now_ns = 0
+        self.pool = Pool(self.options, self.controllers, lambda: self.now_ns, self._readable)
+
+    def _readable(self, connections: Sequence[Any], timeout_s: float) -> list[Any]:
+        return [one for one in connections if one.poll()]
+
+    def ended(self) -> list[Ended]:
+        return list(self.pool.ended())
+
+    def play(self, cell: Scenario = CELL) -> Order:
+        """Let an idle controller play."""
+        member = self.pool.free(cell, [])
+        assert member is not None
+        order = Order(cell, Path(f"run-{self.pool.running}"), self.options)
+        self.pool.play(member, order)
+        return order
+
+
+MakeMachine = Callable[..., Machine]
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> MakeMachine:
+    def machine(**options: Any) -> Machine:
+        return Machine(tmp_path, **options)
+
+    return machine
+
+
+@pytest.mark.parametrize(("jobs", "others", "started"), [(4, 0, 1), (4, 2, 3), (4, 9, 4), (1, 9, 1)])
+def test_controllers_start_as_there_is_work_for_them(
+    machine: MakeMachine, jobs: int, others: int, started: int
+) -> None:
+    """One for each scenario that waits, and no more than there may be worlds."""
+    one = machine(jobs=jobs)
+    assert one.pool.free(CELL, [CELL] * others) is None
+    assert len(one.controllers.started) == started
+    assert one.pool.free(CELL, [CELL] * others) is None
+    assert len(one.controllers.started) == started
+
+
+def test_worlds_of_containers_are_on_the_host_and_few(machine: MakeMachine) -> None:
+    """Other scenarios that wait are no reason to start one."""
+    one = machine(jobs=8)
+    one.pool.free(IN_CONTAINERS, [CELL] * 5 + [IN_CONTAINERS] * 5)
+    assert one.controllers.began_with == [("containers", "host")] * 2
+    one.pool.free(CELL, [IN_CONTAINERS] * 5)
+    assert one.controllers.began_with[2:] == [("processes", "auto")]
+
+
+def test_with_a_server_at_a_url_every_world_is_on_the_host(machine: MakeMachine) -> None:
+    """A server that is not ours lies outside any namespace."""
+    one = machine(toxiproxy="http://127.0.0.1:8474")
+    one.pool.free(CELL, [])
+    assert one.controllers.began_with == [("processes", "host")]
+
+
+def test_a_controller_is_idle_once_it_is_ready_until_it_plays(machine: MakeMachine) -> None:
+    """What it says of its world and its versions is there by then."""
+    one = machine(jobs=1)
+    assert one.pool.free(CELL, []) is None
+    assert (one.pool.has_idle, one.pool.facts) == (False, {})
+    assert one.ended() == []
+    assert (one.pool.has_idle, one.pool.facts) == (True, FACTS)
+    order = one.play()
+    assert (one.pool.has_idle, one.pool.running) == (False, 1)
+    assert one.controllers.started[0].orders == [order]
+
+
+def test_a_play_that_is_over_frees_its_controller(machine: MakeMachine) -> None:
+    """The order comes back, and its controller can play again at once."""
+    one = machine(jobs=1)
+    one.pool.free(CELL, [])
+    one.ended()
+    order = one.play()
+    one.controllers.started[0].says({"played": str(order.run_dir)})
+    (ended,) = one.ended()
+    assert (ended.order, ended.problem, one.pool.running) == (order, "", 0)
+    assert one.pool.free(CELL, []) is ended.member
+
+
+def test_a_controller_that_dies_while_it_plays_is_replaced(machine: MakeMachine) -> None:
+    """Its play ends with what it said last; the next scenario gets a new controller."""
+    one = machine(jobs=1)
+    one.pool.free(CELL, [])
+    one.ended()
+    order = one.play()
+    one.controllers.started[0].dies()
+    (ended,) = one.ended()
+    assert (ended.order, ended.problem) == (order, "controller 1 is gone")
+    assert one.controllers.events == ["1 kill"]
+    one.pool.free(CELL, [])
+    assert len(one.controllers.started) == 2
+
+
+def test_a_controller_that_says_why_it_failed_is_quoted(machine: MakeMachine) -> None:
+    """Before it plays anything that ends the run: the next one would fail too."""
+    one = machine(jobs=1, ready=False)
+    one.pool.free(CELL, [])
+    one.controllers.started[0].says({"failed": "no torch"})
+    with pytest.raises(HarnessError, match=r"^no torch; `rdzv-harness doctor`"):
+        one.ended()
+    assert one.controllers.events == ["1 kill"]
+
+
+def test_a_controller_that_is_not_up_in_time_ends_the_run(machine: MakeMachine) -> None:
+    """And not a moment before."""
+    one = machine(jobs=1, ready=False)
+    one.pool.free(CELL, [])
+    one.now_ns = STARTUP_LIMIT_NS
+    assert one.ended() == []
+    one.now_ns += 1
+    with pytest.raises(HarnessError, match=r"^a controller was not up within 120 s"):
+        one.ended()
+
+
+def test_a_play_that_takes_longer_than_it_can_is_lost(machine: MakeMachine) -> None:
+    """Its own times and a margin count from its beginning."""
+    one = machine(jobs=1)
+    one.pool.free(CELL, [])
+    one.ended()
+    one.now_ns = begun_ns = 5 * STARTUP_LIMIT_NS
+    one.play()
+    one.now_ns = begun_ns + longest_ns(CELL) + MARGIN_NS
+    assert one.ended() == []
+    one.now_ns += 1
+    assert [ended.problem for ended in one.ended()] == ["the controller missed its deadline and was replaced"]
+    assert one.controllers.events == ["1 kill"]
+
+
+def test_an_idle_controller_has_no_deadline(machine: MakeMachine) -> None:
+    """It may wait for its next scenario for as long as others play."""
+    one = machine(jobs=1)
+    one.pool.free(CELL, [])
+    one.ended()
+    one.now_ns = 100 * STARTUP_LIMIT_NS
+    assert one.ended() == []
+    assert one.pool.has_idle
+
+
+def test_only_those_that_play_are_ended_when_a_run_is_left(machine: MakeMachine) -> None:
+    """The others stay warm for the next run; what an ended one played is not reported."""
+    one = machine(jobs=3)
+    one.pool.free(CELL, [CELL] * 2)
+    one.ended()
+    for _ in range(2):
+        one.play()
+    one.pool.end_running()
+    assert one.controllers.events == ["1 hang up", "2 hang up", "1 wait", "2 wait"]
+    assert (one.pool.running, one.pool.has_idle, one.ended()) == (0, True, [])
+
+
+def test_at_the_end_all_are_asked_before_any_is_waited_for(machine: MakeMachine, tmp_path: Path) -> None:
+    """So that they heal side by side; their logs are deleted, as those that a killed harness left."""
+    killed, other = (tmp_path / CONTROLLER_LOGS / name for name in ("99999999", "notes"))
+    for folder in (killed, other):
+        folder.mkdir(parents=True)
+    one = machine(jobs=2)
+    with one.pool as pool:
+        assert not killed.exists()
+        pool.free(CELL, [CELL])
+        assert (tmp_path / CONTROLLER_LOGS / str(os.getpid()) / "2").is_dir()
+    assert one.controllers.events == ["1 hang up", "2 hang up", "1 wait", "2 wait"]
+    assert [path.name for path in (tmp_path / CONTROLLER_LOGS).iterdir()] == ["notes"]
