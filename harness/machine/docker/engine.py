@@ -59,7 +59,7 @@ class DockerEngine:
 
     @property
     def local(self) -> bool:
-        """Whether it runs on this machine, so that folders of ours can be mounted."""
+        """Whether it runs on this machine, so that its folders can be mounted."""
         return self.url.startswith("unix://")
 
     def __str__(self) -> str:

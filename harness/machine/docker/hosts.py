@@ -25,6 +25,7 @@ from typing import Protocol
 
 from harness.machine.docker.client import Client, Overlap, Recipe
 from harness.machine.docker.leases import Lease
+from harness.machine.names.resolution import NamedHost
 from harness.machine.network import netns
 from harness.machine.network.rtnetlink import Netlink
 from harness.values.errors import HarnessError, NothingToHit, Unsupported
@@ -51,19 +52,8 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _FLAGS = struct.Struct("16sh22x")
 
 
-class DockerHost(Protocol):
+class DockerHost(NamedHost, Protocol):
     """A host of a world with the capability `engine`, as faults see it."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def address(self) -> str: ...
-
-    @property
-    def etc(self) -> Path: ...
-
-    def inside(self) -> AbstractContextManager[None]: ...
 
     def disconnect(self) -> None:
         """Have Docker disconnect the host from its network: the interface is removed; raises HarnessError."""

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from harness import clock
+from harness.machine.network.network_tools import find
 from harness.values.errors import HarnessError, UsageError
 
 UP_WITHIN_NS = 60_000_000_000
@@ -127,7 +128,7 @@ def _check(root: Path) -> None:
     if os.geteuid() != 0:
         raise UsageError("a private Docker engine needs root; run as root, or name a running one in DOCKER_HOST")
     for tool in ("dockerd", "containerd", "unshare", "ip"):
-        if find_tool(tool) is None:
+        if find(tool) is None:
             raise UsageError(f"there is no {tool}; install it (Debian: apt-get install docker.io iproute2)")
     if len(str(_socket_path(root))) > _LONGEST_SOCKET_PATH:
         raise UsageError(f"{root} is too long for the path of a socket; choose a shorter folder")
@@ -135,16 +136,11 @@ def _check(root: Path) -> None:
         raise UsageError(f"a Docker engine runs in {root} already; stop it first, or use it: DOCKER_HOST={_url(root)}")
 
 
-def find_tool(tool: str) -> str | None:
-    """The path of a program, which may be in an administrator's folder; None if there is none."""
-    return shutil.which(tool, path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin:/sbin")
-
-
 def _command(root: Path) -> list[str]:
     script = _SCRIPT.format(places=" ".join(_PRIVATE))
     return [
         *("unshare", "--mount", "--propagation", "slave", "--", "sh", "-c", script, "sh"),
-        find_tool("dockerd") or "dockerd",
+        find("dockerd") or "dockerd",
         f"--config-file={root / 'daemon.json'}",
         f"--data-root={root / 'data'}",
         f"--exec-root={root / 'exec'}",
@@ -311,7 +307,7 @@ def _remove_bridges(root: Path) -> None:
     for interface in os.listdir("/sys/class/net"):
         # Named by the first 12 digits of the network's id.
         if interface.startswith("br-") and interface.removeprefix("br-").encode() in known:
-            _output_of([find_tool("ip") or "ip", "link", "delete", interface])
+            _output_of([find("ip") or "ip", "link", "delete", interface])
 
 
 def _open_firewall(root: Path) -> None:
@@ -320,14 +316,14 @@ def _open_firewall(root: Path) -> None:
     A bridge's traffic counts as forwarded there. One rule, only for addresses of the range reserved for tests.
     """
     for tool, addresses in _RANGES.items():
-        if "-P FORWARD DROP" in _output_of([find_tool(tool) or tool, "-S", "FORWARD"]):
-            _output_of([find_tool(tool) or tool, "-w", "-I", "FORWARD", *_rule(root, addresses)])
+        if "-P FORWARD DROP" in _output_of([find(tool) or tool, "-S", "FORWARD"]):
+            _output_of([find(tool) or tool, "-w", "-I", "FORWARD", *_rule(root, addresses)])
 
 
 def _close_firewall(root: Path) -> None:
     for tool, addresses in _RANGES.items():
-        if group_of(root) in _output_of([find_tool(tool) or tool, "-S", "FORWARD"]):
-            _output_of([find_tool(tool) or tool, "-w", "-D", "FORWARD", *_rule(root, addresses)])
+        if group_of(root) in _output_of([find(tool) or tool, "-S", "FORWARD"]):
+            _output_of([find(tool) or tool, "-w", "-D", "FORWARD", *_rule(root, addresses)])
 
 
 def _rule(root: Path, addresses: str) -> list[str]:

@@ -163,7 +163,8 @@ class ContainerProcess:
             yield killed
 
     def fill_memory(self) -> None:
-        self.client.run_beside(self.container, [self.python, "-c", _FILL_MEMORY, str(_inner_pid(self.pid))])
+        inner_pid = (pidfd.namespace_pids(self.pid) or [self.pid])[-1]
+        self.client.run_beside(self.container, [self.python, "-c", _FILL_MEMORY, str(inner_pid)])
 
     def limit_processor(self, quota_us: int, period_us: int) -> None:
         self.is_throttled = True
@@ -321,11 +322,3 @@ class ContainerLauncher:
             shared=shared,
             joins=joins,
         )
-
-
-def _inner_pid(pid: int) -> int:
-    """The pid of a process in its innermost process tree."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("NSpid:"):
-            return int(line.split()[-1])
-    return pid

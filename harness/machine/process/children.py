@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.clock import now_ns
 from harness.machine.process import namespaces
+from harness.machine.process.pidfd import namespace_pids
 
 # A process gets this long between SIGTERM and SIGKILL: a proxy server closes its listeners in a few milliseconds.
 GRACE_NS = 2_000_000_000
@@ -244,7 +245,7 @@ def _descendants() -> list[tuple[int, int]]:
     """
     rows = [row for name in os.listdir("/proc") if name.isdigit() if (row := _stat(name)) is not None]
     family = {int(os.readlink("/proc/self"))}
-    own_depth = len(_inner_pids(next(iter(family))))
+    own_depth = len(namespace_pids(next(iter(family))))
     found: list[tuple[int, int]] = []
     grown = True
     while grown:
@@ -253,7 +254,7 @@ def _descendants() -> list[tuple[int, int]]:
             if parent in family and pid not in family:
                 family.add(pid)
                 grown = True
-                inner = _inner_pids(pid)
+                inner = namespace_pids(pid)
                 if state not in "ZX" and len(inner) >= own_depth:
                     found.append((inner[own_depth - 1], pid))
     return found
@@ -263,14 +264,6 @@ def _stat(pid: str) -> tuple[int, int, str] | None:
     head, _, tail = _read(f"/proc/{pid}/stat").rpartition(")")
     fields: list[Any] = tail.split()
     return (int(pid), int(fields[1]), fields[0]) if head else None
-
-
-def _inner_pids(pid: int) -> list[int]:
-    """The pids of a process in each process tree it is in, outermost first."""
-    for line in _read(f"/proc/{pid}/status").splitlines():
-        if line.startswith("NSpid:"):
-            return [int(field) for field in line.split()[1:]]
-    return []
 
 
 def _read(path: str) -> str:

@@ -122,7 +122,7 @@ def child_called(parent: int, inner: int) -> int | None:
 
     A process in a pid namespace of its own has two numbers, and only the outer one is valid here.
     """
-    return next((pid for pid in children_of(parent) if inner in _own_pids(pid)), None)
+    return next((pid for pid in children_of(parent) if inner in namespace_pids(pid)), None)
 
 
 def unreaped_status(pid: int) -> int | None:
@@ -143,10 +143,10 @@ def hold(pid: int) -> Iterator[PidfdProcess]:
         held.close()
 
 
-def _own_pids(pid: int) -> list[int]:
+def namespace_pids(pid: int) -> list[int]:
     """The pids of a process in each pid namespace that it is in, outermost first; empty if it is gone."""
     with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        for line in Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines():
             if line.startswith("NSpid:"):
                 return [int(field) for field in line.split()[1:]]
     return []

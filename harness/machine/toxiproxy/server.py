@@ -273,7 +273,7 @@ def await_ready(running: RunningServer, server: str, ends: Callable[[int], bool]
 
 
 def _is_ours(api: urllib3.HTTPConnectionPool, sentinel: str) -> bool:
-    """Whether the sentinel is listed: if the port was taken, another server answers, and ours runs without a socket."""
+    """Whether the sentinel is listed: if the port was taken, another server answers, and this one has no socket."""
     try:
         answer = api.request("GET", "/proxies")
         return answer.status == 200 and sentinel in json.loads(answer.data)

@@ -17,6 +17,7 @@ import pytest
 
 from harness.machine.docker import engine, private_engine
 from harness.machine.docker.private_engine import PrivateEngine
+from harness.machine.network.network_tools import find
 from harness.values.errors import HarnessError, UsageError
 
 CONTAINER = {"command": ["/toxiproxy", "-host=0.0.0.0"], "detach": True}
@@ -27,7 +28,7 @@ def root() -> Iterator[Path]:
     """A folder with a path short enough for a socket; skipped where no private engine can be started."""
     if os.geteuid() != 0:
         pytest.skip("a private engine needs root")
-    if private_engine.find_tool("dockerd") is None:
+    if find("dockerd") is None:
         pytest.skip("there is no dockerd; install Debian's docker.io")
     with TemporaryDirectory(prefix="rdzv-engine-") as folder:
         yield Path(folder) / "engine"
