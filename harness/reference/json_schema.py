@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from harness.loader.keys import members
-from harness.loader.keys.fields import MOMENT_TAGS, WRITTEN_DURATION, WRITTEN_RANKS
+from harness.loader.keys.fields import WRITTEN_DURATION, WRITTEN_RANKS
 from harness.loader.keys.models import AnyClaimKeys, Document, KnownKeys, RankKeys, StepClaimKeys, Waiver
+from harness.loader.keys.moments import MOMENT_TAGS
 
 COMMITTED = Path(__file__).parent / "rdzv-scenario.schema.json"
 """The copy that ships with the package, for editors; `python -m harness.reference.json_schema` writes it."""

@@ -7,9 +7,10 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel
 
-from harness.loader.keys import fields, models
-from harness.loader.keys.fields import FaultMomentKeys, StepMomentKeys, WireKeys, WireMomentKeys, written_default
+from harness.loader.keys import fields, models, moments
+from harness.loader.keys.kinds import bounds_text, kind_word, written_default
 from harness.loader.keys.members import catalogue, fault_members, step_members
+from harness.loader.keys.moments import FaultMomentKeys, StepMomentKeys, WireKeys, WireMomentKeys
 from harness.reference.prose import TOPICS, Prose
 from harness.values.attribute import REQUIRED, Attribute, Declaration
 
@@ -72,9 +73,16 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel], tuple[str, ...]], ...] = (
 )
 
 _KIND_WORDS: tuple[tuple[Any, str], ...] = (
-    (fields.DurationText, "duration"),
+    (fields.GuardText, "duration"),
+    (fields.Length, "duration"),
+    (fields.Timeout, "duration"),
+    (fields.WorldTimeout, "duration"),
     (fields.Ranks, "ranks"),
-    (fields.Moment, "moment"),
+    (moments.MomentText, "moment"),
+    (moments.Start, "moment"),
+    (fields.StepName, "text"),
+    (fields.FaultName, "text"),
+    (fields.StepNames, "text, or several"),
     (fields.Within, "duration, or two"),
     (fields.Count, "number, or two"),
     (fields.Texts, "text, or several"),
@@ -173,29 +181,8 @@ def _sentence(text: str) -> str:
 
 def _attribute_row(one: Attribute) -> Row:
     default = "required" if one.default is REQUIRED else written_default(one) or "none"
-    kind = " | ".join(one.choices) if one.kind == "choice" else _ATTRIBUTE_WORDS.get(one.kind, one.kind)
-    return Row(one.name, kind, default, one.meaning + _bounds(one))
-
-
-_ATTRIBUTE_WORDS = {
-    "int": "number",
-    "value": "text",
-    "key": "text",
-    "keys": "text, or several",
-    "mapping": "text: text",
-    "weights": "verb: number",
-    "handlers": "handler, or several",
-    "pairs": "pairs of ranks",
-}
-
-
-def _bounds(one: Attribute) -> str:
-    from harness.loader.keys.members import bound_text
-
-    low = one.minimum if one.kind not in ("duration", "size", "rate") or one.minimum else None
-    parts = [f"at least {bound_text(one, low)}"] if low is not None else []
-    parts += [f"at most {bound_text(one, one.maximum)}"] if one.maximum is not None else []
-    return f" ({', '.join(parts)})" if parts else ""
+    bounds = bounds_text(one)
+    return Row(one.name, kind_word(one), default, one.meaning + (f" ({bounds})" if bounds else ""))
 
 
 def _beside(family: str, kind: str) -> str:

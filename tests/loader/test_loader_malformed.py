@@ -109,10 +109,10 @@ f.rdzv.yaml:6:40: `value` is text, not the number 0x1F
         "a link fault on the master",
         ("ranks: 1", "ranks: [0, 1]"),
         """\
-f.rdzv.yaml:8:41: rank 0 has no link: all its handlers are told rank 0
+f.rdzv.yaml:8:41: rank 0 has no link: all its handlers are given rank 0
     - {id: cut, inject: blackhole, ranks: [0, 1], stream: downstream, after: join, for: 1s}
                                           ^
-  name the workers: who is told rank 0 gets the real endpoint""",
+  name the workers: the master uses the real endpoint""",
     ),
     (
         "a link fault where there are no links",
@@ -320,7 +320,7 @@ f.rdzv.yaml:7:10: `faults` has no entry 'cat'
         "a list among the values of a matrix",
         ("faults:", "matrix: {faults.cut.for: [[1s]]}\nfaults:"),
         """\
-f.rdzv.yaml:7:27: a value in a list is a single one, not a list
+f.rdzv.yaml:7:27: a list in the matrix holds single values, not a list
   matrix: {faults.cut.for: [[1s]]}
                             ^
   give it a label: `label: {KEY: VALUE}` in place of the list""",

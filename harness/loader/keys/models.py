@@ -8,25 +8,27 @@ from pydantic import WithJsonSchema
 
 from harness.loader.keys.fields import (
     Count,
-    DurationText,
     Environment,
+    GuardText,
     Id,
     Keys,
-    Moment,
+    Length,
     Name,
     Outcomes,
     Ranks,
     Sentence,
+    StepNames,
     Tags,
     Texts,
+    Timeout,
     Within,
+    WorldTimeout,
     key,
 )
+from harness.loader.keys.moments import MomentText, Start
+from harness.loader.keys.scope import MOST_RANKS
 
 SCHEMA = "rdzv-scenario/v1"
-MOST_RANKS = 1024
-
-KINDS_OF_WORLD = ("processes", "namespaces", "containers")
 
 
 def _items(definition: str) -> WithJsonSchema:
@@ -54,14 +56,17 @@ Excluded = Annotated[
 ]
 
 
+_TIMEOUT = key(
+    'the timeout, in whole seconds, as stock casts it; hand a fraction on raw: `config: {timeout: "0.5"}`',
+    default="5s", example="2s",
+)  # fmt: skip
+
+
 class HandlerKeys(Keys):
     """What a handler is told: in `world`, in `world.ranks.N`, or in the step that first uses it; the nearest wins."""
 
     run_id: str | None = key("the run's id", default="train", example="train-a")
-    timeout: DurationText | None = key(
-        'the timeout, in whole seconds, as stock casts it; hand a fraction on raw: `config: {timeout: "0.5"}`',
-        default="5s", example="2s",
-    )  # fmt: skip
+    timeout: Timeout | None = _TIMEOUT
     host: str | None = key(
         "the endpoint's host", default="127.0.0.1; in worlds of hosts the master's name", example="localhost"
     )
@@ -81,7 +86,7 @@ class HandlerRankKeys(HandlerKeys):
 class RankKeys(HandlerRankKeys):
     """What holds for one rank only."""
 
-    start: Moment | None = key("when the rank comes: a moment, or `never`", default="0s", example="300ms")
+    start: Start | None = key("when the rank comes: a moment, or `never`", default="0s", example="300ms")
     env: Environment | None = key(
         "environment variables, over the world's", default="none", example="{LOGLEVEL: DEBUG}"
     )
@@ -96,6 +101,7 @@ class Torchrun(Keys):
 class World(HandlerKeys):
     """The world of ranks: how many rank processes, and what they are told."""
 
+    timeout: WorldTimeout | None = _TIMEOUT
     size: int = key("number of rank processes, 0 to size - 1", required=True, example="2", ge=1, le=MOST_RANKS)
     kind: Literal["processes", "namespaces", "containers"] | None = key(
         "the kind of world", default="processes", example="processes"
@@ -109,7 +115,7 @@ class World(HandlerKeys):
     fresh: bool | None = key(
         "a new interpreter for each rank, not a clone of a warm one", default="false", example="true"
     )
-    guard: DurationText | None = key(
+    guard: GuardText | None = key(
         "a call that lasts longer is `hung`; here `timeout` is the longest told to any handler of the rank",
         default="2 * timeout + 5s", example="20s",
     )  # fmt: skip
@@ -159,7 +165,7 @@ class StepKeys(Keys):
         "steps of one rank with one thread go in order; threads run side by side", default="main", example="watchdog"
     )
     life: int | None = key("only in the rank's 1st, 2nd ... life", default="every", example="1", ge=1)
-    after: Moment | None = key("moment from which it may begin", default="the step above has ended", example="join")
+    after: MomentText | None = key("moment from which it may begin", default="the step above has ended", example="join")
 
 
 class RepeatedStepKeys(StepKeys):
@@ -177,14 +183,16 @@ class FaultKeys(Keys):
         "whom it hits: 2, [0, 3], 1-6, `workers` (all but 0) or `all`",
         default="all; link faults: every rank that has a link", example="3",
     )  # fmt: skip
-    after: Moment | None = key("moment at which it is injected", default="0s: before the clock starts", example="join")
-    for_: DurationText | None = key(
+    after: MomentText | None = key(
+        "moment at which it is injected", default="0s: before the clock starts", example="join"
+    )
+    for_: Length | None = key(
         "how long after its injection it is healed; or give `until`",
         "for",
         default="the end of the play",
         example="3 * timeout",
     )
-    until: Moment | None = key(
+    until: MomentText | None = key(
         "moment at which it is healed", default="the end of the play", example="{step: join, is: failed}"
     )
 
@@ -202,7 +210,7 @@ class StepClaimKeys(Keys):
     """A claim about the calls of a step: about every one, unless `count`."""
 
     id: Name | None = key("the claim's name", default="the step", example="in-time")
-    step: Texts = key("the step, or several", required=True, example="join")
+    step: StepNames = key("the step, or several", required=True, example="join")
     ranks: Ranks | None = key("whose calls", default="all", example="workers")
     life: int | None = key("the rank's life", default="the last that has the step", example="2", ge=1)
     is_: Outcomes | None = key(
@@ -220,7 +228,7 @@ class StepClaimKeys(Keys):
         default="any", example='["address already in use", "{port}"]',
     )  # fmt: skip
     within: Within | None = key("the upper bound, or [lower, upper]", default="any", example="[timeout, timeout + 1s]")
-    since: Moment | None = key(
+    since: MomentText | None = key(
         "moment from which `within` counts; what ended before it is negative",
         default="the call's own begin",
         example="broken",
@@ -295,5 +303,5 @@ class Document(Keys):
     known: Knowns | None = key("what a subject does instead", default="none")
 
 
-TOLD_KEYS = tuple(HandlerRankKeys.model_fields)
-"""The keys that a step may have that builds a handler."""
+HANDLER_KEYS = tuple(HandlerRankKeys.model_fields)
+"""The keys that configure a handler; a step that builds one may have them."""
