@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from harness.loader.keys.entries import CellKeys, Entry, sound
 from harness.loader.keys.models import Document
 from harness.loader.resolve.claims import Claims
@@ -82,7 +80,11 @@ def _check_breaks(breaks: Sequence[str], claims: Sequence[Entry], location: Loca
 
 
 def _check_versions(written: str | None, location: Location, report: Reporter) -> None:
+    if written is None:
+        return
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
     try:
-        SpecifierSet(written or "")
+        SpecifierSet(written)
     except InvalidSpecifier:
         report(location, f"{written!r} is not a range of versions", 'write it as PEP 440 does: ">=2.6", ">=2.6,<2.9"')
