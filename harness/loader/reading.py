@@ -1,4 +1,4 @@
-"""From a file to scenarios: every cell of its matrix, or every problem it has."""
+"""From a file to scenarios: one for each cell of its matrix, or every problem of the file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def load(path: Path) -> list[Scenario]:
 
 
 def load_text(text: str, path: Path) -> list[Scenario]:
-    """The scenarios of a file whose text is known already; `path` is for messages and ids. Raises ScenarioError."""
+    """The scenarios of a file that is read already; `path` is for messages and ids. Raises ScenarioError."""
     text = text.removeprefix("\ufeff")
     problems = Problems()
     tree = document.parse(text, problems)
@@ -43,9 +43,9 @@ def load_text(text: str, path: Path) -> list[Scenario]:
 
 
 def load_mapping(keys: AnyMapping[str, Any], name: str) -> list[Scenario]:
-    """The scenarios that the keys of a file say, for tests in Python; raises ScenarioError.
+    """The scenarios of a file with these keys, for tests in Python; raises ScenarioError.
 
-    `schema` may be left out, and so may `title`, which is then the name. Problems point into the YAML of these keys.
+    `schema` may be left out, and `title` too, which is then the name. Problems point into the YAML of these keys.
     """
     path = Path(name if name.endswith(".rdzv.yaml") else f"{name}.rdzv.yaml")
     whole = {"schema": SCHEMA, "title": name, **keys}

@@ -15,7 +15,7 @@ _WIDTH = 100
 def explain(kind: str) -> str:
     """Everything about a fault, step, check, world or subject, or a part of the format (`world`, `moment`, `verdict`).
 
-    Raises UsageError, with the nearest word, for what is none of these.
+    Raises UsageError, with the nearest word, for any other word.
     """
     word = kind.strip().removeprefix("world.")
     pages = every_page()

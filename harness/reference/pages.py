@@ -1,4 +1,4 @@
-"""What there is to say of each kind and each part of the format, as data: from declarations, models and prose."""
+"""A page for each kind and each part of the format, as data: from declarations, models and prose."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def sections() -> list[Page]:
 
 
 def topics() -> list[Page]:
-    """What no key says."""
+    """What the format means beyond its keys."""
     return [_topic(prose) for prose in TOPICS]
 
 
@@ -132,7 +132,7 @@ def _section(name: str, heading: str, model: type[BaseModel], others: tuple[str,
 
 def _beside_section(model: type[BaseModel]) -> str:
     if model is models.RepeatedStepKeys:
-        return "the verb's own arguments; for `rendezvous` also what the handler is told (see `rank`)"
+        return "the verb's own arguments; for `rendezvous` also the handler's configuration (see `rank`)"
     if model is models.ToxicKeys:
         return "the kind's own attributes; `stream` and `toxicity` are for toxics only"
     if model is models.StepClaimKeys:
@@ -187,8 +187,8 @@ def _attribute_row(one: Attribute) -> Row:
 
 def _beside(family: str, kind: str) -> str:
     if family == "step":
-        told = ", and what the handler is told (see `rank`)" if step_members()[kind].tells else ""
-        return f"the keys of every step (see `step`){told}"
+        config = ", and the handler's configuration (see `rank`)" if step_members()[kind].tells else ""
+        return f"the keys of every step (see `step`){config}"
     if family == "fault":
         toxic = fault_members()[kind].toxic
         return "the keys of every fault (see `fault`)" + (", with `stream` and `toxicity`" if toxic else "")

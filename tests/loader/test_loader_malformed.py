@@ -1,4 +1,4 @@
-"""What is told of files that cannot be read: where, what, and what to write instead, to the letter."""
+"""What is reported of files that cannot be read: where, what, and what to write instead, to the letter."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ expect:
   - {step: join, is: ok}
 """
 
-# What is replaced in the sound file, by what, and the whole text of what is told.
+# What is replaced in the sound file, by what, and the whole text that is reported.
 TABLE = [
     (
         "a bare number",
@@ -174,7 +174,7 @@ f.rdzv.yaml:10:12: the name 'join' can mean the step in line 5 and the step in l
   give one of them another id""",
     ),
     (
-        "a moment that is none",
+        "a malformed moment",
         ("after: join", "after: {stp: join}"),
         """\
 f.rdzv.yaml:8:72: a moment has no key 'stp'
@@ -496,13 +496,13 @@ f.rdzv.yaml:2:9: character U+0007 is not allowed in YAML
 ]
 
 
-@pytest.mark.parametrize(("change", "told"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_what_is_wrong_is_told_to_the_letter(change: tuple[str, str], told: str) -> None:
+@pytest.mark.parametrize(("change", "text"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_what_is_wrong_is_reported_to_the_letter(change: tuple[str, str], text: str) -> None:
     """One change to a sound file, and the whole text of what is said about it."""
     assert SOUND.count(change[0]) == 1, f"the sound file has {change[0]!r} once"
     with pytest.raises(ScenarioError) as caught:
         load_text(SOUND.replace(*change), Path("f.rdzv.yaml"))
-    assert str(caught.value) == told
+    assert str(caught.value) == text
 
 
 def test_the_sound_file_is_sound() -> None:
@@ -523,7 +523,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "   \n", "# only a comment\n", "---\n", "null", "- a", "text", "5"])
-def test_what_is_no_mapping_is_told_where_to_begin(text: str) -> None:
+def test_what_is_not_a_mapping_gets_the_first_line_to_write(text: str) -> None:
     """An empty file, a list and a word all get the first line to write."""
     with pytest.raises(ScenarioError, match="begin with `schema: rdzv-scenario/v1`"):
         load_text(text, Path("f.rdzv.yaml"))
@@ -560,7 +560,7 @@ def test_a_file_that_is_not_utf8_says_which_byte(tmp_path: Path) -> None:
         load(path)
 
 
-def test_what_cannot_be_read_as_a_file_is_told(tmp_path: Path) -> None:
+def test_what_cannot_be_read_as_a_file_is_reported(tmp_path: Path) -> None:
     """A folder, a path that leads nowhere, a file that is far too long."""
     with pytest.raises(ScenarioError, match="this is a folder"):
         load(tmp_path)

@@ -1,4 +1,4 @@
-"""What may stand behind a key: quantities, names, ranks, moments as pydantic types, each with its JSON Schema."""
+"""What may stand behind a key: quantities, names and ranks as pydantic types, each with its JSON Schema."""
 
 from __future__ import annotations
 

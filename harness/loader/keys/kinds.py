@@ -34,7 +34,7 @@ class Kind:
         word: what may be written, in a word or two; empty if that is the attribute's choices.
         annotation: the pydantic type of an attribute: its form, its schema and its conversion.
         write: a converted value as it would be written in YAML.
-        lowest: the lower bound where the attribute has none; one that goes without saying.
+        lowest: the lower bound where an attribute has no other; it is obvious, and not printed.
     """
 
     word: str
@@ -175,7 +175,7 @@ def bounds_of(attribute: Attribute) -> tuple[Any, Any]:
 
 
 def bounds_text(attribute: Attribute) -> str:
-    """The bounds as a person reads them, less one that goes without saying; may be empty."""
+    """The bounds as a person reads them, without an obvious one; may be empty."""
     low, high = bounds_of(attribute)
     parts = [f"at least {_write(attribute, low)}"] if low != KINDS[attribute.kind].lowest else []
     parts += [f"at most {_write(attribute, high)}"] if high is not None else []

@@ -32,7 +32,7 @@ SCHEMA = "rdzv-scenario/v1"
 
 
 def _items(definition: str) -> WithJsonSchema:
-    """A list of things that are checked one by one, by the model of their kind."""
+    """A list whose entries are checked one by one, by the model of their kind."""
     return WithJsonSchema({"type": "array", "items": {"$ref": f"#/$defs/{definition}"}})
 
 
@@ -63,7 +63,7 @@ _TIMEOUT = key(
 
 
 class HandlerKeys(Keys):
-    """What a handler is told: in `world`, in `world.ranks.N`, or in the step that first uses it; the nearest wins."""
+    """How a handler is configured: in `world`, in `world.ranks.N`, or in the step that builds it; the nearest wins."""
 
     run_id: str | None = key("the run's id", default="train", example="train-a")
     timeout: Timeout | None = _TIMEOUT
@@ -78,9 +78,9 @@ class HandlerKeys(Keys):
 
 
 class HandlerRankKeys(HandlerKeys):
-    """What a handler of one rank is told; who is told rank 0 gets the real endpoint, all others their link."""
+    """How a handler of one rank is configured; the master (rank 0) gets the real endpoint, all others their link."""
 
-    as_rank: int | None = key("the rank it is told to be", default="the rank's number", example="0")
+    as_rank: int | None = key("the rank that it is given", default="the rank's number", example="0")
 
 
 class RankKeys(HandlerRankKeys):
@@ -99,7 +99,7 @@ class Torchrun(Keys):
 
 
 class World(HandlerKeys):
-    """The world of ranks: how many rank processes, and what they are told."""
+    """The world of ranks: how many rank processes, and how they are configured."""
 
     timeout: WorldTimeout | None = _TIMEOUT
     size: int = key("number of rank processes, 0 to size - 1", required=True, example="2", ge=1, le=MOST_RANKS)
@@ -116,7 +116,7 @@ class World(HandlerKeys):
         "a new interpreter for each rank, not a clone of a warm one", default="false", example="true"
     )
     guard: GuardText | None = key(
-        "a call that lasts longer is `hung`; here `timeout` is the longest told to any handler of the rank",
+        "a call that lasts longer is `hung`; here `timeout` is the longest of any handler of the rank",
         default="2 * timeout + 5s", example="20s",
     )  # fmt: skip
     torchrun: Torchrun | None = key(
@@ -155,7 +155,7 @@ class StepKeys(Keys):
     id: Id | None = key("the step's name", default="the verb", example="join")
     do: str = key("the verb; its arguments lie beside it", required=True, example="rendezvous")
     ranks: Ranks | None = key(
-        "who does it: 2, [0, 3], 1-6, `workers` (all but 0) or `all`", default="all", example="workers"
+        "the ranks that do it: 2, [0, 3], 1-6, `workers` (all but 0) or `all`", default="all", example="workers"
     )
     handler: Name | None = key(
         "by name: the first `rendezvous` builds it, a second one calls it again, store steps use its newest store",
@@ -180,7 +180,7 @@ class FaultKeys(Keys):
     id: Id | None = key("the fault's name", default="the kind", example="broken")
     inject: str = key("the kind; its attributes lie beside it", required=True, example="latency")
     ranks: Ranks | None = key(
-        "whom it hits: 2, [0, 3], 1-6, `workers` (all but 0) or `all`",
+        "the ranks that it hits: 2, [0, 3], 1-6, `workers` (all but 0) or `all`",
         default="all; link faults: every rank that has a link", example="3",
     )  # fmt: skip
     after: MomentText | None = key(
@@ -224,7 +224,7 @@ class StepClaimKeys(Keys):
         "the class raised, or one of its bases; or several", default="any", example="RendezvousTimeoutError"
     )
     message: Texts | None = key(
-        "all contained in the first line, case ignored; `{host}`, `{port}`, `{run_id}` are what the rank was told",
+        "all contained in the first line, case ignored; `{host}`, `{port}`, `{run_id}` are those of the rank",
         default="any", example='["address already in use", "{port}"]',
     )  # fmt: skip
     within: Within | None = key("the upper bound, or [lower, upper]", default="any", example="[timeout, timeout + 1s]")
@@ -253,7 +253,9 @@ class KnownKeys(Keys):
     """A known failure: what one subject does instead of what a correct system does; strict."""
 
     subject: Sentence = key(
-        "whose: `static`, `static-strict`, any backend's name, `echo`, `command`", required=True, example="static"
+        "of which subject: `static`, `static-strict`, any backend's name, `echo`, `command`",
+        required=True,
+        example="static",
     )
     torch: str | None = key("versions of torch, as PEP 440 writes them", default="every version", example='">=2.6"')
     cells: Cells = key(

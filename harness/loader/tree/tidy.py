@@ -1,4 +1,4 @@
-"""A file's tree without what nobody reads: keys that begin with `x_`, and keys with no value."""
+"""A file's tree without the keys that begin with `x_` and those that have no value."""
 
 from __future__ import annotations
 
