@@ -40,7 +40,7 @@ f.rdzv.yaml:3:27: 2 is not a duration with a unit
 f.rdzv.yaml:3:27: 0.5 s is not a whole number of seconds, and stock would cut it
   world: {size: 3, timeout: 500ms}
                             ^
-  write whole seconds, or hand it on raw: `config: {timeout: "0.5"}`""",
+  write whole seconds, or pass it raw: `config: {timeout: "0.5"}`""",
     ),
     (
         "an unknown key of the world",
@@ -198,7 +198,7 @@ f.rdzv.yaml:8:88: `is` cannot be the text 'begn'
 f.rdzv.yaml:8:71: this waits for itself: 'join' waits for 'cut', which waits for 'join'
     - {id: cut, inject: blackhole, ranks: 1, stream: downstream, after: join, for: 1s}
                                                                         ^
-  take one of these moments away, or let another thread do the step""",
+  remove one of these moments, or give the step another thread""",
     ),
     (
         "two ends of a fault",
@@ -216,7 +216,7 @@ f.rdzv.yaml:8:86: a fault has either `for` or `until`
 f.rdzv.yaml:10:22: `hung` is for `instead` only
     - {step: join, is: hung}
                        ^
-  that no call hangs is judged in every run; what a subject does stands in `known: instead`""",
+  no call may hang in any run; write what a subject does under `known: instead`""",
     ),
     (
         "a claim that contradicts itself",
@@ -261,7 +261,7 @@ f.rdzv.yaml:10:25: there are only 3 such calls
 f.rdzv.yaml:10:13: 'agreement' is judged in every run
     - {check: agreement}
               ^
-  take the claim out; `waive` is for a fault that makes it meaningless""",
+  remove the claim; `waive` is for a fault that makes it meaningless""",
     ),
     (
         "an unknown check",
@@ -276,7 +276,7 @@ f.rdzv.yaml:10:13: there is no check 'toghether'
         "a written exit without an id",
         ('do: set, ranks: 0, key: a, value: "1"', "do: exit"),
         """\
-f.rdzv.yaml:6:10: a written `exit` needs an id: the unwritten end has its name
+f.rdzv.yaml:6:10: a written `exit` needs an id: the implicit last step has that name
     - {do: exit}
            ^
   add an id, for example `id: leave`""",
@@ -378,7 +378,7 @@ f.rdzv.yaml:1:1: a scenario needs `world`
 f.rdzv.yaml:3:1: the key 'title' is given twice
   title: B
   ^
-  it stands in line 2 already; keep one of the two
+  line 2 has it already; keep one of the two
 
 f.rdzv.yaml:4:1: a scenario has no key 'wolrd'
   wolrd: {size: 3, timeout: 2s}
@@ -386,13 +386,13 @@ f.rdzv.yaml:4:1: a scenario has no key 'wolrd'
   did you mean 'world'?""",
     ),
     (
-        "a key with nothing behind it",
+        "a key without a value",
         ("title: A claim", "title:"),
         """\
-f.rdzv.yaml:2:1: nothing stands behind 'title'
+f.rdzv.yaml:2:1: the key 'title' has no value
   title:
   ^
-  write a value behind `title:`, or take the key out""",
+  write a value after `title:`, or take the key out""",
     ),
     (
         "a bracket that is not closed",

@@ -150,7 +150,7 @@ def test_keys_that_begin_with_x_are_ignored_at_every_level() -> None:
 def test_a_value_may_be_nothing() -> None:
     """`value: null` claims that a call returned nothing; elsewhere a key needs a value."""
     assert cells(expect=[{"step": "join", "value": None}])[0].expect[0].value is None  # type: ignore[union-attr]
-    assert "nothing stands behind 'is'" in problems(expect=[{"step": "join", "is": None}])
+    assert "the key 'is' has no value" in problems(expect=[{"step": "join", "is": None}])
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ AGENTS = {"size": 2, "timeout": "2s", "torchrun": {"max_restarts": 1}}
         ([{**JOIN, "thread": "second"}], "`thread` is not for the rendezvous of an agent"),
         ([{**JOIN, "handler": "second"}], "`handler` is not for the rendezvous of an agent"),
         ([{**JOIN, "after": "1s"}], "say when an agent comes with `start`"),
-        ([JOIN, {"id": "next", "do": "rendezvous"}], "an agent has one rendezvous, in each of its lives"),
+        ([JOIN, {"id": "next", "do": "rendezvous"}], "an agent has one rendezvous in each of its lives"),
         ([JOIN, {"do": "shutdown"}], "`shutdown` needs the handler, which is the agent's"),
     ],
 )

@@ -47,7 +47,7 @@ def _first_line(problem: str) -> str:
         (("ranks: 1, key: a", "ranks: 1, key: a, after: nobody"), "6: there is no step or fault named 'nobody'"),
         (("ranks: 1, key: a", "ranks: 1, key: a, after: 1s - 2s"), "6: a duration cannot be negative here"),
         (("timeout: 2s", "timeout: 1500ms"), "3: 1.5 s is not a whole number of seconds, and stock would cut it"),
-        (("size: 2", "size: 2, ranks: {1: {timeout: 0s}}"), "3: a timeout must be longer than nothing"),
+        (("size: 2", "size: 2, ranks: {1: {timeout: 0s}}"), "3: a timeout must be longer than 0s"),
         (("size: 2", "size: 2, ranks: {1: {start: -1s}}"), "3: '-1s' is not a duration with a unit"),
     ],
 )

@@ -172,11 +172,11 @@ def _read_world_timeout(value: Any, info: ValidationInfo) -> int:
 
 def _whole_seconds(timeout_ns: int, scope: Scope) -> int:
     if timeout_ns <= 0:
-        hint = 'write 1s or more, or hand it on raw: `config: {timeout: "0"}`'
-        return scope.refuse("a timeout must be longer than nothing", hint, DEFAULT_TIMEOUT_NS)
+        hint = 'write 1s or more, or pass it raw: `config: {timeout: "0"}`'
+        return scope.refuse("a timeout must be longer than 0s", hint, DEFAULT_TIMEOUT_NS)
     if timeout_ns % SECOND_NS:
         seconds = f"{timeout_ns / SECOND_NS:g}"
-        hint = f'write whole seconds, or hand it on raw: `config: {{timeout: "{seconds}"}}`'
+        hint = f'write whole seconds, or pass it raw: `config: {{timeout: "{seconds}"}}`'
         return scope.refuse(f"{seconds} s is not a whole number of seconds, and stock would cut it", hint, timeout_ns)
     return timeout_ns
 

@@ -57,7 +57,7 @@ Excluded = Annotated[
 
 
 _TIMEOUT = key(
-    'the timeout, in whole seconds, as stock casts it; hand a fraction on raw: `config: {timeout: "0.5"}`',
+    'the timeout, in whole seconds, as stock casts it; pass a fraction raw: `config: {timeout: "0.5"}`',
     default="5s", example="2s",
 )  # fmt: skip
 
@@ -73,7 +73,9 @@ class HandlerKeys(Keys):
     port: int | None = key("the endpoint's port", default="a free one", example="29500", ge=0)
     world_size: int | None = key("the world size", default="`world.size`", example="2")
     config: Environment | None = key(
-        "handed on raw to the subject, as `--rdzv-conf` is; values are text", default="none", example='{timeout: "0.5"}'
+        "passed raw to the subject, as `--rdzv-conf` is; values are text",
+        default="none",
+        example='{timeout: "0.5"}',
     )
 
 

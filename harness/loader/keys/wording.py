@@ -96,7 +96,7 @@ def _unknown_kind(union: EntryUnion, node: Mapping, selector: str) -> Words:
     value = find(node, (selector,))
     kind = value.value if isinstance(value, Scalar) else None
     if selector == "check" and kind in STANDING_INVARIANTS:
-        hint = "take the claim out; `waive` is for a fault that makes it meaningless"
+        hint = "remove the claim; `waive` is for a fault that makes it meaningless"
         return value.position, f"{kind!r} is judged in every run", hint
     if isinstance(kind, str):
         return value.position, f"there is no {noun} {kind!r}", suggestion(kind, union.kinds, "there is")

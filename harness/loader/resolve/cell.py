@@ -118,7 +118,7 @@ def _check_circles(
     if circle is not None:
         first, *others = circle.names
         chain = f"{first} waits for {', which waits for '.join(others)}"
-        hint = "take one of these moments away, or let another thread do the step"
+        hint = "remove one of these moments, or give the step another thread"
         report(circle.location, f"this waits for itself: {chain}", hint)
 
 

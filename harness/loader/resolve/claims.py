@@ -121,7 +121,7 @@ class Claims:
     def _check_outcomes(self, keys: StepClaimKeys, outcomes: tuple[str, ...], at: Location) -> None:
         """Report what contradicts `is`."""
         if "hung" in outcomes and self.inside != "instead":
-            hint = "that no call hangs is judged in every run; what a subject does stands in `known: instead`"
+            hint = "no call may hang in any run; write what a subject does under `known: instead`"
             self.report((*at, "is"), "`hung` is for `instead` only", hint)
         for key, (needed, why) in _NEEDED_OUTCOME.items():
             if key in keys.model_fields_set and needed not in outcomes:

@@ -50,7 +50,7 @@ def _ranks(
     if attributes.get("pairs"):
         if written is not None:
             hint = "take `ranks` out, or `pairs`"
-            report((*entry.location, "ranks"), "the pairs say already which ranks are meant", hint, key=True)
+            report((*entry.location, "ranks"), "the pairs already say which ranks are meant", hint, key=True)
         return tuple(sorted({rank for pair in attributes["pairs"] for side in pair for rank in side}))
     if member.layer == "link":
         ranks = linked if written is None else written

@@ -87,7 +87,7 @@ def rank_specs(
         env = {**(world.env or {}), **((own.env if own is not None else None) or {})}
         guard_ns = guard.resolve(max(one.timeout_ns for one in handlers.values()))
         if guard_ns <= 0:
-            report(("world", "guard"), "a guard must be longer than nothing", "write `2 * timeout + 5s`")
+            report(("world", "guard"), "a guard must be longer than 0s", "write `2 * timeout + 5s`")
         specs.append(RankSpec(START, env, bool(world.fresh) or needs_fresh(env), handlers, guard_ns))
     return tuple(specs)
 
@@ -111,7 +111,7 @@ def _first_builders(rank: int, builders: Sequence[HandlerBuilder], report: Repor
         first = found.setdefault(builder.step.handler, builder)
         if first is not builder:
             for key in builder.config:
-                message = f"handler {builder.step.handler!r} is built by the step in line {first.step.line} already"
+                message = f"handler {builder.step.handler!r} is already built by the step in line {first.step.line}"
                 hint = f"write `{key}` there, or name another `handler`"
                 report((*builder.entry.location, key), message, hint, key=True)
     return found

@@ -21,7 +21,7 @@ def _read_step(entry: Entry, cell: CellKeys, report: Reporter) -> Step:
     keys, member = entry.keys, STEPS[entry.kind]
     if entry.raw_name == EXIT:
         hint = "add an id, for example `id: leave`"
-        report((*entry.location, "do"), "a written `exit` needs an id: the unwritten end has its name", hint)
+        report((*entry.location, "do"), "a written `exit` needs an id: the implicit last step has that name", hint)
     arguments = attributes_of(keys, member.declaration)
     report_member_problems(entry, member.problems(arguments), report)
     step = Step(

@@ -21,7 +21,7 @@ def check_torchrun(steps: Sequence[Step], entries: Sequence[Entry], size: int, r
         report(("world", "torchrun"), "the rendezvous of the agents has no step", hint)
     for _, entry in joins[1:]:
         hint = "take it out; each attempt of an agent is a call of the first one, in another life"
-        report((*entry.location, "do"), "an agent has one rendezvous, in each of its lives", hint)
+        report((*entry.location, "do"), "an agent has one rendezvous in each of its lives", hint)
     for step, entry in joins[:1]:
         _check_join(step, entry, steps.index(step), size, report)
     for step, entry in zip(steps, entries, strict=True):
@@ -33,7 +33,7 @@ def check_torchrun(steps: Sequence[Step], entries: Sequence[Entry], size: int, r
 def _check_join(step: Step, entry: Entry, index: int, size: int, report: Reporter) -> None:
     """The agents' rendezvous is what torchrun makes it: of all, first, and at once."""
     if index or len(step.ranks) < size:
-        hint = "write it first, for all ranks; a rank that comes late or never says so with `start`"
+        hint = "write it first, for all ranks; write `start` for a rank that comes late or never"
         report((*entry.location, "do"), "every rank is an agent, and its rendezvous comes before its worker", hint)
     for name, hint in (
         ("life", "take it out: it is in every life"),

@@ -215,7 +215,7 @@ class _Builder:
                 continue
             if key in entries:
                 first = entries[key].position
-                hint = f"it stands in line {first.line} already; keep one of the two"
+                hint = f"line {first.line} has it already; keep one of the two"
                 self._problems.add(_place(key_node), f"the key {key!r} is given twice", hint)
                 continue
             entries[key] = Entry(_place(key_node), value)

@@ -14,8 +14,8 @@ def tidied(tree: Mapping, problems: Problems) -> Mapping:
     ignored = {key for key in tree.entries if isinstance(key, str) and key.startswith("x_")}
     empty = {key for key, entry in tree.entries.items() if key not in (*ignored, *FREE) and _is_nothing(entry.node)}
     for key in empty:
-        hint = f"write a value behind `{key}:`, or take the key out"
-        problems.add(tree.entries[key].position, f"nothing stands behind {str(key)!r}", hint)
+        hint = f"write a value after `{key}:`, or take the key out"
+        problems.add(tree.entries[key].position, f"the key {str(key)!r} has no value", hint)
     entries = {
         key: entry if key in FREE else Entry(entry.position, _tidied(entry.node, problems))
         for key, entry in tree.entries.items()
@@ -31,7 +31,7 @@ def _tidied(node: Node, problems: Problems) -> Node:
         return node
     for item in node.items:
         if _is_nothing(item):
-            problems.add(item.position, "nothing stands behind this `-`", "write an entry, or take it out")
+            problems.add(item.position, "this `-` has no entry", "write an entry, or take it out")
     return Listing(tuple(_tidied(item, problems) for item in node.items), node.position, node.source)
 
 
