@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from harness.loader.keys.members import catalogue
     from harness.loader.reading import load, load_mapping, load_text
 
-# pydantic and ruamel.yaml take a tenth of a second to import: only who loads a scenario pays for them.
+# pydantic and ruamel.yaml take a tenth of a second to import: only a program that loads a scenario pays for them.
 _WHERE = {
     "load": "reading",
     "load_text": "reading",

@@ -1,4 +1,4 @@
-"""Which scenario files are meant by the paths of a command line."""
+"""The scenario files that the paths of a command line mean."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ SUFFIX = ".rdzv.yaml"
 def discover(paths: Iterable[Path]) -> list[Path]:
     """The scenario files among these files and in these folders, each once: files as named, folders sorted.
 
-    Folders whose name begins with a dot are passed over, as run directories are. Raises UsageError for a path that
-    does not exist, for a file of another name, and if there is none at all.
+    Folders whose name begins with a dot are left out; run directories are among them. Raises UsageError for a path
+    that does not exist, for a file of another name, and if no file is found.
     """
     named = [Path(path) for path in paths]
     found = dict.fromkeys(file for path in named for file in _below(path))
@@ -31,7 +31,7 @@ def _below(path: Path) -> Iterator[Path]:
     elif not path.exists():
         raise UsageError(f"{path} does not exist; name scenario files or folders of them")
     elif not path.name.endswith(SUFFIX):
-        raise UsageError(f"{path} is not a scenario by its name; let it end in {SUFFIX}")
+        raise UsageError(f"{path} is not a scenario by its name; end it in {SUFFIX}")
     else:
         yield path
 

@@ -1,4 +1,4 @@
-"""From a file to scenarios: every cell of its matrix, or every problem it has."""
+"""From a file to scenarios: one for each cell of its matrix, or every problem of the file."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections.abc import Mapping as AnyMapping
 from pathlib import Path
 from typing import Any
 
-from harness.loader.keys.entries import tidied
 from harness.loader.keys.models import SCHEMA
-from harness.loader.resolve.resolving import Resolver
+from harness.loader.resolve.cell import resolve
 from harness.loader.tree import document
-from harness.loader.tree.matrix import Cell, axes_of, cells_of, read_pattern
-from harness.loader.tree.nodes import Listing, Mapping, Position
+from harness.loader.tree.matrix import Cell, read_matrix
 from harness.loader.tree.problems import Problems
+from harness.loader.tree.tidy import tidied
 from harness.scenario.scenario import Scenario
 from harness.values.errors import ScenarioError
 
@@ -27,29 +26,26 @@ def load(path: Path) -> list[Scenario]:
 
 
 def load_text(text: str, path: Path) -> list[Scenario]:
-    """The scenarios of a file whose text is known already; `path` is for messages and ids. Raises ScenarioError."""
+    """The scenarios of a file that is read already; `path` is for messages and ids. Raises ScenarioError."""
     text = text.removeprefix("\ufeff")
     problems = Problems()
     tree = document.parse(text, problems)
     if tree is None:
         problems.raise_if_any(path, text)
-    assert tree is not None
-    tidy = tidied(tree, problems)
-    assert isinstance(tidy, Mapping)
-    cells = cells_of(tidy, problems)
-    axes = axes_of(tidy, Problems())
+        return []
+    tree = tidied(tree, problems)
+    matrix = read_matrix(tree, problems)
     # Where no cell is left, the file itself is read, so that all of its problems come at once.
-    found = [Resolver(cell, axes, path, text, problems).scenario() for cell in cells or [Cell((), tidy)]]
-    if len(cells) > 0:
-        _tell_idle_entries(tidy, cells, problems)
-    problems.raise_if_any(path, text, len(cells))
+    cells = matrix.cells or (Cell((), tree),)
+    found = [resolve(cell, matrix.known, path, text, problems) for cell in cells]
+    problems.raise_if_any(path, text, len(matrix.cells))
     return [scenario for scenario in found if scenario is not None]
 
 
 def load_mapping(keys: AnyMapping[str, Any], name: str) -> list[Scenario]:
-    """The scenarios that the keys of a file say, for tests in Python; raises ScenarioError.
+    """The scenarios of a file with these keys, for tests in Python; raises ScenarioError.
 
-    `schema` may be left out, and so may `title`, which is then the name. Problems point into the YAML of these keys.
+    `schema` may be left out, and `title` too, which is then the name. Problems point into the YAML of these keys.
     """
     path = Path(name if name.endswith(".rdzv.yaml") else f"{name}.rdzv.yaml")
     whole = {"schema": SCHEMA, "title": name, **keys}
@@ -81,19 +77,3 @@ def _listed(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_listed(one) for one in value]
     return value
-
-
-def _tell_idle_entries(tree: Mapping, cells: list[Cell], problems: Problems) -> None:
-    """ReportProblem which known failures fit no cell that is played."""
-    from harness.loader.tree.matrix import fits
-
-    known = tree.get("known")
-    axes = axes_of(tree, Problems())
-    for item in known.items if isinstance(known, Listing) else ():
-        pattern = item.get("cells") if isinstance(item, Mapping) else None
-        if pattern is None:
-            continue
-        read = read_pattern(pattern, axes, problems)
-        if read and not any(fits(cell.labels, read) for cell in cells):
-            place = pattern.position if isinstance(pattern, Mapping) else Position(1, 1)
-            problems.add(place, "no cell that is played fits this", "compare it with `exclude`")

@@ -1,4 +1,4 @@
-"""What the loader knows, written down: explanations, JSON Schema, the format's page, templates."""
+"""The format written down, from the loader's models: explanations, JSON Schema, the format's page, templates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from harness.reference.json_schema import schema
     from harness.reference.templates import template
 
-# pydantic takes a tenth of a second to import: only who asks pays for it.
+# pydantic takes a tenth of a second to import: only a program that asks for a text pays for it.
 _WHERE = {"schema": "json_schema", "explain": "explanation", "template": "templates"}
 
 __all__ = ["explain", "schema", "template"]

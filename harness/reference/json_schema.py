@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from harness.loader.keys import members
-from harness.loader.keys.fields import MOMENT_TAGS, WRITTEN_DURATION, WRITTEN_RANKS
+from harness.loader.keys.fields import WRITTEN_DURATION, WRITTEN_RANKS
 from harness.loader.keys.models import AnyClaimKeys, Document, KnownKeys, RankKeys, StepClaimKeys, Waiver
+from harness.loader.keys.moments import MOMENT_TAGS
 
 COMMITTED = Path(__file__).parent / "rdzv-scenario.schema.json"
 """The copy that ships with the package, for editors; `python -m harness.reference.json_schema` writes it."""
@@ -63,13 +64,13 @@ def written() -> str:
 
 
 def _lenient(definition: dict[str, Any]) -> dict[str, Any]:
-    """Without keys that must be there: a matrix may bring them in; only what says of which kind a thing is stays."""
+    """Without the required keys, since a matrix may bring them in; only those that say the kind of an entry stay."""
     required = [key for key in definition.get("required", ()) if key in _SELECTORS]
     return {**{key: value for key, value in definition.items() if key != "required"}, "required": required}
 
 
 def _by_kind(selector: str, kinds: Mapping[str, Any]) -> dict[str, Any]:
-    """A mapping whose other keys depend on one: told with if and then, so that an editor can say what is wrong."""
+    """A mapping whose other keys depend on one: written with if and then, so that an editor can name the wrong key."""
     return {
         "type": "object",
         "required": [selector],
@@ -96,7 +97,7 @@ def _moment(mappings: list[Any]) -> dict[str, Any]:
 
 
 def _cleaned(node: Any, names: bool = False) -> Any:
-    """Without what says nothing: made-up titles, null as a default or a choice; defaults as they are written.
+    """Without what has no meaning (generated titles, null as a default or a choice); defaults as they are written.
 
     Args:
         names: the keys of this mapping are names from the format, not words of JSON Schema.

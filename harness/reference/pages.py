@@ -1,4 +1,4 @@
-"""What there is to say of each kind and each part of the format, as data: from declarations, models and prose."""
+"""A page for each kind and each part of the format, as data: from declarations, models and prose."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel
 
-from harness.loader.keys import fields, models
-from harness.loader.keys.fields import FaultMomentKeys, StepMomentKeys, WireKeys, WireMomentKeys, written_default
+from harness.loader.keys import fields, models, moments
+from harness.loader.keys.kinds import bounds_text, kind_word, written_default
 from harness.loader.keys.members import catalogue, fault_members, origin, step_members
+from harness.loader.keys.moments import FaultMomentKeys, StepMomentKeys, WireKeys, WireMomentKeys
 from harness.reference.prose import TOPICS, Prose
 from harness.values.attribute import REQUIRED, Attribute, Declaration
 
@@ -74,9 +75,16 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel], tuple[str, ...]], ...] = (
 )
 
 _KIND_WORDS: tuple[tuple[Any, str], ...] = (
-    (fields.DurationText, "duration"),
+    (fields.GuardText, "duration"),
+    (fields.Length, "duration"),
+    (fields.Timeout, "duration"),
+    (fields.WorldTimeout, "duration"),
     (fields.Ranks, "ranks"),
-    (fields.Moment, "moment"),
+    (moments.MomentText, "moment"),
+    (moments.Start, "moment"),
+    (fields.StepName, "text"),
+    (fields.FaultName, "text"),
+    (fields.StepNames, "text, or several"),
     (fields.Within, "duration, or two"),
     (fields.Count, "number, or two"),
     (fields.Texts, "text, or several"),
@@ -102,7 +110,7 @@ def sections() -> list[Page]:
 
 
 def topics() -> list[Page]:
-    """What no key says."""
+    """What the format means beyond its keys."""
     return [_topic(prose) for prose in TOPICS]
 
 
@@ -127,7 +135,7 @@ def _section(name: str, heading: str, model: type[BaseModel], others: tuple[str,
 
 def _beside_section(model: type[BaseModel]) -> str:
     if model is models.RepeatedStepKeys:
-        return "the verb's own arguments; for `rendezvous` also what the handler is told (see `rank`)"
+        return "the verb's own arguments; for `rendezvous` also the handler's configuration (see `rank`)"
     if model is models.ToxicKeys:
         return "the kind's own attributes; `stream` and `toxicity` are for toxics only"
     if model is models.StepClaimKeys:
@@ -177,35 +185,14 @@ def _sentence(text: str) -> str:
 
 def _attribute_row(one: Attribute) -> Row:
     default = "required" if one.default is REQUIRED else written_default(one) or "none"
-    kind = " | ".join(one.choices) if one.kind == "choice" else _ATTRIBUTE_WORDS.get(one.kind, one.kind)
-    return Row(one.name, kind, default, one.meaning + _bounds(one))
-
-
-_ATTRIBUTE_WORDS = {
-    "int": "number",
-    "value": "text",
-    "key": "text",
-    "keys": "text, or several",
-    "mapping": "text: text",
-    "weights": "verb: number",
-    "handlers": "handler, or several",
-    "pairs": "pairs of ranks",
-}
-
-
-def _bounds(one: Attribute) -> str:
-    from harness.loader.keys.members import bound_text
-
-    low = one.minimum if one.kind not in ("duration", "size", "rate") or one.minimum else None
-    parts = [f"at least {bound_text(one, low)}"] if low is not None else []
-    parts += [f"at most {bound_text(one, one.maximum)}"] if one.maximum is not None else []
-    return f" ({', '.join(parts)})" if parts else ""
+    bounds = bounds_text(one)
+    return Row(one.name, kind_word(one), default, one.meaning + (f" ({bounds})" if bounds else ""))
 
 
 def _beside(family: str, kind: str) -> str:
     if family == "step":
-        told = ", and what the handler is told (see `rank`)" if step_members()[kind].configures_handler else ""
-        return f"the keys of every step (see `step`){told}"
+        config = ", and the handler's configuration (see `rank`)" if step_members()[kind].configures_handler else ""
+        return f"the keys of every step (see `step`){config}"
     if family == "fault":
         toxic = fault_members()[kind].toxic
         return "the keys of every fault (see `fault`)" + (", with `stream` and `toxicity`" if toxic else "")

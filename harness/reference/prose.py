@@ -56,9 +56,9 @@ RANKS = Prose(
 A choice of rank processes is `2`, `[0, 3]`, `1-6`, `workers` (all but 0) or `all`. Below `world`, `ranks` has a key
 for each rank for which something else holds.
 
-A rank that is told rank 0 gets the real endpoint, every other its own link through the proxy. A fault on links that
-names a rank without a link is an error when the file is read, and so is any under `route: direct`; an `address_change`
-is one where there are links.
+The master, the process that is given rank 0, gets the real endpoint; every other rank has its own link through the
+proxy. A fault on links that names a rank without a link is an error when the file is read, and so is any fault on links
+under `route: direct`. An `address_change` is an error where there are links.
 """,
 )
 
@@ -73,8 +73,8 @@ MOMENTS = Prose(
 - a list of these: all of them
 - a mapping, below
 
-A moment stays come. A step whose moment can no longer come is skipped at once. What waits for itself is refused
-when the file is read.
+A moment that has come stays true. A step whose moment can no longer come is skipped at once. What waits for itself is
+refused when the file is read.
 """,
     ("moments", "after", "until", "since", "start"),
 )
@@ -113,10 +113,10 @@ ORDER = Prose(
 4. An event is acted on some milliseconds after it, and a whole join may take less. What must happen under a fault
    says `after: THE-FAULT`, never a duration; what must be hit in the middle is held there first, by a toxic or a
    missing rank.
-5. A rank with no more steps stays, its stores open, until all have none; `exit` leaves at once, `drop` lets go of a
+5. A rank with no more steps stays, its stores open, until all have none; `exit` leaves at once, `drop` releases a
    handler and its stores.
-6. A `kill` with `for` or `until` (a `memory_limit`, a `restart_host` too) starts the rank again, from the first step,
-   in its next life. In a moment `life` is the first unless said, in a claim the last. At the end of the play nobody is
+6. A `kill` with `for` or `until` (also `memory_limit` and `restart_host`) starts the rank again, from the first step,
+   in its next life. In a moment `life` is the first by default, in a claim the last. At the end of the play no rank is
    started.
 7. The play ends when no step runs and none can begin any more. Then what is active is healed in reverse order, and
    the ranks leave.
@@ -152,10 +152,10 @@ KNOWN = Prose(
     "known",
     "Known failures",
     """
-A claim says what a correct system does: for every subject and every torch the same. What one does instead stands in
-`known`: where `subject`, `torch` and `cells` fit, exactly the claims and invariants in `breaks` must be broken, no
-other, and every claim in `instead` must hold. Anything else is `failed`, and so is passing: then delete the entry.
-Nothing that rests on chance may be known.
+A claim says what a correct system does: for every subject and every torch the same. What a subject does
+instead stands in `known`: where `subject`, `torch` and `cells` fit, exactly the claims and invariants in `breaks` must
+be broken, no other, and every claim in `instead` must hold. Anything else is `failed`, and so is passing: then delete
+the entry. Nothing that depends on chance may be known.
 """,
     ("instead", "breaks"),
 )
@@ -178,7 +178,7 @@ which the agent began.
   was only starting goes with it. When a killed agent is started again, its old worker is ended first.
 - An agent waits at its end for the others as long as they work, so the guard of its `exit` counts from what happened
   last in the whole world; while a worker starts, 20 s are on top.
-- `echo` and `command` are no rendezvous of torch: with them such a cell is skipped.
+- `echo` and `command` are not rendezvous of torch: with them such a cell is skipped.
 """,
     ("agent", "worker", "max_restarts"),
 )

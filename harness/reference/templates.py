@@ -8,13 +8,13 @@ from harness.values.errors import UsageError
 
 _TEMPLATE = """\
 schema: rdzv-scenario/v1
-# The claim in one sentence: what a correct system does, whoever it is.
+# The claim in one sentence: what a correct system does, for every subject.
 title: {title}
 tags: [example]                    # pytest markers
 
 world:
   size: 3                          # rank processes 0, 1, 2
-  timeout: 3s                      # what every handler is told, in whole seconds
+  timeout: 3s                      # of every handler, whole seconds
   # ranks:
   #   2: {{start: 500ms}}            # rank 2 comes late; `never`: it is missing
 
@@ -33,13 +33,15 @@ expect:                            # every call that a claim names must be so
 
 
 def template(name: str) -> str:
-    """The text of a scenario whose file is `NAME.rdzv.yaml`; raises UsageError if that is no name for a file.
+    """The text of a scenario whose file is `NAME.rdzv.yaml`; raises UsageError if that is not a name for a file.
 
     The name is the claim in hyphens: `a-slow-link-delays-nobody-else`.
     """
     plain = name.removesuffix(".rdzv.yaml")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", plain):
-        raise UsageError(f"{name!r} is no name for a scenario; write the claim in hyphens: a-late-worker-is-waited-for")
+        raise UsageError(
+            f"{name!r} is not a name for a scenario; write the claim in hyphens: a-late-worker-is-waited-for"
+        )
     words = re.sub("[-_]+", " ", plain).strip()
     return _TEMPLATE.format(title=_quoted(words[:1].upper() + words[1:]))
 

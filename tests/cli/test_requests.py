@@ -82,7 +82,7 @@ def torch_with_backends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
         ("statc", "did you mean 'static'\\? registered: c10d, static; of the harness: static, static-strict, echo"),
         ("c10", "did you mean 'c10d'\\?"),
         ("static_strict", "did you mean 'static-strict'\\?"),
-        ("mine", "no such rendezvous backend; registered: .*entry points"),
+        ("mine", "no such rendezvous backend; registered: .*entry point"),
     ],
 )
 def test_a_subject_that_torch_has_not_is_refused(torch_with_backends: Path, subject: str, message: str) -> None:

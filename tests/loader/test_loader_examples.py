@@ -49,7 +49,7 @@ def test_every_scenario_survives_the_pipe() -> None:
 
 
 def test_cells_are_the_product_less_what_is_excluded(broken_link: list[Scenario]) -> None:
-    """Ids tell the cell; the excluded one is absent."""
+    """Ids name the cell; the excluded one is absent."""
     assert [one.cell_id for one in broken_link] == [
         "timeout=1s,broken=mute",
         "timeout=1s,broken=cut",
@@ -79,8 +79,8 @@ def test_faults_are_resolved(broken_link: list[Scenario]) -> None:
     assert fault.until == FaultMoment("broken", "injected", 9 * SECOND)
 
 
-def test_what_handlers_are_told_is_the_nearest(broken_link: list[Scenario]) -> None:
-    """World for all, the step for its own handler; the guard follows the longest timeout told."""
+def test_the_nearest_configuration_of_a_handler_wins(broken_link: list[Scenario]) -> None:
+    """World for all, the step for its own handler; the guard follows the longest timeout of the rank."""
     master, *_, last = broken_link[2].world.ranks
     assert (master.handlers["main"].run_id, master.handlers["main"].world_size) == ("train-a", 4)
     assert (master.handlers["second"].run_id, master.handlers["second"].world_size, master.handlers["second"].rank) == (
@@ -133,11 +133,11 @@ def test_a_missing_rank_never_starts() -> None:
     assert retried.faults[0].attributes == {"bytes": 5}
 
 
-def test_ranks_may_be_told_other_ranks() -> None:
-    """`as_rank`, `run_id` and `world_size` of a rank; who is told rank 0 has no link."""
+def test_ranks_may_be_given_other_ranks() -> None:
+    """`as_rank`, `run_id` and `world_size` of a rank; the master has no link."""
     merged = read("regressions/two-jobs-on-one-port-do-not-merge")[0]
-    told = [spec.handlers["main"] for spec in merged.world.ranks]
-    assert [(one.rank, one.run_id, one.world_size) for one in told] == [(0, "a", 2), (0, "b", 2), (1, "b", 2)]
+    configs = [spec.handlers["main"] for spec in merged.world.ranks]
+    assert [(one.rank, one.run_id, one.world_size) for one in configs] == [(0, "a", 2), (0, "b", 2), (1, "b", 2)]
 
 
 def test_a_torchrun_world_says_what_its_agents_do() -> None:

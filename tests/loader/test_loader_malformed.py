@@ -1,4 +1,4 @@
-"""What is told of files that cannot be read: where, what, and what to write instead, to the letter."""
+"""What is reported of files that cannot be read: where, what, and what to write instead, to the letter."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ expect:
   - {step: join, is: ok}
 """
 
-# What is replaced in the sound file, by what, and the whole text of what is told.
+# What is replaced in the sound file, by what, and the whole text that is reported.
 TABLE = [
     (
         "a bare number",
@@ -40,7 +40,7 @@ f.rdzv.yaml:3:27: 2 is not a duration with a unit
 f.rdzv.yaml:3:27: 0.5 s is not a whole number of seconds, and stock would cut it
   world: {size: 3, timeout: 500ms}
                             ^
-  write whole seconds, or hand it on raw: `config: {timeout: "0.5"}`""",
+  write whole seconds, or pass it raw: `config: {timeout: "0.5"}`""",
     ),
     (
         "an unknown key of the world",
@@ -109,10 +109,10 @@ f.rdzv.yaml:6:40: `value` is text, not the number 0x1F
         "a link fault on the master",
         ("ranks: 1", "ranks: [0, 1]"),
         """\
-f.rdzv.yaml:8:41: rank 0 has no link: all its handlers are told rank 0
+f.rdzv.yaml:8:41: rank 0 has no link: all its handlers are given rank 0
     - {id: cut, inject: blackhole, ranks: [0, 1], stream: downstream, after: join, for: 1s}
                                           ^
-  name the workers: who is told rank 0 gets the real endpoint""",
+  name the workers: the master uses the real endpoint""",
     ),
     (
         "a link fault where there are no links",
@@ -174,7 +174,7 @@ f.rdzv.yaml:10:12: the name 'join' can mean the step in line 5 and the step in l
   give one of them another id""",
     ),
     (
-        "a moment that is none",
+        "a malformed moment",
         ("after: join", "after: {stp: join}"),
         """\
 f.rdzv.yaml:8:72: a moment has no key 'stp'
@@ -198,7 +198,7 @@ f.rdzv.yaml:8:88: `is` cannot be the text 'begn'
 f.rdzv.yaml:8:71: this waits for itself: 'join' waits for 'cut', which waits for 'join'
     - {id: cut, inject: blackhole, ranks: 1, stream: downstream, after: join, for: 1s}
                                                                         ^
-  take one of these moments away, or let another thread do the step""",
+  remove one of these moments, or give the step another thread""",
     ),
     (
         "two ends of a fault",
@@ -216,7 +216,7 @@ f.rdzv.yaml:8:86: a fault has either `for` or `until`
 f.rdzv.yaml:10:22: `hung` is for `instead` only
     - {step: join, is: hung}
                        ^
-  that no call hangs is judged in every run; what a subject does stands in `known: instead`""",
+  no call may hang in any run; write what a subject does under `known: instead`""",
     ),
     (
         "a claim that contradicts itself",
@@ -261,7 +261,7 @@ f.rdzv.yaml:10:25: there are only 3 such calls
 f.rdzv.yaml:10:13: 'agreement' is judged in every run
     - {check: agreement}
               ^
-  take the claim out; `waive` is for a fault that makes it meaningless""",
+  remove the claim; `waive` is for a fault that makes it meaningless""",
     ),
     (
         "an unknown check",
@@ -276,7 +276,7 @@ f.rdzv.yaml:10:13: there is no check 'toghether'
         "a written exit without an id",
         ('do: set, ranks: 0, key: a, value: "1"', "do: exit"),
         """\
-f.rdzv.yaml:6:10: a written `exit` needs an id: the unwritten end has its name
+f.rdzv.yaml:6:10: a written `exit` needs an id: the implicit last step has that name
     - {do: exit}
            ^
   add an id, for example `id: leave`""",
@@ -320,7 +320,7 @@ f.rdzv.yaml:7:10: `faults` has no entry 'cat'
         "a list among the values of a matrix",
         ("faults:", "matrix: {faults.cut.for: [[1s]]}\nfaults:"),
         """\
-f.rdzv.yaml:7:27: a value in a list is a single one, not a list
+f.rdzv.yaml:7:27: a list in the matrix holds single values, not a list
   matrix: {faults.cut.for: [[1s]]}
                             ^
   give it a label: `label: {KEY: VALUE}` in place of the list""",
@@ -378,7 +378,7 @@ f.rdzv.yaml:1:1: a scenario needs `world`
 f.rdzv.yaml:3:1: the key 'title' is given twice
   title: B
   ^
-  it stands in line 2 already; keep one of the two
+  line 2 has it already; keep one of the two
 
 f.rdzv.yaml:4:1: a scenario has no key 'wolrd'
   wolrd: {size: 3, timeout: 2s}
@@ -386,13 +386,13 @@ f.rdzv.yaml:4:1: a scenario has no key 'wolrd'
   did you mean 'world'?""",
     ),
     (
-        "a key with nothing behind it",
+        "a key without a value",
         ("title: A claim", "title:"),
         """\
-f.rdzv.yaml:2:1: nothing stands behind 'title'
+f.rdzv.yaml:2:1: the key 'title' has no value
   title:
   ^
-  write a value behind `title:`, or take the key out""",
+  write a value after `title:`, or take the key out""",
     ),
     (
         "a bracket that is not closed",
@@ -496,13 +496,13 @@ f.rdzv.yaml:2:9: character U+0007 is not allowed in YAML
 ]
 
 
-@pytest.mark.parametrize(("change", "told"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_what_is_wrong_is_told_to_the_letter(change: tuple[str, str], told: str) -> None:
+@pytest.mark.parametrize(("change", "text"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_what_is_wrong_is_reported_to_the_letter(change: tuple[str, str], text: str) -> None:
     """One change to a sound file, and the whole text of what is said about it."""
     assert SOUND.count(change[0]) == 1, f"the sound file has {change[0]!r} once"
     with pytest.raises(ScenarioError) as caught:
         load_text(SOUND.replace(*change), Path("f.rdzv.yaml"))
-    assert str(caught.value) == told
+    assert str(caught.value) == text
 
 
 def test_the_sound_file_is_sound() -> None:
@@ -523,7 +523,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "   \n", "# only a comment\n", "---\n", "null", "- a", "text", "5"])
-def test_what_is_no_mapping_is_told_where_to_begin(text: str) -> None:
+def test_what_is_not_a_mapping_gets_the_first_line_to_write(text: str) -> None:
     """An empty file, a list and a word all get the first line to write."""
     with pytest.raises(ScenarioError, match="begin with `schema: rdzv-scenario/v1`"):
         load_text(text, Path("f.rdzv.yaml"))
@@ -560,7 +560,7 @@ def test_a_file_that_is_not_utf8_says_which_byte(tmp_path: Path) -> None:
         load(path)
 
 
-def test_what_cannot_be_read_as_a_file_is_told(tmp_path: Path) -> None:
+def test_what_cannot_be_read_as_a_file_is_reported(tmp_path: Path) -> None:
     """A folder, a path that leads nowhere, a file that is far too long."""
     with pytest.raises(ScenarioError, match="this is a folder"):
         load(tmp_path)

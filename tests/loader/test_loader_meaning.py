@@ -74,27 +74,27 @@ def test_a_step_of_one_life_is_awaited_in_that_life() -> None:
 
 
 def test_later_duplicates_get_numbers() -> None:
-    """Unreferenced duplicates are told apart by `.2`, `.3`; steps and faults share the names."""
+    """Unreferenced duplicates are distinguished by `.2`, `.3`; steps and faults share the names."""
     read = cells(workload=[JOIN, *[{"do": "num_keys"}] * 3], expect=[{"step": "join"}, {"step": "join", "is": "ok"}])[0]
     assert [step.name for step in read.steps] == ["join", "num_keys", "num_keys.2", "num_keys.3"]
     assert [claim.name for claim in read.expect] == ["join", "join.2"]
 
 
 def test_a_link_fault_means_every_rank_that_has_a_link() -> None:
-    """By default all but those whose every handler is told rank 0."""
+    """By default all but those whose every handler is given rank 0."""
     assert cells(faults=[LATENCY])[0].faults[0].ranks == (1, 2)
     ranks = {1: {"as_rank": 0}}
     assert cells(world={"size": 3, "ranks": ranks}, faults=[LATENCY])[0].faults[0].ranks == (2,)
 
 
-def test_a_rank_has_a_link_if_any_handler_is_told_another_rank() -> None:
+def test_a_rank_has_a_link_if_any_handler_is_given_another_rank() -> None:
     """Rank 0 joins a second run as its rank 1: it has a link for that."""
     second = {"do": "rendezvous", "ranks": 0, "handler": "second", "as_rank": 1, "run_id": "b"}
     read = cells(workload=[JOIN, second], faults=[LATENCY])[0]
     assert read.faults[0].ranks == (0, 1, 2)
 
 
-def test_the_nearest_of_step_rank_and_world_is_told() -> None:
+def test_the_nearest_of_step_rank_and_world_wins() -> None:
     """Step over rank over world over default, key by key."""
     world = {
         "size": 2,
@@ -110,7 +110,7 @@ def test_the_nearest_of_step_rank_and_world_is_told() -> None:
 
 
 def test_a_guard_follows_the_longest_timeout_of_its_rank() -> None:
-    """`timeout` in `guard` is not the world's where a rank is told a longer one."""
+    """`timeout` in `guard` is not the world's where a rank has a longer one."""
     world = {"size": 2, "timeout": "2s", "guard": "3 * timeout", "ranks": {1: {"timeout": "10s"}}}
     assert [spec.guard_ns for spec in cells(world=world)[0].world.ranks] == [6 * SECOND, 30 * SECOND]
 
@@ -150,7 +150,7 @@ def test_keys_that_begin_with_x_are_ignored_at_every_level() -> None:
 def test_a_value_may_be_nothing() -> None:
     """`value: null` claims that a call returned nothing; elsewhere a key needs a value."""
     assert cells(expect=[{"step": "join", "value": None}])[0].expect[0].value is None  # type: ignore[union-attr]
-    assert "nothing stands behind 'is'" in problems(expect=[{"step": "join", "is": None}])
+    assert "the key 'is' has no value" in problems(expect=[{"step": "join", "is": None}])
 
 
 @pytest.mark.parametrize(
@@ -172,20 +172,20 @@ def test_a_moment_on_the_wire_is_read_as_it_is_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wire", "told"),
+    ("wire", "message"),
     [
         ({"query": "ad"}, "the store knows no query 'ad'"),
         ({"query": "add", "reply": "add"}, "a message is either a query or a reply"),
         ({"query": "add", "ranks": [0, 1]}, "rank 0 has no link to see it on"),
     ],
 )
-def test_a_moment_that_no_wire_shows_is_refused(wire: dict[str, Any], told: str) -> None:
+def test_a_moment_that_no_wire_shows_is_refused(wire: dict[str, Any], message: str) -> None:
     """What the store does not say, and what passes no link, never comes."""
-    assert told in problems(workload=[JOIN, {"do": "num_keys", "after": {"wire": wire}}])
+    assert message in problems(workload=[JOIN, {"do": "num_keys", "after": {"wire": wire}}])
 
 
 def test_a_host_moves_where_there_are_no_links() -> None:
-    """Under `route: direct`, or because everybody is told rank 0."""
+    """Under `route: direct`, or because every rank is given rank 0."""
     moves = {"inject": "address_change"}
     assert "needs `route: direct`" in problems(world={"size": 2}, faults=[moves])
     for world in ({"size": 2, "route": "direct"}, {"size": 1}):
@@ -233,7 +233,7 @@ def test_keys_from_python_need_no_file() -> None:
     assert "did you mean 'join'?" in text
 
 
-def test_keys_from_python_that_are_no_yaml_are_told() -> None:
+def test_keys_from_python_that_are_not_yaml_are_refused() -> None:
     """An object among the keys is a problem, not a traceback."""
     assert "cannot be written as YAML" in problems(expect=[object()])
 
@@ -252,7 +252,7 @@ def test_keys_from_python_that_are_no_yaml_are_told() -> None:
     ],
 )
 def test_circles_are_refused_by_name(workload: list[Any], faults: list[Any], chain: str) -> None:
-    """What waits for itself, over steps, threads and faults, is told with everybody in it."""
+    """What waits for itself, over steps, threads and faults, is reported with every name in it."""
     assert chain in problems(workload=workload, faults=faults)
 
 
@@ -293,7 +293,7 @@ AGENTS = {"size": 2, "timeout": "2s", "torchrun": {"max_restarts": 1}}
 
 
 @pytest.mark.parametrize(
-    ("workload", "told"),
+    ("workload", "message"),
     [
         ([{"do": "sleep", "for": "1s"}, JOIN], "its rendezvous comes before its worker"),
         ([{**JOIN, "ranks": 0}], "every rank is an agent"),
@@ -302,13 +302,13 @@ AGENTS = {"size": 2, "timeout": "2s", "torchrun": {"max_restarts": 1}}
         ([{**JOIN, "thread": "second"}], "`thread` is not for the rendezvous of an agent"),
         ([{**JOIN, "handler": "second"}], "`handler` is not for the rendezvous of an agent"),
         ([{**JOIN, "after": "1s"}], "say when an agent comes with `start`"),
-        ([JOIN, {"id": "next", "do": "rendezvous"}], "an agent has one rendezvous, in each of its lives"),
+        ([JOIN, {"id": "next", "do": "rendezvous"}], "an agent has one rendezvous in each of its lives"),
         ([JOIN, {"do": "shutdown"}], "`shutdown` needs the handler, which is the agent's"),
     ],
 )
-def test_the_one_rendezvous_of_agents_is_torchruns(workload: list[dict[str, Any]], told: str) -> None:
+def test_the_one_rendezvous_of_agents_is_torchruns(workload: list[dict[str, Any]], message: str) -> None:
     """What torchrun does by itself cannot be written otherwise."""
-    assert told in problems(world=AGENTS, workload=workload)
+    assert message in problems(world=AGENTS, workload=workload)
 
 
 def test_agents_need_a_step_for_their_rendezvous() -> None:

@@ -1,4 +1,4 @@
-"""Pairs of ranks in a fault: how they are written, what they mean, and what is told of wrong ones."""
+"""Pairs of ranks in a fault: how they are written, what they mean, and what is reported of wrong ones."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def test_pairs_work_without_links_and_links_without_pairs(tmp_path: Path):
         ("pairs: [[1, none]]", "'none' is not a choice of ranks", "write 2, [0, 3], 1-6, workers or all"),
         ("pairs: [[1, 4]]", "there is no rank 4 in a world of size 4", "ranks are 0 to 3"),
         ("pairs: [[1, 1-2]]", "rank 1 stands on both sides of a pair", "name it on one side"),
-        ("pairs: [[1, 0]], ranks: 1", "the pairs say already which ranks are meant", "take `ranks` out, or `pairs`"),
+        ("pairs: [[1, 0]], ranks: 1", "the pairs already say which ranks are meant", "take `ranks` out, or `pairs`"),
     ],
 )
-def test_what_is_wrong_with_pairs_is_told_with_what_to_write(tmp_path: Path, written: str, problem: str, hint: str):
-    """Ranks that do not exist, pairs that are none, and what says the same twice."""
-    with pytest.raises(ScenarioError) as told:
+def test_what_is_wrong_with_pairs_is_reported_with_what_to_write(tmp_path: Path, written: str, problem: str, hint: str):
+    """Ranks that do not exist, malformed pairs, and ranks given twice."""
+    with pytest.raises(ScenarioError) as caught:
         read(tmp_path, written)
-    (text,) = told.value.problems
+    (text,) = caught.value.problems
     assert problem in text
     assert hint in text

@@ -334,7 +334,9 @@ def scripted_play(
     )
     ScriptedFault.undone, ScriptedFault.ends = undone, ()
     try:
-        yield ScriptedPlay(Order(scenario, run_dir, RunOptions(subject="echo"), seed=0), resources, session, proxies, undone)
+        yield ScriptedPlay(
+            Order(scenario, run_dir, RunOptions(subject="echo"), seed=0), resources, session, proxies, undone
+        )
     finally:
         session.close()
         os.close(interrupt_read)

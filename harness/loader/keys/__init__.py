@@ -1,1 +1,1 @@
-"""What each key of a scenario file may hold, and how a wrong one is told."""
+"""The keys of a scenario file: their types, the values they are read as, and the words of their errors."""

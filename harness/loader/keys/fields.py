@@ -1,4 +1,4 @@
-"""What may stand behind a key: quantities, names, ranks, moments as pydantic types, each with its JSON Schema."""
+"""What may stand behind a key: quantities, names and ranks as pydantic types, each with its JSON Schema."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
     PlainValidator,
     StringConstraints,
-    Tag,
+    ValidationInfo,
     WithJsonSchema,
 )
 
-from harness.values.attribute import REQUIRED, Attribute
-from harness.values.quantity import Duration, parse_duration, parse_rate, parse_size
+from harness.loader.keys.scope import DEFAULT_TIMEOUT_NS, SECOND_NS, Scope
+from harness.scenario.scenario import EXIT
+from harness.values.quantity import parse_duration
 
-RESERVED = ("exit", "never")
+NEVER = "never"
+RESERVED = (EXIT, NEVER)
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 _DURATION_TEXT = r"^[ 0-9.a-z*+-]*([0-9] *(us|ms|s|min)|timeout)[ 0-9.a-z*+-]*$"
@@ -83,16 +84,22 @@ def listed(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
-def _check_many(value: list[Any]) -> list[Any]:
+def check_many(value: list[Any]) -> list[Any]:
+    """The list, refused if it is empty."""
     if not value:
         raise ValueError("the list is empty; name at least one, or take the key out")
     return value
 
 
-def _check_ranks(value: Any) -> Any:
-    """Ranks as they are written, their form checked; which ones there are is known later."""
+def scope_in(info: ValidationInfo) -> Scope:
+    """The scope that a value is read in."""
+    return info.context if isinstance(info.context, Scope) else Scope(lenient=True)
+
+
+def _check_choice(value: Any) -> int | str | list[int]:
+    """A choice of ranks, its form checked."""
     form = "write 2, [0, 3], 1-6, workers or all"
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if type(value) is int and value >= 0:
         return value
     if isinstance(value, str) and (value in ("workers", "all") or re.fullmatch(r"\d{1,6} *- *\d{1,6}", value)):
         return value
@@ -103,17 +110,32 @@ def _check_ranks(value: Any) -> Any:
     raise ValueError(f"{_short(value)} is not a choice of ranks; {form}")
 
 
-def _check_pairs(value: Any) -> Any:
-    """Pairs as they are written, their form checked; which ranks there are is known later."""
-    form = "write a list of pairs, [[1, 0]], or of groups, [[[0, 1], [2, 3]]]"
+def _read_ranks(value: Any, info: ValidationInfo) -> tuple[int, ...]:
+    return scope_in(info).ranks(_check_choice(value))
+
+
+_FORM_OF_PAIRS = "write a list of pairs, [[1, 0]], or of groups, [[[0, 1], [2, 3]]]"
+
+
+def _check_pairs(value: Any) -> list[Any]:
+    """Pairs, their form checked."""
     if not isinstance(value, list) or not value:
-        raise ValueError(f"{_short(value)} is not a list of pairs; {form}")
+        raise ValueError(f"{_short(value)} is not a list of pairs; {_FORM_OF_PAIRS}")
     for pair in value:
         if not isinstance(pair, list) or len(pair) != 2:
-            raise ValueError(f"{_short(pair)} is not a pair; {form}")
+            raise ValueError(f"{_short(pair)} is not a pair; {_FORM_OF_PAIRS}")
         for side in pair:
-            _check_ranks(side)
+            _check_choice(side)
     return value
+
+
+def _check_sides(sides: list[tuple[int, ...]], info: ValidationInfo) -> tuple[tuple[int, ...], ...]:
+    both = sorted({*sides[0]} & {*sides[1]})
+    if both:
+        return scope_in(info).refuse(
+            f"rank {both[0]} stands on both sides of a pair", "name it on one side", tuple(sides)
+        )
+    return tuple(sides)
 
 
 def _short(value: object) -> str:
@@ -121,14 +143,57 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _check_within(value: Any) -> list[Duration]:
-    """`upper`, or `[lower, upper]`."""
-    bounds = listed(value)
-    if len(bounds) not in (1, 2) or (isinstance(value, list) and len(bounds) == 1):
+def read_duration(value: Any, info: ValidationInfo) -> int:
+    """A duration of any sign, in nanoseconds."""
+    return parse_duration(value).resolve(scope_in(info).timeout_ns)
+
+
+def read_length(value: Any, info: ValidationInfo) -> int:
+    """A duration that is not negative, in nanoseconds."""
+    length_ns = read_duration(value, info)
+    if length_ns < 0:
+        return scope_in(info).refuse("a duration cannot be negative here", "write a longer one", 0)
+    return length_ns
+
+
+def _read_timeout(value: Any, info: ValidationInfo) -> int:
+    """A handler's timeout in nanoseconds: whole seconds."""
+    return _whole_seconds(read_duration(value, info), scope_in(info))
+
+
+def _read_world_timeout(value: Any, info: ValidationInfo) -> int:
+    """The world's timeout in nanoseconds."""
+    duration = parse_duration(value)
+    if duration.timeouts:
+        message = "the world's timeout cannot depend on itself"
+        return scope_in(info).refuse(message, "write seconds: 5s", DEFAULT_TIMEOUT_NS)
+    return _whole_seconds(duration.offset_ns, scope_in(info))
+
+
+def _whole_seconds(timeout_ns: int, scope: Scope) -> int:
+    if timeout_ns <= 0:
+        hint = 'write 1s or more, or pass it raw: `config: {timeout: "0"}`'
+        return scope.refuse("a timeout must be longer than 0s", hint, DEFAULT_TIMEOUT_NS)
+    if timeout_ns % SECOND_NS:
+        seconds = f"{timeout_ns / SECOND_NS:g}"
+        hint = f'write whole seconds, or pass it raw: `config: {{timeout: "{seconds}"}}`'
+        return scope.refuse(f"{seconds} s is not a whole number of seconds, and stock would cut it", hint, timeout_ns)
+    return timeout_ns
+
+
+def _read_within(value: Any, info: ValidationInfo) -> tuple[int | None, int]:
+    """`upper`, or `[lower, upper]`, in nanoseconds."""
+    if not isinstance(value, list):
+        return None, read_duration(value, info)
+    if len(value) != 2:
         raise ValueError(
             "`within` has a lower and an upper bound; write `[timeout, timeout + 1s]`, or the upper one alone"
         )
-    return [parse_duration(bound) for bound in bounds]
+    lower, upper = (read_duration(bound, info) for bound in value)
+    if lower > upper:
+        message = "the lower bound is above the upper one"
+        return scope_in(info).refuse(message, "write [lower, upper]", (lower, upper))
+    return lower, upper
 
 
 def _check_count(value: Any) -> tuple[int, int]:
@@ -144,18 +209,13 @@ WRITTEN_DURATION = {
     "pattern": _DURATION_TEXT,
     "examples": ["250ms", "6s", "timeout + 1s", "3 * timeout"],
 }
-_ANY_DURATION = {"x-ref": "Duration"}
-_WRITTEN_SIZE = {
-    "type": "string",
-    "pattern": r"^ *[0-9.]+ *(B|KB|MB|KiB|MiB|GiB)$",
-    "examples": ["5B", "100KB", "512MiB"],
-}
-_WRITTEN_RATE = {"type": "string", "pattern": r"^ *[0-9.]+ *(B|KB|MB)/s$", "examples": ["100KB/s"]}
+DURATION_SCHEMA = {"x-ref": "Duration"}
 
-# `Any`, not Duration: no model may be made of what a validator returns.
-DurationText = Annotated[Any, PlainValidator(parse_duration), WithJsonSchema(_ANY_DURATION)]
-SizeText = Annotated[int, PlainValidator(parse_size), WithJsonSchema(_WRITTEN_SIZE)]
-RateText = Annotated[int, PlainValidator(parse_rate), WithJsonSchema(_WRITTEN_RATE)]
+# A guard stays a Duration, since its `timeout` differs from rank to rank; `Any`, since no model may be made of it.
+GuardText = Annotated[Any, PlainValidator(parse_duration), WithJsonSchema(DURATION_SCHEMA)]
+Length = Annotated[int, PlainValidator(read_length), WithJsonSchema(DURATION_SCHEMA)]
+Timeout = Annotated[int, PlainValidator(_read_timeout), WithJsonSchema(DURATION_SCHEMA)]
+WorldTimeout = Annotated[int, PlainValidator(_read_world_timeout), WithJsonSchema(DURATION_SCHEMA)]
 
 Name = Annotated[
     str, AfterValidator(_check_name), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]*$"})
@@ -167,7 +227,7 @@ Sentence = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)
 Texts = Annotated[
     list[str],
     BeforeValidator(listed),
-    AfterValidator(_check_many),
+    AfterValidator(check_many),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
 ]
 Tags = list[Name]
@@ -179,11 +239,13 @@ WRITTEN_RANKS = {
         {"type": "string", "pattern": "^([0-9]+ *- *[0-9]+|workers|all)$"},
     ]
 }
-Ranks = Annotated[Any, PlainValidator(_check_ranks), WithJsonSchema({"x-ref": "Ranks"})]
 _ANY_RANKS = {"x-ref": "Ranks"}
+Ranks = Annotated[tuple[int, ...], PlainValidator(_read_ranks), WithJsonSchema(_ANY_RANKS)]
+Pair = Annotated[list[Ranks], AfterValidator(_check_sides)]
 Pairs = Annotated[
-    Any,
-    PlainValidator(_check_pairs),
+    list[Pair],
+    BeforeValidator(_check_pairs),
+    AfterValidator(tuple),
     WithJsonSchema(
         {
             "type": "array",
@@ -194,9 +256,11 @@ Pairs = Annotated[
     ),
 ]
 Within = Annotated[
-    Any,
-    PlainValidator(_check_within),
-    WithJsonSchema({"anyOf": [_ANY_DURATION, {"type": "array", "items": _ANY_DURATION, "minItems": 2, "maxItems": 2}]}),
+    tuple[Any, int],
+    PlainValidator(_read_within),
+    WithJsonSchema(
+        {"anyOf": [DURATION_SCHEMA, {"type": "array", "items": DURATION_SCHEMA, "minItems": 2, "maxItems": 2}]}
+    ),
 ]
 _WHOLE = {"type": "integer", "minimum": 0}
 Count = Annotated[
@@ -211,167 +275,36 @@ _OUTCOMES = {"type": "string", "enum": ["ok", "failed", "died", "skipped", "hung
 StepStates = Annotated[
     list[StepState],
     BeforeValidator(listed),
-    AfterValidator(_check_many),
+    AfterValidator(check_many),
     WithJsonSchema({"anyOf": [_STATES, {"type": "array", "items": _STATES, "minItems": 1}]}),
 ]
 Outcomes = Annotated[
     list[Outcome],
     BeforeValidator(listed),
-    AfterValidator(_check_many),
+    AfterValidator(check_many),
     WithJsonSchema({"anyOf": [_OUTCOMES, {"type": "array", "items": _OUTCOMES, "minItems": 1}]}),
 ]
 
 
-# -- moments ---------------------------------------------------------------------------------------------------
+def _read_step_name(name: str, info: ValidationInfo) -> str | None:
+    """The unique name of a step."""
+    if name == EXIT:
+        return EXIT
+    found = scope_in(info).find(name, "step")
+    return None if found is None else found.name
 
 
-class StepMomentKeys(Keys):
-    """A moment of a step: a call of it that is so."""
-
-    step: str = key("the name of a step", required=True, example="join")
-    ranks: Ranks | None = key("whose calls", default="every rank that the step names", example="1")
-    life: int | None = key("the rank's life, counted from 1", default="1", example="2", ge=1)
-    is_: StepStates | None = key(
-        "how the call is: `begun`, `ended` (in any way, skipped too), `ok`, `failed`, `died`, `skipped`; or several",
-        "is", default="ended", example="begun",
-    )  # fmt: skip
-    count: int | None = key("the count-th such call", default="all", example="1", ge=1)
-    plus: DurationText | None = key("a duration added to it", default="0s", example="200ms")
+def _read_fault_name(name: str, info: ValidationInfo) -> str | None:
+    """The unique name of a fault."""
+    found = scope_in(info).find(name, "fault")
+    return None if found is None else found.name
 
 
-class FaultMomentKeys(Keys):
-    """A moment of a fault: it is in place, or healed."""
-
-    fault: str = key("the name of a fault", required=True, example="broken")
-    is_: Literal["injected", "healed"] | None = key(
-        "`injected` or `healed`", "is", default="injected", example="healed"
-    )
-    plus: DurationText | None = key("a duration added to it", default="0s", example="1s")
-
-
-class WireKeys(Keys):
-    """A message on the wire: one of `query` and `reply`."""
-
-    query: str | None = key("the kind of message towards the master", example="wait")
-    reply: str | None = key("the kind of message from the master", example="wait")
-    ranks: Ranks | None = key("on whose links", default="every link", example="1")
-    key_: str | None = key("the key it is about", "key", default="any", example="ready")
-
-
-class WireMomentKeys(Keys):
-    """A moment of the wire, seen by the embedded engine."""
-
-    wire: WireKeys = key("the message", required=True)
-    count: int | None = key("the count-th such message", default="1", example="2", ge=1)
-    plus: DurationText | None = key("a duration added to it", default="0s", example="1ms")
-
-
-MOMENT_TAGS: dict[str, type[Keys]] = {
-    "moment:step": StepMomentKeys,
-    "moment:fault": FaultMomentKeys,
-    "moment:wire": WireMomentKeys,
-}
-"""By the tag that pydantic puts into a location; no key contains a colon."""
-
-
-def _moment_tag(value: Any) -> str | None:
-    if isinstance(value, str):
-        return "moment:text"
-    if isinstance(value, list):
-        return "moment:list"
-    if isinstance(value, dict):
-        return next((f"moment:{kind}" for kind in ("step", "fault", "wire") if kind in value), None)
-    return None
-
-
-_UNLIKE = "is not a moment"
-_Single = (
-    Annotated[str, Tag("moment:text")]
-    | Annotated[StepMomentKeys, Tag("moment:step")]
-    | Annotated[FaultMomentKeys, Tag("moment:fault")]
-    | Annotated[WireMomentKeys, Tag("moment:wire")]
-)
-_Several = list[
-    Annotated[_Single, Discriminator(_moment_tag, custom_error_type="moment", custom_error_message=_UNLIKE)]
+StepName = Annotated[str, AfterValidator(_read_step_name)]
+FaultName = Annotated[str, AfterValidator(_read_fault_name)]
+StepNames = Annotated[
+    list[StepName],
+    BeforeValidator(listed),
+    AfterValidator(check_many),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
 ]
-Moment = Annotated[
-    Annotated[str, Tag("moment:text")]
-    | Annotated[StepMomentKeys, Tag("moment:step")]
-    | Annotated[FaultMomentKeys, Tag("moment:fault")]
-    | Annotated[WireMomentKeys, Tag("moment:wire")]
-    | Annotated[_Several, AfterValidator(_check_many), Tag("moment:list")],
-    Discriminator(_moment_tag, custom_error_type="moment", custom_error_message=_UNLIKE),
-    WithJsonSchema({"x-ref": "Moment"}),
-]
-RawMoment = str | StepMomentKeys | FaultMomentKeys | WireMomentKeys | list[Any]
-
-
-# -- the attributes of a member --------------------------------------------------------------------------------
-
-
-def attribute_type(attribute: Attribute) -> Any:
-    """The pydantic type of an attribute of a step, a fault or a check."""
-    bounds: dict[str, Any] = {}
-    if attribute.kind in ("int", "number"):
-        bounds = {"ge": attribute.minimum, "le": attribute.maximum}
-    kinds: dict[str, Any] = {
-        "duration": DurationText,
-        "size": SizeText,
-        "rate": RateText,
-        "int": Annotated[int, Field(**bounds)],
-        "number": Annotated[float, Field(allow_inf_nan=False, **bounds)],
-        "text": str,
-        "flag": bool,
-        "value": str,
-        "key": str,
-        "keys": Texts,
-        "mapping": Annotated[dict[str, str], AfterValidator(_check_filled)],
-        "weights": Annotated[dict[str, Annotated[float, Field(allow_inf_nan=False)]], AfterValidator(_check_filled)],
-        "handlers": Texts,
-        "pairs": Pairs,
-    }
-    if attribute.kind == "choice":
-        return Literal[attribute.choices]
-    return kinds[attribute.kind]
-
-
-def _check_filled(value: dict[str, Any]) -> dict[str, Any]:
-    if not value:
-        raise ValueError("the mapping is empty; write at least one entry")
-    return value
-
-
-def attribute_field(attribute: Attribute) -> tuple[Any, Any]:
-    """Type and field of an attribute, as `create_model` takes them."""
-    required = attribute.default is REQUIRED
-    kind = attribute_type(attribute)
-    field = key(
-        attribute.meaning,
-        attribute.name,
-        "" if required else written_default(attribute),
-        required=required,
-    )
-    return (kind if required else kind | None, field)
-
-
-def written_default(attribute: Attribute) -> str:
-    """The default as it is written in YAML; empty if there is none."""
-    if attribute.default_text or attribute.default is REQUIRED or attribute.default is None:
-        return attribute.default_text
-    if attribute.kind == "duration":
-        return _written(attribute.default, (("s", 10**9), ("ms", 10**6), ("us", 1000)))
-    if attribute.kind in ("size", "rate"):
-        per = "/s" if attribute.kind == "rate" else ""
-        return _written(attribute.default, ((f"MB{per}", 10**6), (f"KB{per}", 1000), (f"B{per}", 1)))
-    if isinstance(attribute.default, bool):
-        return str(attribute.default).lower()
-    if isinstance(attribute.default, tuple | list):
-        return f"[{', '.join(map(str, attribute.default))}]"
-    return '""' if attribute.default == "" else str(attribute.default)
-
-
-def _written(amount: int, units: tuple[tuple[str, int], ...]) -> str:
-    if amount == 0:
-        return f"0{units[0][0] if units[0][0] == 's' else units[-1][0]}"
-    unit, size = next((unit for unit in units if amount % unit[1] == 0), units[-1])
-    return f"{amount // size}{unit}"

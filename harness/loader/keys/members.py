@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal
 
@@ -11,7 +11,8 @@ from pydantic import create_model
 
 from harness.checkers.base import CHECKERS
 from harness.faults.base import FAULTS, FaultMember
-from harness.loader.keys.fields import Keys, attribute_field, key
+from harness.loader.keys.fields import Keys, key
+from harness.loader.keys.kinds import field_of
 from harness.loader.keys.models import CheckClaimKeys, FaultKeys, HandlerRankKeys, RepeatedStepKeys, StepKeys, ToxicKeys
 from harness.rank.steps import STEPS
 from harness.rank.steps.base import StepMember
@@ -44,7 +45,7 @@ SUBJECTS = (
         kind="command",
         summary="Any command per rank; its one step is `exit`.",
         example="rdzv-harness run --subject command scenarios/ -- python train.py",
-        details="RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT are set to what the rank is told, its link's address.",
+        details="RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT are those of the rank; the address is its link's.",
     ),
 )
 
@@ -146,10 +147,10 @@ def _registries() -> dict[str, Registry[Any]]:
 def step_model(kind: str) -> type[Keys]:
     """The keys of a step of that verb."""
     member = STEP_MEMBERS[kind]
-    told: dict[str, Any] = {}
+    config: dict[str, Any] = {}
     if member.configures_handler:
-        told = {name: (field.annotation, field) for name, field in HandlerRankKeys.model_fields.items()}
-    fields = {**told, **_attributes(member.declaration), "do": _kind("do", kind, "the verb")}
+        config = {name: (field.annotation, field) for name, field in HandlerRankKeys.model_fields.items()}
+    fields = {**config, **_attributes(member.declaration), "do": _kind("do", kind, "the verb")}
     base = StepKeys if counts_itself(member.declaration) else RepeatedStepKeys
     return create_model(_class_name(kind, "Step"), __base__=base, __doc__=member.declaration.summary, **fields)
 
@@ -186,51 +187,16 @@ def _kind(name: str, kind: str, meaning: str) -> tuple[Any, Any]:
 
 def _attributes(declaration: Declaration) -> dict[str, Any]:
     """Fields by a name that Python allows; the key in the file is the alias."""
-    return {f"attribute_{one.name}": attribute_field(one) for one in declaration.attributes}
+    return {f"attribute_{one.name}": field_of(one) for one in declaration.attributes}
 
 
-def attribute_values(model: Keys, declaration: Declaration) -> dict[str, Any]:
-    """What is written of a member's attributes, by the attribute's name; absent ones are left out."""
-    written = {one.name: getattr(model, f"attribute_{one.name}") for one in declaration.attributes}
-    return {name: value for name, value in written.items() if value is not None}
+def attributes_of(model: Any, declaration: Declaration) -> dict[str, Any]:
+    """A member's attributes as the code gets them; absent ones have their defaults."""
+    return {
+        one.name: _default(one) if (value := getattr(model, f"attribute_{one.name}")) is None else value
+        for one in declaration.attributes
+    }
 
 
-def converted(
-    declaration: Declaration, written: Mapping[str, Any], timeout_ns: int, wrong: Callable[[str, str], None]
-) -> dict[str, Any]:
-    """Attributes as the code gets them: durations in ns, lists as tuples, absent ones with their defaults.
-
-    Args:
-        wrong: told the attribute's name and what is wrong with a value out of bounds.
-    """
-    return {one.name: _converted(one, written.get(one.name), timeout_ns, wrong) for one in declaration.attributes}
-
-
-def _converted(attribute: Attribute, value: Any, timeout_ns: int, wrong: Callable[[str, str], None]) -> Any:
-    if value is None:
-        return None if attribute.default is REQUIRED else attribute.default
-    if attribute.kind == "duration":
-        value = value.resolve(timeout_ns)
-    if attribute.kind in ("keys", "handlers"):
-        return tuple(value)
-    minimum = 0 if attribute.kind == "duration" and attribute.minimum is None else attribute.minimum
-    if minimum is not None and value < minimum:
-        wrong(attribute.name, f"`{attribute.name}` is at least {bound_text(attribute, minimum)}")
-    if attribute.maximum is not None and value > attribute.maximum:
-        wrong(attribute.name, f"`{attribute.name}` is at most {bound_text(attribute, attribute.maximum)}")
-    return value
-
-
-def bound_text(attribute: Attribute, bound: Any) -> str:
-    """A bound with its unit, as it would be written."""
-    unit = {"duration": "ns", "size": "B", "rate": "B/s"}.get(attribute.kind, "")
-    if attribute.kind == "duration" and bound % 1_000_000 == 0:
-        return f"{bound // 1_000_000}ms"
-    return f"{bound}{unit}"
-
-
-def problems_of(kind: str, attributes: Mapping[str, Any], family: str) -> Sequence[str]:
-    """What a member says is wrong with attributes that fit one by one but not together."""
-    if family == "fault":
-        return FAULTS[kind].problems(attributes)
-    return STEPS[kind].problems(attributes)
+def _default(attribute: Attribute) -> Any:
+    return None if attribute.default is REQUIRED else attribute.default

@@ -8,23 +8,27 @@ from pydantic import AfterValidator, WithJsonSchema
 
 from harness.loader.keys.fields import (
     Count,
-    DurationText,
     Environment,
+    GuardText,
     Id,
     Keys,
-    Moment,
+    Length,
     Name,
     Outcomes,
     Ranks,
     Sentence,
+    StepNames,
     Tags,
     Texts,
+    Timeout,
     Within,
+    WorldTimeout,
     key,
 )
+from harness.loader.keys.moments import MomentText, Start
+from harness.loader.keys.scope import MOST_RANKS
 
 SCHEMA = "rdzv-scenario/v1"
-MOST_RANKS = 1024
 
 
 def _check_world(kind: str) -> str:
@@ -40,7 +44,7 @@ WorldKind = Annotated[str, AfterValidator(_check_world), WithJsonSchema({"x-ref"
 
 
 def _items(definition: str) -> WithJsonSchema:
-    """A list of things that are checked one by one, by the model of their kind."""
+    """A list whose entries are checked one by one, by the model of their kind."""
     return WithJsonSchema({"type": "array", "items": {"$ref": f"#/$defs/{definition}"}})
 
 
@@ -64,34 +68,39 @@ Excluded = Annotated[
 ]
 
 
+_TIMEOUT = key(
+    'the timeout, in whole seconds, as stock casts it; pass a fraction raw: `config: {timeout: "0.5"}`',
+    default="5s", example="2s",
+)  # fmt: skip
+
+
 class HandlerKeys(Keys):
-    """What a handler is told: in `world`, in `world.ranks.N`, or in the step that first uses it; the nearest wins."""
+    """How a handler is configured: in `world`, in `world.ranks.N`, or in the step that builds it; the nearest wins."""
 
     run_id: str | None = key("the run's id", default="train", example="train-a")
-    timeout: DurationText | None = key(
-        'the timeout, in whole seconds, as stock casts it; hand a fraction on raw: `config: {timeout: "0.5"}`',
-        default="5s", example="2s",
-    )  # fmt: skip
+    timeout: Timeout | None = _TIMEOUT
     host: str | None = key(
         "the endpoint's host", default="127.0.0.1; in worlds of hosts the master's name", example="localhost"
     )
     port: int | None = key("the endpoint's port", default="a free one", example="29500", ge=0)
     world_size: int | None = key("the world size", default="`world.size`", example="2")
     config: Environment | None = key(
-        "handed on raw to the subject, as `--rdzv-conf` is; values are text", default="none", example='{timeout: "0.5"}'
+        "passed raw to the subject, as `--rdzv-conf` is; values are text",
+        default="none",
+        example='{timeout: "0.5"}',
     )
 
 
 class HandlerRankKeys(HandlerKeys):
-    """What a handler of one rank is told; who is told rank 0 gets the real endpoint, all others their link."""
+    """How a handler of one rank is configured; the master (rank 0) gets the real endpoint, all others their link."""
 
-    as_rank: int | None = key("the rank it is told to be", default="the rank's number", example="0")
+    as_rank: int | None = key("the rank that it is given", default="the rank's number", example="0")
 
 
 class RankKeys(HandlerRankKeys):
     """What holds for one rank only."""
 
-    start: Moment | None = key("when the rank comes: a moment, or `never`", default="0s", example="300ms")
+    start: Start | None = key("when the rank comes: a moment, or `never`", default="0s", example="300ms")
     env: Environment | None = key(
         "environment variables, over the world's", default="none", example="{LOGLEVEL: DEBUG}"
     )
@@ -104,8 +113,9 @@ class Torchrun(Keys):
 
 
 class World(HandlerKeys):
-    """The world of ranks: how many rank processes, and what they are told."""
+    """The world of ranks: how many rank processes, and how they are configured."""
 
+    timeout: WorldTimeout | None = _TIMEOUT
     size: int = key("number of rank processes, 0 to size - 1", required=True, example="2", ge=1, le=MOST_RANKS)
     kind: WorldKind | None = key("the kind of world", default="processes", example="processes")
     family: Literal["ipv4", "ipv6"] | None = key(
@@ -117,8 +127,8 @@ class World(HandlerKeys):
     fresh: bool | None = key(
         "a new interpreter for each rank, not a clone of a warm one", default="false", example="true"
     )
-    guard: DurationText | None = key(
-        "a call that lasts longer is `hung`; here `timeout` is the longest told to any handler of the rank",
+    guard: GuardText | None = key(
+        "a call that lasts longer is `hung`; here `timeout` is the longest of any handler of the rank",
         default="2 * timeout + 5s", example="20s",
     )  # fmt: skip
     torchrun: Torchrun | None = key(
@@ -157,7 +167,7 @@ class StepKeys(Keys):
     id: Id | None = key("the step's name", default="the verb", example="join")
     do: str = key("the verb; its arguments lie beside it", required=True, example="rendezvous")
     ranks: Ranks | None = key(
-        "who does it: 2, [0, 3], 1-6, `workers` (all but 0) or `all`", default="all", example="workers"
+        "the ranks that do it: 2, [0, 3], 1-6, `workers` (all but 0) or `all`", default="all", example="workers"
     )
     handler: Name | None = key(
         "by name: the first `rendezvous` builds it, a second one calls it again, store steps use its newest store",
@@ -167,7 +177,7 @@ class StepKeys(Keys):
         "steps of one rank with one thread go in order; threads run side by side", default="main", example="watchdog"
     )
     life: int | None = key("only in the rank's 1st, 2nd ... life", default="every", example="1", ge=1)
-    after: Moment | None = key("moment from which it may begin", default="the step above has ended", example="join")
+    after: MomentText | None = key("moment from which it may begin", default="the step above has ended", example="join")
 
 
 class RepeatedStepKeys(StepKeys):
@@ -182,17 +192,19 @@ class FaultKeys(Keys):
     id: Id | None = key("the fault's name", default="the kind", example="broken")
     inject: str = key("the kind; its attributes lie beside it", required=True, example="latency")
     ranks: Ranks | None = key(
-        "whom it hits: 2, [0, 3], 1-6, `workers` (all but 0) or `all`",
+        "the ranks that it hits: 2, [0, 3], 1-6, `workers` (all but 0) or `all`",
         default="all; link faults: every rank that has a link", example="3",
     )  # fmt: skip
-    after: Moment | None = key("moment at which it is injected", default="0s: before the clock starts", example="join")
-    for_: DurationText | None = key(
+    after: MomentText | None = key(
+        "moment at which it is injected", default="0s: before the clock starts", example="join"
+    )
+    for_: Length | None = key(
         "how long after its injection it is healed; or give `until`",
         "for",
         default="the end of the play",
         example="3 * timeout",
     )
-    until: Moment | None = key(
+    until: MomentText | None = key(
         "moment at which it is healed", default="the end of the play", example="{step: join, is: failed}"
     )
 
@@ -210,7 +222,7 @@ class StepClaimKeys(Keys):
     """A claim about the calls of a step: about every one, unless `count`."""
 
     id: Name | None = key("the claim's name", default="the step", example="in-time")
-    step: Texts = key("the step, or several", required=True, example="join")
+    step: StepNames = key("the step, or several", required=True, example="join")
     ranks: Ranks | None = key("whose calls", default="all", example="workers")
     life: int | None = key("the rank's life", default="the last that has the step", example="2", ge=1)
     is_: Outcomes | None = key(
@@ -224,11 +236,11 @@ class StepClaimKeys(Keys):
         "the class raised, or one of its bases; or several", default="any", example="RendezvousTimeoutError"
     )
     message: Texts | None = key(
-        "all contained in the first line, case ignored; `{host}`, `{port}`, `{run_id}` are what the rank was told",
+        "all contained in the first line, case ignored; `{host}`, `{port}`, `{run_id}` are those of the rank",
         default="any", example='["address already in use", "{port}"]',
     )  # fmt: skip
     within: Within | None = key("the upper bound, or [lower, upper]", default="any", example="[timeout, timeout + 1s]")
-    since: Moment | None = key(
+    since: MomentText | None = key(
         "moment from which `within` counts; what ended before it is negative",
         default="the call's own begin",
         example="broken",
@@ -253,7 +265,9 @@ class KnownKeys(Keys):
     """A known failure: what one subject does instead of what a correct system does; strict."""
 
     subject: Sentence = key(
-        "whose: `static`, `static-strict`, any backend's name, `echo`, `command`", required=True, example="static"
+        "of which subject: `static`, `static-strict`, any backend's name, `echo`, `command`",
+        required=True,
+        example="static",
     )
     torch: str | None = key("versions of torch, as PEP 440 writes them", default="every version", example='">=2.6"')
     cells: Cells = key(
@@ -303,5 +317,5 @@ class Document(Keys):
     known: Knowns | None = key("what a subject does instead", default="none")
 
 
-TOLD_KEYS = tuple(HandlerRankKeys.model_fields)
-"""The keys that a step may have that builds a handler."""
+HANDLER_KEYS = tuple(HandlerRankKeys.model_fields)
+"""The keys that configure a handler; a step that builds one may have them."""

@@ -1,4 +1,4 @@
-"""What pydantic found, in the words of the format: where it stands, what is wrong, and what to write instead."""
+"""Pydantic's errors in the words of the format: the position, the problem, and what to write instead."""
 
 from __future__ import annotations
 
@@ -8,9 +8,24 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from harness.loader.keys.fields import MOMENT_TAGS
-from harness.loader.tree.nodes import Location, Mapping, Node, Scalar, describe, find, key_position, value_position
-from harness.loader.tree.problems import Problems, suggestion
+from harness.checkers.base import standing_invariants
+from harness.loader.keys.kinds import OUT_OF_BOUNDS
+from harness.loader.keys.members import not_loaded
+from harness.loader.keys.moments import MOMENT_TAGS
+from harness.loader.keys.scope import REFUSED
+from harness.loader.keys.unions import EntryUnion
+from harness.loader.tree.nodes import (
+    Location,
+    Mapping,
+    Node,
+    Position,
+    Scalar,
+    describe,
+    find,
+    key_position,
+    value_position,
+)
+from harness.loader.tree.problems import Reporter, suggestion
 from harness.values.suggest import nearest
 
 MOMENT_HINT = (
@@ -31,39 +46,91 @@ _EXPECTED = {
 }
 
 
-def told_problems(
-    error: ValidationError, model: type[BaseModel], node: Node, what: str, problems: Problems, cell: str
-) -> set[Location]:
-    """ReportProblem every error of a model; returns the locations in the file that are wrong.
+Words = tuple[Position, str, str]
+"""Where a problem is, what it is, and what to write instead."""
+
+
+def report_keys(error: ValidationError, model: type[BaseModel], node: Node, what: str, report: Reporter) -> None:
+    """Report every error of a model.
 
     Args:
         node: the part of the file that was validated.
-        what: what it is, for messages: `the world`, `step 'get'`.
+        what: what it is, for messages: `a scenario`, `step 'get'`.
     """
-    wrong = set()
     for one in error.errors(include_url=False):
-        location = tuple(part for part in one["loc"] if not _is_tag(part))
-        wrong.add(location)
-        for position, message, hint in _words(one, model, node, location, what):
-            problems.add(position, message, hint, cell)
-    return wrong
+        for words in _words(one, model, node, what, one["loc"]):
+            report.at(*words)
 
 
-def _is_tag(part: int | str) -> bool:
-    return isinstance(part, str) and part.startswith("moment:")
+def report_entry(error: ValidationError, union: EntryUnion, node: Mapping, name: str, report: Reporter) -> None:
+    """Report every error of an entry of a list; `name` is its name in the file."""
+    for one in error.errors(include_url=False):
+        if one["type"].startswith("union_tag_"):
+            found = _no_kind(union, node)
+        else:
+            tag, *below = one["loc"] if union.selectors else ("", *one["loc"])
+            found = _words(one, union.models[str(tag)](), node, union.title(str(tag), name), tuple(below))
+        for words in found:
+            report.at(*words)
 
 
-def _words(
-    one: Any, model: type[BaseModel], node: Node, location: Location, what: str
-) -> Iterator[tuple[Any, str, str]]:
+# -- entries of no kind ----------------------------------------------------------------------------------------
+
+
+def _no_kind(union: EntryUnion, node: Mapping) -> Iterator[Words]:
+    """Why it cannot be said of which kind an entry is."""
+    present = [key for key in union.selectors if key in node.entries]
+    if len(present) > 1:
+        place = node.entries[present[1]].position
+        yield place, f"a claim has either {' or '.join(present)}, not both", "make two claims of it"
+    elif present:
+        yield _unknown_kind(union, node, present[0])
+    elif not node.dropped & {*union.selectors}:
+        yield node.position, f"a {union.noun} needs {_one_of(union.selectors)}", f"write {_example(union)}"
+        for key, entry in node.entries.items():
+            if key not in union.keys and key not in union.attributes:
+                yield entry.position, f"a {union.noun} has no key {str(key)!r}", suggestion(key, union.keys)
+
+
+def _unknown_kind(union: EntryUnion, node: Mapping, selector: str) -> Words:
+    noun = "check" if selector == "check" else union.noun
+    value = find(node, (selector,))
+    kind = value.value if isinstance(value, Scalar) else None
+    if selector == "check" and kind in standing_invariants():
+        hint = "remove the claim; `waive` is for a fault that makes it meaningless"
+        return value.position, f"{kind!r} is judged in every run", hint
+    if isinstance(kind, str):
+        problem = next((one for one in not_loaded() if (one.family, one.kind) == (noun, kind)), None)
+        if problem is not None:
+            return value.position, problem.message, problem.advice
+        return value.position, f"there is no {noun} {kind!r}", suggestion(kind, union.kinds, "there is")
+    message = f"`{selector}` is the name of a {noun}, not {describe(value)}"
+    return value.position, message, f"there is: {', '.join(union.kinds)}"
+
+
+def _one_of(keys: Sequence[str]) -> str:
+    *others, last = (f"`{key}`" for key in keys)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _example(union: EntryUnion) -> str:
+    return union.example if len(union.selectors) == 1 else f"{union.example} or {{check: together}}"
+
+
+# -- errors of a model -----------------------------------------------------------------------------------------
+
+
+def _words(one: Any, model: type[BaseModel], node: Node, what: str, tagged: Location) -> Iterator[Words]:
+    """The words of one error; `tagged` is its location with pydantic's tags in it."""
     kind = one["type"]
+    location = tuple(part for part in tagged if not _is_tag(part))
     if kind in ("extra_forbidden", "invalid_key"):
-        yield _unknown_key(one, model, node, location, what)
+        yield _unknown_key(_model_at(model, tagged[:-1]), node, location, what)
     elif kind == "missing":
         parent = find(node, location[:-1])
         if isinstance(parent, Mapping) and location[-1] in parent.dropped:
             return
-        field = _field(_model_at(model, one["loc"][:-1]), str(location[-1]))
+        field = _field(_model_at(model, tagged[:-1]), str(location[-1]))
         yield (
             value_position(node, location[:-1]),
             f"{_inside(location, what)} needs `{location[-1]}`",
@@ -73,8 +140,12 @@ def _words(
         yield _wrong_value(one, node, location)
 
 
-def _unknown_key(one: Any, model: type[BaseModel], node: Node, location: Location, what: str) -> tuple[Any, str, str]:
-    known = keys_of(_model_at(model, one["loc"][:-1]))
+def _is_tag(part: int | str) -> bool:
+    return isinstance(part, str) and part.startswith("moment:")
+
+
+def _unknown_key(model: type[BaseModel], node: Node, location: Location, what: str) -> Words:
+    known = [field.alias or name for name, field in model.model_fields.items()]
     parent = find(node, location[:-1])
     free = [key for key in known if not (isinstance(parent, Mapping) and key in parent.entries)]
     message = f"{_inside(location, what)} has no key {str(location[-1])!r}"
@@ -98,12 +169,16 @@ def _addition(location: Location, field: Any) -> str:
     return f"add {shown}: {field.description}"
 
 
-def _wrong_value(one: Any, node: Node, location: Location) -> tuple[Any, str, str]:
+def _wrong_value(one: Any, node: Node, location: Location) -> Words:
     kind, context = one["type"], one.get("ctx", {})
     value = find(node, location)
     position = value.position
     key = next((str(part) for part in reversed(location) if isinstance(part, str)), "")
     behind = f"`{key}`" if key else "this"
+    if kind == REFUSED:
+        return position, context["message"], context["hint"]
+    if kind == OUT_OF_BOUNDS:
+        return position, f"{behind} cannot be {getattr(value, 'text', '')}", f"write {context['bound']}"
     if kind == "value_error":
         message, _, hint = str(context["error"]).partition("; ")
         return position, message, hint
@@ -126,7 +201,7 @@ def _wrong_value(one: Any, node: Node, location: Location) -> tuple[Any, str, st
     return position, f"{behind}: {one['msg']}", ""
 
 
-def _no_moment(value: Node) -> tuple[Any, str, str]:
+def _no_moment(value: Node) -> Words:
     """A mapping that has none of the keys that say what kind of moment it is, or no mapping at all."""
     if isinstance(value, Mapping):
         for key, entry in value.entries.items():
@@ -155,11 +230,6 @@ def _instead(kind: str, value: Node) -> str:
     return ""
 
 
-def keys_of(model: type[BaseModel]) -> list[str]:
-    """The keys of a model as they are written."""
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
 def _field(model: type[BaseModel], key: str) -> Any:
     return next((field for name, field in model.model_fields.items() if (field.alias or name) == key), None)
 
@@ -175,7 +245,7 @@ def _model_at(model: type[BaseModel], location: Sequence[int | str]) -> type[Bas
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models in a type, outermost first; those of moments are told by their tags."""
+    """The models in a type, outermost first; those of moments are known by their tags."""
     # On Python 3.10 `dict[str, int]` passes for a type.
     if get_origin(annotation) is None and isinstance(annotation, type) and issubclass(annotation, BaseModel):
         if annotation not in MOMENT_TAGS.values():

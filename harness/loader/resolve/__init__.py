@@ -1,1 +1,1 @@
-"""From a checked tree to the frozen values of one cell."""
+"""From the checked keys of one cell to its frozen values, in stages."""

@@ -1,137 +1,142 @@
-"""Moments as they are written, turned into values: names resolved, durations in nanoseconds."""
+"""Moments as values, checked against the steps, ranks and links that they speak of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from harness.engine.wire.grammar import KINDS
-from harness.loader.keys.fields import FaultMomentKeys, RawMoment, StepMomentKeys, WireMomentKeys
-from harness.loader.keys.names import Names, ReportProblem, ranks_within, resolve_ranks
+from harness.loader.keys.entries import Entry
+from harness.loader.keys.fields import NEVER
+from harness.loader.keys.moments import FaultMomentKeys, ReadMoment, StepMomentKeys, WireMomentKeys
+from harness.loader.resolve.handlers import WrittenRank
 from harness.loader.tree.nodes import Location
-from harness.loader.tree.problems import suggestion
-from harness.scenario.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
-from harness.scenario.scenario import EXIT
-from harness.values.quantity import Duration, parse_duration
+from harness.loader.tree.problems import Reporter, suggestion
+from harness.scenario.moment import START, AllMoments, FaultMoment, Moment, StepMoment, WireMoment
+from harness.scenario.scenario import Fault, Step
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Reads the moments of one cell."""
+    """Turns the moments of one cell into values.
 
-    names: Names
-    size: int
-    timeout_ns: int
-    report: ReportProblem
-    linked: Callable[[], Collection[int] | None] = lambda: None
-    """The ranks that have links; None if that cannot be told, since other things are wrong."""
+    Attributes:
+        steps: by unique name, the steps that are sound.
+        linked: the ranks that have links; None if they are not known, since other things are wrong.
+    """
 
-    def read(self, raw: RawMoment, location: Location) -> Moment | None:
-        """The moment; None if it is wrong, which is told."""
-        if isinstance(raw, str):
-            return self._text(raw, location)
-        if isinstance(raw, list):
-            found = [self.read(one, (*location, index)) for index, one in enumerate(raw)]
+    steps: Mapping[str, Step]
+    linked: tuple[int, ...] | None
+    report: Reporter
+
+    def of_step(self, step: Step, entry: Entry) -> Step:
+        """The step with its moment."""
+        return replace(step, after=self.read(entry.keys.after, (*entry.location, "after")))
+
+    def of_fault(self, fault: Fault, entry: Entry) -> Fault:
+        """The fault with its moments."""
+        keys, at = entry.keys, entry.location
+        after, until = self.read(keys.after, (*at, "after")), self.read(keys.until, (*at, "until"))
+        if keys.for_ is not None:
+            if keys.until is not None:
+                self.report((*at, "until"), "a fault has either `for` or `until`", "take one out", key=True)
+            until = FaultMoment(fault.name, "injected", keys.for_)
+        return replace(fault, after=after or START, until=until)
+
+    def start(self, written: WrittenRank | None) -> Moment | None:
+        """When a rank starts; None is never."""
+        if written is None or written.keys.start is None:
+            return START
+        if written.keys.start == NEVER:
+            return None
+        return self.read(written.keys.start, ("world", "ranks", written.key, "start"))
+
+    def read(self, keys: ReadMoment | None, location: Location) -> Moment | None:
+        """The moment; None if it is absent, or wrong, which is reported."""
+        if isinstance(keys, list):
+            found = [self.read(one, (*location, index)) for index, one in enumerate(keys)]
             sound = tuple(moment for moment in found if moment is not None)
             if len(sound) < len(found):
                 return None
             return sound[0] if len(sound) == 1 else AllMoments(sound)
-        if isinstance(raw, StepMomentKeys):
-            return self._step(raw, location)
-        if isinstance(raw, FaultMomentKeys):
-            return self._fault(raw, location)
-        return self._wire(raw, location)
+        if isinstance(keys, StepMomentKeys):
+            return self._step(keys, location)
+        if isinstance(keys, FaultMomentKeys):
+            return None if keys.fault is None else FaultMoment(keys.fault, keys.is_ or "injected", keys.plus or 0)
+        if isinstance(keys, WireMomentKeys):
+            return self._wire(keys, location)
+        if isinstance(keys, StepMoment):
+            return replace(keys, life=self._life(keys.step, None))
+        return keys
 
-    def duration(self, duration: Duration | None, location: Location) -> int:
-        """Nanoseconds, 0 if absent; a negative one is told."""
-        if duration is None:
-            return 0
-        ns = duration.resolve(self.timeout_ns)
-        if ns < 0:
-            self.report(location, "a duration cannot be negative here", "write a longer one")
-        return max(0, ns)
-
-    def _text(self, text: str, location: Location) -> Moment | None:
-        try:
-            return TimeMoment(self.duration(parse_duration(text), location))
-        except ValueError as error:
-            if not text[:1].isalpha():
-                message, _, hint = str(error).partition("; ")
-                self.report(location, message, hint)
-                return None
-        if text == EXIT:
-            return StepMoment(EXIT)
-        entry = self.names.entry(text, location)
-        if entry is None:
+    def _step(self, keys: StepMomentKeys, location: Location) -> Moment | None:
+        if keys.step is None:
             return None
-        name = self.names.of(entry)
-        return FaultMoment(name) if entry.family == "fault" else StepMoment(name, life=self._life(name, None))
-
-    def _step(self, raw: StepMomentKeys, location: Location) -> Moment | None:
-        plus_ns = self.duration(raw.plus, (*location, "plus"))
-        ranks = () if raw.ranks is None else resolve_ranks(raw.ranks, self.size, (*location, "ranks"), self.report)
-        name = EXIT
-        if raw.step != EXIT:
-            entry = self.names.entry(raw.step, (*location, "step"), "step")
-            if entry is None:
-                return None
-            name = self.names.of(entry)
-        self._check_step(raw, name, ranks, location)
+        self._check_step(keys, location)
         return StepMoment(
-            step=name,
-            ranks=ranks,
-            life=self._life(name, raw.life),
-            state=("ended",) if raw.is_ is None else tuple(dict.fromkeys(raw.is_)),
-            count=raw.count,
-            plus_ns=plus_ns,
+            step=keys.step,
+            ranks=keys.ranks or (),
+            life=self._life(keys.step, keys.life),
+            state=("ended",) if keys.is_ is None else tuple(dict.fromkeys(keys.is_)),
+            count=keys.count,
+            plus_ns=keys.plus or 0,
         )
 
     def _life(self, name: str, life: int | None) -> int:
-        step = self.names.steps.get(name)
+        step = self.steps.get(name)
         return life or (step.life if step is not None and step.life is not None else 1)
 
-    def _check_step(self, raw: StepMomentKeys, name: str, ranks: tuple[int, ...], location: Location) -> None:
-        """ReportProblem what makes the moment impossible."""
-        step = self.names.steps.get(name)
+    def _check_step(self, keys: StepMomentKeys, location: Location) -> None:
+        """Report what makes the moment impossible."""
+        step = self.steps.get(keys.step)
         if step is None:
             return
-        ranks_within(ranks, step.ranks, (*location, "ranks"), f"step {raw.step!r}", self.report)
-        if raw.life is not None and step.life is not None and raw.life != step.life:
-            self.report(
-                (*location, "life"), f"step {raw.step!r} is in life {step.life} only", f"write life: {step.life}"
-            )
-        calls = step.times * len(ranks or step.ranks)
-        if raw.count is not None and raw.count > calls:
-            self.report((*location, "count"), f"{raw.step!r} has only {calls} such calls", f"write at most {calls}")
+        check_ranks_have(keys.ranks or (), step.ranks, f"step {keys.step!r}", (*location, "ranks"), self.report)
+        if keys.life is not None and step.life is not None and keys.life != step.life:
+            message = f"step {keys.step!r} is in life {step.life} only"
+            self.report((*location, "life"), message, f"write life: {step.life}")
+        calls = step.times * len(keys.ranks or step.ranks)
+        if keys.count is not None and keys.count > calls:
+            self.report((*location, "count"), f"{keys.step!r} has only {calls} such calls", f"write at most {calls}")
 
-    def _fault(self, raw: FaultMomentKeys, location: Location) -> Moment | None:
-        plus_ns = self.duration(raw.plus, (*location, "plus"))
-        entry = self.names.entry(raw.fault, (*location, "fault"), "fault")
-        return None if entry is None else FaultMoment(self.names.of(entry), raw.is_ or "injected", plus_ns)
-
-    def _wire(self, raw: WireMomentKeys, location: Location) -> Moment | None:
-        plus_ns = self.duration(raw.plus, (*location, "plus"))
-        ranks = raw.wire.ranks
-        found = () if ranks is None else resolve_ranks(ranks, self.size, (*location, "wire", "ranks"), self.report)
-        if (raw.wire.query is None) == (raw.wire.reply is None):
+    def _wire(self, keys: WireMomentKeys, location: Location) -> Moment | None:
+        wire = keys.wire
+        if (wire.query is None) == (wire.reply is None):
             hint = "write {query: KIND} or {reply: KIND}"
             self.report((*location, "wire"), "a message is either a query or a reply", hint)
             return None
-        direction, kind = ("query", raw.wire.query) if raw.wire.query is not None else ("reply", raw.wire.reply)
+        direction, kind = ("query", wire.query) if wire.query is not None else ("reply", wire.reply)
         if kind not in KINDS:
             hint = suggestion(kind, KINDS, "known")
             self.report((*location, "wire", direction), f"the store knows no {direction} {kind!r}", hint)
-        self._check_links(found, location)
-        return WireMoment(direction, str(kind), found, raw.wire.key_, raw.count or 1, plus_ns)
+        self._check_links(wire.ranks or (), location)
+        return WireMoment(direction, str(kind), wire.ranks or (), wire.key_, keys.count or 1, keys.plus or 0)
 
     def _check_links(self, ranks: tuple[int, ...], location: Location) -> None:
-        """ReportProblem of ranks whose messages pass no proxy."""
-        linked = self.linked()
-        if linked is None:
+        """Report ranks whose messages pass no proxy."""
+        if self.linked is None:
             return
-        if not linked:
-            self.report((*location, "wire"), "no rank of this world has a link to see it on", "write `route: proxy`")
-        for rank in ranks if linked else ():
-            if rank not in linked:
-                hint = "name the workers: who is told rank 0 gets the real endpoint"
+        if not self.linked:
+            message = "no rank of this world has a link to see it on"
+            self.report((*location, "wire"), message, "write `route: proxy`")
+            return
+        for rank in ranks:
+            if rank not in self.linked:
+                hint = "name the workers: the master uses the real endpoint"
                 self.report((*location, "wire", "ranks"), f"rank {rank} has no link to see it on", hint)
+
+
+def check_ranks_have(
+    ranks: tuple[int, ...], having: tuple[int, ...], what: str, location: Location, report: Reporter
+) -> None:
+    """Report the ranks that have no call of `what`, where `having` are those that do."""
+    absent = [rank for rank in ranks if rank not in having]
+    if absent:
+        who = f"rank {absent[0]} has" if len(absent) == 1 else f"ranks {', '.join(map(str, absent[:5]))} have"
+        report(location, f"{who} no {what}", f"it is a step of rank {_range_text(having)}")
+
+
+def _range_text(ranks: tuple[int, ...]) -> str:
+    if len(ranks) > 2 and ranks == tuple(range(ranks[0], ranks[-1] + 1)):
+        return f"{ranks[0]} to {ranks[-1]}"
+    return ", ".join(map(str, ranks))

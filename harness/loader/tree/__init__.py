@@ -1,1 +1,1 @@
-"""YAML as a tree of nodes with positions, the cells of its matrix, and the problems found in it."""
+"""YAML as a tree of nodes with positions, the cells of its matrix, and the problems of the file."""

@@ -1,4 +1,4 @@
-"""From bytes to a tree of nodes: YAML 1.2 as ruamel.yaml reads it, less what no scenario may contain."""
+"""From bytes to a tree of nodes: YAML 1.2 as ruamel.yaml reads it, without what no scenario may contain."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read_text(path: Path) -> str:
 def decode(data: bytes, path: Path) -> str:
     """The bytes as text; raises ScenarioError if they are too many or not UTF-8."""
     if len(data) > LARGEST_FILE_BYTES:
-        raise ScenarioError([f"{path}: {len(data)} bytes are too many for a scenario; one claim, one file"])
+        raise ScenarioError([f"{path}: {len(data)} bytes are too many for a scenario; write one claim per file"])
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -50,7 +50,7 @@ def decode(data: bytes, path: Path) -> str:
 
 
 def parse(text: str, problems: Problems) -> Mapping | None:
-    """The file as a tree; None if it cannot be read at all, which `problems` then tells."""
+    """The file as a tree; None if it cannot be read at all; `problems` then has the reason."""
     root = _compose(text, problems)
     if root is None:
         return None
@@ -82,7 +82,7 @@ def _compose(text: str, problems: Problems) -> Any:
             # Composed, not loaded: nodes have positions, nothing is constructed, and duplicate keys are still there.
             root = ruamel.yaml.YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
-        _tell_syntax(error, problems)
+        _report_syntax(error, problems)
     except ReaderError as error:
         before = split_lines(text[: error.position])
         place = Position(len(before), len(before[-1]) + 1)
@@ -92,7 +92,7 @@ def _compose(text: str, problems: Problems) -> Any:
     except RecursionError:
         problems.add(Position(1, 1), "nested too deeply to be a scenario", "check the brackets")
     except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
-        # The scanner meets text it was not made for: the file's fault all the same, and never a traceback.
+        # The scanner fails on some malformed text: that is a problem of the file, never a traceback.
         problems.add(Position(1, 1), f"not readable as YAML ({type(error).__name__}: {error})", "check quotes and tags")
     else:
         if root is None:
@@ -132,7 +132,7 @@ def _is_bottomless(text: str, problems: Problems) -> bool:
     return False
 
 
-def _tell_syntax(error: Any, problems: Problems) -> None:
+def _report_syntax(error: Any, problems: Problems) -> None:
     mark = error.problem_mark or error.context_mark
     place = Position(1, 1) if mark is None else Position(mark.line + 1, mark.column + 1)
     what = " ".join(str(error.problem or error.context or "it cannot be read").split())
@@ -157,7 +157,7 @@ def _syntax_hint(what: str) -> str:
 
 
 class _Builder:
-    """Turns composed nodes into ours, and tells what no scenario may contain."""
+    """Turns composed nodes into ours, and reports what no scenario may contain."""
 
     def __init__(self, text: str, problems: Problems) -> None:
         self._text = text
@@ -166,7 +166,7 @@ class _Builder:
         self.lost = False
 
     def build(self, node: Any, depth: int) -> Node | None:
-        """Our node; None if it cannot be one, which was told: then `lost` is true."""
+        """Our node; None if there is a problem that stops the reading, which is reported; `lost` is then true."""
         built = self._build(node, depth)
         self.lost = self.lost or built is None
         return built
@@ -200,7 +200,7 @@ class _Builder:
             value = _value(str(node.tag), node.value)
         except (ValueError, OverflowError):
             self._problems.add(
-                _place(node), f"{node.value[:60]!r} is not the number it is said to be", "put it in quotes"
+                _place(node), f"{node.value[:60]!r} is not a number, as its tag says", "put it in quotes"
             )
             return None
         return Scalar(value, node.value, _place(node))
@@ -215,7 +215,7 @@ class _Builder:
                 continue
             if key in entries:
                 first = entries[key].position
-                hint = f"it stands in line {first.line} already; keep one of the two"
+                hint = f"line {first.line} has it already; keep one of the two"
                 self._problems.add(_place(key_node), f"the key {key!r} is given twice", hint)
                 continue
             entries[key] = Entry(_place(key_node), value)

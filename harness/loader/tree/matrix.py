@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping as AnyMapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.loader.tree.nodes import (
@@ -17,6 +19,7 @@ from harness.loader.tree.nodes import (
     child,
     describe,
     find,
+    items_of,
     lay_over,
     put,
     scalars,
@@ -39,11 +42,17 @@ class Axis:
     over: bool
 
 
+Labels = tuple[tuple[str, str], ...]
+"""The paths of the matrix, each with the label that a cell has on it."""
+Pattern = AnyMapping[str, tuple[str, ...]]
+"""Which cells are meant: by path, the labels that fit."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One combination: its labels, and the file's tree with them laid over."""
 
-    labels: tuple[tuple[str, str], ...]
+    labels: Labels
     tree: Mapping
 
     @property
@@ -51,28 +60,69 @@ class Cell:
         """The labels as a person reads them; empty without a matrix."""
         return ",".join(f"{path.rsplit('.', 1)[-1]}={label}" for path, label in self.labels)
 
+    def fits(self, pattern: Pattern) -> bool:
+        """Whether the pattern means this cell."""
+        return _fits(self.labels, pattern)
 
-def cells_of(tree: Mapping, problems: Problems) -> list[Cell]:
-    """Every cell that is not excluded, in the order of the file; empty if there are too many, or none is left."""
+
+@dataclass(frozen=True)
+class Matrix:
+    """The cells of a file.
+
+    Attributes:
+        cells: every cell that is not excluded, in the order of the file; empty if no cell can be played.
+        known: by number of the entry of `known`, the cells it is for; an entry that names none is for every cell.
+    """
+
+    cells: tuple[Cell, ...]
+    known: AnyMapping[int, Pattern]
+
+
+def read_matrix(tree: Mapping, problems: Problems) -> Matrix:
+    """The matrix of a file; what is wrong with `matrix`, `exclude` or `known: cells` goes to `problems`."""
     before = len(problems)
-    axes = axes_of(tree, problems)
-    excluded = _excluded(tree, axes, problems)
+    axes = _axes(tree, problems)
+    excluded = [_read_pattern(item, axes, problems) for item in items_of(tree, "exclude")]
     if len(problems) > before:
         excluded = []  # what is sound is read all the same, so that all problems come at once
-    count = 1
-    for axis in axes:
-        count *= len(axis.values)
+    cells = _cells(tree, axes, excluded, problems)
+    return Matrix(cells, _known_patterns(tree, axes, cells, problems))
+
+
+def _cells(tree: Mapping, axes: Sequence[Axis], excluded: Sequence[Pattern], problems: Problems) -> tuple[Cell, ...]:
+    count = math.prod(len(axis.values) for axis in axes)
     if count > MOST_CELLS:
         place = tree.entries["matrix"].position
         problems.add(place, f"a matrix of {count} cells is too large", f"write one of at most {MOST_CELLS}")
-        return []
-    kept = [labels for labels in _combinations(axes) if not any(fits(labels, pattern) for pattern in excluded)]
+        return ()
+    kept = [labels for labels in _combinations(axes) if not any(_fits(labels, pattern) for pattern in excluded)]
     if not kept:
         problems.add(tree.entries["exclude"].position, "every cell is excluded", "leave at least one to be played")
-    return [Cell(labels, _laid(tree, axes, dict(labels))) for labels in kept]
+    return tuple(Cell(labels, _laid(tree, axes, dict(labels))) for labels in kept)
 
 
-def axes_of(tree: Mapping, problems: Problems) -> list[Axis]:
+def _fits(labels: Labels, pattern: Pattern) -> bool:
+    """Whether a cell has, on every path of the pattern, one of its labels."""
+    cell = dict(labels)
+    return all(cell.get(path) in wanted for path, wanted in pattern.items())
+
+
+def _known_patterns(
+    tree: Mapping, axes: Sequence[Axis], cells: Sequence[Cell], problems: Problems
+) -> dict[int, Pattern]:
+    """The cells that each entry of `known` names; an entry that fits no cell is a problem."""
+    patterns: dict[int, Pattern] = {}
+    for index, item in enumerate(items_of(tree, "known")):
+        node = item.get("cells") if isinstance(item, Mapping) else None
+        if node is None:
+            continue
+        patterns[index] = pattern = _read_pattern(node, axes, problems)
+        if cells and pattern and not any(cell.fits(pattern) for cell in cells):
+            problems.add(node.position, "this fits no cell that is played", "compare it with `exclude`")
+    return patterns
+
+
+def _axes(tree: Mapping, problems: Problems) -> list[Axis]:
     """The lines of the matrix that are sound."""
     matrix = tree.get("matrix")
     if not isinstance(matrix, Mapping):
@@ -87,13 +137,7 @@ def axes_of(tree: Mapping, problems: Problems) -> list[Axis]:
     return found
 
 
-def fits(labels: tuple[tuple[str, str], ...], pattern: AnyMapping[str, tuple[str, ...]]) -> bool:
-    """Whether a cell has, on every path of the pattern, one of its labels."""
-    cell = dict(labels)
-    return all(cell.get(path) in wanted for path, wanted in pattern.items())
-
-
-def read_pattern(node: Node, axes: list[Axis], problems: Problems) -> dict[str, tuple[str, ...]]:
+def _read_pattern(node: Node, axes: Sequence[Axis], problems: Problems) -> Pattern:
     """`{path: label or labels}` of `exclude` or `cells`, checked against the matrix."""
     if not isinstance(node, Mapping):
         problems.add(node.position, f"cells are named by a mapping, not {describe(node)}", "write {PATH: LABEL}")
@@ -126,40 +170,35 @@ def _label(value: Scalar, axis: Axis, problems: Problems) -> str:
     return value.text
 
 
-def _excluded(tree: Mapping, axes: list[Axis], problems: Problems) -> list[dict[str, tuple[str, ...]]]:
-    exclude = tree.get("exclude")
-    return [read_pattern(item, axes, problems) for item in exclude.items] if isinstance(exclude, Listing) else []
-
-
 def _values(path: str, entry: Entry, problems: Problems) -> dict[str, Node] | None:
-    """By label, what a line of the matrix lays over."""
+    """By label, the values of a line of the matrix; None if one is malformed."""
     node = entry.node
     if isinstance(node, Mapping) and node.entries:
         wrong = [over.node for over in node.entries.values() if not isinstance(over.node, Mapping)]
         for over in wrong:
             hint = "write `label: {KEY: VALUE}`, or a list of single values for the whole line"
-            problems.add(over.position, f"what is laid over an entry is a mapping, not {describe(over)}", hint)
+            problems.add(over.position, f"a label stands for a mapping of keys, not for {describe(over)}", hint)
         return None if wrong else {str(label): over.node for label, over in node.entries.items()}
     if isinstance(node, Listing) and node.items:
         values = list(scalars(node))
         for item in node.items:
             if not isinstance(item, Scalar):
                 hint = "give it a label: `label: {KEY: VALUE}` in place of the list"
-                problems.add(item.position, f"a value in a list is a single one, not {describe(item)}", hint)
+                problems.add(item.position, f"a list in the matrix holds single values, not {describe(item)}", hint)
         if len({value.text for value in values}) < len(values):
             problems.add(node.position, f"two values of {path!r} are the same", "take one of them out")
         return {value.text: value for value in values} if len(values) == len(node.items) else None
     hint = "write a list of single values, or `label: {KEY: VALUE}` lines"
-    problems.add(node.position, f"a line of the matrix has values, not {_emptiness(node)}", hint)
+    problems.add(node.position, f"a line of the matrix needs values, not {_emptiness(node)}", hint)
     return None
 
 
 def _emptiness(node: Node) -> str:
-    return describe(node) if isinstance(node, Scalar) else f"{describe(node)} that is empty"
+    return describe(node) if isinstance(node, Scalar) else describe(node).replace("a ", "an empty ")
 
 
 def _target(tree: Mapping, path: str, position: Position, problems: Problems) -> Location | None:
-    """Where a path `section.name.key` leads; None if nowhere, which is told."""
+    """The location that a path `section.name.key` means; None, with a problem, if there is none."""
     section, *rest = path.split(".")
     if section not in _SECTIONS:
         problems.add(
@@ -167,7 +206,7 @@ def _target(tree: Mapping, path: str, position: Position, problems: Problems) ->
         )
         return None
     if not rest or not all(rest):
-        problems.add(position, f"{path!r} is no path to a value", f"write `{section}.KEY` or `{section}.NAME.KEY`")
+        problems.add(position, f"{path!r} is not a path to a value", f"write `{section}.KEY` or `{section}.NAME.KEY`")
         return None
     if section == "world":
         return (section, *(_rank_number(part) for part in rest))
@@ -180,16 +219,15 @@ def _rank_number(part: str) -> str | int:
 
 
 def _entry_index(tree: Mapping, section: str, name: str, position: Position, problems: Problems) -> int | None:
-    """The number of the entry of that name."""
-    listing = tree.get(section)
-    entries = list(listing.items) if isinstance(listing, Listing) else []
+    """The index of the entry of that name; None, with a problem, if there is none or several."""
+    entries = items_of(tree, section)
     names = [raw_name(entry, section) for entry in entries]
     matching = [index for index, other in enumerate(names) if other == name]
     if len(matching) == 1:
         return matching[0]
     if matching:
         lines = " and ".join(f"line {entries[index].position.line}" for index in matching)
-        problems.add(position, f"{name!r} is not one entry of `{section}`: {lines}", "give them different ids")
+        problems.add(position, f"{name!r} can mean several entries of `{section}`: {lines}", "give them different ids")
         return None
     hint = suggestion(name, [other for other in names if other], "it has") or "add the entry"
     problems.add(position, f"`{section}` has no entry {name!r}", hint)
@@ -211,12 +249,12 @@ def raw_name(node: Node, section: str) -> str:
     return ""
 
 
-def _combinations(axes: list[Axis]) -> list[tuple[tuple[str, str], ...]]:
+def _combinations(axes: Sequence[Axis]) -> list[Labels]:
     lines = [[(axis.path, label) for label in axis.values] for axis in axes]
     return [tuple(labels) for labels in itertools.product(*lines)]
 
 
-def _laid(tree: Mapping, axes: list[Axis], labels: AnyMapping[str, str]) -> Mapping:
+def _laid(tree: Mapping, axes: Sequence[Axis], labels: AnyMapping[str, str]) -> Mapping:
     """The tree with one label of each line laid over it; later lines over earlier ones."""
     laid: Node = tree
     for axis in axes:
@@ -237,6 +275,7 @@ def _key_place(tree: Node, axis: Axis) -> Position:
 
 
 def _existing(tree: Node, target: Location) -> Node | None:
+    """The value at a location, or None."""
     node: Node | None = tree
     for part in target:
         node = None if node is None else child(node, part)

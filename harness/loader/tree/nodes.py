@@ -1,4 +1,4 @@
-"""A file as a tree in which every key and value knows its place, and the operations a matrix needs on it."""
+"""A file as a tree whose keys and values have positions, and the operations that a matrix needs on it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Listing:
-    """A list; `source` is how it stands in the file."""
+    """A list; `source` is its text in the file."""
 
     items: tuple[Node, ...]
     position: Position
@@ -54,8 +54,8 @@ class Mapping:
     """Keys and values in the order of the file.
 
     Attributes:
-        source: how it stands in the file.
-        dropped: keys that were taken out because something was wrong with them, and was said already.
+        source: its text in the file.
+        dropped: keys that were taken out because of a problem that is reported already.
     """
 
     entries: dict[str | int, Entry]
@@ -95,6 +95,12 @@ def child(node: Node, part: str | int) -> Node | None:
     return None
 
 
+def items_of(node: Node, key: str) -> tuple[Node, ...]:
+    """The items of the list behind a key; empty if there is no such list."""
+    listing = child(node, key)
+    return listing.items if isinstance(listing, Listing) else ()
+
+
 def find(node: Node, location: Location) -> Node:
     """The value at a location, or the last one on the way that exists."""
     for part in location:
@@ -105,12 +111,12 @@ def find(node: Node, location: Location) -> Node:
 
 
 def value_position(node: Node, location: Location) -> Position:
-    """Where the value at a location stands; of what is absent, the nearest thing around it."""
+    """The position of the value at a location; if it is absent, of the nearest value around it."""
     return find(node, location).position
 
 
 def key_position(node: Node, location: Location) -> Position:
-    """Where the key at a location stands; of a list item, the item."""
+    """The position of the key at a location; for an item of a list, of the item."""
     parent = find(node, location[:-1])
     if isinstance(parent, Mapping) and location and location[-1] in parent.entries:
         return parent.entries[location[-1]].position
@@ -139,14 +145,8 @@ def lay_over(node: Node | None, over: Mapping) -> Mapping:
     return replace(node, entries={**node.entries, **over.entries})
 
 
-def without(mapping: Mapping, keys: frozenset[str | int]) -> Mapping:
-    """The mapping without these keys, which it remembers as dropped."""
-    kept = {key: entry for key, entry in mapping.entries.items() if key not in keys}
-    return replace(mapping, entries=kept, dropped=mapping.dropped | keys)
-
-
 def describe(node: Node) -> str:
-    """What stands there, as an error message names it: `the number 5`, `the text 'x'`, `a list`."""
+    """The value as an error message names it: `the number 5`, `the text 'x'`, `a list`."""
     if isinstance(node, Mapping):
         return "a mapping"
     if isinstance(node, Listing):

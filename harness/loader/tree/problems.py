@@ -1,4 +1,4 @@
-"""What is wrong with a file: where, what, and what to write instead; all of it at once."""
+"""The problems of a file: where each is, what it is, and what to write instead."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.loader.tree.nodes import Position
+from harness.loader.tree.nodes import Location, Mapping, Position, key_position, value_position
 from harness.values.errors import ScenarioError
 from harness.values.suggest import nearest
 
@@ -15,12 +15,11 @@ _WIDTH = 160
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing that is wrong.
+    """One problem.
 
     Attributes:
-        position: where.
-        message: what, in one sentence without a full stop.
-        hint: what to write instead; empty if there is nothing to say.
+        message: one sentence without a full stop.
+        hint: what to write instead; may be empty.
     """
 
     position: Position
@@ -37,7 +36,7 @@ class Problem:
 
 
 class Problems:
-    """Collects what is wrong; the same problem of several cells is kept once."""
+    """Collects the problems of a file; one that several cells have is kept once."""
 
     def __init__(self) -> None:
         self._found: dict[Problem, list[str]] = {}
@@ -46,7 +45,7 @@ class Problems:
         return len(self._found)
 
     def add(self, position: Position, message: str, hint: str = "", cell: str = "") -> None:
-        """Remember a problem; `cell` is the cell of the matrix that it was met in."""
+        """Remember a problem; `cell` names the cell of the matrix that has it."""
         self._found.setdefault(Problem(position, message, hint), []).append(cell)
 
     def raise_if_any(self, path: Path, text: str, cells: int = 1) -> None:
@@ -58,8 +57,26 @@ class Problems:
         raise ScenarioError([problem.render(path, lines) for problem in sorted(shown)])
 
 
+@dataclass(frozen=True)
+class Reporter:
+    """Reports problems at locations of one cell's tree."""
+
+    tree: Mapping
+    problems: Problems
+    cell: str = ""
+
+    def __call__(self, location: Location, message: str, hint: str = "", key: bool = False) -> None:
+        """Report a problem of the value at a location; with `key`, of its key, which then has the caret."""
+        place = key_position if key else value_position
+        self.at(place(self.tree, location), message, hint)
+
+    def at(self, position: Position, message: str, hint: str = "") -> None:
+        """Report a problem at a position of the text."""
+        self.problems.add(position, message, hint, self.cell)
+
+
 def _in_cells(problem: Problem, met: list[str], cells: int) -> Problem:
-    """The problem, with the cells that have it if others do not."""
+    """The problem; if only some cells have it, the message names one of them."""
     names = [name for name in dict.fromkeys(met) if name]
     if not names or len(names) >= cells:
         return problem
