@@ -112,6 +112,9 @@ _ANY_PHRASE = re.compile(
 )
 
 
+_ANY_NAME = re.compile(rf"(?<!\w)(?:{'|'.join([*NAMES, *FUNCTIONS])})(?!\w)")
+
+
 def everywhere(root: Path = ROOT) -> Iterator[str]:
     """What is wrong in every text below `root`: `file:line: 'word': say ...`."""
     for path in texts(root):
@@ -165,6 +168,8 @@ def _quoted(text: str) -> Iterator[tuple[int, str, str]]:
 
 def _names(source: str) -> Iterator[tuple[int, str, str]]:
     """Names in code, whole; words inside strings and comments are prose."""
+    if not _ANY_NAME.search(source):
+        return  # reading a source as code takes most of the time
     for node in ast.walk(ast.parse(source)):
         line = getattr(node, "lineno", 1)
         yield from ((line, name, NAMES[name]) for name in _named(node) if name in NAMES)
