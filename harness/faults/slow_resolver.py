@@ -32,8 +32,8 @@ class SlowResolver(FaultMember):
             "A look-up asks twice at once (IPv4, IPv6); a server that is silent is asked again after 5 s. Numeric "
             "addresses are looked up too, by both sides of a TCPStore's connections, also in the server's only thread. "
             "With `delay: 0s` it is a name server that works: later torches ask for the names of addresses only where "
-            "there was one from the start (docs/dns-faults.md). Other hosts are not concerned. If no query was hit, the "
-            "cell is vacuous."
+            "there was one from the start (docs/dns-faults.md). Other hosts are not concerned. If no query was hit, "
+            "the cell is vacuous."
         ),
     )
     layer = "host"
