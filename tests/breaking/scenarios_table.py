@@ -9,7 +9,7 @@ The text above the rows is kept; a folder without a heading needs one first.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.loader import load
@@ -44,7 +44,7 @@ def _row(path: Path) -> str:
     return "".join(f"| {column} " if column else "| " for column in columns) + "|"
 
 
-def _stock(cells: tuple[Scenario, ...]) -> str:
+def _stock(cells: Sequence[Scenario]) -> str:
     """What the stock rendezvous does; entries that several cells share appear once."""
     reasons = dict.fromkeys(_reason(entry) for cell in cells for entry in cell.known if entry.subject == "static")
     return f"**breaks it**: {'; '.join(reasons)}" if reasons else "holds"
