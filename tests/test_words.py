@@ -24,14 +24,15 @@ PLANTED = [
     ("harness/a.py", 'x = ("it lets go "\n     f"of {x}")\n', 1, "lets go of"),
     ("scenarios/x/a.rdzv.yaml", "title: A reply to Whoever asks\n", 1, "whoever"),
     (".ci/run", "# the Nursery\n", 1, "nursery"),
-    ("docker/rank/Dockerfile", "# no thaw\n", 1, "thaw"),
+    ("docker/rank/Dockerfile", "# in vain\n", 1, "in vain"),
 ]
 
 SOUND = [
     ("harness/a.py", "class Broadcast:\n    forecast = Castle = None\n"),
-    ("harness/a.py", "class FaultMember:\n    withheld = HeldBack = neverending = None\n"),
-    ("harness/a.py", '"""Never raises. Come back later, as told. Tell it."""\n# Held, Born, Wanted\nx = "Cast"\n'),
-    ("harness/history/joins.py", "how = more = 1\n"),
+    ("harness/a.py", "class FaultMember:\n    withheld = HeldProcesses = neverending = None\n"),
+    ("harness/a.py", '"""Never raises. Come back later, as told. Tell it."""\n# Come, Born, Wanted\nx = "Cast"\n'),
+    ("harness/history/joins.py", "how = more = 1\ndef ending(): pass\n"),
+    ("harness/history/joins.py", "# a key unless that is None\n"),
     ("docs/a.md", "Let it go off. The lesson is an earnest one. `never` is a name; `retold` too.\n"),
     ("docs/a.md", "[hostnames.md](hostnames.md), `near.pyi`\n"),
     ("tests/checkers/recorded/run.jsonl", '{"because": "told rank 0"}\n'),
@@ -69,7 +70,7 @@ def test_an_exception_is_still_needed() -> None:
     """An exception for a word that is not there any more would hide its coming back."""
     for (name, word), reason in words.ALLOWED.items():
         path = words.ROOT / name
-        hits = words.found(path.read_text(encoding="utf-8"), is_python=path.suffix == ".py")
+        hits = words.found(name, path.read_text(encoding="utf-8"))
         assert word in [hit[1] for hit in hits], (name, word)
         assert reason
 

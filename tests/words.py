@@ -29,14 +29,12 @@ NAMES: Mapping[str, str] = {
     "Told": "HandlerConfig",
     "Telling": "HandlerBuilder",
     "Teller": "ConfigResolver or JoinErrors",
-    "Tell": "ReportProblem",
+    "Tell": "ReportProblem, Report",
     "told": "what the value is: answer, reply, settings, config, facts, record",
-    "Held": "ActiveFault, RetainedBytes or HandlerState",
     "HeldProcess": "PidfdProcess",
     "Come": "Reached",
     "Never": "Impossible",
     "Surroundings": "FaultContext or ConnectionContext",
-    "Stage": "ToxicStage",
     "STARTING_AGAIN": "an attribute of the fault's class",
     "residence": "enter_host",
     "memory_killer": "oom",
@@ -58,7 +56,7 @@ FUNCTIONS: Mapping[str, str] = {
     "how": "outcome_phrase",
     "more": "and_n_more",
 }
-"""Functions of `history/wording`. As names of values these words are sound."""
+"""Names in a module `wording`, once of functions. In other modules these names are sound."""
 
 PHRASES: Mapping[str, str] = {
     "theatre": "PlayResources, play",
@@ -88,7 +86,6 @@ PHRASES: Mapping[str, str] = {
     "whatever becomes of": "whatever happens to",
     "stands in for": "replaces, is counted in place of",
     "made anew": "made again",
-    "thaw": "continue, go on",
     "hitherto": "until now",
     "lest": "so that ... not",
     "thereof": "of it",
@@ -106,13 +103,11 @@ LISTS = ("tests/words.py", "tests/test_words.py")
 
 # Between the words of a phrase a line, a comment or a piece of a string may end.
 _BETWEEN = re.compile(r"""(?:[\s#]|["'])+(?:f["'])?""")
+_EACH_PHRASE = [_BETWEEN.pattern.join(map(re.escape, phrase.split())) for phrase in PHRASES]
 _ANY_PHRASE = re.compile(
-    rf"(?<!\w)(?:{'|'.join(_BETWEEN.pattern.join(map(re.escape, phrase.split())) for phrase in PHRASES)})(?!\w)",
+    rf"(?<!\w)(?:{'|'.join(_EACH_PHRASE).replace('none', '(?-i:none)')})(?!\w)",  # but None is a value
     re.IGNORECASE,
 )
-
-
-_ANY_NAME = re.compile(rf"(?<!\w)(?:{'|'.join([*NAMES, *FUNCTIONS])})(?!\w)")
 
 
 def everywhere(root: Path = ROOT) -> Iterator[str]:
@@ -123,7 +118,7 @@ def everywhere(root: Path = ROOT) -> Iterator[str]:
             continue
         if path.name in FILES:
             yield _problem(name, 1, path.name, FILES[path.name])
-        for line, word, instead in found(path.read_text(encoding="utf-8"), is_python=path.suffix == ".py"):
+        for line, word, instead in found(name, path.read_text(encoding="utf-8")):
             if (name, word) not in ALLOWED:
                 yield _problem(name, line, word, instead)
 
@@ -142,9 +137,13 @@ def _is_own(path: Path, root: Path) -> bool:
     return not linked and "__pycache__" not in path.parts
 
 
-def found(text: str, is_python: bool) -> list[tuple[int, str, str]]:
-    """Line, word and what to say instead, in the order of the text."""
-    hits = [*_phrases(text), *_quoted(text), *(_names(text) if is_python else ())]
+def found(name: str, text: str) -> list[tuple[int, str, str]]:
+    """Line, word and what to say instead, in the order of the text of the file of this name."""
+    hits = [*_phrases(text), *_quoted(text)]
+    if name.endswith(".py"):
+        hits += _names(text, NAMES)
+    if name.endswith("/wording.py"):
+        hits += _names(text, FUNCTIONS)
     return sorted(hits)
 
 
@@ -166,15 +165,13 @@ def _quoted(text: str) -> Iterator[tuple[int, str, str]]:
             yield _line(text, match.start()), file, instead
 
 
-def _names(source: str) -> Iterator[tuple[int, str, str]]:
+def _names(source: str, words: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
     """Names in code, whole; words inside strings and comments are prose."""
-    if not _ANY_NAME.search(source):
+    if not re.search(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)", source):
         return  # reading a source as code takes most of the time
     for node in ast.walk(ast.parse(source)):
         line = getattr(node, "lineno", 1)
-        yield from ((line, name, NAMES[name]) for name in _named(node) if name in NAMES)
-        if isinstance(node, ast.FunctionDef) and node.name in FUNCTIONS:
-            yield line, node.name, FUNCTIONS[node.name]
+        yield from ((line, name, words[name]) for name in _named(node) if name in words)
 
 
 def _named(node: ast.AST) -> Iterator[str]:
