@@ -1,4 +1,4 @@
-"""Breaks a scenario deliberately, in memory: no faults, no known failures, or one claim turned round."""
+"""Breaks a scenario deliberately, in memory: no faults, no known failures, or one claim inverted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.scenario.scenario import ABSENT, AnyClaim, CheckClaim, Claim, Known
 from harness.values.verdict import FAILED, VACUOUS
 
 TURNED = (FAILED, VACUOUS)
-"""What a broken scenario has to come out as."""
+"""The verdicts that a broken scenario must get."""
 
 HOUR_NS = 3_600_000_000_000
 NO_FAULTS = "without its faults"
@@ -21,8 +21,8 @@ class Variant:
     """A scenario that was broken on purpose.
 
     Attributes:
-        how: what was done to it, for messages.
-        must_turn: whether it has to turn; claims may hold without the fault, and another torch may not fail as known.
+        how: how it was broken, for messages.
+        must_turn: whether it has to fail; claims may hold without the fault, and another torch may not fail as known.
     """
 
     how: str
@@ -42,16 +42,16 @@ def variants(scenario: Scenario, subject: str) -> Iterator[Variant]:
             continue
         turned = _with_claim(scenario, number, inverted(claim))
         if claim.name not in broken:
-            yield Variant(f"with claim {claim.name!r} turned round", turned)
+            yield Variant(f"with claim {claim.name!r} inverted", turned)
         elif all(entry.torch for entry in known):
-            # Met or not as the torch is, but never turned round.
-            yield Variant(f"with claim {claim.name!r} turned round, and nothing known", replace(turned, known=()))
+            # Whether it holds depends on the version of torch, but it never holds inverted.
+            yield Variant(f"with claim {claim.name!r} inverted, and nothing known", replace(turned, known=()))
     if scenario.faults:
         yield Variant(NO_FAULTS, without_faults(scenario), must_turn=False)
 
 
 def _fits(known: Known, scenario: Scenario, subject: str) -> bool:
-    """Whether an entry speaks of this cell; of which torch, the judge decides."""
+    """Whether an entry applies to this cell; the judge compares the version of torch."""
     cell = dict(scenario.cell)
     return known.subject == subject and all(cell.get(path) in labels for path, labels in known.cells.items())
 
@@ -82,7 +82,7 @@ def _an_hour_later(claim: StepClaim | CheckClaim) -> StepClaim | CheckClaim:
 
 
 def without_faults(scenario: Scenario) -> Scenario:
-    """The scenario with no fault; who waited for one waits for the time at which it would have come, or gone."""
+    """The scenario without faults; what waited for one waits for the time at which it would have come or gone."""
     world = scenario.world
     ranks = tuple(replace(rank, start=_unfaulted(rank.start, scenario)) for rank in world.ranks)
     return replace(

@@ -1,8 +1,8 @@
-"""The README's table of failures: what becomes of each with stock and with static-strict, from the scenario files.
+"""The README's table of failures: how stock and static-strict handle each, from the scenario files.
 
 python tests/breaking/failures_table.py [--write]
 
-prints what `README.md` should be, or makes it so. What no scenario shows stands in `scenarios/failures.yaml`.
+prints what `README.md` should be, or writes it. What no scenario shows is in `scenarios/failures.yaml`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STOCK, STRICT = "static", "static-strict"
 
 @dataclass
 class Shown:
-    """What the files show of one failure: those that name it, and those that each subject breaks because of it."""
+    """What the files show of one failure: which files name it, and which each subject breaks because of it."""
 
     files: set[str] = field(default_factory=set)
     broken: dict[str, set[str]] = field(default_factory=lambda: {STOCK: set(), STRICT: set()})
@@ -64,11 +64,11 @@ def _note(failure: Shown, entry: Known, name: str) -> None:
         failure.broken[entry.subject].add(name)
     if entry.subject == STRICT:
         where = f"torch {entry.torch}: " if entry.torch else ""
-        failure.because += [said for said in [f"{where}{entry.because}"] if said not in failure.because]
+        failure.because += [why for why in [f"{where}{entry.because}"] if why not in failure.because]
 
 
 def table(text: str) -> str:
-    """The page, with the rows made anew."""
+    """The page, with new rows."""
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
     return f"{before}{BEGIN}\n\n" + "".join(f"{line}\n" for line in _lines()) + f"\n{END}{after}"
@@ -78,11 +78,11 @@ def _lines() -> Iterator[str]:
     yield "| | failure | scenarios | static | static-strict | why, or what remains |"
     yield "| --- | --- | --- | --- | --- | --- |"
     by_files = shown()
-    for number, told in failures().items():
+    for number, listed in failures().items():
         files = by_files[number]
-        words = [told.get(key) or files.of(subject) for key, subject in (("stock", STOCK), ("strict", STRICT))]
-        why = told.get("note") or "; ".join(files.because)
-        cells = (number, told["failure"], str(len(files.files) or ""), *words, why)
+        words = [listed.get(key) or files.of(subject) for key, subject in (("stock", STOCK), ("strict", STRICT))]
+        why = listed.get("note") or "; ".join(files.because)
+        cells = (number, listed["failure"], str(len(files.files) or ""), *words, why)
         yield "".join(f"| {cell} " if cell else "| " for cell in cells) + "|"
 
 

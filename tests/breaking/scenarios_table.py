@@ -2,14 +2,14 @@
 
 python tests/breaking/scenarios_table.py [--write]
 
-prints what `scenarios/README.md` should be, or makes it so: under each folder's heading the rows of its files anew.
-What is written above the rows is kept; a folder that has no heading yet needs one first.
+prints what `scenarios/README.md` should be, or writes it: the rows of each folder's files under its heading.
+The text above the rows is kept; a folder without a heading needs one first.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.loader import load
@@ -21,7 +21,7 @@ SUFFIX = ".rdzv.yaml"
 
 
 def table(text: str) -> str:
-    """The page, with the rows of every folder made anew."""
+    """The page, with new rows for every folder."""
     return "".join(f"{line}\n" for line in _lines(text))
 
 
@@ -44,10 +44,10 @@ def _row(path: Path) -> str:
     return "".join(f"| {column} " if column else "| " for column in columns) + "|"
 
 
-def _stock(cells: tuple[Scenario, ...]) -> str:
-    """What the stock rendezvous does: entries that several cells share are told once."""
-    said = dict.fromkeys(_reason(entry) for cell in cells for entry in cell.known if entry.subject == "static")
-    return f"**breaks it**: {'; '.join(said)}" if said else "holds"
+def _stock(cells: Sequence[Scenario]) -> str:
+    """What the stock rendezvous does; entries that several cells share appear once."""
+    reasons = dict.fromkeys(_reason(entry) for cell in cells for entry in cell.known if entry.subject == "static")
+    return f"**breaks it**: {'; '.join(reasons)}" if reasons else "holds"
 
 
 def _reason(entry: Known) -> str:
@@ -56,10 +56,10 @@ def _reason(entry: Known) -> str:
     return f"({'; '.join(where)}) {entry.because}" if where else entry.because
 
 
-def put(page: Path, made: str, told: str | None) -> None:
-    """Print what a page should be or, if the command line says so, make it so."""
-    parser = argparse.ArgumentParser(description=told, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="put it in place")
+def put(page: Path, made: str, description: str | None) -> None:
+    """Print what a page should be or, with `--write`, write it."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="write the page")
     if parser.parse_args().write:
         page.write_text(made, encoding="utf-8")
     else:

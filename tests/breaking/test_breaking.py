@@ -1,4 +1,4 @@
-"""Every scenario of the project turns when it is broken: none of them passes, or is known, whatever happens."""
+"""Every scenario of the project fails when it is broken: none passes, or is a known failure, in every case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of the scenarios is whole."""
+"""The tables of the scenarios and failures are complete."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ TORCH = "2.15.0"
 
 
 def test_the_table_is_that_of_the_files() -> None:
-    """A file that is not in the table, or stands there with another claim or verdict, is overlooked by readers."""
+    """Readers overlook a file that is not in the table, or is there with another claim or verdict."""
     there = README.read_text(encoding="utf-8")
-    assert there == table(there), "make it anew: python tests/breaking/scenarios_table.py --write"
+    assert there == table(there), "write it again: python tests/breaking/scenarios_table.py --write"
 
 
 def test_every_file_is_in_a_folder_that_has_a_table() -> None:
-    """Rows are made under headings, so a folder without one would be missing in silence."""
+    """Rows are made under headings, so a folder without a heading would be missing without an error."""
     lines = README.read_text(encoding="utf-8").splitlines()
     missing = [
         str(path.relative_to(SCENARIOS))
@@ -48,7 +48,7 @@ def test_a_file_name_says_its_claim_in_the_folder_it_belongs_to() -> None:
 
 
 def test_the_claims_of_the_readme_are_those_that_files_call_known() -> None:
-    """Its table is what `compare` printed; a file that came to break or to keep its claim since would make it false."""
+    """Its table is what `compare` printed; a claim that was broken or repaired since then would make it wrong."""
     page = README.parents[1] / "README.md"
     between = page.read_text(encoding="utf-8").partition("<!-- claims")[2].partition("<!-- end of claims")[0]
     rows = {part.split(")")[0] for part in between.split("](scenarios/")[1:]}
@@ -61,20 +61,20 @@ def test_the_claims_of_the_readme_are_those_that_files_call_known() -> None:
 
 
 def test_the_failures_of_the_readme_are_as_the_files_show_them() -> None:
-    """Which of them static-strict removes is told by its known entries, for all sixty."""
+    """The known entries decide which of the sixty failures static-strict removes."""
     there = failures_table.README.read_text(encoding="utf-8")
-    assert there == failures_table.table(there), "make it anew: python tests/breaking/failures_table.py --write"
+    assert there == failures_table.table(there), "write it again: python tests/breaking/failures_table.py --write"
     assert list(failures_table.failures()) == [f"F{number:02d}" for number in range(1, 61)]
 
 
 def test_a_failure_without_a_scenario_says_why_and_what_holds_it() -> None:
-    """A row that nothing backs would be a claim of ours alone; and what files show is not to be told otherwise."""
+    """A row needs evidence: scenarios, or a note with its test; a note never contradicts the scenarios."""
     shown = failures_table.shown()
     inside = "".join(path.read_text() for path in (README.parents[1] / "tests" / "rendezvous").rglob("*.py"))
-    for number, told in failures_table.failures().items():
-        assert ("note" in told) == (not shown[number].files), number
-        assert ("stock" in told) == ("strict" in told) == ("note" in told), number
-        assert "test" not in told or f"def {told['test']}(" in inside, number
+    for number, listed in failures_table.failures().items():
+        assert ("note" in listed) == (not shown[number].files), number
+        assert ("stock" in listed) == ("strict" in listed) == ("note" in listed), number
+        assert "test" not in listed or f"def {listed['test']}(" in inside, number
 
 
 def _is_of(entry: Known, torch: str) -> bool:

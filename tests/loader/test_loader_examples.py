@@ -18,9 +18,9 @@ EXAMPLES = {
     "regressions/a-link-that-breaks-after-the-join-costs-one-timeout": 3,
     "regressions/a-retried-join-counts-once": 1,
     "regressions/two-jobs-on-one-port-do-not-merge": 1,
-    "regressions/one-attempt-or-none": 1,
+    "regressions/both-nodes-share-one-attempt-or-the-job-ends": 1,
     "regressions/a-blocked-get-does-not-block-set": 1,
-    "port_conflicts/a-silent-impostor-leaves": 1,
+    "port_conflicts/a-silent-impostor-delays-the-join-only-while-it-stays": 1,
     "regressions/segments-do-not-change-the-join": 4,
 }
 
@@ -142,7 +142,7 @@ def test_ranks_may_be_given_other_ranks() -> None:
 
 def test_a_torchrun_world_says_what_its_agents_do() -> None:
     """How often they restart their workers, and which steps are for which attempt."""
-    attempt = read("regressions/one-attempt-or-none")[0]
+    attempt = read("regressions/both-nodes-share-one-attempt-or-the-job-ends")[0]
     assert attempt.unsupported == ()
     assert attempt.world.torchrun == {"max_restarts": 1}
     assert isinstance(attempt.expect[0], AnyClaim)

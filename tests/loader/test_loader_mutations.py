@@ -21,9 +21,9 @@ FILES = [
     "regressions/a-link-that-breaks-after-the-join-costs-one-timeout",
     "regressions/a-retried-join-counts-once",
     "regressions/two-jobs-on-one-port-do-not-merge",
-    "regressions/one-attempt-or-none",
+    "regressions/both-nodes-share-one-attempt-or-the-job-ends",
     "regressions/a-blocked-get-does-not-block-set",
-    "port_conflicts/a-silent-impostor-leaves",
+    "port_conflicts/a-silent-impostor-delays-the-join-only-while-it-stays",
     "regressions/segments-do-not-change-the-join",
 ]
 SCENARIOS = Path(__file__).parents[2] / "scenarios"

@@ -13,7 +13,7 @@ BOTH = names("wire")
 # Each of Toxiproxy's toxics, `down` and `partition`, and what comes and goes on links without them. None lasts 5 s.
 SAMPLE = (
     "timeouts/everybody-joins-in-time",
-    "timeouts/a-join-cut-halfway-is-tried-again",
+    "timeouts/a-join-cut-halfway-is-retried",
     "timeouts/a-silence-in-the-middle-of-the-join-costs-its-timeout-at-most",
     "latency/a-close-that-comes-late-ends-a-blocked-call",
     "latency/a-narrow-link-delays-the-join-and-no-more",
@@ -22,8 +22,8 @@ SAMPLE = (
     "dropped_masters/a-restarted-worker-counts-once",
     "prefix_isolation/two-runs-on-one-server-do-not-share-keys",
     "regressions/a-retried-join-counts-once",
-    "regressions/a-client-that-was-cut-off-says-so-each-time",
-    "regressions/a-write-that-met-a-reset-is-told",
+    "regressions/a-client-that-was-cut-off-raises-on-every-call",
+    "regressions/a-write-that-met-a-reset-raises",
 )
 
 

@@ -20,9 +20,9 @@ SAMPLE = (
     "port_conflicts/a-store-of-another-run-is-not-joined",
     "prefix_isolation/a-second-round-does-not-see-the-first-rounds-keys",
     "store_reuse/a-second-round-waits-for-everyone",
-    "store_reuse/a-closed-rendezvous-says-so",
+    "store_reuse/a-closed-rendezvous-cannot-be-joined",
     "regressions/a-retried-join-counts-once",
-    "regressions/two-ranks-of-one-number-do-not-make-two",
+    "regressions/a-duplicate-rank-does-not-replace-a-missing-one",
 )
 
 

@@ -27,7 +27,7 @@ SAMPLE = (
     "prefix_isolation/num-keys-counts-only-its-own-run",
     "store_reuse/a-second-round-waits-for-everyone",
     "regressions/a-retried-join-counts-once",
-    "regressions/two-ranks-of-one-number-do-not-make-two",
+    "regressions/a-duplicate-rank-does-not-replace-a-missing-one",
 )
 
 # A container takes a second to come, and its clock is the same: what they share is seen in a dozen.
@@ -43,7 +43,7 @@ DOZEN = (
     "prefix_isolation/two-runs-on-one-server-do-not-share-keys",
     "store_reuse/a-second-round-waits-for-everyone",
     "regressions/a-retried-join-counts-once",
-    "regressions/two-ranks-of-one-number-do-not-make-two",
+    "regressions/a-duplicate-rank-does-not-replace-a-missing-one",
 )
 
 
