@@ -244,7 +244,7 @@ def circles(modules: Sequence[Module]) -> Iterator[str]:
     names = {module.name for module in modules}
     arrows = [(module.name, to) for module in modules for one in _ours(module) if (to := _target(one, names))]
     yield from (f"a circle of modules: {' -> '.join(circle)}" for circle in _circles(arrows))
-    for folder in sorted({name.rpartition(".")[0] for name in names}):
+    for folder in sorted({folder for name in names for folder in _folders(name)}):
         inside = [(_child(folder, a), _child(folder, b)) for a, b in arrows if _in(folder, a) and _in(folder, b)]
         for circle in _circles([(a, b) for a, b in inside if a and b and a != b]):
             yield f"a circle in {folder or 'harness'}: {' -> '.join(circle)}"
@@ -254,6 +254,13 @@ def _target(one: Import, names: Container[str]) -> str:
     """The module that an import reaches; of `from module import name` the module."""
     name = one.name.removeprefix("harness").removeprefix(".")
     return name if name in names else name.rpartition(".")[0]
+
+
+def _folders(name: str) -> Iterator[str]:
+    """All folders above a module; the package itself is the empty text."""
+    while name:
+        name = name.rpartition(".")[0]
+        yield name
 
 
 def _in(folder: str, name: str) -> bool:

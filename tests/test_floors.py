@@ -71,6 +71,38 @@ def test_every_module_keeps_the_rule(rule: Callable[[Module], Iterator[str]]):
     assert [problem for module in floors.modules() for problem in rule(module)] == []
 
 
+def test_nothing_imports_itself_in_a_circle():
+    """Neither modules, nor the files and folders of one folder; imports inside functions and for types count too."""
+    assert list(floors.circles(floors.modules())) == []
+
+
+@pytest.mark.parametrize(
+    ("sources", "circle"),
+    [
+        ({"play.play": "from harness.play.ranks import Ranks", "play.ranks": "def f():\n    import harness.play.play"},
+         "a circle of modules: play.play -> play.ranks -> play.play"),
+        ({"machine.docker.a": "from harness.machine.network import b", "machine.network.b": "",
+          "machine.network.c": "from harness.machine.docker.d import D", "machine.docker.d": ""},
+         "a circle in machine: docker -> network -> docker"),
+        ({"history.joins": "", "judge.judge": "from harness.history import joins",
+          "history.keys": "if TYPE_CHECKING:\n    from harness.judge.judge import judge"},
+         "a circle in harness: history -> judge -> history"),
+    ],
+)  # fmt: skip
+def test_a_circle_is_named(sources: dict[str, str], circle: str):
+    """Of modules, of folders inside a folder, and of rooms."""
+    problems = list(floors.circles([Module(name, source) for name, source in sources.items()]))
+    assert circle in [_from_the_first(problem) for problem in problems]
+
+
+def _from_the_first(problem: str) -> str:
+    """A circle has no first: begin it where the alphabet does."""
+    where, _, walked = problem.partition(": ")
+    *places, _ = walked.split(" -> ")
+    first = places.index(min(places))
+    return f"{where}: {' -> '.join([*places[first:], *places[:first], places[first]])}"
+
+
 @pytest.mark.parametrize(("rule", "name", "source"), BROKEN)
 def test_a_rule_is_broken_by_a_source_that_breaks_it(rule: Callable[[Module], Iterator[str]], name: str, source: str):
     """The rule names the module and the line."""

@@ -32,8 +32,8 @@ class SlowResolver(FaultMember):
             "A look-up sends two queries at once (IPv4, IPv6), and repeats them after 5 s without an answer. Both "
             "sides of a TCPStore's connection also look up numeric addresses, the server in its only thread. With "
             "`delay: 0s` it is a working name server: newer versions of torch look up the names of addresses only if "
-            "there was one from the start (docs/dns-faults.md). Other hosts are not affected. If no query was hit, the cell "
-            "is vacuous."
+            "there was one from the start (docs/dns-faults.md). Other hosts are not affected. If no query was hit, the "
+            "cell is vacuous."
         ),
     )
     layer = "host"

@@ -22,8 +22,8 @@ def check_free(port: int, host: str, deadline: float) -> None:
     with IPv6 addresses only would not reach it. The host is looked up only for that, until the deadline; one that does
     not resolve is taken for IPv4.
 
-    Torch itself ignores the error when the environment names an agent's store, whoever listens there (F28), and its
-    error has had several classes (F31).
+    Torch itself ignores the error when the environment names an agent's store, whatever process listens there (F28),
+    and its error has had several classes (F31).
     """
     if listening(port):
         return

@@ -1,4 +1,4 @@
-"""What a report promises: it hears of every cell that starts and ends, and writes when the run is over."""
+"""What a report promises: it gets every cell that starts and ends, and writes when the run is over."""
 
 from __future__ import annotations
 

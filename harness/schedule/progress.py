@@ -164,7 +164,7 @@ class Progress:
 
 
 class FoldedProgress(Progress):
-    """The one progress of a play, for whoever records its operations."""
+    """The progress of one play as its log changes it."""
 
     def fold(self, op: Op) -> None:
         """Take in one operation; operations that change nothing are passed over."""

@@ -74,7 +74,7 @@ class RankHandle:
             self.close()
 
     def close(self) -> None:
-        """Let go of the pipe; a rank that still waits on it ends at once."""
+        """Close the pipe; a rank that still waits on it ends at once."""
         if self.control_fd >= 0:
             os.close(self.control_fd)
             self.control_fd = -1

@@ -43,7 +43,7 @@ _AT_ONCE = 8
 
 
 def _capabilities() -> frozenset[str]:
-    """What a world of containers can do in the hands of this user."""
+    """What a world of containers can do for this user."""
     status = Path("/proc/self/status").read_text()
     effective = next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:")), 0)
     limiting = _LIMITING if effective >> _CAP_SYS_RESOURCE & 1 or os.geteuid() != 0 else frozenset()

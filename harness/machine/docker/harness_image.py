@@ -17,7 +17,7 @@ from harness.machine.docker.images import (
     HARNESS,
     PROXY,
     RECIPE_LABEL,
-    Tell,
+    Say,
     build_in,
     digest,
     remove_superseded,
@@ -32,7 +32,7 @@ _FETCHED_WITHIN_S = 900
 _PLATFORMS = ("manylinux1", "manylinux2010", "manylinux2014", "manylinux_2_5", "manylinux_2_17", "manylinux_2_28")
 
 
-def build(client: DockerClient, checkout: Path, base: str, torch: str = "", tell: Tell = print) -> None:
+def build(client: DockerClient, checkout: Path, base: str, torch: str = "", tell: Say = print) -> None:
     """Build `rdzv-harness/harness` on a base, with the proxy server of the image `rdzv-harness/proxy`.
 
     The build itself needs no network: pip fetches wheels for the base's Python here, where its settings are.

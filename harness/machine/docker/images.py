@@ -41,7 +41,7 @@ CALL_WITHIN_S = 900
 _BASE_WITHIN_S = 1200
 _LOADER_NAMED_WITHIN = 8192
 _SUITES = ("debian", "ubuntu")
-Tell = Callable[[str], None]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def require(client: DockerClient) -> None:
         raise Unsupported("engine", f"the image {', '.join(lacking)}; {HOW_TO_BUILD}")
 
 
-def build(client: DockerClient, base: str | None = None, rebuild: bool = False, tell: Tell = print) -> str:
+def build(client: DockerClient, base: str | None = None, rebuild: bool = False, tell: Say = print) -> str:
     """Build the images of ranks and of the proxy server; returns the base image used.
 
     Args:
@@ -148,7 +148,7 @@ def _has(client: DockerClient, name: str, labels: Mapping[str, str]) -> bool:
 # -- the base ------------------------------------------------------------------------------------------------------
 
 
-def _base(client: DockerClient, named: str | None, tell: Tell) -> str:
+def _base(client: DockerClient, named: str | None, tell: Say) -> str:
     if named is not None:
         if not _has(client, named, {}) and not _pulled(client, named, tell):
             raise HarnessError(f"Docker has no image {named} and cannot pull it; name another with --base")
@@ -165,7 +165,7 @@ def _base(client: DockerClient, named: str | None, tell: Tell) -> str:
     return BASE
 
 
-def _pulled(client: DockerClient, name: str, tell: Tell) -> bool:
+def _pulled(client: DockerClient, name: str, tell: Say) -> bool:
     from docker.errors import APIError
 
     try:
@@ -183,7 +183,7 @@ def _cache() -> Path:
     return Path(home) / "rdzv-harness" / "base"
 
 
-def _make_base(tar: Path, tell: Tell) -> None:
+def _make_base(tar: Path, tell: Say) -> None:
     if shutil.which("mmdebstrap") is None:
         raise Unsupported(
             "engine",

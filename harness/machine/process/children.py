@@ -186,7 +186,7 @@ class Children:
             self._running.clear()
 
     def _stay_readable(self) -> None:
-        """Ends that were seen on the way are still to be reported: whoever polls for `reap` must wake."""
+        """Ends that were seen meanwhile are still to be reported: a poll for `reap` must wake."""
         if self._unreported:
             with contextlib.suppress(BlockingIOError):
                 os.write(self._writer, b"\0")

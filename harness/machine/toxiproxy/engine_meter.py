@@ -20,7 +20,7 @@ class ConnectionRecord:
     """One connection of a link; times are CLOCK_MONOTONIC.
 
     Attributes:
-        read: bytes received by direction, whatever became of them; `written`: bytes sent on.
+        read: bytes received by direction, whatever happened to them; `written`: bytes sent on.
         first_ns, ended_ns: by direction, when the first byte and the end arrived.
         closed_ns: when it was closed; None while it is open.
         because: why it was closed.
