@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,20 +36,21 @@ class NetworkSession(WorldSession):
         self,
         children: Children,
         launcher: RankLauncher,
-        description: Mapping[str, Any],
+        describe: Callable[[], Mapping[str, Any]],
         network: Network,
         scenario: Scenario,
         run_dir: Path,
     ) -> None:
         super().__init__(children)
         self._launcher = launcher
-        self._description = description
+        self._describe = describe
         self._network = network
         self._run_dir = run_dir
+        self._family = scenario.world.family
         self._master, self._names = places(scenario)
 
     def describe(self) -> Mapping[str, Any]:
-        return self._description
+        return {**self._describe(), "family": self._family}
 
     @property
     def hosts(self) -> Sequence[Host]:
@@ -118,9 +119,7 @@ class Namespaces(World):
             addresses = {host.name: host.address for host in hosts.hosts.values()}
             for host in hosts.hosts.values():
                 name_files.write(host.etc, addresses)
-            description = {**self.describe(), "family": family}
-            children = self.resources.children
-            yield NetworkSession(children, self._launcher, description, hosts, scenario, run_dir)
+            yield NetworkSession(self.resources.children, self._launcher, self.describe, hosts, scenario, run_dir)
 
     def describe(self) -> Mapping[str, Any]:
         return {

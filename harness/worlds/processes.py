@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,15 +43,19 @@ class OneHostSession(WorldSession):
     """Ranks of one play as processes of one host."""
 
     def __init__(
-        self, children: Children, launcher: RankLauncher, description: Mapping[str, Any], run_dir: Path
+        self,
+        children: Children,
+        launcher: RankLauncher,
+        describe: Callable[[], Mapping[str, Any]],
+        run_dir: Path,
     ) -> None:
         super().__init__(children)
         self._launcher = launcher
-        self._description = description
+        self._describe = describe
         self._run_dir = run_dir
 
     def describe(self) -> Mapping[str, Any]:
-        return self._description
+        return self._describe()
 
     @property
     def hosts(self) -> Sequence[Host]:
@@ -97,7 +101,7 @@ class Processes(World):
 
     @contextmanager
     def open(self, scenario: Scenario, run_dir: Path) -> Iterator[WorldSession]:
-        yield OneHostSession(self.resources.children, self._launcher, self.describe(), run_dir)
+        yield OneHostSession(self.resources.children, self._launcher, self.describe, run_dir)
 
     def describe(self) -> Mapping[str, Any]:
         isolation = self.resources.isolation
