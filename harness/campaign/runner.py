@@ -205,7 +205,7 @@ class Runner:
     # -- results -----------------------------------------------------------------------------------------------
 
     def _skipped(self, trial: Trial, task: _Task | None, need: str, reason: str) -> Result:
-        return self._result(trial, task, judge_skipped(trial.scenario, need, reason, need in self.options.require))
+        return self._result(trial, task, judge_skipped(need, reason, need in self.options.require))
 
     def _result(self, trial: Trial, task: _Task | None, judgement: Judgement) -> Result:
         """A trial's result; without a task it was never played."""

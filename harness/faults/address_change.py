@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.faults.parts.evidence import hosts_of
 from harness.machine.names import hosts_file, resolution
 from harness.machine.network import sockets
 from harness.machine.network.kernel_counters import counters
@@ -65,7 +66,7 @@ class AddressChange(FaultMember):
             _tell(hosts, moves)
 
     def _moving(self, context: FaultContext) -> Sequence[WorldHost]:
-        ranked = resolution.distinct(cast(WorldHost, context.host(rank)) for rank in self.fault.ranks)
+        ranked = hosts_of(self.fault, context)
         return ranked or [cast(WorldHost, context.master_host)]
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.faults.parts.evidence import hosts_of
 from harness.machine.docker.hosts import DockerHost
-from harness.machine.names import resolution
 from harness.machine.network import sockets
 from harness.values.attribute import Declaration
 from harness.worlds.base import Host
@@ -33,7 +33,7 @@ class Disconnect(FaultMember):
 
     @contextlib.contextmanager
     def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
-        hosts = resolution.distinct(cast(DockerHost, context.host(rank)) for rank in self.fault.ranks)
+        hosts = [cast(DockerHost, host) for host in hosts_of(self.fault, context)]
         others = [host for host in context.hosts if host.name not in {one.name for one in hosts}]
         hanging = sum(_open(host) for host in hosts)
         failed_before = _failed(others)

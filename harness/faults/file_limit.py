@@ -16,11 +16,10 @@ from harness.values.errors import HarnessError, NothingToHit
 
 @dataclass(frozen=True)
 class _Limited:
-    """A process under a limit, and its former limit."""
+    """A process under a limit, and the descriptors that it had before."""
 
     process: RankProcess
     held: pidfd.PidfdProcess
-    old_limit: int
     limit: int
     before: frozenset[int]
 
@@ -73,7 +72,7 @@ def _limited(process: RankProcess, spare: int) -> Iterator[_Limited]:
         limit = min(limit_for(before, spare), old_limit)
         _set(held, limit, process.rank)
         try:
-            yield _Limited(process, held, old_limit, limit, before)
+            yield _Limited(process, held, limit, before)
         finally:
             _set(held, old_limit, process.rank)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import cast
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.faults.parts.evidence import hosts_of
 from harness.machine.names import resolution
 from harness.values.attribute import Attribute, Declaration
-from harness.worlds.base import WorldHost
 
 
 @FAULTS.register("missing_name")
@@ -33,6 +32,6 @@ class MissingName(FaultMember):
     @contextlib.contextmanager
     def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
         by, name = self.fault.name, self.fault.attributes["name"] or context.master_host.name
-        hosts = resolution.distinct(cast(WorldHost, context.host(rank)) for rank in self.fault.ranks)
+        hosts = hosts_of(self.fault, context)
         with resolution.served(context.proxy_host, hosts, by, (name,), instead={name.lower(): None}) as count:
             yield lambda: Evidence((found := count())["hit"] > 0, found)

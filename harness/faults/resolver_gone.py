@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import cast
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.faults.parts.evidence import hosts_of
 from harness.machine.names import resolution
 from harness.machine.network.kernel_counters import counters
 from harness.values.attribute import Declaration
@@ -32,7 +32,7 @@ class ResolverGone(FaultMember):
 
     @contextlib.contextmanager
     def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
-        hosts = resolution.distinct(cast(WorldHost, context.host(rank)) for rank in self.fault.ranks)
+        hosts = hosts_of(self.fault, context)
         with resolution.unserved(hosts, self.fault.name):
             before = _refusals(hosts)
             yield lambda: _evidence(before, _refusals(hosts), hosts)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, RankProcess
+from harness.faults.parts.evidence import hosts_of
 from harness.machine.docker.hosts import DockerHost
-from harness.machine.names import resolution
 from harness.machine.process import pidfd
 from harness.values.attribute import Declaration
 from harness.values.errors import HarnessError, NothingToHit
@@ -40,7 +40,7 @@ class RestartHost(FaultMember):
 
     @contextlib.contextmanager
     def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
-        hosts = resolution.distinct(cast(DockerHost, context.host(rank)) for rank in self.fault.ranks)
+        hosts = [cast(DockerHost, host) for host in hosts_of(self.fault, context)]
         ranks = [rank for host in hosts for rank in host.ranks]
         running = {rank: process for rank in ranks if (process := context.process(rank)) is not None}
         if not running:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.faults.parts.evidence import hosts_of
 from harness.machine.names import resolution
 from harness.values.attribute import Attribute, Declaration
-from harness.worlds.base import WorldHost
 
 LATE, NEVER = "late", "never"
 DELAY_NS = 2_000_000_000
@@ -50,7 +50,7 @@ class SlowResolver(FaultMember):
         given = self.fault.attributes
         silent = given["answers"] == NEVER
         what = {"silent": silent, "delay_ns": 0 if silent else given["delay"], "one_in": given["one_in"]}
-        hosts = resolution.distinct(cast(WorldHost, context.host(rank)) for rank in self.fault.ranks)
+        hosts = hosts_of(self.fault, context)
         with resolution.served(context.proxy_host, hosts, self.fault.name, **what) as count:
             yield lambda: _evidence(count())
 

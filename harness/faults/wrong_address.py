@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import cast
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.faults.parts.evidence import hosts_of
 from harness.machine.names import hosts_file, resolution
 from harness.values.attribute import Attribute, Declaration
 from harness.values.errors import HarnessError
@@ -40,7 +40,7 @@ class WrongAddress(FaultMember):
     @contextlib.contextmanager
     def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
         by, name = self.fault.name, self.fault.attributes["name"] or context.master_host.name
-        hosts = resolution.distinct(cast(WorldHost, context.host(rank)) for rank in self.fault.ranks)
+        hosts = hosts_of(self.fault, context)
         address = self._address(hosts, context)
         with resolution.served(context.proxy_host, hosts, by, (name,), instead={name.lower(): address}) as count:
             yield lambda: Evidence((found := count())["hit"] > 0, {"address": address, **found})

@@ -10,6 +10,7 @@ from harness.checkers.claims import judge_claim, named_calls
 from harness.history.wording import and_n_more, counted, describe_call, describe_end
 from harness.judge.known import entries_that_fit, judge_known
 from harness.scenario.scenario import EXIT, Claim, Fault, Scenario
+from harness.values.errors import HarnessError
 from harness.values.history import History, Injection
 from harness.values.json import mapping
 from harness.values.verdict import ERROR, FAILED, PASSED, SKIPPED, VACUOUS, Judgement, Verdict
@@ -26,10 +27,10 @@ def judge(scenario: Scenario, history: History, steady: History | None = None) -
     try:
         return _judge(scenario, history, steady)
     except Exception as error:  # a defect of the harness must not read like one of the subject
-        return Judgement(ERROR, f"judging crashed: {_describe_error(error)}; report this as a defect of the harness")
+        return Judgement(ERROR, _why_not_judged("judging", error))
 
 
-def judge_skipped(scenario: Scenario, need: str, reason: str, required: bool) -> Judgement:
+def judge_skipped(need: str, reason: str, required: bool) -> Judgement:
     """The judgement of a cell that was not played because something is missing; an `error` if that was required."""
     if required:
         return Judgement(ERROR, f"{need}: {reason}; --require says that {need} must be there")
@@ -67,7 +68,7 @@ def _judge(scenario: Scenario, history: History, steady: History | None) -> Judg
     unsupported = (history.ended or {}).get("unsupported")
     if unsupported:
         need, reason = unsupported
-        return judge_skipped(scenario, need, reason, required=False)
+        return judge_skipped(need, reason, required=False)
     cut_short = _cut_short(history)
     if cut_short:
         return Judgement(ERROR, cut_short)
@@ -140,12 +141,14 @@ def _guarded(name: str, line: int, check: Callable[[], Verdict]) -> Verdict:
     try:
         return check()
     except Exception as error:  # a checker that crashes has not passed
-        because = f"the checker crashed: {_describe_error(error)}; report this as a defect of the harness"
-        return Verdict(name, ERROR, because, line=line)
+        return Verdict(name, ERROR, _why_not_judged("the checker", error), line=line)
 
 
-def _describe_error(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+def _why_not_judged(what: str, error: Exception) -> str:
+    """A HarnessError says itself what is wrong, such as a checker whose package is not installed."""
+    if isinstance(error, HarnessError):
+        return str(error)
+    return f"{what} crashed: {type(error).__name__}: {error}; report this as a defect of the harness"
 
 
 # -- the premise -------------------------------------------------------------------------------------------------

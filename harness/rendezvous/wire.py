@@ -35,7 +35,7 @@ _VALIDATE, _SET, _COMPARE_SET, _GET, _ADD, _WAIT, _DELETE, _APPEND, _MULTI_GET, 
     b"\x0d",
 )
 _MAGIC = 0x3C85F7CE
-_STOPPED, _CANCELLED = 0, 1
+_STOPPED = 0
 # No value of the join is longer, so a server that announces a longer one is not a store.
 _LONGEST = 64 << 20
 

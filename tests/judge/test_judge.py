@@ -15,6 +15,7 @@ from harness.checkers.base import CHECKERS, Checker
 from harness.judge.judge import judge, judge_skipped, needs_steady_state
 from harness.scenario.scenario import AnyClaim, CheckClaim, Fault, Known, Scenario, StepClaim
 from harness.values.attribute import Declaration
+from harness.values.errors import HarnessError
 from harness.values.history import History
 from harness.values.ops import ErrorInfo, Op, Process
 from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, STATUSES, VACUOUS, Judgement, Verdict
@@ -250,15 +251,34 @@ def test_a_checker_that_crashes_is_an_error() -> None:
     )
 
 
+def test_a_checker_that_is_not_installed_is_an_error_in_its_own_words() -> None:
+    """A stored run may name a checker whose package is gone: that is no defect of the harness."""
+    judgement = judge(plan(JOINS, CheckClaim("swiftly", "no_hung", {}, line=3)), Past(2).all_join().whole())
+    assert (judgement.status, judgement.because) == (
+        ERROR,
+        "swiftly: there is no check 'no_hung'; did you mean 'no_hang'?",
+    )
+
+
+def test_what_the_harness_cannot_judge_is_an_error_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside a checker too."""
+
+    def refuse(_scenario: Scenario, _history: History) -> tuple[Known, ...]:
+        raise HarnessError("this history is of a later version; update the harness")
+
+    monkeypatch.setattr("harness.judge.judge.entries_that_fit", refuse)
+    assert judge(plan(), Past(2).all_join().whole()) == Judgement(
+        ERROR, "this history is of a later version; update the harness"
+    )
+
+
 # -- skipped -----------------------------------------------------------------------------------------------------
 
 
 def test_what_is_lacking_skips_the_cell_by_name() -> None:
     """`--require` turns it into an error."""
-    assert judge_skipped(plan(), "world.torchrun", "not yet", required=False) == Judgement(
-        SKIPPED, "world.torchrun: not yet"
-    )
-    assert judge_skipped(plan(), "torch", "has 2.5", required=True) == Judgement(
+    assert judge_skipped("world.torchrun", "not yet", required=False) == Judgement(SKIPPED, "world.torchrun: not yet")
+    assert judge_skipped("torch", "has 2.5", required=True) == Judgement(
         ERROR, "torch: has 2.5; --require says that torch must be there"
     )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from freezing import freeze
 
-from harness.machine.launch.zygote_client import Zygote, control_pipe, doorbell_pipe, spawn_fresh
+from harness.machine.launch.zygote_client import Zygote, doorbell_pipe, spawn_fresh
 from harness.machine.process import stack_reader
 from harness.machine.process.children import Children, command_of, describe_status
 from harness.values.errors import HarnessError
@@ -47,7 +47,7 @@ def world(folder: str) -> None:
     python, path = Path(sys.executable), Path(folder)
     zygote = Zygote.start(children, python, STANDIN, doorbell, path / "zygote.log", False, worker="standin_worker")
     plan = write_plan(path, ["hang", "hang", "hang"])
-    pipes = [control_pipe() for _ in range(3)]
+    pipes = [os.pipe() for _ in range(3)]
     pids = zygote.spawn_all((request(path, plan, rank), pipes[rank][0]) for rank in range(2))
     freeze(children, pids[1])
     pids.append(
@@ -149,7 +149,7 @@ def play(
     bell, doorbell = doorbell_pipe()
     given = {**STANDIN, **(environment or {})}
     plan = write_plan(path, actions)
-    pipes = [control_pipe() for _ in actions]
+    pipes = [os.pipe() for _ in actions]
     requests = [(request(path, plan, rank), pipes[rank][0]) for rank in range(len(actions))]
     outcome: dict[str, object] = {}
     try:
@@ -195,7 +195,7 @@ def helper(folder: str, module: str, arguments: dict[str, object]) -> object:
         zygote = Zygote.start(
             children, Path(sys.executable), STANDIN, doorbell, Path(folder) / "z.log", False, worker="standin_worker"
         )
-        reader, writer = control_pipe()
+        reader, writer = os.pipe()
         order = {"helper": module, "arguments": arguments, "log": str(Path(folder) / "helper.log")}
         pid = zygote.spawn(order, writer)
         os.close(writer)
@@ -211,7 +211,7 @@ def hung(folder: str, fresh: bool, stopped: bool, torch: bool = False, python: s
         children.become_subreaper()
         _, doorbell = doorbell_pipe()
         plan = write_plan(path, ["hang"])
-        reader, _ = control_pipe()
+        reader, _ = os.pipe()
         order = request(path, plan, 0)
         if fresh:
             pid = spawn_fresh(children, Path(python), order, reader, doorbell, STANDIN, worker="standin_worker")
@@ -268,7 +268,7 @@ def unreadable_plan(folder: str) -> object:
             children, Path(sys.executable), STANDIN, doorbell, path / "zygote.log", False, worker="standin_worker"
         )
         plan = write_plan(path, ["exit 5"])
-        reader, _ = control_pipe()
+        reader, _ = os.pipe()
         try:
             zygote.spawn({**request(path, plan, 0), "plan": "/nowhere.json"}, reader)
         except HarnessError as error:

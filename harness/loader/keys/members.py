@@ -150,7 +150,7 @@ def step_model(kind: str) -> type[Keys]:
     config: dict[str, Any] = {}
     if member.configures_handler:
         config = {name: (field.annotation, field) for name, field in HandlerRankKeys.model_fields.items()}
-    fields = {**config, **_attributes(member.declaration), "do": _kind("do", kind, "the verb")}
+    fields = {**config, **_attributes(member.declaration), "do": _kind(kind, "the verb")}
     base = StepKeys if counts_itself(member.declaration) else RepeatedStepKeys
     return create_model(_class_name(kind, "Step"), __base__=base, __doc__=member.declaration.summary, **fields)
 
@@ -160,7 +160,7 @@ def fault_model(kind: str) -> type[Keys]:
     """The keys of a fault of that kind."""
     member = FAULTS[kind]
     base = ToxicKeys if member.toxic else FaultKeys
-    fields = {**_attributes(member.declaration), "inject": _kind("inject", kind, "the kind")}
+    fields = {**_attributes(member.declaration), "inject": _kind(kind, "the kind")}
     return create_model(_class_name(kind, "Fault"), __base__=base, __doc__=member.declaration.summary, **fields)
 
 
@@ -168,7 +168,7 @@ def fault_model(kind: str) -> type[Keys]:
 def check_model(kind: str) -> type[Keys]:
     """The keys of a claim that names that checker."""
     declaration = check_declarations()[kind]
-    fields = {**_attributes(declaration), "check": _kind("check", kind, "the checker")}
+    fields = {**_attributes(declaration), "check": _kind(kind, "the checker")}
     return create_model(_class_name(kind, "Check"), __base__=CheckClaimKeys, __doc__=declaration.summary, **fields)
 
 
@@ -181,7 +181,7 @@ def _class_name(kind: str, suffix: str) -> str:
     return "".join(part.capitalize() for part in kind.split("_")) + suffix
 
 
-def _kind(name: str, kind: str, meaning: str) -> tuple[Any, Any]:
+def _kind(kind: str, meaning: str) -> tuple[Any, Any]:
     return (Literal[kind], key(meaning, required=True, example=kind))
 
 

@@ -234,11 +234,6 @@ def _network_of(request: Mapping[str, Any]) -> list[int]:
     return [request["host"]["network"]] if "host" in request else []
 
 
-def control_pipe() -> tuple[int, int]:
-    """(read end for one rank, write end for the controller); close the read end once the rank has a copy."""
-    return os.pipe()
-
-
 def doorbell_pipe() -> tuple[int, int]:
     """(read end for the controller, write end for all ranks), both non-blocking, with a large buffer."""
     reader, writer = os.pipe()

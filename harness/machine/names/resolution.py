@@ -16,10 +16,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from harness import clock
 from harness.machine.names import hosts_file, resolv_conf
@@ -55,14 +55,6 @@ class NameServerHost(Protocol):
     def address(self) -> str: ...
 
     def inside(self) -> AbstractContextManager[None]: ...
-
-
-Host = TypeVar("Host", bound=NamedHost)
-
-
-def distinct(hosts: Iterable[Host]) -> list[Host]:
-    """Each host once: several ranks may share one."""
-    return list({host.name: host for host in hosts}.values())
 
 
 def hosts_of(host: NamedHost) -> Path:

@@ -80,7 +80,6 @@ class TcpCounters:
         attempts_failed: connects that were refused, and handshakes that were aborted.
         resets: established connections that ended by a reset.
         segments: received and sent, including loopback, without retransmissions.
-        retransmitted: segments sent again.
         timeouts: how often the kernel's retransmission timer expired.
         given_up: connections ended because too many retransmissions were not answered.
         passive_opens: connections that listening sockets accepted.
@@ -90,7 +89,6 @@ class TcpCounters:
     attempts_failed: int
     resets: int
     segments: int = 0
-    retransmitted: int = 0
     timeouts: int = 0
     given_up: int = 0
     passive_opens: int = 0
@@ -161,7 +159,6 @@ def tcp_counters() -> TcpCounters:
         attempts_failed=basic["AttemptFails"],
         resets=basic["EstabResets"],
         segments=basic["InSegs"] + basic["OutSegs"],
-        retransmitted=basic["RetransSegs"],
         timeouts=more.get("TCPTimeouts", 0),
         given_up=more.get("TCPAbortOnTimeout", 0),
         passive_opens=basic["PassiveOpens"],

@@ -35,7 +35,8 @@ def test_stacks_of_a_rank_with_torch(me: User, rank_python: str) -> None:
     assert "wait_for_what_never_comes (standin_worker.py" in reading["text"]
 
 
-def test_stacks_are_read_inside_a_process_tree_of_its_own(me: User, namespaces_of_mine: None) -> None:
+@pytest.mark.usefixtures("namespaces_of_mine")
+def test_stacks_are_read_inside_a_process_tree_of_its_own(me: User) -> None:
     """There py-spy is a child of pid 1, and pids are inner ones."""
     argv = me.argv("hung", folder=str(me.folder), fresh=False, stopped=True)
     reading = answer(me.run_booted("private", argv))

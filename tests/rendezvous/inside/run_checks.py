@@ -42,7 +42,7 @@ class Results(unittest.TestResult):
 
     addFailure = addError
 
-    def addSubTest(self, test, subtest, err):
+    def addSubTest(self, test, _subtest, err):
         if err is not None:
             self.addError(test, err)
 
