@@ -257,13 +257,13 @@ def test_the_log_tells_the_life_of_a_connection(engine: Backend, proxy: Proxy, u
         server.sendall(b"too long")
         assert ending(client) == (b"too l", "eof")
         closed = await_event(engine, proxy, "close")
-    told = events(engine, proxy)
-    assert [e["event"] for e in told] == [
+    logged = events(engine, proxy)
+    assert [e["event"] for e in logged] == [
         *("listen", "accept", "dial", "first byte", "transparent", "first byte", "fired", "close")
     ]
-    assert [e["number"] for e in told] == sorted(e["number"] for e in told)
-    assert [e["time_ns"] for e in told] == sorted(e["time_ns"] for e in told)
-    assert told[6]["toxic"] == "limit_data_downstream"
+    assert [e["number"] for e in logged] == sorted(e["number"] for e in logged)
+    assert [e["time_ns"] for e in logged] == sorted(e["time_ns"] for e in logged)
+    assert logged[6]["toxic"] == "limit_data_downstream"
     assert (closed["upstream_read_bytes"], closed["upstream_written_bytes"]) == (7, 7)
     assert (closed["downstream_read_bytes"], closed["downstream_written_bytes"]) == (8, 5)
 

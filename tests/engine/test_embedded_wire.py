@@ -33,7 +33,7 @@ def talk(talks: Callable[[], Talk]) -> Talk:
     return talks()
 
 
-def told(engine: Backend, proxy: Proxy, *kinds: str) -> list[dict[str, Any]]:
+def logged(engine: Backend, proxy: Proxy, *kinds: str) -> list[dict[str, Any]]:
     found = engine.ask("GET", f"/x/events?proxy={proxy.name}").json["events"]
     return [event for event in found if event["event"] in kinds]
 
@@ -45,7 +45,7 @@ def test_every_message_and_key_is_in_the_log(engine: Backend, proxy: Proxy, talk
     talk.answer(number(1))
     talk.ask("wait", ["/run/b", "/run/c"])
     talk.answer(b"\x00")
-    seen = [(e["event"], e["kind"], e.get("keys")) for e in told(engine, proxy, "query", "reply")]
+    seen = [(e["event"], e["kind"], e.get("keys")) for e in logged(engine, proxy, "query", "reply")]
     assert seen == [
         ("query", "validate", None),
         ("query", "ping", None),
@@ -56,7 +56,7 @@ def test_every_message_and_key_is_in_the_log(engine: Backend, proxy: Proxy, talk
         ("query", "wait", ["/run/b", "/run/c"]),
         ("reply", "wait", ["/run/b", "/run/c"]),
     ]
-    assert told(engine, proxy, "query")[1]["sent"] == 0x3BFD
+    assert logged(engine, proxy, "query")[1]["sent"] == 0x3BFD
 
 
 def test_what_comes_in_one_read_goes_in_one_write(proxy: Proxy, upstream: Upstream):
@@ -75,7 +75,7 @@ def test_a_reply_is_dropped_and_the_query_was_not(engine: Backend, proxy: Proxy,
         talk.ask("add", key, 1)
         talk.server.sendall(number(value))
         assert (read(talk.client, 8) == number(value)) if comes else nothing(talk.client)
-    (fired,) = told(engine, proxy, "fired")
+    (fired,) = logged(engine, proxy, "fired")
     assert (fired["toxic"], fired["what"], fired["message"]) == ("x_drop_reply_downstream", "drop", "add")
 
 
@@ -197,7 +197,7 @@ def test_a_stranger_passes_untouched_and_is_told(engine: Backend, proxy: Proxy, 
     proxy.toxic("x_drop_query")
     with proxy.connect() as client, upstream.accept() as server:
         assert is_open(client, server)
-        assert told(engine, proxy, "transparent")[0]["why"] == "a client that does not begin as a store's does"
+        assert logged(engine, proxy, "transparent")[0]["why"] == "a client that does not begin as a store's does"
 
 
 def test_an_unknown_query_makes_the_decoder_transparent(engine: Backend, proxy: Proxy, talk: Talk):
@@ -205,7 +205,7 @@ def test_an_unknown_query_makes_the_decoder_transparent(engine: Backend, proxy: 
     proxy.toxic("x_drop_query", query="set")
     talk.client.sendall(b"\x7f" + query("set", "/a", "v"))
     assert read(talk.server, 1 + len(query("set", "/a", "v"))) == b"\x7f" + query("set", "/a", "v")
-    assert told(engine, proxy, "transparent")[0]["why"] == "a query that is not known: code 127"
+    assert logged(engine, proxy, "transparent")[0]["why"] == "a query that is not known: code 127"
     assert is_open(talk.client, talk.server)
 
 
@@ -258,7 +258,7 @@ def test_the_very_next_byte_after_a_moment_is_hit(engine: Backend, proxy: Proxy,
     assert nothing(talk.server)
     now = engine.ask("GET", f"/x/moments/{moment['id']}").json
     assert (now["state"], now["seen"], now["failures"]) == ("happened", 2, [])
-    assert told(engine, proxy, "moment")[0]["time_ns"] >= now["happened_ns"]
+    assert logged(engine, proxy, "moment")[0]["time_ns"] >= now["happened_ns"]
 
 
 def test_a_moment_counts_only_what_it_means(engine: Backend, proxy: Proxy, talk: Talk, upstream: Upstream):

@@ -24,7 +24,7 @@ LIMIT_SECONDS = 10
 
 @dataclass
 class FakeRank:
-    """A living process that stands in for a rank."""
+    """A living process in place of a rank."""
 
     rank: int
     process: subprocess.Popen[str]

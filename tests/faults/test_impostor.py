@@ -14,7 +14,7 @@ from harness.machine.network import listening
 from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError
 
-# Stands in for the store of another run: any process that listens on the port it is given.
+# In place of the store of another run: a process that listens on the port it is given.
 LISTENER = """
 import socket, sys, time
 server = socket.create_server(("", int(sys.argv[1])))

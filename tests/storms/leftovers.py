@@ -37,7 +37,7 @@ def command_of(pid: int) -> str:
     return _read(pid, "cmdline")
 
 
-def told(pid: int) -> str:
+def describe_process(pid: int) -> str:
     """Which process it is, what it does, and where in the kernel, as far as that can still be read."""
     return f"{pid}: {command_of(pid)}; {_read(pid, 'stat')}; {_read(pid, 'wchan')}"
 

@@ -13,7 +13,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from leftovers import await_many, await_none, environment, marked, told
+from leftovers import await_many, await_none, describe_process, environment, marked
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = """
@@ -71,7 +71,7 @@ def kill_and_look(scenario: Path, moment_seconds: float, subject: str, *options:
     harness.wait()
     left = await_none(mark, SECOND)
     for pid in left:
-        print(f"left {moment_seconds:.3f} s after the start: {told(pid)}")
+        print(f"left {moment_seconds:.3f} s after the start: {describe_process(pid)}")
         os.kill(pid, signal.SIGKILL)
     return before, left
 
