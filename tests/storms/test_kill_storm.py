@@ -77,7 +77,7 @@ def kill_and_look(scenario: Path, moment_seconds: float, subject: str, *options:
 
 
 def seconds_until_whole(scenario: Path, subject: str) -> float:
-    """How long a world takes on this machine, as busy as it is."""
+    """How long a world takes to start on this machine, as busy as it is."""
     mark, begun = uuid.uuid4().hex, time.monotonic()
     with start(scenario, mark, subject) as harness:
         await_many(mark, WHOLE_WORLD, WITHIN_SECONDS)
@@ -90,7 +90,7 @@ def seconds_until_whole(scenario: Path, subject: str) -> float:
 @pytest.mark.needs_toxiproxy
 @pytest.mark.parametrize("isolation", ["auto", "host"])
 def test_a_killed_harness_leaves_nothing_behind(scenario: Path, isolation: str) -> None:
-    """Three moments for every push: while it starts, while it joins, while it plays."""
+    """Three moments on every push: while it starts, while it joins, while it plays."""
     for moment_seconds in (0.3, 1.0):
         _, left = kill_and_look(scenario, moment_seconds, "echo", "--isolation", isolation)
         assert left == []
