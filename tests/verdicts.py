@@ -62,6 +62,6 @@ def require_as_written(*played: dict[str, str]) -> None:
 
 
 def require_dozen(sample: Collection[str], known: Collection[str]) -> None:
-    """A sample is twelve scenarios that exist: a wrong name would leave a hole in it, in silence."""
+    """A sample is twelve scenarios that exist: a wrong name would silently leave one out."""
     assert set(sample) <= set(known)
     assert len(set(sample)) == 12

@@ -201,7 +201,7 @@ def test_a_source_that_ends_lets_what_runs_end(runner_of: RunnerOf) -> None:
 
 
 def test_an_interrupt_ends_what_runs_before_it_reaches_the_caller(runner_of: RunnerOf) -> None:
-    """Ctrl-C while the runner waits: its worlds are healed and gone when the caller hears of it."""
+    """Ctrl-C while the runner waits: its worlds are healed and gone before the caller gets the interrupt."""
     controllers = FakeControllers(plays=None)
 
     class CtrlC:

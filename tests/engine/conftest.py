@@ -1,4 +1,4 @@
-"""An engine in a process of its own, and a proxy of its with somewhere to lead."""
+"""An engine in its own process, and a proxy in it that leads to a test server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from backends import Backend, Proxy, Upstream, started
 
 @pytest.fixture(scope="module")
 def one_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    """One for all tests of a file."""
+    """One engine for all tests of a file."""
     with started("embedded", tmp_path_factory.mktemp("engine"), "--seed", "tests") as backend:
         yield backend
 
@@ -24,7 +24,7 @@ def engine(one_engine: Backend) -> Iterator[Backend]:
 
 @pytest.fixture
 def upstream() -> Iterator[Upstream]:
-    """Where proxies lead."""
+    """The server that proxies lead to."""
     listening = Upstream()
     yield listening
     listening.close()
@@ -32,5 +32,5 @@ def upstream() -> Iterator[Upstream]:
 
 @pytest.fixture
 def proxy(engine: Backend, upstream: Upstream) -> Proxy:
-    """A proxy that leads there."""
+    """A proxy that leads to `upstream`."""
     return engine.make(upstream)

@@ -1,4 +1,4 @@
-"""A store's client and server, played by hand: the bytes that torch sends."""
+"""The client and the server of a store, played by the test: the bytes that torch sends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NONCE = bytes.fromhex("fd3b0000")
 
 
 def text(value: str | bytes) -> bytes:
-    """A key or a value: its length and itself."""
+    """A key or a value: its length, then its bytes."""
     data = value.encode() if isinstance(value, str) else value
     return struct.pack("<Q", len(data)) + data
 
@@ -38,7 +38,7 @@ def number(value: int) -> bytes:
 
 
 def query(kind: str, *fields: str | int | bytes | Sequence[str]) -> bytes:
-    """A query: texts as keys and values, whole numbers, lists of keys with their count."""
+    """The bytes of a query: a text is a key or a value, a list is keys after their count."""
     body = b""
     for field in fields:
         if isinstance(field, (str, bytes)):
@@ -52,7 +52,7 @@ def query(kind: str, *fields: str | int | bytes | Sequence[str]) -> bytes:
 
 @dataclass
 class Talk:
-    """A connection on which greetings have been exchanged."""
+    """A connection on which client and server have exchanged greetings."""
 
     client: socket.socket
     server: socket.socket
@@ -65,12 +65,12 @@ class Talk:
         return self
 
     def ask(self, kind: str, *fields: str | int | bytes | Sequence[str]) -> None:
-        """Client to server, and seen there."""
+        """Send from client to server, and await it at the server."""
         said = query(kind, *fields)
         self.client.sendall(said)
         assert read(self.server, len(said)) == said
 
     def answer(self, said: bytes) -> None:
-        """Server to client, and seen there."""
+        """Send from server to client, and await it at the client."""
         self.server.sendall(said)
         assert read(self.client, len(said)) == said

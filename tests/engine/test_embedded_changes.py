@@ -1,4 +1,4 @@
-"""Toxics that come, change and go while bytes are under way: none is lost, doubled or overtaken."""
+"""Toxics that are added, changed and removed while bytes are under way: no byte is lost, doubled or overtaken."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def settings_of(kinds: Mapping[str, Any]) -> st.SearchStrategy[tuple[str, dict[s
 
 
 def interleavings(kinds: Mapping[str, Any], toxicity: st.SearchStrategy[float]) -> st.SearchStrategy[list[Step]]:
-    """Chunks, time, room in the writer, and changes of toxics, in every order."""
+    """Chunks, passing time, room in the writer, and changes of toxics, in every order."""
     which = st.integers(0, MOST_TOXICS - 1)
     step = st.one_of(
         st.tuples(st.just("read"), st.integers(1, 20)),
@@ -64,7 +64,7 @@ def interleavings(kinds: Mapping[str, Any], toxicity: st.SearchStrategy[float]) 
 
 @dataclass
 class Changing:
-    """A play whose toxics change, and what was read into it: bytes that tell their place."""
+    """A play whose toxics change, and what was fed into it: each byte tells its position."""
 
     kinds: Mapping[str, Any]
     play: Play = field(default_factory=Play)
@@ -83,7 +83,7 @@ class Changing:
             self.play.feed(data)
 
     def end(self) -> None:
-        """An end is read whether or not there is room, as when the other link has closed our source."""
+        """The end is read whether or not there is room, as when the other link has closed our source."""
         if not self.ended:
             self.ended = True
             self.play.pipeline.feed(b"", self.play.now_ns)
@@ -118,7 +118,7 @@ class Changing:
             self.play.remove(self.toxics.pop(which))
 
     def finish(self) -> list[bytes | str]:
-        """The end is read, toxics go, the writer writes: everything that has come out."""
+        """Read the end, remove all toxics and let the writer write; return everything that has come out."""
         self.end()
         while self.toxics:
             self.remove(0)
@@ -144,7 +144,7 @@ NOOP, SLOW = ("noop", {}), ("latency", {"latency": 9, "jitter": 0})
     [("shut",), ("add", SLOW, 1.0), ("read", 1), ("read", 1), ("remove", 0), ("add", NOOP, 1.0), ("remove", 0)]
 )
 def test_what_goes_in_comes_out_and_then_the_end(steps: list[Step]):
-    """Exactly these bytes, in their order, whatever toxics that lose nothing came, changed and went meanwhile."""
+    """Toxics that lose nothing may come, change and go: exactly these bytes come out, in order."""
     nothing_is_lost(steps)
 
 
@@ -170,7 +170,7 @@ def nothing_is_lost(steps: list[Step]) -> None:
     [("shut",), ("add", ("limit_data", {"bytes": 1}), 1.0), ("read", 3), ("remove", 0), ("open",), ("read", 1)]
 )
 def test_where_bytes_are_lost_nothing_follows_but_the_end(steps: list[Step]):
-    """Toxics that swallow and cut leave a beginning of what went in: no gap is followed by bytes, and the end comes."""
+    """Toxics that swallow or cut pass a prefix of what went in: no byte follows a gap, and the end comes."""
     a_beginning_is_left(steps)
 
 
@@ -190,7 +190,7 @@ def a_beginning_is_left(steps: list[Step]) -> None:
 
 
 def test_a_close_that_waits_for_the_writer_is_not_called_back():
-    """A timeout is taken away while bytes before it wait; a toxic that comes after that changes nothing any more."""
+    """A removed timeout still closes if bytes before it wait, and a toxic added later does not stop that."""
     slow, hole = toxic("latency", latency=9), toxic("timeout")
     play = Play(slow)
     play.sink.open = False
@@ -204,7 +204,7 @@ def test_a_close_that_waits_for_the_writer_is_not_called_back():
 
 
 def test_a_slicer_makes_no_empty_piece():
-    """However it draws; a bandwidth of 0 behind it would have to know how long nothing takes."""
+    """Whatever it draws: a bandwidth of 0 behind it could not say how long an empty piece takes."""
     for seed in range(20):
         stop = toxic("bandwidth", rate=0)
         play = Play(toxic("slicer", average_size=1, size_variation=1), stop, seed=str(seed))

@@ -1,4 +1,4 @@
-"""The store's protocol, read off the wire: every message told, no byte lost, whatever comes instead."""
+"""The store's protocol, read from the wire: every message is found, and no byte is lost, whatever comes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ REPLIES = [
 
 
 def fed(decoder: Decoder, data: bytes, size: int) -> list[Piece]:
-    """In parts of that size."""
+    """The pieces that come out when the data is fed in parts of that size."""
     return [piece for at in range(0, len(data), size) for piece in decoder.feed(data[at : at + size])]
 
 
@@ -68,7 +68,7 @@ def begun(pieces: list[Piece]) -> list[Message | None]:
 
 @pytest.mark.parametrize("size", [1, 3, 7, 1000])
 def test_every_query_is_told(size: int):
-    """However its bytes are split, with its keys; each begins and ends once."""
+    """Every query is found with its keys, however its bytes are split; each begins and ends once."""
     decoder = Decoder(queries(KNOWN))
     stream = HELLO + b"".join(data for data, _ in QUERIES)
     pieces = fed(decoder, stream, size)
@@ -80,7 +80,7 @@ def test_every_query_is_told(size: int):
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_every_reply_is_told(size: int):
-    """By the query that it answers."""
+    """Every reply is found, and named after the query that it answers."""
     asked = [Message("query", kind, keys) for kind, keys, _ in REPLIES]
     decoder = Decoder(replies(deque(asked)))
     stream = b"".join(data for _, _, data in REPLIES)
@@ -91,7 +91,7 @@ def test_every_reply_is_told(size: int):
 
 
 def test_a_query_without_a_reply_has_none_and_the_others_do():
-    """Each grammar was tried above, in both directions."""
+    """The samples above cover every grammar, in both directions."""
     assert {message.kind for _, message in QUERIES} == set(GRAMMARS) - {"validate"}
     assert {kind for kind, _, _ in REPLIES} == {kind for kind, grammar in GRAMMARS.items() if grammar.reply}
 
@@ -102,13 +102,13 @@ def test_a_query_without_a_reply_has_none_and_the_others_do():
     ids=["cancelled", "too late"],
 )
 def test_a_cancelled_wait_is_not_answered(data: bytes, kinds: list[str]):
-    """Unless its answer was under way already."""
+    """A cancelled wait expects no reply, unless its reply was under way already."""
     decoder = Decoder(replies(deque([Message("query", "wait", ("/k",)), Message("query", "cancel_wait")])))
     assert [message.kind for message in begun(decoder.feed(data)) if message] == kinds
 
 
 def test_a_head_is_kept_until_it_is_complete_and_a_value_is_not():
-    """So that it can be decided what becomes of a message before any of it has passed."""
+    """A toxic can decide about a message before any byte of it has passed."""
     decoder = Decoder(queries(KNOWN))
     decoder.feed(HELLO)
     said = query("set", "/key", "x" * 100)
@@ -127,7 +127,7 @@ def test_a_head_is_kept_until_it_is_complete_and_a_value_is_not():
     ],
 )
 def test_what_is_no_store_passes_untouched(data: bytes, why: str):
-    """And the decoder says why it looks no more."""
+    """Bytes that are not a store's pass unchanged, and the decoder says why it stopped decoding."""
     for size in (1, 4, 1000):
         decoder = Decoder(queries(KNOWN))
         assert b"".join(piece.data for piece in fed(decoder, data + b"more", size)) == data + b"more"
@@ -135,7 +135,7 @@ def test_what_is_no_store_passes_untouched(data: bytes, why: str):
 
 
 def test_a_stranger_waits_for_no_byte():
-    """Each byte that might be a store's greeting passes as it comes."""
+    """Each byte that could begin a store's greeting passes as it comes."""
     decoder = Decoder(queries(KNOWN))
     assert [b"".join(piece.data for piece in decoder.feed(bytes([byte]))) for byte in b"\x00\xce\xf7?"] == [
         b"\x00",
@@ -146,7 +146,7 @@ def test_a_stranger_waits_for_no_byte():
 
 
 def test_a_reply_that_nobody_asked_for_is_told():
-    """Then the decoder looks no more."""
+    """A reply without a query is reported, and the decoder stops decoding."""
     decoder = Decoder(replies(deque()))
     assert [piece.data for piece in decoder.feed(b"hello")] == [b"hello"]
     assert decoder.transparent == "a reply that no query asked for"
@@ -154,7 +154,7 @@ def test_a_reply_that_nobody_asked_for_is_told():
 
 @given(parts=st.lists(st.binary(max_size=40) | st.sampled_from([data for data, _ in QUERIES]), max_size=8))
 def test_no_byte_is_lost_or_changed(parts: list[bytes]):
-    """Whatever comes, in whatever parts, after a store's greeting or without one."""
+    """Any bytes, in any parts, after a store's greeting or without one, pass unchanged."""
     for greeting in (b"", HELLO):
         decoder = Decoder(queries(KNOWN))
         out = b"".join(piece.data for part in [greeting, *parts] if part for piece in decoder.feed(part))
@@ -162,7 +162,7 @@ def test_no_byte_is_lost_or_changed(parts: list[bytes]):
 
 
 def test_codes_are_read_from_a_header():
-    """With gaps and comments; a name that has no grammar is kept, so that meeting it is told by name."""
+    """Gaps and comments are allowed; a code without a grammar keeps its name, so that it can be reported by name."""
     header = "enum class QueryType : uint8_t {\n  VALIDATE, // first\n  SET,\n  GET = 0x5,\n  TELEPORT,\n};"
     assert codes_in(header) == {0: "validate", 1: "set", 5: "get", 6: "teleport"}
     decoder = Decoder(queries(codes_in(header)))
@@ -174,5 +174,5 @@ def test_codes_are_read_from_a_header():
 
 
 def test_the_codes_we_know_are_torchs():
-    """In the order in which its header lists them."""
+    """Our codes are those of torch's header, in its order."""
     assert dict(KNOWN) == {code: name for name, code in CODES.items()}

@@ -1,4 +1,4 @@
-"""Toxics and paths that the real server does not have: each one's effect on real connections."""
+"""Toxics and API paths that the real server does not have: what each does to real connections."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from harness.machine.toxiproxy.client import EXTENSIONS
 
 @pytest.fixture
 def pair(proxy: Proxy, upstream: Upstream) -> Iterator[tuple[socket.socket, socket.socket]]:
-    """A connection through the proxy: client and server."""
+    """A connection through the proxy: its client and its server."""
     with proxy.connect() as client, upstream.accept() as server:
         yield client, server
 
 
 def events(engine: Backend, proxy: Proxy, *kinds: str) -> list[dict[str, Any]]:
-    """What the log says of a proxy, of these kinds."""
+    """The logged events of a proxy, of these kinds."""
     found = engine.ask("GET", f"/x/events?proxy={proxy.name}").json["events"]
     return [event for event in found if not kinds or event["event"] in kinds]
 
@@ -45,7 +45,7 @@ def await_event(engine: Backend, proxy: Proxy, kind: str) -> dict[str, Any]:
 @pytest.mark.parametrize("stream", ["upstream", "downstream"])
 @pytest.mark.parametrize("how", ["fin", "rst"])
 def test_a_cut_comes_after_an_exact_number_of_bytes(proxy: Proxy, pair: Any, stream: str, how: str):
-    """On a connection that was open before, too; both sides see it."""
+    """Also on a connection that was open before; both sides see it."""
     sender, receiver = pair if stream == "upstream" else pair[::-1]
     assert is_open(*pair)
     proxy.toxic("x_cut", stream=stream, bytes=7, how=how)
@@ -57,7 +57,7 @@ def test_a_cut_comes_after_an_exact_number_of_bytes(proxy: Proxy, pair: Any, str
 
 
 def test_a_cut_comes_with_its_last_byte(proxy: Proxy, pair: Any):
-    """Not with the next."""
+    """The cut comes with the last byte that it allows, not with the next."""
     client, server = pair
     proxy.toxic("x_cut", bytes=3, how="rst")
     server.sendall(b"123")
@@ -66,7 +66,7 @@ def test_a_cut_comes_with_its_last_byte(proxy: Proxy, pair: Any):
 
 
 def test_silence_swallows_bytes_and_end(proxy: Proxy, pair: Any):
-    """After the exact number; the other direction lives on."""
+    """After the exact number of bytes nothing passes; the other direction goes on."""
     client, server = pair
     proxy.toxic("x_cut", bytes=3, how="silence")
     server.sendall(b"123456")
@@ -78,7 +78,7 @@ def test_silence_swallows_bytes_and_end(proxy: Proxy, pair: Any):
 
 
 def test_a_stall_loses_nothing(proxy: Proxy, pair: Any):
-    """Bytes and end wait, and come when it is over."""
+    """Bytes and the end wait, and pass when the stall is over."""
     client, server = pair
     began = now_ms()
     proxy.toxic("x_stall", duration=300)
@@ -89,7 +89,7 @@ def test_a_stall_loses_nothing(proxy: Proxy, pair: Any):
 
 
 def test_a_stall_without_duration_lasts_until_it_is_removed(proxy: Proxy, pair: Any):
-    """And stalls new connections as well."""
+    """It also stalls new connections."""
     name = proxy.toxic("x_stall")
     pair[1].sendall(b"wait")
     assert nothing(pair[0])
@@ -98,7 +98,7 @@ def test_a_stall_without_duration_lasts_until_it_is_removed(proxy: Proxy, pair: 
 
 
 def test_open_connections_are_reset_without_being_armed(proxy: Proxy, upstream: Upstream, pair: Any):
-    """Without a byte; the next connection is spared."""
+    """They are reset although no byte passes; the next connection is spared."""
     proxy.toxic("x_rst_now")
     assert ending(pair[0]) == (b"", "rst")
     assert ending(pair[1]) == (b"", "rst")
@@ -107,7 +107,7 @@ def test_open_connections_are_reset_without_being_armed(proxy: Proxy, upstream: 
 
 
 def test_half_close_lets_the_other_direction_live(proxy: Proxy, pair: Any):
-    """A request, its end, and the reply after it."""
+    """A request, its end, and the reply after it all arrive."""
     client, server = pair
     proxy.toxic("x_half_close")
     client.sendall(b"request")
@@ -119,7 +119,7 @@ def test_half_close_lets_the_other_direction_live(proxy: Proxy, pair: Any):
 
 
 def test_a_half_closed_connection_ends_when_both_have_ended(engine: Backend, proxy: Proxy, pair: Any):
-    """And not before; nothing of it stays."""
+    """It does not end before, and then it leaves nothing."""
     client, server = pair
     proxy.toxic("x_half_close")
     server.shutdown(socket.SHUT_WR)
@@ -137,7 +137,7 @@ def test_a_half_closed_connection_ends_when_both_have_ended(engine: Backend, pro
 
 
 def test_a_shut_door_refuses_and_spares_open_connections(proxy: Proxy, upstream: Upstream, pair: Any):
-    """The port is the same afterwards."""
+    """New clients are refused; when the toxic is gone, the proxy has the same port."""
     name = proxy.toxic("x_refuse")
     with pytest.raises(ConnectionRefusedError):
         proxy.connect()
@@ -148,7 +148,7 @@ def test_a_shut_door_refuses_and_spares_open_connections(proxy: Proxy, upstream:
 
 
 def greeting(proxy: Proxy) -> str:
-    """How a client is ended that has said nothing; a reset may come before its connect returns."""
+    """How a connection ends whose client sends nothing; a reset may come before connect returns."""
     try:
         with proxy.connect() as client:
             return ending(client)[1]
@@ -158,7 +158,7 @@ def greeting(proxy: Proxy) -> str:
 
 @pytest.mark.parametrize(("mode", "seen"), [("rst", "rst"), ("fin", "eof")])
 def test_the_first_clients_are_turned_away(engine: Backend, proxy: Proxy, upstream: Upstream, mode: str, seen: str):
-    """Two of them, then others are let in."""
+    """With `first: 2` two clients are refused, and later ones are accepted."""
     proxy.toxic("x_refuse", mode=mode, first=2)
     for _ in range(2):
         assert greeting(proxy) == seen
@@ -168,7 +168,7 @@ def test_the_first_clients_are_turned_away(engine: Backend, proxy: Proxy, upstre
 
 
 def test_a_full_backlog_leaves_a_connect_hanging(proxy: Proxy, upstream: Upstream, pair: Any):
-    """Open connections live on; taken away, clients are let in, and the server meets no stranger."""
+    """Open connections go on; when the toxic is removed, clients get in and the server sees no other connection."""
     name = proxy.toxic("x_backlog")
     with socket.socket() as hanging:
         hanging.settimeout(0.5)
@@ -182,7 +182,7 @@ def test_a_full_backlog_leaves_a_connect_hanging(proxy: Proxy, upstream: Upstrea
 
 
 def test_a_client_that_hung_gets_in_when_the_backlog_is_released(proxy: Proxy, upstream: Upstream):
-    """By its kernel's next try."""
+    """It gets in at its kernel's next try."""
     name = proxy.toxic("x_backlog")
     with socket.socket() as hanging:
         hanging.setblocking(False)
@@ -196,7 +196,7 @@ def test_a_client_that_hung_gets_in_when_the_backlog_is_released(proxy: Proxy, u
 
 
 def test_a_client_that_is_never_read_stalls(proxy: Proxy, upstream: Upstream):
-    """Its writes fill the window and stop, unlike those into a timeout; nothing is dialled."""
+    """Its writes fill the window and stop, unlike under a timeout; the server is not dialled."""
     name = proxy.toxic("x_accept_never_read")
     with proxy.connect() as client:
         client.setblocking(False)
@@ -210,7 +210,7 @@ def test_a_client_that_is_never_read_stalls(proxy: Proxy, upstream: Upstream):
 
 
 def test_a_disabled_proxy_forgets_a_shut_door_only_with_its_toxic(proxy: Proxy, upstream: Upstream):
-    """Enabled again it still refuses, until the toxic is gone."""
+    """When it is enabled again it still refuses, until the toxic is removed."""
     name = proxy.toxic("x_refuse")
     proxy.update(enabled=False)
     assert proxy.update(enabled=True).status == 200
@@ -231,7 +231,7 @@ def test_a_disabled_proxy_forgets_a_shut_door_only_with_its_toxic(proxy: Proxy, 
     ],
 )
 def test_values_without_a_meaning_are_refused(proxy: Proxy, kind: str, attributes: Any):
-    """With the ones that have one."""
+    """The refusal names the toxic and lists the values that are allowed."""
     answer = proxy.backend.ask("POST", f"{proxy.path}/toxics", {"type": kind, "attributes": attributes})
     assert answer.status == 400
     assert kind in answer.error
@@ -241,7 +241,7 @@ def test_values_without_a_meaning_are_refused(proxy: Proxy, kind: str, attribute
 
 
 def test_the_engine_says_what_it_is(engine: Backend):
-    """And what it can: a program asks for a capability before it uses it."""
+    """It also lists its toxics: a program checks for a capability before it uses it."""
     about = engine.ask("GET", "/x").json
     assert about["engine"] == "rdzv-harness embedded"
     assert about["seed"] == "tests"
@@ -249,7 +249,7 @@ def test_the_engine_says_what_it_is(engine: Backend):
 
 
 def test_the_log_tells_the_life_of_a_connection(engine: Backend, proxy: Proxy, upstream: Upstream):
-    """Accept, dial, the first byte of each direction, what fired, the end with its cause and all counts."""
+    """The log has accept, dial, first bytes, the toxic that fired, and the end with its cause and all counts."""
     proxy.toxic("limit_data", bytes=5)
     with proxy.connect() as client, upstream.accept() as server:
         client.sendall(b"request")
@@ -257,20 +257,20 @@ def test_the_log_tells_the_life_of_a_connection(engine: Backend, proxy: Proxy, u
         server.sendall(b"too long")
         assert ending(client) == (b"too l", "eof")
         closed = await_event(engine, proxy, "close")
-    told = events(engine, proxy)
-    assert [e["event"] for e in told] == [
+    logged = events(engine, proxy)
+    assert [e["event"] for e in logged] == [
         *("listen", "accept", "dial", "first byte", "transparent", "first byte", "fired", "close")
     ]
-    assert [e["number"] for e in told] == sorted(e["number"] for e in told)
-    assert [e["time_ns"] for e in told] == sorted(e["time_ns"] for e in told)
-    assert told[6]["toxic"] == "limit_data_downstream"
+    assert [e["number"] for e in logged] == sorted(e["number"] for e in logged)
+    assert [e["time_ns"] for e in logged] == sorted(e["time_ns"] for e in logged)
+    assert logged[6]["toxic"] == "limit_data_downstream"
     assert (closed["upstream_read_bytes"], closed["upstream_written_bytes"]) == (7, 7)
     assert (closed["downstream_read_bytes"], closed["downstream_written_bytes"]) == (8, 5)
 
 
 @pytest.mark.parametrize(("who", "cause"), [("client", "client closed"), ("server", "server closed")])
 def test_the_log_tells_who_ended_a_connection(engine: Backend, proxy: Proxy, upstream: Upstream, who: str, cause: str):
-    """A close, a reset, and a dial that failed read otherwise."""
+    """The cause names the side that closed."""
     client, server = proxy.connect(), upstream.accept()
     {"client": client, "server": server}[who].close()
     assert await_event(engine, proxy, "close")["cause"] == cause
@@ -279,7 +279,7 @@ def test_the_log_tells_who_ended_a_connection(engine: Backend, proxy: Proxy, ups
 
 
 def test_the_log_tells_why_a_dial_failed(engine: Backend):
-    """In the system's words."""
+    """The cause is the system's error message."""
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     proxy = engine.make(f"127.0.0.1:{port}")
@@ -289,7 +289,7 @@ def test_the_log_tells_why_a_dial_failed(engine: Backend):
 
 
 def test_the_log_is_read_from_where_one_left_off(engine: Backend, proxy: Proxy):
-    """By number; a number that is none is refused."""
+    """`since` takes the number of an event; anything that is not a number is refused."""
     last = engine.ask("GET", "/x/events").json["last"]
     proxy.update(enabled=False)
     newer = engine.ask("GET", f"/x/events?since={last}").json
@@ -299,7 +299,7 @@ def test_the_log_is_read_from_where_one_left_off(engine: Backend, proxy: Proxy):
 
 @pytest.mark.parametrize(("how", "seen"), [("fin", "eof"), ("rst", "rst")])
 def test_one_connection_of_many_is_closed(engine: Backend, proxy: Proxy, upstream: Upstream, how: str, seen: str):
-    """By its number, found by the client's address; the others live on."""
+    """It is closed by its number, found by the client's address; the others go on."""
     clients = [proxy.connect() for _ in range(3)]
     servers = [upstream.accept() for _ in clients]
     assert all(is_open(client, server) for client, server in zip(clients, servers, strict=True))
@@ -317,7 +317,7 @@ def test_one_connection_of_many_is_closed(engine: Backend, proxy: Proxy, upstrea
 
 
 def test_a_proxy_is_made_with_its_toxics(engine: Backend, upstream: Upstream):
-    """Before any client can be spared; a bad one makes no proxy."""
+    """Toxics are in place before any client connects; a bad toxic makes no proxy."""
     body = {"name": "both", "listen": "127.0.0.1:0", "upstream": str(upstream)}
     bad = engine.ask("POST", "/x/proxies", body | {"toxics": [{"type": "nonsense"}]})
     assert bad.status == 400
@@ -331,7 +331,7 @@ def test_a_proxy_is_made_with_its_toxics(engine: Backend, upstream: Upstream):
 
 
 def test_a_partition_stalls_what_crosses_it_and_loses_nothing(engine: Backend, upstream: Upstream):
-    """Between groups of labels, in one step; healed, everything arrives."""
+    """It acts between groups of labels, in one step; when it is healed, everything arrives."""
     proxies = [engine.make(upstream, name=f"link{rank}") for rank in range(3)]
     for rank, proxy in enumerate(proxies):
         engine.ask("POST", f"/x/proxies/{proxy.name}/labels", {"source": str(rank), "target": "master"})
@@ -355,7 +355,7 @@ def test_a_partition_stalls_what_crosses_it_and_loses_nothing(engine: Backend, u
     [("blackhole", "nothing"), ("refuse", "rst"), ("unreachable", "nothing"), ("stall_upstream", "nothing")],
 )
 def test_a_partition_acts_as_it_is_told(engine: Backend, proxy: Proxy, upstream: Upstream, how: str, seen: str):
-    """On proxies by name; healed, new connections work."""
+    """It acts on the named proxies in the requested way; when it is healed, new connections work."""
     with proxy.connect() as client, upstream.accept() as server:
         cut = engine.ask("POST", "/x/partition", {"proxies": [proxy.name], "how": how}).json
         if seen == "rst":
@@ -382,13 +382,13 @@ def test_a_partition_acts_as_it_is_told(engine: Backend, proxy: Proxy, upstream:
     ],
 )
 def test_a_partition_that_makes_no_sense_is_refused(engine: Backend, body: Any, status: int):
-    """And healing one that is not there."""
+    """So is healing one that does not exist."""
     assert engine.ask("POST", "/x/partition", body).status == status
     assert engine.ask("DELETE", "/x/partition/999").status == 404
 
 
 def test_the_harness_sends_each_extension_what_the_engine_takes():
-    """Its own table of them, which keeps a misspelt attribute from being sent, is the engine's."""
+    """The harness's table of attributes, which catches misspelt ones before they are sent, equals the engine's."""
     load()
     takes = {kind: [field.name for field in fields(one)] for kind, one in BEHAVIOURS.items() if kind.startswith("x_")}
     assert {kind: sorted(names) for kind, names in EXTENSIONS.items()} == {kind: sorted(takes[kind]) for kind in takes}

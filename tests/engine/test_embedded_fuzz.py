@@ -1,4 +1,4 @@
-"""Whatever the API is asked, it answers, and the engine serves the next request."""
+"""Whatever the API is asked, the engine answers and serves the next request."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PROXIES = st.fixed_dictionaries(
 
 
 def toxics(*kinds: str) -> st.SearchStrategy[dict[str, Any]]:
-    """Bodies that may make a toxic of one of these types."""
+    """Request bodies that may make a toxic of one of these types."""
     fields = {
         "name": NAMES,
         "type": st.sampled_from(kinds),
@@ -70,7 +70,7 @@ ANSWERS = {200, 201, 204, 301, 400, 403, 404, 405, 409}
 )
 @given(requests=st.lists(st.tuples(METHODS, PATHS, BODIES), min_size=1, max_size=6))
 def test_whatever_is_asked_is_answered(engine: Backend, requests: list[tuple[str, str, bytes]]):
-    """With a status of the API's own; 500 only for an address that cannot be listened on."""
+    """The status is one of the API's; 500 comes only for an address that cannot be listened on."""
     for method, path, body in requests:
         answer = engine.ask(method, path, raw=body)
         if answer.status == 500:
@@ -90,7 +90,7 @@ def test_whatever_is_asked_is_answered(engine: Backend, requests: list[tuple[str
 def test_whatever_toxics_there_are_the_engine_carries_on(
     engine: Backend, upstream: Upstream, chain: list[Any], payload: bytes
 ):
-    """Bytes into any chain of any values; then a proxy without toxics works."""
+    """After bytes into any chain with any values, a proxy without toxics works."""
     proxy = engine.make(upstream)
     for toxic in chain:
         assert engine.ask("POST", f"{proxy.path}/toxics", toxic).status in (200, 400, 409)

@@ -1,4 +1,4 @@
-"""Starting the engine as a child: ready when it is told so, gone when it is told to, in words when it cannot."""
+"""The engine as a child process: it says when it is ready, ends when asked, and says why if it cannot start."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def test_an_engine_is_launched_and_stopped(tmp_path: Path):
 
 
 def test_an_engine_that_cannot_start_says_why(tmp_path: Path):
-    """With its own last words."""
+    """The error has the last lines that the engine wrote."""
     with pytest.raises(ProxyLost, match=r"ended at its start; it said: .*no/such/header"):
         launch(Processes(), tmp_path / "engine.log", store_header=Path("/no/such/header"))

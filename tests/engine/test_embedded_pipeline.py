@@ -1,4 +1,4 @@
-"""Toxics in virtual time: what comes out when, also when they are changed under way."""
+"""Toxics in virtual time: what comes out when, also when toxics change under way."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from virtual_time import END, MS, Play, toxic
 
 
 def test_without_toxics_everything_passes_at_once():
-    """Bytes and the end, in order."""
+    """Bytes and the end pass in order."""
     play = Play()
     play.feed(b"one", b"two", b"")
     assert play.sink.got == [(0, b"one"), (0, b"two"), (0, END)]
 
 
 def test_noop_passes_everything():
-    """A stage of its own, but nothing is held."""
+    """It is a stage of its own, but holds nothing."""
     play = Play(toxic("noop"))
     play.feed(b"one", b"")
     assert play.sink.got == [(0, b"one"), (0, END)]
 
 
 def test_a_chain_that_is_stuck_takes_no_more():
-    """One chunk for each stage, then the reader waits; nothing is lost when there is room again."""
+    """Each stage takes one chunk, then the reader waits; nothing is lost when there is room again."""
     play = Play(toxic("noop"))
     play.sink.open = False
     play.feed(b"one", b"two")
@@ -45,7 +45,7 @@ def test_latency_counts_from_the_read_of_each_chunk():
 
 
 def test_two_latencies_add_up():
-    """The first moves the chunk's clock on by what it slept."""
+    """The first moves the chunk's read time on by what it slept."""
     play = Play(toxic("latency", latency=150), toxic("latency", "second", latency=50))
     play.feed(b"x")
     assert play.until(1000) == [(200, b"x")]
@@ -61,7 +61,7 @@ def test_latency_does_not_delay_a_bare_end_but_keeps_it_behind_bytes():
 
 
 def test_jitter_is_uniform_over_whole_milliseconds_around_the_latency():
-    """From latency - jitter on, below latency + jitter; each chunk draws anew."""
+    """From latency - jitter up to, not including, latency + jitter; each chunk draws again."""
     play = Play(toxic("latency", latency=100, jitter=50))
     delays = set()
     for index in range(300):
@@ -75,7 +75,7 @@ def test_jitter_is_uniform_over_whole_milliseconds_around_the_latency():
 
 
 def test_the_same_seed_draws_the_same():
-    """And another draws otherwise."""
+    """Another seed draws otherwise."""
 
     def times(seed: str) -> list[float]:
         play = Play(toxic("latency", latency=100, jitter=50), seed=seed)
@@ -89,7 +89,7 @@ def test_the_same_seed_draws_the_same():
 
 
 def test_removing_a_latency_releases_what_it_holds():
-    """All at once and in order."""
+    """All of it comes out at once and in order."""
     slow = toxic("latency", latency=5000)
     play = Play(slow)
     play.feed(b"a", b"b", b"c", b"")
@@ -99,7 +99,7 @@ def test_removing_a_latency_releases_what_it_holds():
 
 
 def test_a_changed_latency_holds_for_what_is_queued():
-    """The chunk in its hands goes at once; the others by their own read time."""
+    """The chunk that it is delaying goes at once; the others by their own read time."""
     slow = toxic("latency", latency=5000)
     play = Play(slow)
     for index in range(3):
@@ -110,7 +110,7 @@ def test_a_changed_latency_holds_for_what_is_queued():
 
 
 def test_latency_queues_1024_chunks():
-    """Then the reader waits: one is in its hands, one in the entrance."""
+    """Then the reader waits: one more chunk is being delayed, and one waits to enter."""
     play = Play(toxic("latency", latency=1000))
     count = 0
     while play.pipeline.has_room() and count < 2000:
@@ -150,7 +150,7 @@ def test_bandwidth_0_stops_all_even_the_end_until_it_is_removed():
 
 
 def test_a_raised_rate_releases_the_chunk_under_way():
-    """The rest of it goes at once."""
+    """The rest of that chunk goes at once."""
     slow = toxic("bandwidth", rate=1)
     play = Play(slow)
     play.feed(b"x" * 1000)
@@ -178,7 +178,7 @@ def test_slices_stay_in_order_and_near_the_average():
 
 
 def test_a_removed_slicer_releases_the_rest_in_one_piece():
-    """Exactly the bytes that were missing."""
+    """It has exactly the bytes that were missing."""
     cut = toxic("slicer", average_size=10, delay=20_000)
     play = Play(cut)
     play.feed(b"x" * 40)
@@ -188,7 +188,7 @@ def test_a_removed_slicer_releases_the_rest_in_one_piece():
 
 
 def test_waits_below_the_timers_resolution_do_not_add_up():
-    """A late timer catches up: 256 slices of 10 us are done after 2.56 ms, however seldom one looks."""
+    """A late timer catches up: 256 slices of 10 us take 2.56 ms, however rarely the timer fires."""
     play = Play(toxic("slicer", average_size=4, delay=10))
     play.feed(b"x" * 1024, b"")
     play.now_ns = 1_000_000
@@ -203,7 +203,7 @@ def test_waits_below_the_timers_resolution_do_not_add_up():
 
 
 def test_timeout_counts_from_the_last_chunk():
-    """Every byte is swallowed, and every chunk begins it anew."""
+    """Every byte is swallowed, and every chunk restarts the countdown."""
     play = Play(toxic("timeout", timeout=300))
     for index in range(5):
         play.until(100 * index)
@@ -213,7 +213,7 @@ def test_timeout_counts_from_the_last_chunk():
 
 
 def test_timeout_0_never_closes_but_lets_an_end_pass():
-    """The peer's close is no byte."""
+    """Only bytes are swallowed, not the peer's close."""
     play = Play(toxic("timeout"))
     play.feed(b"x")
     assert play.until(60_000) == []
@@ -223,7 +223,7 @@ def test_timeout_0_never_closes_but_lets_an_end_pass():
 
 @pytest.mark.parametrize("toxicity", [1.0, 0.0])
 def test_removing_a_timeout_closes(toxicity: float):
-    """Also on connections that it spared, as with the real server."""
+    """Connections that it spared are closed too, as by the real server."""
     hole = toxic("timeout", toxicity=toxicity)
     play = Play(hole)
     play.feed(b"x")
@@ -232,7 +232,7 @@ def test_removing_a_timeout_closes(toxicity: float):
 
 
 def test_slow_close_keeps_only_the_end_back():
-    """A change during the countdown begins it anew, a removal ends it."""
+    """A change during the countdown restarts it, a removal ends it."""
     slow = toxic("slow_close", delay=300)
     play, removed = Play(slow), Play(slow)
     for one in (play, removed):
@@ -257,7 +257,7 @@ def test_limit_data_passes_exactly_so_many_bytes():
 
 
 def test_limit_data_0_closes_at_the_first_byte():
-    """And passes none."""
+    """No byte passes."""
     play = Play(toxic("limit_data", bytes=0))
     assert play.until(100) == []
     play.feed(b"x")
@@ -266,7 +266,7 @@ def test_limit_data_0_closes_at_the_first_byte():
 
 @pytest.mark.parametrize(("limit", "passes"), [(20, 15), (3, 0)])
 def test_a_changed_limit_keeps_its_count(limit: int, passes: int):
-    """Lowered below what has passed, it closes at the next byte."""
+    """A limit lowered below what has passed closes at the next byte."""
     cap = toxic("limit_data", bytes=10)
     play = Play(cap)
     play.feed(b"x" * 5)
@@ -277,7 +277,7 @@ def test_a_changed_limit_keeps_its_count(limit: int, passes: int):
 
 
 def test_reset_peer_swallows_the_first_chunk_and_resets_later():
-    """An end fires it too."""
+    """An end starts its countdown too."""
     for trigger in (b"x", b""):
         play = Play(toxic("reset_peer", timeout=300))
         assert play.until(1000) == []
@@ -287,7 +287,7 @@ def test_reset_peer_swallows_the_first_chunk_and_resets_later():
 
 
 def test_a_connection_that_was_open_is_closed_but_not_reset():
-    """As with the real server."""
+    """The real server does the same."""
     play = Play()
     play.add(toxic("reset_peer"))
     play.feed(b"x")
@@ -296,7 +296,7 @@ def test_a_connection_that_was_open_is_closed_but_not_reset():
 
 
 def test_a_reset_that_counts_down_can_be_called_off():
-    """The chunk that had set it off passes; a change begins the countdown anew."""
+    """When it is removed, the chunk that started it passes; a change restarts the countdown."""
     armed = toxic("reset_peer", timeout=300)
     removed, changed = Play(armed), Play(armed)
     for play in (removed, changed):
@@ -310,7 +310,7 @@ def test_a_reset_that_counts_down_can_be_called_off():
 
 
 def test_a_reset_behind_a_latency_comes_after_it():
-    """The chunk arms it when it arrives there."""
+    """The countdown starts when the chunk reaches the toxic."""
     play = Play(toxic("latency", latency=200), toxic("reset_peer", timeout=100))
     play.feed(b"x")
     assert play.until(1000) == [(300, END)]
@@ -329,7 +329,7 @@ def test_a_limit_closes_its_output(first: str, at: float):
 
 
 def test_toxicity_is_drawn_at_every_start():
-    """0 never, 1 always; an update draws anew, and so does a neighbour that is added, but not one further down."""
+    """0 never acts, 1 always; an update draws again, and so does adding a neighbour, but not one further down."""
     first = toxic("limit_data", bytes=0, toxicity=0.5)
     acts, draws = [], []
     for number in range(40):
@@ -344,7 +344,7 @@ def test_toxicity_is_drawn_at_every_start():
 
 
 def test_a_new_toxic_acts_from_the_next_chunk_on():
-    """What the one before it had in its hands goes past it; a chunk's clock moves on by what it slept there."""
+    """A chunk that the toxic before it is delaying goes past; a chunk's read time moves on by what it slept there."""
     play = Play(toxic("latency", latency=200))
     play.feed(b"a", b"b")
     play.until(50)
@@ -353,7 +353,7 @@ def test_a_new_toxic_acts_from_the_next_chunk_on():
 
 
 def test_a_toxic_in_the_middle_can_go():
-    """What it held goes on, then what the one before it had in its hands; order is kept."""
+    """What it held goes on first, then what the one before it was delaying; order is kept."""
     middle = toxic("latency", "middle", latency=500)
     play = Play(toxic("latency", latency=100), middle, toxic("noop"))
     play.feed(b"a")

@@ -1,4 +1,4 @@
-"""What the engine survives: many connections, peers that go in every way, and a parent that dies."""
+"""What the engine survives: many connections, peers that leave in every way, and a parent that dies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MEMORY_MEGABYTES = 8
 
 
 def await_descriptors(engine: Backend, expected: int) -> None:
-    """Until the engine has no more than that."""
+    """Wait until the engine has no more descriptors than that."""
     deadline = time.monotonic() + LIMIT_SECONDS
     while engine.descriptors() > expected:
         assert time.monotonic() < deadline, f"{engine.descriptors()} descriptors, {expected} before"
@@ -31,7 +31,7 @@ def await_descriptors(engine: Backend, expected: int) -> None:
 
 
 def rested(engine: Backend) -> int:
-    """How many descriptors it has with no request under way."""
+    """How many descriptors the engine has while no request is under way."""
     engine.ask("GET", "/version")
     counts = [engine.descriptors()]
     while len(counts) < 3 or len(set(counts[-3:])) > 1:
@@ -41,7 +41,7 @@ def rested(engine: Backend) -> int:
 
 
 def test_256_connections_at_once_each_carry_their_own(engine: Backend, upstream: Upstream):
-    """Through 64 proxies, four each, as 64 ranks would."""
+    """64 proxies carry four each, as for 64 ranks."""
     proxies = [engine.make(upstream) for _ in range(64)]
     clients = [proxy.connect() for proxy in proxies for _ in range(4)]
     for number, client in enumerate(clients):
@@ -56,7 +56,7 @@ def test_256_connections_at_once_each_carry_their_own(engine: Backend, upstream:
 
 @pytest.mark.parametrize("cycles", [CYCLES, pytest.param(NIGHTLY_CYCLES, marks=pytest.mark.nightly)])
 def test_connections_that_come_and_go_leave_nothing(tmp_path: Path, upstream: Upstream, cycles: int):
-    """Neither descriptors nor memory, whoever closes and however; the log is bounded, and small here."""
+    """No descriptor and no memory stays, whichever side closes or resets; the log is bounded, and kept small here."""
     with started("embedded", tmp_path, "--events", "1000") as engine:
         proxy = engine.make(upstream)
         proxy.toxic("latency", latency=0)
@@ -69,7 +69,7 @@ def test_connections_that_come_and_go_leave_nothing(tmp_path: Path, upstream: Up
 
 
 def cycle(proxy: Proxy, upstream: Upstream, count: int) -> None:
-    """Connections one after the other, their ends in turn closed and reset."""
+    """Make connections one after the other; each side closes or resets them in turn."""
     for number in range(count):
         client = proxy.connect()
         client.sendall(b"x")
@@ -89,7 +89,7 @@ CHAINS = {"bare": (), "latency": (("latency", {"latency": 20}),), "blackhole": (
 def test_peers_that_go_in_any_way_leave_nothing(
     engine: Backend, upstream: Upstream, client_way: str, server_way: str, chain: str
 ):
-    """Whatever each of the two does, with bytes under way in both directions; and the next connection works."""
+    """Both sides may leave in any way with bytes under way in both directions; the next connection works."""
     proxy = engine.make(upstream)
     before = rested(engine)
     for kind, attributes in CHAINS[chain]:
@@ -124,7 +124,7 @@ def leave(sock: socket.socket, way: str) -> None:
 
 
 def test_a_stalled_connection_ends_with_its_proxy(engine: Backend, upstream: Upstream):
-    """Nothing passes a bandwidth of 0, not even ends; deleting the proxy cuts it."""
+    """A bandwidth of 0 passes nothing, not even an end; deleting the proxy ends the connection."""
     before = rested(engine)
     proxy = engine.make(upstream)
     for stream in ("upstream", "downstream"):
@@ -137,7 +137,7 @@ def test_a_stalled_connection_ends_with_its_proxy(engine: Backend, upstream: Ups
 
 
 def test_without_descriptors_clients_wait_until_there_are_some(tmp_path: Path, upstream: Upstream):
-    """The kernel keeps them, and the engine does not spin."""
+    """They wait in the kernel's queue, and the engine does not spin."""
     with started("embedded", tmp_path) as engine:
         proxy = engine.make(upstream)
         psutil.Process(engine.pid).rlimit(psutil.RLIMIT_NOFILE, (rested(engine) + 2, 4096))
@@ -170,7 +170,7 @@ time.sleep(600)
 
 @pytest.mark.parametrize("by", ["descriptor", "pid"])
 def test_the_engine_ends_when_its_parent_dies(by: str):
-    """Also of SIGKILL, which nobody can handle."""
+    """Also by SIGKILL, which no process can handle."""
     with subprocess.Popen([sys.executable, "-c", PARENT, by], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         pidfd = os.pidfd_open(int(parent.stdout.readline().split()[0]))
@@ -180,7 +180,7 @@ def test_the_engine_ends_when_its_parent_dies(by: str):
 
 
 def test_an_idle_engine_needs_no_processor(engine: Backend, upstream: Upstream):
-    """With 50 open connections it sleeps: a twentieth of a processor at most."""
+    """With 50 open connections it uses a twentieth of a processor at most."""
     proxy = engine.make(upstream)
     clients = [proxy.connect() for _ in range(50)]
     servers = [upstream.accept() for _ in clients]

@@ -1,4 +1,4 @@
-"""The store of an installed torch through the engine: its messages are read as its header names them."""
+"""The store of an installed torch through the engine: its messages are read by the codes of its header."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ client.set_timeout(timedelta(seconds=1))
 
 @pytest.fixture(scope="module")
 def header(rank_python: str) -> Path:
-    """The header that lists the codes; where it lies differs between versions of torch."""
+    """The header that lists the codes; its place differs between versions of torch."""
     code = "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])"
     root = Path(subprocess.run([rank_python, "-c", code], capture_output=True, text=True, check=True).stdout.strip())
     found = sorted(root.glob("include/torch/csrc/distributed/c10d/**/TCPStoreBackend.hpp"))
@@ -48,13 +48,13 @@ def header(rank_python: str) -> Path:
 
 @pytest.fixture
 def engine(tmp_path: Path, header: Path):
-    """An engine that has read it."""
+    """An engine that has read that header."""
     with started("embedded", tmp_path, "--store-header", str(header)) as backend:
         yield backend
 
 
 def played(engine: Backend, rank_python: str, toxics: list[dict[str, Any]], *calls: str) -> list[list[Any]]:
-    """What each call of a client returned or raised, and how many seconds it took, with toxics from its start on."""
+    """What each call of a client returned or raised, and its seconds, with toxics in place from the start."""
     script = CLIENT + "".join(f"attempt(lambda: {call})\n" for call in calls)
     with subprocess.Popen(
         [rank_python, "-c", script],
@@ -73,14 +73,14 @@ def played(engine: Backend, rank_python: str, toxics: list[dict[str, Any]], *cal
 
 
 def test_a_torch_lists_the_codes_that_we_know(header: Path):
-    """Older ones fewer, none another."""
+    """An older torch lists fewer codes, but no other ones."""
     codes = codes_in(header.read_text("utf-8"))
     assert len(codes) >= 14
     assert codes.items() <= dict(CODES).items()
 
 
 def test_every_call_of_a_client_is_read(engine: Backend, rank_python: str):
-    """With its keys, and a reply for each query that has one; nothing makes the decoder give up."""
+    """The log has its keys, and a reply for each query that has one; the decoder never gives up."""
     calls = ["client.set('a', '1')", "client.get('a')", "client.add('n', 2)", "client.check(['a', 'b'])"]
     calls += ["client.multi_set(['x', 'y'], ['1', '2'])", "client.multi_get(['x', 'y'])", "client.num_keys()"]
     calls += ["client.compare_set('a', '1', '2')", "client.append('a', '3')", "client.delete_key('a')"]
@@ -99,7 +99,7 @@ def test_every_call_of_a_client_is_read(engine: Backend, rank_python: str):
 
 
 def test_an_add_whose_reply_is_lost_has_happened(engine: Backend, rank_python: str):
-    """The client waits without end; the master counts one."""
+    """The client waits without end; the master has counted one."""
     drop = {"type": "x_drop_reply", "attributes": {"reply": "add", "key": "n"}}
     calls = ["__import__('threading').Thread(target=client.add, args=('n', 1), daemon=True).start()"]
     calls += ["master.wait(['n'])", "master.add('n', 0)", "__import__('os')._exit(0)"]
@@ -108,7 +108,7 @@ def test_an_add_whose_reply_is_lost_has_happened(engine: Backend, rank_python: s
 
 
 def test_one_kind_of_reply_is_late_and_no_other(engine: Backend, rank_python: str):
-    """An add waits, a check does not."""
+    """The reply to an add is late, the one to a check is not."""
     hold = {"type": "x_hold", "attributes": {"reply": "add", "duration": 500}}
     (check, fast), (added, slow) = played(engine, rank_python, [hold], "client.check(['a'])", "client.add('n', 1)")
     assert (check, added) == (False, 1)

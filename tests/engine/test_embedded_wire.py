@@ -1,4 +1,4 @@
-"""Toxics and moments on the store's protocol: exactly the message that was meant, and the very next byte."""
+"""Toxics and moments on the store's protocol act on exactly the message that was meant, and on the very next byte."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from store_traffic import GREETING, Talk, number, query, text
 
 @pytest.fixture
 def talks(proxy: Proxy, upstream: Upstream) -> Iterator[Callable[[], Talk]]:
-    """Connections of a store's clients, closed at last."""
+    """Opens connections of a store's clients; all are closed at the end."""
     made: list[Talk] = []
 
     def talk() -> Talk:
@@ -29,23 +29,23 @@ def talks(proxy: Proxy, upstream: Upstream) -> Iterator[Callable[[], Talk]]:
 
 @pytest.fixture
 def talk(talks: Callable[[], Talk]) -> Talk:
-    """One of them."""
+    """One such connection."""
     return talks()
 
 
-def told(engine: Backend, proxy: Proxy, *kinds: str) -> list[dict[str, Any]]:
+def logged(engine: Backend, proxy: Proxy, *kinds: str) -> list[dict[str, Any]]:
     found = engine.ask("GET", f"/x/events?proxy={proxy.name}").json["events"]
     return [event for event in found if event["event"] in kinds]
 
 
 def test_every_message_and_key_is_in_the_log(engine: Backend, proxy: Proxy, talk: Talk):
-    """In order, with its connection; what a ping sent may be the client's process."""
+    """In order, each with its connection; the number that a ping sent may be the client's process id."""
     talk.ask("set", "/run/a", "value")
     talk.ask("add", "/run/n", 1)
     talk.answer(number(1))
     talk.ask("wait", ["/run/b", "/run/c"])
     talk.answer(b"\x00")
-    seen = [(e["event"], e["kind"], e.get("keys")) for e in told(engine, proxy, "query", "reply")]
+    seen = [(e["event"], e["kind"], e.get("keys")) for e in logged(engine, proxy, "query", "reply")]
     assert seen == [
         ("query", "validate", None),
         ("query", "ping", None),
@@ -56,11 +56,11 @@ def test_every_message_and_key_is_in_the_log(engine: Backend, proxy: Proxy, talk
         ("query", "wait", ["/run/b", "/run/c"]),
         ("reply", "wait", ["/run/b", "/run/c"]),
     ]
-    assert told(engine, proxy, "query")[1]["sent"] == 0x3BFD
+    assert logged(engine, proxy, "query")[1]["sent"] == 0x3BFD
 
 
 def test_what_comes_in_one_read_goes_in_one_write(proxy: Proxy, upstream: Upstream):
-    """Greeting and queries alike: a server may take a greeting that is split for no greeting, as torch's does."""
+    """Greetings and queries are not split: a server, as torch's does, may reject a split greeting."""
     said = GREETING + query("set", "/a", "v") + query("add", "/n", 1)
     with proxy.connect() as client:
         client.sendall(said)
@@ -69,18 +69,18 @@ def test_what_comes_in_one_read_goes_in_one_write(proxy: Proxy, upstream: Upstre
 
 
 def test_a_reply_is_dropped_and_the_query_was_not(engine: Backend, proxy: Proxy, talk: Talk):
-    """The second answer to an add of that key: it happened, and the client does not know."""
+    """The second reply to an add of that key is dropped: the add happened, and the client does not know."""
     proxy.toxic("x_drop_reply", reply="add", key="run/*", nth=2)
     for key, value, comes in (("/run/n", 1, True), ("/other", 1, True), ("/run/m", 2, False), ("/run/n", 3, True)):
         talk.ask("add", key, 1)
         talk.server.sendall(number(value))
         assert (read(talk.client, 8) == number(value)) if comes else nothing(talk.client)
-    (fired,) = told(engine, proxy, "fired")
+    (fired,) = logged(engine, proxy, "fired")
     assert (fired["toxic"], fired["what"], fired["message"]) == ("x_drop_reply_downstream", "drop", "add")
 
 
 def test_a_query_is_dropped_and_the_next_is_answered(proxy: Proxy, talk: Talk):
-    """The server never learns of it, and replies are still told apart."""
+    """The server never sees the dropped query, and later replies still match their queries."""
     proxy.toxic("x_drop_query", query="get")
     talk.client.sendall(query("get", "/a"))
     assert nothing(talk.server)
@@ -92,7 +92,7 @@ def test_a_query_is_dropped_and_the_next_is_answered(proxy: Proxy, talk: Talk):
 
 @pytest.mark.parametrize(("times", "dropped"), [(2, 2), (0, 4)])
 def test_several_messages_are_hit(proxy: Proxy, talk: Talk, times: int, dropped: int):
-    """So many from the nth on, or all."""
+    """So many from the n-th match on, or all."""
     proxy.toxic("x_drop_query", query="set", nth=2, times=times)
     sets = [query("set", f"/{index}", "v") for index in range(5)]
     talk.client.sendall(b"".join(sets))
@@ -102,7 +102,7 @@ def test_several_messages_are_hit(proxy: Proxy, talk: Talk, times: int, dropped:
 
 
 def test_messages_are_counted_over_all_connections_or_on_each(proxy: Proxy, talks: Callable[[], Talk]):
-    """As `per` says."""
+    """`per` says which."""
     one, other = talks(), talks()
     name = proxy.toxic("x_drop_query", query="set", nth=2)
     one.ask("set", "/a", "v")
@@ -119,7 +119,7 @@ def test_messages_are_counted_over_all_connections_or_on_each(proxy: Proxy, talk
 @pytest.mark.parametrize("how", ["fin", "rst"])
 @pytest.mark.parametrize(("when", "passes"), [("before", False), ("after", True)])
 def test_a_connection_is_cut_at_a_query(proxy: Proxy, talk: Talk, how: str, when: str, passes: bool):
-    """Before its first byte, or after its last and before the next: the server holds a waiter for a dead client."""
+    """Before its first byte; or after its last, and then the server keeps a waiter for a dead client."""
     proxy.toxic("x_cut", query="wait", key="*ready", how=how, when=when)
     wait, following = query("wait", ["/run/ready"]), query("get", "/run/ready")
     talk.client.sendall(query("wait", ["/run/other"]) + wait + following)
@@ -130,7 +130,7 @@ def test_a_connection_is_cut_at_a_query(proxy: Proxy, talk: Talk, how: str, when
 
 
 def test_a_connection_is_cut_at_a_reply(proxy: Proxy, talk: Talk):
-    """The client learns nothing of what it asked for last."""
+    """The client does not get the reply to its last query."""
     proxy.toxic("x_cut", reply="get", nth=2, how="rst")
     talk.ask("get", "/a")
     talk.answer(text("first"))
@@ -140,7 +140,7 @@ def test_a_connection_is_cut_at_a_reply(proxy: Proxy, talk: Talk):
 
 
 def test_a_connection_falls_silent_at_a_query(proxy: Proxy, talk: Talk):
-    """Nothing of the client passes any more; the server's bytes do."""
+    """Nothing from the client passes any more; the server's bytes still do."""
     proxy.toxic("x_cut", query="add", how="silence", when="after")
     talk.ask("add", "/n", 1)
     talk.client.sendall(query("set", "/a", "v"))
@@ -149,7 +149,7 @@ def test_a_connection_falls_silent_at_a_query(proxy: Proxy, talk: Talk):
 
 
 def test_one_kind_of_reply_is_held_for_a_while(proxy: Proxy, talk: Talk):
-    """Others are not late."""
+    """Other replies are not late."""
     proxy.toxic("x_hold", reply="wait", duration=300)
     talk.ask("add", "/n", 1)
     began = now_ms()
@@ -162,7 +162,7 @@ def test_one_kind_of_reply_is_held_for_a_while(proxy: Proxy, talk: Talk):
 
 
 def test_a_message_is_held_until_the_toxic_is_taken_away(proxy: Proxy, talks: Callable[[], Talk]):
-    """Whatever else changes meanwhile; messages of other connections pass."""
+    """Changes of other toxics do not release it; messages of other connections pass."""
     held, free = talks(), talks()
     name = proxy.toxic("x_hold", query="add", key="first")
     held.client.sendall(query("add", "/first", 1))
@@ -175,7 +175,7 @@ def test_a_message_is_held_until_the_toxic_is_taken_away(proxy: Proxy, talks: Ca
 
 
 def test_a_big_value_passes_though_it_comes_in_many_reads(proxy: Proxy, talk: Talk):
-    """And what follows it is told."""
+    """The query behind it is still recognized."""
     value = bytes(range(256)) * 4096
     said = query("set", "/big", value)
     talk.client.setblocking(False)
@@ -193,11 +193,11 @@ def test_a_big_value_passes_though_it_comes_in_many_reads(proxy: Proxy, talk: Ta
 
 
 def test_a_stranger_passes_untouched_and_is_told(engine: Backend, proxy: Proxy, upstream: Upstream):
-    """No toxic on the wire means its bytes."""
+    """No toxic of the store's protocol acts on it, and the log says why."""
     proxy.toxic("x_drop_query")
     with proxy.connect() as client, upstream.accept() as server:
         assert is_open(client, server)
-        assert told(engine, proxy, "transparent")[0]["why"] == "a client that does not begin as a store's does"
+        assert logged(engine, proxy, "transparent")[0]["why"] == "a client that does not begin as a store's does"
 
 
 def test_an_unknown_query_makes_the_decoder_transparent(engine: Backend, proxy: Proxy, talk: Talk):
@@ -205,12 +205,12 @@ def test_an_unknown_query_makes_the_decoder_transparent(engine: Backend, proxy: 
     proxy.toxic("x_drop_query", query="set")
     talk.client.sendall(b"\x7f" + query("set", "/a", "v"))
     assert read(talk.server, 1 + len(query("set", "/a", "v"))) == b"\x7f" + query("set", "/a", "v")
-    assert told(engine, proxy, "transparent")[0]["why"] == "a query that is not known: code 127"
+    assert logged(engine, proxy, "transparent")[0]["why"] == "a query that is not known: code 127"
     assert is_open(talk.client, talk.server)
 
 
 def test_half_a_reply_stays_before_the_rest_when_the_queries_are_no_longer_known(talk: Talk):
-    """What the engine keeps of a head until it is complete passes first."""
+    """The kept part of an incomplete head passes before the bytes that follow it."""
     reply = text("value")
     talk.ask("get", "/a")
     talk.server.sendall(reply[:5])
@@ -233,7 +233,7 @@ def test_half_a_reply_stays_before_the_rest_when_the_queries_are_no_longer_known
     ],
 )
 def test_messages_that_cannot_be_meant_are_refused(proxy: Proxy, kind: str, attributes: Any):
-    """With those that can."""
+    """The refusal names the toxic and lists what can be meant."""
     answer = proxy.backend.ask("POST", f"{proxy.path}/toxics", {"type": kind, "attributes": attributes})
     assert answer.status == 400
     assert kind in answer.error
@@ -249,7 +249,7 @@ def arm(engine: Backend, **said: Any) -> Any:
 
 
 def test_the_very_next_byte_after_a_moment_is_hit(engine: Backend, proxy: Proxy, talk: Talk):
-    """Though it came in the same read: the second add passes, what follows it is swallowed."""
+    """Even if it came in the same read: the second add passes, what follows it is swallowed."""
     hole = {"type": "timeout", "stream": "upstream"}
     moment = arm(engine, query="add", count=2, do=[{"add_toxic": {"proxy": proxy.name, "toxic": hole}}])
     add = query("add", "/n", 1)
@@ -258,11 +258,11 @@ def test_the_very_next_byte_after_a_moment_is_hit(engine: Backend, proxy: Proxy,
     assert nothing(talk.server)
     now = engine.ask("GET", f"/x/moments/{moment['id']}").json
     assert (now["state"], now["seen"], now["failures"]) == ("happened", 2, [])
-    assert told(engine, proxy, "moment")[0]["time_ns"] >= now["happened_ns"]
+    assert logged(engine, proxy, "moment")[0]["time_ns"] >= now["happened_ns"]
 
 
 def test_a_moment_counts_only_what_it_means(engine: Backend, proxy: Proxy, talk: Talk, upstream: Upstream):
-    """This kind, these keys, these proxies."""
+    """It counts messages of its kind, keys and proxies only."""
     other = engine.make(upstream)
     arm(engine, query="set", key="run/*", proxies=[proxy.name], do=[{"disable": {"proxy": proxy.name}}])
     with other.connect() as client, upstream.accept() as server:
@@ -276,7 +276,7 @@ def test_a_moment_counts_only_what_it_means(engine: Backend, proxy: Proxy, talk:
 
 
 def test_a_moment_may_act_later(engine: Backend, proxy: Proxy, talk: Talk):
-    """So many milliseconds after the message."""
+    """It acts so many milliseconds after the message."""
     arm(engine, reply="add", plus_ms=300, do=[{"disable": {"proxy": proxy.name}}])
     talk.ask("add", "/n", 1)
     began = now_ms()
@@ -286,7 +286,7 @@ def test_a_moment_may_act_later(engine: Backend, proxy: Proxy, talk: Talk):
 
 
 def test_a_moment_holds_its_connection_until_it_is_released(engine: Backend, proxy: Proxy, talks: Callable[[], Talk]):
-    """So that somebody else can do what the engine cannot; other connections go on."""
+    """Meanwhile the harness can do what the engine cannot; other connections go on."""
     held, free = talks(), talks()
     last = engine.ask("GET", "/x/events").json["last"]
     moment = arm(engine, query="add", hold=True)
@@ -303,7 +303,7 @@ def test_a_moment_holds_its_connection_until_it_is_released(engine: Backend, pro
 
 
 def test_a_moment_can_be_called_off(engine: Backend, proxy: Proxy, talk: Talk):
-    """Then it never comes."""
+    """A moment that was called off never comes."""
     moment = arm(engine, query="add", do=[{"disable": {"proxy": proxy.name}}])
     assert engine.ask("DELETE", f"/x/moments/{moment['id']}").status == 204
     talk.ask("add", "/n", 1)
@@ -312,7 +312,7 @@ def test_a_moment_can_be_called_off(engine: Backend, proxy: Proxy, talk: Talk):
 
 
 def test_what_a_moment_could_not_do_is_told(engine: Backend, proxy: Proxy, talk: Talk):
-    """And the rest of it is done."""
+    """The failure is reported, and the rest of the moment is done."""
     moment = arm(engine, query="set", do=[{"disable": {"proxy": "gone"}}, {"disable": {"proxy": proxy.name}}])
     talk.client.sendall(query("set", "/a", "v"))
     assert ending(talk.client) == (b"", "eof")
@@ -331,5 +331,5 @@ def test_what_a_moment_could_not_do_is_told(engine: Backend, proxy: Proxy, talk:
     ],
 )
 def test_a_moment_that_cannot_come_is_refused(engine: Backend, said: Any):
-    """400, with what can."""
+    """The answer is 400, and lists what is possible."""
     assert engine.ask("POST", "/x/moments", said).status == 400

@@ -25,7 +25,7 @@ def toxic(kind: str, name: str = "", toxicity: float = 1.0, **attributes: Any) -
 
 @dataclass
 class Sink:
-    """A writer that notes what comes when; `open` False: it takes nothing, but `room` chunks."""
+    """A writer that notes what comes when; with `open` False it takes only `room` chunks."""
 
     now_ns: Callable[[], int]
     got: list[tuple[float, bytes | str]] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Sink:
 
 
 class Play:
-    """A pipeline whose time is ours; times are in milliseconds from its start."""
+    """A pipeline whose clock the test sets; times are in milliseconds from its start."""
 
     def __init__(self, *toxics: Toxic, seed: str = "seed") -> None:
         self.now_ns = 0
@@ -55,14 +55,14 @@ class Play:
         self.resets += 1
 
     def feed(self, *items: bytes) -> None:
-        """Read these now, one by one; `b""` is the end."""
+        """Read these chunks now, one by one; `b""` is the end."""
         for item in items:
             assert self.pipeline.has_room()
             self.pipeline.feed(item, self.now_ns)
             self.pipeline.advance(self.now_ns)
 
     def until(self, milliseconds: float) -> list[tuple[float, bytes | str]]:
-        """Let time pass up to then; everything that has come out since the start."""
+        """Let time pass up to then; return everything that has come out since the start."""
         end_ns = int(milliseconds * MS)
         for due_ns in self._dues(end_ns):
             self.now_ns = max(due_ns, self.now_ns)

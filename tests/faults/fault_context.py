@@ -24,7 +24,7 @@ LIMIT_SECONDS = 10
 
 @dataclass
 class FakeRank:
-    """A living process that stands in for a rank."""
+    """A living process in place of a rank."""
 
     rank: int
     process: subprocess.Popen[str]
@@ -42,14 +42,14 @@ class FakeRank:
         return self.hear()
 
     def hear(self) -> str:
-        """The next line it prints."""
+        """The next line that it prints."""
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
 
 @dataclass
 class FakeFaultContext:
-    """Implements `harness.faults.base.FaultContext`; `calls` lists the calls of the fault, in order."""
+    """Implements `harness.faults.base.FaultContext`; `calls` lists what the fault called, in order."""
 
     endpoint: Endpoint = field(default_factory=lambda: Endpoint("127.0.0.1", 1))
     ranks: dict[int, FakeRank] = field(default_factory=dict)
@@ -106,7 +106,7 @@ class FakeFaultContext:
 
 @contextlib.contextmanager
 def program(source: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A Python program in a process of its own, ended by its pid."""
+    """A Python program in its own process, which is ended by its pid."""
     command = [sys.executable, "-I", "-c", source, *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -117,7 +117,7 @@ def program(source: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 @contextlib.contextmanager
 def rank_processes(source: str, *ranks: int) -> Iterator[FakeFaultContext]:
-    """FaultContext with such a process for each rank, each awaited until it prints a line."""
+    """A FaultContext with such a process for each rank; each has printed a line."""
     with contextlib.ExitStack() as stack:
         context = FakeFaultContext()
         for rank in ranks:
@@ -133,7 +133,7 @@ def fault(kind: str, *ranks: int, **attributes: Any) -> Fault:
 
 
 def free_port(address: str = "127.0.0.1") -> int:
-    """A port that nobody holds, below those that the system hands out, and of a range that only this worker uses."""
+    """A free port, below those that the system assigns by itself, in a range that only this worker uses."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     first = 10_000 + worker % 20 * 500
@@ -145,7 +145,7 @@ def free_port(address: str = "127.0.0.1") -> int:
 
 
 def connects(host: str, port: int) -> bool:
-    """Whether somebody listens there."""
+    """Whether anything listens there."""
     with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=LIMIT_SECONDS):
         return True
     return False

@@ -1,4 +1,4 @@
-"""Connections between the hosts of a town: what passes the cables, what does not, and what its ends are told."""
+"""Connections between hosts: what passes the cables, what does not, and which errors the two ends get."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ NEEDS_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root makes a netw
 
 
 def needs(*tools: str) -> list[pytest.MarkDecorator]:
-    """Marks of tests that make hosts, and run these programs on them."""
+    """Marks for tests that make hosts, and run these programs on them."""
     absent = [tool for tool in tools if shutil.which(tool, path="/usr/sbin:/sbin:/usr/bin:/bin") is None]
     return [NEEDS_ROOT, pytest.mark.skipif(bool(absent), reason=f"needs {', '.join(absent)}")]
 
 
 @dataclass(frozen=True)
 class FakeLink:
-    """As much of a link as faults between hosts look at."""
+    """The part of a link that faults between hosts use."""
 
     rank: int
     address: Endpoint
@@ -56,7 +56,7 @@ class Line:
         return _passes(self.far, self.near, text, within_s)
 
     def heard(self) -> tuple[bytes, bytes]:
-        """The next byte that comes to the far end, and to the near one."""
+        """The next byte that arrives at the far end, and at the near one."""
         return _heard(self.far), _heard(self.near)
 
 
@@ -91,7 +91,7 @@ class Exchange:
         return Line(near, far)
 
     def reached(self, source: str, target: str) -> str:
-        """`connected`, or the class of the error."""
+        """`connected`, or the name of the error's class."""
         host = self.town.by_name[target]
         try:
             with self.town.by_name[source].inside(), socket.create_connection((host.address, PORT), SILENCE_S):
@@ -113,7 +113,7 @@ def exchange(town: Town) -> Iterator[Exchange]:
 
 
 def member(kind: str, *ranks: int, **attributes: Any) -> FaultMember:
-    """A fault with the defaults that its declaration gives."""
+    """A fault with the defaults of its declaration."""
     defaults = {
         one.name: one.default for one in FAULTS[kind].declaration.attributes if isinstance(one.default, int | str)
     }
@@ -122,7 +122,7 @@ def member(kind: str, *ranks: int, **attributes: Any) -> FaultMember:
 
 
 def evidence_when(evidence: Callable[[], Evidence], until: Callable[[Evidence], bool]) -> Evidence:
-    """The evidence as soon as it fulfils the condition; at the time limit, as it is then."""
+    """The evidence once it fulfils the condition; at the time limit, as it is then."""
     deadline_ns = clock.now_ns() + LIMIT_SECONDS * 10**9
     while not until(found := evidence()) and clock.now_ns() < deadline_ns:
         pass
@@ -130,7 +130,7 @@ def evidence_when(evidence: Callable[[], Evidence], until: Callable[[Evidence], 
 
 
 def sent(line: Line, size: int) -> int:
-    """How many nanoseconds so many bytes take from the near end to the far one."""
+    """How many nanoseconds that many bytes take from the near end to the far one."""
     begun_ns = clock.now_ns()
     sender = threading.Thread(target=line.near.sendall, args=(bytes(size),))
     sender.start()
@@ -162,12 +162,12 @@ class Post:
         self._sender.close()
 
     def send(self, number: int) -> None:
-        """Raises OSError if the kernel tells the sender that it does not pass."""
+        """Raises OSError if the kernel reports that the datagram does not pass."""
         for _ in range(number):
             self._sender.sendto(b"x", (self.target.address, PORT))
 
     def received(self) -> int:
-        """How many have come since the last look."""
+        """How many have arrived since the last call."""
         found = 0
         with contextlib.suppress(BlockingIOError):
             while True:

@@ -1,4 +1,4 @@
-"""A network of a few hosts with names of their own, and processes that look names up in it."""
+"""A network of a few hosts with names, and processes that look names up in it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ for line in sys.stdin:
 
 
 class Asker:
-    """A process on a host."""
+    """A process on a host that looks names up."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -78,7 +78,7 @@ class Asker:
 
 @dataclass
 class Town(FakeFaultContext):
-    """FaultContext with a host for the proxy server and one for each of the ranks 0, 1, 2."""
+    """A FaultContext with a host for the proxy server and one for each of the ranks 0, 1, 2."""
 
     by_name: dict[str, NetworkHost] = field(default_factory=dict)
 
@@ -99,7 +99,7 @@ class Town(FakeFaultContext):
 
     @contextlib.contextmanager
     def asker(self, name: str) -> Iterator[Asker]:
-        """A process on the host of that name, in which names are looked up."""
+        """A process on the host of that name that looks names up."""
         host = self.by_name[name]
         network = f"/proc/{os.getpid()}/fd/{host.namespace}"
         command = [sys.executable, "-c", PROGRAM, name, network, str(host.etc)]
@@ -114,7 +114,7 @@ class Town(FakeFaultContext):
 
 @contextlib.contextmanager
 def town(folder: Path, family: str = "ipv4") -> Iterator[Town]:
-    """The network, its hosts files complete; all of it ends with the descriptors."""
+    """The network with complete hosts files; closing its descriptors removes it."""
     own = netns.create()  # px is in whatever network one is
     try:
         with contextlib.ExitStack() as stack:
@@ -129,7 +129,7 @@ def town(folder: Path, family: str = "ipv4") -> Iterator[Town]:
 
 
 def timed(asker: Asker, act: str, *arguments: Any) -> tuple[float, dict[str, Any]]:
-    """How many seconds it took, and the answer."""
+    """How many seconds the question took, and its answer."""
     begun_ns = clock.now_ns()
     answer = asker.ask(act, *arguments)
     return (clock.now_ns() - begun_ns) / 1e9, answer

@@ -29,7 +29,7 @@ LATER = StepMoment("join")
 
 @dataclass
 class Wire:
-    """A master that accepts what the test tells it to, and a link to it for each of some ranks."""
+    """A master that accepts connections when the test says so, and a link to it for each of some ranks."""
 
     context: FakeFaultContext
     links: dict[int, Link]
@@ -47,7 +47,7 @@ class Wire:
 
 @contextlib.contextmanager
 def wired(directory: Path, *ranks: int, embedded: bool = False) -> Iterator[Wire]:
-    """A wire with a server of its own, which ends with it."""
+    """A wire with its own server, which ends with it."""
     with contextlib.ExitStack() as stack:
         children = stack.enter_context(Children())
         try:
@@ -73,7 +73,7 @@ def member(kind: str, *ranks: int, stream: str | None = None, after: Moment = ST
 
 @contextlib.contextmanager
 def held(wire: Wire, fault: FaultMember) -> Iterator[list[Evidence]]:
-    """Hold a fault; when it has been healed, the list has the evidence that was taken just before."""
+    """Hold a fault; after healing, the list has the evidence that was taken just before."""
     evidence: list[Evidence] = []
     with fault.hold(wire.context) as ask:
         yield evidence
@@ -81,7 +81,7 @@ def held(wire: Wire, fault: FaultMember) -> Iterator[list[Evidence]]:
 
 
 def receive(end: socket.socket, number: int) -> bytes:
-    """Exactly so many bytes, or fewer if the connection ends."""
+    """Exactly that many bytes, or fewer if the connection ends."""
     received = b""
     while len(received) < number and (piece := end.recv(number - len(received))):
         received += piece
@@ -99,7 +99,7 @@ def how_it_ends(end: socket.socket) -> str:
 
 
 def silent(end: socket.socket, seconds: float = 0.15) -> bool:
-    """Whether nothing, not even an end, comes for so long."""
+    """Whether nothing, not even an end, arrives in that time."""
     end.settimeout(seconds)
     try:
         end.recv(1, socket.MSG_PEEK)
@@ -111,7 +111,7 @@ def silent(end: socket.socket, seconds: float = 0.15) -> bool:
 
 
 def await_true(fact: Any) -> None:
-    """Wait until a fact is so; fails after the limit."""
+    """Wait until the condition holds; fail after the limit."""
     deadline = time.monotonic() + LIMIT_SECONDS
     while not fact():
         assert time.monotonic() < deadline

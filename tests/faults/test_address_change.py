@@ -1,4 +1,4 @@
-"""address_change: a host under another address, with its old name."""
+"""address_change: a host moves to another address and keeps its name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def address_change(names: str = "follow"):
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 def test_the_name_leads_to_the_new_address_and_stays_so(family: str, tmp_path: Path):
-    """The old address is nobody's; healing does not bring it back."""
+    """No host has the old address; healing does not bring it back."""
     with town(tmp_path, family) as here, here.asker("r0") as r0, here.asker("r1") as r1:
         r0.ask("listen", PORT)
         old = here.by_name["r0"].address
@@ -40,7 +40,7 @@ def test_the_name_leads_to_the_new_address_and_stays_so(family: str, tmp_path: P
 
 
 def test_an_open_connection_hangs(tmp_path: Path):
-    """Nothing tells either side; it was open when the host moved, and that is counted."""
+    """Neither side gets an error; the connection was open when the host moved, and is counted."""
     with town(tmp_path) as here, here.asker("r0") as r0, here.asker("r1") as r1:
         r0.ask("listen", PORT)
         r1.ask("connect", "r0", PORT, LIMIT_SECONDS)
@@ -54,7 +54,7 @@ def test_an_open_connection_hangs(tmp_path: Path):
 
 
 def test_a_stale_name_leads_nowhere_until_it_is_healed(tmp_path: Path):
-    """The host itself knows where it is; the others learn it by the healing."""
+    """The host itself knows its new address; the others get it when the fault is healed."""
     with town(tmp_path) as here, here.asker("r0") as r0, here.asker("r1") as r1:
         r0.ask("listen", PORT)
         with address_change("stale").hold(here) as evidence:
@@ -66,7 +66,7 @@ def test_a_stale_name_leads_nowhere_until_it_is_healed(tmp_path: Path):
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 def test_who_goes_to_the_old_address_hears_that_it_cannot_be_reached(family: str, tmp_path: Path):
-    """Although it was connected a moment ago, and its kernel knew where to send."""
+    """Even a client that was connected a moment ago, whose kernel knew where to send."""
     with town(tmp_path, family) as here, here.asker("r0") as r0, here.asker("r1") as r1:
         r0.ask("listen", PORT)
         old = here.by_name["r0"].address
@@ -77,13 +77,13 @@ def test_who_goes_to_the_old_address_hears_that_it_cannot_be_reached(family: str
 
 
 def test_it_touched_nothing_if_nobody_was_or_became_connected(tmp_path: Path):
-    """A host that moves while nobody looks is no fault."""
+    """A host that moves without any connection is not touched: the cell will be vacuous."""
     with town(tmp_path) as here, address_change().hold(here) as evidence:
         assert evidence().touched is False
 
 
 def test_a_name_that_is_hidden_meanwhile_has_the_new_address_afterwards(tmp_path: Path):
-    """Two faults change one hosts file, and neither undoes the other's work."""
+    """Two faults change one hosts file, and neither undoes what the other did."""
     with town(tmp_path) as here, here.asker("r1") as r1:
         with FAULTS["missing_name"](fault("missing_name", 1, name=None)).hold(here):
             with address_change().hold(here):

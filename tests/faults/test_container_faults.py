@@ -1,4 +1,4 @@
-"""Faults that only an engine does to containers: disconnect, restart_host, memory_limit, cpu_limit; in real plays."""
+"""Faults that only Docker does to containers: disconnect, restart_host, memory_limit, cpu_limit; in real plays."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def cell(body: str) -> Scenario:
 
 
 def found(result: Result) -> Mapping[str, Any]:
-    """What the one fault of a play said that it had touched."""
+    """The record of what the one fault of a play touched."""
     (healed,) = [op.value for op in result.history if op.f == "heal" and op.type != "invoke"]
     assert isinstance(healed, Mapping)
     return healed
@@ -54,7 +54,7 @@ def found(result: Result) -> Mapping[str, Any]:
 
 
 def test_a_disconnected_host_is_silent_until_it_is_connected_again(play: Play):
-    """An open connection hangs, and goes on afterwards; the host has its old address then."""
+    """An open connection hangs, and goes on afterwards; the host has its old address again."""
     result = play(
         DIRECT
         + JOIN
@@ -69,7 +69,7 @@ def test_a_disconnected_host_is_silent_until_it_is_connected_again(play: Play):
 
 
 def test_a_host_that_nobody_speaks_with_is_not_touched_by_its_cut(play: Play):
-    """Rank 2 has not come and never does: the cell is vacuous, not passed."""
+    """Rank 2 never starts: the cell is vacuous, not passed."""
     result = play(
         "world: {size: 3, timeout: 5s, route: direct, ranks: {0: {world_size: 2}, 1: {world_size: 2}, "
         "2: {start: never}}}\n" + JOIN + "faults:\n  - {inject: disconnect, ranks: 2}\nexpect:\n"
@@ -82,7 +82,7 @@ def test_a_host_that_nobody_speaks_with_is_not_touched_by_its_cut(play: Play):
 
 
 def test_a_restarted_host_has_forgotten_everything(play: Play):
-    """Its rank begins again under the old name and address, and what it had stored is gone."""
+    """Its rank starts again under the old name and address, and what it had stored is gone."""
     result = play(
         DIRECT
         + JOIN
@@ -99,7 +99,7 @@ def test_a_restarted_host_has_forgotten_everything(play: Play):
 
 
 def test_open_connections_to_a_stopped_host_are_told_its_end(play: Play):
-    """Who waits for an answer learns of it at once, and not by its own timeout; who connects afterwards gets none."""
+    """A client that waits for an answer gets the end at once, before its own timeout; a later client gets no answer."""
     result = play(
         DIRECT
         + JOIN
@@ -112,7 +112,7 @@ def test_open_connections_to_a_stopped_host_are_told_its_end(play: Play):
 
 
 def test_whoever_shares_a_host_ends_with_it(play: Play):
-    """Two processes are told rank 0 and live on one host; only one of them is named. Nobody has crashed."""
+    """Two masters share one host, and the fault names one of them: both end, and neither is a crash."""
     result = play(
         "world: {size: 2, timeout: 5s, route: direct, ranks: {0: {world_size: 1}, "
         "1: {as_rank: 0, world_size: 1, run_id: other, port: 29777}}}\n"
@@ -125,7 +125,7 @@ def test_whoever_shares_a_host_ends_with_it(play: Play):
 
 
 def test_a_play_after_a_stopped_host_finds_it_as_new(play: Play):
-    """Nothing of the play before is seen in the next."""
+    """The next play sees nothing of the one before."""
     play(DIRECT + JOIN + "faults:\n  - {inject: restart_host, ranks: 1, after: join}\nexpect:\n  - {step: join}\n")
     result = play(DIRECT + JOIN + "expect:\n  - {step: join, is: ok}\n")
     assert result.status == "passed", result.judgement.because
@@ -135,7 +135,7 @@ def test_a_play_after_a_stopped_host_finds_it_as_new(play: Play):
 
 
 def test_the_kernel_kills_a_rank_whose_memory_is_full(play: Play):
-    """By SIGKILL, as the engine confirms; the other rank sees its connection end, and it is no crash."""
+    """SIGKILL ends it, as Docker confirms; the other rank's connection ends, and there is no crash."""
     result = play(
         DIRECT
         + JOIN
@@ -155,7 +155,7 @@ def test_the_kernel_kills_a_rank_whose_memory_is_full(play: Play):
 
 
 def test_a_rank_that_ran_out_of_memory_starts_again_with_its_usual_limit(play: Play):
-    """In a new container, in its next life."""
+    """Its next life is in a new container."""
     result = play(
         DIRECT
         + JOIN
@@ -170,7 +170,7 @@ def test_a_rank_that_ran_out_of_memory_starts_again_with_its_usual_limit(play: P
 
 
 def test_a_throttled_rank_is_slow_and_then_quick_again(play: Play):
-    """Rank 0 serves some hundred questions in a millisecond of each half second; then as before."""
+    """Rank 0 answers some hundred questions in a millisecond of each half second; then as before."""
     result = play(
         DIRECT
         + JOIN
@@ -189,7 +189,7 @@ def test_a_throttled_rank_is_slow_and_then_quick_again(play: Play):
 
 
 def test_a_world_ends_although_a_rank_gets_no_processor(play: Play):
-    """The limit is lifted before anything else is done to it."""
+    """The limit is lifted before anything else is done to the rank."""
     result = play(
         DIRECT
         + JOIN
@@ -201,7 +201,7 @@ def test_a_world_ends_although_a_rank_gets_no_processor(play: Play):
 
 
 def test_a_limit_may_outlive_its_rank(play: Play):
-    """It ends while it is limited, and the healing comes at that very moment."""
+    """The rank ends while it is limited, at the very moment of the healing."""
     result = play(
         DIRECT
         + JOIN
@@ -213,7 +213,7 @@ def test_a_limit_may_outlive_its_rank(play: Play):
 
 
 def test_a_quota_longer_than_its_period_is_refused():
-    """It would limit nothing."""
+    """Such a quota would limit nothing."""
     problems = FAULTS["cpu_limit"].problems({"run": 2_000_000, "every": 1_000_000})
     assert len(problems) == 1
 
@@ -223,7 +223,7 @@ def test_a_quota_longer_than_its_period_is_refused():
 
 @pytest.mark.parametrize("kind", ["disconnect", "restart_host", "memory_limit", "cpu_limit"])
 def test_worlds_without_an_engine_name_the_one_that_has_it(kind: str):
-    """The cell is skipped with that reason."""
+    """The cell is skipped, and the reason names the world that has these faults."""
     unmet = unmet_by_world(
         cell(DIRECT + JOIN + f"faults:\n  - {{inject: {kind}, ranks: 0, after: join}}\nexpect:\n  - {{step: join}}\n")
     )
@@ -232,6 +232,6 @@ def test_worlds_without_an_engine_name_the_one_that_has_it(kind: str):
 
 
 def took_ns(result: Result, step: str) -> int:
-    """From the begin of a step's first call to the end of its last."""
+    """The time from the start of a step's first call to the end of its last."""
     ops = [op for op in result.history if op.step == step and op.process.rank is not None]
     return ops[-1].time_ns - ops[0].time_ns

@@ -27,7 +27,7 @@ def round_trip_ns(line) -> int:
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 @pytest.mark.parametrize(("way", "times"), [("out", 1), ("in", 1), ("both", 2)])
 def test_an_answer_comes_late_by_the_delay_of_each_way(way: str, times: int, family: str, tmp_path: Path):
-    """And at once after the healing; hosts that are not hit are not late."""
+    """After the healing it comes at once; hosts that are not hit are not late."""
     with town(tmp_path, family) as here, exchange(here) as at:
         line, aside = at.line("r1", "r0"), at.line("r2", "r0")
         with member("delay", 1, delay=DELAY_NS, way=way).hold(here) as evidence:
@@ -41,7 +41,7 @@ def test_an_answer_comes_late_by_the_delay_of_each_way(way: str, times: int, fam
 
 
 def test_several_hosts_are_late_at_once(tmp_path: Path):
-    """One process keeps the packets of all of them."""
+    """One process delays the packets of all of them."""
     with town(tmp_path) as here, exchange(here) as at:
         lines = [at.line("r1", "px"), at.line("r2", "px")]
         with member("delay", 1, 2, delay=DELAY_NS, way="in").hold(here):
@@ -49,7 +49,7 @@ def test_several_hosts_are_late_at_once(tmp_path: Path):
 
 
 def test_it_touched_nothing_if_the_host_is_silent(tmp_path: Path):
-    """Other hosts speak, it does not: the cell will be vacuous."""
+    """Other hosts send, this one does not: the cell will be vacuous."""
     with town(tmp_path) as here, exchange(here) as at:
         aside = at.line("r2", "r0")
         with member("delay", 1, delay=DELAY_NS).hold(here) as evidence:
@@ -59,7 +59,7 @@ def test_it_touched_nothing_if_the_host_is_silent(tmp_path: Path):
 
 
 def test_two_delays_of_a_host_can_follow_each_other(tmp_path: Path):
-    """The first leaves nothing behind that would be in the way."""
+    """The first leaves nothing behind that would block the second."""
     with town(tmp_path) as here, exchange(here) as at:
         line = at.line("r1", "r0")
         for _ in range(2):
@@ -68,6 +68,6 @@ def test_two_delays_of_a_host_can_follow_each_other(tmp_path: Path):
 
 
 def test_a_jitter_larger_than_the_delay_is_refused():
-    """The loader shows it at the fault."""
+    """The loader reports it at the fault."""
     assert FAULTS["delay"].problems({"delay": 5, "jitter": 6})
     assert not FAULTS["delay"].problems({"delay": 5, "jitter": 5})

@@ -1,4 +1,4 @@
-"""Faults of the embedded engine: each does to real bytes what it says, and the engine itself tells whether it did."""
+"""Faults of the embedded engine: each does to real bytes what it says, and the engine reports whether it did."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def greeted(wire: Wire, rank: int = 1) -> tuple[socket.socket, socket.socket]:
 
 
 def adds(client: socket.socket, master: socket.socket, key: str, total: int) -> None:
-    """One add, there and back."""
+    """One add: its query to the master, and the reply back."""
     client.sendall(add(key))
     assert receive(master, len(add(key))) == add(key)
     master.sendall(struct.pack("<q", total))
@@ -55,7 +55,7 @@ def adds(client: socket.socket, master: socket.socket, key: str, total: int) -> 
 
 
 def test_a_reply_is_swallowed_and_the_connection_lives(wire: Wire):
-    """The second reply to an add of that key, counted from the injection; nothing else is touched."""
+    """The second reply to an add of that key, counted from the injection, is lost; nothing else is touched."""
     client, master = greeted(wire)
     with held(wire, member("x_drop_reply", 1, reply="add", key="n", nth=2)) as evidence:
         adds(client, master, "n", 1)
@@ -69,7 +69,7 @@ def test_a_reply_is_swallowed_and_the_connection_lives(wire: Wire):
 
 
 def test_a_query_is_swallowed_and_the_master_knows_nothing(wire: Wire):
-    """What comes behind it passes."""
+    """The query behind it passes."""
     client, master = greeted(wire)
     with held(wire, member("x_drop_query", 1, query="add", key="n")) as evidence:
         client.sendall(add("n"))
@@ -90,7 +90,7 @@ def test_a_message_is_held_until_healing(wire: Wire):
 
 @pytest.mark.parametrize(("how", "seen"), [("fin", "FIN"), ("rst", "RST")])
 def test_a_connection_that_was_open_is_cut_before_a_reply(wire: Wire, how: str, seen: str):
-    """Both sides see it so, without anything having been armed."""
+    """Both sides see the cut, though the fault was not armed beforehand."""
     client, master = greeted(wire)
     with held(wire, member("x_cut", 1, reply="add", how=how)) as evidence:
         client.sendall(add("n"))
@@ -101,7 +101,7 @@ def test_a_connection_that_was_open_is_cut_before_a_reply(wire: Wire, how: str, 
 
 
 def test_a_connection_is_cut_after_an_exact_number_of_bytes(wire: Wire):
-    """Of its direction, on each connection."""
+    """Counted in its direction, on each connection."""
     client, master = wire.connect(1)
     with held(wire, member("x_cut", 1, stream="downstream", bytes=3)) as evidence:
         master.sendall(b"abcd")
@@ -110,7 +110,7 @@ def test_a_connection_is_cut_after_an_exact_number_of_bytes(wire: Wire):
 
 
 def test_a_stall_keeps_everything_and_loses_nothing(wire: Wire):
-    """Also what had come before it was there and could not go on."""
+    """It also keeps bytes that came before it and had not passed yet."""
     client, master = wire.connect(1)
     with held(wire, member("x_stall", 1, stream="both")) as evidence:
         client.sendall(b"there")
@@ -122,7 +122,7 @@ def test_a_stall_keeps_everything_and_loses_nothing(wire: Wire):
 
 
 def test_open_connections_are_reset_and_later_ones_spared(wire: Wire):
-    """Those of the rank it is for."""
+    """Only connections of the rank that it names."""
     client, master = wire.connect(1)
     other, _ = wire.connect(2)
     with held(wire, member("x_rst_now", 1)) as evidence:
@@ -135,7 +135,7 @@ def test_open_connections_are_reset_and_later_ones_spared(wire: Wire):
 
 
 def test_half_a_connection_may_end(wire: Wire):
-    """The other direction lives on; without the fault it would end too."""
+    """The other direction goes on; without the fault it would end too."""
     with held(wire, member("x_half_close", 1)) as evidence:
         client, master = wire.connect(1)
         client.shutdown(socket.SHUT_WR)
@@ -147,7 +147,7 @@ def test_half_a_connection_may_end(wire: Wire):
 
 @pytest.mark.parametrize("stream", ["upstream", "downstream"])
 def test_the_direction_that_ended_alone_is_told(wire: Wire, stream: str):
-    """The end that follows in the other direction is no half a close."""
+    """The later end of the other direction is not counted as a half close."""
     with held(wire, member("x_half_close", 1)) as evidence:
         ends = wire.connect(1)
         first, second = ends if stream == "upstream" else ends[::-1]
@@ -160,7 +160,7 @@ def test_the_direction_that_ended_alone_is_told(wire: Wire, stream: str):
 
 
 def test_a_connection_of_which_no_half_ended_was_not_touched(wire: Wire):
-    """It was there, and bytes passed: the cell is vacuous all the same."""
+    """Bytes passed on it, but the cell is vacuous."""
     with held(wire, member("x_half_close", 1)) as evidence:
         client, master = wire.connect(1)
         client.sendall(b"x")
@@ -170,7 +170,7 @@ def test_a_connection_of_which_no_half_ended_was_not_touched(wire: Wire):
 
 @pytest.mark.parametrize(("mode", "seen"), [("fin", "FIN"), ("rst", "RST")])
 def test_the_first_connection_is_ended_at_once(wire: Wire, mode: str, seen: str):
-    """And the second is taken."""
+    """The second one is accepted."""
     with held(wire, member("x_refuse", 1, mode=mode, first=1)) as evidence:
         first = socket.create_connection(wire.links[1].address.connectable)
         assert how_it_ends(first) == seen
@@ -181,7 +181,7 @@ def test_the_first_connection_is_ended_at_once(wire: Wire, mode: str, seen: str)
 
 
 def test_a_closed_door_refuses_and_spares_who_is_inside(wire: Wire):
-    """In a network of one's own the refusal is known."""
+    """Open connections go on; in a private network the refusal is counted."""
     wire.context.private_network = True
     client, master = wire.connect(1)
     with held(wire, member("x_refuse", 1, mode="closed")) as evidence:
@@ -193,7 +193,7 @@ def test_a_closed_door_refuses_and_spares_who_is_inside(wire: Wire):
 
 
 def test_a_full_queue_leaves_a_connect_hanging(wire: Wire):
-    """Until it is healed: then the next try of the kernel gets in."""
+    """After the healing, the kernel's next try gets in."""
     with held(wire, member("x_backlog", 1)) as evidence:
         client = socket.socket()
         client.setblocking(False)
@@ -204,7 +204,7 @@ def test_a_full_queue_leaves_a_connect_hanging(wire: Wire):
 
 
 def test_a_connect_that_gave_up_is_told(wire: Wire):
-    """Nobody hangs any more when the fault is healed, and the kernel has counted the tries all the same."""
+    """No connect hangs at the healing, but the kernel has counted the tries."""
     with held(wire, member("x_backlog", 1, 2)) as evidence:
         for _ in range(3):
             with socket.socket() as client:
@@ -215,14 +215,14 @@ def test_a_connect_that_gave_up_is_told(wire: Wire):
 
 
 def test_the_tries_by_which_the_engine_fills_the_queue_are_not_counted(wire: Wire):
-    """Nor what its kernel sends once more for them: after a second that has happened, and the cell is vacuous."""
+    """Nor are the kernel's retries for them, which have come after a second: the cell is vacuous."""
     with held(wire, member("x_backlog", 1)) as evidence:
         await_true(lambda: syn_sent_again(wire.links[1].address.port))
     assert (evidence[0].touched, evidence[0].facts) == (False, {"acts": 0, "ranks": []})
 
 
 def test_where_the_kernel_does_not_count_nobody_hanging_is_unproven(wire: Wire, monkeypatch: pytest.MonkeyPatch):
-    """Then nobody knows."""
+    """Without the kernel's count, whether a connect gave up cannot be known."""
     monkeypatch.setattr(listening, "counts_dropped", lambda: False)
     with held(wire, member("x_backlog", 1)) as evidence:
         pass
@@ -230,7 +230,7 @@ def test_where_the_kernel_does_not_count_nobody_hanging_is_unproven(wire: Wire, 
 
 
 def syn_sent_again(port: int) -> bool:
-    """Whether a connect to that port has been tried once more by the kernel."""
+    """Whether the kernel has tried a connect to that port once more."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return any(row[2].endswith(f":{port:04X}") and row[3] == "02" and int(row[6], 16) for row in rows)
 
@@ -241,7 +241,7 @@ def silent_connect(client: socket.socket) -> bool:
 
 
 def test_a_client_that_is_never_read_stalls(wire: Wire):
-    """Its writes end when the buffers are full; the master hears of nobody."""
+    """Its writes stop when the buffers are full; the master gets no connection."""
     with held(wire, member("x_accept_never_read", 1)) as evidence:
         client = socket.create_connection(wire.links[1].address.connectable)
         client.settimeout(0.5)
@@ -268,14 +268,14 @@ def test_a_client_that_is_never_read_stalls(wire: Wire):
     ],
 )
 def test_what_finds_nothing_to_hit_has_touched_nothing(wire: Wire, kind: str, attributes: dict[str, Any]):
-    """No message of that kind, no connection: the cell is vacuous."""
+    """Without such a message or a connection the cell is vacuous."""
     with held(wire, member(kind, 1, **attributes)) as evidence:
         pass
     assert evidence[0].touched is False
 
 
 def test_the_real_server_is_not_asked_for_what_it_lacks(tmp_path: Path):
-    """A scenario that needs the engine is refused before a link is made."""
+    """A scenario that needs the engine is refused before any link is made."""
     with wired(tmp_path, 1) as wire:
         assert wire.links[1].acts("anything") == 0
         with pytest.raises(Unsupported, match="x_cut needs the embedded engine"):
@@ -283,7 +283,7 @@ def test_the_real_server_is_not_asked_for_what_it_lacks(tmp_path: Path):
 
 
 def test_the_engine_tells_what_passed_each_link(wire: Wire):
-    """Each connection with its bytes, messages and end, and each key with what named it."""
+    """It reports each connection with its bytes, messages and end, and each key with the messages that named it."""
     client, master = greeted(wire)
     adds(client, master, "n", 1)
     client.close()
@@ -299,7 +299,7 @@ def test_the_engine_tells_what_passed_each_link(wire: Wire):
 
 
 def test_links_of_one_seed_have_one_name(wire: Wire):
-    """On an engine of our own names come again with the seed, and with them all chance."""
+    """On an engine of our own, the same seed gives the same names, and so the same random draws."""
     spec = LinkSpec(3, Endpoint("127.0.0.1", 9))
     names = []
     for seed in (1, 1, 2):

@@ -1,4 +1,4 @@
-"""file_limit: a real process can open exactly as many more files as were left to it."""
+"""file_limit: a real process can open exactly as many more files as it was left."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def test_the_limit_counts_the_gaps_below_it():
 
 
 def test_only_the_ranks_it_names_are_limited():
-    """Rank 1 opens what rank 0 may not."""
+    """Rank 1 can open what rank 0 cannot."""
     with rank_processes(OPENER, 0, 1) as context, limited(0, 0).hold(context):
         assert [context.ranks[rank].ask("open") for rank in (0, 1)] == [REFUSED, "ok"]
 
 
 def test_a_process_that_opened_more_was_touched():
-    """The evidence has its descriptors before and now, and what is left."""
+    """The evidence has its numbers of descriptors before and now, and how many are left."""
     with rank_processes(OPENER, 0) as context, limited(2, 0).hold(context) as evidence:
         context.ranks[0].ask("open")
         found = evidence()
@@ -68,13 +68,13 @@ def test_a_process_that_opened_more_was_touched():
 
 
 def test_a_process_at_its_limit_from_the_start_was_touched():
-    """Nothing could be opened at all while it was in force."""
+    """It could open nothing at all while the limit was in force."""
     with rank_processes(OPENER, 0) as context, limited(0, 0).hold(context) as evidence:
         assert evidence().touched is True
 
 
 def test_whether_it_ran_into_the_limit_and_let_go_again_is_unproven():
-    """The same number of descriptors as before proves neither."""
+    """As many descriptors as before prove neither that it did nor that it did not."""
     with rank_processes(OPENER, 0) as context, limited(1, 0).hold(context) as evidence:
         answers = [context.ranks[0].ask(word) for word in ("open", "open", "close")]
         assert answers == ["ok", REFUSED, "ok"]
@@ -82,7 +82,7 @@ def test_whether_it_ran_into_the_limit_and_let_go_again_is_unproven():
 
 
 def test_a_rank_that_ended_needs_no_healing():
-    """Its evidence is unproven, and nobody else gets its limit."""
+    """Its evidence is unproven, and no other process gets its limit."""
     with rank_processes(OPENER, 0) as context, limited(1, 0).hold(context) as evidence:
         context.ranks[0].process.kill()
         context.ranks[0].process.wait()

@@ -1,4 +1,4 @@
-"""host_limits: the kernel gives up earlier, or takes fewer, and has its old settings back afterwards."""
+"""host_limits: the kernel gives up earlier, or accepts fewer connections, and gets its old settings back afterwards."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ FILES = ["core/somaxconn", "ipv4/tcp_retries2", "ipv4/tcp_syn_retries"]
 
 
 def settings(host) -> list[int]:
-    """What the kernel of a host allows: backlog, tcp_retries2, tcp_syn_retries."""
+    """The kernel settings of a host: backlog, tcp_retries2, tcp_syn_retries."""
     with host.inside():
         return [int(Path(f"/proc/sys/net/{name}").read_text()) for name in FILES]
 
 
 def test_the_settings_of_its_hosts_change_and_come_back(tmp_path: Path):
-    """Those that were given, on those hosts."""
+    """Only the given settings, on the named hosts."""
     with town(tmp_path) as here:
         before = settings(here.by_name["r1"])
         with member("host_limits", 1, backlog=2, tcp_syn_retries=1).hold(here) as evidence:
@@ -37,7 +37,7 @@ def test_the_settings_of_its_hosts_change_and_come_back(tmp_path: Path):
 
 
 def test_a_connection_fails_after_so_many_retransmissions(tmp_path: Path):
-    """One more after the first: some 0.6 s in place of a quarter of an hour; both are in the evidence."""
+    """One after the first: some 0.6 s instead of a quarter of an hour; both are in the evidence."""
     with town(tmp_path) as here, exchange(here) as at:
         line = at.line("r1", "r0")
         with member("host_limits", 1, tcp_retries2=1).hold(here) as evidence:
@@ -54,7 +54,7 @@ def test_a_connection_fails_after_so_many_retransmissions(tmp_path: Path):
 
 
 def test_limits_of_patience_touch_nothing_where_every_answer_comes(tmp_path: Path):
-    """The cell will be vacuous."""
+    """Without a retransmission the cell will be vacuous."""
     with town(tmp_path) as here, exchange(here) as at:
         line = at.line("r1", "r0")
         with member("host_limits", 1, tcp_retries2=1).hold(here) as evidence:
@@ -64,7 +64,7 @@ def test_limits_of_patience_touch_nothing_where_every_answer_comes(tmp_path: Pat
 
 
 def test_a_queue_is_as_short_as_it_says_for_who_begins_to_listen(tmp_path: Path):
-    """A backlog of 1 keeps two connections; the third is not taken, and counted."""
+    """A backlog of 1 holds two connections; the third is not accepted, and counted."""
     with town(tmp_path) as here:
         r0, r1 = here.by_name["r0"], here.by_name["r1"]
         with member("host_limits", 0, backlog=1).hold(here) as evidence:
@@ -81,7 +81,7 @@ def test_a_queue_is_as_short_as_it_says_for_who_begins_to_listen(tmp_path: Path)
 
 
 def test_a_queue_that_began_before_is_not_shortened(tmp_path: Path):
-    """Nobody met the limit: the cell will be vacuous."""
+    """No connection met the limit: the cell will be vacuous."""
     with town(tmp_path) as here, exchange(here) as at:
         with member("host_limits", 0, backlog=1).hold(here) as evidence:
             at.line("r1", "r0")
@@ -90,7 +90,7 @@ def test_a_queue_that_began_before_is_not_shortened(tmp_path: Path):
 
 
 def test_what_the_kernel_refuses_is_told_and_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The first setting goes back when the second is refused."""
+    """The first setting is restored when the second is refused."""
     with town(tmp_path) as here:
         before = settings(here.by_name["r1"])
         with pytest.raises(HarnessError, match="tcp_retries2 of r1 cannot be set"):
@@ -102,13 +102,13 @@ def test_what_the_kernel_refuses_is_told_and_undone(tmp_path: Path, monkeypatch:
 def test_settings_that_cannot_be_written_are_told_before_any_rank_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """The cell is skipped with the reason, which ends with what to do."""
+    """The cell is skipped; the reason ends with what to do."""
     monkeypatch.setattr("harness.faults.host_limits.os.access", lambda *_: False)
     with town(tmp_path) as here, pytest.raises(Unsupported, match="somaxconn cannot be written here; run the harness"):
         member("host_limits", 1, backlog=2).arm(here)
 
 
 def test_no_limit_is_a_problem_of_the_file():
-    """The loader shows it at the fault."""
+    """The loader reports it at the fault."""
     assert FAULTS["host_limits"].problems({"backlog": None, "tcp_retries2": None, "tcp_syn_retries": None})
     assert not FAULTS["host_limits"].problems({"backlog": 1})

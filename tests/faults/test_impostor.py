@@ -1,4 +1,4 @@
-"""impostor: something else really answers on the master's port, and is gone when healed."""
+"""impostor: another program really answers on the master's port, and is gone after healing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.machine.network import listening
 from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError
 
-# Stands in for the store of another run: any process that listens on the port it is given.
+# In place of the store of another run: a process that listens on the port it is given.
 LISTENER = """
 import socket, sys, time
 server = socket.create_server(("", int(sys.argv[1])))
@@ -35,7 +35,7 @@ def connect(port: int, host: str = "127.0.0.1") -> socket.socket:
 
 
 def read_all(connection: socket.socket) -> bytes:
-    """Everything up to the other side's close."""
+    """Everything until the other side closes."""
     return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
@@ -73,7 +73,7 @@ def test_an_echo_sends_back_every_byte_in_order():
 
 
 def test_an_echo_to_somebody_who_never_reads_keeps_to_its_buffer_and_leaves_promptly():
-    """The client writes until nothing more is taken; healing does not wait for it to read."""
+    """The client writes until its writes block; healing does not wait for it to read."""
     member, context, port = impostor("echo")
     with member.hold(context), connect(port) as client:
         client.settimeout(0.1)
@@ -83,7 +83,7 @@ def test_an_echo_to_somebody_who_never_reads_keeps_to_its_buffer_and_leaves_prom
 
 
 def test_http_answers_400_to_the_first_bytes_and_closes():
-    """What a web server makes of a store's first message; its answer arrives whole."""
+    """This is a web server's answer to a store's first message; it arrives whole."""
     member, context, port = impostor("http")
     with member.hold(context) as evidence, connect(port) as client:
         client.sendall(b"\x00\x3c\x85\xf7\xc1")
@@ -92,7 +92,7 @@ def test_http_answers_400_to_the_first_bytes_and_closes():
 
 
 def test_many_are_served_side_by_side():
-    """One that says nothing holds up no other, and all are counted."""
+    """A silent client does not delay the others, and all are counted."""
     member, context, port = impostor("echo")
     with member.hold(context) as evidence, connect(port):
         for _ in range(20):
@@ -103,7 +103,7 @@ def test_many_are_served_side_by_side():
 
 
 def test_a_reset_connection_disturbs_nobody():
-    """A client that vanishes with RST leaves the impostor serving."""
+    """After a client leaves with RST, the impostor still serves others."""
     member, context, port = impostor("echo")
     with member.hold(context):
         with connect(port) as rude:
@@ -116,7 +116,7 @@ def test_a_reset_connection_disturbs_nobody():
 
 @pytest.mark.parametrize("answers", ["nothing", "echo", "http"])
 def test_its_port_and_thread_are_gone_when_it_is_healed(answers: str):
-    """Healing ends the thread, and the port can be bound anew at once."""
+    """Healing ends the thread, and the port can be bound again at once."""
     member, context, port = impostor(answers)
     threads = threading.active_count()
     with member.hold(context) as evidence, connect(port):
@@ -128,7 +128,7 @@ def test_its_port_and_thread_are_gone_when_it_is_healed(answers: str):
 
 
 def test_it_listens_where_it_is_told():
-    """On the IPv6 loopback it is not met on IPv4."""
+    """If it listens on the IPv6 loopback, the IPv4 loopback refuses."""
     member, context, port = impostor("echo", address="::1")
     with member.hold(context):
         assert [connects(host, port) for host in ("::1", "127.0.0.1")] == [True, False]
@@ -137,7 +137,7 @@ def test_it_listens_where_it_is_told():
 @pytest.mark.parametrize("answers", ["nothing", "store"])
 @pytest.mark.parametrize("master_joins", [True, False])
 def test_without_a_connection_it_touched_something_only_if_the_master_wanted_the_port(answers: str, master_joins: bool):
-    """Nobody came and no rank 0 began to join: the cell will be vacuous."""
+    """No client came and no rank 0 began to join: the cell will be vacuous."""
     member, context, _ = impostor(answers, master_joins=master_joins, helper_program=LISTENER)
     with member.hold(context) as evidence:
         assert evidence().touched is master_joins
@@ -153,7 +153,7 @@ def test_a_port_in_use_cannot_be_taken():
 
 
 def test_a_foreign_store_runs_in_a_process_of_its_own_and_ends_with_the_fault():
-    """The helper is told the port, and has ended when the fault is healed."""
+    """The helper gets the port, and has ended when the fault is healed."""
     member, context, port = impostor("store", helper_program=LISTENER)
     with member.hold(context) as evidence:
         assert connects("127.0.0.1", port)
@@ -166,7 +166,7 @@ def test_a_foreign_store_runs_in_a_process_of_its_own_and_ends_with_the_fault():
 
 
 def test_connections_to_a_foreign_store_are_counted_open_or_closed():
-    """One that is open and one that was closed are two, whatever was there before."""
+    """One open and one closed connection count as two; those of before do not count."""
     member, context, port = impostor("store", helper_program=LISTENER)
     with member.hold(context) as evidence, connect(port):
         connect(port).close()
@@ -175,7 +175,7 @@ def test_connections_to_a_foreign_store_are_counted_open_or_closed():
 
 
 def test_a_store_on_one_address_is_refused_when_the_file_is_read():
-    """torch's store listens everywhere, so the two attributes do not fit together."""
+    """torch's store listens on every address, so the two attributes contradict each other."""
     kind = FAULTS["impostor"]
     assert kind.problems({"answers": "store", "address": "127.0.0.1"}) == ()
     (problem,) = kind.problems({"answers": "store", "address": "::1"})
@@ -183,7 +183,7 @@ def test_a_store_on_one_address_is_refused_when_the_file_is_read():
 
 
 def _until(holds) -> None:
-    """Await a fact that another thread brings about; fails if it never comes."""
+    """Wait for what another thread brings about; fail if it never comes."""
     pause = threading.Event()
     for _ in range(LIMIT_SECONDS * 1000):
         if holds():

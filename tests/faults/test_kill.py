@@ -15,7 +15,7 @@ SLEEPER = "import time; print('ready', flush=True); time.sleep(60)"
 
 
 def test_it_ends_every_process_it_names_with_sigkill_and_spares_the_others():
-    """Ranks 0 and 2 are gone when the fault is in place; rank 1 lives on."""
+    """Ranks 0 and 2 are gone when the fault is in place; rank 1 runs on."""
     with rank_processes(SLEEPER, 0, 1, 2) as context:
         with FAULTS["kill"](fault("kill", 0, 2)).hold(context) as evidence:
             assert evidence().touched is True
@@ -24,13 +24,13 @@ def test_it_ends_every_process_it_names_with_sigkill_and_spares_the_others():
 
 
 def test_the_end_is_announced_before_it_comes():
-    """`no_crash` can tell a killed rank from a crashed one."""
+    """So `no_crash` can tell a killed rank from a crashed one."""
     with rank_processes(SLEEPER, 0, 1) as context, FAULTS["kill"](fault("kill", 0, 1)).hold(context):
         assert context.calls == [("expect_end", 0, "kill"), ("expect_end", 1, "kill")]
 
 
 def test_the_evidence_tells_the_states_before_and_after():
-    """A living process becomes one that its parent has yet to bury."""
+    """A running process becomes a zombie, which its parent has yet to reap."""
     with rank_processes(SLEEPER, 3) as context:
         with FAULTS["kill"](fault("kill", 3, 4)).hold(context) as evidence:
             facts = evidence().facts
@@ -52,7 +52,7 @@ def test_the_ranks_that_it_ended_are_known_while_it_is_held_and_after():
 
 
 def test_a_process_that_has_ended_is_nothing_to_hit():
-    """Neither one that is unknown nor one that is dead but not yet buried; nothing was announced."""
+    """Neither an unknown process nor one that is dead but not yet reaped; no end was announced."""
     with rank_processes(SLEEPER, 0) as context:
         context.ranks[0].process.kill()
         os.waitid(os.P_PID, context.ranks[0].pid, os.WEXITED | os.WNOWAIT)
@@ -63,7 +63,7 @@ def test_a_process_that_has_ended_is_nothing_to_hit():
 
 
 def test_a_paused_process_is_killed_too():
-    """SIGKILL needs no SIGCONT before it."""
+    """SIGKILL works without a SIGCONT before it."""
     with rank_processes(SLEEPER, 0) as context:
         with FAULTS["pause"](fault("pause", 0)).hold(context):
             with FAULTS["kill"](fault("kill", 0)).hold(context):

@@ -1,4 +1,4 @@
-"""Faults on links before any server is there: what they refuse, how they are known, and what their evidence says."""
+"""Faults on links, without a server: what they refuse, how they are registered, and what their evidence says."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOXICS = ("latency", "bandwidth", "slow_close", "blackhole", "reset_peer", "slic
     ],
 )
 def test_what_the_server_cannot_take_is_refused_when_the_file_is_read(kind, attributes, said):
-    """It counts in whole units, and a slicer that varies too far would end it."""
+    """The server counts in whole units, and a slicer that varies too much would crash it."""
     (problem,) = FAULTS[kind].problems(attributes)
     assert said in problem
 
@@ -63,6 +63,6 @@ OURS, OTHERS = frozenset({"link1"}), frozenset({"link1", "link2"})
     ],
 )
 def test_evidence_of_a_downstream_fault(after: Traffic, touched: bool | None):
-    """True when something was met, False when surely nothing, None when nobody can know."""
+    """True if it met something, False if it surely met nothing, None if that cannot be known."""
     before = Traffic(0, upstream_bytes=0, downstream_bytes=0)
     assert link_evidence(["downstream"], [_Named(1)], [before], [after]).touched is touched

@@ -1,4 +1,4 @@
-"""Faults on links: each does to real bytes what it says, stops doing it when healed, and knows whether it met any."""
+"""Faults on links: each does to real bytes what it says, stops when healed, and knows whether it met any."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def wire(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Wire]:
 
 
 def met(evidence: Evidence) -> int:
-    """Bytes that came: the engine counts them where they come in, of the real server the kernel knows what it keeps."""
+    """Bytes that came: the engine counts what it reads; for the real server, the kernel knows what it holds."""
     return int(evidence.facts["bytes"] + evidence.facts["held_bytes"])
 
 
 def test_latency_delays_what_passes(wire: Wire):
-    """A byte comes no earlier than the delay; the other direction is not touched."""
+    """A byte comes no earlier than the delay; the other direction is not delayed."""
     client, master = wire.connect(1)
     with held(wire, member("latency", 1, stream="downstream", latency=150 * MS)) as evidence:
         began = time.monotonic()
@@ -54,7 +54,7 @@ def test_latency_delays_what_passes(wire: Wire):
 
 
 def test_healing_latency_lets_everything_pass_at_once(wire: Wire):
-    """Bytes that would wait for a minute come when it is healed, in order."""
+    """Bytes that would wait for a minute come at the healing, in order."""
     client, master = wire.connect(1)
     with held(wire, member("latency", 1, stream="upstream", latency=60 * S)) as evidence:
         client.sendall(b"first")
@@ -87,7 +87,7 @@ def test_no_bandwidth_at_all_holds_even_the_end_back(wire: Wire):
 
 
 def test_slow_close_lets_the_end_wait(wire: Wire):
-    """Bytes pass, the end comes later; the end alone is evidence."""
+    """Bytes pass at once, the end comes later; the end alone is evidence."""
     client, master = wire.connect(1)
     with held(wire, member("slow_close", 1, stream="downstream", delay=60 * S)) as evidence:
         master.close()
@@ -124,7 +124,7 @@ def test_a_blackhole_with_a_timeout_closes_by_itself(wire: Wire):
 
 
 def test_what_was_swallowed_before_anybody_looked_is_known(wire: Wire):
-    """A reply on a connection older than the blackhole never leaves the proxy, and is evidence all the same."""
+    """A swallowed reply on a connection older than the blackhole is evidence too."""
     _, master = wire.connect(1)
     with held(wire, member("blackhole", 1, stream="downstream")) as evidence:
         master.sendall(b"swallowed")
@@ -149,7 +149,7 @@ def test_a_reset_hits_a_connection_that_was_open_before(wire: Wire):
 
 
 def test_a_reset_at_the_start_needs_no_arming(wire: Wire):
-    """In place before anybody connects, it bites at the first bytes."""
+    """If it is in place before any client connects, it resets at the first bytes."""
     fault = member("reset_peer", 1, stream="downstream")
     fault.arm(wire.context)
     with held(wire, fault) as evidence:
@@ -160,7 +160,7 @@ def test_a_reset_at_the_start_needs_no_arming(wire: Wire):
 
 
 def test_a_reset_counts_down_to_the_end_even_when_healed(wire: Wire):
-    """Healing waits for the countdown: the real server cannot be talked out of it; the engine can."""
+    """Healing waits for the countdown: the real server cannot stop it; the engine can."""
     fault = member("reset_peer", 1, stream="upstream", timeout=300 * MS, after=LATER)
     fault.arm(wire.context)
     client, master = wire.connect(1)
@@ -197,7 +197,7 @@ def test_limit_data_passes_exactly_so_many_bytes(wire: Wire):
 
 
 def test_down_cuts_and_refuses_until_healed(wire: Wire, monkeypatch: pytest.MonkeyPatch):
-    """An open connection ends, a new one is refused, and afterwards the same port answers."""
+    """An open connection ends, a new one is refused, and after the healing the same port answers."""
     client, _ = wire.connect(1)
     with held(wire, member("down", 1)) as evidence:
         assert how_it_ends(client) == "FIN"
@@ -212,7 +212,7 @@ def test_down_cuts_and_refuses_until_healed(wire: Wire, monkeypatch: pytest.Monk
 def test_down_knows_of_attempts_in_a_private_network_only(
     wire: Wire, monkeypatch: pytest.MonkeyPatch, private: bool, attempts: int, touched: bool | None
 ):
-    """With nothing to cut, attempts refused are the evidence; in a shared network they may be anybody's."""
+    """With no connection to cut, refused attempts are the evidence; in a shared network they may not be ours."""
     counted = iter([100, 100 + attempts])
     monkeypatch.setattr(sockets, "tcp_counters", lambda: sockets.TcpCounters(next(counted), 0))
     wire.context.private_network = private
@@ -222,7 +222,7 @@ def test_down_knows_of_attempts_in_a_private_network_only(
 
 
 def test_a_refused_attempt_is_counted_by_the_system(wire: Wire):
-    """What the evidence of `down` rests on."""
+    """The evidence of `down` rests on this count."""
     before = sockets.tcp_counters().attempts_failed
     with held(wire, member("down", 1)), pytest.raises(ConnectionRefusedError):
         socket.create_connection(wire.links[1].address.connectable)
@@ -231,7 +231,7 @@ def test_a_refused_attempt_is_counted_by_the_system(wire: Wire):
 
 @pytest.mark.parametrize("stream", ["both", "upstream", "downstream"])
 def test_a_partition_silences_open_and_new_connections(wire: Wire, stream: str):
-    """Both of them, in the direction that is cut; others are spared."""
+    """Both kinds are silent in the direction that is cut; other ranks are spared."""
     old = wire.connect(1)
     with held(wire, member("partition", 1, **{} if stream == "both" else {"stream": stream})) as evidence:
         for client, master in (old, wire.connect(1)):
@@ -249,7 +249,7 @@ def test_a_partition_silences_open_and_new_connections(wire: Wire, stream: str):
 
 @pytest.mark.parametrize("kind", TOXICS)
 def test_a_toxic_that_met_nothing_says_so(wire: Wire, kind: str):
-    """An open, idle connection, and another rank's traffic, are no evidence."""
+    """An open, idle connection and another rank's traffic are no evidence."""
     wire.connect(1)
     other, master = wire.connect(2)
     for stream in ("upstream", "downstream"):
@@ -279,7 +279,7 @@ def test_bytes_against_the_direction_are_no_evidence(wire: Wire):
 
 
 def test_bytes_of_a_connection_that_ended_meanwhile_are_evidence(wire: Wire):
-    """Opened before, used and closed while it was active: the server's count of ended connections has its bytes."""
+    """Opened before, used and closed while it is active: the server's count of ended connections has its bytes."""
     client, master = wire.connect(1)
     with held(wire, member("latency", 1, stream="upstream", latency=MS)) as evidence:
         client.sendall(b"brief")
@@ -292,7 +292,7 @@ def test_bytes_of_a_connection_that_ended_meanwhile_are_evidence(wire: Wire):
 
 
 def test_toxicity_0_passes_everything(wire: Wire):
-    """A toxic that never bites."""
+    """Such a toxic never acts."""
     client, master = wire.connect(1)
     with held(wire, member("blackhole", 1, stream="both", toxicity=0.0)):
         client.sendall(b"through")
@@ -300,7 +300,7 @@ def test_toxicity_0_passes_everything(wire: Wire):
 
 
 def test_it_works_on_every_link_of_its_ranks(wire: Wire):
-    """Two ranks are two links."""
+    """Two ranks have two links."""
     pairs = [wire.connect(1), wire.connect(2)]
     with held(wire, member("blackhole", 1, 2, stream="downstream")) as evidence:
         for _, master in pairs:
@@ -310,7 +310,7 @@ def test_it_works_on_every_link_of_its_ranks(wire: Wire):
 
 
 def test_two_faults_of_one_kind_on_one_link_do_not_meet(wire: Wire):
-    """Toxics are named after their faults; delays add up."""
+    """Toxics are named after their faults; their delays add up."""
     first, second = (member("latency", 1, stream="downstream", latency=100 * MS) for _ in range(2))
     object.__setattr__(second.fault, "name", "latency of another name")
     client, master = wire.connect(1)
@@ -322,13 +322,13 @@ def test_two_faults_of_one_kind_on_one_link_do_not_meet(wire: Wire):
 
 
 def test_a_rank_without_a_link_cannot_be_hit(wire: Wire):
-    """A premise is missing, it is no error of the harness."""
+    """That is a missing premise, not an error of the harness."""
     with pytest.raises(NothingToHit), member("latency", 7, stream="both", latency=MS).hold(wire.context):
         pass
 
 
 def test_what_failed_midway_is_healed(wire: Wire):
-    """If the second link cannot be hit, the first one is free again."""
+    """If the second link cannot be hit, the first one is healed."""
     stuck = _Broken(wire.links[2])
     context = FakeFaultContext(known_links=[wire.links[1], stuck])
     client, master = wire.connect(1)
@@ -340,7 +340,7 @@ def test_what_failed_midway_is_healed(wire: Wire):
 
 
 def test_an_error_in_the_body_heals(wire: Wire):
-    """The fault is gone whatever ends it."""
+    """The fault is healed whatever ends it."""
     client, master = wire.connect(1)
     with contextlib.suppress(KeyError), held(wire, member("latency", 1, stream="upstream", latency=60 * S)):
         raise KeyError

@@ -1,4 +1,4 @@
-"""loss: a share of the packets never comes, and each that is lost is counted."""
+"""loss: a share of the packets is dropped, and each lost packet is counted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKETS = 200
     ("way", "sender", "receiver"), [("in", "r0", "r1"), ("out", "r1", "r0"), ("both", "r0", "r1"), ("both", "r1", "px")]
 )
 def test_what_is_sent_is_received_or_counted_as_lost(way: str, sender: str, receiver: str, tmp_path: Path):
-    """Half of 200 datagrams, and the sender is told nothing."""
+    """Half of 200 datagrams are lost, and the sender gets no error."""
     with town(tmp_path) as here, Post(here.by_name[sender], here.by_name[receiver]) as post:
         with member("loss", 1, share=0.5, way=way).hold(here) as evidence:
             post.send(PACKETS)
@@ -31,7 +31,7 @@ def test_what_is_sent_is_received_or_counted_as_lost(way: str, sender: str, rece
 
 @pytest.mark.parametrize(("way", "sender", "receiver"), [("in", "r1", "r0"), ("out", "r0", "r1"), ("both", "r0", "r2")])
 def test_the_other_way_and_other_hosts_lose_nothing(way: str, sender: str, receiver: str, tmp_path: Path):
-    """Nothing passed that could have been lost: the cell will be vacuous."""
+    """No packet passed that could have been lost: the cell will be vacuous."""
     with town(tmp_path) as here, Post(here.by_name[sender], here.by_name[receiver]) as post:
         with member("loss", 1, share=1, way=way).hold(here) as evidence:
             post.send(PACKETS)
@@ -42,7 +42,7 @@ def test_the_other_way_and_other_hosts_lose_nothing(way: str, sender: str, recei
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 def test_tcp_comes_through_a_loss_of_one_in_three(family: str, tmp_path: Path):
-    """It sends again what was lost; where all is lost, nothing comes."""
+    """TCP sends lost packets again; if all are lost, nothing arrives."""
     with town(tmp_path, family) as here, exchange(here) as at:
         line = at.line("r1", "r0")
         with member("loss", 1, share=0.3).hold(here):

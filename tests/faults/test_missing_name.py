@@ -1,4 +1,4 @@
-"""missing_name: a name that is not there, and then is."""
+"""missing_name: a name cannot be found until the fault is healed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root makes a netw
 
 @pytest.mark.parametrize(("written", "name", "other"), [(None, "r0", "r2"), ("r2", "r2", "r0")])
 def test_there_is_no_such_host_until_it_is_healed(written: str | None, name: str, other: str, tmp_path: Path):
-    """By default the master's; other names have their addresses."""
+    """By default the master's name is missing; other names keep their addresses."""
     with town(tmp_path) as here, here.asker("r1") as asker:
         member = FAULTS["missing_name"](fault("missing_name", 1, name=written))
         with member.hold(here) as evidence:
@@ -30,7 +30,7 @@ def test_there_is_no_such_host_until_it_is_healed(written: str | None, name: str
 
 
 def test_it_touched_nothing_if_nobody_asked_for_the_name(tmp_path: Path):
-    """Another name does not count, nor does another host's look-up."""
+    """Neither another name nor a look-up on another host counts."""
     with town(tmp_path) as here, here.asker("r1") as asker, here.asker("r2") as other:
         with FAULTS["missing_name"](fault("missing_name", 1, name=None)).hold(here) as evidence:
             assert asker.ask("addresses", "no-such-thing")["error"] == "gaierror"

@@ -22,7 +22,7 @@ def occupied(address: str, **more: bool):
 
 
 def bind_as_a_store(port: int, address: str = "::") -> None:
-    """Bind and listen as torch's store does: on every address, with SO_REUSEADDR."""
+    """Bind and listen like torch's store: on every address, with SO_REUSEADDR."""
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as store:
         store.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         store.bind((address, port))
@@ -41,7 +41,7 @@ def test_a_store_cannot_bind_while_the_port_is_held_and_can_afterwards(address: 
 
 @pytest.mark.parametrize(("address", "reached"), [("127.0.0.1", [True, False]), ("::1", [False, True])])
 def test_one_address_leaves_the_other_family_alone(address: str, reached: list[bool]):
-    """A stranger on the IPv4 loopback is met there only, one on the IPv6 loopback there only."""
+    """A socket on the IPv4 loopback is met there only, one on the IPv6 loopback there only."""
     member, context, port = occupied(address)
     with member.hold(context):
         assert [connects(host, port) for host in ("127.0.0.1", "::1")] == reached
@@ -55,7 +55,7 @@ def test_the_wildcard_of_ipv6_takes_ipv4_too():
 
 
 def test_its_proof_is_a_listening_socket():
-    """The inode in the evidence stands in the system's table as listening, and no longer after healing."""
+    """The system's table has the inode of the evidence as listening, and not after healing."""
     member, context, port = occupied("127.0.0.1")
     with member.hold(context) as evidence:
         facts = evidence().facts
@@ -65,7 +65,7 @@ def test_its_proof_is_a_listening_socket():
 
 
 def test_whoever_connects_is_counted_and_left_hanging_until_it_is_healed():
-    """Two connections, one of them gone already, are two; the other hears nothing before healing and a close then."""
+    """Two connections count, one of them closed already; the other gets nothing before healing, and then a close."""
     member, context, port = occupied("127.0.0.1")
     with socket.socket() as client:
         with member.hold(context) as evidence:
@@ -84,14 +84,14 @@ def test_whoever_connects_is_counted_and_left_hanging_until_it_is_healed():
 
 @pytest.mark.parametrize("master_joins", [True, False])
 def test_without_a_connection_it_touched_something_only_if_the_master_wanted_the_port(master_joins: bool):
-    """Nobody came and no rank 0 began to join: the cell will be vacuous."""
+    """No client came and no rank 0 began to join: the cell will be vacuous."""
     member, context, _ = occupied("127.0.0.1", master_joins=master_joins)
     with member.hold(context) as evidence:
         assert evidence().touched is master_joins
 
 
 def test_a_port_in_use_cannot_be_occupied():
-    """The error says where, why, and what to do; the holder is not disturbed."""
+    """The error says where, why, and what to do; the process that has the port is not disturbed."""
     member, context, port = occupied("127.0.0.1")
     with socket.create_server(("127.0.0.1", port)):
         with pytest.raises(HarnessError, match=rf"127\.0\.0\.1 port {port} .*in use.*inject it before"):
@@ -101,7 +101,7 @@ def test_a_port_in_use_cannot_be_occupied():
 
 
 def test_closed_connections_on_the_port_do_not_hinder_it():
-    """A connection whose server closed first leaves time-wait on the port; a run before must not spoil this one."""
+    """A connection that its server closes first leaves time-wait on the port; that of an earlier run must not matter."""
     member, context, port = occupied("127.0.0.1")
     with socket.create_server(("127.0.0.1", port)) as server, socket.create_connection(("127.0.0.1", port)) as client:
         server.accept()[0].close()

@@ -24,7 +24,7 @@ def cut(stream: str = "both", pairs=ONE_AND_ZERO):
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 def test_a_pair_is_cut_and_no_other(family: str, tmp_path: Path):
-    """Both ways; what was said meanwhile arrives after the healing."""
+    """Both ways are cut; what was sent meanwhile arrives after the healing."""
     with town(tmp_path, family) as here, exchange(here) as at:
         line, aside = at.line("r1", "r0"), at.line("r2", "r0")
         with cut().hold(here) as evidence:
@@ -42,7 +42,7 @@ def test_a_pair_is_cut_and_no_other(family: str, tmp_path: Path):
 
 @pytest.mark.parametrize("stream", ["upstream", "downstream"])
 def test_one_way_is_cut_from_the_first_to_the_second_or_back(stream: str, tmp_path: Path):
-    """Bytes of the other way arrive; a connection needs both ways, whoever asks for it."""
+    """Bytes of the other way arrive; a new connection needs both ways, whichever side makes it."""
     with town(tmp_path) as here, exchange(here) as at:
         line = at.line("r1", "r0")
         with cut(stream).hold(here) as evidence:
@@ -56,7 +56,7 @@ def test_one_way_is_cut_from_the_first_to_the_second_or_back(stream: str, tmp_pa
 
 
 def test_the_way_to_the_master_leads_through_its_links_too(tmp_path: Path):
-    """Where rank 1 has a link, its way to the proxy server is cut as well as the one to rank 0; rank 2's is not."""
+    """If rank 1 has a link, its way to the proxy server is cut as well as the one to rank 0; rank 2's is not."""
     with town(tmp_path) as here, exchange(here) as at:
         here.known_links = [FakeLink(rank, Endpoint(here.by_name["px"].address, PORT)) for rank in (1, 2)]
         with cut().hold(here) as evidence:
@@ -67,7 +67,7 @@ def test_the_way_to_the_master_leads_through_its_links_too(tmp_path: Path):
 
 
 def test_groups_are_cut_in_every_pair(tmp_path: Path):
-    """Two racks: 0 and 1 here, 2 there, and the cable between them."""
+    """Ranks 0 and 1 are in one rack, rank 2 in another: every pair across them is cut."""
     with town(tmp_path) as here, exchange(here) as at:
         with cut(pairs=(((0, 1), (2,)),)).hold(here):
             assert at.reached("r0", "r2") == at.reached("r2", "r1") == "TimeoutError"
@@ -75,7 +75,7 @@ def test_groups_are_cut_in_every_pair(tmp_path: Path):
 
 
 def test_the_sender_believes_its_packets_sent(tmp_path: Path):
-    """They are dropped where they come in: nobody gets an error."""
+    """They are dropped on arrival, so the sender gets no error."""
     with town(tmp_path) as here, exchange(here) as at:
         line = at.line("r1", "r0")
         with cut("upstream").hold(here):
@@ -85,7 +85,7 @@ def test_the_sender_believes_its_packets_sent(tmp_path: Path):
 
 
 def test_it_touched_nothing_if_nobody_sends(tmp_path: Path):
-    """An open connection that is silent notices nothing: the cell will be vacuous."""
+    """An open, silent connection is not affected: the cell will be vacuous."""
     with town(tmp_path) as here, exchange(here) as at:
         at.line("r1", "r0")
         aside = at.line("r2", "r0")
@@ -96,7 +96,7 @@ def test_it_touched_nothing_if_nobody_sends(tmp_path: Path):
 
 
 def test_ranks_of_one_host_have_no_way_to_cut(tmp_path: Path):
-    """Nothing passes a cable between them: the cell will be vacuous."""
+    """No packet between them passes a cable: the cell will be vacuous."""
     with (
         town(tmp_path) as here,
         pytest.raises(NothingToHit, match="run on one host"),
@@ -106,7 +106,7 @@ def test_ranks_of_one_host_have_no_way_to_cut(tmp_path: Path):
 
 
 def test_pairs_need_hosts_and_links_do_not(tmp_path: Path):
-    """So without `pairs` it works in every world."""
+    """Without `pairs` a partition works in every world."""
     assert FAULTS["partition"].needed(cut().fault) == {"hosts"}
     assert FAULTS["partition"].needed(member("partition", 1).fault) == set()
 

@@ -1,4 +1,4 @@
-"""pause: every thread of a real process stands still, and goes on when healed."""
+"""pause: every thread of a real process stops, and continues when healed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_paused_process_answers_only_after_healing():
 
 
 def test_every_thread_stands_still_once_it_is_in_place():
-    """The evidence has the letter T for each of the two threads."""
+    """The evidence has the state T for each of the two threads."""
     with rank_processes(THREADED_ECHO, 0) as context:
         with FAULTS["pause"](fault("pause", 0, 1)).hold(context) as evidence:
             found = evidence()
@@ -44,7 +44,7 @@ def test_every_thread_stands_still_once_it_is_in_place():
 
 
 def test_its_guard_is_stopped_and_started_with_it():
-    """The context hear of both ends, also when what happens meanwhile raises."""
+    """The context gets both the pause and its end, also when the body raises."""
     with rank_processes(THREADED_ECHO, 0) as context:
         with pytest.raises(RuntimeError, match="midway"):
             with FAULTS["pause"](fault("pause", 0)).hold(context):
@@ -54,7 +54,7 @@ def test_its_guard_is_stopped_and_started_with_it():
 
 
 def test_a_rank_that_ends_while_it_is_paused_heals_without_an_error():
-    """Whoever was killed in the meantime, buried or not, needs no thawing."""
+    """A process that was killed meanwhile, reaped or not, needs no SIGCONT."""
     with rank_processes(THREADED_ECHO, 0, 1) as context:
         with FAULTS["pause"](fault("pause", 0, 1)).hold(context) as evidence:
             for rank in context.ranks.values():
@@ -66,7 +66,7 @@ def test_a_rank_that_ends_while_it_is_paused_heals_without_an_error():
 
 
 def test_nobody_alive_is_nothing_to_hit():
-    """The process of rank 0 has ended, rank 1 has none; nobody's guard stands still afterwards."""
+    """The process of rank 0 has ended, rank 1 has none; no guard stays stopped."""
     with rank_processes(THREADED_ECHO, 0) as context:
         context.ranks[0].process.kill()
         context.ranks[0].process.wait()
@@ -77,7 +77,7 @@ def test_nobody_alive_is_nothing_to_hit():
 
 
 def test_a_process_that_does_not_stop_is_an_error_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch):
-    """If the second will not stand still, the first is thawed and nothing stays paused."""
+    """If the second does not stop, the first is continued and no process stays paused."""
     with rank_processes(THREADED_ECHO, 0, 1) as context:
         stubborn = context.ranks[1].pid
         stop = pidfd.PidfdProcess.await_stop

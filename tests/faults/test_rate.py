@@ -1,4 +1,4 @@
-"""rate: bytes take their time, and only those that pass the host's cable."""
+"""rate: bytes that pass the host's cable take their time, and only those."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AT_LEAST_NS = (SIZE - 3200) * 10**9 // RATE
     ("way", "source", "target"), [("out", "r1", "r0"), ("in", "r0", "r1"), ("both", "r0", "r1"), ("both", "r1", "px")]
 )
 def test_bytes_take_the_time_that_the_rate_says(way: str, source: str, target: str, tmp_path: Path):
-    """60 KB at 100 KB/s, of which a burst of 3200 bytes is free."""
+    """60 KB at 100 KB/s; a burst of 3200 bytes passes at once."""
     with town(tmp_path) as here, exchange(here) as at:
         line = at.line(source, target)
         with member("rate", 1, rate=RATE, way=way).hold(here) as evidence:
@@ -32,7 +32,7 @@ def test_bytes_take_the_time_that_the_rate_says(way: str, source: str, target: s
 
 
 def test_who_does_not_pass_the_cable_is_not_limited(tmp_path: Path):
-    """Two other hosts, and the host with itself."""
+    """Neither traffic between two other hosts nor that of the host with itself."""
     with town(tmp_path) as here, exchange(here) as at:
         aside, own = at.line("r2", "r0"), at.line("r1", "r1")
         with member("rate", 1, rate=100).hold(here):
@@ -41,7 +41,7 @@ def test_who_does_not_pass_the_cable_is_not_limited(tmp_path: Path):
 
 
 def test_it_touched_nothing_if_the_host_is_silent(tmp_path: Path):
-    """Other hosts speak, it does not: the cell will be vacuous."""
+    """Other hosts send, this one does not: the cell will be vacuous."""
     with town(tmp_path) as here, exchange(here) as at:
         aside = at.line("r2", "r0")
         with member("rate", 1, rate=RATE).hold(here) as evidence:
@@ -51,6 +51,6 @@ def test_it_touched_nothing_if_the_host_is_silent(tmp_path: Path):
 
 
 def test_it_can_be_had_here(tmp_path: Path):
-    """Arming tries it in a network made for that, before any rank starts."""
+    """Arming tries it in a network of its own, before any rank starts."""
     with town(tmp_path) as here:
         member("rate", 1, rate=RATE).arm(here)

@@ -1,4 +1,4 @@
-"""resolver_gone: look-ups are refused at once, each time."""
+"""resolver_gone: every look-up is refused at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECONDS_OF_A_SILENT_SERVER = 5
 
 
 def test_every_look_up_is_refused_at_once_until_it_is_healed(tmp_path: Path):
-    """Twenty in a row: a kernel that says only once a second that nobody listens would make them wait."""
+    """Twenty in a row: a kernel that reports a closed port only once a second would make them wait."""
     with town(tmp_path) as here, here.asker("r1") as asker:
         with FAULTS["resolver_gone"](fault("resolver_gone", 1)).hold(here) as evidence:
             for _ in range(20):
@@ -32,7 +32,7 @@ def test_every_look_up_is_refused_at_once_until_it_is_healed(tmp_path: Path):
 
 
 def test_it_touched_nothing_if_its_hosts_asked_for_nothing(tmp_path: Path):
-    """Another host's look-ups are answered, and do not count."""
+    """Look-ups on another host are answered, and do not count."""
     with town(tmp_path) as here, here.asker("r2") as other:
         with FAULTS["resolver_gone"](fault("resolver_gone", 1)).hold(here) as evidence:
             assert other.ask("addresses", "r0") == {"ok": [here.by_name["r0"].address]}

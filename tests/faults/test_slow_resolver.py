@@ -1,4 +1,4 @@
-"""slow_resolver: what the C library of a process waits for, on hosts of its own."""
+"""slow_resolver: the C library of a process waits for slow answers, on the named hosts only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def slow_resolver(*ranks: int, answers: str = "late", delay: int = int(DELAY_S *
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 def test_a_look_up_takes_as_long_as_the_answer_and_is_right(family: str, tmp_path: Path):
-    """Of a name and of an address; when it is healed, the hosts file answers again."""
+    """Of a name and of an address; after the healing, the hosts file answers again."""
     with town(tmp_path, family) as here, here.asker("r1") as asker:
         address = here.by_name["r0"].address
         with slow_resolver(1).hold(here):
@@ -35,7 +35,7 @@ def test_a_look_up_takes_as_long_as_the_answer_and_is_right(family: str, tmp_pat
 
 
 def test_an_ipv4_address_in_ipv6_notation_is_asked_for_too(tmp_path: Path):
-    """That is how a dual-stack server sees its peers; no hosts file knows them (F11)."""
+    """A dual-stack server sees its peers like that, and no hosts file has them (F11)."""
     with town(tmp_path) as here, here.asker("r0") as asker, slow_resolver(0).hold(here) as evidence:
         took_s, answer = timed(asker, "name_of", f"::ffff:{here.by_name['r1'].address}")
         assert (answer, took_s >= DELAY_S) == ({"ok": "r1"}, True)
@@ -53,7 +53,7 @@ def test_other_hosts_are_answered_by_their_hosts_files(tmp_path: Path):
 
 
 def test_an_answer_that_never_comes_is_waited_for_five_seconds(tmp_path: Path):
-    """Only the first is lost: the C library asks again, and that is answered at once."""
+    """Only the first answer is lost: the C library asks again, and gets one at once."""
     with town(tmp_path) as here, here.asker("r1") as asker:
         with slow_resolver(1, answers="never", one_in=50).hold(here) as evidence:
             took_s, answer = timed(asker, "addresses", "r0")
@@ -64,7 +64,7 @@ def test_an_answer_that_never_comes_is_waited_for_five_seconds(tmp_path: Path):
 
 
 def test_two_at_once_share_the_name_server(tmp_path: Path):
-    """Each is for its own ranks, whichever is healed first."""
+    """Each acts on its own ranks, in whatever order they are healed."""
     with town(tmp_path) as here, here.asker("r1") as one, here.asker("r2") as two:
         with slow_resolver(2).hold(here):
             first = FAULTS["missing_name"](fault("missing_name", 1, name=None))
@@ -76,7 +76,7 @@ def test_two_at_once_share_the_name_server(tmp_path: Path):
 
 
 def test_two_on_one_host_are_taken_back_in_any_order(tmp_path: Path):
-    """The files are as they were when both are gone, and in between what one did stays."""
+    """After both, the files are as before; between, the remaining fault's change is in place."""
     with town(tmp_path) as here:
         files = [here.by_name["r1"].etc / name for name in ("hosts", "resolv.conf")]
         before = [path.read_text() for path in files]
@@ -93,7 +93,7 @@ def test_two_on_one_host_are_taken_back_in_any_order(tmp_path: Path):
 
 
 def test_a_delay_of_what_never_comes_is_refused():
-    """The loader shows it at the fault."""
+    """The loader reports it at the fault."""
     member = FAULTS["slow_resolver"]
     assert member.problems({"answers": "never", "delay": 1}) != ()
     assert member.problems({"answers": "never", "delay": 2_000_000_000}) == ()

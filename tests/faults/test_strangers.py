@@ -20,7 +20,7 @@ def strangers(port: int, connections: int = 1, send: str | None = None):
 
 @pytest.fixture
 def server():
-    """A listener as the master's store would be one."""
+    """A listener like the master's store."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(LIMIT_SECONDS)
         yield listener
@@ -45,7 +45,7 @@ def test_as_many_connect_as_it_says_before_it_is_in_place(server: socket.socket)
 
 
 def test_each_sends_its_text_once_and_stays(server: socket.socket):
-    """The master reads the text, then nothing, and the end only when the fault is healed."""
+    """The master reads the text, then nothing, and the end only after the fault is healed."""
     member, context = strangers(server.getsockname()[1], send="GET / HTTP/1.0\r\n\r\n")
     with member.hold(context) as evidence:
         master_side = accept(server)
@@ -60,7 +60,7 @@ def test_each_sends_its_text_once_and_stays(server: socket.socket):
 
 
 def test_it_waits_for_a_listener_that_comes_later():
-    """Injected before anybody listens, it connects once somebody does."""
+    """Injected before any process listens, it connects once one does."""
     port = free_port()
     member, context = strangers(port)
     with member.hold(context) as evidence:
@@ -75,7 +75,7 @@ def test_it_waits_for_a_listener_that_comes_later():
 
 
 def test_nobody_to_connect_to_touches_nothing():
-    """No listener came: the evidence says so, and healing does not wait for one."""
+    """No process listened: the evidence says so, and healing does not wait for one."""
     member, context = strangers(free_port(), connections=2)
     with member.hold(context) as evidence:
         found = evidence()
@@ -83,7 +83,7 @@ def test_nobody_to_connect_to_touches_nothing():
 
 
 def test_a_connection_that_the_master_drops_is_told_and_not_made_again(server: socket.socket):
-    """One was dropped, one is still open, and no third one came."""
+    """One was dropped, one is still open, and no third one was made."""
     member, context = strangers(server.getsockname()[1], connections=2)
     with member.hold(context) as evidence, accept(server) as kept:
         accept(server).close()

@@ -20,7 +20,7 @@ def endpoint_at(here: Town, host: str = "r0") -> Endpoint:
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 def test_who_sends_is_told_that_the_other_side_has_reset_it(family: str, tmp_path: Path):
-    """Both ends, each when it next sends; connecting is refused until it is healed."""
+    """Both ends get the reset when they next send; connecting is refused until it is healed."""
     with town(tmp_path, family) as here, exchange(here) as at:
         here.endpoint = endpoint_at(here)
         line, aside = at.line("r1", "r0"), at.line("r2", "r0")
@@ -40,7 +40,7 @@ def test_who_sends_is_told_that_the_other_side_has_reset_it(family: str, tmp_pat
 
 
 def test_a_rank_with_a_link_meets_it_at_the_link(tmp_path: Path):
-    """The way to the proxy server's port is reset; the one to the master, which it does not use, is not."""
+    """Connections to the proxy server's port are reset; those to the master, which it does not use, are not."""
     with town(tmp_path) as here, exchange(here) as at:
         here.endpoint = endpoint_at(here)
         here.known_links = [FakeLink(1, endpoint_at(here, "px"))]
@@ -50,7 +50,7 @@ def test_a_rank_with_a_link_meets_it_at_the_link(tmp_path: Path):
 
 
 def test_on_the_masters_host_it_is_all_that_comes_by_the_cable(tmp_path: Path):
-    """The master's own connection to itself goes on."""
+    """The master's connection to itself goes on."""
     with town(tmp_path) as here, exchange(here) as at:
         here.endpoint = endpoint_at(here)
         own = at.line("r0", "r0")
@@ -61,7 +61,7 @@ def test_on_the_masters_host_it_is_all_that_comes_by_the_cable(tmp_path: Path):
 
 
 def test_it_touched_nothing_if_nobody_sends(tmp_path: Path):
-    """An open connection that is silent notices nothing: the cell will be vacuous."""
+    """An open, silent connection is not affected: the cell will be vacuous."""
     with town(tmp_path) as here, exchange(here) as at:
         here.endpoint = endpoint_at(here)
         at.line("r1", "r0")

@@ -1,4 +1,4 @@
-"""unplug: the cable is out, nobody is told, and what was sent in vain is the evidence."""
+"""unplug: the cable is out, no error is reported, and packets that were sent without effect are the evidence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = needs()
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 def test_nothing_passes_the_cable_until_it_is_back(family: str, tmp_path: Path):
-    """Neither way, on open connections and new ones; then the open one goes on with what it had to say."""
+    """Neither way, on open and new connections; then the open one delivers what it had to send."""
     with town(tmp_path, family) as here, exchange(here) as at:
         line, aside = at.line("r1", "r0"), at.line("r2", "px")
         with member("unplug", 0).hold(here) as evidence:
@@ -29,7 +29,7 @@ def test_nothing_passes_the_cable_until_it_is_back(family: str, tmp_path: Path):
 
 
 def test_what_others_send_to_it_counts(tmp_path: Path):
-    """The pulled host has nothing to say; who sends to it waits in vain, and is named."""
+    """The unplugged host sends nothing; a host that sends to it gets no answer, and is named."""
     with town(tmp_path) as here, exchange(here) as at:
         line = at.line("r1", "r0")
         with member("unplug", 0).hold(here) as evidence:
@@ -41,7 +41,7 @@ def test_what_others_send_to_it_counts(tmp_path: Path):
 
 
 def test_it_touched_nothing_if_nobody_sends(tmp_path: Path):
-    """An open connection that is silent, and the host's own loopback, notice nothing: the cell will be vacuous."""
+    """An open, silent connection and the host's own loopback are not affected: the cell will be vacuous."""
     with town(tmp_path) as here, exchange(here) as at:
         at.line("r1", "r0")
         own, aside = at.line("r0", "r0"), at.line("r1", "px")
@@ -53,7 +53,7 @@ def test_it_touched_nothing_if_nobody_sends(tmp_path: Path):
 
 
 def test_an_attempt_that_was_given_up_counts(tmp_path: Path):
-    """Its socket is gone, but the kernel waited in vain meanwhile."""
+    """Its socket is gone, but the kernel waited for an answer that did not come."""
     with town(tmp_path) as here, exchange(here) as at:
         line = at.line("r1", "r0")
         with member("unplug", 0, 1).hold(here) as evidence:

@@ -1,4 +1,4 @@
-"""wrong_address: a name that leads to another host, or to nobody."""
+"""wrong_address: a name leads to another host, or to an address that no host has."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def wrong_address(to: str):
 
 
 def test_a_connection_to_the_name_reaches_the_other_host(tmp_path: Path):
-    """Both listen; when it is healed, the name leads to its own host again."""
+    """Both hosts listen; after the healing, the name leads to its own host again."""
     with town(tmp_path) as here, here.asker("r0") as r0, here.asker("r1") as r1, here.asker("r2") as r2:
         for listener in (r0, r2):
             listener.ask("listen", PORT)
@@ -35,7 +35,7 @@ def test_a_connection_to_the_name_reaches_the_other_host(tmp_path: Path):
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 def test_nobody_cannot_be_reached(family: str, tmp_path: Path):
-    """Not even refused: the kernel finds nobody with this address, and says so after some seconds."""
+    """It is not even refused: the kernel finds no host with this address, and says so after some seconds."""
     with town(tmp_path, family) as here, here.asker("r1") as asker:
         with wrong_address("nobody").hold(here) as evidence:
             answer = asker.ask("connect", "r0", PORT, LIMIT_SECONDS)
@@ -44,7 +44,7 @@ def test_nobody_cannot_be_reached(family: str, tmp_path: Path):
 
 
 def test_a_host_that_is_not_there_is_told_with_those_that_are(tmp_path: Path):
-    """A mistake in the file is no statement about the subject."""
+    """The error lists the hosts: a mistake in the file says nothing about the subject."""
     with (
         town(tmp_path) as here,
         pytest.raises(HarnessError, match=r"no host 'r9'; write one of .*r0, r1, r2, or `nobody`"),

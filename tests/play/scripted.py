@@ -1,4 +1,4 @@
-"""A world without processes: ranks that answer by a script, links that are noted, faults that do as they are told."""
+"""A world without processes: scripted ranks, links that are only noted, and faults that follow their attributes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PORT = 1
 
 
 class ScriptedChildren:
-    """No process at all; implements what a play needs of `Children`."""
+    """No process at all; implements the part of `Children` that a play needs."""
 
     def __init__(self) -> None:
         self.strays: list[int] = []
@@ -42,7 +42,7 @@ class ScriptedChildren:
 
 
 class ScriptedRank(RankHandle):
-    """A rank that writes its operations as it is sent word, into the file that a play reads."""
+    """A rank that writes its operations into the file that a play reads, when it gets a message."""
 
     session: ScriptedSession
     stays: bool = False
@@ -64,7 +64,7 @@ class ScriptedRank(RankHandle):
             self.end(0)
 
     def write(self, type: str, f: str, step: str = "", value: Any = None) -> None:
-        """Write an operation, and ring."""
+        """Write an operation, and ring the doorbell."""
         self.session.now_ns += 1
         op = Op(self.session.clock(), Process(self.rank, life=self.life), type, f, step=step, value=value)
         with open(self.ops_path, "a") as file:
@@ -176,7 +176,7 @@ class Undone:
 
 
 class ScriptedWorld(World):
-    """The world that such sessions are opened in."""
+    """The world in which such sessions are opened."""
 
     declaration = Declaration("scripted", "ranks that answer by a script", example="")
     capabilities = frozenset({"kill", "restart"})
@@ -300,7 +300,7 @@ class ScriptedFault(FaultMember):
 
 @dataclass
 class ScriptedPlay:
-    """All that one play by the script needs, and what became of it."""
+    """All that one scripted play needs, and its results."""
 
     order: Order
     resources: PlayResources
@@ -316,7 +316,7 @@ def scripted_play(
     script: Callable[[ScriptedRank], None] = joins,
     fails: frozenset[str] = frozenset(),
 ) -> Iterator[ScriptedPlay]:
-    """A play of a scenario that can be played with `play(scripted.order, scripted.resources)`."""
+    """A scripted play of a scenario: run it with `play(scripted.order, scripted.resources)`."""
     from harness import clock
 
     undone = Undone(fails=fails)

@@ -1,4 +1,4 @@
-"""fork_child: a child that outlives its rank with the listening socket, and never its play (F04)."""
+"""fork_child: a child keeps the listening socket and outlives its rank, but never its play (F04)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ expect:
 
 
 def played(text: str, world: str, runs_dir: Path, isolation: str = "auto") -> Result:
-    """The file's one cell, with the subject that needs no torch."""
+    """Play the file's one cell, with the subject that needs no torch."""
     (scenario,) = load_text(text, Path("claim.rdzv.yaml"))
     with Runner(RunOptions(subject="echo", world=world, isolation=isolation, runs_dir=runs_dir, jobs=1)) as runner:
         result = runner.play(scenario)
@@ -44,7 +44,7 @@ def played(text: str, world: str, runs_dir: Path, isolation: str = "auto") -> Re
 
 @pytest.mark.parametrize(("world", "isolation"), [("processes", "auto"), ("processes", "host"), ("namespaces", "auto")])
 def test_its_port_is_taken_when_the_rank_is_dead_and_free_after_the_play(world: str, isolation: str, tmp_path: Path):
-    """Nobody else holds it, for the rank alone was killed; and nothing of it is left behind."""
+    """Only the rank was killed, so the child alone has the port; the play leaves nothing of it behind."""
     result = played(SCENARIO, world, tmp_path, isolation)
     assert result.status == "passed", result.judgement.because
 

@@ -1,4 +1,4 @@
-"""The guard on paper: operations go in, and what was recorded as hung and which process was ended comes out."""
+"""The guard without processes: operations go in; the calls recorded as hung and the processes ended come out."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def plan(under_torchrun: bool = False) -> Scenario:
 
 @dataclass
 class FakeRanks:
-    """What a guard does to ranks, noted; `drained` is what a rank turns out to have written when it is looked at."""
+    """Notes what a guard does to ranks; `drained` is what a rank has written when its file is read once more."""
 
     played: Played
     drained: dict[int, tuple[str, int]] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class FakeRanks:
 
 @dataclass
 class FakeReading:
-    """Stacks that are read when the test says so."""
+    """Stacks whose reading ends when the test says so."""
 
     pid: int
     path: Path
@@ -80,7 +80,7 @@ class FakeReading:
 
 
 class Guarded:
-    """A guard over a play on paper."""
+    """A guard over a play without processes."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.played = Played(scenario).begun()
@@ -111,12 +111,12 @@ class Guarded:
 
 
 def test_nothing_is_looked_for_while_no_call_runs() -> None:
-    """There is no time to look again at."""
+    """The guard gives no time for its next look."""
     assert Guarded(plan()).enforce(at=100) is None
 
 
 def test_a_call_that_ends_in_time_is_left_alone() -> None:
-    """Until then the guard says when it will look."""
+    """Until then the guard says when it will look next."""
     guarded = Guarded(plan())
     guarded.played.call("join", 0, None, at=1)
     assert guarded.enforce(at=2) == 10
@@ -126,7 +126,7 @@ def test_a_call_that_ends_in_time_is_left_alone() -> None:
 
 
 def test_a_call_that_outlasts_its_guard_is_hung_and_its_process_ends_when_its_stacks_were_read() -> None:
-    """First the record, then the stacks, then the end."""
+    """The record comes first, then the stacks, then the end."""
     guarded = Guarded(plan())
     guarded.played.call("join", 0, None, at=1)
     assert guarded.enforce(at=10) == 10 + STACKS_WITHIN_NS / S
@@ -142,7 +142,7 @@ def test_a_call_that_outlasts_its_guard_is_hung_and_its_process_ends_when_its_st
 
 
 def test_stacks_that_cannot_be_read_do_not_keep_a_process_alive() -> None:
-    """Their time is limited."""
+    """Reading them has a time limit."""
     guarded = Guarded(plan())
     guarded.played.call("join", 0, None, at=1)
     again = guarded.enforce(at=10)
@@ -152,7 +152,7 @@ def test_stacks_that_cannot_be_read_do_not_keep_a_process_alive() -> None:
 
 
 def test_what_a_rank_wrote_without_ringing_counts() -> None:
-    """It is read once more before its call is called hung."""
+    """Its file is read once more before its call is called hung."""
     guarded = Guarded(plan())
     guarded.ranks.drained = {0: ("join", 9)}
     guarded.played.call("join", 0, None, at=1)
@@ -161,14 +161,14 @@ def test_what_a_rank_wrote_without_ringing_counts() -> None:
 
 
 def test_a_sleep_may_last_as_long_as_it_says_on_top() -> None:
-    """Of a sleep of 3 s the guard is 12 s."""
+    """The guard of a sleep of 3 s is 12 s."""
     guarded = Guarded(plan())
     guarded.played.call("nap", 0, None, at=1)
     assert guarded.enforce(at=12) == 13
 
 
 def test_the_time_that_a_rank_stood_still_does_not_count() -> None:
-    """Neither while it stands, nor afterwards."""
+    """Neither while it is paused nor afterwards."""
     guarded = Guarded(plan())
     guarded.played.call("join", 0, None, at=1).suspend(0, at=2)
     assert guarded.enforce(at=50) is None
@@ -179,7 +179,7 @@ def test_the_time_that_a_rank_stood_still_does_not_count() -> None:
 
 
 def test_several_overdue_calls_are_ended_at_one_look_each_process_once() -> None:
-    """Two calls of one process are one end; the stacks are read once."""
+    """Two hung calls of one process end it once; its stacks are read once."""
     guarded = Guarded(plan())
     guarded.played.call("join", 0, None, at=1).call("set", 0, None, at=1).call("join", 1, None, at=1)
     guarded.enforce(at=10)
@@ -188,7 +188,7 @@ def test_several_overdue_calls_are_ended_at_one_look_each_process_once() -> None
 
 
 def test_a_call_whose_process_is_gone_is_not_hung() -> None:
-    """Its end is on its way."""
+    """The end of the call is about to be recorded."""
     guarded = Guarded(plan())
     guarded.ranks.processes = {}
     guarded.played.call("join", 0, None, at=1)
@@ -205,7 +205,7 @@ def test_a_process_that_hangs_at_its_exit_is_ended_too() -> None:
 
 
 def agents() -> Guarded:
-    """Two agents that have joined at 1 s; both workers are there."""
+    """Two agents that joined at 1 s; both workers have started."""
     guarded = Guarded(plan(under_torchrun=True))
     for rank in (0, 1):
         guarded.played.call(EXIT, rank, None, at=0).call("join", rank, at=1).worker(rank, at=1)
@@ -221,7 +221,7 @@ def test_the_end_of_an_agent_waits_while_any_worker_works() -> None:
 
 
 def test_agents_that_are_silent_for_longer_than_their_guard_are_hung() -> None:
-    """Counted from what happened last in the whole world."""
+    """The time counts from the last activity in the whole world."""
     guarded = agents()
     for rank in (0, 1):
         guarded.played.worker_ended(rank, at=5)
@@ -231,7 +231,7 @@ def test_agents_that_are_silent_for_longer_than_their_guard_are_hung() -> None:
 
 
 def test_a_worker_that_starts_gives_its_agent_longer() -> None:
-    """A new interpreter imports torch."""
+    """A new interpreter takes its time to import torch."""
     guarded = agents()
     for rank in (0, 1):
         guarded.played.worker_ended(rank, at=5)
@@ -241,7 +241,7 @@ def test_a_worker_that_starts_gives_its_agent_longer() -> None:
 
 @pytest.mark.parametrize(("call", "hung"), [("set", True), ("join", False)])
 def test_a_pause_stops_the_guard_of_an_agent_and_not_of_its_worker(call: str, hung: bool) -> None:
-    """SIGSTOP hits the agent alone."""
+    """SIGSTOP stops the agent only."""
     guarded = agents()
     guarded.played.suspend(0, at=1).call(call, 0, None, at=2, life=2 if call == "join" else 1)
     guarded.enforce(at=11)

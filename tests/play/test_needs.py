@@ -1,4 +1,4 @@
-"""Which proxy server a scenario is played through, and what it lacks there."""
+"""Which proxy server plays a scenario, and what that server lacks."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def cell(**keys: Any) -> Scenario:
 
 @pytest.fixture(params=[True, False], ids=["found", "not-found"])
 def found(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Whether this machine has a real server."""
+    """Pretend that this machine has a real server, or none."""
     monkeypatch.setattr(proxy_server, "candidates", lambda: [Path("/bin/toxiproxy-server")] * request.param)
     return bool(request.param)
 
 
 def test_left_to_us_it_is_the_real_server_where_there_is_one(found: bool) -> None:
-    """A fresh machine needs none."""
+    """With `auto` the real server is used if there is one; a fresh machine needs none."""
     assert server_for(cell(), "auto") == ("real" if found else "embedded")
     assert [server_for(cell(), choice) for choice in ("embedded", "real", "http://127.0.0.1:1")] == [
         "embedded",
@@ -50,7 +50,7 @@ def test_left_to_us_it_is_the_real_server_where_there_is_one(found: bool) -> Non
     ],
 )
 def test_what_only_the_engine_can_do_is_played_there(keys: dict[str, Any], who: str, found: bool) -> None:
-    """Left to us, whatever is found; told to take the real server, it is skipped by name."""
+    """With `auto` always; with `real` it is skipped, and the reason names what needs the engine."""
     scenario = cell(**keys)
     assert who in wants_engine(scenario)
     assert server_for(scenario, "auto") == "embedded"
@@ -63,7 +63,7 @@ def test_what_only_the_engine_can_do_is_played_there(keys: dict[str, Any], who: 
 
 
 def test_what_needs_the_real_server_is_skipped_without(found: bool) -> None:
-    """By name, and with what to do about it."""
+    """The reason says what to do."""
     scenario = cell(needs={"proxy": "real"})
     assert (unmet_by_proxy(scenario, "auto") is None) == found
     assert "give --toxiproxy real" in (unmet_by_proxy(scenario, "embedded") or ("", ""))[1]

@@ -1,4 +1,4 @@
-"""The nemesis on paper: what it is asked to do goes in, and what it recorded, healed and restarted comes out."""
+"""The nemesis without processes: requests go in; what it recorded, healed and restarted comes out."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _evidence(found: Any, log: list[str], name: str) -> Evidence:
 
 
 class Restarting(Pretended):
-    """One that ends ranks, which start again when it is healed."""
+    """A fault that ends ranks, which start again when it is healed."""
 
     restarts_ranks = True
 
@@ -88,7 +88,7 @@ def fault(name: str, kind: str = "pretended", **attributes: Any) -> Fault:
 
 
 def test_a_fault_is_recorded_before_and_after_it_is_in_place() -> None:
-    """And likewise its healing, with what it touched, asked just before."""
+    """So is its healing, with what it touched, read just before."""
     trial = Trial(fault("cut"))
     trial.nemesis.inject("cut")
     assert trial.played.progress.fault("cut").is_active
@@ -112,13 +112,13 @@ def test_a_fault_that_cannot_be_injected_is_recorded_as_failed(refusal: Exceptio
 
 
 def test_a_lost_proxy_server_ends_the_play() -> None:
-    """It says nothing about the fault."""
+    """The loss says nothing about the fault."""
     with pytest.raises(ProxyLost):
         Trial(fault("cut", refuses=ProxyLost("gone"))).nemesis.inject("cut")
 
 
 def test_evidence_that_was_taken_early_is_not_asked_for_again() -> None:
-    """Ranks leave before the faults of the end are healed, and their connections with them."""
+    """Ranks and their connections leave before the last faults are healed."""
     trial = Trial(fault("cut"))
     trial.nemesis.inject("cut")
     trial.nemesis.take_evidence()
@@ -127,7 +127,7 @@ def test_evidence_that_was_taken_early_is_not_asked_for_again() -> None:
 
 
 def test_evidence_that_cannot_be_read_is_unproven_and_healing_goes_on() -> None:
-    """The reason is among the facts."""
+    """The facts have the reason."""
     trial = Trial(fault("cut", evidence=HarnessError("no counters")))
     trial.nemesis.inject("cut")
     trial.nemesis.heal("cut")
@@ -136,7 +136,7 @@ def test_evidence_that_cannot_be_read_is_unproven_and_healing_goes_on() -> None:
 
 
 def test_the_latest_fault_is_healed_first() -> None:
-    """In the reverse of the order in which they came."""
+    """Faults are healed in the reverse order of their injection."""
     trial = Trial(fault("first"), fault("second"), fault("third"))
     for name in ("first", "second", "third"):
         trial.nemesis.inject(name)
@@ -148,7 +148,7 @@ def test_the_latest_fault_is_healed_first() -> None:
 
 @pytest.mark.parametrize("problem", [HarnessError("stuck"), OSError("stuck"), ZeroDivisionError("stuck")], ids=type)
 def test_a_fault_that_cannot_be_healed_keeps_no_other_from_being_healed(problem: Exception) -> None:
-    """The first failure is raised when all were tried; a bug in a fault counts as one."""
+    """The first failure is raised after all were tried; a bug in a fault counts as one."""
     trial = Trial(fault("first"), fault("second", cannot_heal=problem), fault("third"))
     for name in ("first", "second", "third"):
         trial.nemesis.inject(name)
@@ -163,7 +163,7 @@ def test_a_fault_that_cannot_be_healed_keeps_no_other_from_being_healed(problem:
 
 
 def test_ranks_that_a_fault_has_ended_start_again_when_it_is_healed() -> None:
-    """Before the healing is on record, so that what waits for it meets the next life."""
+    """They start before the healing is recorded, so a step that waits for it meets the next life."""
     trial = Trial(fault("kill", "restarting", ends=(0, 2)))
     trial.nemesis.inject("kill")
     trial.nemesis.heal("kill")
@@ -171,7 +171,7 @@ def test_ranks_that_a_fault_has_ended_start_again_when_it_is_healed() -> None:
 
 
 def test_no_rank_starts_again_at_the_end_of_a_play() -> None:
-    """Everybody leaves then."""
+    """At the end all ranks leave."""
     trial = Trial(fault("kill", "restarting", ends=(0,)))
     with trial.nemesis:
         trial.nemesis.inject("kill")
@@ -179,7 +179,7 @@ def test_no_rank_starts_again_at_the_end_of_a_play() -> None:
 
 
 def test_ranks_that_a_fault_has_not_ended_are_not_restarted() -> None:
-    """A fault that does not end ranks has the attribute all the same."""
+    """A fault that does not end ranks has the attribute too."""
     trial = Trial(fault("slow", ends=(0,)))
     trial.nemesis.inject("slow")
     trial.nemesis.heal("slow")

@@ -22,5 +22,5 @@ def test_options_arrive_as_they_were_sent(options: RunOptions) -> None:
 
 
 def test_the_example_has_no_option_at_its_default() -> None:
-    """So nothing is lost on the way without being noticed."""
+    """So an option that is lost on the way is noticed."""
     assert all(getattr(ALL, field.name) != getattr(RunOptions(), field.name) for field in fields(RunOptions))

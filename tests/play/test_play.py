@@ -43,7 +43,7 @@ def scenario(*faults: Fault, steps: Any = (JOIN,), **world: Any) -> Scenario:
 
 
 def wired(*faults: Fault) -> Scenario:
-    """The same, with a step of rank 0 that waits for a message."""
+    """The same scenario, with a step of rank 0 that waits for a message."""
     seen = {"id": "seen", "do": "num_keys", "ranks": 0, "after": {"wire": {"query": "add", "ranks": 1}}}
     return scenario(*faults, steps=(JOIN, seen))
 
@@ -70,7 +70,7 @@ def played(scripted: ScriptedPlay) -> History:
 
 
 def test_a_play_that_goes_well_leaves_a_whole_history_and_undoes_everything(tmp_path: Path) -> None:
-    """Acquired in order, given back in reverse; every rank has left by itself."""
+    """Resources are acquired in order and released in reverse; every rank leaves by itself."""
     with scripted_play(scenario(CUT, SLOW), tmp_path) as scripted:
         done = played(scripted)
         assert done.ended == {}
@@ -83,7 +83,7 @@ def test_a_play_that_goes_well_leaves_a_whole_history_and_undoes_everything(tmp_
 
 
 def test_ranks_begin_together_the_master_first(tmp_path: Path) -> None:
-    """The master has begun a call when the others are released."""
+    """The master has begun a call before the others are released."""
     with scripted_play(scenario(), tmp_path) as scripted:
         done = played(scripted)
     released = [op.value["ranks"] for op in done if op.f == RELEASE]
@@ -93,7 +93,7 @@ def test_ranks_begin_together_the_master_first(tmp_path: Path) -> None:
 
 
 def test_a_step_that_waits_for_a_message_begins_before_the_next_byte_passes(tmp_path: Path) -> None:
-    """Its gate is on record when the links carry on."""
+    """Its gate is recorded before the links carry on."""
     with scripted_play(wired(), tmp_path) as scripted:
         scripted.session.script = see(scripted)
 
@@ -149,7 +149,7 @@ def test_what_cannot_be_acquired_undoes_what_was_before_it(act: str, tmp_path: P
 
 
 def test_a_bug_in_the_middle_of_a_play_ends_every_rank_and_keeps_its_traceback(tmp_path: Path) -> None:
-    """Ranks are killed, not waited for, and faults are healed first."""
+    """Faults are healed first; ranks are killed, not waited for."""
 
     def breaks(rank: ScriptedRank) -> None:
         joins(rank)
@@ -168,7 +168,7 @@ def test_a_bug_in_the_middle_of_a_play_ends_every_rank_and_keeps_its_traceback(t
 
 
 def test_a_failed_healing_ends_ranks_instead_of_waiting_for_them(tmp_path: Path) -> None:
-    """What a fault still does may be why they would never leave."""
+    """The fault may still keep them from leaving."""
     with scripted_play(scenario(CUT), tmp_path, fails=frozenset({"heal cut"})) as scripted:
         for rank in (0, 1):
             assert rank not in scripted.session.killed
@@ -203,7 +203,7 @@ def test_an_interrupt_heals_and_ends_everything_and_is_raised(tmp_path: Path) ->
 
 
 def test_a_rank_that_a_fault_has_ended_starts_again_when_it_is_healed(tmp_path: Path) -> None:
-    """Healed is recorded when its next life was released."""
+    """The healing is recorded after its next life was released."""
     kill = replace(
         CUT, after=StepMoment("join"), until=FaultMoment("cut", "injected", 1), restarts_ranks=True
     )  # fmt: skip
@@ -218,7 +218,7 @@ def test_a_rank_that_a_fault_has_ended_starts_again_when_it_is_healed(tmp_path: 
 
 
 def test_a_rank_whose_moment_never_comes_is_skipped_at_the_end(tmp_path: Path) -> None:
-    """It was made and never released."""
+    """Its process was made and never released."""
     late = scenario(ranks={1: {"start": "3600s"}}, steps=({**JOIN, "ranks": 0},))
     with scripted_play(late, tmp_path) as scripted:
         done = played(scripted)
@@ -228,7 +228,7 @@ def test_a_rank_whose_moment_never_comes_is_skipped_at_the_end(tmp_path: Path) -
 
 
 def test_faults_of_the_start_are_in_place_before_the_clock_starts(tmp_path: Path) -> None:
-    """And later ones come after their moment."""
+    """Later faults come after their moment."""
     with scripted_play(scenario(CUT, SLOW), tmp_path) as scripted:
         done = played(scripted)
     start_ns = done.start_ns

@@ -1,4 +1,4 @@
-"""Ranks on paper: what they write and how they end goes in, and what is recorded and sent to them comes out."""
+"""Ranks without processes: what they write and how they end goes in; what is recorded and sent comes out."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Trial:
 
 @pytest.fixture
 def trial(tmp_path: Path) -> Iterator[Trial]:
-    """Two ranks that were made and are ready."""
+    """Two ranks that have started and are ready."""
     (tmp_path / "ops").mkdir()
     times = iter(range(1, 1_000_000))
     session = ScriptedSession(silent, tmp_path, lambda: next(times))
@@ -74,14 +74,14 @@ def trial(tmp_path: Path) -> Iterator[Trial]:
 
 
 def test_ranks_are_ready_when_they_have_said_so(trial: Trial) -> None:
-    """What they say is kept in the history."""
+    """The history keeps what they reported."""
     assert trial.ranks.all_ready()
     assert [op.process.rank for op in trial.recorded(READY)] == [0, 1]
     trial.ranks.check()
 
 
 def test_a_rank_that_cannot_become_ready_fails_the_play(trial: Trial) -> None:
-    """In the words of its error; a play must not be judged without it."""
+    """The failure has the rank's error; a play must not be judged without the rank."""
     error = ErrorInfo("ImportError", ("ImportError",), "no torch\nmore")
     process = trial.ranks.process(0)
     assert process is not None
@@ -91,7 +91,7 @@ def test_a_rank_that_cannot_become_ready_fails_the_play(trial: Trial) -> None:
 
 
 def test_a_rank_that_ends_before_it_is_ready_fails_the_play(trial: Trial) -> None:
-    """And its log is named."""
+    """The failure names its log."""
     trial.ranks.launch((1,), life=2)
     trial.rank(1, 2).ops_path.write_text("")
     trial.rank(1, 2).end(256)
@@ -101,7 +101,7 @@ def test_a_rank_that_ends_before_it_is_ready_fails_the_play(trial: Trial) -> Non
 
 
 def test_a_release_is_on_record_before_ranks_hear_of_it(trial: Trial) -> None:
-    """One operation for all that are released together."""
+    """One operation records all that are released together."""
     trial.ranks.release((0, 1))
     (released,) = trial.recorded(RELEASE)
     assert released.value == {"ranks": [0, 1]}
@@ -112,7 +112,7 @@ def test_a_release_is_on_record_before_ranks_hear_of_it(trial: Trial) -> None:
 
 
 def test_gates_are_sent_and_remembered(trial: Trial) -> None:
-    """Whether their steps go or are skipped."""
+    """Both for steps that go and for steps that are skipped."""
     trial.ranks.open_gates([(0, 1, 1)], [(1, 1, 1, "too late")])
     assert trial.session.sent == [
         (0, {"go": 1, "life": 1}),
@@ -125,7 +125,7 @@ def test_gates_are_sent_and_remembered(trial: Trial) -> None:
 
 
 def test_what_a_rank_writes_is_heard_when_it_rings(trial: Trial) -> None:
-    """A call begins and ends as the rank says."""
+    """Calls begin and end as the rank wrote."""
     trial.ranks.release((0, 1))
     trial.rank(0).calls("join", "rendezvous", {"rank": 0})
     assert trial.outcomes(0) == {}
@@ -134,7 +134,7 @@ def test_what_a_rank_writes_is_heard_when_it_rings(trial: Trial) -> None:
 
 
 def test_a_rank_that_dies_in_a_call_dies_with_the_rest_skipped(trial: Trial) -> None:
-    """Its running call died, what it never began is skipped, and its end is recorded with who did it."""
+    """Its running call died, calls that it never began are skipped, and its end is recorded with its cause."""
     trial.ranks.release((0, 1))
     trial.rank(0).write(INVOKE, "rendezvous", "join")
     process = trial.ranks.process(0)
@@ -152,7 +152,7 @@ def test_a_rank_that_dies_in_a_call_dies_with_the_rest_skipped(trial: Trial) -> 
 
 @pytest.mark.parametrize(("status", "outcome"), [(0, "ok"), (3 << 8, "failed")])
 def test_an_exit_is_judged_by_its_status(status: int, outcome: str, trial: Trial) -> None:
-    """What was left to do is skipped."""
+    """Calls that were left are skipped."""
     trial.ranks.release((0, 1))
     trial.rank(0).write(INVOKE, EXIT, EXIT)
     trial.rank(0).end(status)
@@ -161,7 +161,7 @@ def test_an_exit_is_judged_by_its_status(status: int, outcome: str, trial: Trial
 
 
 def test_words_that_a_rank_wrote_just_before_its_end_count(trial: Trial) -> None:
-    """Its file is read once more when it is reaped, rung or not."""
+    """Its file is read once more when it is reaped, whether it rang or not."""
     trial.ranks.release((0, 1))
     trial.rank(0).calls("join", "rendezvous", {"rank": 0})
     trial.rank(0).end(9)
@@ -186,7 +186,7 @@ def test_an_end_that_comes_after_its_guards_does_not_count(trial: Trial) -> None
 
 
 def test_a_restarted_rank_has_a_life_of_its_own(trial: Trial) -> None:
-    """What the life before still had to do is skipped in that life alone."""
+    """Calls left from the earlier life are skipped in that life only."""
     trial.ranks.release((0, 1))
     trial.rank(1).end(9)
     trial.ranks.restart(1)
@@ -198,7 +198,7 @@ def test_a_restarted_rank_has_a_life_of_its_own(trial: Trial) -> None:
 
 
 def test_a_ring_of_an_earlier_life_is_not_heard(trial: Trial) -> None:
-    """Its file is closed."""
+    """The file of that life is closed."""
     trial.ranks.release((0, 1))
     earlier = trial.rank(1)
     earlier.end(9)
@@ -210,7 +210,7 @@ def test_a_ring_of_an_earlier_life_is_not_heard(trial: Trial) -> None:
 
 
 def test_a_rank_that_never_starts_leaves_without_a_record_of_its_end(trial: Trial) -> None:
-    """All its steps and its exit are skipped, for the reason given."""
+    """All its steps and its exit are skipped, with the given reason."""
     trial.ranks.never_start(1, "the rank never comes")
     trial.look()
     assert trial.outcomes(1) == {"join": "skipped", "count": "skipped", EXIT: "skipped"}
@@ -219,7 +219,7 @@ def test_a_rank_that_never_starts_leaves_without_a_record_of_its_end(trial: Tria
 
 
 def test_a_close_ends_all_that_live_and_waits_for_their_ends(trial: Trial) -> None:
-    """By the harness, so that no claim takes it for a crash."""
+    """The ends are recorded as the harness's, so no claim takes them for crashes."""
     trial.ranks.release((0, 1))
     trial.rank(0).write(INVOKE, EXIT, EXIT)
     trial.rank(0).end(0)

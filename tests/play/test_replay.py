@@ -1,4 +1,4 @@
-"""Plays that were recorded, decided again from their operations alone."""
+"""Recorded plays are decided again, from their operations alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def history(name: str) -> History:
 
 
 def replayed(name: str) -> Iterator[tuple[Op, Decisions]]:
-    """Each operation after the start, and what the schedule decided just before it."""
+    """Each operation after the start, with what the schedule decided just before it."""
     cell = scenario(name)
     schedule, progress = Schedule(cell), FoldedProgress(lives_of(cell))
     for op in history(name):
@@ -41,7 +41,7 @@ def replayed(name: str) -> Iterator[tuple[Op, Decisions]]:
 
 
 def is_decided(op: Op, decisions: Decisions, restarted: set[int]) -> bool:
-    """Whether the schedule asks for what this operation did."""
+    """Whether the schedule asked for what this operation did."""
     if op.f == RELEASE:
         return set(op.value["ranks"]) <= {*decisions.begin, *restarted}
     if op.f == GATE:
@@ -56,7 +56,7 @@ def is_decided(op: Op, decisions: Decisions, restarted: set[int]) -> bool:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_schedule_decides_again_what_was_done(name: str) -> None:
-    """Every release, gate, injection and healing follows from the operations before it, and nothing else."""
+    """Every release, gate, injection and healing follows from the operations before it alone."""
     cell, checked, over = scenario(name), 0, False
     restarted: set[int] = set()
     for op, decisions in replayed(name):
@@ -84,7 +84,7 @@ def test_the_play_was_not_over_before(name: str) -> None:
 
 
 def test_without_what_it_rests_on_a_decision_is_not_made() -> None:
-    """Leaving out the calls of a recorded play leaves its gates closed."""
+    """Without the calls of a recorded play its gates stay closed."""
     cell = scenario("message-moment")
     schedule, progress = Schedule(cell), FoldedProgress(lives_of(cell))
     for op in history("message-moment"):
@@ -96,7 +96,7 @@ def test_without_what_it_rests_on_a_decision_is_not_made() -> None:
 
 
 def test_a_history_folds_into_the_same_calls_that_it_tells_of() -> None:
-    """Progress and history read the same operations."""
+    """Progress and history read the same calls from the operations."""
     for name in NAMES:
         cell, progress = scenario(name), FoldedProgress(lives_of(scenario(name)))
         for op in history(name):

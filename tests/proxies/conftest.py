@@ -1,4 +1,4 @@
-"""Servers of our own and of somebody else, and a master that links lead to."""
+"""A server of our own, a server started by another user, and a master that links lead to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.proxies.toxiproxy import Toxiproxy
 
 @pytest.fixture
 def children() -> Iterator[Children]:
-    """Whoever starts and ends processes; none is left."""
+    """Starts and ends child processes; none is left at the end."""
     with Children() as made:
         yield made
 
@@ -32,7 +32,7 @@ def own(real_server: Path, children: Children, tmp_path: Path) -> Iterator[Toxip
 
 @pytest.fixture
 def running(real_server: Path, children: Children, tmp_path: Path) -> RunningServer:
-    """A server that somebody else started."""
+    """A server that another user started."""
     return proxy_server.launch(children, real_server, tmp_path / "somebody.log")
 
 

@@ -1,4 +1,4 @@
-"""What tests of links have in common: where they lead, and what comes back through them."""
+"""Helpers for tests of links: where links lead, and what comes back through them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def specs(master: socket.socket, *ranks: int) -> list[LinkSpec]:
 
 
 def echoed(link: Link, master: socket.socket, message: bytes) -> bytes:
-    """What comes back of a message that is sent through the link."""
+    """What comes back when a message is sent through the link."""
     with socket.create_connection(link.address.connectable, timeout=LIMIT_SECONDS) as client:
         client.sendall(message)
         server, _ = master.accept()
@@ -29,7 +29,7 @@ def echoed(link: Link, master: socket.socket, message: bytes) -> bytes:
 
 
 def await_true(fact: Callable[[], object]) -> None:
-    """Wait until a fact is so; fails after the limit."""
+    """Wait until the condition holds; fail after the limit."""
     deadline = time.monotonic() + LIMIT_SECONDS
     while not fact():
         assert time.monotonic() < deadline

@@ -1,4 +1,4 @@
-"""No proxy: the do-nothing member."""
+"""Links without a proxy: a direct connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.values.errors import HarnessError
 
 
 def test_direct_has_no_links():
-    """The do-nothing member does nothing, and refuses what it cannot do."""
+    """It makes no link, and refuses what it cannot do."""
     direct = Direct()
     assert direct.make([]) == ()
     with pytest.raises(HarnessError, match="no links"):

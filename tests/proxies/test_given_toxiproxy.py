@@ -1,4 +1,4 @@
-"""Links through a server that was given by its URL, and is somebody else's too."""
+"""Links through a server that was given by its URL, and that other users may use too."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.values.errors import ProxyLost, UsageError
 def test_two_users_of_one_server_do_not_disturb_each_other(
     running: RunningServer, children: Children, tmp_path: Path, master: socket.socket
 ):
-    """Each takes away what carries its own prefix; the server and everybody else's proxies stay."""
+    """Each removes the proxies with its own prefix; the server and all other proxies stay."""
     url = f"http://{running.api}"
     one, other = (Toxiproxy.start(children, tmp_path / "unused.log", url=url) for _ in range(2))
     (ours,), (theirs,) = one.make(specs(master, 1)), other.make(specs(master, 1))
@@ -38,7 +38,7 @@ def test_two_users_of_one_server_do_not_disturb_each_other(
 
 @pytest.mark.needs_toxiproxy
 def test_a_server_that_is_not_ours_is_not_restarted(running: RunningServer, children: Children, tmp_path: Path):
-    """Somebody else uses it."""
+    """Another user may be using it."""
     given = Toxiproxy.start(children, tmp_path / "unused.log", url=str(running.api))
     with pytest.raises(ProxyLost, match="not ours to restart"):
         given.restart()
@@ -52,7 +52,7 @@ def test_a_server_that_is_not_ours_is_not_restarted(running: RunningServer, chil
 def test_what_a_given_server_swallows_is_seen_if_its_sockets_can_be_read(
     running: RunningServer, children: Children, tmp_path: Path, master: socket.socket
 ):
-    """Without its log a connection may come and go unseen, so what was not seen is not denied."""
+    """Without its log a connection may come and go unseen, so the absence of traffic is not claimed."""
     given = Toxiproxy.start(children, tmp_path / "unused.log", url=str(running.api))
     (link,) = given.make(specs(master, 1))
     link.add_toxic("hole", "timeout", "downstream", 1.0, {"timeout": 0})
@@ -77,7 +77,7 @@ def test_what_a_given_server_swallows_is_seen_if_its_sockets_can_be_read(
     ],
 )
 def test_a_url_on_loopback_is_taken(url: str, address: Endpoint):
-    """With or without scheme and port."""
+    """With or without a scheme and a port."""
     assert parse_url(url) == address
 
 
@@ -92,6 +92,6 @@ def test_any_other_url_is_refused(url: str):
 
 
 def test_a_url_where_nothing_answers_is_a_usage_error(children: Children, tmp_path: Path):
-    """The user typed it."""
+    """The user gave the URL."""
     with pytest.raises(UsageError, match="no Toxiproxy answers"):
         Toxiproxy.start(children, tmp_path / "unused.log", url=str(NOWHERE))

@@ -33,7 +33,7 @@ embedded = verdicts_with(toxiproxy="embedded")
 
 @pytest.mark.parametrize("name", SAMPLE)
 def test_a_scenario_gives_its_verdict_on_the_engine(name: str, embedded: Verdicts) -> None:
-    """Passed or known, whichever its file says: where the real server is, every run of all scenarios plays it there."""
+    """The verdict is the one in its file, passed or known; runs of all scenarios play it on the real server."""
     require_as_written(embedded(cells(name)))
 
 
@@ -41,12 +41,12 @@ def test_a_scenario_gives_its_verdict_on_the_engine(name: str, embedded: Verdict
 @pytest.mark.needs_toxiproxy
 @pytest.mark.parametrize("name", BOTH)
 def test_a_scenario_gives_the_same_verdict_on_both_servers(name: str, real: Verdicts, embedded: Verdicts) -> None:
-    """Which server carries the links is no part of any claim."""
+    """No claim depends on which server carries the links."""
     expected, found = real(cells(name)), embedded(cells(name))
     assert found == expected
     require_as_written(found)
 
 
 def test_the_sample_is_a_dozen_scenarios_that_exist() -> None:
-    """None of those that need the engine is among them."""
+    """None of them needs the engine."""
     require_dozen(SAMPLE, BOTH)

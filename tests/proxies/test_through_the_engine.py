@@ -1,4 +1,4 @@
-"""Whole scenarios through the embedded engine: it is named, its word is in the history, and a URL may lead to one."""
+"""Whole scenarios through the embedded engine: reports name it, the history has its log, and a URL may lead to it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ expect:
 
 
 def played(text: str, runs_dir: Path, toxiproxy: str = "auto", world: str | None = None) -> Result:
-    """One cell, with a subject that needs no torch."""
+    """Play one cell, with a subject that needs no torch."""
     options = RunOptions(subject="echo", toxiproxy=toxiproxy, runs_dir=runs_dir, jobs=1, world=world)
     with Runner(options) as runner:
         return runner.play(load_text(text, Path("a-claim.rdzv.yaml"))[0])
@@ -54,7 +54,7 @@ def played(text: str, runs_dir: Path, toxiproxy: str = "auto", world: str | None
 
 @pytest.mark.parametrize("world", ["processes", "namespaces"])
 def test_a_fault_of_the_engine_is_played_there_and_it_is_named(tmp_path: Path, world: str) -> None:
-    """Whatever this machine has; the history tells which connection was cut, and by whom."""
+    """Also where a real server is found; the history says which connection was cut, and by which toxic."""
     result = played(CUT, tmp_path, world=world)
     if result.status == SKIPPED:
         pytest.skip(result.judgement.because)
@@ -70,14 +70,14 @@ def test_a_fault_of_the_engine_is_played_there_and_it_is_named(tmp_path: Path, w
 
 
 def test_where_the_real_server_is_told_it_is_skipped_with_the_reason(real_server: Path, tmp_path: Path) -> None:
-    """It would refuse the toxic; nothing is played."""
+    """The real server would refuse the toxic; nothing is played."""
     result = played(CUT, tmp_path, toxiproxy="real")
     assert (result.status, result.run_dir) == (SKIPPED, None)
     assert "x_cut needs the embedded engine" in result.judgement.because
 
 
 def test_a_fresh_machine_needs_no_other_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """None on PATH, none in the cache: links go through the engine, and the report says so."""
+    """With none on PATH and none in the cache, links go through the engine, and the report says so."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv(proxy_server.VARIABLE, raising=False)
@@ -88,7 +88,7 @@ def test_a_fresh_machine_needs_no_other_server(tmp_path: Path, monkeypatch: pyte
 
 @contextmanager
 def served() -> Iterator[str]:
-    """The URL of an engine that somebody else started, as the command line does."""
+    """The URL of an engine that another user started with the command line."""
     command = [sys.executable, "-m", "harness.cli", "proxy", "serve", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as engine:
         assert engine.stdout is not None
@@ -99,7 +99,7 @@ def served() -> Iterator[str]:
 
 
 def test_a_url_may_lead_to_an_engine(tmp_path: Path) -> None:
-    """Then it can do what engines can."""
+    """Then faults of the engine can be played."""
     with served() as url:
         result = played(CUT, tmp_path, toxiproxy=url)
     assert result.status == PASSED, result.judgement.because
@@ -107,7 +107,7 @@ def test_a_url_may_lead_to_an_engine(tmp_path: Path) -> None:
 
 
 def test_in_containers_it_has_a_container_of_its_own(docker_engine: DockerEngine, tmp_path: Path) -> None:
-    """Run by our own interpreter, mounted there; its word is in the history as well."""
+    """Our own interpreter, mounted there, runs it; the history has its log as well."""
     result = played(CUT, tmp_path, world="containers")
     assert result.status == PASSED, result.judgement.because
     assert "in a container of its own" in result.history.begin["proxy"]

@@ -1,4 +1,4 @@
-"""Links through a server of our own: made at once, taken away one by one, and every change verified."""
+"""Links through a server of our own: made in one request, removed one by one, and every change verified."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from harness.values.errors import HarnessError, ProxyLost
 
 @pytest.fixture
 def elsewhere(children: Children) -> frozenset[int]:
-    """What runs already: servers that other tests of this process keep. To be asked for before a server is started."""
+    """Servers that other tests of this process keep running; ask for them before a server is started."""
     return frozenset(children.others())
 
 
 @pytest.mark.needs_toxiproxy
 def test_links_are_made_in_the_order_asked_for(own: Toxiproxy, master: socket.socket):
-    """Each on a port of its own on loopback, with a name that says whose it is, and it carries bytes."""
+    """Each has its own port on loopback and a name that says whose it is, and carries bytes."""
     links = own.make(specs(master, 3, 1, 2))
     assert [link.rank for link in links] == [3, 1, 2]
     assert {link.address.host for link in links} == {"127.0.0.1"}
@@ -40,7 +40,7 @@ def test_links_are_made_in_the_order_asked_for(own: Toxiproxy, master: socket.so
 
 @pytest.mark.needs_toxiproxy
 def test_one_rank_may_have_links_to_several_endpoints(own: Toxiproxy, master: socket.socket):
-    """A rank with two handlers is told two endpoints."""
+    """A rank with two handlers gets two endpoints."""
     first, second = own.make([*specs(master, 1), LinkSpec(1, NOWHERE)])
     assert (first.rank, second.rank, second.upstream) == (1, 1, NOWHERE)
     assert echoed(first, master, b"hello") == b"hello"
@@ -48,7 +48,7 @@ def test_one_rank_may_have_links_to_several_endpoints(own: Toxiproxy, master: so
 
 @pytest.mark.needs_toxiproxy
 def test_removing_leaves_only_the_sentinel(own: Toxiproxy, master: socket.socket):
-    """Ports are closed, proxies and toxics gone, and one that is gone already is no error."""
+    """Ports are closed, proxies and toxics gone; removing a link twice is no error."""
     links = own.make(specs(master, 1, 2))
     links[0].add_toxic("slow", "latency", "downstream", 1.0, {"latency": 1})
     own.remove(links)
@@ -59,20 +59,20 @@ def test_removing_leaves_only_the_sentinel(own: Toxiproxy, master: socket.socket
 
 @pytest.mark.needs_toxiproxy
 def test_no_links_need_no_request(own: Toxiproxy):
-    """A world in which everybody is told rank 0."""
+    """A world in which every process is a master has no links."""
     assert own.make([]) == ()
 
 
 @pytest.mark.needs_toxiproxy
 def test_it_is_named_in_every_report(own: Toxiproxy):
-    """Version and origin."""
+    """A report has its version and its origin."""
     assert own.describe().startswith("toxiproxy-server ")
     assert own.describe().endswith(")")
 
 
 @pytest.mark.needs_toxiproxy
 def test_worlds_leave_nothing_behind_in_the_server(own: Toxiproxy, master: socket.socket):
-    """Descriptors of the server are back to where they were; `/reset` would have kept its listeners."""
+    """The server has as many descriptors as before; `/reset` would have kept its listeners."""
     own.remove(own.make(specs(master, *range(1, 8))))
     before = len(os.listdir(f"/proc/{own._own._running.pid}/fd"))
     for _ in range(5):
@@ -86,7 +86,7 @@ def test_worlds_leave_nothing_behind_in_the_server(own: Toxiproxy, master: socke
 def test_closing_leaves_nothing_behind(
     real_server: Path, elsewhere: frozenset[int], children: Children, tmp_path: Path, master: socket.socket
 ):
-    """No process, no descriptor, no file but the log."""
+    """No process, no descriptor, and no file but the log."""
     descriptors = len(os.listdir("/proc/self/fd"))
     server = Toxiproxy.start(children, tmp_path / "proxy.log")
     server.make(specs(master, 1))
@@ -137,7 +137,7 @@ def test_a_frozen_server_is_lost_and_replaced(
 def test_a_server_is_renewed_before_its_counters_grow_too_many(
     own: Toxiproxy, master: socket.socket, monkeypatch: pytest.MonkeyPatch
 ):
-    """The server forgets no proxy it ever had."""
+    """The server keeps the counters of every proxy it ever had."""
     monkeypatch.setattr(toxiproxy, "WORLDS_PER_SERVER", 3)
     pids = set()
     for _ in range(4):
@@ -148,7 +148,7 @@ def test_a_server_is_renewed_before_its_counters_grow_too_many(
 
 @pytest.mark.needs_toxiproxy
 def test_its_log_is_that_of_the_last_world(own: Toxiproxy, master: socket.socket):
-    """What goes into the run directory is about this run only."""
+    """The run directory gets the log of its own run only."""
     first = own.make(specs(master, 1))
     own.remove(first)
     (second,) = own.make(specs(master, 2))
@@ -160,7 +160,7 @@ def test_its_log_is_that_of_the_last_world(own: Toxiproxy, master: socket.socket
 def test_a_toxic_is_compared_with_what_was_asked(
     own: Toxiproxy, master: socket.socket, monkeypatch: pytest.MonkeyPatch
 ):
-    """The client throws the server's answer away; a toxic that is not there, or differs, is no toxic."""
+    """The client drops the server's answer; a toxic that is missing or differs is an error."""
     (link,) = own.make(specs(master, 1))
     link.add_toxic("slow", "latency", "upstream", 0.3, {"latency": 7})
     link.update_toxic("slow", 0.7, {"latency": 8})
@@ -184,7 +184,7 @@ def test_a_toxic_that_is_gone_is_no_error_and_one_that_is_there_twice_is(own: To
 
 @pytest.mark.needs_toxiproxy
 def test_disabling_and_enabling_is_verified(own: Toxiproxy, master: socket.socket, monkeypatch: pytest.MonkeyPatch):
-    """The client believes whatever it asked for; we ask the server."""
+    """The client assumes that its request was done; we ask the server."""
     (link,) = own.make(specs(master, 1))
     link.disable()
     with pytest.raises(ConnectionRefusedError):
@@ -198,7 +198,7 @@ def test_disabling_and_enabling_is_verified(own: Toxiproxy, master: socket.socke
 
 @pytest.mark.needs_toxiproxy
 def test_a_port_taken_while_down_is_not_believed(own: Toxiproxy, master: socket.socket):
-    """The client takes the server's 500 for a success."""
+    """The client takes the server's 500 for success."""
     (link,) = own.make(specs(master, 1))
     link.disable()
     with socket.create_server(link.address.connectable), pytest.raises(ProxyLost, match="address already in use"):
@@ -209,7 +209,7 @@ def test_a_port_taken_while_down_is_not_believed(own: Toxiproxy, master: socket.
 def test_a_launch_under_http_proxy_works(
     real_server: Path, children: Children, tmp_path: Path, master: socket.socket, monkeypatch: pytest.MonkeyPatch
 ):
-    """The whole way, from the readiness check on."""
+    """The whole launch ignores the variable, from the readiness check on."""
     monkeypatch.setenv("HTTP_PROXY", f"http://{NOWHERE}")
     monkeypatch.setenv("http_proxy", f"http://{NOWHERE}")
     server = Toxiproxy.start(children, tmp_path / "proxy.log")

@@ -1,4 +1,4 @@
-"""What has passed a link: counted whatever came and went, and what is kept back told from what is passing."""
+"""The traffic of a link: all of it is counted, and bytes that are held back are told from passing ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.proxies.toxiproxy import Toxiproxy
 
 @pytest.mark.needs_toxiproxy
 def test_traffic_of_a_connection_that_came_and_went_unseen_is_counted(own: Toxiproxy, master: socket.socket):
-    """Accepted by the server's log, bytes by its own counters."""
+    """The server's log has the accepted connection, its counters the bytes."""
     used, unused = own.make(specs(master, 1, 2))
     assert echoed(used, master, b"12345") == b"12345"
     await_true(lambda: used.traffic().upstream_bytes == used.traffic().downstream_bytes == 5)
@@ -27,7 +27,7 @@ def test_traffic_of_a_connection_that_came_and_went_unseen_is_counted(own: Toxip
 
 @pytest.mark.needs_toxiproxy
 def test_traffic_only_grows(own: Toxiproxy, master: socket.socket):
-    """Connections that end take nothing with them, and are not counted twice."""
+    """Connections that end keep their counts, and are not counted twice."""
     (link,) = own.make(specs(master, 1))
     seen = [link.traffic()]
     for number in range(1, 6):
@@ -47,7 +47,7 @@ def test_traffic_only_grows(own: Toxiproxy, master: socket.socket):
 
 @pytest.mark.needs_toxiproxy
 def test_a_master_that_cannot_be_reached_is_told_apart(own: Toxiproxy):
-    """The link accepts, and closes again: those refusals are the proxy's own."""
+    """The link accepts and closes again: such refusals are counted as the proxy's own."""
     (link,) = own.make([LinkSpec(1, NOWHERE)])
     with socket.create_connection(link.address.connectable, timeout=LIMIT_SECONDS) as client:
         assert client.recv(1) == b""
@@ -56,7 +56,7 @@ def test_a_master_that_cannot_be_reached_is_told_apart(own: Toxiproxy):
 
 @pytest.mark.needs_toxiproxy
 def test_bytes_in_flight_are_never_surely_held(own: Toxiproxy, master: socket.socket):
-    """A busy link beside one that could hold bytes back: what is on its way may be anybody's, and nobody is blamed."""
+    """Beside a busy link, bytes on their way may belong to either link, so neither is said to hold them."""
     busy, holding = own.make(specs(master, 1, 2))
     holding.add_toxic("hole", "timeout", "downstream", 1.0, {"timeout": 0})
     with socket.create_connection(busy.address.connectable, timeout=LIMIT_SECONDS) as client:
@@ -77,7 +77,7 @@ def test_bytes_in_flight_are_never_surely_held(own: Toxiproxy, master: socket.so
 
 @pytest.mark.needs_toxiproxy
 def test_held_bytes_are_told_from_passing_ones_at_rest(own: Toxiproxy, master: socket.socket):
-    """Once traffic rests, the count is exact, and the link that holds them is named."""
+    """Once traffic rests, the count is exact, and the link that holds the bytes is named."""
     passing, holding = own.make(specs(master, 1, 2))
     with contextlib.ExitStack() as ends:
         pairs = []

@@ -164,7 +164,7 @@ def test_the_impossible_is_a_usage_error(pytester: pytest.Pytester, option: list
 
 
 def test_a_need_in_the_environment_is_looked_at_too(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There a typing mistake would let a job skip in silence."""
+    """A misspelt need in RDZV_REQUIRE would let a job skip its tests without an error."""
     monkeypatch.setenv("RDZV_REQUIRE", "engine,gpu")
     assert played(pytester, a=PASSES).ret == pytest.ExitCode.USAGE_ERROR
 

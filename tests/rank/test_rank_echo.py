@@ -1,4 +1,4 @@
-"""The subject `echo` does what a correct rendezvous must: it stands in for torch in tests of the harness."""
+"""The subject `echo` does what a correct rendezvous must: tests of the harness use it instead of torch."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""What may begin when: every rule of the format's `Order and time`, played on paper."""
+"""What may begin when: every rule of `Order and time` in the format, without processes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def begun(plan: Scenario) -> Played:
 
 
 def test_a_step_moment_waits_for_every_call_it_names() -> None:
-    """Without a count all calls must be so, and the time is the last one's."""
+    """Without a count all calls must match; the moment has the time of the last."""
     plan = scenario([step("join")])
     schedule, played = Schedule(plan), begun(plan)
     played.call("join", 0, at=1)
@@ -49,7 +49,7 @@ def test_a_step_moment_waits_for_every_call_it_names() -> None:
 
 
 def test_a_count_takes_the_time_of_that_call() -> None:
-    """The second `ok` comes when the second call was ok, whoever made it."""
+    """The second `ok` has the time at which the second call was ok, whichever rank made it."""
     plan = scenario([step("join", 0, 1, 2)], size=3)
     schedule, played = Schedule(plan), begun(plan)
     played.call("join", 2, at=4)
@@ -71,7 +71,7 @@ def test_a_call_that_ended_otherwise_makes_the_moment_impossible(state: str, ans
 
 
 def test_plus_is_counted_from_the_call_and_wakes_the_schedule() -> None:
-    """A duration behind a moment is a time that is known once the moment has come."""
+    """Once the moment has come, the time after its `plus` is known."""
     plan = scenario([step("join", 0), step("late", 1, after=StepMoment("join", state=("begun",), plus_ns=2 * S))])
     schedule, played = Schedule(plan), begun(plan)
     played.call("join", 0, None, at=1)
@@ -108,7 +108,7 @@ def test_ranks_of_the_start_go_off_together_and_a_late_one_at_its_time() -> None
 
 
 def test_faults_are_injected_in_the_order_of_their_moments() -> None:
-    """Of two that are due, the one whose moment came first is first."""
+    """Of two that are due, the one whose moment came first is injected first."""
     late, early = fault("late", after=TimeMoment(2 * S)), fault("early", after=TimeMoment(S))
     plan = scenario([step("join")], [late, early])
     assert Schedule(plan).decide(begun(plan).progress, BEGIN + 3 * S).inject == ("early", "late")
@@ -124,7 +124,7 @@ def test_a_fault_is_healed_so_long_after_its_injection() -> None:
 
 
 def test_the_play_is_over_when_nothing_runs_and_nothing_can_begin() -> None:
-    """All calls have ended: nobody waits for anything."""
+    """All calls have ended, and nothing waits."""
     plan = scenario([step("join")])
     schedule, played = Schedule(plan), begun(plan)
     played.call("join", 0)
@@ -134,7 +134,7 @@ def test_the_play_is_over_when_nothing_runs_and_nothing_can_begin() -> None:
 
 
 def test_the_play_does_not_wait_for_a_fault_that_nobody_waits_for() -> None:
-    """A fault of `after: 60s` does not keep a finished play going."""
+    """A fault with `after: 60s` does not prolong a finished play."""
     plan = scenario([step("join", 0)], [fault("late", after=TimeMoment(60 * S))], size=1)
     schedule, played = Schedule(plan), begun(plan)
     played.call("join", 0)
@@ -161,7 +161,7 @@ def test_a_healing_that_only_the_end_brings_does_not_keep_the_play_going() -> No
 
 
 def test_the_play_waits_for_the_next_life_that_a_healed_kill_gives() -> None:
-    """A killed rank that will be started again still has its steps before it."""
+    """A killed rank that will be started again still has steps to take."""
     kill = fault("kill", "kill", START, FaultMoment("kill", "injected", 5 * S), 0)
     plan = scenario([step("join", 0)], [kill], size=1)
     schedule, played = Schedule(plan), begun(plan)
@@ -173,7 +173,7 @@ def test_the_play_waits_for_the_next_life_that_a_healed_kill_gives() -> None:
 
 
 def test_a_kill_that_was_healed_gives_no_further_life() -> None:
-    """After its last life the rank has nothing before it, and the play ends."""
+    """After its last life the rank has no steps left, and the play ends."""
     kill = fault("kill", "kill", START, FaultMoment("kill", "injected", S), 0)
     plan = scenario([step("join", 0)], [kill], size=1)
     schedule, played = Schedule(plan), begun(plan)
@@ -193,7 +193,7 @@ def test_a_moment_of_a_later_life_is_pending_while_a_kill_may_give_it() -> None:
 
 
 def test_a_rank_paused_with_no_end_in_sight_has_no_running_step() -> None:
-    """The play ends although the frozen rank's call has not."""
+    """The play ends although the call of the paused rank has not ended."""
     plan = scenario([step("join")], [fault("freeze", "pause")])
     schedule, played = Schedule(plan), begun(plan)
     played.inject("freeze")
@@ -203,7 +203,7 @@ def test_a_rank_paused_with_no_end_in_sight_has_no_running_step() -> None:
 
 
 def test_a_pause_that_ends_by_itself_keeps_the_play_going() -> None:
-    """A frozen rank that will thaw still has its call before it."""
+    """A paused rank that will continue still has its call to finish."""
     plan = scenario([step("join")], [fault("freeze", "pause", START, FaultMoment("freeze", "injected", 5 * S))])
     schedule, played = Schedule(plan), begun(plan)
     played.inject("freeze")
@@ -213,7 +213,7 @@ def test_a_pause_that_ends_by_itself_keeps_the_play_going() -> None:
 
 
 def test_all_moments_come_with_the_last_and_never_if_one_cannot() -> None:
-    """A list means all of them."""
+    """A list of moments means all of them."""
     plan = scenario([step("join")])
     schedule, played = Schedule(plan), begun(plan)
     played.call("join", 0, at=1)
@@ -225,7 +225,7 @@ def test_all_moments_come_with_the_last_and_never_if_one_cannot() -> None:
 
 
 def test_exit_is_a_step_of_every_rank() -> None:
-    """`exit` has one call for each rank and life, though nobody wrote it."""
+    """`exit` has one call for each rank and life, although it is not written in the file."""
     plan = scenario([step("join")])
     schedule, played = Schedule(plan), begun(plan)
     played.call(EXIT, 0, at=2)
@@ -234,7 +234,7 @@ def test_exit_is_a_step_of_every_rank() -> None:
 
 
 def test_a_fault_that_could_not_be_injected_is_never_healed() -> None:
-    """Steps that wait for either are skipped."""
+    """Steps that wait for its injection or healing are skipped."""
     plan = scenario([step("join")], [fault("cut", until=FaultMoment("cut", "injected", S))])
     schedule, played = Schedule(plan), begun(plan)
     played.inject("cut", failed=True)
@@ -246,7 +246,7 @@ SEEN = WireMoment("query", "add", (1,), "n", 3)
 
 
 def test_a_message_on_the_wire_is_a_moment() -> None:
-    """Pending until it has passed; then it has come, or comes so much later."""
+    """It is pending until the message has passed; then it has come, or comes after its `plus`."""
     plan = scenario([step("join")])
     schedule, played = Schedule(plan), begun(plan)
     assert schedule.when(SEEN, played.progress, BEGIN) == Pending()
@@ -257,7 +257,7 @@ def test_a_message_on_the_wire_is_a_moment() -> None:
 
 
 def test_no_message_comes_from_ranks_that_have_ended() -> None:
-    """Then what waits for it can no longer begin; a rank that a kill starts again may still send it."""
+    """A step that waits for one can no longer begin; a rank that a kill starts again may still send it."""
     plan = scenario([step("join")], [fault("gone", "kill", START, TimeMoment(9 * S), 1)])
     schedule, played = Schedule(plan), begun(plan)
     played.reap(1)

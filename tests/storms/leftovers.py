@@ -1,4 +1,4 @@
-"""Finding whatever a harness left on the machine, by a mark in the environment that all its processes inherit."""
+"""Find whatever a harness left on the machine, by a mark in the environment that all its processes inherit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NAP_SECONDS = 0.005
 
 
 def marked(mark: str) -> list[int]:
-    """Pids of living processes, zombies not among them, that carry the mark."""
+    """Pids of running processes, without zombies, that carry the mark."""
     needle = f"{MARK}={mark}".encode()
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _carries(entry, needle)]
 
@@ -27,18 +27,18 @@ def _carries(entry: Path, needle: bytes) -> bool:
 
 
 def await_none(mark: str, within_seconds: float) -> list[int]:
-    """What is still there after `within_seconds`; returns early once nothing is."""
+    """What is still there after `within_seconds`; returns early once nothing is left."""
     _await(lambda: not marked(mark), within_seconds)
     return marked(mark)
 
 
 def command_of(pid: int) -> str:
-    """The command line of any process; empty if it is gone."""
+    """The command line of any process; empty if the process is gone."""
     return _read(pid, "cmdline")
 
 
-def told(pid: int) -> str:
-    """Which process it is, what it does, and where in the kernel, as far as that can still be read."""
+def describe_process(pid: int) -> str:
+    """Its pid, command line, state, and where in the kernel it waits, as far as these can still be read."""
     return f"{pid}: {command_of(pid)}; {_read(pid, 'stat')}; {_read(pid, 'wchan')}"
 
 
@@ -49,13 +49,13 @@ def _read(pid: int, name: str) -> str:
 
 
 def await_many(mark: str, count: int, within_seconds: float) -> None:
-    """Wait until so many processes are there; TimeoutError if they never are."""
+    """Wait until that many processes are there; TimeoutError if they never are."""
     if not _await(lambda: len(marked(mark)) >= count, within_seconds):
         raise TimeoutError(f"{len(marked(mark))} processes of {count} after {within_seconds:.0f} s")
 
 
 def _await(is_so: Callable[[], bool], within_seconds: float) -> bool:
-    """Seconds for which the machine ran nobody do not count: whoever is to end was not run either."""
+    """Seconds in which the machine ran no process do not count: a process that is to end did not run either."""
     deadline = time.monotonic() + within_seconds
     while not (so := is_so()) and time.monotonic() < deadline:
         due = time.monotonic() + _NAP_SECONDS

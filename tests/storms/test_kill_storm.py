@@ -13,7 +13,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from leftovers import await_many, await_none, environment, marked, told
+from leftovers import await_many, await_none, describe_process, environment, marked
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = """
@@ -71,13 +71,13 @@ def kill_and_look(scenario: Path, moment_seconds: float, subject: str, *options:
     harness.wait()
     left = await_none(mark, SECOND)
     for pid in left:
-        print(f"left {moment_seconds:.3f} s after the start: {told(pid)}")
+        print(f"left {moment_seconds:.3f} s after the start: {describe_process(pid)}")
         os.kill(pid, signal.SIGKILL)
     return before, left
 
 
 def seconds_until_whole(scenario: Path, subject: str) -> float:
-    """How long a world takes on this machine, as busy as it is."""
+    """How long a world takes to start on this machine, as busy as it is."""
     mark, begun = uuid.uuid4().hex, time.monotonic()
     with start(scenario, mark, subject) as harness:
         await_many(mark, WHOLE_WORLD, WITHIN_SECONDS)
@@ -90,7 +90,7 @@ def seconds_until_whole(scenario: Path, subject: str) -> float:
 @pytest.mark.needs_toxiproxy
 @pytest.mark.parametrize("isolation", ["auto", "host"])
 def test_a_killed_harness_leaves_nothing_behind(scenario: Path, isolation: str) -> None:
-    """Three moments for every push: while it starts, while it joins, while it plays."""
+    """Three moments on every push: while it starts, while it joins, while it plays."""
     for moment_seconds in (0.3, 1.0):
         _, left = kill_and_look(scenario, moment_seconds, "echo", "--isolation", isolation)
         assert left == []

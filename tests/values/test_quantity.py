@@ -66,7 +66,7 @@ def test_anything_else_is_not_a_size(value: object) -> None:
 
 
 def test_a_part_of_a_byte_is_refused() -> None:
-    """It would be rounded in silence."""
+    """It would be rounded silently."""
     with pytest.raises(ValueError, match=r"'0\.5B' is not a whole number of B"):
         parse_size("0.5B")
 

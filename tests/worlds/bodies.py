@@ -21,7 +21,7 @@ def cell(body: str) -> Scenario:
 
 
 def cell_of(world: str) -> Scenario:
-    """The one cell of a file with this world, whose ranks join and leave."""
+    """The one cell of a file with this world, in which ranks join and leave."""
     return cell(world + ALL_LEAVE)
 
 

@@ -1,4 +1,4 @@
-"""One runner for each kind of world, kept over the tests of a file."""
+"""One runner for each kind of world, kept for all tests of a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Play = Callable[[str], Result]
 
 
 def playing(runner: Runner) -> Play:
-    """Plays a body; what this machine lacks skips the test, with the reason."""
+    """Plays a body; if this machine lacks something, the test is skipped with the reason."""
 
     def play(body: str) -> Result:
         result = runner.play(cell(body))

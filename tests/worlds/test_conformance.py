@@ -1,4 +1,4 @@
-"""What every kind of world must do alike: one suite, and the same verdict from each."""
+"""What every kind of world must do alike: one suite, and the same verdict from each world."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def returned(result: Result, step: str) -> list[Any]:
 
 
 def test_ranks_start_and_join(play: Play) -> None:
-    """Four processes of the interpreter that was asked for, each told who it is; all leave with status 0."""
+    """Four processes of the chosen interpreter, each with its own rank; all leave with status 0."""
     result = play("world: {size: 4, timeout: 5s}\n" + JOIN + JOINS + "  - {step: exit, is: ok}\n")
     assert (result.status, result.judgement.because) == ("passed", result.judgement.because)
     assert [value["rank"] for value in returned(result, "join")] == [0, 1, 2, 3]
 
 
 def test_the_begin_of_a_history_names_the_world(play: Play, kind: str) -> None:
-    """Kind, isolation and how names are resolved: a report can say where its verdict was found."""
+    """It has kind, isolation and how names are resolved, so a report can say where its verdict was found."""
     begin = play(PAIR + JOIN + JOINS).history.begin
     assert begin["world"]["kind"] == kind
     assert begin["world"]["isolation"]
@@ -46,7 +46,7 @@ def test_the_begin_of_a_history_names_the_world(play: Play, kind: str) -> None:
 
 
 def test_an_exit_status_is_seen(play: Play) -> None:
-    """As the process gave it, and `ok` only for 0."""
+    """It is the status of the process, and `ok` only for 0."""
     result = play(
         PAIR
         + JOIN
@@ -60,7 +60,7 @@ def test_an_exit_status_is_seen(play: Play) -> None:
 
 
 def test_a_crash_is_seen_with_its_signal(command: Callable[..., Result]) -> None:
-    """A rank that nobody killed and that ended by a signal, here for want of its link, breaks `no_crash`."""
+    """A rank that ends by a signal without a kill, here because its link is missing, breaks `no_crash`."""
     result = command(
         *("bash", "-c", "test $RANK = 0 || (exec 3<>/dev/tcp/$MASTER_ADDR/$MASTER_PORT) || kill -SEGV $$"),
         body=PAIR + JOIN + "faults:\n  - {inject: down, ranks: 1}\nexpect:\n  - {step: exit, ranks: 1, is: died}\n",
@@ -72,7 +72,7 @@ def test_a_crash_is_seen_with_its_signal(command: Callable[..., Result]) -> None
 
 
 def test_output_of_each_rank_is_a_log(command: Callable[..., Result]) -> None:
-    """Both streams, one file for each rank and life."""
+    """Both streams go to one file for each rank and life."""
     result = command(
         "sh", "-c", "echo I am $RANK; echo aside >&2", body=PAIR + JOIN + "expect:\n  - {step: exit, is: ok}\n"
     )
@@ -84,7 +84,7 @@ def test_output_of_each_rank_is_a_log(command: Callable[..., Result]) -> None:
 
 
 def test_a_hung_call_is_ended_by_its_guard_and_its_stacks_are_kept(play: Play) -> None:
-    """Read from outside, whatever wall stands between; and the world goes on."""
+    """Stacks are read from outside, whatever isolates the rank; the world goes on."""
     result = play(
         "world: {size: 2, timeout: 1s, guard: 3s}\n"
         + JOIN
@@ -102,7 +102,7 @@ def test_a_hung_call_is_ended_by_its_guard_and_its_stacks_are_kept(play: Play) -
 
 
 def test_a_fresh_rank_sees_what_is_read_at_import(play: Play) -> None:
-    """A new interpreter with its own environment."""
+    """It is a new interpreter with its own environment."""
     result = play(
         "world: {size: 2, timeout: 20s, guard: 60s, ranks: {1: {env: {TORCH_CPP_LOG_LEVEL: INFO}}}}\n" + JOIN + JOINS
     )
@@ -113,7 +113,7 @@ def test_a_fresh_rank_sees_what_is_read_at_import(play: Play) -> None:
 
 
 def test_a_link_slows_its_rank_alone(play: Play) -> None:
-    """A link has its own way to the endpoint."""
+    """Each link is a separate way to the endpoint."""
     result = play(
         "world: {size: 3, timeout: 5s}\n"
         + JOIN
@@ -126,7 +126,7 @@ def test_a_link_slows_its_rank_alone(play: Play) -> None:
 
 
 def test_a_link_that_is_down_refuses(play: Play) -> None:
-    """And the evidence counts what was refused."""
+    """The evidence counts the refused connections."""
     result = play(
         "world: {size: 2, timeout: 1s, ranks: {1: {start: {step: join, ranks: 0, is: begun}}}}\n"
         + JOIN
@@ -137,7 +137,7 @@ def test_a_link_that_is_down_refuses(play: Play) -> None:
 
 
 def test_a_direct_route_joins_without_a_proxy(play: Play) -> None:
-    """Everybody is told the endpoint itself."""
+    """All ranks get the endpoint itself."""
     result = play("world: {size: 3, timeout: 5s, route: direct}\n" + JOIN + JOINS)
     assert result.status == "passed", result.judgement.because
     assert result.history.begin["proxy"] == "none (direct)"
@@ -147,7 +147,7 @@ def test_a_direct_route_joins_without_a_proxy(play: Play) -> None:
 
 
 def test_a_killed_rank_is_no_crash_and_starts_again(play: Play) -> None:
-    """By a fault, so `no_crash` holds; its next life takes the steps from the first."""
+    """A fault killed it, so `no_crash` holds; its next life takes the steps from the first."""
     result = play(
         "world: {size: 2, timeout: 6s}\n"
         + JOIN
@@ -158,7 +158,7 @@ def test_a_killed_rank_is_no_crash_and_starts_again(play: Play) -> None:
 
 
 def test_a_paused_master_answers_when_it_goes_on(play: Play) -> None:
-    """Frozen and thawed: nothing is lost."""
+    """Nothing is lost between pause and continue."""
     result = play(
         "world: {size: 2, timeout: 5s}\n"
         + JOIN
@@ -170,7 +170,7 @@ def test_a_paused_master_answers_when_it_goes_on(play: Play) -> None:
 
 
 def test_an_occupied_port_is_refused_to_the_master(play: Play) -> None:
-    """The fault listens where the master would."""
+    """The fault listens on the master's address."""
     result = play(
         "world: {size: 1, timeout: 2s, route: direct}\n"
         + JOIN
@@ -181,7 +181,7 @@ def test_an_occupied_port_is_refused_to_the_master(play: Play) -> None:
 
 
 def test_an_impostor_is_met_by_workers(play: Play) -> None:
-    """What answers HTTP on the endpoint is connected to, through links."""
+    """They connect through links to a server on the endpoint that answers HTTP."""
     result = play(
         "world: {size: 2, timeout: 2s, ranks: {0: {start: never}}}\n"
         + JOIN
@@ -192,7 +192,7 @@ def test_an_impostor_is_met_by_workers(play: Play) -> None:
 
 
 def test_a_store_of_another_run_is_a_process_of_the_world(play: Play) -> None:
-    """The helper runs beside the master, with torch, and is gone afterwards."""
+    """The helper runs on the master's host, with torch, and is gone afterwards."""
     result = play(
         "world: {size: 2, timeout: 2s, ranks: {0: {start: never}}}\n"
         + JOIN
@@ -203,7 +203,7 @@ def test_a_store_of_another_run_is_a_process_of_the_world(play: Play) -> None:
 
 
 def test_two_masters_of_one_endpoint_share_a_host(play: Play) -> None:
-    """Who is told rank 0 lives where the endpoint is, so a port conflict is one in every world."""
+    """Masters are on the endpoint's host, so a port conflict is one in every world."""
     result = play(
         "world:\n  size: 2\n  timeout: 2s\n  ranks:\n"
         "    0: {as_rank: 0, world_size: 1}\n"
@@ -218,7 +218,7 @@ def test_two_masters_of_one_endpoint_share_a_host(play: Play) -> None:
 
 
 def test_a_world_that_was_broken_off_leaves_the_next_one_alone(play: Play) -> None:
-    """Hung, killed and muted ranks in one, a clean join in the next, on the same endpoint."""
+    """Ranks hang, are killed and muted in one world; the next one joins cleanly on the same endpoint."""
     play(
         "world: {size: 3, timeout: 1s, guard: 3s}\n"
         + JOIN
@@ -235,7 +235,7 @@ def test_a_world_that_was_broken_off_leaves_the_next_one_alone(play: Play) -> No
 
 
 def test_the_run_directory_is_ours_to_delete(play: Play, tmp_path: Path) -> None:
-    """Whoever wrote into it, a rank under another user among them."""
+    """Also what a rank under another user wrote there."""
     import shutil
 
     result = play(PAIR + JOIN + JOINS)

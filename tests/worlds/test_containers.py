@@ -1,4 +1,4 @@
-"""What only a world of containers has: walls and limits, hosts that outlive ranks, and nothing left in the engine."""
+"""What only a world of containers has: isolation and limits, hosts that outlive ranks, and nothing left in Docker."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ print(json.dumps({
 
 @pytest.fixture
 def play(docker_engine: DockerEngine, tmp_path: Path) -> Callable[..., Result]:
-    """Plays a world with a program for each rank that tells what it finds."""
+    """Plays a world with a program for each rank that reports what it finds."""
 
     def play(world: str, *command: str, **options: Any) -> Result:
         argv = command or ("python3", "-S", "-c", RANK)  # the image's
@@ -86,7 +86,7 @@ def client(docker_engine: DockerEngine) -> Iterator[Client]:
 
 @pytest.fixture
 def world(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Containers]:
-    """A world in this very process, whose ranks would need no torch."""
+    """A world in this process, with ranks that need no torch."""
     reader, writer = doorbell_pipe()
     with Children() as children:
         resources = WorldResources(
@@ -136,7 +136,7 @@ def everything(client: Client) -> set[str]:
 
 
 def test_a_rank_can_do_no_more_than_it_needs(play: Callable[..., Result]) -> None:
-    """An ordinary user without capabilities, who can write to /tmp alone; and its signals work as anywhere."""
+    """It is an ordinary user without capabilities, and can write to /tmp only; signals work as in any world."""
     found = printed(play("world: {size: 2, timeout: 5s}\n"), 1)
     assert found["user"] != 0
     assert found["capabilities"] == 0
@@ -148,7 +148,7 @@ def test_a_rank_can_do_no_more_than_it_needs(play: Callable[..., Result]) -> Non
 
 
 def test_hosts_have_names_and_addresses_for_tests(play: Callable[..., Result]) -> None:
-    """Of one small subnet of 198.18.0.0/15; each knows all of them, and a link is told by its number."""
+    """They are in one small subnet of 198.18.0.0/15; each knows all names, and a link is given by its address."""
     result = play("world: {size: 2, timeout: 5s}\n")
     found = [printed(result, rank) for rank in range(2)]
     assert [one["host"] for one in found] == ["r0", "r1"]
@@ -160,14 +160,14 @@ def test_hosts_have_names_and_addresses_for_tests(play: Callable[..., Result]) -
 
 
 def test_an_interpreter_that_does_not_run_there_is_named(docker_engine: DockerEngine, world: Containers) -> None:
-    """Before any play, with what it said."""
+    """The error comes before any play, with the interpreter's own message."""
     world._warm().processes._python = replace(world._warm().processes._python, executable="/rdzv/nothing")
     with pytest.raises(Exception, match="/rdzv/nothing"):
         world.versions()
 
 
 def test_versions_are_told_by_the_interpreter_in_a_container(world: Containers) -> None:
-    """Not by the one that happens to be here."""
+    """Not by the interpreter of this machine."""
     assert world.versions() == {"python": ".".join(map(str, sys.version_info[:3]))}
 
 
@@ -175,7 +175,7 @@ def test_versions_are_told_by_the_interpreter_in_a_container(world: Containers) 
 
 
 def test_hosts_are_kept_for_the_next_play(world: Containers, tmp_path: Path) -> None:
-    """Making them takes most of the time; a play takes away what is its own."""
+    """Making them takes most of the time; a play removes only what it made."""
     with opened(world, tmp_path / "one") as session:
         first = containers_of(session)
     with opened(world, tmp_path / "two") as session:
@@ -186,7 +186,7 @@ def test_hosts_are_kept_for_the_next_play(world: Containers, tmp_path: Path) -> 
 
 @NEEDS_ROOT
 def test_a_host_that_is_not_as_new_is_made_anew(world: Containers, tmp_path: Path) -> None:
-    """One that moved, one without its cable; their neighbour is kept."""
+    """One moved, one has lost its cable: both are made again; their neighbour is kept."""
     text = "world: {size: 3, timeout: 5s, route: direct}\n"
     with opened(world, tmp_path / "one", text) as session:
         first = containers_of(session)
@@ -201,7 +201,7 @@ def test_a_host_that_is_not_as_new_is_made_anew(world: Containers, tmp_path: Pat
 
 @NEEDS_ROOT
 def test_inside_a_host_is_its_network(world: Containers, tmp_path: Path) -> None:
-    """What listens there is reached from its neighbours under its address, and is not seen from here."""
+    """Its neighbours reach what listens there at its address; this machine does not see it."""
     with opened(world, tmp_path / "one") as session, listening(master := host(session, 0)) as port:
         worker = host(session, 1)
         assert port in ports(master)
@@ -216,7 +216,7 @@ def test_inside_a_host_is_its_network(world: Containers, tmp_path: Path) -> None
 
 
 def test_more_ranks_than_it_has_hosts_for_are_skipped(world: Containers, tmp_path: Path) -> None:
-    """With the kind of world that has more."""
+    """The reason names the kind of world that has more."""
     with pytest.raises(Unsupported, match="--world namespaces"):
         with opened(world, tmp_path / "one", "world: {size: 17, timeout: 5s, route: direct}\n"):
             pass
@@ -227,7 +227,7 @@ def test_more_ranks_than_it_has_hosts_for_are_skipped(world: Containers, tmp_pat
 
 @NEEDS_ROOT
 def test_the_proxy_server_is_on_a_host_of_its_own(world: Containers, tmp_path: Path) -> None:
-    """Links listen at that host's address, and what passes them is counted there, the server's log among it."""
+    """Links listen at that host's address; their traffic is counted there, with the server's log."""
     place: ServerLauncher = world.proxy_server_place()
     with opened(world, tmp_path / "one") as session, listening(host(session, 0)) as port:
         proxies = Toxiproxy.start(session.children, tmp_path / "proxy.log", place=place)
@@ -251,7 +251,7 @@ def test_the_proxy_server_is_on_a_host_of_its_own(world: Containers, tmp_path: P
 def test_nothing_is_left_in_the_engine(
     play: Callable[..., Result], client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither container nor network, nor a lease, once the runner is done."""
+    """No container, network or lease is left once the runner is done."""
     before = everything(client)  # of a runner that this process keeps for scenarios
     monkeypatch.setenv(proxy_server.VARIABLE, str(proxy_server.find_server()))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # others' leases come and go beside ours
@@ -265,7 +265,7 @@ def test_nothing_is_left_in_the_engine(
 def test_a_killed_harness_leaves_nothing_in_the_engine(
     docker_engine: DockerEngine, client: Client, tmp_path: Path, signal_number: int
 ) -> None:
-    """Whoever kills its command line while ranks run; the reaper outside takes their containers away."""
+    """Its command line is killed while ranks run; the reaper, a separate process, removes their containers."""
     file = tmp_path / "stays.rdzv.yaml"
     file.write_text(
         HEAD
@@ -283,7 +283,7 @@ def test_a_killed_harness_leaves_nothing_in_the_engine(
 
 
 def test_without_an_engine_the_cell_is_skipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """With the reason, and what to do."""
+    """The reason says what to do."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
     options = RunOptions(subject="echo", world="containers", jobs=1, runs_dir=tmp_path / "runs")
     with Runner(options) as runner:
@@ -297,7 +297,7 @@ def test_without_an_engine_the_cell_is_skipped(monkeypatch: pytest.MonkeyPatch, 
 
 @contextlib.contextmanager
 def listening(host: WorldHost) -> Iterator[int]:
-    """A listening socket on a host; its port."""
+    """A listening socket on a host, and its port."""
     import socket
 
     with host.inside():
@@ -312,7 +312,7 @@ def ports(host: WorldHost) -> Sequence[int]:
 
 
 def reaches(host: WorldHost, address: str, port: int) -> bool:
-    """Whether a connection can be made from a host within half a second, after the kernel has sent a second time."""
+    """Whether a host can connect within half a second, in which the kernel sends a second time."""
     import socket
 
     with host.inside():

@@ -1,4 +1,4 @@
-"""What only a world of hosts has: an address, a name and name files for each rank, and one host for all masters."""
+"""What only a world of hosts has: an address, a name and hosts files for each rank, and one host for all masters."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CAP_SYS_ADMIN, PR_CAPBSET_DROP = 21, 24
 
 @pytest.fixture
 def play(tmp_path: Path) -> Callable[..., Result]:
-    """Plays a world with a program for each rank that tells what it finds."""
+    """Plays a world with a program for each rank that reports what it finds."""
     found = probe_elsewhere()
     if not found.possible:
         pytest.skip(f"no namespaces: {found.reason}")
@@ -61,7 +61,7 @@ def _options(folder: Path, **options: Any) -> RunOptions:
 
 
 def test_each_rank_is_on_a_host_of_its_own_that_knows_all_names(play: Callable[..., Result]) -> None:
-    """Forward and reverse from its hosts file, the proxy's host among them; without a proxy all are told r0 by name."""
+    """Its hosts file resolves all names both ways, the proxy's too; without a proxy the master is named r0."""
     result = play("world: {size: 3, timeout: 5s, route: direct}\n")
     for rank in range(3):
         found = printed(result, rank)
@@ -76,7 +76,7 @@ def test_each_rank_is_on_a_host_of_its_own_that_knows_all_names(play: Callable[.
 
 
 def test_the_begin_of_a_history_tells_of_the_hosts(play: Callable[..., Result]) -> None:
-    """Kind, isolation, family, and that look-ups cost nothing."""
+    """It has kind, isolation, family, and that look-ups cost nothing."""
     world = play("world: {size: 2, timeout: 5s, route: direct}\n").history.begin["world"]
     assert (world["kind"], world["family"], world["private_network"]) == ("namespaces", "ipv4", True)
     assert world["isolation"].startswith("private namespaces")
@@ -84,7 +84,7 @@ def test_the_begin_of_a_history_tells_of_the_hosts(play: Callable[..., Result]) 
 
 
 def test_a_world_of_ipv6_has_names_for_no_other_addresses(play: Callable[..., Result]) -> None:
-    """The same names, 2001:2::/48."""
+    """It has the same names, with addresses of 2001:2::/48."""
     result = play("world: {size: 2, timeout: 5s, route: direct, family: ipv6}\n")
     assert printed(result, 1)["names"] == {
         "px": [True, True, "2001:2::1"],
@@ -94,7 +94,7 @@ def test_a_world_of_ipv6_has_names_for_no_other_addresses(play: Callable[..., Re
 
 
 def test_a_fresh_rank_is_on_its_host_too(play: Callable[..., Result]) -> None:
-    """A new interpreter enters before it does anything else."""
+    """A new interpreter enters its host before it does anything else."""
     result = play("world: {size: 2, timeout: 5s, route: direct, fresh: true}\n")
     assert [printed(result, rank)["host"] for rank in range(2)] == ["r0", "r1"]
 
@@ -102,14 +102,14 @@ def test_a_fresh_rank_is_on_its_host_too(play: Callable[..., Result]) -> None:
 @pytest.mark.needs_toxiproxy
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 def test_links_are_at_the_proxys_host(play: Callable[..., Result], family: str) -> None:
-    """Who is told anything but rank 0 is given px's numeric address, who is told rank 0 the master's name."""
+    """The master gets its own name as the endpoint, every other rank the numeric address of px."""
     result = play(f"world: {{size: 2, timeout: 5s, family: {family}}}\n")
     assert printed(result, 0)["master"] == "r0"
     assert printed(result, 1)["master"] == {"ipv4": "198.18.0.1", "ipv6": "2001:2::1"}[family]
 
 
 def test_all_who_are_told_rank_0_share_a_host(play: Callable[..., Result]) -> None:
-    """So a port conflict is one here too; each of the others has its own."""
+    """Masters share one host, so a port conflict is one here too; each other rank has its own."""
     result = play(
         "world: {size: 3, timeout: 5s, route: direct, ranks: {2: {as_rank: 0, world_size: 1, run_id: other}}}\n"
     )
@@ -117,7 +117,7 @@ def test_all_who_are_told_rank_0_share_a_host(play: Callable[..., Result]) -> No
 
 
 def test_two_plays_of_one_controller_have_their_own_hosts(tmp_path: Path) -> None:
-    """The second one is not told of the first's, and its addresses begin anew."""
+    """The second one does not know the hosts of the first, and its addresses start from the beginning."""
     with Runner(_options(tmp_path)) as runner:
         runner.play(cell_of("world: {size: 3, timeout: 5s, route: direct}\n"))
         second = runner.play(cell_of("world: {size: 1, timeout: 5s, route: direct}\n"))
@@ -127,7 +127,7 @@ def test_two_plays_of_one_controller_have_their_own_hosts(tmp_path: Path) -> Non
 
 
 def test_without_private_namespaces_the_scenario_is_skipped_with_the_reason(tmp_path: Path) -> None:
-    """What is missing, why, and what to do."""
+    """The reason says what is missing, why, and what to do."""
     with Runner(_options(tmp_path, isolation="host")) as runner:
         result = runner.play(cell_of("world: {size: 1, timeout: 5s, route: direct}\n"))
     assert result.status == "skipped"
@@ -137,7 +137,7 @@ def test_without_private_namespaces_the_scenario_is_skipped_with_the_reason(tmp_
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be without a capability and still read everything")
 def test_hosts_need_no_privilege_but_that_of_a_user_namespace(tmp_path: Path) -> None:
-    """Somebody who may not make namespaces outside makes the same world as root of a user namespace."""
+    """A user who may not make namespaces makes the same world as root of a user namespace."""
     if not probe_elsewhere(as_user=True).possible:
         pytest.skip("the kernel gives ordinary users no namespaces")
     path = tmp_path / "hosts.rdzv.yaml"
@@ -165,7 +165,7 @@ def _give_up_privilege() -> None:
 
 
 def test_the_masters_host_bears_the_lowest_number_of_a_master() -> None:
-    """Whatever numbers of processes they have."""
+    """The number is that of the process, not the rank that it was given."""
     world = (
         "world: {size: 4, timeout: 5s, ranks: {0: {as_rank: 1, world_size: 2}, 1: {as_rank: 0, world_size: 2}, "
         "3: {as_rank: 0, world_size: 2}}}\n"
@@ -174,12 +174,12 @@ def test_the_masters_host_bears_the_lowest_number_of_a_master() -> None:
 
 
 def test_who_is_told_another_endpoint_is_no_master_of_the_worlds() -> None:
-    """It serves elsewhere, on a host of its own."""
+    """It serves its own endpoint, on a host of its own."""
     world = "world: {size: 2, timeout: 5s, ranks: {1: {as_rank: 0, world_size: 1, host: r1}}}\n"
     assert places(cell_of(world)) == ("r0", ["r0", "r1"])
 
 
 def test_a_world_without_a_master_has_its_host_all_the_same() -> None:
-    """The endpoint that everybody is told is somewhere, though nobody serves there."""
+    """The endpoint that all ranks get has a host, though no process serves there."""
     world = "world: {size: 2, timeout: 5s, ranks: {0: {as_rank: 1, world_size: 3}, 1: {as_rank: 2, world_size: 3}}}\n"
     assert places(cell_of(world)) == ("r0", ["r0", "r1"])

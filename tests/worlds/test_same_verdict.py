@@ -59,7 +59,7 @@ containers = verdicts_with(world="containers")
 def test_a_scenario_gives_the_same_verdict_on_hosts_of_their_own(
     name: str, processes: Verdicts, namespaces: Verdicts
 ) -> None:
-    """Each rank gets a host, and links cross the network twice: that is no part of any claim."""
+    """Each rank has a host, and links cross the network twice: no claim depends on that."""
     _compare(cells(name), processes, namespaces)
 
 
@@ -67,18 +67,18 @@ def test_a_scenario_gives_the_same_verdict_on_hosts_of_their_own(
 @pytest.mark.usefixtures("docker_engine")
 @pytest.mark.parametrize("name", DOZEN)
 def test_a_scenario_gives_the_same_verdict_in_containers(name: str, processes: Verdicts, containers: Verdicts) -> None:
-    """Each rank is confined to a container: that is no part of any claim either."""
+    """Each rank is confined to a container: no claim depends on that either."""
     _compare(cells(name), processes, containers)
 
 
 @pytest.mark.parametrize("sample", [SAMPLE, DOZEN])
 def test_a_sample_is_a_dozen_scenarios_that_exist(sample: Sequence[str]) -> None:
-    """Those of every push, and those in containers."""
+    """Both samples: that of every push, and that in containers."""
     require_dozen(sample, EVERYWHERE)
 
 
 def _compare(played: Sequence[Scenario], one: Verdicts, other: Verdicts) -> None:
-    """As written in both worlds, and the same."""
+    """The verdicts of both worlds are as written, and the same."""
     expected, found = one(played), other(played)
     require_as_written(expected, found)
     assert found == expected

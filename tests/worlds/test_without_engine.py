@@ -1,4 +1,4 @@
-"""Where there is no Docker engine, scenarios of containers say so, and a CI that requires one goes red."""
+"""Without a Docker engine, scenarios of containers are skipped, and a CI job that requires one fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.play.options import RunOptions
 def test_a_scenario_of_containers_tells_why_it_cannot_play(
     require: tuple[str, ...], status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Skipped with the reason and what to do; an error where `engine` is required."""
+    """It is skipped with the reason and what to do; it is an error if `engine` is required."""
     monkeypatch.setenv("DOCKER_HOST", "unix:///no/engine.sock")
     with Runner(RunOptions(subject="echo", runs_dir=tmp_path, jobs=1, require=frozenset(require))) as runner:
         result = runner.play(cell_of("world: {size: 2, timeout: 2s, kind: containers}\n"))

@@ -17,7 +17,7 @@ from harness.values.errors import HarnessError
 
 @pytest.fixture
 def process() -> Iterator[subprocess.Popen[bytes]]:
-    """It stands in for the rank's process; once ended, it stays in /proc until the fixture waits for it."""
+    """A process in place of the rank's; once ended, it stays in /proc until the fixture waits for it."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as started:
         yield started
         started.kill()

@@ -15,7 +15,7 @@ from harness.values.errors import Unsupported
 
 @pytest.fixture(scope="session", params=[pytest.param("real", marks=pytest.mark.needs_toxiproxy), "embedded"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    """Each of the two, once for all its tests; in CI the real one must be there."""
+    """Each of the two servers, started once for all its tests; in CI the real one is required."""
     try:
         with started(request.param, tmp_path_factory.mktemp("server")) as backend:
             yield backend
@@ -34,7 +34,7 @@ def backend(server: Backend) -> Iterator[Backend]:
 
 @pytest.fixture
 def upstream() -> Iterator[Upstream]:
-    """Where proxies lead."""
+    """The server that proxies lead to."""
     listening = Upstream()
     yield listening
     listening.close()
@@ -42,20 +42,20 @@ def upstream() -> Iterator[Upstream]:
 
 @pytest.fixture
 def proxy(backend: Backend, upstream: Upstream) -> Proxy:
-    """A proxy that leads there."""
+    """A proxy that leads to `upstream`."""
     return backend.make(upstream)
 
 
 @dataclass
 class Pair:
-    """A connection through the proxy, both ends in our hands."""
+    """A connection through the proxy; the test holds both ends."""
 
     client: socket.socket
     server: socket.socket
 
 
 class Pairs:
-    """Makes connections, and closes them at last."""
+    """Makes connections, and closes them all at the end."""
 
     def __init__(self, proxy: Proxy, upstream: Upstream) -> None:
         self._proxy, self._upstream = proxy, upstream
@@ -75,7 +75,7 @@ class Pairs:
 
 @pytest.fixture
 def pairs(proxy: Proxy, upstream: Upstream) -> Iterator[Pairs]:
-    """As many connections as asked for."""
+    """Makes as many connections as the test asks for."""
     made = Pairs(proxy, upstream)
     yield made
     made.close()

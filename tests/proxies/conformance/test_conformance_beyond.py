@@ -1,4 +1,4 @@
-"""What only the engine has: the real server says so, and never ignores it silently."""
+"""What only the engine has: the real server refuses it, and never ignores it silently."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from differences import difference
 @difference("toxics beyond Toxiproxy's")
 @pytest.mark.parametrize("kind", ["x_cut", "x_stall", "x_rst_now", "x_half_close", "x_refuse", "x_backlog"])
 def test_a_toxic_beyond_toxiproxys(proxy: Proxy, kind: str):
-    """Is an invalid type to the real server."""
+    """To the real server it is an invalid type."""
     answer = proxy.backend.ask("POST", f"{proxy.path}/toxics", {"type": kind})
     if proxy.backend.is_real:
         assert (answer.status, answer.error) == (400, "invalid toxic type")
@@ -21,5 +21,5 @@ def test_a_toxic_beyond_toxiproxys(proxy: Proxy, kind: str):
 @difference("paths beyond Toxiproxy's")
 @pytest.mark.parametrize("path", ["/x", "/x/events", "/x/connections"])
 def test_a_path_beyond_toxiproxys(backend: Backend, path: str):
-    """Is not found by the real server."""
+    """The real server does not find it."""
     assert backend.ask("GET", path).status == (404 if backend.is_real else 200)

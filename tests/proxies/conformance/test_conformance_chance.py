@@ -26,20 +26,20 @@ def spared(pair: Any) -> bool:
 
 
 def test_toxicity_is_the_share_of_connections_that_are_hit(proxy: Proxy, pairs: Any):
-    """One half of 200 within what chance allows: false alarms are about 2 in 100,000."""
+    """With one half, 100 of 200 within what chance allows: false alarms are about 2 in 100,000."""
     proxy.toxic("limit_data", toxicity=0.5, bytes=0)
     assert 70 <= sum(spared(pairs()) for _ in range(200)) <= 130
 
 
 @pytest.mark.parametrize(("toxicity", "passes"), [(0, True), (1, False), (-1, True), (2, False)])
 def test_no_toxicity_never_hits_and_full_toxicity_always(proxy: Proxy, pairs: Any, toxicity: float, passes: bool):
-    """Below 0 is 0, above 1 is 1."""
+    """A value below 0 counts as 0, above 1 as 1."""
     proxy.toxic("limit_data", toxicity=toxicity, bytes=0)
     assert {spared(pairs()) for _ in range(40)} == {passes}
 
 
 def test_the_choice_holds_as_long_as_nothing_is_changed(proxy: Proxy, pairs: Any):
-    """Each connection's bytes all share its fate."""
+    """All bytes of a connection are hit, or none."""
     proxy.toxic("timeout", toxicity=0.5, timeout=0)
     for pair in [pairs() for _ in range(10)]:
         pair.server.sendall(b"x")
@@ -56,7 +56,7 @@ def test_the_choice_holds_as_long_as_nothing_is_changed(proxy: Proxy, pairs: Any
     ("change", "redraws"), [("update", True), ("next", True), ("further", False), ("other stream", False)]
 )
 def test_a_change_of_the_toxic_or_its_neighbour_draws_anew(proxy: Proxy, pair: Any, change: str, redraws: bool):
-    """One further down does not: of 30 such changes none changes the fate, of the others some do."""
+    """Of 30 changes further down none changes whether a byte passes, of 30 nearer ones some do."""
     first = proxy.toxic("timeout", stream="upstream", toxicity=0.5, timeout=0)
     neighbour = proxy.toxic("noop", stream="upstream", name="neighbour") if change == "further" else ""
     fates = set()
@@ -77,7 +77,7 @@ def test_a_change_of_the_toxic_or_its_neighbour_draws_anew(proxy: Proxy, pair: A
 
 
 def test_a_change_reaches_100_connections_before_it_is_answered(proxy: Proxy, pairs: Any):
-    """Within a second; every next byte is hit."""
+    """The answer comes within a second, and the next byte of each connection is hit."""
     made = [pairs() for _ in range(100)]
     began = now_ms()
     name = proxy.toxic("timeout", timeout=0)
@@ -130,7 +130,7 @@ def test_changes_under_load_lose_and_mix_no_byte(proxy: Proxy, pair: Any):
 
 @difference("stalled receiver")
 def test_a_toxic_comes_and_goes_though_a_receiver_is_stalled(proxy: Proxy, pair: Any):
-    """The real server is wedged until the receiver reads (its issue #558); the engine answers. No byte is lost."""
+    """The real server hangs until the receiver reads (its issue #558); the engine answers. No byte is lost."""
     proxy.toxic("latency", name="first", latency=1)
     pair.server.setblocking(False)
     sent = 0
@@ -152,7 +152,7 @@ def come_and_go(proxy: Proxy) -> None:
 
 
 def test_sigterm_ends_the_server(tmp_path: Path, server: Backend):
-    """Exit status 0 within seconds; peers see the end."""
+    """It exits with status 0 within seconds; peers see the end."""
     upstream = Upstream()
     with (
         started(server.name, tmp_path) as backend,
@@ -171,7 +171,7 @@ def test_sigterm_ends_the_server(tmp_path: Path, server: Backend):
 
 
 def test_a_second_server_on_the_same_port_is_noticed(tmp_path: Path, server: Backend):
-    """By whoever launches it, in words."""
+    """The process that launches it gets an error that says why."""
     with pytest.raises((ProxyLost, AssertionError), match=r"(?i)address already in use"):
         with started(server.name, tmp_path, api_port=server.api.port):
             pass
@@ -180,7 +180,7 @@ def test_a_second_server_on_the_same_port_is_noticed(tmp_path: Path, server: Bac
 
 @difference("seed")
 def test_an_equal_seed_makes_equal_draws(tmp_path: Path, server: Backend):
-    """The engine's connections, made in the same order, meet the same fates; the real server's seed has no effect."""
+    """The engine hits the same connections, made in the same order; the real server's seed has no effect."""
 
     def fates(seed: str, run: int) -> list[bool]:
         upstream, folder = Upstream(), tmp_path / f"{seed}{run}"
@@ -202,7 +202,7 @@ def test_an_equal_seed_makes_equal_draws(tmp_path: Path, server: Backend):
 
 
 def test_the_api_survives_what_is_no_http(backend: Backend):
-    """Half a request, garbage, and a connection that is reset."""
+    """Half a request, garbage, and a connection that is reset do not harm it."""
     for raw in (b"GET /proxies HTTP/1.1\r\nHost: x\r\n", b"\x00\xff" * 100 + b"\r\n\r\n", b""):
         with socket.create_connection(backend.api.connectable, timeout=LIMIT_SECONDS) as sock:
             sock.sendall(raw)
@@ -211,7 +211,7 @@ def test_the_api_survives_what_is_no_http(backend: Backend):
 
 
 def test_a_server_that_is_not_there_is_unsupported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """The suite skips it by that, and CI does not."""
+    """The suite skips its tests for that reason; CI does not."""
     monkeypatch.setenv("RDZV_TOXIPROXY_SERVER", "")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

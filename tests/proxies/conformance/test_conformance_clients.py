@@ -16,7 +16,7 @@ from harness.values.errors import HarnessError, ProxyLost
 
 @pytest.fixture
 def api(backend: Backend) -> Iterator[Api]:
-    """The client, pointed at the server."""
+    """The client, connected to the server."""
     made = Api(backend.api)
     yield made
     made.close()
@@ -27,7 +27,7 @@ def upstream_of(upstream: Upstream) -> Endpoint:
 
 
 def test_proxies_are_made_found_and_deleted(api: Api, upstream: Upstream):
-    """All in one request, in order."""
+    """One request makes them all, in order."""
     made = api.populate([("a", upstream_of(upstream)), ("b", upstream_of(upstream))])
     assert [proxy.name for proxy in made] == ["a", "b"]
     assert api.proxies().keys() == {"a", "b"}
@@ -38,7 +38,7 @@ def test_proxies_are_made_found_and_deleted(api: Api, upstream: Upstream):
 
 
 def test_toxics_go_round(api: Api, upstream: Upstream):
-    """Added, verified, changed, removed."""
+    """Toxics are added, verified, changed and removed."""
     (proxy,) = api.populate([("a", upstream_of(upstream))])
     api.add_toxic(proxy, "slow", "latency", "upstream", 0.5, {"latency": 5})
     api.update_toxic(proxy, "slow", 1.0, {"latency": 7, "jitter": 1})
@@ -48,7 +48,7 @@ def test_toxics_go_round(api: Api, upstream: Upstream):
 
 
 def test_a_proxy_is_switched_off_and_on(api: Api, upstream: Upstream):
-    """Clients are refused meanwhile."""
+    """While it is off, clients are refused."""
     (proxy,) = api.populate([("a", upstream_of(upstream))])
     api.switch(proxy, enabled=False)
     with pytest.raises(ConnectionRefusedError):
@@ -59,7 +59,7 @@ def test_a_proxy_is_switched_off_and_on(api: Api, upstream: Upstream):
 
 
 def test_errors_are_typed(api: Api, upstream: Upstream):
-    """A taken port is a lost proxy, a doubled toxic a refusal that says so."""
+    """A taken port is a lost proxy; a second toxic of one name is a refusal that says so."""
     (proxy,) = api.populate([("a", upstream_of(upstream))])
     api.add_toxic(proxy, "t", "latency", "upstream", 1.0, {"latency": 5})
     with pytest.raises(HarnessError, match="toxic already exists"):
@@ -69,7 +69,7 @@ def test_errors_are_typed(api: Api, upstream: Upstream):
 
 
 def test_a_server_that_does_not_answer_is_lost(monkeypatch: pytest.MonkeyPatch):
-    """Within the client's own limit."""
+    """The error comes within the client's own time limit."""
     monkeypatch.setattr("harness.machine.toxiproxy.client.READ_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         accepting = threading.Thread(target=mute.accept)
@@ -80,7 +80,7 @@ def test_a_server_that_does_not_answer_is_lost(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_proxy_in_the_environment_is_ignored(api: Api, monkeypatch: pytest.MonkeyPatch):
-    """Loopback needs none."""
+    """HTTP_PROXY does not apply to loopback."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     assert api.version()

@@ -14,7 +14,7 @@ LONG = 60_000
 
 
 def test_timeout_0_swallows_its_direction_and_never_closes(proxy: Proxy, pair: Any):
-    """The other flows, and a peer's close passes at once."""
+    """The other direction flows, and a peer's close passes at once."""
     proxy.toxic("timeout", timeout=0)
     pair.server.sendall(b"lost")
     pair.client.sendall(b"flows")
@@ -25,7 +25,7 @@ def test_timeout_0_swallows_its_direction_and_never_closes(proxy: Proxy, pair: A
 
 
 def test_timeout_closes_both_sides_when_idle(proxy: Proxy, pair: Any):
-    """After its while, with an end of file."""
+    """When the timeout is over, both sides get an end of file."""
     began = now_ms()
     proxy.toxic("timeout", timeout=300)
     assert ending(pair.client) == (b"", "eof")
@@ -61,7 +61,7 @@ def test_removing_a_timeout_closes(proxy: Proxy, pair: Any, how: str):
 
 
 def test_a_changed_timeout_counts_from_the_change(proxy: Proxy, pair: Any):
-    """0 to 200: closed 200 ms later."""
+    """Changed from 0 to 200, it closes 200 ms after the change."""
     name = proxy.toxic("timeout", timeout=0)
     time.sleep(0.1)
     began = now_ms()
@@ -71,7 +71,7 @@ def test_a_changed_timeout_counts_from_the_change(proxy: Proxy, pair: Any):
 
 
 def test_a_timeout_that_spared_a_connection_still_closes_it_when_removed(proxy: Proxy, pair: Any):
-    """With toxicity 0 bytes flow until then."""
+    """With toxicity 0, bytes flow until then."""
     name = proxy.toxic("timeout", toxicity=0, timeout=50)
     assert is_open(pair.client, pair.server)
     proxy.remove(name)
@@ -79,7 +79,7 @@ def test_a_timeout_that_spared_a_connection_still_closes_it_when_removed(proxy: 
 
 
 def test_toxicity_changes_a_live_connection_each_time(proxy: Proxy, pair: Any):
-    """1, 0, 1: swallowed, passed, swallowed."""
+    """At 1, 0 and 1 again, bytes are swallowed, passed and swallowed."""
     name = proxy.toxic("timeout", timeout=0)
     pair.server.sendall(b"a")
     assert nothing(pair.client)
@@ -93,7 +93,7 @@ def test_toxicity_changes_a_live_connection_each_time(proxy: Proxy, pair: Any):
 
 @pytest.mark.parametrize("timeout", [0, -5])
 def test_a_negative_timeout_is_none(proxy: Proxy, pair: Any, timeout: int):
-    """It swallows, and never closes."""
+    """It swallows bytes, and never closes."""
     proxy.toxic("timeout", timeout=timeout)
     pair.server.sendall(b"x")
     assert nothing(pair.client)
@@ -103,14 +103,14 @@ def test_a_negative_timeout_is_none(proxy: Proxy, pair: Any, timeout: int):
 
 
 def test_limit_data_passes_exactly_so_many_bytes(proxy: Proxy, pair: Any):
-    """10 of 20, then the end."""
+    """10 of 20 bytes pass, then the end."""
     proxy.toxic("limit_data", bytes=10)
     pair.server.sendall(bytes(range(20)))
     assert ending(pair.client) == (bytes(range(10)), "eof")
 
 
 def test_limit_data_closes_with_its_last_byte(proxy: Proxy, pair: Any):
-    """Not with the next one; with one byte less it stays open."""
+    """It does not wait for the next one; with one byte less it stays open."""
     proxy.toxic("limit_data", bytes=10)
     pair.server.sendall(bytes(9))
     assert len(read(pair.client, 9)) == 9
@@ -121,7 +121,7 @@ def test_limit_data_closes_with_its_last_byte(proxy: Proxy, pair: Any):
 
 @pytest.mark.parametrize("limit", [0, -1])
 def test_limit_data_0_closes_at_the_first_byte(proxy: Proxy, pair: Any, limit: int):
-    """And passes none; an idle connection stays."""
+    """No byte passes; an idle connection stays open."""
     proxy.toxic("limit_data", bytes=limit)
     assert nothing(pair.client)
     pair.server.sendall(b"x")
@@ -130,7 +130,7 @@ def test_limit_data_0_closes_at_the_first_byte(proxy: Proxy, pair: Any, limit: i
 
 @pytest.mark.parametrize(("limit", "passes"), [(20, 15), (3, 0)])
 def test_a_changed_limit_keeps_its_count(proxy: Proxy, pair: Any, limit: int, passes: int):
-    """Below what has passed, it closes at the next byte."""
+    """A limit below what has passed closes at the next byte."""
     name = proxy.toxic("limit_data", bytes=10)
     pair.server.sendall(bytes(5))
     assert len(read(pair.client, 5)) == 5
@@ -140,7 +140,7 @@ def test_a_changed_limit_keeps_its_count(proxy: Proxy, pair: Any, limit: int, pa
 
 
 def test_a_limit_counts_from_when_it_was_added(proxy: Proxy, pair: Any):
-    """What passed before does not count."""
+    """Bytes that passed before do not count."""
     pair.server.sendall(bytes(100))
     assert len(read(pair.client, 100)) == 100
     proxy.toxic("limit_data", bytes=10)
@@ -175,7 +175,7 @@ def test_a_limit_closes_what_lies_behind_it(proxy: Proxy, pair: Any, order: tupl
 
 @pytest.mark.parametrize("timeout", [0, 300])
 def test_reset_peer_answers_the_first_byte_with_a_reset_of_both(proxy: Proxy, pairs: Any, timeout: int):
-    """After its while; the byte is swallowed, and an idle connection stays."""
+    """The reset comes after the timeout; the byte is swallowed, and an idle connection stays."""
     proxy.toxic("reset_peer", timeout=timeout)
     pair = pairs()
     assert nothing(pair.client)
@@ -198,7 +198,7 @@ def test_reset_peer_upstream_answers_the_clients_byte(proxy: Proxy, pairs: Any):
 
 
 def test_a_connection_that_was_open_is_closed_not_reset(proxy: Proxy, pairs: Any):
-    """The next one is reset."""
+    """The next connection is reset."""
     before = pairs()
     assert is_open(before.client, before.server)
     proxy.toxic("reset_peer", timeout=0)
@@ -209,7 +209,7 @@ def test_a_connection_that_was_open_is_closed_not_reset(proxy: Proxy, pairs: Any
 
 
 def test_a_servers_close_sets_a_reset_off(proxy: Proxy, pairs: Any):
-    """Though no byte came."""
+    """No byte is needed."""
     proxy.toxic("reset_peer", timeout=200)
     pair = pairs()
     began = now_ms()
@@ -219,7 +219,7 @@ def test_a_servers_close_sets_a_reset_off(proxy: Proxy, pairs: Any):
 
 
 def test_a_reset_behind_a_latency_comes_after_it(proxy: Proxy, pairs: Any):
-    """200 and 100 are 300."""
+    """A latency of 200 ms and a timeout of 100 ms make 300 ms."""
     proxy.toxic("latency", latency=200)
     proxy.toxic("reset_peer", timeout=100)
     pair = pairs()
@@ -232,7 +232,7 @@ def test_a_reset_behind_a_latency_comes_after_it(proxy: Proxy, pairs: Any):
 @difference("reset that did not fire")
 @pytest.mark.parametrize("spared_by", ["toxicity", "removal"])
 def test_a_reset_that_did_not_fire(proxy: Proxy, pairs: Any, spared_by: str):
-    """The real server resets at any later close all the same; the engine closes as without it."""
+    """The real server still resets at any later close; the engine closes as if the toxic had not been there."""
     name = proxy.toxic("reset_peer", toxicity=0, timeout=0)
     pair = pairs()
     pair.server.sendall(b"x")
@@ -247,7 +247,7 @@ def test_a_reset_that_did_not_fire(proxy: Proxy, pairs: Any, spared_by: str):
 
 @difference("removing a reset that counts down")
 def test_removing_a_reset_that_counts_down(proxy: Proxy, pairs: Any):
-    """The real server answers when it has fired; the engine at once, and the byte passes."""
+    """The real server answers once it has fired; the engine answers at once, and the byte passes."""
     name = proxy.toxic("reset_peer", timeout=2000)
     pair = pairs()
     pair.server.sendall(b"x")

@@ -20,7 +20,7 @@ from differences import difference
 
 @pytest.mark.parametrize("size", [1, 64 * 1024, 8 * 1024 * 1024])
 def test_bytes_pass_both_ways_unchanged(pair: Any, size: int):
-    """One, a buffer's worth, and more than all buffers hold."""
+    """One byte, one buffer, and more than all buffers hold."""
     data = random.Random(size).randbytes(size)
     for source, destination in ((pair.client, pair.server), (pair.server, pair.client)):
         sender = threading.Thread(target=source.sendall, args=(data,))
@@ -30,7 +30,7 @@ def test_bytes_pass_both_ways_unchanged(pair: Any, size: int):
 
 
 def test_200_connections_at_once_do_not_mix(proxy: Proxy, upstream: Upstream):
-    """Each gets its own answer."""
+    """Each connection gets its own answer."""
     clients = [proxy.connect() for _ in range(200)]
     for number, client in enumerate(clients):
         client.sendall(b"%03d" % number)
@@ -44,7 +44,7 @@ def test_200_connections_at_once_do_not_mix(proxy: Proxy, upstream: Upstream):
 
 @pytest.mark.parametrize("closer", ["client", "server"])
 def test_a_close_on_one_side_is_an_end_of_file_on_the_other(pair: Any, closer: str):
-    """What was sent before it arrives."""
+    """What was sent before the close arrives."""
     one, other = getattr(pair, closer), pair.server if closer == "client" else pair.client
     one.sendall(b"last words")
     one.close()
@@ -53,7 +53,7 @@ def test_a_close_on_one_side_is_an_end_of_file_on_the_other(pair: Any, closer: s
 
 @pytest.mark.parametrize("resetter", ["client", "server"])
 def test_a_reset_on_one_side_is_an_end_of_file_on_the_other(pair: Any, resetter: str):
-    """Not a reset."""
+    """The other side gets no reset."""
     one, other = getattr(pair, resetter), pair.server if resetter == "client" else pair.client
     assert is_open(pair.client, pair.server)
     reset(one)
@@ -69,7 +69,7 @@ def test_a_half_close_closes_both_directions(pair: Any):
 
 
 def test_a_reply_that_is_on_its_way_survives_a_half_close(proxy: Proxy, pair: Any):
-    """What waits in a latency is delivered, then the end."""
+    """A reply that waits in a latency is delivered, then the end."""
     proxy.toxic("latency", latency=300)
     pair.server.sendall(b"reply")
     assert nothing(pair.client, 0.1)
@@ -78,7 +78,7 @@ def test_a_reply_that_is_on_its_way_survives_a_half_close(proxy: Proxy, pair: An
 
 
 def test_a_client_connects_though_the_upstream_is_down(backend: Backend):
-    """And then sees the end."""
+    """Then it sees the end."""
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     proxy = backend.make(f"127.0.0.1:{port}")
@@ -97,7 +97,7 @@ def test_a_client_connects_though_the_upstream_is_down(backend: Backend):
 def test_both_peers_see_the_end_when_a_proxy_goes(
     backend: Backend, proxy: Proxy, pair: Any, upstream: Upstream, how: str
 ):
-    """New clients are refused; a proxy that comes back works."""
+    """New clients are refused; a proxy that is made again works."""
     assert is_open(pair.client, pair.server)
     if how == "disable":
         assert proxy.update(enabled=False).status == 200
@@ -134,7 +134,7 @@ def test_bytes_inside_a_toxic_are_lost_when_a_proxy_is_disabled(proxy: Proxy, pa
 
 
 def test_another_upstream_cuts_connections_and_keeps_the_port(proxy: Proxy, pair: Any):
-    """The next client reaches the new one."""
+    """The next client reaches the new upstream."""
     other, listen = Upstream(), proxy.listen
     assert proxy.update(upstream=str(other)).json["listen"] == listen
     assert ending(pair.client) == (b"", "eof")
@@ -145,7 +145,7 @@ def test_another_upstream_cuts_connections_and_keeps_the_port(proxy: Proxy, pair
 
 
 def test_500_connections_leave_no_descriptor(backend: Backend, proxy: Proxy, upstream: Upstream):
-    """The process has as many as before, and still works."""
+    """The server has as many descriptors as before, and still works."""
     with proxy.connect() as client, upstream.accept() as server:
         assert is_open(client, server)
     proxy.update(enabled=False)
@@ -161,7 +161,7 @@ def test_500_connections_leave_no_descriptor(backend: Backend, proxy: Proxy, ups
 
 @difference("hanging dial")
 def test_a_dial_that_hangs(backend: Backend):
-    """A disable waits for it with the real server; with the engine it returns at once."""
+    """The real server waits for it when the proxy is disabled; the engine does not wait."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, Fillers(full):
         proxy = backend.make(f"127.0.0.1:{full.getsockname()[1]}")
         with proxy.connect() as hanging, concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -195,13 +195,13 @@ def test_a_dial_that_hangs_and_other_clients(backend: Backend, upstream: Upstrea
 
 
 def dialling() -> list[int]:
-    """The port of every connection on this machine that waits for its first answer."""
+    """The local port of every connection on this machine that waits for its first answer."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return [int(row[2].partition(":")[2], 16) for row in rows if row[3] == "02"]
 
 
 class Fillers:
-    """Fill a listener's queue, so that whoever comes next gets no answer."""
+    """Fill a listener's queue, so that the next client to connect gets no answer."""
 
     def __init__(self, listener: socket.socket) -> None:
         self._address = listener.getsockname()
@@ -234,7 +234,7 @@ def test_a_stalled_receiver_stalls_its_sender(pair: Any):
 
 @pytest.mark.parametrize("stream", ["upstream", "downstream"])
 def test_bytes_of_a_peer_that_is_gone_are_still_delivered(proxy: Proxy, pair: Any, stream: str):
-    """From inside a toxic, whether it closed or was reset."""
+    """Bytes inside a toxic arrive, whether their sender closed or reset."""
     proxy.toxic("latency", stream=stream, latency=200)
     sender, receiver = (pair.client, pair.server) if stream == "upstream" else (pair.server, pair.client)
     began = now_ms()

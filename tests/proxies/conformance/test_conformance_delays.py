@@ -1,4 +1,4 @@
-"""Latency, bandwidth, slicer and slow_close: what comes, when, and in what order."""
+"""Latency, bandwidth, slicer and slow_close: what arrives, when, and in what order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def arrivals(sock: socket.socket, count: int) -> list[tuple[float, bytes]]:
 
 @pytest.mark.parametrize("stream", ["upstream", "downstream"])
 def test_latency_delays_its_direction_only(proxy: Proxy, pair: Any, stream: str):
-    """200 ms there, nothing back."""
+    """200 ms in its direction, none in the other."""
     proxy.toxic("latency", stream=stream, latency=200)
     slow, fast = (pair.client, pair.server) if stream == "upstream" else (pair.server, pair.client)
     began = now_ms()
@@ -36,7 +36,7 @@ def test_latency_delays_its_direction_only(proxy: Proxy, pair: Any, stream: str)
 
 
 def test_latencies_of_both_directions_make_a_round_trip(proxy: Proxy, pair: Any):
-    """50 there and 70 back."""
+    """50 ms there and 70 ms back."""
     proxy.toxic("latency", stream="upstream", latency=50)
     proxy.toxic("latency", latency=70)
     began = now_ms()
@@ -47,7 +47,7 @@ def test_latencies_of_both_directions_make_a_round_trip(proxy: Proxy, pair: Any)
 
 
 def test_latency_comes_and_goes_on_a_live_connection(proxy: Proxy, pair: Any):
-    """Added, changed, removed: the next byte shows it."""
+    """When it is added, changed or removed, the next byte shows it."""
     name = proxy.toxic("latency", latency=300)
     for expected in (300, 150):
         began = now_ms()
@@ -77,7 +77,7 @@ def test_latency_does_not_slow_the_flow(proxy: Proxy, pair: Any):
 
 
 def test_latency_does_not_delay_a_bare_end(proxy: Proxy, pair: Any):
-    """Only one behind bytes."""
+    """It delays an end only behind bytes."""
     proxy.toxic("latency", latency=600)
     began = now_ms()
     pair.server.close()
@@ -86,7 +86,7 @@ def test_latency_does_not_delay_a_bare_end(proxy: Proxy, pair: Any):
 
 
 def test_latency_keeps_an_end_behind_its_bytes(proxy: Proxy, pair: Any):
-    """Bytes at 400 ms, the end right after."""
+    """The bytes come at 400 ms, the end right after them."""
     proxy.toxic("latency", latency=400)
     began = now_ms()
     pair.server.sendall(b"bye")
@@ -98,7 +98,7 @@ def test_latency_keeps_an_end_behind_its_bytes(proxy: Proxy, pair: Any):
 
 
 def test_two_latencies_add_up(proxy: Proxy, pair: Any):
-    """150 and 150 are 300."""
+    """150 ms and 150 ms make 300 ms."""
     proxy.toxic("latency", name="a", latency=150)
     proxy.toxic("latency", name="b", latency=150)
     began = now_ms()
@@ -108,7 +108,7 @@ def test_two_latencies_add_up(proxy: Proxy, pair: Any):
 
 
 def test_removing_a_latency_releases_what_it_holds(proxy: Proxy, pair: Any):
-    """Five chunks, in order, at once."""
+    """Five chunks arrive in order, at once."""
     name = proxy.toxic("latency", latency=LONG)
     for number in range(5):
         pair.server.sendall(b"%d" % number)
@@ -119,7 +119,7 @@ def test_removing_a_latency_releases_what_it_holds(proxy: Proxy, pair: Any):
 
 
 def test_a_changed_latency_holds_for_what_is_queued(proxy: Proxy, pair: Any):
-    """The chunk in its hands goes at once, the others by their own time."""
+    """The chunk that it is delaying goes at once, the others by their own read time."""
     name = proxy.toxic("latency", latency=LONG)
     sent = []
     for number in range(3):
@@ -135,7 +135,7 @@ def test_a_changed_latency_holds_for_what_is_queued(proxy: Proxy, pair: Any):
 
 
 def test_jitter_spreads_the_delay_around_the_latency(proxy: Proxy, pair: Any):
-    """100 ms give or take 50, drawn anew for each chunk."""
+    """100 ms give or take 50, drawn again for each chunk."""
     proxy.toxic("latency", latency=100, jitter=50)
     delays = []
     for _ in range(25):
@@ -150,7 +150,7 @@ def test_jitter_spreads_the_delay_around_the_latency(proxy: Proxy, pair: Any):
 
 @pytest.mark.parametrize("attributes", [{"latency": -500}, {"latency": 100, "jitter": -50}, {"latency": 0}])
 def test_a_latency_below_nothing_is_none(proxy: Proxy, pair: Any, attributes: dict[str, int]):
-    """And a negative jitter no jitter."""
+    """A negative latency delays nothing, and a negative jitter is no jitter."""
     proxy.toxic("latency", **attributes)
     began = now_ms()
     pair.server.sendall(b"x")
@@ -159,7 +159,7 @@ def test_a_latency_below_nothing_is_none(proxy: Proxy, pair: Any, attributes: di
 
 
 def test_latency_does_not_cut_throughput(proxy: Proxy, pair: Any):
-    """8 MiB through 200 ms in well under a second of sending."""
+    """8 MiB pass a latency of 200 ms in well under a second of sending."""
     proxy.toxic("latency", latency=200)
     size = 8 * 1024 * 1024
     sender = threading.Thread(target=pair.server.sendall, args=(bytes(size),))
@@ -186,7 +186,7 @@ def test_bandwidth_is_bytes_per_millisecond(proxy: Proxy, pair: Any, rate: int, 
 
 
 def test_bandwidth_0_stops_all(proxy: Proxy, pair: Any):
-    """Even the end; removed, bytes and end come."""
+    """Even the end waits; when it is removed, bytes and end come."""
     name = proxy.toxic("bandwidth", rate=0)
     pair.server.sendall(b"data")
     pair.server.close()
@@ -196,7 +196,7 @@ def test_bandwidth_0_stops_all(proxy: Proxy, pair: Any):
 
 
 def test_a_raised_rate_releases_the_rest(proxy: Proxy, pair: Any):
-    """Byte for byte."""
+    """Every byte arrives."""
     name = proxy.toxic("bandwidth", rate=1)
     data = bytes(range(250)) * 200
     pair.server.sendall(data)
@@ -243,7 +243,7 @@ def test_slices_are_about_the_average(proxy: Proxy, pair: Any):
 
 
 def test_a_removed_slicer_releases_the_rest(proxy: Proxy, pair: Any):
-    """At once, and every byte."""
+    """Every byte arrives at once."""
     name = proxy.toxic("slicer", average_size=10, delay=1_000_000)
     data = bytes(range(200))
     pair.server.sendall(data)
@@ -256,7 +256,7 @@ def test_a_removed_slicer_releases_the_rest(proxy: Proxy, pair: Any):
 
 
 def test_slow_close_keeps_only_the_end_back(proxy: Proxy, pair: Any):
-    """Bytes at once, the end at 400 ms."""
+    """Bytes pass at once, the end at 400 ms."""
     proxy.toxic("slow_close", delay=400)
     began = now_ms()
     pair.server.sendall(b"bye")
@@ -268,7 +268,7 @@ def test_slow_close_keeps_only_the_end_back(proxy: Proxy, pair: Any):
 
 
 def test_slow_close_downstream_delays_neither_a_clients_close_nor_a_disable(proxy: Proxy, pairs: Any):
-    """Only the server's end waits."""
+    """It delays the server's end only."""
     proxy.toxic("slow_close", delay=LONG)
     one, other = pairs(), pairs()
     assert is_open(other.client, other.server)
@@ -279,7 +279,7 @@ def test_slow_close_downstream_delays_neither_a_clients_close_nor_a_disable(prox
 
 
 def test_a_removed_slow_close_closes_at_once(proxy: Proxy, pair: Any):
-    """In the middle of its countdown."""
+    """Also in the middle of its countdown."""
     name = proxy.toxic("slow_close", delay=LONG)
     pair.server.close()
     assert nothing(pair.client)
@@ -288,7 +288,7 @@ def test_a_removed_slow_close_closes_at_once(proxy: Proxy, pair: Any):
 
 
 def test_a_changed_slow_close_counts_anew(proxy: Proxy, pair: Any):
-    """The whole new delay from the change on."""
+    """The whole new delay counts from the change."""
     name = proxy.toxic("slow_close", delay=LONG)
     pair.server.close()
     assert nothing(pair.client, 0.1)

@@ -1,4 +1,4 @@
-"""The table of differences in the docs is what the claims assert, no more and no less."""
+"""The table of differences in the docs lists what the claims assert, no more and no less."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from differences import documented, marked
 
 
 def test_every_documented_difference_is_asserted():
-    """And every asserted one is documented."""
+    """Every asserted difference is documented, too."""
     assert sorted(documented()) == marked()

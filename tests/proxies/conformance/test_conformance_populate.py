@@ -1,4 +1,4 @@
-"""Reset and populate: many proxies in one request, and back to none of their toxics."""
+"""Reset and populate: toxics are removed from all proxies, and many proxies are made in one request."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def one(name: str, **more: Any) -> dict[str, Any]:
 
 
 def same(proxy: Proxy, **more: Any) -> dict[str, Any]:
-    """What describes a proxy as it is."""
+    """The fields that describe a proxy as it is."""
     shown = proxy.get()
     return {key: shown[key] for key in ("name", "listen", "upstream")} | more
 
 
 def test_reset_enables_all_and_takes_toxics_away(backend: Backend, proxy: Proxy, upstream: Upstream):
-    """Listen stays; the body does not matter."""
+    """Listen addresses stay; the request body does not matter."""
     proxy.toxic("latency", latency=5000)
     proxy.update(enabled=False)
     before = proxy.listen
@@ -38,12 +38,12 @@ def test_reset_enables_all_and_takes_toxics_away(backend: Backend, proxy: Proxy,
 
 
 def test_reset_with_nothing_to_do_is_fine(backend: Backend):
-    """No proxies, no body."""
+    """It needs no proxies and no body."""
     assert backend.ask("POST", "/reset").status == 204
 
 
 def test_populate_makes_all_in_their_order(backend: Backend):
-    """201; disabled ones too."""
+    """The answer is 201; disabled proxies are made too."""
     answer = populate(backend, one("b"), one("a", enabled=False))
     assert answer.status == 201
     assert answer.headers["content-type"] == "application/json"
@@ -53,14 +53,14 @@ def test_populate_makes_all_in_their_order(backend: Backend):
 
 @pytest.mark.parametrize("raw", [b"[]", b"null"])
 def test_populate_with_nothing_says_null(backend: Backend, raw: bytes):
-    """Not an empty list."""
+    """The answer has null, not an empty list."""
     answer = backend.ask("POST", "/populate", raw=raw)
     assert (answer.status, answer.json) == (201, {"proxies": None})
 
 
 @pytest.mark.parametrize("raw", [b"{}", b"", b"[1]", b'[{"name":1}]', b'"x"'])
 def test_populate_refuses_what_is_no_list_of_proxies(backend: Backend, raw: bytes):
-    """With null proxies beside the error, as JSON."""
+    """The answer is JSON, with null proxies beside the error."""
     answer = backend.ask("POST", "/populate", raw=raw)
     assert answer.status == 400
     assert answer.error.startswith("bad request body: ")
@@ -70,14 +70,14 @@ def test_populate_refuses_what_is_no_list_of_proxies(backend: Backend, raw: byte
 
 @pytest.mark.parametrize("field", ["name", "upstream"])
 def test_populate_checks_all_before_it_makes_any(backend: Backend, field: str):
-    """The place is named."""
+    """The error names the position of the bad one."""
     answer = populate(backend, one("a"), one("b") | {field: ""})
     assert (answer.status, answer.error) == (400, f"missing required field: {field} at proxy 2")
     assert backend.ask("GET", "/proxies").json == {}
 
 
 def test_populate_leaves_what_is_the_same_alone(backend: Backend, proxy: Proxy, pair: Any):
-    """Toxics and connections live on."""
+    """Its toxics and connections stay."""
     proxy.toxic("noop")
     assert populate(backend, same(proxy)).status == 201
     assert len(proxy.get()["toxics"]) == 1
@@ -85,14 +85,14 @@ def test_populate_leaves_what_is_the_same_alone(backend: Backend, proxy: Proxy, 
 
 
 def test_populate_does_not_disable_what_is_the_same(backend: Backend, proxy: Proxy, pair: Any):
-    """Enabled is not looked at then."""
+    """`enabled` is not compared."""
     assert populate(backend, same(proxy, enabled=False)).status == 201
     assert proxy.get()["enabled"] is True
     assert is_open(pair.client, pair.server)
 
 
 def test_populate_replaces_what_leads_elsewhere(backend: Backend, proxy: Proxy, pair: Any):
-    """Its toxics are lost, its connections cut."""
+    """The old proxy's toxics are lost, its connections cut."""
     proxy.toxic("noop")
     answer = populate(backend, same(proxy, upstream=UPSTREAM))
     assert answer.status == 201
@@ -102,13 +102,13 @@ def test_populate_replaces_what_leads_elsewhere(backend: Backend, proxy: Proxy, 
 
 
 def test_populate_moves_what_asks_for_any_port(backend: Backend, proxy: Proxy):
-    """Port 0 always differs."""
+    """Port 0 always counts as a change."""
     answer = populate(backend, same(proxy, listen="127.0.0.1:0"))
     assert answer.json["proxies"][0]["listen"] not in (proxy.listen, "127.0.0.1:0")
 
 
 def test_populate_stops_where_it_fails(backend: Backend):
-    """What was made before stays and is told; what comes after is not tried."""
+    """Proxies made before stay and are listed; later ones are not tried."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         answer = populate(backend, one("a"), one("b", listen=f"127.0.0.1:{port}"), one("c"))
@@ -119,7 +119,7 @@ def test_populate_stops_where_it_fails(backend: Backend):
 
 
 def test_a_replacement_that_cannot_listen_leaves_the_old_one_disabled(backend: Backend, proxy: Proxy):
-    """With its own listen."""
+    """The old proxy keeps its listen address."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         answer = populate(backend, same(proxy, listen=f"127.0.0.1:{other.getsockname()[1]}"))
     assert answer.status == 500
@@ -133,7 +133,7 @@ def test_populate_makes_no_toxics(backend: Backend):
 
 
 def test_of_two_with_one_name_the_last_stays(backend: Backend, upstream: Upstream):
-    """Both are in the answer."""
+    """The answer lists both."""
     answer = populate(backend, one("a"), one("a", upstream=str(upstream)))
     assert [p["name"] for p in answer.json["proxies"]] == ["a", "a"]
     shown = backend.ask("GET", "/proxies/a").json

@@ -1,4 +1,4 @@
-"""Toxics in the API: defaults, names, order and what is refused first."""
+"""Toxics in the API: defaults, names, order, and which error is reported first."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def add(proxy: Proxy, **fields: Any) -> Any:
 
 @pytest.mark.parametrize("kind", TOXICS)
 def test_a_toxic_without_attributes_has_them_all_at_zero(proxy: Proxy, kind: str):
-    """Named by type and stream, always there, downstream."""
+    """It is named by type and stream, has toxicity 1, and acts downstream."""
     answer = add(proxy, type=kind)
     shown = answer.json
     assert answer.status == 200
@@ -41,26 +41,26 @@ def test_a_toxic_without_attributes_has_them_all_at_zero(proxy: Proxy, kind: str
 
 @pytest.mark.parametrize("fields", [{}, {"type": "Latency"}, {"type": "nonsense"}, {"type": ""}, {"type": None}])
 def test_an_unknown_type_is_refused(proxy: Proxy, fields: dict[str, Any]):
-    """Its case matters."""
+    """The case of its letters matters."""
     answer = add(proxy, **fields)
     assert (answer.status, answer.error) == (400, "invalid toxic type")
 
 
 @pytest.mark.parametrize("stream", ["", "sideways"])
 def test_an_unknown_stream_is_refused(proxy: Proxy, stream: str):
-    """An empty one is not the default."""
+    """An empty stream is not the default."""
     answer = add(proxy, type="noop", stream=stream)
     assert (answer.status, answer.error) == (400, "stream was invalid, can be either upstream or downstream")
 
 
 def test_a_stream_of_null_is_the_default(proxy: Proxy):
-    """An upstream one is in the name."""
+    """The default name of an upstream toxic says upstream."""
     assert add(proxy, type="noop", stream=None, name=None).json["name"] == "noop_downstream"
     assert add(proxy, type="noop", stream="upstream", name="").json["name"] == "noop_upstream"
 
 
 def test_a_stream_is_read_in_any_case_but_kept_as_typed(proxy: Proxy, pair: Any):
-    """It acts as the one it is."""
+    """It acts in that direction."""
     shown = add(proxy, type="timeout", stream="UPSTREAM").json
     assert (shown["name"], shown["stream"]) == ("timeout_UPSTREAM", "UPSTREAM")
     pair.server.sendall(b"down")
@@ -71,7 +71,7 @@ def test_a_stream_is_read_in_any_case_but_kept_as_typed(proxy: Proxy, pair: Any)
 
 
 def test_names_are_unique_over_both_directions(proxy: Proxy):
-    """409 for the second."""
+    """The second toxic of a name gets 409."""
     assert add(proxy, type="noop", name="n", stream="upstream").status == 200
     for fields in ({"stream": "upstream"}, {"stream": "downstream"}, {"type": "latency"}):
         answer = add(proxy, **{"type": "noop", "name": "n", **fields})
@@ -87,7 +87,7 @@ def test_names_are_unique_over_both_directions(proxy: Proxy):
     ],
 )
 def test_what_is_wrong_first_is_told(proxy: Proxy, fields: dict[str, Any], status: int, words: str):
-    """The stream before the type, the type before the name, the name before the attributes."""
+    """Checked in this order: stream, type, name, attributes."""
     add(proxy, type="noop", name="n")
     answer = add(proxy, **fields)
     assert answer.status == status
@@ -110,7 +110,7 @@ def test_what_is_wrong_first_is_told(proxy: Proxy, fields: dict[str, Any], statu
     ],
 )
 def test_attributes_are_whole_numbers_written_as_such(proxy: Proxy, attributes: str):
-    """Of 63 bits, in an object; nothing else makes a toxic."""
+    """They have 63 bits and are in an object; nothing else makes a toxic."""
     raw = b'{"type":"latency","attributes":%s}' % attributes.encode()
     answer = proxy.backend.ask("POST", f"{proxy.path}/toxics", raw=raw)
     assert answer.status == 400
@@ -130,7 +130,7 @@ def test_attributes_are_whole_numbers_written_as_such(proxy: Proxy, attributes: 
     ],
 )
 def test_attributes_may_be_null_unknown_or_in_any_case(proxy: Proxy, attributes: Any, latency: int):
-    """As the decoder of Go reads them."""
+    """Go's decoder reads them like that."""
     answer = add(proxy, type="latency", attributes=attributes)
     assert (answer.status, answer.json["attributes"]) == (200, {"latency": latency, "jitter": 0})
 
@@ -150,7 +150,7 @@ def test_toxicity_is_a_number(proxy: Proxy):
 
 
 def test_toxics_are_listed_upstream_first_in_the_order_they_were_made(proxy: Proxy):
-    """Also inside their proxy."""
+    """The proxy lists them in the same order."""
     for name, stream in (("d1", "downstream"), ("u1", "upstream"), ("d2", "downstream"), ("u2", "upstream")):
         add(proxy, type="noop", name=name, stream=stream)
     listed = [toxic["name"] for toxic in proxy.backend.ask("GET", f"{proxy.path}/toxics").json]
@@ -170,7 +170,7 @@ def test_toxics_are_listed_upstream_first_in_the_order_they_were_made(proxy: Pro
     ],
 )
 def test_an_update_merges(proxy: Proxy, change: Any, latency: int, jitter: int, toxicity: float):
-    """Field by field; name, type and stream are ignored."""
+    """It changes the fields that it names; name, type and stream are ignored."""
     add(proxy, type="latency", name="l", toxicity=0.5, attributes={"latency": 1, "jitter": 2})
     shown = proxy.backend.ask("POST", f"{proxy.path}/toxics/l", change).json
     assert shown["attributes"] == {"latency": latency, "jitter": jitter}
@@ -181,7 +181,7 @@ def test_an_update_merges(proxy: Proxy, change: Any, latency: int, jitter: int, 
 
 @difference("half-bad update")
 def test_an_update_with_one_bad_attribute_is_refused(proxy: Proxy):
-    """By both; the real server keeps the good half, the engine nothing."""
+    """Both servers refuse it; the real one still changes the good attributes, the engine changes nothing."""
     add(proxy, type="latency", name="l")
     raw = b'{"attributes":{"latency":5,"jitter":"x"}}'
     assert proxy.backend.ask("POST", f"{proxy.path}/toxics/l", raw=raw).status == 400
@@ -190,7 +190,7 @@ def test_an_update_with_one_bad_attribute_is_refused(proxy: Proxy):
 
 
 def test_a_missing_toxic_is_404(proxy: Proxy):
-    """A missing proxy is seen first, and both before a bad body."""
+    """A missing proxy is reported first, and both before a bad body."""
     for method in ("GET", "POST", "PATCH", "DELETE"):
         for path, words in ((proxy.path, "toxic not found"), ("/proxies/none", "proxy not found")):
             answer = proxy.backend.ask(method, f"{path}/toxics/none", raw=b"{" if method in ("POST", "PATCH") else None)
@@ -200,14 +200,14 @@ def test_a_missing_toxic_is_404(proxy: Proxy):
 
 
 def test_a_toxic_is_deleted_once(proxy: Proxy):
-    """204, then 404."""
+    """The answers are 204, then 404."""
     name = proxy.toxic("noop")
     assert [proxy.backend.ask("DELETE", f"{proxy.path}/toxics/{name}").status for _ in range(2)] == [204, 404]
     assert proxy.get()["toxics"] == []
 
 
 def test_a_toxic_in_the_middle_can_go(proxy: Proxy, pair: Any):
-    """The others stay in their order, and the connection works."""
+    """The others keep their order, and the connection works."""
     for name in "abc":
         proxy.toxic("noop", name=name)
     proxy.remove("b")
@@ -217,7 +217,7 @@ def test_a_toxic_in_the_middle_can_go(proxy: Proxy, pair: Any):
 
 @difference("slicer of size 0")
 def test_a_slicer_without_attributes(proxy: Proxy):
-    """The real server takes it, and dies of the first byte; the engine refuses it."""
+    """The real server takes it, and crashes at the first byte; the engine refuses it."""
     answer = add(proxy, type="slicer")
     assert answer.status == (200 if proxy.backend.is_real else 400)
     if answer.status == 400:
@@ -235,7 +235,7 @@ def test_a_slicer_without_attributes(proxy: Proxy):
     ],
 )
 def test_values_that_end_the_real_server(proxy: Proxy, kind: str, attributes: dict[str, int]):
-    """It takes them (no byte is sent here); the engine refuses them, in an update too."""
+    """The real server takes them (no byte is sent here); the engine refuses them, in an update too."""
     answer = add(proxy, type=kind, attributes=attributes)
     if proxy.backend.is_real:
         assert answer.status == 200
@@ -248,6 +248,6 @@ def test_values_that_end_the_real_server(proxy: Proxy, kind: str, attributes: di
 
 
 def is_good(proxy: Proxy, attributes: dict[str, int]) -> bool:
-    """Whether its only toxic still has these."""
+    """Whether the proxy's only toxic still has these attributes."""
     (toxic,) = proxy.get()["toxics"]
     return attributes.items() <= toxic["attributes"].items()
