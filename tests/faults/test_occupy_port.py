@@ -101,7 +101,7 @@ def test_a_port_in_use_cannot_be_occupied():
 
 
 def test_closed_connections_on_the_port_do_not_hinder_it():
-    """A connection that its server closes first leaves time-wait on the port; that of an earlier run must not matter."""
+    """A connection that its server closes first leaves time-wait on the port; an earlier run must not matter."""
     member, context, port = occupied("127.0.0.1")
     with socket.create_server(("127.0.0.1", port)) as server, socket.create_connection(("127.0.0.1", port)) as client:
         server.accept()[0].close()
