@@ -15,7 +15,7 @@ from harness.machine.launch.zygote_client import doorbell_pipe
 from harness.machine.network.sockets import port_is_bindable
 from harness.machine.process.children import Children
 from harness.machine.toxiproxy.server import ServerLauncher
-from harness.play.local_engine import EngineHere
+from harness.play.local_engine import LocalEngineLauncher
 from harness.play.needs import server_for
 from harness.play.options import EMBEDDED, Order, RunOptions, is_url
 from harness.play.play import Interrupted, PlayResources, play
@@ -47,9 +47,9 @@ def main() -> int:
     if isolation.kind == "host":
         children.become_subreaper()
     try:
-        with _Workshop(options, log_dir, isolation, children, connection) as workshop:
-            connection.send({"ready": workshop.describe(world)})
-            _serve(connection, workshop)
+        with _WarmResources(options, log_dir, isolation, children, connection) as warm:
+            connection.send({"ready": warm.describe(world)})
+            _serve(connection, warm)
     except (EOFError, BrokenPipeError, ConnectionResetError, Interrupted):
         return 0  # the parent is gone, or wants an end
     except HarnessError as error:
@@ -60,14 +60,14 @@ def main() -> int:
     return 0
 
 
-def _serve(connection: Connection, workshop: _Workshop) -> None:
+def _serve(connection: Connection, warm: _WarmResources) -> None:
     while True:
         order: Order = connection.recv()
-        play(order, workshop.resources(order.scenario.world.kind))
+        play(order, warm.resources(order.scenario.world.kind))
         connection.send({"played": str(order.run_dir)})
 
 
-class _Workshop:
+class _WarmResources:
     """Everything that is kept warm between plays."""
 
     def __init__(
@@ -92,7 +92,7 @@ class _Workshop:
             needs_torch=options.needs_torch,
         )
 
-    def __enter__(self) -> _Workshop:
+    def __enter__(self) -> _WarmResources:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -123,25 +123,25 @@ class _Workshop:
 
     def _proxies_for(self, scenario: Scenario) -> Proxies:
         world = self._world(scenario.world.kind)
-        # A world that this machine cannot have says so when it is staged, before links are made.
+        # A world that this machine cannot have says so when it is opened, before links are made.
         if scenario.world.route == "direct" or world.missing():
             return self._direct
         server = server_for(scenario, self._options.toxiproxy)
-        return self._running(server, world.proxy_server_place(embedded=server == EMBEDDED))
+        return self._running(server, world.server_launcher(embedded=server == EMBEDDED))
 
-    def _running(self, server: str, place: ServerLauncher | None) -> Toxiproxy:
+    def _running(self, server: str, launcher: ServerLauncher | None) -> Toxiproxy:
         """The one server of this process, of that kind and where the world wants it.
 
         The client has one address per process, so another one ends first.
         """
-        if self._toxiproxy is not None and self._toxiproxy_at != (server, place):
+        if self._toxiproxy is not None and self._toxiproxy_at != (server, launcher):
             self._toxiproxy.close()
             self._toxiproxy = None
         if self._toxiproxy is None:
             url = server if is_url(server) else None
-            own = place or (EngineHere(self._children) if server == EMBEDDED else None)
+            own = launcher or (LocalEngineLauncher(self._children) if server == EMBEDDED else None)
             self._toxiproxy = Toxiproxy.start(self._children, self._log_dir / "proxy.log", url=url, place=own)
-            self._toxiproxy_at = (server, place)
+            self._toxiproxy_at = (server, launcher)
         return self._toxiproxy
 
     def _free_port(self) -> int:

@@ -16,7 +16,7 @@ SEED = "rdzv-harness"
 
 
 @dataclass(frozen=True)
-class EngineHere:
+class LocalEngineLauncher:
     """Implements `harness.machine.toxiproxy.server.ServerLauncher`."""
 
     children: ChildProcesses

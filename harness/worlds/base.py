@@ -263,7 +263,7 @@ class World(ABC):
         """Why this machine cannot have such a world, ending with what to do; empty if it can."""
         return ""
 
-    def proxy_server_place(self, embedded: bool = False) -> ServerLauncher | None:
+    def server_launcher(self, embedded: bool = False) -> ServerLauncher | None:
         """Where a proxy server of our own runs, real or embedded; None is the controller's own network, as a child."""
         return None
 

@@ -111,7 +111,7 @@ class Containers(World):
                 self._missing = unsupported.reason
         return self._missing
 
-    def proxy_server_place(self, embedded: bool = False) -> ContainerServerLauncher:
+    def server_launcher(self, embedded: bool = False) -> ContainerServerLauncher:
         return self._warm().places[embedded]
 
     def close(self) -> None:

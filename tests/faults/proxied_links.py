@@ -15,7 +15,7 @@ from fault_context import LIMIT_SECONDS, FakeFaultContext
 
 from harness.faults.base import FAULTS, Evidence, FaultMember
 from harness.machine.process.children import Children
-from harness.play.local_engine import EngineHere
+from harness.play.local_engine import LocalEngineLauncher
 from harness.proxies.base import Link, LinkSpec
 from harness.proxies.toxiproxy import Toxiproxy
 from harness.scenario.moment import START, Moment, StepMoment
@@ -51,7 +51,7 @@ def wired(directory: Path, *ranks: int, embedded: bool = False) -> Iterator[Wire
     with contextlib.ExitStack() as stack:
         children = stack.enter_context(Children())
         try:
-            place = EngineHere(children) if embedded else None
+            place = LocalEngineLauncher(children) if embedded else None
             server = Toxiproxy.start(children, directory / "proxy.log", place=place)
         except Unsupported as missing:
             pytest.skip(str(missing))

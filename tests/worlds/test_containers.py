@@ -228,7 +228,7 @@ def test_more_ranks_than_it_has_hosts_for_are_skipped(world: Containers, tmp_pat
 @NEEDS_ROOT
 def test_the_proxy_server_is_on_a_host_of_its_own(world: Containers, tmp_path: Path) -> None:
     """Links listen at that host's address; their traffic is counted there, with the server's log."""
-    place: ServerLauncher = world.proxy_server_place()
+    place: ServerLauncher = world.server_launcher()
     with opened(world, tmp_path / "one") as session, listening(host(session, 0)) as port:
         proxies = Toxiproxy.start(session.children, tmp_path / "proxy.log", place=place)
         address = session.proxy_host.address

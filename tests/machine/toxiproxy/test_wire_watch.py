@@ -17,7 +17,7 @@ from harness.machine.network import sockets
 from harness.machine.process.children import Children
 from harness.machine.toxiproxy.engine_client import EngineApi
 from harness.machine.toxiproxy.wire_watch import EngineWatch, key_pattern
-from harness.play.local_engine import EngineHere
+from harness.play.local_engine import LocalEngineLauncher
 from harness.proxies.base import Link, LinkSpec
 from harness.proxies.toxiproxy import Toxiproxy
 from harness.scenario.moment import WireMoment
@@ -62,7 +62,7 @@ class Stage:
 def stage(tmp_path: Path) -> Iterator[Stage]:
     with Children() as children, socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(LIMIT_SECONDS)
-        server = Toxiproxy.start(children, tmp_path / "proxy.log", place=EngineHere(children))
+        server = Toxiproxy.start(children, tmp_path / "proxy.log", place=LocalEngineLauncher(children))
         with closing(server):
             links = server.make([LinkSpec(rank, Endpoint(*listener.getsockname())) for rank in (1, 2)])
             yield Stage(server, {link.rank: link for link in links}, listener, children)
