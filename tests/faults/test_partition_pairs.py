@@ -99,7 +99,7 @@ def test_ranks_of_one_host_have_no_way_to_cut(tmp_path: Path):
     """No packet between them passes a cable: the cell will be vacuous."""
     with (
         town(tmp_path) as here,
-        pytest.raises(NothingToHit, match="live on one host"),
+        pytest.raises(NothingToHit, match="run on one host"),
         cut(pairs=(((0,), (0,)),)).hold(here),
     ):
         pass
