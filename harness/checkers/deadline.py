@@ -49,14 +49,22 @@ class Deadline(Checker):
         ]
         if not timed:
             return self.nothing("no call with a timeout ended")
-        findings = [finding for call, timeout_ns in timed for finding in _overrun(history, call, timeout_ns, slack_ns)]
+        suspending = frozenset(fault.name for fault in scenario.faults if fault.suspends_ranks)
+        findings = [
+            finding
+            for call, timeout_ns in timed
+            for finding in _overrun(history, call, timeout_ns, slack_ns, suspending)
+        ]
         return self.verdict(findings, f"{counted(len(timed), 'call')} ended in time")
 
 
-def _overrun(history: History, call: Call, timeout_ns: int, slack_ns: int) -> Iterator[Finding]:
+def _overrun(
+    history: History, call: Call, timeout_ns: int, slack_ns: int, suspending: frozenset[str]
+) -> Iterator[Finding]:
     if call.begun_ns is None or call.ended_ns is None:
         return
-    lasted_ns = call.ended_ns - call.begun_ns - _paused_ns(history, call.rank, call.begun_ns, call.ended_ns)
+    suspended_ns = _suspended_ns(history, call.rank, call.begun_ns, call.ended_ns, suspending)
+    lasted_ns = call.ended_ns - call.begun_ns - suspended_ns
     missed_ns = lasted_ns - timeout_ns - slack_ns
     if missed_ns <= 0:
         return
@@ -100,11 +108,11 @@ def _seconds(raw: object) -> float | None:
         return None
 
 
-def _paused_ns(history: History, rank: int, from_ns: int, to_ns: int) -> int:
-    """For how long faults paused a rank between two moments."""
+def _suspended_ns(history: History, rank: int, from_ns: int, to_ns: int, suspending: frozenset[str]) -> int:
+    """For how long these faults suspended a rank between two moments."""
     total = 0
-    for pause in history.injections:
-        if pause.kind == "pause" and rank in pause.ranks and pause.injected_ns is not None:
-            until_ns = to_ns if pause.healed_ns is None else pause.healed_ns
-            total += max(0, min(to_ns, until_ns) - max(from_ns, pause.injected_ns))
+    for fault in history.injections:
+        if fault.fault in suspending and rank in fault.ranks and fault.injected_ns is not None:
+            until_ns = to_ns if fault.healed_ns is None else fault.healed_ns
+            total += max(0, min(to_ns, until_ns) - max(from_ns, fault.injected_ns))
     return total

@@ -10,7 +10,7 @@ from pasts import SECOND, Past, scenario
 
 from harness.checkers.deadline import Deadline
 from harness.scenario.moment import START
-from harness.scenario.scenario import HandlerConfig, RankSpec, Scenario
+from harness.scenario.scenario import Fault, HandlerConfig, RankSpec, Scenario
 from harness.values.history import History
 from harness.values.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
 
@@ -39,10 +39,16 @@ def test_sleeps_and_dead_callers_are_not_judged() -> None:
     assert judged(past.whole()) == Verdict("deadline", VACUOUS, "no call with a timeout ended", RULE)
 
 
+def pausing(*ranks: int) -> Scenario:
+    """A cell with a fault that suspends these ranks."""
+    return replace(scenario(), faults=(Fault("pause", "pause", ranks, {}, suspends_ranks=True),))
+
+
 def test_time_for_which_the_caller_was_paused_does_not_count() -> None:
-    """A stopped process cannot keep a deadline."""
+    """A stopped process cannot keep a deadline; a fault that suspends no rank is no excuse."""
     past = Past(2).join(0, 0, 1).join(1, 0, 8).fault("pause", 0.5, 6.0, kind="pause", ranks=(1,))
-    assert judged(past.whole()).status == PASSED
+    assert judged(past.whole(), pausing(1)).status == PASSED
+    assert judged(past.whole()).status == FAILED
 
 
 def test_a_timeout_handed_on_raw_is_the_one_that_counts() -> None:
@@ -85,7 +91,7 @@ def test_a_hang_is_rejected_and_points_to_its_stacks() -> None:
 def test_another_rank_s_pause_is_no_excuse() -> None:
     """F03: the master is frozen, the worker must not wait for it."""
     past = Past(2).join(0, 0, 1).join(1, 0, 8, "failed").fault("pause", 0.5, 6.0, kind="pause", ranks=(0,))
-    assert judged(past.whole()).status == FAILED
+    assert judged(past.whole(), pausing(0)).status == FAILED
 
 
 def test_the_slack_can_be_chosen() -> None:

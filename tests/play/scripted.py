@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from harness.archive import create_run
 from harness.faults.base import Evidence, FaultContext, FaultMember
+from harness.machine.launch.rank_launcher import RankLauncher
 from harness.play.options import Order, RunOptions
 from harness.play.play import PlayResources
 from harness.proxies.base import Link, LinkSpec, Proxies, WireWatch
@@ -22,8 +23,8 @@ from harness.scenario.scenario import EXIT, Scenario
 from harness.values.attribute import Declaration
 from harness.values.endpoint import Endpoint
 from harness.values.ops import INFO, INVOKE, OK, READY, Op, Process
-from harness.worlds.base import Host, LaunchOrder, RankHandle, World, WorldSession
-from harness.worlds.processes import ONE_HOST
+from harness.worlds.base import LaunchOrder, RankHandle, World, WorldSession
+from harness.worlds.processes import OneHostSession
 
 PORT = 1
 """Nobody listens there."""
@@ -87,11 +88,12 @@ def joins(rank: ScriptedRank) -> None:
     rank.calls("join", "rendezvous", {"rank": rank.rank, "world_size": 2})
 
 
-class ScriptedSession(WorldSession):
+class ScriptedSession(OneHostSession):
     """An open world of scripted ranks."""
 
     def __init__(self, script: Callable[[ScriptedRank], None], run_dir: Path, clock: Callable[[], int]) -> None:
-        super().__init__(ScriptedChildren())  # type: ignore[arg-type]
+        description = {"kind": "scripted", "private_network": True}
+        super().__init__(ScriptedChildren(), cast(RankLauncher, None), lambda: description, run_dir)  # type: ignore[arg-type]
         self.script = script
         self.run_dir = run_dir
         self.clock = clock
@@ -103,28 +105,6 @@ class ScriptedSession(WorldSession):
         self.wake_read, self.wake_write = os.pipe()
         self.doorbell_read, self.doorbell_write = os.pipe()
         os.set_blocking(self.doorbell_read, False)
-
-    def describe(self) -> Mapping[str, Any]:
-        return {"kind": "scripted", "private_network": True}
-
-    @property
-    def hosts(self) -> Sequence[Host]:
-        return (ONE_HOST,)
-
-    def host_of(self, rank: int) -> Host:
-        return ONE_HOST
-
-    @property
-    def master_host(self) -> Host:
-        return ONE_HOST
-
-    @property
-    def endpoint_host(self) -> str:
-        return ONE_HOST.address
-
-    @property
-    def proxy_host(self) -> Host:
-        return ONE_HOST
 
     def launch(self, orders: Sequence[LaunchOrder], plan: Path) -> Sequence[RankHandle]:
         made = [self._make(order) for order in orders]
