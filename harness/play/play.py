@@ -33,7 +33,7 @@ from harness.proxies.base import Link, Proxies
 from harness.scenario.moment import START
 from harness.scenario.scenario import Scenario
 from harness.schedule.progress import FoldedProgress
-from harness.schedule.schedule import Decisions, Schedule, lives_of
+from harness.schedule.schedule import Decisions, Schedule
 from harness.values.errors import HarnessError, ProxyLost, Unsupported
 from harness.values.ops import LINK
 from harness.worlds.base import Host, World, WorldSession
@@ -80,12 +80,12 @@ def play(order: Order, resources: PlayResources) -> None:
 
     What goes wrong in the harness is the `end` operation's `error`; only an interruption is raised.
     """
-    progress = FoldedProgress(lives_of(order.scenario))
-    log = Log(order.run_dir / "ops" / "controller.jsonl", progress)
+    schedule = Schedule(order.scenario)
+    log = Log(order.run_dir / "ops" / "controller.jsonl", FoldedProgress(schedule.lives))
     acts = Acts()
     try:
         with acts:
-            _perform(order, resources, log, acts)
+            _perform(order, resources, schedule, log, acts)
     except Interrupted:
         raise
     except Exception as error:  # whatever it is, it is no statement about the subject
@@ -113,7 +113,7 @@ def _keep_traceback(run_dir: Path, error: BaseException) -> None:
     (run_dir / "logs" / "harness-error.txt").write_text(text)
 
 
-def _perform(order: Order, resources: PlayResources, log: Log, acts: Acts) -> None:
+def _perform(order: Order, resources: PlayResources, schedule: Schedule, log: Log, acts: Acts) -> None:
     """Acquire everything in order; `acts` gives it back in reverse, also after a failure."""
     scenario = order.scenario
     session = acts.enter_context(resources.world.open(scenario, order.run_dir))
@@ -125,18 +125,17 @@ def _perform(order: Order, resources: PlayResources, log: Log, acts: Acts) -> No
     acts.enter_context(_looking_for_leftovers(session, addresses, log))
     poll = Poll(LagMeter(lambda lag_ns: log.note("lag", lag_ns=lag_ns)))
     poll.register(resources.interrupt_fd, _interrupt)
-    schedule, lives = Schedule(scenario), lives_of(scenario)
     ranks = acts.enter_context(_rank_processes(order, resources, schedule, session, addresses, log))
     for descriptor in (session.fileno(), *ranks.descriptors()):
         poll.register(descriptor, ranks.reap)
     poll.register(resources.doorbell_fd, ranks.hear)
-    guard = HangGuard(scenario, lives, log.progress, ranks, partial(Reading, session.children), order.run_dir)
+    guard = HangGuard(scenario, schedule.lives, log.progress, ranks, partial(Reading, session.children), order.run_dir)
     acts.enter_context(_leaving(ranks, guard, poll))
     context = PlayFaultContext(scenario, log, ranks, session, addresses, order.seed)
     nemesis = acts.enter_context(Nemesis(scenario, context, log.record, ranks.restart, clock.now_ns))
-    wire = acts.enter_context(Wire(scenario, log.record))
+    wire = acts.enter_context(Wire(scenario, log.record, poll))
     if wire.is_awaited:
-        wire.arm(proxies.get(), links, poll)  # before any rank can send anything
+        wire.arm(proxies.get(), links)  # before any rank can send anything
     nemesis.arm()
     _Play(order, schedule, log, poll, ranks, guard, nemesis, wire, session.master_host, addresses.main.port).run()
 

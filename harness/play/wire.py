@@ -18,9 +18,10 @@ class Wire:
         record: takes an operation for each message that has passed.
     """
 
-    def __init__(self, scenario: Scenario, record: Callable[[Op], None]) -> None:
+    def __init__(self, scenario: Scenario, record: Callable[[Op], None], poll: Poll) -> None:
         self._messages = messages_of(scenario)
         self._record = record
+        self._poll = poll
         self._watch: WireWatch | None = None
 
     def __enter__(self) -> Wire:
@@ -34,11 +35,10 @@ class Wire:
         """Whether the scenario has a moment of the wire."""
         return bool(self._messages)
 
-    def arm(self, proxies: Proxies, links: Sequence[Link], poll: Poll) -> None:
+    def arm(self, proxies: Proxies, links: Sequence[Link]) -> None:
         """Wait from now on; raises Unsupported, ProxyLost or HarnessError."""
-        watch = proxies.watch(links, self._messages)
-        self._watch, self._poll = watch, poll
-        poll.register(watch.fileno(), self._hear)
+        self._watch = proxies.watch(links, self._messages)
+        self._poll.register(self._watch.fileno(), self._hear)
 
     def _hear(self) -> None:
         """Record what has passed."""

@@ -55,7 +55,7 @@ class Schedule:
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self._lives = lives_of(scenario)
+        self.lives = lives_of(scenario)
         self._faults = {fault.name: fault for fault in scenario.faults}
         self._steps = {step.name: step for step in scenario.steps}
         self._any_gated = any(step.after is not None for step in scenario.steps)
@@ -161,7 +161,7 @@ class Schedule:
     def _still_open(self, key: CallKey, progress: Progress) -> bool:
         if progress.has_ended(key):
             return False
-        if self._lives.may_still_make(progress, key):
+        if self.lives.may_still_make(progress, key):
             return True
         _, rank, life, _ = key
         return life > progress.rank(rank).life and self.may_restart(rank, progress)
@@ -210,7 +210,7 @@ class Schedule:
                 state = progress.rank(rank)
                 gate = (rank, state.life, index)
                 applies = step.life in (None, state.life) and gate not in progress.decided
-                if applies and self._lives.listens(state):
+                if applies and self.lives.listens(state):
                     yield gate, step
 
     def _injections(self, progress: Progress, now_ns: int, wakes: list[int]) -> tuple[str, ...]:
@@ -246,12 +246,12 @@ class Schedule:
         or from another rank that goes on.
         """
         suspended = self._suspended(progress)
-        if any(self._lives.will_end(key, suspended) for key in progress.running):
+        if any(self.lives.will_end(key, suspended) for key in progress.running):
             return True
         if any(self._comes_by_itself(FaultMoment(name, "healed"), progress, now_ns) for name in suspended.values()):
             return True
         ranks = range(self.scenario.world.size)
-        return any(self._lives.can_go_on(rank, suspended, progress, now_ns, self) for rank in ranks)
+        return any(self.lives.can_go_on(rank, suspended, progress, now_ns, self) for rank in ranks)
 
     def rank_comes(self, rank: int, progress: Progress, now_ns: int) -> bool:
         """Whether a rank that has not begun has steps, and its moment comes by itself."""
