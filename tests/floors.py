@@ -61,6 +61,9 @@ EFFECTS = (
 )
 # fmt: on
 
+RUN_WHAT_THEY_READ = ("cloudpickle", "dill", "joblib", "marshal", "multiprocessing", "pickle", "shelve")
+"""Libraries that run code which a file or a message names; `multiprocessing` sends pickles."""
+
 MOST_LINES = 400
 LONGER: dict[str, str] = {
     "tests/checkers/test_claims.py": "one test for each word that a claim may say",
@@ -227,6 +230,19 @@ def libraries_have_their_place(module: Module) -> Iterator[str]:
             yield f"{at(module, one)} {one.name} is for {' and '.join(places)} only"
 
 
+def reading_runs_nothing(module: Module) -> Iterator[str]:
+    """What another process has written is data: JSON, or YAML without tags; never code.
+
+    Ranks run the steps of other packages, whose source comes from the controller.
+    """
+    for one in module.imports:
+        if one.name.split(".")[0] in RUN_WHAT_THEY_READ:
+            yield f"{at(module, one)} {one.name} runs what it reads"
+    for node in ast.walk(module.tree) if module.name != "rank.step_modules" else ():
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("eval", "exec", "torch.load", "yaml.load"):
+            yield f"harness.{module.name}:{node.lineno}: {ast.unparse(node.func)}() runs what it reads"
+
+
 def values_and_checkers_are_pure(module: Module) -> Iterator[str]:
     """What judges may neither look at the world nor change it, so that a history can be judged again anywhere."""
     if not module.within(*PURE):
@@ -327,6 +343,7 @@ RULES: tuple[Callable[[Module], Iterator[str]], ...] = (
     ranks_need_nothing_else,
     one_clock,
     libraries_have_their_place,
+    reading_runs_nothing,
     values_and_checkers_are_pure,
     opens_with_a_sentence,
 )

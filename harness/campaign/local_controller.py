@@ -1,4 +1,4 @@
-"""A controller as its parent sees it: a process behind boot, a connection, and a life pipe."""
+"""A controller as its parent sees it: a process behind boot, a channel, and a life pipe."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import os
 import socket
 import subprocess
 import sys
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 from harness.machine.docker.leases import REAPER_FD
 from harness.machine.process import boot
+from harness.play.channel import Answer, ParentEnd
 from harness.play.options import Order, RunOptions
 
 GONE_LIMIT_SECONDS = 20.0
 """Healing and ending a world takes milliseconds; a resolver or a disk that hangs must not hang the parent."""
+
+LOG_READ_BYTES = 4096
+"""Of a log's end."""
 
 
 class ControllerProcess:
@@ -51,17 +53,15 @@ class ControllerProcess:
             )
         theirs.close()
         os.close(life_read)
-        self.connection = Connection(ours.detach())
+        self.connection = ParentEnd(ours)
 
     def send(self, order: Order) -> None:
         """Ask for a play; a controller that is gone shows when its answer is read."""
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self.connection.send(order)
+        self.connection.send(order)
 
-    def receive(self) -> dict[str, Any]:
-        """The next message; raises EOFError or OSError if the controller is gone."""
-        message: dict[str, Any] = self.connection.recv()
-        return message
+    def receive(self) -> Answer | None:
+        """The next answer, as `ParentEnd.receive` gives it."""
+        return self.connection.receive()
 
     def hang_up(self) -> None:
         """Ask for an end: the controller heals, ends its world, and goes."""
@@ -91,8 +91,17 @@ class ControllerProcess:
             code: object = self._process.wait(GONE_LIMIT_SECONDS)
         except subprocess.TimeoutExpired:
             code = "none yet"
-        lines = self._log.read_text(errors="replace").strip().splitlines() if self._log.exists() else []
-        return f"the controller ended unexpectedly (exit code {code}): {lines[-1] if lines else 'it wrote nothing'}"
+        return f"the controller ended unexpectedly (exit code {code}): {self._last_line() or 'it wrote nothing'}"
+
+    def _last_line(self) -> str:
+        """Of its log, which anything in its world may write to."""
+        try:
+            with open(self._log, "rb") as log:
+                log.seek(max(0, os.fstat(log.fileno()).st_size - LOG_READ_BYTES))
+                lines = log.read(LOG_READ_BYTES).decode(errors="replace").strip().splitlines()
+        except OSError:
+            return ""
+        return lines[-1] if lines else ""
 
 
 def _environment(reaper_fd: int | None) -> dict[str, str]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import selectors
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import connection
 from pathlib import Path
 from typing import Any, Protocol
 
 from harness import clock
 from harness.campaign.local_controller import ControllerProcess
 from harness.machine.docker import leases
+from harness.play.channel import LONGEST_REASON, Answer, BadAnswer, Failed, ParentEnd, Played, Ready
 from harness.play.options import Order, RunOptions, is_url
+from harness.reports.parts.safe import printable
 from harness.scenario.scenario import Scenario
 from harness.schedule.time_limit import longest_ns
 from harness.values.errors import HarnessError
@@ -38,11 +40,11 @@ HOST = "host"
 class Controller(Protocol):
     """What the pool needs of a controller; `ControllerProcess` is one."""
 
-    connection: connection.Connection
+    connection: ParentEnd
 
     def send(self, order: Order) -> None: ...
 
-    def receive(self) -> Mapping[str, Any]: ...
+    def receive(self) -> Answer | None: ...
 
     def hang_up(self) -> None: ...
 
@@ -55,6 +57,13 @@ class Controller(Protocol):
 
 StartController = Callable[[RunOptions, Path, str, str], Controller]
 """Starts a controller, given the options, its folder for logs, the kind of world that it begins with, its isolation."""
+
+
+def readable(connections: Sequence[ParentEnd], timeout_s: float) -> Sequence[ParentEnd]:
+    """The connections that can be read, waited for at most for a time in seconds."""
+    with selectors.PollSelector() as selector:
+        found = {selector.register(one, selectors.EVENT_READ).fd: one for one in connections}
+        return [found[key.fd] for key, _ in selector.select(timeout_s)]
 
 
 def start_process(options: RunOptions, log_dir: Path, world: str, isolation: str) -> Controller:
@@ -112,7 +121,7 @@ class Pool:
         options: RunOptions,
         start: StartController = start_process,
         now_ns: Callable[[], int] = clock.now_ns,
-        wait: Callable[[Sequence[Any], float], Sequence[Any]] = connection.wait,
+        wait: Callable[[Sequence[Any], float], Sequence[Any]] = readable,
     ) -> None:
         self._options = options
         self._start_controller = start
@@ -121,7 +130,7 @@ class Pool:
         self._members: list[Member] = []
         self._logs = options.runs_dir / CONTROLLER_LOGS / str(os.getpid())
         self._started = 0
-        self.facts: Mapping[str, Any] = {}
+        self.facts = Ready({}, {})
         """World and versions, as the first controller that was ready described them."""
 
     def __enter__(self) -> Pool:
@@ -182,8 +191,9 @@ class Pool:
         for member in list(self._members):
             if id(member.controller.connection) in readable:
                 yield from self._read(member)
-            elif member.is_timed and self._now_ns() > member.deadline_ns:
-                yield self._lost(member, _missed(member))
+            # One that sends less than an answer, again and again, is late all the same.
+            if member in self._members and member.is_timed and self._now_ns() > member.deadline_ns:
+                yield from self._lost(member, _missed(member))
 
     def end_running(self) -> None:
         """End the controllers that play, each after it has healed its world; no result of theirs is reported."""
@@ -203,25 +213,37 @@ class Pool:
 
     def _read(self, member: Member) -> Iterator[Ended]:
         try:
-            message = member.controller.receive()
+            answer = member.controller.receive()
         except (EOFError, OSError):
-            yield self._lost(member, member.controller.last_words())
-            return
-        if "failed" in message:
-            yield self._lost(member, str(message["failed"]))
-        elif "ready" in message:
-            member.is_ready = True
-            self.facts = self.facts or message["ready"]
-        elif "played" in message and member.order is not None:
-            order, member.order = member.order, None
-            yield Ended(order, member)
+            yield from self._lost(member, member.controller.last_words())
+        except BadAnswer as bad:
+            yield from self._lost(member, _refused(str(bad)))
+        else:
+            yield from self._take(member, answer)
 
-    def _lost(self, member: Member, problem: str) -> Ended:
+    def _take(self, member: Member, answer: Answer | None) -> Iterator[Ended]:
+        """An answer that is due; a controller that says anything else is lost."""
+        order = member.order
+        if isinstance(answer, Failed):
+            yield from self._lost(member, answer.reason[:LONGEST_REASON])
+        elif isinstance(answer, Ready) and not member.is_ready:
+            member.is_ready = True
+            self.facts = self.facts if self.facts.versions else answer
+        elif isinstance(answer, Played) and order is not None and answer.run_dir == order.run_dir:
+            member.order = None
+            yield Ended(order, member)
+        elif answer is not None or member.is_idle:
+            yield from self._lost(member, _refused("that was not due"))
+
+    def _lost(self, member: Member, problem: str) -> Iterator[Ended]:
+        """End a controller; what it plays is over. One that has nothing to play is replaced when another is needed."""
         member.controller.kill()
         self._members.remove(member)
-        if member.order is None:
+        problem = "\n".join(map(printable, problem.splitlines()))
+        if member.order is not None:
+            yield Ended(member.order, member, problem)
+        elif not member.is_ready:
             raise HarnessError(f"{problem}; `rdzv-harness doctor` shows what this machine can do")
-        return Ended(member.order, member, problem)
 
     def _end(self, members: Sequence[Member]) -> None:
         for member in members:
@@ -235,6 +257,10 @@ def _missed(member: Member) -> str:
     if member.is_ready:
         return "the controller missed its deadline and was replaced"
     return f"a controller was not up within {STARTUP_LIMIT_NS // 10**9} s"
+
+
+def _refused(what: str) -> str:
+    return f"the controller sent what no controller sends ({what}) and was replaced; play it again"
 
 
 def _in_engine(scenario: Scenario) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
 from packaging.specifiers import SpecifierSet
+from packaging.version import InvalidVersion, Version
 
 from harness import clock
 from harness.archive import STEADY, create_run, fill_run, prune, read_history, write_judgement
@@ -20,6 +21,7 @@ from harness.judge.judge import judge, judge_skipped, needs_steady_state
 from harness.judge.result import Result
 from harness.machine.process.interpreter import require
 from harness.machine.toxiproxy.server import require_server
+from harness.play.channel import Ready
 from harness.play.needs import through_the_same, unmet_by_proxy, unmet_by_world
 from harness.play.options import REAL, Order, RunOptions
 from harness.scenario.scenario import Scenario
@@ -74,7 +76,7 @@ class Runner:
         prune(self.options.runs_dir, self.options.keep)
 
     @property
-    def facts(self) -> Mapping[str, Any]:
+    def facts(self) -> Ready:
         """World and versions, once a controller is ready."""
         return self._pool.facts
 
@@ -194,9 +196,9 @@ class Runner:
         """What this machine or release cannot offer; (need, reason)."""
         if scenario.unsupported:
             return scenario.unsupported[0]
-        torch = (self.facts.get("versions") or {}).get("torch")
+        torch = self.facts.versions.get("torch")
         wanted = scenario.needs.get("torch")
-        if wanted and torch and not SpecifierSet(wanted, prereleases=True).contains(torch.split("+")[0]):
+        if wanted and torch and not _is_within(str(torch), wanted):
             return ("torch", f"needs torch {wanted}, the ranks have {torch}")
         if wanted and not self.options.needs_torch:
             return ("torch", f"needs torch {wanted}, and the subject {self.options.subject} has none")
@@ -237,6 +239,14 @@ class Runner:
             "python": self.options.python,
             "command": self._command(trial),
         }
+
+
+def _is_within(version: str, wanted: str) -> bool:
+    """Whether a version, without what stands behind its `+`, is in a range; what is no version is in none."""
+    try:
+        return SpecifierSet(wanted, prereleases=True).contains(Version(version.split("+")[0]))
+    except InvalidVersion:
+        return False
 
 
 def _plays_through_proxy(scenario: Scenario) -> bool:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import sys
-from collections.abc import Mapping
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 from harness.machine.launch.zygote_client import doorbell_pipe
 from harness.machine.network.sockets import port_is_bindable
 from harness.machine.process.children import Children
 from harness.machine.toxiproxy.server import ServerLauncher
+from harness.play.channel import ControllerEnd, Failed, Played, Ready
 from harness.play.local_engine import LocalEngineLauncher
 from harness.play.needs import server_for
-from harness.play.options import EMBEDDED, Order, RunOptions, is_url
+from harness.play.options import EMBEDDED, RunOptions, is_url
 from harness.play.play import Interrupted, PlayResources, play
 from harness.proxies.base import Proxies
 from harness.proxies.direct import Direct
@@ -34,12 +33,12 @@ HOST_PORTS = (20000, 29000)
 
 
 def main() -> int:
-    """Serve plays on a connection.
+    """Serve plays on a socket.
 
     Arguments: its descriptor, the run's options as JSON, the folder for the logs of what outlives a play (zygote, proxy
     server), and the kind of world that is made at the start because most plays will need it.
     """
-    connection = Connection(int(sys.argv[1]))
+    connection = ControllerEnd(socket.socket(fileno=int(sys.argv[1])))
     options, log_dir, world = RunOptions.from_json(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, and the parent closes the connection
     isolation = Isolation.from_environment()
@@ -48,30 +47,30 @@ def main() -> int:
         children.become_subreaper()
     try:
         with _WarmResources(options, log_dir, isolation, children, connection) as warm:
-            connection.send({"ready": warm.describe(world)})
+            connection.send(warm.describe(world))
             _serve(connection, warm)
     except (EOFError, BrokenPipeError, ConnectionResetError, Interrupted):
         return 0  # the parent is gone, or wants an end
     except HarnessError as error:
-        connection.send({"failed": str(error)})
+        connection.send(Failed(str(error)))
         return 3
     finally:
         children.end_all()
     return 0
 
 
-def _serve(connection: Connection, warm: _WarmResources) -> None:
+def _serve(connection: ControllerEnd, warm: _WarmResources) -> None:
     while True:
-        order: Order = connection.recv()
+        order = connection.receive()
         play(order, warm.resources(order.scenario.world.kind))
-        connection.send({"played": str(order.run_dir)})
+        connection.send(Played(order.run_dir))
 
 
 class _WarmResources:
     """Everything that is kept warm between plays."""
 
     def __init__(
-        self, options: RunOptions, log_dir: Path, isolation: Isolation, children: Children, connection: Connection
+        self, options: RunOptions, log_dir: Path, isolation: Isolation, children: Children, connection: ControllerEnd
     ) -> None:
         self._options = options
         self._isolation = isolation
@@ -101,10 +100,10 @@ class _WarmResources:
         for world in self._worlds.values():
             world.close()
 
-    def describe(self, kind: str) -> Mapping[str, Any]:
+    def describe(self, kind: str) -> Ready:
         """What the parent may want to say before anything is played, of a kind of world."""
         world = self._world(kind)
-        return {"world": dict(world.describe()), "versions": dict(world.versions())}
+        return Ready(world.describe(), world.versions())
 
     def resources(self, kind: str) -> PlayResources:
         return PlayResources(

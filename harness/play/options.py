@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+from harness.scenario.codec import decode, encode
 from harness.scenario.scenario import Scenario
 
 TORCHLESS = ("echo", "command")
@@ -68,20 +69,17 @@ class RunOptions:
         return self.subject not in TORCHLESS
 
     def to_json(self) -> str:
-        return json.dumps({**asdict(self), "runs_dir": str(self.runs_dir), "require": sorted(self.require)})
+        return json.dumps(encode(self, RunOptions))
 
     @classmethod
     def from_json(cls, text: str) -> RunOptions:
-        """The options that `to_json` wrote."""
-        fields = json.loads(text)
-        return cls(
-            **{
-                **fields,
-                "command": tuple(fields["command"]),
-                "runs_dir": Path(fields["runs_dir"]),
-                "require": frozenset(fields["require"]),
-            }
-        )
+        """The options that `to_json` wrote; raises ValueError for anything else."""
+        options: RunOptions = decode(json.loads(text), RunOptions)
+        return options
+
+
+ORDER_VERSION = 1
+"""Of the JSON of an order; a controller refuses any other. It changes with every field of what an order contains."""
 
 
 @dataclass(frozen=True)
@@ -104,3 +102,21 @@ class Order:
     @property
     def command(self) -> tuple[str, ...]:
         return self.options.command
+
+    def to_json(self) -> str:
+        """One line; raises HarnessError if an attribute of a scenario is nothing that JSON can hold."""
+        return json.dumps({"version": ORDER_VERSION, "order": encode(self, Order)}, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Order:
+        """The order that `to_json` wrote; raises ValueError, which says where, for anything else."""
+        try:
+            row = json.loads(text)
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+        if not isinstance(row, dict) or row.keys() != {"version", "order"}:
+            raise ValueError("an order has a version and an order")
+        if row["version"] != ORDER_VERSION:
+            raise ValueError(f"version {row['version']!r:.20} of an order in place of {ORDER_VERSION}")
+        order: Order = decode(row["order"], Order)
+        return order

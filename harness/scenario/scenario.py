@@ -14,7 +14,7 @@ EXIT = "exit"
 """The name of the step that ends each rank; files do not write it."""
 
 
-ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT", "__reduce__": lambda self: "ABSENT"})()
+ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()
 """The claim says nothing about a value (None is a value)."""
 
 

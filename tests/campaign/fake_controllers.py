@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from multiprocessing import Pipe
+import json
+import socket
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from pasts import Past
 
 from harness.archive import write_history
+from harness.play.channel import Answer, ParentEnd, Played, Ready
 from harness.play.options import Order, RunOptions
+from harness.scenario.codec import encode
 from harness.scenario.scenario import Scenario
 from harness.values.history import History
 
 Plays = Callable[[Scenario], History]
-FACTS = {"versions": {"torch": "2.15.0"}}
+FACTS = Ready({"kind": "processes"}, {"torch": "2.15.0"})
 
 
 def joined(scenario: Scenario, outcome: str = "ok") -> History:
@@ -25,7 +27,7 @@ def joined(scenario: Scenario, outcome: str = "ok") -> History:
 
 
 class FakeController:
-    """A controller that follows a script; `says` puts a message into its connection.
+    """A controller that follows a script; `says` puts an answer into its connection, `sends` anything at all.
 
     Args:
         plays: the history of a scenario; None never answers an order.
@@ -33,14 +35,18 @@ class FakeController:
     """
 
     def __init__(self, number: int, plays: Plays | None, events: list[str]) -> None:
-        self.connection, self._far = Pipe()
+        ours, self._far = socket.socketpair()
+        self.connection = ParentEnd(ours)
         self.number = number
         self.orders: list[Order] = []
         self.plays = plays
         self._events = events
 
-    def says(self, message: Mapping[str, Any]) -> None:
-        self._far.send(dict(message))
+    def says(self, answer: Answer) -> None:
+        self.sends(json.dumps(encode(answer, Answer)).encode() + b"\n")
+
+    def sends(self, data: bytes) -> None:
+        self._far.sendall(data)
 
     def dies(self) -> None:
         self._far.close()
@@ -54,11 +60,10 @@ class FakeController:
         """Play the last order like this."""
         order = self.orders[-1]
         write_history(order.run_dir, plays(order.scenario).ops)
-        self.says({"played": str(order.run_dir)})
+        self.says(Played(order.run_dir))
 
-    def receive(self) -> Mapping[str, Any]:
-        message: Mapping[str, Any] = self.connection.recv()
-        return message
+    def receive(self) -> Answer | None:
+        return self.connection.receive()
 
     def hang_up(self) -> None:
         self._events.append(f"{self.number} hang up")
@@ -100,5 +105,5 @@ class FakeControllers:
         self.began_with.append((world, isolation))
         self.started.append(FakeController(len(self.started) + 1, self._plays, self.events))
         if self._ready:
-            self.started[-1].says({"ready": FACTS})
+            self.started[-1].says(FACTS)
         return self.started[-1]

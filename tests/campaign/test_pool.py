@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from fake_controllers import FACTS, FakeControllers
 from pasts import scenario
 
 from harness.campaign.pool import CONTROLLER_LOGS, MARGIN_NS, STARTUP_LIMIT_NS, Ended, Pool
+from harness.play.channel import LONGEST_ANSWER_BYTES, Failed, Played, Ready
 from harness.play.options import Order, RunOptions
 from harness.scenario.scenario import Scenario
 from harness.schedule.time_limit import longest_ns
@@ -36,7 +38,7 @@ class Machine:
         self.pool = Pool(self.options, self.controllers, lambda: self.now_ns, self._readable)
 
     def _readable(self, connections: Sequence[Any], timeout_s: float) -> list[Any]:
-        return [one for one in connections if one.poll()]
+        return select.select(connections, [], [], 0)[0]
 
     def ended(self) -> list[Ended]:
         return list(self.pool.ended())
@@ -93,7 +95,7 @@ def test_a_controller_is_idle_once_it_is_ready_until_it_plays(machine: MakeMachi
     """What it says of its world and its versions is there by then."""
     one = machine(jobs=1)
     assert one.pool.free(CELL, []) is None
-    assert (one.pool.has_idle, one.pool.facts) == (False, {})
+    assert (one.pool.has_idle, one.pool.facts) == (False, Ready({}, {}))
     assert one.ended() == []
     assert (one.pool.has_idle, one.pool.facts) == (True, FACTS)
     order = one.play()
@@ -107,7 +109,7 @@ def test_a_play_that_is_over_frees_its_controller(machine: MakeMachine) -> None:
     one.pool.free(CELL, [])
     one.ended()
     order = one.play()
-    one.controllers.started[0].says({"played": str(order.run_dir)})
+    one.controllers.started[0].says(Played(order.run_dir))
     (ended,) = one.ended()
     assert (ended.order, ended.problem, one.pool.running) == (order, "", 0)
     assert one.pool.free(CELL, []) is ended.member
@@ -131,7 +133,7 @@ def test_a_controller_that_says_why_it_failed_is_quoted(machine: MakeMachine) ->
     """Before it plays anything that ends the run: the next one would fail too."""
     one = machine(jobs=1, ready=False)
     one.pool.free(CELL, [])
-    one.controllers.started[0].says({"failed": "no torch"})
+    one.controllers.started[0].says(Failed("no torch"))
     with pytest.raises(HarnessError, match=r"^no torch; `rdzv-harness doctor`"):
         one.ended()
     assert one.controllers.events == ["1 kill"]
@@ -170,6 +172,103 @@ def test_an_idle_controller_has_no_deadline(machine: MakeMachine) -> None:
     one.now_ns = 100 * STARTUP_LIMIT_NS
     assert one.ended() == []
     assert one.pool.has_idle
+
+
+def test_an_idle_controller_that_is_gone_is_replaced_when_there_is_work(machine: MakeMachine) -> None:
+    """It played nothing, so nothing is lost, and the run goes on."""
+    one = machine(jobs=1)
+    one.pool.free(CELL, [])
+    one.ended()
+    one.controllers.started[0].dies()
+    assert one.ended() == []
+    one.pool.free(CELL, [])
+    one.ended()
+    assert (len(one.controllers.started), one.pool.has_idle) == (2, True)
+
+
+PLAYED = b'{"Played": {"run_dir": "run-0"}}\n'
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\n",
+        b"no JSON\n",
+        b"\x80\x04\x95.\n",
+        b"{}\n",
+        b"null\n",
+        b"[" * 30_000 + b"\n",
+        b'{"Played":' * 5000 + b"\n",
+        b'{"Played": {}}\n',
+        b'{"Played": {"run_dir": 5}}\n',
+        b'{"Played": {"run_dir": ["run-0"]}}\n',
+        b'{"Played": {"run_dir": "run-1"}}\n',
+        b'{"Played": {"run_dir": "/run-0"}}\n',
+        b'{"Played": {"run_dir": "run-0", "more": 1}}\n',
+        b'{"Played": {"run_dir": "run-0"}, "Failed": {"reason": "x"}}\n',
+        b'{"Order": {"run_dir": "run-0"}}\n',
+        b'{"Ready": {"world": {}, "versions": {}}}\n',
+        b'{"Ready": {"world": {"a": {"mapping": 1}}, "versions": {}}}\n',
+        b'{"Failed": {"reason": {"mapping": {}}}}\n',
+        b'{"Failed": {"reason": 9' + b"9" * 6000 + b"}}\n",
+        PLAYED + PLAYED,
+        PLAYED + b"x",
+        b"x" * LONGEST_ANSWER_BYTES + b"x",
+    ],
+    ids=lambda sent: repr(sent[:45]),
+)
+def test_a_controller_that_sends_what_none_sends_is_lost(machine: MakeMachine, sent: bytes) -> None:
+    """Its play has a reason, and the next scenario gets a new controller."""
+    one = machine(jobs=1)
+    one.pool.free(CELL, [])
+    one.ended()
+    order = one.play()
+    one.controllers.started[0].sends(sent)
+    ended = [*one.ended(), *one.ended()]  # the longest takes two readings
+    assert [(one.order, one.problem[:45]) for one in ended] == [
+        (order, "the controller sent what no controller sends ")
+    ]
+    assert one.controllers.events == ["1 kill"]
+    one.pool.free(CELL, [])
+    assert len(one.controllers.started) == 2
+
+
+def test_what_a_controller_says_cannot_steer_a_terminal(machine: MakeMachine) -> None:
+    """Its reason is cut, and without control characters but for line ends."""
+    one = machine(jobs=1)
+    one.pool.free(CELL, [])
+    one.ended()
+    one.play()
+    one.controllers.started[0].says(Failed("bad\x1b[2J\nworse" + 9000 * "!"))
+    (ended,) = one.ended()
+    assert ended.problem.startswith("bad\\x1b[2J\nworse!!")
+    assert len(ended.problem) < 5000
+
+
+def test_an_idle_controller_says_nothing(machine: MakeMachine) -> None:
+    """Half an answer would be the begin of the next one."""
+    one = machine(jobs=1)
+    one.pool.free(CELL, [])
+    one.ended()
+    one.controllers.started[0].sends(b'{"Played"')
+    assert (one.ended(), one.controllers.events, one.pool.has_idle) == ([], ["1 kill"], False)
+
+
+def test_an_answer_in_pieces_is_waited_for_until_the_deadline(machine: MakeMachine) -> None:
+    """Each piece may come alone, and the last one too late."""
+    one = machine(jobs=1)
+    one.pool.free(CELL, [])
+    one.ended()
+    order = one.play()
+    for piece in (PLAYED[:9], PLAYED[9:20]):
+        one.controllers.started[0].sends(piece)
+        assert one.ended() == []
+    one.controllers.started[0].sends(PLAYED[20:])
+    assert [(ended.order, ended.problem) for ended in one.ended()] == [(order, "")]
+    one.play()
+    one.now_ns = longest_ns(CELL) + MARGIN_NS + 1
+    one.controllers.started[0].sends(PLAYED[:9])
+    assert [ended.problem for ended in one.ended()] == ["the controller missed its deadline and was replaced"]
 
 
 def test_only_those_that_play_are_ended_when_a_run_is_left(machine: MakeMachine) -> None:

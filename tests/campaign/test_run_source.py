@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_controllers import FakeControllers, joined
+from fake_controllers import FACTS, FakeControllers, joined
 from pasts import SECOND, scenario
 
 from harness.campaign.runner import Runner
@@ -207,9 +207,9 @@ def test_an_interrupt_ends_what_runs_before_it_reaches_the_caller(runner_of: Run
     class CtrlC:
         def started(self, scenario: Scenario, attempt: int) -> None:
             controllers.started[0].receive = interrupt  # type: ignore[method-assign]
-            controllers.started[0].says({})
+            controllers.started[0].says(FACTS)
 
-    def interrupt() -> dict[str, str]:
+    def interrupt() -> None:
         raise KeyboardInterrupt
 
     with runner_of(controllers) as runner:

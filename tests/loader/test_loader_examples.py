@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import pytest
@@ -38,14 +37,6 @@ def broken_link() -> list[Scenario]:
 def test_every_example_has_its_cells() -> None:
     """Each file gives one scenario per cell that is not excluded."""
     assert {name: len(read(name)) for name in EXAMPLES} == EXAMPLES
-
-
-def test_every_scenario_survives_the_pipe() -> None:
-    """A scenario is pickled to the controller and comes out equal, the absent value as itself."""
-    for name in EXAMPLES:
-        scenarios = read(name)
-        assert pickle.loads(pickle.dumps(scenarios)) == scenarios
-    assert pickle.loads(pickle.dumps(ABSENT)) is ABSENT
 
 
 def test_cells_are_the_product_less_what_is_excluded(broken_link: list[Scenario]) -> None:
