@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RANK, PROXY, HARNESS, BASE = (f"rdzv-harness/{name}" for name in ("rank", "proxy", "harness", "base"))
 """Names of the images: for ranks, for the proxy server alone, for the harness itself, and the base of the others."""
 
-PUBLIC_BASE = "python:3.13-slim-trixie"
+PUBLIC_BASE = "python:3.13-slim-trixie@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe9cc1a0c0125e6"
 """The base of ranks where an image registry answers; only its C library matters, which must be new enough."""
 
 RECIPE_LABEL, BASE_LABEL, STAGE_LABEL = "rdzv-harness.recipe", "rdzv-harness.base", "rdzv-harness.stage"

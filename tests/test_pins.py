@@ -1,0 +1,84 @@
+"""What CI and the images take from elsewhere is named by its digest, so that a tag that moves changes nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.machine.docker import images
+from harness.machine.toxiproxy import server
+
+ROOT = Path(__file__).parents[1]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+DOCKERFILES = sorted((ROOT / "docker").glob("*/Dockerfile"))
+
+ACTION = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+IMAGE = re.compile(r"[a-z0-9./-]+:[\w.-]+@sha256:[0-9a-f]{64}")
+
+
+def loose_actions(workflow: str) -> Iterator[str]:
+    """Actions that are not named by a commit, with the version behind it."""
+    for used in re.findall(r"uses: *(.*)", workflow):
+        if not ACTION.fullmatch(used):
+            yield used
+
+
+def loose_images(dockerfile: str) -> Iterator[str]:
+    """Images that are not named by a digest: defaults of arguments that a FROM uses, and the FROM lines themselves."""
+    arguments = dict(re.findall(r"^ARG (\w+)=(.*)$", dockerfile, re.MULTILINE))
+    stages = re.findall(r"^FROM \S+ AS (\w+)$", dockerfile, re.MULTILINE)
+    for base in re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE):
+        argument = re.fullmatch(r"\$\{(\w+)\}", base)
+        image = arguments[argument[1]] if argument else base
+        if image != "scratch" and image not in stages and not IMAGE.fullmatch(image):
+            yield image
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_pin_and_are_given_little(path: Path) -> None:
+    """Each action by its commit; a token that may read, and stays out of the checkout."""
+    text = path.read_text(encoding="utf-8")
+    assert list(loose_actions(text)) == []
+    assert "\npermissions:\n  contents: read\n\n" in text
+    assert text.count("permissions:") == 1
+    assert "pull_request_target" not in text
+    checkouts = re.findall(r"uses: actions/checkout@.*\n( +)with:\n\1  persist-credentials: false\n", text)
+    assert len(checkouts) == text.count("actions/checkout@") > 0
+
+
+def test_an_action_has_the_same_pin_everywhere() -> None:
+    """So that one update changes all."""
+    used = {line for path in WORKFLOWS for line in re.findall(r"uses: *(.*)", path.read_text(encoding="utf-8"))}
+    assert len({line.partition("@")[0] for line in used}) == len(used)
+
+
+@pytest.mark.parametrize("used", ["actions/checkout@v4", "actions/checkout@" + 40 * "a", "a/b@main # v1.2.3"])
+def test_an_action_without_a_pin_is_noticed(used: str) -> None:
+    """A tag, or a commit of no known version."""
+    assert list(loose_actions(f"      - uses: {used}\n")) == [used]
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
+def test_images_stand_on_pinned_images(path: Path) -> None:
+    """Each by its digest beside its tag."""
+    assert list(loose_images(path.read_text(encoding="utf-8"))) == []
+
+
+def test_an_image_without_a_pin_is_noticed() -> None:
+    """In a FROM line, or as the default of an argument; a stage of the same file is none."""
+    text = "ARG BASE=python:3.13\nFROM ${BASE} AS built\nFROM debian:13\nFROM built\nFROM scratch\n"
+    assert list(loose_images(text)) == ["python:3.13", "debian:13"]
+
+
+def test_every_file_names_the_same_image() -> None:
+    """The one that `rdzv-harness docker build` pulls, and the proxy server of the version that the harness builds."""
+    named = {path.parent.name: path.read_text(encoding="utf-8") for path in DOCKERFILES}
+    assert f"ARG BASE={images.PUBLIC_BASE}\n" in named["harness"]
+    assert f"ARG BASE={images.PUBLIC_BASE}\n" in named["rank"]
+    assert f"ARG PROXY=ghcr.io/shopify/toxiproxy:{server.VERSION.removeprefix('v')}@sha256:" in named["harness"]
+    pinned = (ROOT / "docker" / "pin").read_text(encoding="utf-8")
+    for path in ("docker/harness/Dockerfile", "docker/rank/Dockerfile", "harness/machine/docker/images.py"):
+        assert path in pinned
