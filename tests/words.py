@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 PLACES = (
     "harness", "tests", "benchmarks", "docs", "scenarios", "docker", ".github",
-    ".ci/run", "README.md", "CONTRIBUTING.md", "conftest.py", "pyproject.toml",
+    ".ci/run", ".ci/lock", "README.md", "SECURITY.md", "CONTRIBUTING.md", "conftest.py", "pyproject.toml",
 )  # fmt: skip
 SUFFIXES = (".py", ".md", ".yaml", ".yml", ".toml", "")
 """Texts that people write; stored runs, which tests judge again, keep the words that they were recorded with."""
