@@ -17,9 +17,10 @@ from harness import clock
 from harness.judge.result import Result
 from harness.reports.base import REPORTS, Report, check_writable
 from harness.reports.parts import facts, red
-from harness.reports.parts.safe import printable, shorten
+from harness.reports.parts.safe import shorten
 from harness.reports.parts.statistics import of_n
 from harness.scenario.scenario import Scenario
+from harness.values.printable import printable
 from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS, worst
 
 STYLES = {

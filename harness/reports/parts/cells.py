@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.reports.parts.safe import printable, short_json
+from harness.reports.parts.safe import short_json
 from harness.values.ops import FAIL, INFO, INVOKE, OK, SCHEDULING, Op
+from harness.values.printable import printable
 from harness.values.quantity import format_ns
 
 BEGUN, DONE, RAISED, GONE, HUNG, LEFT_OUT = "▶", "✓", "✗", "†", "∞", "○"

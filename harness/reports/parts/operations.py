@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.reports.parts.safe import printable, short_json, shorten
+from harness.reports.parts.safe import short_json, shorten
 from harness.values.history import History
 from harness.values.ops import FAIL, INFO, INVOKE, Op
+from harness.values.printable import printable
 from harness.values.quantity import format_ns
 
 # A message of torch's may be a page; the first line up to here says what it is.

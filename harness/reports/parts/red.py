@@ -9,9 +9,10 @@ from textwrap import dedent
 from harness.checkers.base import CHECKERS, standing_invariants
 from harness.judge.result import Result
 from harness.reports.parts.operations import describe, since_start
-from harness.reports.parts.safe import printable, short_json
+from harness.reports.parts.safe import short_json
 from harness.reports.parts.stacks import stacks_of
 from harness.values.history import History, Injection
+from harness.values.printable import printable
 from harness.values.verdict import ERROR, FAILED, VACUOUS, Verdict
 
 # For more proof than this there are `show` and history.jsonl.

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.reports.parts.safe import printable
 from harness.values.history import History
+from harness.values.printable import printable
 
 # Deep enough for rank code, the rendezvous handler and torch's store; the file has the rest.
 FRAMES_SHOWN = 10
