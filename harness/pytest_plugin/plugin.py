@@ -174,6 +174,7 @@ class ScenarioFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         from harness.loader import load
         from harness.values.errors import ScenarioError
+        from harness.values.printable import printable
 
         try:
             cells = load(self.path)
@@ -182,7 +183,7 @@ class ScenarioFile(pytest.File):
         for scenario in cells:
             for tag in scenario.tags:
                 self.config.addinivalue_line("markers", f"{tag}: a tag of rdzv scenarios")
-            yield ScenarioItem.from_parent(self, name=scenario.id, scenario=scenario)
+            yield ScenarioItem.from_parent(self, name=printable(scenario.id), scenario=scenario)
 
 
 class ScenarioItem(pytest.Item):

@@ -152,7 +152,9 @@ class ConsoleReport(Report):
                 self._console.print(Text("\n".join(red.body(result))), soft_wrap=True)
             if len(runs) > RED_RUNS_SHOWN:
                 more = len(runs) - RED_RUNS_SHOWN
-                self._console.print(Text(f"\n… {more} more red runs of {_label(runs[0].scenario)}"), soft_wrap=True)
+                self._console.print(
+                    Text(f"\n… {more} more red runs of {printable(_label(runs[0].scenario))}"), soft_wrap=True
+                )
 
 
 def describe(result: Result) -> str:

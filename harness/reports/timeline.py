@@ -168,7 +168,10 @@ def _repetitive(history: History) -> tuple[set[int], list[str]]:
         if call.outcome == "ok" and CALLS_SHOWN < call.number < last[key]:
             rows.setdefault(key, []).append(call.evidence)
     long = {key: calls for key, calls in rows.items() if len(calls) > 1}
-    notices = [f"rank {rank}: {len(calls)} more calls of {step}, all ok" for (rank, _, _, step), calls in long.items()]
+    notices = [
+        f"rank {rank}: {len(calls)} more calls of {printable(step)}, all ok"
+        for (rank, _, _, step), calls in long.items()
+    ]
     return {index for calls in long.values() for evidence in calls for index in evidence}, notices
 
 

@@ -40,7 +40,7 @@ def _returned(op: Op) -> str:
     """A join's place in its world, or a plain value; a mapping would not fit."""
     if isinstance(op.value, Mapping):
         if "rank" in op.value and "world_size" in op.value:
-            return f" as {op.value['rank']}/{op.value['world_size']}"
+            return printable(f" as {op.value['rank']}/{op.value['world_size']}")
         return ""
     return "" if op.value is None else f" {short_json(op.value, 24)}"
 
@@ -114,4 +114,4 @@ def mark(op: Op) -> str:
         return f"left behind: {short_json(left, 120)}" if left else ""
     if op.f == "end":
         return f"the harness failed: {printable(str(value['error']))}" if value.get("error") else "end"
-    return "" if op.f == "begin" or op.f in SCHEDULING else f"{op.f} {short_json(op.value)}"
+    return "" if op.f == "begin" or op.f in SCHEDULING else f"{printable(op.f)} {short_json(op.value)}"

@@ -23,7 +23,7 @@ def since_start(history: History, time_ns: int) -> str:
 
 def describe(op: Op, width: int = MESSAGE_WIDTH) -> str:
     """What the operation did, in one line: `join (rendezvous) ok {"rank": 1, ...}`."""
-    parts = (_name(op), _kind(op), _content(op))
+    parts = (printable(_name(op)), printable(_kind(op)), _content(op))
     return shorten(" ".join(part for part in parts if part), width)
 
 
