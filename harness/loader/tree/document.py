@@ -268,7 +268,7 @@ class _Builder:
         if isinstance(value, float) and not math.isfinite(value):
             self.problems.add(_place(node), f"{shorten(node.value)} is not a finite number", _QUOTED)
             return None
-        if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+        if isinstance(value, int) and not -LARGEST_NUMBER - 1 <= value <= LARGEST_NUMBER:
             what = f"{shorten(node.value)} is too large a number; at most {LARGEST_NUMBER} may be written"
             self.problems.add(_place(node), what, _QUOTED)
             return None

@@ -24,7 +24,7 @@ LONGEST_TEXT = 16 << 10
 """Characters of one key or value."""
 
 LARGEST_NUMBER = (1 << 63) - 1
-"""Of whole numbers: what JSON readers, torch and the kernel take."""
+"""Of whole numbers, and the lowest is one further: 64 bits are what JSON readers, torch and the kernel take."""
 
 MOST_CELLS = 1000
 """Of a matrix. They are counted before they are made."""

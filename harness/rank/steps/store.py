@@ -65,7 +65,7 @@ def get(context: Context, arguments: Arguments) -> str:
     Declaration(
         "add",
         "Add to a counter and read it.",
-        (KEY, Attribute("amount", "int", "what to add", default=1, minimum=-(2**63) + 1, maximum=2**63 - 1)),
+        (KEY, Attribute("amount", "int", "what to add", default=1, minimum=-(2**63), maximum=2**63 - 1)),
         "{do: add, key: arrived}",
         "Returns the new number; a counter begins at 0.",
     ),
