@@ -50,6 +50,14 @@ def test_a_verdict_becomes_the_outcome_of_an_item(
     played(pytester, a=text).assert_outcomes(**outcomes)
 
 
+def test_the_name_of_an_item_is_safe_to_print(pytester: pytest.Pytester) -> None:
+    """Also if the label of a cell is an escape sequence."""
+    label = MATRIX.replace("world.timeout: [1s, 2s]", 'world.run_id: ["\\e[31m"]')
+    result = played(pytester, "--collect-only", "-q", a=label)
+    result.stdout.fnmatch_lines(["a.rdzv.yaml::a*run_id=*x1b*"])
+    assert "\x1b" not in result.stdout.str()
+
+
 def test_an_error_of_the_harness_is_an_error_and_no_failure(pytester: pytest.Pytester) -> None:
     """A world that cannot be made says nothing about the subject."""
     result = played(pytester, "--rdzv-python", "/bin/false", a=PASSES)

@@ -45,13 +45,13 @@ def stacks_of(history: History, run_dir: Path | None) -> tuple[Stack, ...]:
 def _named(history: History) -> Iterator[str]:
     for op in history:
         if op.f == "exit" and isinstance(op.value, dict) and op.value.get("stacks"):
-            yield str(op.value["stacks"])
+            yield f"stacks/{Path(str(op.value['stacks'])).name}"
 
 
 def _read(path: Path) -> tuple[str, ...]:
     try:
         return shortened(path.read_text(encoding="utf-8", errors="replace"))
-    except OSError:
+    except (OSError, ValueError):  # the name may be anything in a run directory from elsewhere
         return ()
 
 
