@@ -158,9 +158,9 @@ def test_a_terminal_without_unicode_gets_substitutes() -> None:
         ["run", "x", "--seed", "9" * 5000],
         ["show", "x", "--lines", "9" * 30],
         ["proxy", "serve", "--port", "65536"],
-        ["run", str(ROOT / "scenarios"), "-k", "(" * 5000],
-        ["run", str(ROOT / "scenarios"), "-k", "not " * 5000],
-        ["run", str(ROOT / "scenarios" / "links"), "--subject", "echo", "--toxiproxy", "http://["],
+        ["run", str(ROOT / "scenarios" / "timeouts"), "-k", "(" * 5000],
+        ["run", str(ROOT / "scenarios" / "timeouts"), "-k", "not " * 5000],
+        ["run", str(ROOT / "scenarios" / "timeouts"), "--toxiproxy", "http://[", "--subject", "echo"],
     ],
 )
 def test_a_number_outside_its_range_is_a_usage_error(words: list[str], capsys: Captured) -> None:
@@ -168,7 +168,7 @@ def test_a_number_outside_its_range_is_a_usage_error(words: list[str], capsys: C
     assert main(words) == 2
     said = capsys.readouterr().err
     assert "bug" not in said
-    assert said.startswith("error: ")
+    assert next(word for word in words if word.startswith("-")) in said
 
 
 def test_what_is_printed_of_the_command_line_moves_no_cursor(capsys: Captured) -> None:

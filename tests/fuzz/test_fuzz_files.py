@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from file_mutations import NASTY, mutated
 
+from harness.loader.tree.limits import LARGEST_FILE_BYTES
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CORPUS = sorted((HERE / "corpus" / "files").iterdir())
@@ -71,6 +73,18 @@ def test_what_was_found_stays_found() -> None:
     rows = list(read_in_child(0, 0, len(CORPUS), CORPUS))
     found = {path.name: (row["outcome"], row["problem"]) for path, row in zip(CORPUS, rows, strict=True)}
     assert found == {path.name: (path.name.split("-")[0], "") for path in CORPUS}
+
+
+def test_a_bomb_of_aliases_takes_no_memory(tmp_path: Path) -> None:
+    """Both kinds: aliases of aliases, and many aliases of one large value; each a file of a quarter of a megabyte."""
+    many, texts = 11_000, 14
+    wide = f"x_a: &a [{', '.join(['a' * 15_000] * texts)}]\nx_b: [{'*a, ' * many}]\n"
+    high = "x_0: &b0 [x, x]\n" + "".join(f"x_{n}: &b{n} [{', '.join([f'*b{n - 1}'] * 9)}]\n" for n in range(1, 3000))
+    paths = [tmp_path / "wide", tmp_path / "high"]
+    for path, text in zip(paths, (wide, high), strict=True):
+        path.write_text(text)
+        assert 230_000 < len(text) <= LARGEST_FILE_BYTES
+    assert [(row["outcome"], row["problem"]) for row in read_in_child(0, 0, 2, paths)] == [("refused", "")] * 2
 
 
 def run_commands(commands: list[list[str]], folder: Path) -> list[tuple[str, int]]:

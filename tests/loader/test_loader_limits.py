@@ -195,6 +195,7 @@ def test_the_limits_are_generous() -> None:
             "cells": len(cells),
             "entries": max(len(cell.steps) + len(cell.faults) + len(cell.expect) for cell in cells),
             "turns": sum(cell.world.size + sum(len(step.ranks) for step in cell.steps) for cell in cells),
+            "characters": len(text),
             "of cells": count(tree) * len(cells),
         }
         largest = {name: max(size, found.get(name, 0)) for name, size in largest.items()}

@@ -98,8 +98,10 @@ def _cells(tree: Mapping, axes: Sequence[Axis], excluded: Sequence[Pattern], pro
         problems.add(place, f"a matrix of {shown} cells is too large", f"write one of at most {MOST_CELLS}")
         return ()
     kept = [labels for labels in _combinations(axes) if not _is_excluded(dict(labels), excluded)]
-    if len(kept) > 1 and len(kept) * count(tree) > MOST_NODES_OF_CELLS:
-        message = f"{len(kept)} cells of a file with {count(tree)} keys and values are too much"
+    # The matrix itself is not checked again for each cell.
+    size = sum(count(entry.node) for key, entry in tree.entries.items() if key not in ("matrix", "exclude"))
+    if len(kept) > 1 and len(kept) * size > MOST_NODES_OF_CELLS:
+        message = f"{len(kept)} cells of a file with {size} keys and values are too much"
         hint = f"write fewer cells, or a shorter file: cells times keys and values may be {MOST_NODES_OF_CELLS}"
         problems.add(tree.entries["matrix"].position, message, hint)
         return ()
