@@ -28,6 +28,9 @@ STARTUP_LIMIT_NS = 120_000_000_000
 MARGIN_NS = 120_000_000_000
 """What a play may take beyond its own times: only a controller that is stuck takes longer."""
 
+LONGEST_WAIT_S = 3600.0
+"""One wait for controllers: `poll` takes at most 24 days, and a deadline may be later."""
+
 MOST_ENGINE_WORLDS = 2
 """Worlds of containers side by side: the engine does one thing at a time, and four at once took twice as long each."""
 
@@ -176,7 +179,7 @@ class Pool:
         member.controller.send(order)
 
     def ended(self) -> Iterator[Ended]:
-        """Wait until a controller says something or misses its deadline; yields the plays that are over.
+        """Wait until a controller says something or misses its deadline, or an hour; yields the plays that are over.
 
         A controller that is lost while it plays is replaced by the next that is needed.
         Raises HarnessError for one that is lost before it plays anything: the next one would be lost too.
@@ -185,6 +188,7 @@ class Pool:
             return
         deadlines = [member.deadline_ns for member in self._members if member.is_timed]
         timeout_s = max(0.0, (min(deadlines) - self._now_ns()) / 1e9) if deadlines else 0.0
+        timeout_s = min(timeout_s, LONGEST_WAIT_S)
         readable = {
             id(one) for one in self._wait([member.controller.connection for member in self._members], timeout_s)
         }

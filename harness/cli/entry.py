@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from harness.cli.exit_codes import AS_EXPECTED, BROKEN_PIPE, INTERRUPTED, SOME_ERROR, USAGE
 from harness.values.errors import HarnessError, ScenarioError, UsageError
+from harness.values.printable import printable_lines
 
 TRACEBACK = "RDZV_TRACEBACK"
 
@@ -64,15 +65,20 @@ def _report(error: Exception) -> int:
         traceback.print_exception(error)
     if isinstance(error, ScenarioError):
         count = len(error.problems)
-        print(f"{error}\n\n{count} problem{'s' if count != 1 else ''}", file=sys.stderr)
+        _say(f"{error}\n\n{count} problem{'s' if count != 1 else ''}")
         return USAGE
     if isinstance(error, UsageError):
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}")
         return USAGE
     if isinstance(error, HarnessError):
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}")
         return SOME_ERROR
     return _report_of_parser(error) or _report_unexpected(error)
+
+
+def _say(text: str) -> None:
+    """Print to standard error; words of files and of the command line move no cursor."""
+    print(printable_lines(text), file=sys.stderr)
 
 
 def _report_of_parser(error: Exception) -> int | None:
@@ -82,12 +88,12 @@ def _report_of_parser(error: Exception) -> int | None:
         return INTERRUPTED if type(error).__name__ == "Abort" else None
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "rdzv-harness"
-    print(f"error: {format_message()}\nsee `{command} --help`", file=sys.stderr)
+    _say(f"error: {format_message()}\nsee `{command} --help`")
     return USAGE
 
 
 def _report_unexpected(error: Exception) -> int:
     first = (str(error).strip().splitlines() or [""])[0]
     description = f"{type(error).__name__}: {first}" if first else type(error).__name__
-    print(f"error: {description}; this is a bug of rdzv-harness, {TRACEBACK}=1 shows where", file=sys.stderr)
+    _say(f"error: {description}; this is a bug of rdzv-harness, {TRACEBACK}=1 shows where")
     return SOME_ERROR

@@ -10,6 +10,8 @@ from harness.values.errors import UsageError
 Matches = Callable[[str], bool]
 Expression = Callable[[Matches], bool]
 
+MOST_NESTED = 100
+"""How often `not` and parentheses may stand in an expression: each is a call inside another."""
 _TOKEN = re.compile(r"\s*([()]|[^\s()]+)")
 _WORDS = ("and", "or", "not", "(", ")")
 
@@ -32,6 +34,9 @@ class _Parser:
         self._text, self._option = text, option
         self._tokens = _TOKEN.findall(text)
         self._position = 0
+        nested = sum(token in ("(", "not") for token in self._tokens)
+        if nested > MOST_NESTED:
+            raise UsageError(f"{option}: {nested} times `not` or a parenthesis; write at most {MOST_NESTED}")
 
     def alternatives(self) -> Expression:
         parts = [self._conjunction()]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.cli.exit_codes import AS_EXPECTED, USAGE, exit_code
 from harness.values.errors import ScenarioError, UsageError
+from harness.values.printable import printable
 
 if TYPE_CHECKING:
     from harness.archive import Archived
@@ -32,7 +33,7 @@ def validate(paths: Sequence[Path]) -> int:
             problems += len(error.problems)
             print(f"{error}\n", file=sys.stderr)
         else:
-            print(f"{path}: ok, {len(cells)} cell{'s' if len(cells) != 1 else ''}")
+            print(f"{printable(str(path))}: ok, {len(cells)} cell{'s' if len(cells) != 1 else ''}")
     if problems:
         print(f"{problems} problem{'s' if problems != 1 else ''}", file=sys.stderr)
     return USAGE if problems else AS_EXPECTED
@@ -158,7 +159,7 @@ def parse_ranks(text: str | None, size: int) -> tuple[int, ...]:
         return ()
     ranks: list[int] = []
     for part in text.split(","):
-        span = re.fullmatch(r"\s*(\d+)(?:\s*-\s*(\d+))?\s*", part)
+        span = re.fullmatch(r"\s*(\d{1,6})(?:\s*-\s*(\d{1,6}))?\s*", part)
         if span is None or int(span[2] or span[1]) >= size:
             raise UsageError(
                 f"--ranks {text}: {part.strip()!r} is not a rank of this world; write 0 to {size - 1}, as 0,3 or 4-7"

@@ -22,6 +22,13 @@ def _print_version(wanted: bool) -> None:
 OWN_PYTHON = sys.executable
 RUNS_DIR = Path(".rdzv/runs")
 
+MOST_JOBS = 1000
+"""Worlds side by side: each is some processes and a few hundred descriptors."""
+MOST_RUNS = 1_000_000
+"""Runs of a cell, run directories that stay, lines of a time line: a million of them take weeks."""
+LARGEST_SEED = (1 << 53) - 1
+"""Every reader of JSON takes it as it is, and so does the seed of a repetition."""
+
 Version = Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version")]
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="scenario files, and folders of them")]
 RunDir = Annotated[Path, typer.Argument(metavar="RUNDIR", help="a run directory, from .rdzv/runs/")]
@@ -65,20 +72,25 @@ Names = Annotated[
     typer.Option("-k", metavar="EXPR", help="words in folder and id, with and, or, not; or exactly one id"),
 ]
 Jobs = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="worlds side by side; by default twice the number of processors")
+    int | None,
+    typer.Option(min=1, max=MOST_JOBS, metavar="N", help="worlds side by side; by default twice the processors"),
 ]
 Repeat = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="play each cell N times, and report how many passed")
+    int | None,
+    typer.Option(min=1, max=MOST_RUNS, metavar="N", help="play each cell N times, and report how many passed"),
 ]
 UntilFail = Annotated[bool, typer.Option("--until-fail", help="play again and again, until a result is red")]
 Seed = Annotated[
-    int | None, typer.Option(metavar="N", help="seed of everything random; by default drawn, and reported")
+    int | None,
+    typer.Option(
+        min=0, max=LARGEST_SEED, metavar="N", help="seed of everything random; by default drawn, and reported"
+    ),
 ]
 Require = Annotated[
     list[str] | None,
     typer.Option(metavar="KIND", help="a need (torch, world, proxy, ...) whose absence is an error, not a skip"),
 ]
-Keep = Annotated[int, typer.Option(min=0, metavar="N", help="how many run directories stay")]
+Keep = Annotated[int, typer.Option(min=0, max=MOST_RUNS, metavar="N", help="how many run directories stay")]
 RunsDir = Annotated[Path, typer.Option(metavar="DIR", help="where run directories go")]
 Reports = Annotated[
     list[str] | None,
@@ -95,7 +107,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="only red results, an
 Directory = Annotated[Path, typer.Option("--dir", metavar="DIR", help="the folder it goes to")]
 Ranks = Annotated[str | None, typer.Option(metavar="RANKS", help="only these columns, as 0,3 or 4-7")]
 Lines = Annotated[
-    int | None, typer.Option(min=0, metavar="N", help="at most N lines for each group of ranks; 0 is all")
+    int | None,
+    typer.Option(min=0, max=MOST_RUNS, metavar="N", help="at most N lines for each group of ranks; 0 is all"),
 ]
 MustPass = Annotated[
     list[str] | None,

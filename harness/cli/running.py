@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from harness.cli.exit_codes import INTERRUPTED, NOTHING_SELECTED, SOME_ERROR, exit_code
 from harness.cli.selecting import load_all, select
 from harness.values.errors import HarnessError, UsageError
+from harness.values.printable import printable_lines
 
 if TYPE_CHECKING:
     from harness.cli.reporting import ReportChoice
@@ -180,7 +181,7 @@ def _close(reports: Sequence[Report], results: Sequence[Result], interrupted: bo
 
 def _exit_code(results: Sequence[Result], interrupted: bool, failures: Sequence[HarnessError]) -> int:
     for failure in failures:
-        print(f"error: {failure}", file=sys.stderr)
+        print(printable_lines(f"error: {failure}"), file=sys.stderr)
     if interrupted:
         return INTERRUPTED
     return SOME_ERROR if failures else exit_code(result.status for result in results)

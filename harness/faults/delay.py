@@ -12,6 +12,9 @@ from harness.machine.network import delaying
 from harness.machine.network.packet_queue import Delay as Kept
 from harness.values.attribute import Attribute, Declaration
 
+LONGEST_NS = 60_000_000_000
+"""A minute: netem counts in 32 bits of 64 ns, and TCP gives up on packets that are later."""
+
 
 @FAULTS.register("delay")
 class Delay(FaultMember):
@@ -21,8 +24,11 @@ class Delay(FaultMember):
         kind="delay",
         summary="Delays each packet that its ranks' hosts send or receive.",
         attributes=(
-            Attribute("delay", "duration", "how long"),
-            Attribute("jitter", "duration", "how much longer or shorter, drawn uniformly for each packet", default=0),
+            Attribute("delay", "duration", "how long", maximum=LONGEST_NS),
+            Attribute(
+                "jitter", "duration", "how much longer or shorter, drawn uniformly for each packet", default=0,
+                maximum=LONGEST_NS,
+            ),
             Attribute(
                 "reorder", "number", "the share of packets that are not delayed and overtake others", default=0.0,
                 default_text="0", minimum=0, maximum=1,

@@ -3,40 +3,80 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from harness.values.errors import UsageError
+from harness.values.printable import printable
 
 SUFFIX = ".rdzv.yaml"
 
 
 def discover(paths: Iterable[Path]) -> list[Path]:
-    """The scenario files among these files and in these folders, each once: files as named, folders sorted.
+    """The scenario files among these files and in these folders: files as named, folders sorted.
 
-    Folders whose name begins with a dot are left out; run directories are among them. Raises UsageError for a path
-    that does not exist, for a file of another name, and if no file is found.
+    A file that is named twice, or reached through links too, is found once, under its first name. Folders whose name
+    begins with a dot are left out; run directories are among them. Whatever has the name of a scenario is found, also
+    if it is none: reading it says why.
+
+    Raises UsageError with every path that does not exist or cannot be listed and every file of another name, and if
+    no file is found.
     """
     named = [Path(path) for path in paths]
-    found = dict.fromkeys(file for path in named for file in _below(path))
+    problems: list[str] = []
+    found: dict[str, Path] = {}
+    for path in named:
+        for file in _below(path, problems):
+            found.setdefault(os.path.realpath(file), file)
+    if problems:
+        raise UsageError("\n".join(problems))
     if not found:
-        where = ", ".join(map(str, named)) or "no path"
+        where = ", ".join(printable(str(path)) for path in named) or "no path"
         raise UsageError(f"no scenario in {where}; a scenario's file name ends in {SUFFIX}")
-    return list(found)
+    return list(found.values())
 
 
-def _below(path: Path) -> Iterator[Path]:
-    if path.is_dir():
-        yield from _in_folder(path)
-    elif not path.exists():
-        raise UsageError(f"{path} does not exist; name scenario files or folders of them")
-    elif not path.name.endswith(SUFFIX):
-        raise UsageError(f"{path} is not a scenario by its name; end it in {SUFFIX}")
-    else:
+def _below(path: Path, problems: list[str]) -> Iterator[Path]:
+    shown = printable(str(path))
+    try:
+        is_folder = stat.S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        if not os.path.islink(path):
+            problems.append(f"{shown} does not exist; name scenario files or folders of them")
+            return
+        is_folder = False
+    except (OSError, ValueError) as error:
+        problems.append(f"{shown} cannot be read: {_reason(error)}; check the path and its permissions")
+        return
+    if path.name.endswith(SUFFIX):
         yield path
+    elif is_folder:
+        yield from _in_folder(path, problems)
+    else:
+        problems.append(f"{shown} is not a scenario by its name; end it in {SUFFIX}")
 
 
-def _in_folder(folder: Path) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(place, name) for name in sorted(files) if name.endswith(SUFFIX))
+def _in_folder(top: Path, problems: list[str]) -> Iterator[Path]:
+    """The files below a folder, each folder's own before those of the folders in it; links to folders are not followed.
+
+    It is not recursive: folders may lie as deep as a path can name.
+    """
+    ahead = [top]
+    while ahead:
+        folder = ahead.pop()
+        try:
+            with os.scandir(folder) as entries:
+                names = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
+        except OSError as error:
+            shown = printable(str(folder))
+            problems.append(f"{shown} cannot be listed: {_reason(error)}; name other folders, or give permission")
+            continue
+        ordered = sorted(names)
+        yield from (folder / name for name in ordered if name.endswith(SUFFIX))
+        below = [name for name in ordered if names[name] and not name.startswith(".") and not name.endswith(SUFFIX)]
+        ahead.extend(folder / name for name in reversed(below))
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return str(getattr(error, "strerror", None) or error)

@@ -9,9 +9,13 @@ from typing import Any
 
 from harness.loader.keys.models import SCHEMA
 from harness.loader.resolve.cell import resolve
+from harness.loader.resolve.steps import turns_of
 from harness.loader.tree import document
+from harness.loader.tree.file import read_text
+from harness.loader.tree.limits import MOST_AXES, MOST_ENTRIES, MOST_TURNS
 from harness.loader.tree.matrix import Cell, read_matrix
-from harness.loader.tree.problems import Problems
+from harness.loader.tree.nodes import Listing, Mapping
+from harness.loader.tree.problems import Problems, TooManyProblems
 from harness.loader.tree.tidy import tidied
 from harness.scenario.scenario import Scenario
 from harness.values.errors import ScenarioError
@@ -22,24 +26,56 @@ def load(path: Path) -> list[Scenario]:
 
     Raises ScenarioError with every problem found, each as `file:line:column`, the line, a caret, and what to write.
     """
-    return load_text(document.read_text(path), path)
+    return load_text(read_text(path), path)
 
 
 def load_text(text: str, path: Path) -> list[Scenario]:
     """The scenarios of a file that is read already; `path` is for messages and ids. Raises ScenarioError."""
     text = text.removeprefix("\ufeff")
     problems = Problems()
-    tree = document.parse(text, problems)
-    if tree is None:
-        problems.raise_if_any(path, text)
-        return []
-    tree = tidied(tree, problems)
+    try:
+        tree = document.parse(text, problems)
+        found = [] if tree is None or _is_too_long(tree, problems) else _read(tree, path, text, problems)
+    except TooManyProblems:
+        found = []
+    problems.raise_if_any(path, text)
+    return found
+
+
+def _read(whole: Mapping, path: Path, text: str, problems: Problems) -> list[Scenario]:
+    """The scenarios of a file's tree; raises ScenarioError if a cell has a problem."""
+    tree = tidied(whole, problems)
     matrix = read_matrix(tree, problems)
     # Where no cell is left, the file itself is read, so that all of its problems come at once.
     cells = matrix.cells or (Cell((), tree),)
-    found = [resolve(cell, matrix.known, path, text, problems) for cell in cells]
+    found: list[Scenario] = []
+    turns = 0
+    for cell in cells:
+        scenario = resolve(cell, matrix.known, path, text, problems)
+        if scenario is not None:
+            found.append(scenario)
+            turns += turns_of(scenario.world.size, scenario.steps)
+        if turns > MOST_TURNS:
+            message = f"the ranks of all cells have more than {MOST_TURNS} steps together"
+            problems.add(tree.entries["matrix"].position, message, "write fewer cells, ranks or steps")
+            break
     problems.raise_if_any(path, text, len(matrix.cells))
-    return [scenario for scenario in found if scenario is not None]
+    return found
+
+
+def _is_too_long(tree: Mapping, problems: Problems) -> bool:
+    """Whether a list of the file, or its matrix, has more entries than one file needs, which is reported."""
+    before = len(problems)
+    for key, entry in tree.entries.items():
+        items = entry.node.items if isinstance(entry.node, Listing) else ()
+        if len(items) > MOST_ENTRIES:
+            message = f"`{key}` has {len(items)} entries"
+            problems.add(entry.position, message, f"write at most {MOST_ENTRIES}; one claim, one file")
+    matrix = tree.get("matrix")
+    if isinstance(matrix, Mapping) and len(matrix.entries) > MOST_AXES:
+        message = f"a matrix of {len(matrix.entries)} lines is too large"
+        problems.add(tree.entries["matrix"].position, message, f"write at most {MOST_AXES} lines")
+    return len(problems) > before
 
 
 def load_mapping(keys: AnyMapping[str, Any], name: str) -> list[Scenario]:

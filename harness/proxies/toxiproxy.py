@@ -291,8 +291,8 @@ class _OwnServer:
 
 def parse_url(url: str) -> Endpoint:
     """The API's address; raises UsageError unless it is http on a loopback address."""
-    parts = urlsplit(url if "//" in url else f"//{url}")
     try:
+        parts = urlsplit(url if "//" in url else f"//{url}")
         host, port = parts.hostname or "", parts.port or DEFAULT_PORT
     except ValueError as error:
         raise UsageError(f"--toxiproxy {url}: {error}; write http://127.0.0.1:8474") from error

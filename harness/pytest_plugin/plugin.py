@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,12 +168,36 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return None
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Pipes, devices and links to nowhere that have the name of a scenario are collected too; pytest passes over them.
+
+    To read one is an error that names it: a claim that is not read must not count as kept.
+    """
+    report = yield
+    if report.passed and isinstance(collector, pytest.Directory):
+        report.result.extend(ScenarioFile.from_parent(collector, path=path) for path in _not_regular(collector.path))
+    return report
+
+
+def _not_regular(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            named = [entry for entry in entries if entry.name.endswith(SUFFIX)]
+            return sorted(Path(entry.path) for entry in named if not entry.is_file() and not entry.is_dir())
+    except OSError:
+        return []
+
+
 class ScenarioFile(pytest.File):
     """One file: an item for each cell of its matrix."""
 
     def collect(self) -> Iterator[pytest.Item]:
         from harness.loader import load
         from harness.values.errors import ScenarioError
+        from harness.values.printable import printable
 
         try:
             cells = load(self.path)
@@ -182,7 +206,7 @@ class ScenarioFile(pytest.File):
         for scenario in cells:
             for tag in scenario.tags:
                 self.config.addinivalue_line("markers", f"{tag}: a tag of rdzv scenarios")
-            yield ScenarioItem.from_parent(self, name=scenario.id, scenario=scenario)
+            yield ScenarioItem.from_parent(self, name=printable(scenario.id), scenario=scenario)
 
 
 class ScenarioItem(pytest.Item):

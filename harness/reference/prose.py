@@ -4,6 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.loader.keys.fields import LARGEST_INT, LONGEST_NAME, MOST_COUNTED, MOST_LIVES, MOST_TIMES
+from harness.loader.keys.scope import MOST_RANKS
+from harness.loader.tree.limits import (
+    DEEPEST,
+    LARGEST_FILE_BYTES,
+    LONGEST_TEXT,
+    MOST_AXES,
+    MOST_CALLS,
+    MOST_CELLS,
+    MOST_ENTRIES,
+    MOST_NODES,
+    MOST_NODES_OF_CELLS,
+    MOST_TURNS,
+)
+from harness.values.quantity import LONGEST_NS, MOST_BYTES, MOST_BYTES_PER_SECOND, MOST_TIMEOUTS
+
 
 @dataclass(frozen=True)
 class Prose:
@@ -37,7 +53,7 @@ with another, `died` by a signal. It begins when the rank may leave. A written `
 UNITS = Prose(
     "units",
     "Quantities",
-    """
+    f"""
 Quantities carry units; a bare number is refused.
 
 - durations: `250us`, `250ms`, `6s`, `2min`; `timeout` is `world.timeout`: `timeout + 1s`, `3 * timeout`
@@ -45,6 +61,20 @@ Quantities carry units; a bare number is refused.
 - rates: `100KB/s`, `1MB/s`
 
 Values of keys are text: `value: "1"`.
+
+Each quantity has a range, and one outside it is an error when the file is read:
+
+- a duration, `timeout` worked out, is at most a day (`{LONGEST_NS // 10**9}s`), and negative only in `within`
+- a size is at most `{MOST_BYTES >> 30}GiB`, a rate `{MOST_BYTES_PER_SECOND // 10**6}MB/s`, a factor of `timeout`
+  {MOST_TIMEOUTS}
+- a whole number is between -{LARGEST_INT} and {LARGEST_INT} unless its key says otherwise; `port` is 0 to 65535
+- `times` of a step is at most {MOST_TIMES}, `life` and `max_restarts` {MOST_LIVES}, `count` {MOST_COUNTED}
+- a world has at most {MOST_RANKS} ranks, and a play {MOST_CALLS} calls; ranks times steps are at most {MOST_TURNS},
+  in all cells together
+- a file has at most {LARGEST_FILE_BYTES >> 10} KiB, {DEEPEST} levels, and {MOST_NODES} keys and values with aliases
+  written out; a list has {MOST_ENTRIES} entries, a text {LONGEST_TEXT} characters, a name {LONGEST_NAME}
+- a matrix has at most {MOST_AXES} lines and {MOST_CELLS} cells; cells times keys and values are at most
+  {MOST_NODES_OF_CELLS}
 """,
     ("unit", "duration", "durations", "size", "rate", "quantities"),
 )

@@ -17,9 +17,10 @@ from harness import clock
 from harness.judge.result import Result
 from harness.reports.base import REPORTS, Report, check_writable
 from harness.reports.parts import facts, red
-from harness.reports.parts.safe import printable, shorten
+from harness.reports.parts.safe import shorten
 from harness.reports.parts.statistics import of_n
 from harness.scenario.scenario import Scenario
+from harness.values.printable import printable
 from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS, worst
 
 STYLES = {
@@ -151,7 +152,9 @@ class ConsoleReport(Report):
                 self._console.print(Text("\n".join(red.body(result))), soft_wrap=True)
             if len(runs) > RED_RUNS_SHOWN:
                 more = len(runs) - RED_RUNS_SHOWN
-                self._console.print(Text(f"\n… {more} more red runs of {_label(runs[0].scenario)}"), soft_wrap=True)
+                self._console.print(
+                    Text(f"\n… {more} more red runs of {printable(_label(runs[0].scenario))}"), soft_wrap=True
+                )
 
 
 def describe(result: Result) -> str:

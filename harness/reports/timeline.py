@@ -13,9 +13,10 @@ from harness.judge.result import Result
 from harness.reports.base import REPORTS, FileReport, write
 from harness.reports.parts import facts
 from harness.reports.parts.cells import LEGEND, mark, nemesis_cell, rank_cell
-from harness.reports.parts.safe import printable, shorten
+from harness.reports.parts.safe import shorten
 from harness.values.history import History
 from harness.values.ops import NEMESIS, Op
+from harness.values.printable import printable
 from harness.values.verdict import Judgement
 
 # A rank's column takes at least so much room when ranks are put side by side; the nemesis at most a third of the width.
@@ -167,7 +168,10 @@ def _repetitive(history: History) -> tuple[set[int], list[str]]:
         if call.outcome == "ok" and CALLS_SHOWN < call.number < last[key]:
             rows.setdefault(key, []).append(call.evidence)
     long = {key: calls for key, calls in rows.items() if len(calls) > 1}
-    notices = [f"rank {rank}: {len(calls)} more calls of {step}, all ok" for (rank, _, _, step), calls in long.items()]
+    notices = [
+        f"rank {rank}: {len(calls)} more calls of {printable(step)}, all ok"
+        for (rank, _, _, step), calls in long.items()
+    ]
     return {index for calls in long.values() for evidence in calls for index in evidence}, notices
 
 

@@ -10,7 +10,21 @@ NANOSECONDS = {"us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "min": 60_000_0
 BYTES = {"B": 1, "KB": 1000, "MB": 1000**2, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 BYTES_PER_SECOND = {"B/s": 1, "KB/s": 1000, "MB/s": 1000**2}
 
-_NUMBER = r"\d+(?:\.\d+)?"
+LONGEST_NS = 86_400_000_000_000
+"""A day, as the longest duration that may be written. It is far more than any play takes, and milliseconds of it fit
+into 32 bits, which is what `poll` and torch's timeouts take."""
+
+MOST_TIMEOUTS = 1000
+"""The largest factor of `timeout`: with it a timeout of a minute makes most of a day."""
+
+MOST_BYTES = 1 << 40
+"""The largest size: a tebibyte, more than any machine of a test has as memory."""
+
+MOST_BYTES_PER_SECOND = 1_000_000_000
+"""The largest rate: what loopback carries, so a limit above it limits nothing."""
+
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
+_SHOWN = 60
 _QUANTITY = re.compile(rf"\s*({_NUMBER})\s*([A-Za-z/]+)\s*\Z")
 _TERM = re.compile(
     rf"\s*(?:(?P<factor>{_NUMBER})\s*\*\s*timeout|timeout\s*\*\s*(?P<factor2>{_NUMBER})|(?P<timeout>timeout)"
@@ -38,7 +52,8 @@ class Duration:
 def parse_duration(value: object) -> Duration:
     """Read `250ms`, `6s`, `timeout + 1s` or `3 * timeout`.
 
-    Raises ValueError whose text says what to write instead; a bare number is refused with a hint.
+    Raises ValueError whose text says what to write instead; a bare number is refused with a hint. Each part is at most
+    LONGEST_NS or MOST_TIMEOUTS; the sum may be more, or negative.
     """
     if not isinstance(value, str):
         raise ValueError(_hint(value, "a duration", "250ms, 6s, timeout + 1s", f"{value}s"))
@@ -49,9 +64,13 @@ def parse_duration(value: object) -> Duration:
         if term is None or (term["unit"] and term["unit"] not in NANOSECONDS):
             bare = f"{value.strip()}s" if re.fullmatch(_NUMBER, value.strip()) else "250ms"
             raise ValueError(_hint(value, "a duration", "250ms, 6s, timeout + 1s, 3 * timeout", bare))
-        factor = term["factor"] or term["factor2"] or ("1" if term["timeout"] else "0")
-        offset = round(float(term["number"]) * NANOSECONDS[term["unit"]]) if term["unit"] else 0
-        total = Duration(total.offset_ns + sign * offset, total.timeouts + sign * float(factor))
+        factor = float(term["factor"] or term["factor2"] or ("1" if term["timeout"] else "0"))
+        offset_ns = float(term["number"]) * NANOSECONDS[term["unit"]] if term["unit"] else 0.0
+        if factor > MOST_TIMEOUTS:
+            raise ValueError(f"{_short(value)} is too long; write at most {MOST_TIMEOUTS} * timeout")
+        if offset_ns > LONGEST_NS:
+            raise ValueError(f"{_short(value)} is too long; write at most {LONGEST_NS // NANOSECONDS['s']}s")
+        total = Duration(total.offset_ns + sign * round(offset_ns), total.timeouts + sign * factor)
         position = term.end()
         if position == len(value):
             return total
@@ -62,27 +81,37 @@ def parse_duration(value: object) -> Duration:
 
 
 def parse_size(value: object) -> int:
-    """Read `5B`, `100KB` or `512MiB` as bytes; raises ValueError with a hint."""
-    return _parse_units(value, BYTES, "a size", "5B, 100KB, 512MiB")
+    """Read `5B`, `100KB` or `512MiB` as bytes, at most MOST_BYTES; raises ValueError with a hint."""
+    return _parse_units(value, BYTES, "a size", "5B, 100KB, 512MiB", MOST_BYTES)
 
 
 def parse_rate(value: object) -> int:
-    """Read `100KB/s` as bytes per second; raises ValueError with a hint."""
-    return _parse_units(value, BYTES_PER_SECOND, "a rate", "100KB/s, 1MB/s")
+    """Read `100KB/s` as bytes per second, at most MOST_BYTES_PER_SECOND; raises ValueError with a hint."""
+    return _parse_units(value, BYTES_PER_SECOND, "a rate", "100KB/s, 1MB/s", MOST_BYTES_PER_SECOND)
 
 
-def _parse_units(value: object, units: dict[str, int], what: str, examples: str) -> int:
+def _parse_units(value: object, units: dict[str, int], what: str, examples: str, most: int) -> int:
     match = _QUANTITY.match(value) if isinstance(value, str) else None
     if match is None or match[2] not in units:
         raise ValueError(_hint(value, what, examples, examples.split(",")[0]))
     amount = float(match[1]) * units[match[2]]
+    if amount > most:
+        largest = max((unit for unit in units if most % units[unit] == 0), key=lambda unit: units[unit])
+        raise ValueError(f"{_short(value)} is too much; write at most {most // units[largest]}{largest}")
     if amount != int(amount):
-        raise ValueError(f"{value!r} is not a whole number of {next(iter(units))}; write {examples}")
+        raise ValueError(f"{_short(value)} is not a whole number of {next(iter(units))}; write {examples}")
     return int(amount)
 
 
 def _hint(value: object, what: str, examples: str, suggestion: str) -> str:
-    return f"{value!r} is not {what} with a unit; write {suggestion} (for example {examples})"
+    if len(suggestion) > _SHOWN:
+        suggestion = examples.split(",")[0]
+    return f"{_short(value)} is not {what} with a unit; write {suggestion} (for example {examples})"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
 def format_ns(duration_ns: Union[int, float]) -> str:

@@ -13,10 +13,10 @@ import pytest
 from fake_controllers import FACTS, FakeControllers
 from pasts import scenario
 
-from harness.campaign.pool import CONTROLLER_LOGS, MARGIN_NS, STARTUP_LIMIT_NS, Ended, Pool
+from harness.campaign.pool import CONTROLLER_LOGS, LONGEST_WAIT_S, MARGIN_NS, STARTUP_LIMIT_NS, Ended, Pool
 from harness.play.channel import LONGEST_ANSWER_BYTES, Failed, Played, Ready
 from harness.play.options import Order, RunOptions
-from harness.scenario.scenario import Scenario
+from harness.scenario.scenario import Scenario, Step
 from harness.schedule.time_limit import longest_ns
 from harness.values.errors import HarnessError
 
@@ -35,9 +35,11 @@ class Machine:
         self.options = RunOptions(runs_dir=folder, **options)
         self.controllers = FakeControllers(plays=None, ready=ready)
         self.now_ns = 0
+        self.waits_s: list[float] = []
         self.pool = Pool(self.options, self.controllers, lambda: self.now_ns, self._readable)
 
     def _readable(self, connections: Sequence[Any], timeout_s: float) -> list[Any]:
+        self.waits_s.append(timeout_s)
         return select.select(connections, [], [], 0)[0]
 
     def ended(self) -> list[Ended]:
@@ -148,6 +150,17 @@ def test_a_controller_that_is_not_up_in_time_ends_the_run(machine: MakeMachine) 
     one.now_ns += 1
     with pytest.raises(HarnessError, match=r"^a controller was not up within 120 s"):
         one.ended()
+
+
+def test_no_wait_is_longer_than_a_poll_can_be(machine: MakeMachine) -> None:
+    """A play may last for a month; what is asked of `poll` is an hour, again and again."""
+    one = machine(jobs=1)
+    one.pool.free(CELL, [])
+    one.ended()
+    step = Step("nap", "sleep", (0,), {"for": 86_400 * 10**9}, times=100)
+    one.play(replace(CELL, steps=(step,)))
+    assert one.ended() == []
+    assert one.waits_s[-1] == LONGEST_WAIT_S
 
 
 def test_a_play_that_takes_longer_than_it_can_is_lost(machine: MakeMachine) -> None:

@@ -146,3 +146,33 @@ def test_a_terminal_without_unicode_gets_substitutes() -> None:
         cwd=ROOT, capture_output=True, text=True, timeout=60, env={"PYTHONIOENCODING": "ascii"},
     )  # fmt: skip
     assert (done.stdout, done.returncode) == ("?\n", 0)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "x", "--jobs", "1001"],
+        ["run", "x", "--repeat", "1000001"],
+        ["run", "x", "--keep", "-1"],
+        ["run", "x", "--seed", "-1"],
+        ["run", "x", "--seed", "9" * 5000],
+        ["show", "x", "--lines", "9" * 30],
+        ["proxy", "serve", "--port", "65536"],
+        ["run", str(ROOT / "scenarios" / "timeouts"), "-k", "(" * 5000],
+        ["run", str(ROOT / "scenarios" / "timeouts"), "-k", "not " * 5000],
+        ["run", str(ROOT / "scenarios" / "timeouts"), "--toxiproxy", "http://[", "--subject", "echo"],
+    ],
+)
+def test_a_number_outside_its_range_is_a_usage_error(words: list[str], capsys: Captured) -> None:
+    """And so is an expression that is nested without end, and an address that is none."""
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert "bug" not in said
+    assert next(word for word in words if word.startswith("-")) in said
+
+
+def test_what_is_printed_of_the_command_line_moves_no_cursor(capsys: Captured) -> None:
+    """Whichever word is wrong."""
+    for words in (["validate", "\x1b[31m"], ["\x1b[31m"], ["explain", "\x1b[31m"], ["run", "x", "--\x1b[31m"]):
+        assert main(words) == 2
+        assert "\x1b" not in capsys.readouterr().err

@@ -443,10 +443,10 @@ f.rdzv.yaml:2:8: found undefined alias 'claim'
         "a tree that contains itself",
         ("title: A claim", "title: &a [*a]"),
         """\
-f.rdzv.yaml:2:8: too much is nested here for a scenario
+f.rdzv.yaml:2:8: an alias stands inside what it stands for
   title: &a [*a]
          ^
-  write it flatter""",
+  write the value out""",
     ),
     (
         "a tag",
@@ -570,7 +570,7 @@ def test_what_cannot_be_read_as_a_file_is_reported(tmp_path: Path) -> None:
         load(Path("nul\0.rdzv.yaml"))
     long = tmp_path / "long.rdzv.yaml"
     long.write_text("#" * (1 << 21), encoding="utf-8")
-    with pytest.raises(ScenarioError, match="too many for a scenario"):
+    with pytest.raises(ScenarioError, match="too large for a scenario"):
         load(long)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,28 @@ def test_a_verdict_becomes_the_outcome_of_an_item(
 ) -> None:
     """Failed and vacuous are failures, known an expected failure, skipped a skip."""
     played(pytester, a=text).assert_outcomes(**outcomes)
+
+
+def test_what_is_no_regular_file_is_an_error_of_the_collection(pytester: pytest.Pytester) -> None:
+    """Named, and never read or passed over; the sound file beside it hides none."""
+    os.mkfifo(pytester.path / "pipe.rdzv.yaml")
+    (pytester.path / "endless.rdzv.yaml").symlink_to("/dev/zero")
+    (pytester.path / "nowhere.rdzv.yaml").symlink_to("absent")
+    result = played(pytester, "--collect-only", "-q", a=PASSES)
+    result.assert_outcomes(errors=3)
+    result.stdout.fnmatch_lines(["*pipe.rdzv.yaml: this is a pipe*"])
+    result.stdout.fnmatch_lines(["*endless.rdzv.yaml: this is a device*"])
+    result.stdout.fnmatch_lines(["*nowhere.rdzv.yaml: cannot be read: No such file*"])
+    alone = played(pytester, "--collect-only", "-q", "pipe.rdzv.yaml")
+    alone.assert_outcomes(errors=1)
+
+
+def test_the_name_of_an_item_is_safe_to_print(pytester: pytest.Pytester) -> None:
+    """Also if the label of a cell is an escape sequence."""
+    label = MATRIX.replace("world.timeout: [1s, 2s]", 'world.run_id: ["\\e[31m"]')
+    result = played(pytester, "--collect-only", "-q", a=label)
+    result.stdout.fnmatch_lines(["a.rdzv.yaml::a*run_id=*x1b*"])
+    assert "\x1b" not in result.stdout.str()
 
 
 def test_an_error_of_the_harness_is_an_error_and_no_failure(pytester: pytest.Pytester) -> None:

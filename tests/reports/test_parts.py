@@ -9,9 +9,10 @@ from happenings import error, op
 
 from harness.reports.parts import facts, red
 from harness.reports.parts.operations import describe, since_start
-from harness.reports.parts.safe import printable, short_json, shorten
+from harness.reports.parts.safe import short_json, shorten
 from harness.reports.parts.stacks import FRAMES_SHOWN, THREADS_SHOWN, shortened, stacks_of
 from harness.values.history import History
+from harness.values.printable import printable
 from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS, Judgement, Verdict
 
 PY_SPY = """\

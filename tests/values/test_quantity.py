@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from harness.values.quantity import Duration, format_ns, parse_duration, parse_rate, parse_size
@@ -40,6 +42,25 @@ def test_a_bare_number_is_suggested_with_seconds() -> None:
     for value in (5, "5"):
         with pytest.raises(ValueError, match=r"; write 5s \("):
             parse_duration(value)
+
+
+@pytest.mark.parametrize(
+    "text", ["50000min", "86401s", "1001 * timeout", "9" * 320 + "s", "1s + " + "9" * 400 + " * timeout"]
+)
+def test_a_duration_that_no_play_takes_is_refused(text: str) -> None:
+    """However many digits it has; the message is short."""
+    with pytest.raises(ValueError, match=r"is too long; write at most (86400s|1000 \* timeout)\Z") as caught:
+        parse_duration(text)
+    assert len(str(caught.value)) < 120
+
+
+@pytest.mark.parametrize(
+    ("text", "read"), [("1025GiB", parse_size), ("9" * 400 + "B", parse_size), ("1001MB/s", parse_rate)]
+)
+def test_an_amount_that_no_machine_has_is_refused(text: str, read: Callable[[object], int]) -> None:
+    """With the largest that may be written."""
+    with pytest.raises(ValueError, match=r"is too much; write at most (1024GiB|1000MB/s)\Z"):
+        read(text)
 
 
 def test_a_duration_is_resolved_for_a_timeout() -> None:

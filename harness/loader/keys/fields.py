@@ -19,10 +19,22 @@ from pydantic import (
 
 from harness.loader.keys.scope import DEFAULT_TIMEOUT_NS, SECOND_NS, Scope
 from harness.scenario.scenario import EXIT
-from harness.values.quantity import parse_duration
+from harness.values.quantity import LONGEST_NS, parse_duration
 
 NEVER = "never"
 RESERVED = (EXIT, NEVER)
+
+LONGEST_NAME = 100
+"""Characters of a name: names stand in tables, and in names of files."""
+MOST_COUNTED = 1_000_000
+"""The largest count of calls, of messages, of whatever else is counted: more never happens in a play."""
+MOST_TIMES = 100_000
+"""The most calls of a step by one rank."""
+MOST_LIVES = 1000
+"""The highest life of a rank: each one is a start of a process."""
+LARGEST_INT = (1 << 31) - 1
+"""Of whole numbers that have no other bound, and the lowest is -LARGEST_INT: torch takes ranks in 32 bits."""
+MOST_PAIRS = 1000
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 _DURATION_TEXT = r"^[ 0-9.a-z*+-]*([0-9] *(us|ms|s|min)|timeout)[ 0-9.a-z*+-]*$"
@@ -58,7 +70,17 @@ def key(
 def _check_name(text: str) -> str:
     if not _NAME.match(text):
         raise ValueError(f"{text[:60]!r} is not a name; write letters, digits, `-` and `_`, beginning with a letter")
+    if len(text) > LONGEST_NAME:
+        raise ValueError(f"{text[:60]!r}... has {len(text)} characters; write a name of at most {LONGEST_NAME}")
     return text
+
+
+def _check_environment(value: dict[str, str]) -> dict[str, str]:
+    """Environment variables that a process can be given."""
+    for name in value:
+        if not name or "=" in name:
+            raise ValueError(f"{name[:60]!r} is not the name of a variable; write a name without `=`")
+    return value
 
 
 def _check_id(text: str) -> str:
@@ -121,6 +143,8 @@ def _check_pairs(value: Any) -> list[Any]:
     """Pairs, their form checked."""
     if not isinstance(value, list) or not value:
         raise ValueError(f"{_short(value)} is not a list of pairs; {_FORM_OF_PAIRS}")
+    if len(value) > MOST_PAIRS:
+        raise ValueError(f"{len(value)} pairs are too many; write at most {MOST_PAIRS}, or groups of ranks")
     for pair in value:
         if not isinstance(pair, list) or len(pair) != 2:
             raise ValueError(f"{_short(pair)} is not a pair; {_FORM_OF_PAIRS}")
@@ -144,8 +168,16 @@ def _short(value: object) -> str:
 
 
 def read_duration(value: Any, info: ValidationInfo) -> int:
-    """A duration of any sign, in nanoseconds."""
-    return parse_duration(value).resolve(scope_in(info).timeout_ns)
+    """A duration of any sign, in nanoseconds, at most LONGEST_NS."""
+    scope = scope_in(info)
+    return _not_too_long(parse_duration(value).resolve(scope.timeout_ns), scope)
+
+
+def _not_too_long(duration_ns: int, scope: Scope) -> int:
+    if abs(duration_ns) > LONGEST_NS:
+        message = f"{duration_ns // SECOND_NS} s is longer than a day"
+        return scope.refuse(message, f"write at most {LONGEST_NS // SECOND_NS}s", SECOND_NS)
+    return duration_ns
 
 
 def read_length(value: Any, info: ValidationInfo) -> int:
@@ -178,7 +210,7 @@ def _whole_seconds(timeout_ns: int, scope: Scope) -> int:
         seconds = f"{timeout_ns / SECOND_NS:g}"
         hint = f'write whole seconds, or pass it raw: `config: {{timeout: "{seconds}"}}`'
         return scope.refuse(f"{seconds} s is not a whole number of seconds, and stock would cut it", hint, timeout_ns)
-    return timeout_ns
+    return _not_too_long(timeout_ns, scope)
 
 
 def _read_within(value: Any, info: ValidationInfo) -> tuple[int | None, int]:
@@ -201,6 +233,8 @@ def _check_count(value: Any) -> tuple[int, int]:
     bounds = value if isinstance(value, list) else [value, value]
     if len(bounds) != 2 or not all(type(bound) is int and bound >= 0 for bound in bounds) or bounds[0] > bounds[1]:
         raise ValueError(f"{_short(value)} is not a count; write 1, or the lowest and the highest number: [1, 6]")
+    if bounds[1] > MOST_COUNTED:
+        raise ValueError(f"{_short(value)} is too large a count; write at most {MOST_COUNTED}")
     return bounds[0], bounds[1]
 
 
@@ -217,12 +251,9 @@ Length = Annotated[int, PlainValidator(read_length), WithJsonSchema(DURATION_SCH
 Timeout = Annotated[int, PlainValidator(_read_timeout), WithJsonSchema(DURATION_SCHEMA)]
 WorldTimeout = Annotated[int, PlainValidator(_read_world_timeout), WithJsonSchema(DURATION_SCHEMA)]
 
-Name = Annotated[
-    str, AfterValidator(_check_name), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]*$"})
-]
-Id = Annotated[
-    str, AfterValidator(_check_id), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]*$"})
-]
+_NAME_SCHEMA = {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]*$", "maxLength": LONGEST_NAME}
+Name = Annotated[str, AfterValidator(_check_name), WithJsonSchema(_NAME_SCHEMA)]
+Id = Annotated[str, AfterValidator(_check_id), WithJsonSchema(_NAME_SCHEMA)]
 Sentence = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Texts = Annotated[
     list[str],
@@ -231,7 +262,8 @@ Texts = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
 ]
 Tags = list[Name]
-Environment = dict[str, str]
+Environment = Annotated[dict[str, str], AfterValidator(_check_environment)]
+Settings = dict[str, str]
 WRITTEN_RANKS = {
     "anyOf": [
         {"type": "integer", "minimum": 0},
@@ -262,7 +294,7 @@ Within = Annotated[
         {"anyOf": [DURATION_SCHEMA, {"type": "array", "items": DURATION_SCHEMA, "minItems": 2, "maxItems": 2}]}
     ),
 ]
-_WHOLE = {"type": "integer", "minimum": 0}
+_WHOLE = {"type": "integer", "minimum": 0, "maximum": MOST_COUNTED}
 Count = Annotated[
     tuple[int, int],
     PlainValidator(_check_count),

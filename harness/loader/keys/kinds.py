@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from harness.loader.keys.fields import (
     DURATION_SCHEMA,
+    LARGEST_INT,
     Pairs,
     Texts,
     check_many,
@@ -20,7 +21,10 @@ from harness.loader.keys.fields import (
     scope_in,
 )
 from harness.values.attribute import REQUIRED, Attribute
-from harness.values.quantity import parse_rate, parse_size
+from harness.values.quantity import LONGEST_NS, MOST_BYTES, MOST_BYTES_PER_SECOND, parse_rate, parse_size
+
+MOST_WEIGHT = 1_000_000
+"""The largest weight: the sum of some is still a number."""
 
 OUT_OF_BOUNDS = "out_of_bounds"
 """The type of the error that a quantity is too small or too large."""
@@ -34,13 +38,14 @@ class Kind:
         word: what may be written, in a word or two; empty if that is the attribute's choices.
         annotation: the pydantic type of an attribute: its form, its schema and its conversion.
         write: a converted value as it would be written in YAML.
-        lowest: the lower bound where an attribute has no other; it is obvious, and not printed.
+        lowest, highest: the bounds where an attribute has no other; the format's page has them once.
     """
 
     word: str
     annotation: Callable[[Attribute], Any]
     write: Callable[[Any], str]
     lowest: int | None = None
+    highest: int | None = None
 
 
 def _as(annotation: Any) -> Callable[[Attribute], Any]:
@@ -70,11 +75,13 @@ def _quantity(read: Callable[[Any, ValidationInfo], int], schema: Mapping[str, A
 
 
 def _int(attribute: Attribute) -> Any:
-    return Annotated[int, Field(ge=attribute.minimum, le=attribute.maximum)]
+    low, high = bounds_of(attribute)
+    return Annotated[int, Field(ge=low, le=high)]
 
 
 def _float(attribute: Attribute) -> Any:
-    return Annotated[float, Field(ge=attribute.minimum, le=attribute.maximum, allow_inf_nan=False)]
+    low, high = bounds_of(attribute)
+    return Annotated[float, Field(ge=low, le=high, allow_inf_nan=False)]
 
 
 def _read_size(value: Any, _: ValidationInfo) -> int:
@@ -111,7 +118,8 @@ _Handlers = Annotated[
     WithJsonSchema(_TEXTS_SCHEMA),
 ]
 _Mapping = Annotated[dict[str, str], AfterValidator(_check_filled)]
-_Weights = Annotated[dict[str, Annotated[float, Field(allow_inf_nan=False)]], AfterValidator(_check_filled)]
+_Weight = Annotated[float, Field(le=MOST_WEIGHT, allow_inf_nan=False)]
+_Weights = Annotated[dict[str, _Weight], AfterValidator(_check_filled)]
 
 
 # -- values as they are written --------------------------------------------------------------------------------
@@ -146,11 +154,11 @@ _write_rate = _with_unit(("MB/s", 10**6), ("KB/s", 1000), ("B/s", 1))
 # -- the table -------------------------------------------------------------------------------------------------
 
 KINDS: Mapping[str, Kind] = {
-    "duration": Kind("duration", _quantity(read_duration, DURATION_SCHEMA), _write_duration, lowest=0),
-    "size": Kind("size", _quantity(_read_size, _SIZE_SCHEMA), _write_size, lowest=0),
-    "rate": Kind("rate", _quantity(_read_rate, _RATE_SCHEMA), _write_rate, lowest=0),
-    "int": Kind("number", _int, _plain),
-    "number": Kind("number", _float, _plain),
+    "duration": Kind("duration", _quantity(read_duration, DURATION_SCHEMA), _write_duration, 0, LONGEST_NS),
+    "size": Kind("size", _quantity(_read_size, _SIZE_SCHEMA), _write_size, 0, MOST_BYTES),
+    "rate": Kind("rate", _quantity(_read_rate, _RATE_SCHEMA), _write_rate, 0, MOST_BYTES_PER_SECOND),
+    "int": Kind("number", _int, _plain, -LARGEST_INT, LARGEST_INT),
+    "number": Kind("number", _float, _plain, -LARGEST_INT, LARGEST_INT),
     "text": Kind("text", _as(str), _plain),
     "flag": Kind("flag", _as(bool), _plain),
     "value": Kind("text", _as(str), _plain),
@@ -170,15 +178,17 @@ def _write(attribute: Attribute, value: Any) -> str:
 
 def bounds_of(attribute: Attribute) -> tuple[Any, Any]:
     """The lowest and the highest value of an attribute; None where it has no bound."""
-    lowest = KINDS[attribute.kind].lowest
-    return (lowest if attribute.minimum is None else attribute.minimum), attribute.maximum
+    kind = KINDS[attribute.kind]
+    low = kind.lowest if attribute.minimum is None else attribute.minimum
+    return low, kind.highest if attribute.maximum is None else attribute.maximum
 
 
 def bounds_text(attribute: Attribute) -> str:
-    """The bounds as a person reads them, without an obvious one; may be empty."""
+    """The bounds as a person reads them, without those of its kind; may be empty."""
     low, high = bounds_of(attribute)
-    parts = [f"at least {_write(attribute, low)}"] if low != KINDS[attribute.kind].lowest else []
-    parts += [f"at most {_write(attribute, high)}"] if high is not None else []
+    kind = KINDS[attribute.kind]
+    parts = [f"at least {_write(attribute, low)}"] if low != kind.lowest else []
+    parts += [f"at most {_write(attribute, high)}"] if high != kind.highest else []
     return ", ".join(parts)
 
 

@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, WithJsonSchema
 
 from harness.loader.keys.fields import (
+    LARGEST_INT,
+    MOST_LIVES,
+    MOST_TIMES,
     Count,
     Environment,
     GuardText,
@@ -17,6 +20,7 @@ from harness.loader.keys.fields import (
     Outcomes,
     Ranks,
     Sentence,
+    Settings,
     StepNames,
     Tags,
     Texts,
@@ -82,9 +86,9 @@ class HandlerKeys(Keys):
     host: str | None = key(
         "the endpoint's host", default="127.0.0.1; in worlds of hosts the master's name", example="localhost"
     )
-    port: int | None = key("the endpoint's port", default="a free one", example="29500", ge=0)
-    world_size: int | None = key("the world size", default="`world.size`", example="2")
-    config: Environment | None = key(
+    port: int | None = key("the endpoint's port", default="a free one", example="29500", ge=0, le=65535)
+    world_size: int | None = key("the world size", default="`world.size`", example="2", ge=-LARGEST_INT, le=LARGEST_INT)
+    config: Settings | None = key(
         "passed raw to the subject, as `--rdzv-conf` is; values are text",
         default="none",
         example='{timeout: "0.5"}',
@@ -94,7 +98,9 @@ class HandlerKeys(Keys):
 class HandlerRankKeys(HandlerKeys):
     """How a handler of one rank is configured; the master (rank 0) gets the real endpoint, all others their link."""
 
-    as_rank: int | None = key("the rank that it is given", default="the rank's number", example="0")
+    as_rank: int | None = key(
+        "the rank that it is given", default="the rank's number", example="0", ge=-LARGEST_INT, le=LARGEST_INT
+    )
 
 
 class RankKeys(HandlerRankKeys):
@@ -109,7 +115,7 @@ class RankKeys(HandlerRankKeys):
 class Torchrun(Keys):
     """Each rank is a torchrun agent with one worker."""
 
-    max_restarts: int = key("how often an agent restarts its worker", required=True, example="1", ge=0)
+    max_restarts: int = key("how often an agent restarts its worker", required=True, example="1", ge=0, le=MOST_LIVES)
 
 
 class World(HandlerKeys):
@@ -176,14 +182,14 @@ class StepKeys(Keys):
     thread: Name | None = key(
         "steps of one rank with one thread go in order; threads run side by side", default="main", example="watchdog"
     )
-    life: int | None = key("only in the rank's 1st, 2nd ... life", default="every", example="1", ge=1)
+    life: int | None = key("only in the rank's 1st, 2nd ... life", default="every", example="1", ge=1, le=MOST_LIVES)
     after: MomentText | None = key("moment from which it may begin", default="the step above has ended", example="join")
 
 
 class RepeatedStepKeys(StepKeys):
     """A step that may be called several times."""
 
-    times: int | None = key("number of calls, one after another", default="1", example="5", ge=1)
+    times: int | None = key("number of calls, one after another", default="1", example="5", ge=1, le=MOST_TIMES)
 
 
 class FaultKeys(Keys):
@@ -224,7 +230,7 @@ class StepClaimKeys(Keys):
     id: Name | None = key("the claim's name", default="the step", example="in-time")
     step: StepNames = key("the step, or several", required=True, example="join")
     ranks: Ranks | None = key("whose calls", default="all", example="workers")
-    life: int | None = key("the rank's life", default="the last that has the step", example="2", ge=1)
+    life: int | None = key("the rank's life", default="the last that has the step", example="2", ge=1, le=MOST_LIVES)
     is_: Outcomes | None = key(
         "`ok`, `failed` (raised), `died` (its process ended), `skipped` (never begun), `hung` (in `instead`); a list",
         "is", default="[ok, failed]", example="ok",

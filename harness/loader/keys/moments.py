@@ -15,6 +15,8 @@ from pydantic import (
 )
 
 from harness.loader.keys.fields import (
+    MOST_COUNTED,
+    MOST_LIVES,
     NEVER,
     FaultName,
     Keys,
@@ -31,18 +33,21 @@ from harness.loader.keys.fields import (
 from harness.scenario.moment import FaultMoment, Moment, StepMoment, TimeMoment
 from harness.scenario.scenario import EXIT
 
+LONGEST_PATTERN = 500
+"""Characters of a pattern of keys: the engine compares it with every message."""
+
 
 class StepMomentKeys(Keys):
     """A moment of a step: a call of it that is so."""
 
     step: StepName = key("the name of a step", required=True, example="join")
     ranks: Ranks | None = key("whose calls", default="every rank that the step names", example="1")
-    life: int | None = key("the rank's life, counted from 1", default="1", example="2", ge=1)
+    life: int | None = key("the rank's life, counted from 1", default="1", example="2", ge=1, le=MOST_LIVES)
     is_: StepStates | None = key(
         "how the call is: `begun`, `ended` (in any way, skipped too), `ok`, `failed`, `died`, `skipped`; or several",
         "is", default="ended", example="begun",
     )  # fmt: skip
-    count: int | None = key("the count-th such call", default="all", example="1", ge=1)
+    count: int | None = key("the count-th such call", default="all", example="1", ge=1, le=MOST_COUNTED)
     plus: Length | None = key("a duration added to it", default="0s", example="200ms")
 
 
@@ -62,14 +67,14 @@ class WireKeys(Keys):
     query: str | None = key("the kind of message towards the master", example="wait")
     reply: str | None = key("the kind of message from the master", example="wait")
     ranks: Ranks | None = key("on whose links", default="every link", example="1")
-    key_: str | None = key("the key it is about", "key", default="any", example="ready")
+    key_: str | None = key("the key it is about", "key", default="any", example="ready", max_length=LONGEST_PATTERN)
 
 
 class WireMomentKeys(Keys):
     """A moment of the wire, seen by the embedded engine."""
 
     wire: WireKeys = key("the message", required=True)
-    count: int | None = key("the count-th such message", default="1", example="2", ge=1)
+    count: int | None = key("the count-th such message", default="1", example="2", ge=1, le=MOST_COUNTED)
     plus: Length | None = key("a duration added to it", default="0s", example="1ms")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from pydantic_core import PydanticCustomError
@@ -105,14 +106,18 @@ class Scope:
     def ranks(self, choice: int | str | list[int]) -> tuple[int, ...]:
         """The rank processes that a choice means, in order; those that do not exist are refused."""
         if choice == "all":
-            return tuple(range(self.size))
+            return _span(0, self.size)
         if choice == "workers":
-            workers = tuple(range(1, self.size))
+            workers = _span(1, self.size)
             hint = "name rank 0, or make the world larger"
             return workers or self.refuse("a world of size 1 has no workers", hint, ())
         chosen = self._chosen(choice)
-        absent = sorted({rank for rank in chosen if rank >= self.size})
-        present = tuple(sorted({rank for rank in chosen if rank < self.size}))
+        if isinstance(chosen, range):
+            absent: Sequence[int] = range(max(chosen.start, self.size), chosen.stop)
+            present = _span(chosen.start, min(chosen.stop, self.size))
+        else:
+            absent = sorted({rank for rank in chosen if rank >= self.size})
+            present = tuple(sorted({rank for rank in chosen if rank < self.size}))
         if absent:
             several = f"are no ranks {', '.join(map(str, absent[:5]))}"
             which = f"is no rank {absent[0]}" if len(absent) == 1 else several
@@ -129,6 +134,12 @@ class Scope:
         if first > last:
             return self.refuse(f"{choice!r} goes backwards", f"write {last}-{first}", ())
         return range(first, last + 1)
+
+
+@lru_cache(maxsize=128)
+def _span(first: int, end: int) -> tuple[int, ...]:
+    """The ranks from `first` to before `end`; one tuple for all entries that mean them."""
+    return tuple(range(first, end))
 
 
 def unique_names(raw_names: Sequence[str]) -> list[str]:

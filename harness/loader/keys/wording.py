@@ -195,10 +195,16 @@ def _wrong_value(one: Any, node: Node, location: Location) -> Words:
         return position, f"{behind} is {_EXPECTED[kind]}, not {describe(value)}", _instead(kind, value)
     if kind.startswith(("greater_than", "less_than")):
         word, limit = next((word, context[sign]) for sign, word in _BOUNDS.items() if sign in context)
-        return position, f"{behind} cannot be {getattr(value, 'text', '')}", f"write {word} {limit:g}"
+        return position, f"{behind} cannot be {getattr(value, 'text', '')}", f"write {word} {_number(limit)}"
     if kind in ("too_short", "string_too_short"):
         return position, f"{behind} is empty", "write at least one, or take the key out"
+    if kind == "string_too_long":
+        return position, f"{behind} is too long", f"write at most {context['max_length']} characters"
     return position, f"{behind}: {one['msg']}", ""
+
+
+def _number(limit: float) -> str:
+    return str(int(limit)) if limit == int(limit) else f"{limit:g}"
 
 
 def _no_moment(value: Node) -> Words:

@@ -23,7 +23,7 @@ from harness.loader.resolve.handlers import (
 )
 from harness.loader.resolve.known import read_known, read_needs, read_waivers
 from harness.loader.resolve.moments import Moments
-from harness.loader.resolve.steps import read_steps
+from harness.loader.resolve.steps import are_too_many, read_steps
 from harness.loader.resolve.torchrun import check_torchrun
 from harness.loader.tree.matrix import Cell, Pattern
 from harness.loader.tree.nodes import Location
@@ -47,6 +47,8 @@ def resolve(
         return None
     written = written_ranks(keys.world, report)
     steps = read_steps(keys, report)
+    if are_too_many(keys.world.size, steps, report):
+        return None
     ranks = rank_specs(keys, keys.world, written, steps, report)
     linked = linked_ranks(keys.world, ranks)
     faults = read_faults(keys, linked, report)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from harness.loader.tree.nodes import Location
 from harness.scenario.moment import FaultMoment, Moment, StepMoment, parts
-from harness.scenario.scenario import EXIT, Fault, Step
+from harness.scenario.scenario import Fault, Step
 
 Node = tuple[str, str, int, int]
 """What can happen: `begin` or `end` of a step in a rank's life, `injected` or `healed` of a fault, a rank's `start`."""
@@ -44,6 +44,7 @@ class Waiting:
 
     def __post_init__(self) -> None:
         self._by_name = {step.name: step for step in self.steps}
+        self._lives = self._lives_of_moments()
 
     def circle(self) -> Circle | None:
         """The first circle, or None."""
@@ -55,15 +56,15 @@ class Waiting:
 
     def _join(self) -> None:
         for rank, start in self.starts.items():
-            for life in self._lives():
+            for life in self._lives:
                 self._add(("start", "", rank, life), self._before_start(rank, life, start))
         for rank in self.starts:
-            for life in self._lives():
+            for life in self._lives:
                 self._join_rank(rank, life)
         for fault in self.faults:
             self._join_fault(fault)
 
-    def _lives(self) -> range:
+    def _lives_of_moments(self) -> range:
         moments = [step.after for step in self.steps] + [fault.after for fault in self.faults]
         moments += [fault.until for fault in self.faults] + list(self.starts.values())
         lives = [step.life or 1 for step in self.steps]
@@ -100,13 +101,13 @@ class Waiting:
         node: Node = ("moment", ":".join(owner), 0, 0)
         if node not in self.owners:
             self.owners[node] = owner
-            self._add(node, [needed for part in parts(moment) for needed in self._needed(part)])
+            self._add(node, list(dict.fromkeys(needed for part in parts(moment) for needed in self._needed(part))))
         return [node]
 
     def _needed(self, part: Moment) -> Iterator[Node]:
         if isinstance(part, FaultMoment):
             yield (part.state, part.fault, 0, 0)
-        elif isinstance(part, StepMoment) and part.step != EXIT and part.step in self._by_name:
+        elif isinstance(part, StepMoment) and part.step in self._by_name and part.life in self._lives:
             step = self._by_name[part.step]
             ranks = part.ranks or step.ranks
             state = "begin" if "begun" in part.state else "end"

@@ -13,7 +13,7 @@ from harness.loader.tree.problems import Reporter
 from harness.rank.steps import STEPS
 from harness.scenario.moment import START
 from harness.scenario.scenario import HandlerConfig, RankSpec, Step
-from harness.values.quantity import Duration
+from harness.values.quantity import LONGEST_NS, Duration
 
 DEFAULT_GUARD = Duration(5_000_000_000, 2.0)
 DEFAULT_RUN_ID = "train"
@@ -90,6 +90,9 @@ def rank_specs(
         guard_ns = guard.resolve(max(one.timeout_ns for one in handlers.values()))
         if guard_ns <= 0:
             report(("world", "guard"), "a guard must be longer than 0s", "write `2 * timeout + 5s`")
+        elif world.guard is not None and guard_ns > LONGEST_NS:
+            message = f"{guard_ns // 10**9} s is longer than a day"
+            report(("world", "guard"), message, f"write at most {LONGEST_NS // 10**9}s")
         specs.append(RankSpec(START, env, bool(world.fresh) or needs_fresh(env), handlers, guard_ns))
     return tuple(specs)
 

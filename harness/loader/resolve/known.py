@@ -9,9 +9,12 @@ from harness.loader.keys.entries import CellKeys, Entry, sound
 from harness.loader.keys.models import Document
 from harness.loader.resolve.claims import Claims
 from harness.loader.tree.matrix import Cell, Pattern
-from harness.loader.tree.nodes import Location
+from harness.loader.tree.nodes import Location, shorten
 from harness.loader.tree.problems import Reporter, suggestion
 from harness.scenario.scenario import Known
+
+LONGEST_RANGE = 200
+"""Characters of a range of versions: longer numbers are none that Python reads."""
 
 
 def read_known(
@@ -86,6 +89,12 @@ def _check_versions(written: str | None, location: Location, report: Reporter) -
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     try:
+        if len(written) > LONGEST_RANGE:
+            raise InvalidSpecifier(written)
         SpecifierSet(written)
     except InvalidSpecifier:
-        report(location, f"{written!r} is not a range of versions", 'write it as PEP 440 does: ">=2.6", ">=2.6,<2.9"')
+        report(
+            location,
+            f"{shorten(written)!r} is not a range of versions",
+            'write it as PEP 440 does: ">=2.6", ">=2.6,<2.9"',
+        )

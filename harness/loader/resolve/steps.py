@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from harness.loader.keys.entries import CellKeys, Entry
 from harness.loader.keys.members import attributes_of, counts_itself
 from harness.loader.keys.scope import MAIN
+from harness.loader.tree.limits import MOST_CALLS, MOST_TURNS
 from harness.loader.tree.problems import Reporter
 from harness.rank.steps import STEPS
 from harness.scenario.scenario import EXIT, Step
@@ -38,6 +39,24 @@ def _read_step(entry: Entry, cell: CellKeys, report: Reporter) -> Step:
     if not cell.scope.builds(step.handler):
         report((*entry.location, "handler"), *cell.scope.no_handler(step.handler))
     return step
+
+
+def turns_of(size: int, steps: Iterable[Step]) -> int:
+    """How many ranks there are, and ranks of steps: what grows with both."""
+    return size + sum(len(step.ranks) for step in steps)
+
+
+def are_too_many(size: int, steps: Sequence[Step], report: Reporter) -> bool:
+    """Whether the ranks of a cell have more to do than a play can hold, which is reported."""
+    calls = sum(step.times * len(step.ranks) for step in steps)
+    if turns_of(size, steps) > MOST_TURNS:
+        message = f"{len(steps)} steps in a world of {size} ranks are too much"
+        report(("workload",), message, f"write fewer: ranks times steps may be {MOST_TURNS}")
+    elif calls > MOST_CALLS:
+        report(("workload",), f"the steps make {calls} calls", f"write fewer: one play has at most {MOST_CALLS}")
+    else:
+        return False
+    return True
 
 
 def report_member_problems(entry: Entry, problems: Iterable[str], report: Reporter) -> None:

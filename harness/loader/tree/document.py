@@ -1,52 +1,32 @@
-"""From bytes to a tree of nodes: YAML 1.2 as ruamel.yaml reads it, without what no scenario may contain."""
+"""From text to a tree of nodes: YAML 1.2 as ruamel.yaml reads it, without what no scenario may contain."""
 
 from __future__ import annotations
 
+import math
+import re
 import warnings
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
-from harness.loader.tree.nodes import Entry, Listing, Mapping, Node, Position, Scalar
+from harness.loader.tree.limits import (
+    DEEPEST,
+    LARGEST_NUMBER,
+    LONGEST_TEXT,
+    MOST_CHARACTERS,
+    MOST_NODES,
+    MOST_OPEN_BRACKETS,
+)
+from harness.loader.tree.nodes import Entry, Listing, Mapping, Node, Position, Scalar, shorten
 from harness.loader.tree.problems import Problems, split_lines
-from harness.values.errors import ScenarioError
-
-LARGEST_FILE_BYTES = 1 << 20
-DEEPEST = 40
-MOST_OPEN_BRACKETS = 500
-MOST_NODES = 50_000
 
 _NULLS = "tag:yaml.org,2002:null"
 _INT = "tag:yaml.org,2002:int"
 _FLOAT = "tag:yaml.org,2002:float"
 _BOOL = "tag:yaml.org,2002:bool"
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+"""What no program can be given in its arguments or its environment, and what is no character at all."""
+_QUOTED = "put it in quotes if it is a text"
 _PLAIN_TAGS = ("str", "int", "float", "bool", "null", "map", "seq", "timestamp", "merge", "value")
-
-
-def read_text(path: Path) -> str:
-    """The file's text; raises ScenarioError if it cannot be read as UTF-8."""
-    try:
-        data = path.read_bytes()
-    except IsADirectoryError:
-        raise ScenarioError([f"{path}: this is a folder; name a file that ends in .rdzv.yaml"]) from None
-    except OSError as error:
-        raise ScenarioError([f"{path}: cannot be read: {error.strerror}; check the path"]) from None
-    except ValueError as error:
-        raise ScenarioError([f"{str(path)!r}: cannot be read: {error}; check the path"]) from None
-    return decode(data, path)
-
-
-def decode(data: bytes, path: Path) -> str:
-    """The bytes as text; raises ScenarioError if they are too many or not UTF-8."""
-    if len(data) > LARGEST_FILE_BYTES:
-        raise ScenarioError([f"{path}: {len(data)} bytes are too many for a scenario; write one claim per file"])
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = split_lines(data[: error.start].decode("utf-8", "replace"))
-        place = f"{path}:{len(before)}:{len(before[-1]) + 1}"
-        raise ScenarioError(
-            [f"{place}: byte 0x{data[error.start]:02x} is not UTF-8\n  save the file as UTF-8"]
-        ) from None
 
 
 def parse(text: str, problems: Problems) -> Mapping | None:
@@ -54,8 +34,10 @@ def parse(text: str, problems: Problems) -> Mapping | None:
     root = _compose(text, problems)
     if root is None:
         return None
+    if not _Size(problems).fits(root):
+        return None
     builder = _Builder(text, problems)
-    node = builder.build(root, 0)
+    node = builder.build(root)
     if builder.lost:
         return None
     if isinstance(node, Mapping):
@@ -156,35 +138,111 @@ def _syntax_hint(what: str) -> str:
     return "check the indentation, the quotes and the brackets here and in the line above"
 
 
-class _Builder:
-    """Turns composed nodes into ours, and reports what no scenario may contain."""
+@dataclass(frozen=True)
+class _Extent:
+    """How large a composed node is with all that is in it, aliases written out."""
 
-    def __init__(self, text: str, problems: Problems) -> None:
-        self._text = text
+    nodes: int
+    characters: int
+    levels: int
+
+
+class _Size:
+    """Measures composed nodes, each once: an alias is the node that it stands for, so a bomb is counted, not built."""
+
+    def __init__(self, problems: Problems) -> None:
         self._problems = problems
-        self._left = MOST_NODES
-        self.lost = False
+        self._known: dict[int, _Extent] = {}
+        self._open: set[int] = set()
 
-    def build(self, node: Any, depth: int) -> Node | None:
-        """Our node; None if there is a problem that stops the reading, which is reported; `lost` is then true."""
-        built = self._build(node, depth)
+    def fits(self, root: Any) -> bool:
+        """Whether the tree is within the limits; what exceeds one is reported, the innermost node that does."""
+        return self._extent(root, 1) is not None
+
+    def _extent(self, node: Any, level: int) -> _Extent | None:
+        known = self._known.get(id(node))
+        if known is None:
+            known = self._measured(node, level)
+        if known is None or not self._is_within(node, known, level):
+            return None
+        self._known[id(node)] = known
+        return known
+
+    def _measured(self, node: Any, level: int) -> _Extent | None:
+        if node.id == "scalar":
+            return _Extent(1, len(node.value), 1)
+        if id(node) in self._open:
+            self._refused(node, "an alias stands inside what it stands for", "write the value out")
+            return None
+        if level > DEEPEST:
+            self._too_deep(node)
+            return None
+        self._open.add(id(node))
+        nodes, characters, levels = 1, 0, 0
+        for below in node.value if node.id == "sequence" else (one for pair in node.value for one in pair):
+            extent = self._extent(below, level + 1)
+            if extent is None:
+                return None
+            nodes, characters = nodes + extent.nodes, characters + extent.characters
+            levels = max(levels, extent.levels)
+            if nodes > MOST_NODES or characters > MOST_CHARACTERS:
+                break
+        self._open.discard(id(node))
+        return _Extent(nodes, characters, levels + 1)
+
+    def _is_within(self, node: Any, extent: _Extent, level: int) -> bool:
+        if level - 1 + extent.levels > DEEPEST:
+            self._too_deep(node)
+        elif node.id == "scalar" and extent.characters > LONGEST_TEXT:
+            what = f"this text has {extent.characters} characters"
+            self._refused(node, what, f"write at most {LONGEST_TEXT}; a larger one can be made by a step")
+        elif extent.nodes > MOST_NODES:
+            what = "this has too many keys and values, aliases written out"
+            self._refused(node, what, f"write at most {MOST_NODES}; one claim, one file")
+        elif extent.characters > MOST_CHARACTERS:
+            what = "the texts in this are too long together, aliases written out"
+            self._refused(node, what, f"write at most {MOST_CHARACTERS} characters; one claim, one file")
+        else:
+            return True
+        return False
+
+    def _too_deep(self, node: Any) -> None:
+        self._refused(node, "too much is nested here for a scenario", f"write it flatter, at most {DEEPEST} levels")
+
+    def _refused(self, node: Any, message: str, hint: str) -> None:
+        self._problems.add(_place(node), message, hint)
+
+
+@dataclass
+class _Builder:
+    """Turns composed nodes into ours, and reports what no scenario may contain.
+
+    Attributes:
+        lost: whether there is a problem that stops the reading, which is reported.
+    """
+
+    text: str
+    problems: Problems
+    lost: bool = False
+    _built: dict[int, Node | None] = field(default_factory=dict)
+
+    def build(self, node: Any) -> Node | None:
+        """Our node, the same one for each alias; None if there is a problem that stops the reading."""
+        if id(node) not in self._built:
+            self._built[id(node)] = self._build(node)
+        built = self._built[id(node)]
         self.lost = self.lost or built is None
         return built
 
-    def _build(self, node: Any, depth: int) -> Node | None:
-        self._left -= 1
-        if depth > DEEPEST or self._left < 0:
-            if depth > DEEPEST or self._left == -1:
-                self._problems.add(_place(node), "too much is nested here for a scenario", "write it flatter")
-            return None
+    def _build(self, node: Any) -> Node | None:
         if not self._is_plain(node):
             return None
         if node.id == "scalar":
             return self._scalar(node)
         if node.id == "sequence":
-            items = [self.build(item, depth + 1) for item in node.value]
+            items = [self.build(item) for item in node.value]
             return Listing(tuple(item for item in items if item is not None), _place(node), self._source(node))
-        return self._mapping(node, depth)
+        return self._mapping(node)
 
     def _is_plain(self, node: Any) -> bool:
         tag = str(node.tag)
@@ -192,54 +250,70 @@ class _Builder:
             node.id != "scalar" or tag[18:] not in ("map", "seq")
         ):
             return True
-        self._problems.add(_place(node), f"a scenario has no YAML tags such as {tag!r}", "take the tag out")
+        self.problems.add(_place(node), f"a scenario has no YAML tags such as {shorten(tag)!r}", "take the tag out")
         return False
 
     def _scalar(self, node: Any) -> Scalar | None:
+        forbidden = _NO_TEXT.search(node.value)
+        if forbidden is not None:
+            what = f"this text has the character {_number(forbidden[0])}, which no text of a scenario may have"
+            self.problems.add(_place(node), what, "take it out")
+            return None
         try:
             value = _value(str(node.tag), node.value)
         except (ValueError, OverflowError):
-            self._problems.add(
-                _place(node), f"{node.value[:60]!r} is not a number, as its tag says", "put it in quotes"
-            )
+            what = f"{shorten(node.value)!r} is not a number, as its tag says"
+            self.problems.add(_place(node), what, "put it in quotes")
+            return None
+        if isinstance(value, float) and not math.isfinite(value):
+            self.problems.add(_place(node), f"{shorten(node.value)} is not a finite number", _QUOTED)
+            return None
+        if isinstance(value, int) and not -LARGEST_NUMBER - 1 <= value <= LARGEST_NUMBER:
+            what = f"{shorten(node.value)} is too large a number; at most {LARGEST_NUMBER} may be written"
+            self.problems.add(_place(node), what, _QUOTED)
             return None
         return Scalar(value, node.value, _place(node))
 
-    def _mapping(self, node: Any, depth: int) -> Mapping:
+    def _mapping(self, node: Any) -> Mapping:
         entries: dict[str | int, Entry] = {}
         for key_node, value_node in node.value:
             key = self._key(key_node)
-            value = self.build(value_node, depth + 1)
+            value = self.build(value_node)
             if key is None or value is None:
                 self.lost = True
                 continue
             if key in entries:
                 first = entries[key].position
                 hint = f"line {first.line} has it already; keep one of the two"
-                self._problems.add(_place(key_node), f"the key {key!r} is given twice", hint)
+                self.problems.add(_place(key_node), f"the key {_shown(key)} is given twice", hint)
                 continue
             entries[key] = Entry(_place(key_node), value)
         return Mapping(entries, _place(node), self._source(node))
 
     def _key(self, node: Any) -> str | int | None:
         if node.id != "scalar":
-            self._problems.add(_place(node), f"a {node.id} cannot be a key", "a key is a word; put it in quotes")
+            self.problems.add(_place(node), f"a {node.id} cannot be a key", "a key is a word; put it in quotes")
             return None
         scalar = self._scalar(node) if self._is_plain(node) else None
         if scalar is None:
             return None
         if isinstance(scalar.value, str) or (isinstance(scalar.value, int) and not isinstance(scalar.value, bool)):
             return scalar.value
-        self._problems.add(scalar.position, f"the key {scalar.text!r} is not text", f'write "{scalar.text}" in quotes')
+        text = shorten(scalar.text)
+        self.problems.add(scalar.position, f"the key {text!r} is not text", f'write "{text}" in quotes')
         return None
 
     def _source(self, node: Any) -> str:
         """How the node stands in the file, without comments behind it."""
-        lines = self._text[node.start_mark.index : node.end_mark.index].rstrip().split("\n")
+        lines = self.text[node.start_mark.index : node.end_mark.index].rstrip().split("\n")
         while len(lines) > 1 and (not lines[-1].strip() or lines[-1].lstrip().startswith("#")):
             lines.pop()
         indent = " " * node.start_mark.column
         return "\n".join([lines[0], *(line.removeprefix(indent) for line in lines[1:])]).rstrip()
+
+
+def _shown(key: str | int) -> str:
+    return repr(shorten(key)) if isinstance(key, str) else str(key)
 
 
 def _place(node: Any) -> Position:

@@ -8,6 +8,7 @@ from collections.abc import Mapping as AnyMapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.loader.tree.limits import MOST_CELLS, MOST_NODES_OF_CELLS
 from harness.loader.tree.nodes import (
     Entry,
     Listing,
@@ -17,6 +18,7 @@ from harness.loader.tree.nodes import (
     Position,
     Scalar,
     child,
+    count,
     describe,
     find,
     items_of,
@@ -26,7 +28,6 @@ from harness.loader.tree.nodes import (
 )
 from harness.loader.tree.problems import Problems, suggestion
 
-MOST_CELLS = 1000
 _NAMED = {"workload": ("id", "do"), "faults": ("id", "inject"), "expect": ("id", "check", "step", "any")}
 _SECTIONS = ("world", "workload", "faults", "expect")
 
@@ -62,7 +63,7 @@ class Cell:
 
     def fits(self, pattern: Pattern) -> bool:
         """Whether the pattern means this cell."""
-        return _fits(self.labels, pattern)
+        return _fits(dict(self.labels), pattern)
 
 
 @dataclass(frozen=True)
@@ -90,20 +91,31 @@ def read_matrix(tree: Mapping, problems: Problems) -> Matrix:
 
 
 def _cells(tree: Mapping, axes: Sequence[Axis], excluded: Sequence[Pattern], problems: Problems) -> tuple[Cell, ...]:
-    count = math.prod(len(axis.values) for axis in axes)
-    if count > MOST_CELLS:
+    number = math.prod(len(axis.values) for axis in axes)
+    if number > MOST_CELLS:
         place = tree.entries["matrix"].position
-        problems.add(place, f"a matrix of {count} cells is too large", f"write one of at most {MOST_CELLS}")
+        shown = number if number < 10**18 else "countless"
+        problems.add(place, f"a matrix of {shown} cells is too large", f"write one of at most {MOST_CELLS}")
         return ()
-    kept = [labels for labels in _combinations(axes) if not any(_fits(labels, pattern) for pattern in excluded)]
+    kept = [labels for labels in _combinations(axes) if not _is_excluded(dict(labels), excluded)]
+    # The matrix itself is not checked again for each cell.
+    size = sum(count(entry.node) for key, entry in tree.entries.items() if key not in ("matrix", "exclude"))
+    if len(kept) > 1 and len(kept) * size > MOST_NODES_OF_CELLS:
+        message = f"{len(kept)} cells of a file with {size} keys and values are too much"
+        hint = f"write fewer cells, or a shorter file: cells times keys and values may be {MOST_NODES_OF_CELLS}"
+        problems.add(tree.entries["matrix"].position, message, hint)
+        return ()
     if not kept:
         problems.add(tree.entries["exclude"].position, "every cell is excluded", "leave at least one to be played")
     return tuple(Cell(labels, _laid(tree, axes, dict(labels))) for labels in kept)
 
 
-def _fits(labels: Labels, pattern: Pattern) -> bool:
-    """Whether a cell has, on every path of the pattern, one of its labels."""
-    cell = dict(labels)
+def _is_excluded(labels: AnyMapping[str, str], excluded: Sequence[Pattern]) -> bool:
+    return any(_fits(labels, pattern) for pattern in excluded)
+
+
+def _fits(cell: AnyMapping[str, str], pattern: Pattern) -> bool:
+    """Whether a cell, given as path to label, has on every path of the pattern one of its labels."""
     return all(cell.get(path) in wanted for path, wanted in pattern.items())
 
 

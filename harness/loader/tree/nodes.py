@@ -86,6 +86,13 @@ def plain(node: Node) -> Any:
     return node.value
 
 
+def count(node: Node) -> int:
+    """How many keys and values a tree has."""
+    if isinstance(node, Mapping):
+        return 1 + sum(1 + count(entry.node) for entry in node.entries.values())
+    return 1 + sum(map(count, node.items)) if isinstance(node, Listing) else 1
+
+
 def child(node: Node, part: str | int) -> Node | None:
     """The value one step down, or None if there is none."""
     if isinstance(node, Mapping):

@@ -6,11 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.loader.tree.nodes import Location, Mapping, Position, key_position, value_position
+from harness.loader.tree.limits import MOST_PROBLEMS
+from harness.loader.tree.nodes import Location, Mapping, Position, key_position, shorten, value_position
 from harness.values.errors import ScenarioError
+from harness.values.printable import printable
 from harness.values.suggest import nearest
 
 _WIDTH = 160
+_WORDS_SHOWN = 60
+"""Of what is known in a place: the most is the keys of a step; labels and names can be thousands."""
+_MESSAGE_WIDTH = 400
+_HINT_WIDTH = 2000
 
 
 @dataclass(frozen=True, order=True)
@@ -27,12 +33,17 @@ class Problem:
     hint: str = ""
 
     def render(self, path: Path, lines: list[str]) -> str:
-        """`file:line:column: message`, the line, a caret, and the hint."""
-        place = f"{path}:{self.position.line}:{self.position.column}: {self.message}"
+        """`file:line:column: message`, the line, a caret, and the hint, all safe to print."""
+        message = printable(shorten(self.message, _MESSAGE_WIDTH))
+        place = f"{printable(str(path))}:{self.position.line}:{self.position.column}: {message}"
         shown = [place, *_picture(self.position, lines)]
         if self.hint:
-            shown.append(f"  {self.hint}")
+            shown.append(f"  {printable(shorten(self.hint, _HINT_WIDTH))}")
         return "\n".join(shown)
+
+
+class TooManyProblems(Exception):
+    """So many problems are known that reading ends."""
 
 
 class Problems:
@@ -45,8 +56,13 @@ class Problems:
         return len(self._found)
 
     def add(self, position: Position, message: str, hint: str = "", cell: str = "") -> None:
-        """Remember a problem; `cell` names the cell of the matrix that has it."""
+        """Remember a problem; `cell` names the cell of the matrix that has it.
+
+        Raises TooManyProblems once there are MOST_PROBLEMS.
+        """
         self._found.setdefault(Problem(position, message, hint), []).append(cell)
+        if len(self._found) >= MOST_PROBLEMS:
+            raise TooManyProblems
 
     def raise_if_any(self, path: Path, text: str, cells: int = 1) -> None:
         """Raise ScenarioError with every problem, in the order of the file; `cells` is the number of all cells."""
@@ -54,7 +70,10 @@ class Problems:
             return
         lines = split_lines(text)
         shown = [_in_cells(problem, met, cells) for problem, met in self._found.items()]
-        raise ScenarioError([problem.render(path, lines) for problem in sorted(shown)])
+        rendered = [problem.render(path, lines) for problem in sorted(shown)]
+        if len(rendered) >= MOST_PROBLEMS:
+            rendered[-1] += f"\n  reading ended here, after {MOST_PROBLEMS} problems; mend these first"
+        raise ScenarioError(rendered)
 
 
 @dataclass(frozen=True)
@@ -93,10 +112,12 @@ def _picture(position: Position, lines: list[str]) -> list[str]:
     """The line and a caret below it, cut to a width that fits a screen."""
     if not 1 <= position.line <= len(lines):
         return []
-    line = "".join(character if character.isprintable() else " " for character in lines[position.line - 1])
-    start = max(0, position.column - 1 - _WIDTH // 2) if len(line) > _WIDTH else 0
+    whole = lines[position.line - 1]
+    start = max(0, position.column - 1 - _WIDTH // 2) if len(whole) > _WIDTH else 0
+    cut = whole[start : start + _WIDTH]
+    line = "".join(character if character.isprintable() else " " for character in cut)
     caret = " " * (position.column - 1 - start) + "^"
-    return [f"  {line[start : start + _WIDTH]}".rstrip(), f"  {caret}"] if line.strip() else []
+    return [f"  {line}".rstrip(), f"  {caret}"] if line.strip() else []
 
 
 def suggestion(word: object, known: Iterable[object], what: str = "known here") -> str:
@@ -105,4 +126,5 @@ def suggestion(word: object, known: Iterable[object], what: str = "known here") 
     near = nearest(word, words)
     if near and near != str(word):
         return f"did you mean {near!r}?"
-    return f"{what}: {', '.join(words)}" if words else ""
+    more = f" and {len(words) - _WORDS_SHOWN} more" if len(words) > _WORDS_SHOWN else ""
+    return f"{what}: {', '.join(map(shorten, words[:_WORDS_SHOWN]))}{more}" if words else ""

@@ -65,7 +65,7 @@ def get(context: Context, arguments: Arguments) -> str:
     Declaration(
         "add",
         "Add to a counter and read it.",
-        (KEY, Attribute("amount", "int", "what to add", default=1)),
+        (KEY, Attribute("amount", "int", "what to add", default=1, minimum=-(2**63), maximum=2**63 - 1)),
         "{do: add, key: arrived}",
         "Returns the new number; a counter begins at 0.",
     ),
@@ -277,7 +277,7 @@ def draw(random: Any, arguments: Arguments) -> Tuple[str, Dict[str, Any]]:
         "mix",
         "Many store calls, drawn from the run's seed.",
         (
-            Attribute("calls", "int", "how many calls", minimum=1),
+            Attribute("calls", "int", "how many calls", minimum=1, maximum=100_000),
             Attribute("keys", "keys", "the keys to draw from", default=("a", "b", "c"), default_text="[a, b, c]"),
             Attribute(
                 "weights",

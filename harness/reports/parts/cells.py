@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.reports.parts.safe import printable, short_json
+from harness.reports.parts.safe import short_json
 from harness.values.ops import FAIL, INFO, INVOKE, OK, SCHEDULING, Op
+from harness.values.printable import printable
 from harness.values.quantity import format_ns
 
 BEGUN, DONE, RAISED, GONE, HUNG, LEFT_OUT = "▶", "✓", "✗", "†", "∞", "○"
@@ -39,7 +40,7 @@ def _returned(op: Op) -> str:
     """A join's place in its world, or a plain value; a mapping would not fit."""
     if isinstance(op.value, Mapping):
         if "rank" in op.value and "world_size" in op.value:
-            return f" as {op.value['rank']}/{op.value['world_size']}"
+            return printable(f" as {op.value['rank']}/{op.value['world_size']}")
         return ""
     return "" if op.value is None else f" {short_json(op.value, 24)}"
 
@@ -113,4 +114,4 @@ def mark(op: Op) -> str:
         return f"left behind: {short_json(left, 120)}" if left else ""
     if op.f == "end":
         return f"the harness failed: {printable(str(value['error']))}" if value.get("error") else "end"
-    return "" if op.f == "begin" or op.f in SCHEDULING else f"{op.f} {short_json(op.value)}"
+    return "" if op.f == "begin" or op.f in SCHEDULING else f"{printable(op.f)} {short_json(op.value)}"

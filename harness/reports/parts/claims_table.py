@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.reports.parts.safe import printable
+from harness.values.printable import printable
 from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, VACUOUS
 
 KEPT = "kept"

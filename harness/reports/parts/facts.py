@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from harness.judge.result import Result
-from harness.reports.parts.safe import printable
+from harness.values.printable import printable
 from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS
 
 RED = (FAILED, ERROR, VACUOUS)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.reports.parts.safe import printable, short_json, shorten
+from harness.reports.parts.safe import short_json, shorten
 from harness.values.history import History
 from harness.values.ops import FAIL, INFO, INVOKE, Op
+from harness.values.printable import printable
 from harness.values.quantity import format_ns
 
 # A message of torch's may be a page; the first line up to here says what it is.
@@ -22,7 +23,7 @@ def since_start(history: History, time_ns: int) -> str:
 
 def describe(op: Op, width: int = MESSAGE_WIDTH) -> str:
     """What the operation did, in one line: `join (rendezvous) ok {"rank": 1, ...}`."""
-    parts = (_name(op), _kind(op), _content(op))
+    parts = (printable(_name(op)), printable(_kind(op)), _content(op))
     return shorten(" ".join(part for part in parts if part), width)
 
 

@@ -9,9 +9,10 @@ from textwrap import dedent
 from harness.checkers.base import CHECKERS, standing_invariants
 from harness.judge.result import Result
 from harness.reports.parts.operations import describe, since_start
-from harness.reports.parts.safe import printable, short_json
+from harness.reports.parts.safe import short_json
 from harness.reports.parts.stacks import stacks_of
 from harness.values.history import History, Injection
+from harness.values.printable import printable
 from harness.values.verdict import ERROR, FAILED, VACUOUS, Verdict
 
 # For more proof than this there are `show` and history.jsonl.
@@ -68,7 +69,7 @@ def sections(result: Result) -> Iterator[Section]:
 
 
 def _of_verdict(result: Result, verdict: Verdict) -> Iterator[Section]:
-    name = f"{verdict.name}: {verdict.status}   {_place(result, verdict)}".rstrip()
+    name = printable(f"{verdict.name}: {verdict.status}   {_place(result, verdict)}".rstrip())
     yield Section("claim", (name, *_claim_text(result, verdict)))
     if verdict.expected:
         yield Section("expected", _lines(verdict.expected))
@@ -83,7 +84,7 @@ def _of_verdict(result: Result, verdict: Verdict) -> Iterator[Section]:
 
 def _place(result: Result, verdict: Verdict) -> str:
     if verdict.line:
-        return printable(f"{result.scenario.path}:{verdict.line}")
+        return f"{result.scenario.path}:{verdict.line}"
     return "standing invariant" if verdict.name in standing_invariants() else ""
 
 
@@ -101,7 +102,7 @@ def _claim_text(result: Result, verdict: Verdict) -> tuple[str, ...]:
 def evidence(history: History, indexes: Sequence[int]) -> Iterator[str]:
     """The operations that prove a verdict, one line each; what is left out is counted."""
     ops = [history.ops[index] for index in dict.fromkeys(sorted(indexes)) if 0 <= index < len(history.ops)]
-    names = [str(op.process) for op in ops[:EVIDENCE_SHOWN]]
+    names = [printable(str(op.process)) for op in ops[:EVIDENCE_SHOWN]]
     width = max(map(len, names), default=0)
     for op, name in zip(ops, names, strict=False):
         yield f"{since_start(history, op.time_ns):>10}  {name:{width}}  {describe(op)}"

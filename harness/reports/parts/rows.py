@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.judge.result import Result
 from harness.reports.parts import facts, red
-from harness.reports.parts.safe import printable
+from harness.values.printable import printable
 
 Row = Mapping[str, Any]
 """What `row` returns."""

@@ -1,15 +1,11 @@
-"""Text from processes and files, made safe to print: no control characters, no more than fits."""
+"""Values and texts cut to what fits into a line."""
 
 from __future__ import annotations
 
 import json
-import unicodedata
 from typing import Any
 
-
-def printable(text: str) -> str:
-    """The text with control characters, lone surrogates and invisible marks written as escapes; line breaks too."""
-    return "".join(character if _harmless(character) else _escaped(character) for character in text)
+from harness.values.printable import printable
 
 
 def shorten(text: str, width: int) -> str:
@@ -26,11 +22,3 @@ def short_json(value: Any, width: int = 60) -> str:
     except (TypeError, ValueError):
         text = repr(value)
     return shorten(printable(text), width)
-
-
-def _harmless(character: str) -> bool:
-    return character.isprintable() or unicodedata.category(character) == "Zs"
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")

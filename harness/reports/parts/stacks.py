@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.reports.parts.safe import printable
 from harness.values.history import History
+from harness.values.printable import printable
 
 # Deep enough for rank code, the rendezvous handler and torch's store; the file has the rest.
 FRAMES_SHOWN = 10
@@ -45,13 +45,13 @@ def stacks_of(history: History, run_dir: Path | None) -> tuple[Stack, ...]:
 def _named(history: History) -> Iterator[str]:
     for op in history:
         if op.f == "exit" and isinstance(op.value, dict) and op.value.get("stacks"):
-            yield str(op.value["stacks"])
+            yield f"stacks/{Path(str(op.value['stacks'])).name}"
 
 
 def _read(path: Path) -> tuple[str, ...]:
     try:
         return shortened(path.read_text(encoding="utf-8", errors="replace"))
-    except OSError:
+    except (OSError, ValueError):  # the name may be anything in a run directory from elsewhere
         return ()
 
 
