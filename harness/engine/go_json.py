@@ -13,6 +13,9 @@ from harness.engine.errors import bad_body
 _KINDS = ((str, "string"), (list, "array"), (dict, "object"))
 _BLANKS = " \t\r\n"
 
+LONGEST_TEXT = 1024
+"""Characters of a name, an address or a pattern. Each is repeated in every event about it."""
+
 
 def first_value(body: bytes) -> Any:
     """The first JSON value of a body; the rest is ignored. Raises ApiError."""
@@ -49,6 +52,8 @@ def text(fields: Mapping[str, Any], key: str, default: str = "") -> str:
         return default
     if not isinstance(value, str):
         _wrong(value, key, "string")
+    if len(value) > LONGEST_TEXT:
+        raise bad_body(f"{key} has {len(value)} characters, more than {LONGEST_TEXT}")
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
