@@ -24,8 +24,19 @@ def first_value(body: bytes) -> Any:
         if not text:
             raise bad_body("EOF")
         value, _ = _DECODER.raw_decode(text)
+        # A half of a surrogate pair may be in any name, and could be in no answer. Go puts this sign in its place, too.
+        return _with_whole_signs(value) if "\\ud" in text.lower() else value
     except (ValueError, RecursionError) as error:
         raise bad_body(f"invalid JSON: {str(error)[:200]}") from error
+
+
+def _with_whole_signs(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_with_whole_signs(one) for one in value]
+    if isinstance(value, dict):
+        return {_with_whole_signs(key): _with_whole_signs(one) for key, one in value.items()}
     return value
 
 
@@ -54,7 +65,7 @@ def text(fields: Mapping[str, Any], key: str, default: str = "") -> str:
         _wrong(value, key, "string")
     if len(value) > LONGEST_TEXT:
         raise bad_body(f"{key} has {len(value)} characters, more than {LONGEST_TEXT}")
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
 
 
 def flag(fields: Mapping[str, Any], key: str, default: bool) -> bool:

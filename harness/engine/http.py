@@ -22,10 +22,8 @@ IDLE_SECONDS = 60
 MOST_CONNECTIONS = 256
 """To the API. A harness needs three; a client that closes none has the oldest idle ones closed."""
 
-_TOO_SLOW = (
-    b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
-    b'{"error": "the request did not arrive in time", "status": 408}\n'
-)
+_TOO_SLOW = (408, "Request Timeout", "the request did not arrive in time")
+_BAD = (400, "Bad Request", "this is not a request of HTTP/1.1")
 
 
 class _Deadline:
@@ -89,9 +87,22 @@ class Protocol(H11Protocol):
 
     def _on_slow_request(self) -> None:
         begun = self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0]
-        if begun and self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self.transport.write(_TOO_SLOW)
+        if begun:
+            self._refuse(*_TOO_SLOW)
         self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        # uvicorn's own would fail for a HEAD, whose answer has no body.
+        self._refuse(*_BAD)
+        self.transport.close()
+
+    def _refuse(self, status: int, phrase: str, text: str) -> None:
+        """Answer a request that the application will never have, unless its answer has begun."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.write(
+                f"HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+                f'{{"error": "{text}", "status": {status}}}\n'.encode()
+            )
 
     # -- answers that are not read -------------------------------------------------------------------------------------
 
