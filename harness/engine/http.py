@@ -19,6 +19,9 @@ WRITE_SECONDS = 30.0
 IDLE_SECONDS = 60
 """How long a connection may wait for its next request, as for the real server; for its first one, READ_SECONDS."""
 
+MOST_HEAD_BYTES = 64 << 10
+"""Of a head that is not complete. A path holds two names of 1,024 characters, 12 KiB when encoded."""
+
 MOST_CONNECTIONS = 256
 """To the API. A harness needs three; a client that closes none has the oldest idle ones closed."""
 

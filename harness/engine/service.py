@@ -108,6 +108,7 @@ async def _serve(options: Options, listener: socket.socket) -> None:
             api.Api(engine, api.VERSION, extensions.routes(engine), allowed),
             http=http.protocol(options.read_seconds),
             backlog=1,
+            h11_max_incomplete_event_size=http.MOST_HEAD_BYTES,
             ws="none",
             lifespan="off",
             log_config=None,
