@@ -169,11 +169,19 @@ def install() -> int:
 
 
 @proxy.command()
-def serve(port: o.ApiPort = 8474, host: o.ApiHost = "127.0.0.1", seed: o.EngineSeed = None) -> int:
+def serve(
+    port: o.ApiPort = 8474,
+    host: o.ApiHost = "127.0.0.1",
+    seed: o.EngineSeed = None,
+    allow_host: o.AllowHost = None,
+    token_file: o.TokenFile = None,
+) -> int:
     """Serve until it is ended; prints the API's address as one line of JSON."""
     from harness.engine.__main__ import main as serve_engine
 
-    return serve_engine(["--host", host, "--port", str(port), *(["--seed", seed] if seed is not None else [])])
+    words = ["--host", host, "--port", str(port), *(["--seed", seed] if seed is not None else [])]
+    words += [word for name in allow_host or () for word in ("--allow-host", name)]
+    return serve_engine([*words, *(["--token-file", str(token_file)] if token_file is not None else [])])
 
 
 @docker.command("build")

@@ -135,3 +135,12 @@ ApiHost = Annotated[str, typer.Option(metavar="ADDRESS", help="where the API lis
 EngineSeed = Annotated[
     str | None, typer.Option(metavar="TEXT", help="seed of everything random; by default drawn, and printed")
 ]
+AllowHost = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="a further host that requests may name; repeatable")
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH", help="the token that all requests must carry; default: $RDZV_TOXIPROXY_TOKEN, or none"
+    ),
+]

@@ -8,13 +8,14 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from harness.engine import go_json, settings
+from harness.engine.access import Access
 from harness.engine.engine import Engine, as_api_error
 from harness.engine.errors import ApiError
 from harness.engine.settings import ProxySettings
@@ -22,6 +23,13 @@ from harness.engine.settings import ProxySettings
 Handler: TypeAlias = Callable[..., Awaitable[Response]]
 VERSION = "2.12.0"
 """The version of Toxiproxy that the engine behaves as."""
+
+MOST_BODY_BYTES = 1 << 20
+"""Of a request: 8,000 proxies fit into one /populate. The real server has no limit."""
+
+SKIPPED_BYTES = 16 << 20
+"""So much more of a body that is too large is read and thrown away: an earlier answer could reset the connection, and
+be lost with it."""
 
 _NAME = r"([^/]+)"
 
@@ -32,11 +40,19 @@ class Api:
     Args:
         version: the answer of /version.
         more: routes beyond Toxiproxy's: a pattern of the whole path, and handlers by method.
+        access: who may use it.
     """
 
-    def __init__(self, engine: Engine, version: str, more: Mapping[str, Mapping[str, Handler]] | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        version: str,
+        more: Mapping[str, Mapping[str, Handler]] | None = None,
+        access: Access | None = None,
+    ) -> None:
         self._engine = engine
         self._version = version
+        self._access = access or Access()
         routes: dict[str, Mapping[str, Handler]] = {
             "/reset": {"POST": self._reset},
             "/proxies": {"GET": self._proxies, "POST": self._create},
@@ -61,20 +77,41 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            request = Request(scope, receive)
+            body = _Body(receive)
             with contextlib.suppress(ClientDisconnect):
-                # Always read: an answer before the end of the body could reset the connection.
-                await request.body()
-                answer = await self._answer(request)
+                answer = await self._answer(Request(scope, body.take), body)
                 await answer(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
-        path = request.scope["path"]
+    async def _answer(self, request: Request, body: _Body) -> Response:
+        try:
+            self._access.check(request.headers)
+            if int(request.headers.get("content-length", "0")) > MOST_BODY_BYTES:
+                raise _too_large()
+            # Always read: an answer before the end of the body could reset the connection.
+            await request.body()
+        except ApiError as refused:
+            return await self._refused(refused, request, body)
+        return await self._routed(request)
+
+    async def _refused(self, error: ApiError, request: Request, body: _Body) -> Response:
+        """The answer to a request whose body is not wanted, and the end of the connection."""
+        if request.headers.get("expect", "").lower() != "100-continue":  # else the client has not sent it yet
+            await body.skip()
+        answer = _refusal(error)
+        answer.headers["connection"] = "close"
+        if error.status == 401:
+            answer.headers["www-authenticate"] = "Bearer"
+        return answer
+
+    async def _routed(self, request: Request) -> Response:
+        # Not the decoded path, so that a name may have slashes: `%2F` is part of a name, `/` is not.
+        path = request.scope["raw_path"].decode("ascii")
         if (clean := _cleaned(path)) != path:
-            return Response(status_code=301, headers={"location": quote(clean)})
+            return Response(status_code=301, headers={"location": clean})
+        path = "/".join(quote(unquote(part), safe="") for part in path.split("/"))
         for pattern, handlers in self._routes:
             if found := pattern.fullmatch(path):
-                return await self._matched(request, handlers, found.groups())
+                return await self._matched(request, handlers, tuple(unquote(name) for name in found.groups()))
         return PlainTextResponse("404 page not found\n", 404)
 
     async def _matched(self, request: Request, handlers: Mapping[str, Handler], names: tuple[str, ...]) -> Response:
@@ -145,6 +182,38 @@ class Api:
     async def _remove_toxic(self, request: Request, proxy: str, name: str) -> Response:
         self._engine.remove_toxic(proxy, name)
         return Response(status_code=204)
+
+
+class _Body:
+    """The body of one request; its size is bounded."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._taken = 0
+        self._more = True
+
+    async def take(self) -> Message:
+        """The next part, for a `Request`; raises ApiError when there is too much."""
+        message = await self._next()
+        if self._taken > MOST_BODY_BYTES:
+            raise _too_large()
+        return message
+
+    async def skip(self) -> None:
+        """Read the rest, up to a limit, and throw it away."""
+        limit = self._taken + SKIPPED_BYTES
+        while self._more and self._taken < limit:
+            await self._next()
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        self._taken += len(message.get("body", b""))
+        self._more = message.get("more_body", False)
+        return message
+
+
+def _too_large() -> ApiError:
+    return ApiError(413, f"the request body is larger than {MOST_BODY_BYTES} bytes; send it in parts")
 
 
 async def body_of(request: Request) -> Any:

@@ -60,6 +60,9 @@ class Owner(Protocol):
     def connection_over(self, connection: Connection) -> None:
         """The connection has closed both its sockets."""
 
+    def memory_freed(self) -> None:
+        """A connection has held many bytes, and holds none any more."""
+
 
 class Connection:
     """Implements `link.Owner`. The end of one link closes its destination, and so ends the other link.
@@ -203,6 +206,9 @@ class Connection:
 
     def link_over(self, link: Link, cause: str) -> None:
         self.note("end", direction=link.direction, cause=cause)
+
+    def link_freed(self) -> None:
+        self._proxy.memory_freed()
 
     def link_ended(self, link: Link, cause: str) -> None:
         link.abandon()

@@ -12,6 +12,7 @@ from harness.engine import addresses, errors, go_json, settings
 from harness.engine.addresses import AddressError, Target
 from harness.engine.errors import ApiError
 from harness.engine.journal import KEPT_EVENTS, Journal
+from harness.engine.memory import Trimmer
 from harness.engine.partitions import Partitions
 from harness.engine.proxy import Proxy
 from harness.engine.settings import ProxySettings
@@ -50,6 +51,7 @@ class Engine:
         self._loop = loop
         self._identities = itertools.count(1)
         self._changing = asyncio.Lock()
+        self._memory = Trimmer(loop)
 
     def proxy(self, name: str) -> Proxy:
         """Raises ApiError if there is none."""
@@ -138,6 +140,7 @@ class Engine:
             seed=self.seed,
             codes=self._codes,
             on_message=self.triggers.reached,
+            on_freed=self._memory.ask,
         )
 
     async def _differs(self, proxy: Proxy, wanted: ProxySettings) -> bool:

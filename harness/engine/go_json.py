@@ -13,6 +13,9 @@ from harness.engine.errors import bad_body
 _KINDS = ((str, "string"), (list, "array"), (dict, "object"))
 _BLANKS = " \t\r\n"
 
+LONGEST_TEXT = 1024
+"""Characters of a name, an address or a pattern. Each is repeated in every event about it."""
+
 
 def first_value(body: bytes) -> Any:
     """The first JSON value of a body; the rest is ignored. Raises ApiError."""
@@ -21,8 +24,19 @@ def first_value(body: bytes) -> Any:
         if not text:
             raise bad_body("EOF")
         value, _ = _DECODER.raw_decode(text)
+        # A half of a surrogate pair may be in any name, and could be in no answer. Go puts this sign in its place, too.
+        return _with_whole_signs(value) if "\\ud" in text.lower() else value
     except (ValueError, RecursionError) as error:
         raise bad_body(f"invalid JSON: {str(error)[:200]}") from error
+
+
+def _with_whole_signs(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_with_whole_signs(one) for one in value]
+    if isinstance(value, dict):
+        return {_with_whole_signs(key): _with_whole_signs(one) for key, one in value.items()}
     return value
 
 
@@ -49,7 +63,9 @@ def text(fields: Mapping[str, Any], key: str, default: str = "") -> str:
         return default
     if not isinstance(value, str):
         _wrong(value, key, "string")
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if len(value) > LONGEST_TEXT:
+        raise bad_body(f"{key} has {len(value)} characters, more than {LONGEST_TEXT}")
+    return value
 
 
 def flag(fields: Mapping[str, Any], key: str, default: bool) -> bool:

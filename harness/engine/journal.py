@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 from harness import clock
@@ -12,12 +13,17 @@ from harness import clock
 KEPT_EVENTS = 50_000
 """A connection makes five events, a query of the store two; the oldest are dropped and counted in `dropped`."""
 
+KEPT_KEY_CHARACTERS = 32 << 20
+"""Of all keys of the store in kept events. One message may name 128 Ki keys; most events name one of 50 characters."""
+
 
 class Journal:
     """Events in their order, each with a number and a time on CLOCK_MONOTONIC in nanoseconds."""
 
     def __init__(self, kept: int = KEPT_EVENTS) -> None:
-        self._events: deque[dict[str, Any]] = deque(maxlen=kept)
+        self._kept = kept
+        self._events: deque[dict[str, Any]] = deque()
+        self._key_characters = 0
         self._next = 1
         self._news: asyncio.Event | None = None
 
@@ -25,6 +31,9 @@ class Journal:
         """Add an event."""
         self._events.append({"number": self._next, "time_ns": clock.now_ns(), "event": event, **details})
         self._next += 1
+        self._key_characters += _characters(details)
+        while len(self._events) > self._kept or self._key_characters > KEPT_KEY_CHARACTERS:
+            self._key_characters -= _characters(self._events.popleft())
         if self._news is not None:
             self._news.set()
             self._news = None
@@ -49,3 +58,7 @@ class Journal:
     def dropped(self) -> int:
         """How many of the oldest events are no longer kept."""
         return self.last - len(self._events)
+
+
+def _characters(event: Mapping[str, Any]) -> int:
+    return sum(map(len, event.get("keys", ())))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness import clock
+from harness.machine.toxiproxy import token
 from harness.machine.toxiproxy.server import END_GRACE_NS, READY_WITHIN_NS, ChildProcesses, RunningServer
 from harness.values.endpoint import Endpoint
 from harness.values.errors import ProxyLost
@@ -28,7 +29,7 @@ def launch(
     """Start an engine in this network namespace, on any free port of loopback; returns when it answers.
 
     The engine binds its own socket and prints the address, so no other server can be mistaken for it: the sentinel of
-    the returned server is empty.
+    the returned server is empty. Its token is random, so nobody else on this machine changes its proxies.
 
     Args:
         log_path: its output; an existing file is replaced.
@@ -41,9 +42,11 @@ def launch(
     argv = [python, "-m", "harness.engine", "--port", "0", "--parent-pid", str(os.getpid())]
     argv += ["--seed", seed] if seed is not None else []
     argv += ["--store-header", str(store_header)] if store_header is not None else []
-    pid = children.spawn(argv, env=os.environ if env is None else env, stdout_path=log_path)
+    secret = token.new()
+    environment = {**(os.environ if env is None else env), token.VARIABLE: secret}
+    pid = children.spawn(argv, env=environment, stdout_path=log_path)
     try:
-        return RunningServer(pid, _ready(children, pid, log_path), "", log_path)
+        return RunningServer(pid, _ready(children, pid, log_path), "", log_path, secret)
     except BaseException:
         children.end(pid, END_GRACE_NS)
         raise

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from harness import clock
 from harness.engine.chunk import CHUNK_BYTES, Item
+from harness.engine.memory import MUCH_BYTES
 from harness.engine.peer import Peer
 from harness.engine.pipeline import Pipeline
 from harness.engine.toxic_stage import ConnectionContext, Toxic
@@ -24,6 +25,9 @@ class Owner(Protocol):
 
     def link_ended(self, link: Link, cause: str) -> None:
         """Nothing more will be written, for this cause."""
+
+    def link_freed(self) -> None:
+        """It has held many bytes, and holds none any more."""
 
 
 class Link:
@@ -54,6 +58,7 @@ class Link:
         self._loop = loop
         self._pending: memoryview | None = None
         self._ending = False
+        self._held_much = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due_ns: int | None = None
         self.pipeline = Pipeline(toxics, self, context, clock.now_ns())
@@ -79,6 +84,10 @@ class Link:
         """Deliver nothing more."""
         self.done = True
         self._pending = None
+        self.pipeline.discard()
+        if self._held_much:
+            self._held_much = False
+            self._owner.link_freed()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -88,10 +97,19 @@ class Link:
         self.pipeline.advance(clock.now_ns() if now_ns is None else now_ns)
         if self.done:
             return
+        self._watch_memory()
         self.source.watch_reads(not self.ended_by and self.pipeline.has_room(), self._on_readable)
         due_ns = self.pipeline.due_ns
         if due_ns != self._timer_due_ns:
             self._set_timer(due_ns)
+
+    def _watch_memory(self) -> None:
+        held = self.read_bytes - self.written_bytes
+        if held > MUCH_BYTES:
+            self._held_much = True
+        elif self._held_much and not held:
+            self._held_much = False
+            self._owner.link_freed()
 
     # -- reading -------------------------------------------------------------------------------------------------------
 

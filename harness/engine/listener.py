@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from harness.engine import descriptors
 from harness.engine.addresses import Target
 from harness.engine.toxics.base import ListenerBehaviour
 from harness.machine.network.listening import dropped
@@ -29,8 +30,6 @@ FILLED_WITHIN_SECONDS = 0.01
 _ESTABLISHED = 1
 _TRIES = struct.Struct("=B99xI")
 """Of struct tcp_info: the state, and the number of retransmissions."""
-
-_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Listener:
@@ -56,6 +55,7 @@ class Listener:
         self._shut = False
         self._fillers: list[socket.socket] = []
         self._reported = 0
+        self._lacks = False
 
     @property
     def is_open(self) -> bool:
@@ -174,23 +174,36 @@ class Listener:
                 self._loop.remove_reader(self._socket)
 
     def _on_client(self) -> None:
-        for _ in range(ACCEPTS_AT_ONCE):
+        for number in range(ACCEPTS_AT_ONCE):
             if self._socket is None or not self._accepting:
+                return
+            if not descriptors.are_free(self._socket.fileno()):
+                if number == 0:  # only then a client is known to wait
+                    self._pause(self._socket, errno.EMFILE)
                 return
             try:
                 sock, peer = self._socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                self._pause(self._socket, error)
+                self._on_failure(self._socket, error)
                 return
+            self._lacks = False
             self._admit(sock, peer)
 
-    def _pause(self, listener: socket.socket, error: OSError) -> None:
-        self._note("accept failed", error=os.strerror(error.errno or 0))
-        if error.errno in _NO_DESCRIPTORS:
-            self._accept(False)
-            self._loop.call_later(ACCEPT_AGAIN_SECONDS, self._again, listener)
+    def _on_failure(self, listener: socket.socket, error: OSError) -> None:
+        if descriptors.are_exhausted_by(error):
+            self._pause(listener, error.errno or 0)
+        else:
+            self._note("accept failed", error=os.strerror(error.errno or 0))
+
+    def _pause(self, listener: socket.socket, number: int) -> None:
+        """Leave clients in the kernel's queue for a while; logged once, however long it lasts."""
+        if not self._lacks:
+            self._lacks = True
+            self._note("accept failed", error=os.strerror(number))
+        self._accept(False)
+        self._loop.call_later(ACCEPT_AGAIN_SECONDS, self._again, listener)
 
     def _again(self, listener: socket.socket) -> None:
         if self._socket is listener and not self._shut and not self._fillers:

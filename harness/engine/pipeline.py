@@ -58,6 +58,11 @@ class Pipeline:
         """When something moves by itself."""
         return earliest(self.stages)
 
+    def discard(self) -> None:
+        """Drop everything that waits, since nothing more is written."""
+        for stage in self.stages:
+            stage.discard()
+
     # -- changes on a live connection ----------------------------------------------------------------------------------
 
     def add(self, toxic: Toxic, now_ns: int) -> None:

@@ -44,6 +44,7 @@ class Proxy:
         seed: str,
         codes: Mapping[int, str] = CODES,
         on_message: Callable[[str, Message], Breakpoint | None] = lambda proxy, message: None,
+        on_freed: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self.listen = listen
@@ -56,6 +57,7 @@ class Proxy:
         self.toxics: list[Toxic] = []
         self.connections: dict[int, Connection] = {}
         self._on_message = on_message
+        self._on_freed = on_freed
         self._identities = identities
         self._numbers = itertools.count(1)
         self._listener = Listener(loop, self._admit, self.note)
@@ -116,6 +118,10 @@ class Proxy:
     def connection_over(self, connection: Connection) -> None:
         """The connection has closed both its sockets."""
         self.connections.pop(connection.id, None)
+
+    def memory_freed(self) -> None:
+        """A connection has held many bytes, and holds none any more."""
+        self._on_freed()
 
     # -- toxics --------------------------------------------------------------------------------------------------------
 

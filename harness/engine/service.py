@@ -9,17 +9,18 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import uvicorn
 
 from harness import __version__
-from harness.engine import api, extensions, toxics
+from harness.engine import access, api, extensions, http, log, toxics
 from harness.engine.engine import Engine
 from harness.engine.journal import KEPT_EVENTS
+from harness.engine.settings import ProxySettings
 
-KEEP_ALIVE_SECONDS = 75
+BACKLOG = 256
 GRACE_SECONDS = 1
 """How long an answer under way may take after the signal to end."""
 
@@ -33,9 +34,12 @@ class Options:
         seed: of all random draws.
         parent_pid: end when this process does; None to run on.
         parent_descriptor: end when its other end is closed.
-        proxies: proxies from the start, as the JSON of /populate.
+        proxies: from the start.
         codes: of the queries of the store; None for those of the newest known torch.
         kept_events: how many events the log keeps.
+        names: further hosts that requests may name.
+        token: that every request must carry; empty for none.
+        read_seconds: within which a request must arrive.
     """
 
     host: str
@@ -43,13 +47,24 @@ class Options:
     seed: str
     parent_pid: int | None = None
     parent_descriptor: int | None = None
-    proxies: str = ""
+    proxies: Sequence[ProxySettings] = ()
     kept_events: int = KEPT_EVENTS
     codes: Mapping[int, str] | None = None
+    names: frozenset[str] = frozenset()
+    token: str = field(default="", repr=False)
+    read_seconds: float = http.READ_SECONDS
+
+    @property
+    def is_open_to_network(self) -> bool:
+        """Whether everybody who reaches this machine may change the proxies."""
+        return not self.token and not access.is_loopback(self.host)
 
 
 def run(options: Options) -> int:
-    """Serve until SIGTERM, SIGINT or the end of the parent; the exit status."""
+    """Serve until SIGTERM, SIGINT or the end of the parent; the exit status.
+
+    Raises OSError if it cannot listen, ApiError if one of its proxies cannot.
+    """
     toxics.load()
     with _bound(options) as listener:
         asyncio.run(_serve(options, listener))
@@ -59,7 +74,7 @@ def run(options: Options) -> int:
 @contextlib.contextmanager
 def _bound(options: Options) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    with socket.create_server((options.host, options.port), family=family, backlog=256) as listener:
+    with socket.create_server((options.host, options.port), family=family, backlog=BACKLOG) as listener:
         # The loop sets it only on sockets with an explicit protocol. Without it each answer waits 40 ms for the
         # acknowledgement of its own head.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -67,7 +82,16 @@ def _bound(options: Options) -> Iterator[socket.socket]:
 
 
 class _Server(uvicorn.Server):
-    """A server without uvicorn's signal handlers, which would raise the signal again instead of exiting with 0."""
+    """A server without uvicorn's signal handlers, which would raise the signal again instead of exiting with 0.
+
+    Without descriptors, asyncio reports as many errors at a time as its backlog, which is therefore 1; the kernel's
+    queue is set again.
+    """
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(BACKLOG)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -76,17 +100,21 @@ class _Server(uvicorn.Server):
 
 async def _serve(options: Options, listener: socket.socket) -> None:
     loop = asyncio.get_running_loop()
+    log.set_up(loop)
     engine = Engine(loop, options.seed, options.kept_events, options.codes)
+    allowed = access.Access(options.host, options.names, options.token)
     server = _Server(
         uvicorn.Config(
-            api.Api(engine, api.VERSION, extensions.routes(engine)),
-            http="h11",
+            api.Api(engine, api.VERSION, extensions.routes(engine), allowed),
+            http=http.protocol(options.read_seconds),
+            backlog=1,
+            h11_max_incomplete_event_size=http.MOST_HEAD_BYTES,
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_keep_alive=http.IDLE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
     )
@@ -99,17 +127,23 @@ async def _serve(options: Options, listener: socket.socket) -> None:
         loop.add_signal_handler(number, end)
     with _parent_watched(options, loop, end):
         if options.proxies:
-            await engine.populate(api.listed(json.loads(options.proxies)), [])
-        _say_ready(listener, options.seed)
+            await engine.populate(options.proxies, [])
+        _say_ready(listener, options)
         await server.serve(sockets=[listener])
     engine.close()
 
 
-def _say_ready(listener: socket.socket, seed: str) -> None:
+def _say_ready(listener: socket.socket, options: Options) -> None:
     """Print one line of JSON; the API's port is bound, so the reader may connect."""
     host, port = listener.getsockname()[:2]
-    ready = {"ready": True, "host": host, "port": port, "pid": os.getpid(), "seed": seed, "version": __version__}
+    ready = {"ready": True, "host": host, "port": port, "pid": os.getpid(), "seed": options.seed}
+    ready |= {"version": __version__, "token": bool(options.token), "open_to_network": options.is_open_to_network}
     print(json.dumps(ready), flush=True)
+    if options.is_open_to_network:
+        log.warn(
+            f"the API on {options.host} is open to everybody who reaches this machine, and can forward connections "
+            "anywhere; give it a token (--token-file), or leave --host out"
+        )
 
 
 @contextlib.contextmanager

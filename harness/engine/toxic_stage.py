@@ -152,6 +152,12 @@ class ToxicStage:
         """Pass these chunks on at once and unchanged, before all others, also before earlier ones of this kind."""
         self._leftovers.extendleft(reversed(left))
 
+    def discard(self) -> None:
+        """Drop all chunks and the toxic at work; nothing more comes out."""
+        self._queue.clear()
+        self._leftovers.clear()
+        self._script, self._action, self._due_ns = None, None, None
+
     @property
     def is_ending(self) -> bool:
         """Whether it is about to pass the end on, and waits only for bytes before it."""

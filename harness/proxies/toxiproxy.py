@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 from harness.machine.network import sockets
 from harness.machine.toxiproxy import server as proxy_server
+from harness.machine.toxiproxy import token
 from harness.machine.toxiproxy.client import Api, Attributes, RemoteProxy
 from harness.machine.toxiproxy.engine_client import EngineApi
 from harness.machine.toxiproxy.engine_meter import EngineMeter, LinkCount
@@ -130,7 +132,8 @@ class Toxiproxy(Proxies):
     @classmethod
     def _given(cls, address: Endpoint) -> Toxiproxy:
         try:
-            server = _Server.at(address, f"given: http://{address}", lambda api: _meter_of_given(address, api))
+            secret = os.environ.get(token.VARIABLE, "")
+            server = _Server.at(address, secret, f"given: http://{address}", lambda api: _meter_of_given(address, api))
             server.api.proxies()
         except HarnessError as error:
             raise UsageError(
@@ -229,9 +232,9 @@ class _Server:
     description: str
 
     @classmethod
-    def at(cls, address: Endpoint, origin: str, meter: Callable[[Api], KernelMeter]) -> _Server:
-        """Ask which server it is; `meter` is for a real one."""
-        api, engine = Api(address), EngineApi(address)
+    def at(cls, address: Endpoint, secret: str, origin: str, meter: Callable[[Api], KernelMeter]) -> _Server:
+        """Ask which server it is; `secret` is its token, `meter` is for a real one."""
+        api, engine = Api(address, secret), EngineApi(address, secret)
         about = engine.about()
         if about is not None:
             description = f"embedded engine {about.version}, behaves as {about.behaves_as} ({origin})"
@@ -266,7 +269,7 @@ class _OwnServer:
         if like is not None and like.engine is None:
             api = Api(running.api)
             return replace(like, api=api, meter=meter(api))
-        return _Server.at(running.api, self.place.origin, meter)
+        return _Server.at(running.api, running.token, self.place.origin, meter)
 
     @property
     def sentinels(self) -> set[str]:

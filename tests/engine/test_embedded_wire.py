@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -333,3 +334,15 @@ def test_what_a_moment_could_not_do_is_told(engine: Backend, proxy: Proxy, talk:
 def test_a_moment_that_cannot_come_is_refused(engine: Backend, said: Any):
     """The answer is 400, and lists what is possible."""
     assert engine.ask("POST", "/x/moments", said).status == 400
+
+
+def test_queries_that_nobody_answers_are_not_kept(engine: Backend, proxy: Proxy, talk: Talk):
+    """After 65,536 of them the decoder gives up, and everything still passes."""
+    queries = query("getnumkeys") * 70_000
+    sender = threading.Thread(target=talk.client.sendall, args=(queries,))
+    sender.start()
+    assert read(talk.server, len(queries)) == queries
+    sender.join()
+    (event,) = logged(engine, proxy, "transparent")
+    assert event["why"] == "more than 65536 queries without a reply"
+    assert is_open(talk.client, talk.server)

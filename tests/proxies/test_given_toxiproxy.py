@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from link_helpers import LIMIT_SECONDS, NOWHERE, await_true, echoed, specs
 
+from harness.engine.launch import launch
 from harness.machine.process.children import Children
 from harness.machine.toxiproxy.client import Api
-from harness.machine.toxiproxy.server import RunningServer
+from harness.machine.toxiproxy.server import END_GRACE_NS, RunningServer
 from harness.proxies.toxiproxy import Toxiproxy, parse_url
 from harness.values.endpoint import Endpoint
 from harness.values.errors import ProxyLost, UsageError
@@ -95,3 +96,18 @@ def test_a_url_where_nothing_answers_is_a_usage_error(children: Children, tmp_pa
     """The user gave the URL."""
     with pytest.raises(UsageError, match="no Toxiproxy answers"):
         Toxiproxy.start(children, tmp_path / "unused.log", url=str(NOWHERE))
+
+
+def test_a_given_engine_gets_its_token_from_the_environment(
+    children: Children, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Without it, the error says which variable to set."""
+    engine = launch(children, tmp_path / "engine.log")
+    url = f"http://{engine.api}"
+    with pytest.raises(UsageError, match="RDZV_TOXIPROXY_TOKEN"):
+        Toxiproxy.start(children, tmp_path / "unused.log", url=url)
+    monkeypatch.setenv("RDZV_TOXIPROXY_TOKEN", engine.token)
+    given = Toxiproxy.start(children, tmp_path / "unused.log", url=url)
+    assert "embedded engine" in given.describe()
+    given.close()
+    children.end(engine.pid, END_GRACE_NS)

@@ -13,6 +13,9 @@ from harness.engine.wire.decoder import Decoder, Message, Piece, queries, replie
 from harness.engine.wire.grammar import GRAMMARS
 from harness.engine.wire.rules import CUT_AFTER, CUT_BEFORE, DROP, HOLD, Hit, cutting
 
+MOST_EXPECTED = 65_536
+"""Replies that a connection may wait for. A store's client waits for one; what sends more is no client of a store."""
+
 
 class Breakpoint(Protocol):
     """A call to make when a message has passed, before the next byte does."""
@@ -108,10 +111,19 @@ class Watcher:
                 yield from cutting(self._hit.how, site)
                 return True
             if message.side == "query" and GRAMMARS[message.kind].reply and not self._drops():
-                self._conversation.expected.append(message)
+                self._expect_reply(message)
         if not self._drops():
             self._passing += piece.data
         return (yield from self._end(message, time_ns, site)) if message is not None and piece.last else False
+
+    def _expect_reply(self, query: Message) -> None:
+        expected = self._conversation.expected
+        expected.append(query)
+        if len(expected) > MOST_EXPECTED and not self._conversation.transparent:
+            why = f"more than {MOST_EXPECTED} queries without a reply"
+            self._decoder.give_up(why)
+            self._conversation.note("transparent", why=why)
+            expected.clear()
 
     def _drops(self) -> bool:
         return self._hit is not None and self._hit.what == DROP

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,6 +16,7 @@ from harness.machine.docker.client import Client, Recipe
 from harness.machine.docker.hosts import ContainerHost
 from harness.machine.docker.leases import Lease
 from harness.machine.docker.mounts import Bind, for_container
+from harness.machine.toxiproxy import token
 from harness.machine.toxiproxy.server import RunningServer, await_ready, config_of, new_sentinel
 from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError
@@ -36,6 +37,7 @@ class _Contents:
     command: Sequence[str]
     environment: Mapping[str, str]
     binds: Sequence[Bind] = ()
+    token: str = field(default="", repr=False)
 
 
 class ContainerServerLauncher:
@@ -65,11 +67,11 @@ class ContainerServerLauncher:
         host, sentinel = self._host(), new_sentinel()
         self._config.write_text(config_of(sentinel))
         self._config.chmod(0o644)
-        self._container = self._client.start(self._recipe(host))
+        contents = self._contents(host.address)
+        self._container = self._client.start(self._recipe(host, contents))
         self._follow(log_path)
-        running = RunningServer(
-            self._client.state(self._container).pid, Endpoint(host.address, API_PORT), sentinel, log_path
-        )
+        pid, address = self._client.state(self._container).pid, Endpoint(host.address, API_PORT)
+        running = RunningServer(pid, address, sentinel, log_path, contents.token)
         try:
             await_ready(running, self.server_name, self._ends)
         except BaseException:
@@ -86,8 +88,7 @@ class ContainerServerLauncher:
     def inside(self) -> AbstractContextManager[None]:
         return self._host().inside()
 
-    def _recipe(self, host: ContainerHost) -> Recipe:
-        contents = self._contents(host.address)
+    def _recipe(self, host: ContainerHost, contents: _Contents) -> Recipe:
         return Recipe(
             name=f"rdzv-{self._lease.world}-{host.name}-server-{new_sentinel()[-6:]}",
             image=self._image,
@@ -132,10 +133,15 @@ class ContainerEngineLauncher(ContainerServerLauncher):
     server_name = "the embedded engine in its container"
 
     def _contents(self, address: str) -> _Contents:
-        python = for_container(Path(sys.executable))
+        python, secret = for_container(Path(sys.executable)), token.new()
         command = [python.executable, "-m", "harness.engine", "--host", address, "--port", str(API_PORT)]
         return _Contents(
             [*command, "--config", _CONFIG],
-            {**python.environment, "PYTHONPATH": f"{_ENGINE}:{python.environment['PYTHONPATH']}"},
+            {
+                **python.environment,
+                "PYTHONPATH": f"{_ENGINE}:{python.environment['PYTHONPATH']}",
+                token.VARIABLE: secret,
+            },
             [*python.binds, Bind(str(_PACKAGE), f"{_ENGINE}/{_PACKAGE.name}")],
+            secret,
         )

@@ -15,6 +15,7 @@ from toxiproxy.api import APIConsumer
 from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
 from toxiproxy.proxy import Proxy
 
+from harness.machine.toxiproxy import token
 from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError, ProxyLost
 
@@ -85,8 +86,8 @@ class _Transport:
     urllib3 alone, without a session of requests on top of it, halves the time of a call.
     """
 
-    def __init__(self, address: Endpoint) -> None:
-        self._pool = urllib3.HTTPConnectionPool(address.host, address.port, maxsize=1, retries=False)
+    def __init__(self, address: Endpoint, headers: Mapping[str, str]) -> None:
+        self._pool = urllib3.HTTPConnectionPool(address.host, address.port, maxsize=1, retries=False, headers=headers)
 
     def get(self, url: str, params: None = None, **options: Any) -> _Response:
         return self._send("GET", url, **options)
@@ -109,6 +110,8 @@ class _Transport:
             raise ProxyLost(f"no answer to {method} {url} ({error}); the server must be restarted") from error
         response = _Response(answer.status, answer.data)
         summary = f"{method} {url} answered {response.status_code}: {' '.join(response.text.split())[:200]}"
+        if response.status_code == 401:
+            raise HarnessError(f"{summary}; set {token.VARIABLE} to the token of that server")
         if response.status_code >= 500:
             raise ProxyLost(f"{summary}; the server must be restarted")
         if response.status_code >= 300 and response.status_code not in (400, 404, 409):
@@ -121,11 +124,14 @@ class Api:
 
     The client has one address per process: a second Api for another address changes it, and then the first raises
     HarnessError instead of calling the wrong server. After one ProxyLost every call raises ProxyLost.
+
+    Args:
+        secret: the token of the server, which the client itself cannot send; empty for none.
     """
 
-    def __init__(self, address: Endpoint) -> None:
+    def __init__(self, address: Endpoint, secret: str = "") -> None:
         self.address = address
-        self._transport = _Transport(address)
+        self._transport = _Transport(address, token.header(secret))
         self._lost: ProxyLost | None = None
         self._where = (f"[{address.host}]" if ":" in address.host else address.host, address.port)
         with _lock:

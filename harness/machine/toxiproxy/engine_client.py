@@ -10,6 +10,7 @@ from typing import Any
 
 import urllib3
 
+from harness.machine.toxiproxy import token
 from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError, ProxyLost
 
@@ -17,7 +18,7 @@ CALL_S = 5.0
 """The engine answers in a millisecond or two, even while its links are stalled."""
 
 WATCH_MS = 20_000
-"""How long one request waits for an event before the next is sent; the engine closes idle connections after 75 s."""
+"""How long one request waits for an event before the next is sent; the engine closes idle connections after 60 s."""
 
 _BEYOND = 10**15
 
@@ -32,12 +33,15 @@ class About:
 
 
 class EngineApi:
-    """The paths under `/x` of one engine, over one persistent connection."""
+    """The paths under `/x` of one engine, over one persistent connection, with its token if it has one."""
 
-    def __init__(self, address: Endpoint) -> None:
+    def __init__(self, address: Endpoint, secret: str = "") -> None:
         self.address = address
+        self._headers = token.header(secret)
         # It reconnects by itself when the engine has closed an idle connection.
-        self._pool = urllib3.HTTPConnectionPool(address.host, address.port, maxsize=1, retries=False, timeout=CALL_S)
+        self._pool = urllib3.HTTPConnectionPool(
+            address.host, address.port, maxsize=1, retries=False, timeout=CALL_S, headers=self._headers
+        )
 
     def close(self) -> None:
         self._pool.close()
@@ -47,6 +51,8 @@ class EngineApi:
         status, answer = self._ask("GET", "/x")
         if status == 404:
             return None
+        if status == 401:
+            raise HarnessError(f"the server at {self.address} needs its token; set {token.VARIABLE} to it")
         try:
             return About(answer["version"], answer["behaves_as"], frozenset(answer["toxics"]))
         except (KeyError, TypeError) as odd:
@@ -63,6 +69,10 @@ class EngineApi:
     def newest(self) -> int:
         """The number of the newest event."""
         return int(self._call("GET", f"/x/events?since={_BEYOND}")[1]["last"])
+
+    def watch(self) -> EventWatch:
+        """The events from now on."""
+        return EventWatch(self.address, self.newest(), self._headers)
 
     def connections(self) -> Sequence[Mapping[str, Any]]:
         """The connections that are open now."""
@@ -103,7 +113,8 @@ class EngineApi:
 class EventWatch:
     """The event log as it grows, for a poll loop: `fileno` is readable when `read` returns without blocking."""
 
-    def __init__(self, address: Endpoint, since: int) -> None:
+    def __init__(self, address: Endpoint, since: int, headers: Mapping[str, str]) -> None:
+        self._headers = headers
         self._connection = http.client.HTTPConnection(address.host, address.port, timeout=CALL_S)
         self._last = since
         try:
@@ -136,4 +147,5 @@ class EventWatch:
         self._connection.close()
 
     def _ask(self) -> None:
-        self._connection.request("GET", f"/x/events?since={self._last}&wait_ms={WATCH_MS}")
+        path = f"/x/events?since={self._last}&wait_ms={WATCH_MS}"
+        self._connection.request("GET", path, headers=dict(self._headers))

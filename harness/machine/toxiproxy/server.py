@@ -11,13 +11,14 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import urllib3
 
 from harness import clock
+from harness.machine.toxiproxy import token
 from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError, ProxyLost, Unsupported
 
@@ -124,12 +125,14 @@ class RunningServer:
     Attributes:
         api: the address of its API.
         sentinel: the random name of a proxy that only this server has; it listens nowhere.
+        token: that requests to it must carry; empty for none.
     """
 
     pid: int
     api: Endpoint
     sentinel: str
     log_path: Path
+    token: str = field(default="", repr=False)
 
 
 class ServerLauncher(Protocol):
@@ -259,7 +262,9 @@ def await_ready(running: RunningServer, server: str, ends: Callable[[int], bool]
         ends: waits at most so many nanoseconds, and returns whether the server has ended.
     """
     deadline_ns = clock.now_ns() + READY_WITHIN_NS
-    api = urllib3.HTTPConnectionPool(running.api.host, running.api.port, retries=False, timeout=1.0)
+    api = urllib3.HTTPConnectionPool(
+        running.api.host, running.api.port, retries=False, timeout=1.0, headers=token.header(running.token)
+    )
     with contextlib.closing(api):
         while not _is_ours(api, running.sentinel):
             ended = ends(_LOOK_EVERY_NS)

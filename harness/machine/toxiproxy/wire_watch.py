@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.machine.toxiproxy.engine_client import EngineApi, EventWatch
+from harness.machine.toxiproxy.engine_client import EngineApi
 from harness.machine.toxiproxy.engine_meter import SIDES
 from harness.scenario.moment import WireMoment
 from harness.values.errors import HarnessError
@@ -29,7 +29,7 @@ class EngineWatch:
         self._stalls: dict[int, str] = {}
         self._standing: set[int] = set()
         self._came: dict[int, int] = {}
-        self._events = EventWatch(engine.address, engine.newest())
+        self._events = engine.watch()
         try:
             for place, (moment, stands) in enumerate(waited.items()):
                 self._arm(moment, f"moment-{place}" if stands else "")
