@@ -183,7 +183,11 @@ class Pool:
             if id(member.controller.connection) in readable:
                 yield from self._read(member)
             elif member.is_timed and self._now_ns() > member.deadline_ns:
-                yield self._lost(member, _missed(member))
+                # This process may have stood still since it looked, and the controller may have finished meanwhile.
+                if self._wait([member.controller.connection], 0.0):
+                    yield from self._read(member)
+                else:
+                    yield self._lost(member, _missed(member))
 
     def end_running(self) -> None:
         """End the controllers that play, each after it has healed its world; no result of theirs is reported."""
