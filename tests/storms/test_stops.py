@@ -24,6 +24,7 @@ from verdicts import PYTHON
 from harness.cli.exit_codes import AS_EXPECTED, SOME_ERROR
 from harness.machine.docker import engine
 from harness.machine.network import network
+from harness.machine.process.pidfd import children_of
 from harness.values.errors import Unsupported
 from harness.values.verdict import ERROR, PASSED
 
@@ -176,7 +177,10 @@ def _shown(cell: dict[str, Any]) -> dict[str, Any]:
 def _await_victim(harness: subprocess.Popen[bytes], mark: str, word: str) -> int | None:
     """The process of the run that is to be stopped, once it is there; None if the run ends before."""
     while harness.poll() is None:
-        victim = _oldest([pid for pid in marked(mark) if word in command_of(pid) or word in _output_of(pid)])
+        ours = marked(mark)
+        # The real proxy server does not inherit the mark.
+        everybody = {*ours, *(child for pid in ours for child in children_of(pid))}
+        victim = _oldest([pid for pid in everybody if word in command_of(pid) or word in _output_of(pid)])
         if victim is not None:
             return victim
         time.sleep(_LOOK_AGAIN_SECONDS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -132,7 +133,7 @@ class StallWatch:
     def __init__(self, now_ns: Callable[[], int] = clock.now_ns) -> None:
         self._now_ns = now_ns
         self._seen: deque[Stall] = deque()
-        self._over = threading.Event()
+        self._over_read, self._over_write = os.pipe()
         self._thread = threading.Thread(target=self._look_until_over, name="stall watch", daemon=True)
 
     def __enter__(self) -> StallWatch:
@@ -143,8 +144,9 @@ class StallWatch:
 
     def __exit__(self, *_: object) -> None:
         """Stop looking; a stop that goes on counts up to now."""
-        self._over.set()
+        os.close(self._over_write)
         self._thread.join()
+        os.close(self._over_read)
 
     def take(self) -> Iterator[Stall]:
         """What was seen and not taken yet."""
@@ -154,7 +156,9 @@ class StallWatch:
     def _look_until_over(self) -> None:
         tick, delays_ns = 0, self._now_ns()
         own = Own(delays_ns)
-        while not self._over.wait(TICK_NS / 1e9):
+        over = select.poll()
+        over.register(self._over_read, select.POLLIN)
+        while not over.poll(TICK_NS // 1_000_000):
             tick += 1
             self._seen.extend(own.look(self._now_ns()))
             self._look(tick, delays_ns)
@@ -166,6 +170,7 @@ class StallWatch:
         self._look(0, delays_ns)
         for part in list(_PARTS):
             self._seen.extend(part.still(now_ns))
+        own.close()
 
     def _look(self, tick: int, delays_ns: int) -> None:
         for part in list(_PARTS):
@@ -182,14 +187,20 @@ class Own:
     """This process as its watch sees it: by how late the watch wakes."""
 
     def __init__(self, now_ns: int) -> None:
-        self._knows_delays = os.path.exists("/proc/self/schedstat")
+        self._delays = -1
+        with contextlib.suppress(OSError):
+            self._delays = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
         self.begin(now_ns)
+
+    def close(self) -> None:
+        if self._delays >= 0:
+            os.close(self._delays)
 
     def begin(self, now_ns: int) -> None:
         """A sleep of one tick begins."""
         self._begun_ns = now_ns
         self._ran_ns = clock.processor_time_ns()
-        self._delay_ns = delay_of("/proc/thread-self")
+        self._delay_ns = self._waited_ns()
 
     def look(self, now_ns: int) -> Iterator[Stall]:
         """By how much the sleep was too long, and why."""
@@ -197,20 +208,30 @@ class Own:
         late_ns = now_ns - due_ns
         if late_ns < OWN_WORTH_NS:
             return
-        explained_ns = clock.processor_time_ns() - self._ran_ns + delay_of("/proc/thread-self") - self._delay_ns
-        is_stop = self._knows_delays and late_ns - explained_ns > _OWN_STOP_NS
+        explained_ns = clock.processor_time_ns() - self._ran_ns + self._waited_ns() - self._delay_ns
+        is_stop = self._delays >= 0 and late_ns - explained_ns > _OWN_STOP_NS
         how = STOPPED if is_stop else WAITED
         yield Stall(CONTROLLER, how, due_ns, now_ns, late_ns)
 
+    def _waited_ns(self) -> int:
+        return _delay_in(self._delays) if self._delays >= 0 else 0
 
-def delay_of(process: str) -> int:
+
+def delay_of(thread: str) -> int:
     """For how long a thread has waited for a processor, in ns, from its folder in /proc; 0 if that cannot be read."""
-    with contextlib.suppress(OSError, IndexError, ValueError):
-        descriptor = os.open(f"{process}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+    with contextlib.suppress(OSError):
+        descriptor = os.open(f"{thread}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return int(os.read(descriptor, 100).split()[1])
+            return _delay_in(descriptor)
         finally:
             os.close(descriptor)
+    return 0
+
+
+def _delay_in(schedstat: int) -> int:
+    """The second number that the kernel shows there."""
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        return int(os.pread(schedstat, 100, 0).split()[1])
     return 0
 
 

@@ -139,17 +139,19 @@ def _is_frozen(folder: Path) -> bool:
 
 def test_a_late_tick_is_this_process_s_own() -> None:
     """It neither ran nor waited for a processor for so long, so it was stopped."""
-    own, late_ns = Own(0), 6_000_000_000
-    assert list(own.look(TICK_NS + OWN_WORTH_NS - 1)) == []
-    (seen,) = own.look(TICK_NS + late_ns)
+    late_ns = 6_000_000_000
+    with contextlib.closing(Own(0)) as own:
+        assert list(own.look(TICK_NS + OWN_WORTH_NS - 1)) == []
+        (seen,) = own.look(TICK_NS + late_ns)
     assert seen == Stall(CONTROLLER, STOPPED, TICK_NS, TICK_NS + late_ns, late_ns)
 
 
 def test_a_late_tick_that_the_scheduler_explains_is_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel says that the thread waited all the time."""
     delays = iter([0, 6_000_000_000])
-    monkeypatch.setattr(stalls, "delay_of", lambda thread: next(delays))
-    (seen,) = Own(0).look(TICK_NS + 6_000_000_000)
+    monkeypatch.setattr(stalls, "_delay_in", lambda schedstat: next(delays))
+    with contextlib.closing(Own(0)) as own:
+        (seen,) = own.look(TICK_NS + 6_000_000_000)
     assert (seen.how, seen.lasted_ns) == (WAITED, 6_000_000_000)
 
 
