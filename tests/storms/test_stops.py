@@ -17,12 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 from leftovers import await_none, command_of, environment, marked
 from verdicts import PYTHON
 
 from harness.cli.exit_codes import AS_EXPECTED, SOME_ERROR
 from harness.machine.docker import engine
+from harness.machine.docker.leases import OWNER, Owner
 from harness.machine.network import network
 from harness.machine.process.pidfd import children_of
 from harness.values.errors import Unsupported
@@ -53,6 +55,9 @@ expect:
   - {step: read, within: 900ms}
   - {check: deadline, slack: 500ms}
 """
+WORKERS = LINKS.replace("{size: 3, timeout: 1s}", "{size: 2, timeout: 2s, torchrun: {max_restarts: 0}}").replace(
+    "[1, 2]", "1"
+)
 HOSTS = """
 schema: rdzv-scenario/v1
 title: Ranks on hosts of their own join by slow names and over slow cables
@@ -87,7 +92,7 @@ EVERYWHERE = {
     "controller": "harness.play.controller",
     "zygote": "zygote.py",
 }
-"""What to stop, by a word of its command line or of the name of the file that it writes to."""
+"""What to stop, by a word of the begin of its command line or of the name of the file that it writes to."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,7 @@ WORLDS = {
     "embedded": World(LINKS, (*ECHO, "embedded"), {**EVERYWHERE, "proxy server": "harness.engine"}, 60),
     "real": World(LINKS, (*ECHO, "real"), {**EVERYWHERE, "proxy server": "toxiproxy-server"}, 40),
     "torch": World(LINKS, ("--toxiproxy", "embedded"), {**EVERYWHERE, "proxy server": "harness.engine"}, 30),
+    "torchrun": World(WORKERS, ("--toxiproxy", "embedded"), {**EVERYWHERE, "proxy server": "harness.engine"}, 20),
     "namespaces": World(HOSTS, (), {**EVERYWHERE, "name server": "name_server", "packet queue": "packet_queue"}, 40),
     "helper": World(STRANGER, (), {"helper": "impostor_store"}, 10),
     "containers": World(LINKS, ("--world", "containers"), {"controller": "play.controller", "reaper": "reaper"}, 20),
@@ -114,7 +120,10 @@ MAY_BE_MISSING = {"packet queue"}
 
 ON_A_PUSH = ("proxy server", "controller", "zygote")
 LATEST_SECONDS, LONGEST_SECONDS = 2.5, 3.0
-"""A world is whole half a second after its parts are there, and plays for two: moments fall before, in and after it."""
+"""A play lasts for two seconds: moments fall in it and after it."""
+
+IN_A_PLAY = 0.8
+"""The share of moments that are counted from when ranks are there; the others from when the victim is."""
 
 
 @dataclass(frozen=True)
@@ -138,13 +147,28 @@ class Stop:
         return f"{self.target}: exit {self.code}, {self.cells}"
 
 
+def at_once() -> bool:
+    """The moment that has always come."""
+    return True
+
+
+def pause_process(pid: int, for_seconds: float) -> None:
+    """Stop a process for so long; one that has ended is left alone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(for_seconds)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
+
+
 def stop_one(
     folder: Path,
     world: World,
     target: str,
     after_seconds: float,
     for_seconds: float,
-    moment: Callable[[], bool] = lambda: True,
+    moment: Callable[[], bool] = at_once,
+    pause: Callable[[int, float], None] = pause_process,
 ) -> Stop:
     """Stop one process so long after it came and the moment has come, continue it, and await the end of the run."""
     mark = uuid.uuid4().hex
@@ -156,11 +180,11 @@ def stop_one(
     with subprocess.Popen(argv, cwd=ROOT, env=environment(mark), stdout=quiet, stderr=quiet) as harness:
         victim = _await_victim(harness, mark, world.targets[target])
         if victim is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                harness.wait(after_seconds)
             while not moment() and harness.poll() is None:
                 time.sleep(_LOOK_AGAIN_SECONDS)
-            _pause(victim, for_seconds)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                harness.wait(after_seconds)
+            pause(victim, for_seconds)
         try:
             harness.wait(WITHIN_SECONDS)
         finally:
@@ -180,11 +204,16 @@ def _await_victim(harness: subprocess.Popen[bytes], mark: str, word: str) -> int
         ours = marked(mark)
         # The real proxy server does not inherit the mark.
         everybody = {*ours, *(child for pid in ours for child in children_of(pid))}
-        victim = _oldest([pid for pid in everybody if word in command_of(pid) or word in _output_of(pid)])
+        victim = _oldest([pid for pid in everybody if word in _program_of(pid) or word in _output_of(pid)])
         if victim is not None:
             return victim
         time.sleep(_LOOK_AGAIN_SECONDS)
     return None
+
+
+def _program_of(pid: int) -> str:
+    """The program and what it runs, without its arguments: boot is given the command line of the controller."""
+    return " ".join(command_of(pid).split()[:4])
 
 
 def _output_of(pid: int) -> str:
@@ -204,30 +233,28 @@ def _start_of(pid: int) -> int:
     return sys.maxsize
 
 
-def _pause(pid: int, for_seconds: float) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGSTOP)
-        time.sleep(for_seconds)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGCONT)
-
-
 def storm(folder: Path, name: str, targets: list[str]) -> list[Stop]:
     """Stop these in turn, at moments and for times drawn from a seed that is printed."""
     seed = random.SystemRandom().randrange(2**31)
     chance = random.Random(seed)
-    stops = [
-        stop_one(
-            folder, WORLDS[name], target, chance.uniform(0.0, LATEST_SECONDS), chance.uniform(0.05, LONGEST_SECONDS)
-        )
-        for target in targets
-    ]
+    stops = [_drawn_stop(folder / str(number), WORLDS[name], target, chance) for number, target in enumerate(targets)]
     hit = Counter(stop.target for stop in stops if stop.was_there)
     codes = Counter(stop.code for stop in stops)
     print(f"seed {seed}: {len(stops)} stops in {name}, of {dict(hit)}, exit codes {dict(codes)}")
     assert set(targets) - set(hit) <= MAY_BE_MISSING, f"seed {seed}: {set(targets) - set(hit)} was never there"
     assert [stop.problem for stop in stops if stop.problem] == [], f"seed {seed}"
     return stops
+
+
+def _drawn_stop(folder: Path, world: World, target: str, chance: random.Random) -> Stop:
+    folder.mkdir()
+
+    def plays() -> bool:
+        return any((folder / "runs").glob("*/ops/rank-*.jsonl"))
+
+    moment = plays if chance.random() < IN_A_PLAY else at_once
+    after, length = chance.uniform(0.0, LATEST_SECONDS), chance.uniform(0.05, LONGEST_SECONDS)
+    return stop_one(folder, world, target, after, length, moment)
 
 
 def test_a_stopped_part_makes_no_red(tmp_path: Path) -> None:
@@ -244,6 +271,36 @@ def test_calls_that_fail_because_the_proxy_server_stands_still_are_an_error_that
     stop = stop_one(tmp_path, WORLDS["embedded"], "proxy server", 0.0, 4.0, moment=has_read)
     assert (stop.was_there, stop.code, stop.problem) == (True, SOME_ERROR, "")
     assert "the proxy server stood still for " in stop.cells[0]["because"]
+
+
+@pytest.mark.nightly
+@pytest.mark.needs_torch
+def test_a_proxy_container_that_was_paused_is_named(tmp_path: Path) -> None:
+    """Its processes look asleep: only their cgroup shows that they stand still."""
+    try:
+        url = engine.find().url
+    except Unsupported as reason:
+        pytest.skip(str(reason))
+
+    def has_read() -> bool:
+        return any('"ok"' in line and '"read"' in line for line in _operations(tmp_path, rank=1))
+
+    def pause(controller: int, for_seconds: float) -> None:
+        with contextlib.closing(docker.DockerClient(base_url=url)) as client:
+            ours = [one for one in client.containers.list() if _owner_of(one.labels) == controller]
+            assert ours, "the controller owns no container"
+            (server,) = (one for one in ours if "-server-" in one.name)
+            server.pause()
+            time.sleep(for_seconds)
+            server.unpause()
+
+    stop = stop_one(tmp_path, WORLDS["containers"], "controller", 0.0, 4.0, has_read, pause)
+    assert (stop.was_there, stop.code, stop.problem) == (True, SOME_ERROR, "")
+    assert "the proxy server stood still for " in stop.cells[0]["because"]
+
+
+def _owner_of(labels: dict[str, str]) -> int | None:
+    return Owner.from_json(labels[OWNER]).pid if OWNER in labels else None
 
 
 def _operations(folder: Path, rank: int) -> Iterator[str]:
