@@ -10,6 +10,11 @@ def now_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
 
+def processor_time_ns() -> int:
+    """For how long the threads of this process have run so far, in nanoseconds."""
+    return time.process_time_ns()
+
+
 def wall_time() -> float:
     """Seconds since the epoch, for names and reports only; never compared with `now_ns`."""
     return time.time()

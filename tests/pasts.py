@@ -10,6 +10,7 @@ from harness.scenario.moment import START, WireMoment
 from harness.scenario.scenario import EXIT, HandlerConfig, RankSpec, Scenario, Step, World
 from harness.values.history import History
 from harness.values.ops import CONTROLLER, FAIL, INFO, INVOKE, LINK, NEMESIS, OK, WIRE, WORKER, ErrorInfo, Op, Process
+from harness.values.stall import LAG, STOPPED, Stall
 
 SECOND = 1_000_000_000
 ZERO = 1_000 * SECOND
@@ -129,6 +130,11 @@ class Past:
     def lag(self, seconds: float, lag: float) -> Past:
         """The controller noticed at that time that it had waited `lag` seconds for a processor."""
         return self._own(seconds, CONTROLLER, OK, "lag", lag_ns=round(lag * SECOND))
+
+    def stall(self, since: float, until: float, part: str = "the proxy server", how: str = STOPPED) -> Past:
+        """A part of the harness stood still."""
+        stall = Stall(part, how, at(since), at(until), at(until) - at(since))
+        return self._own(until, CONTROLLER, OK, LAG, value=stall.to_json(), lag_ns=stall.lasted_ns)
 
     def wire(self, seconds: float, moment: WireMoment) -> Past:
         """A message that a moment waited for has passed."""

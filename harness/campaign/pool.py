@@ -16,10 +16,10 @@ from harness.campaign.local_controller import ControllerProcess
 from harness.machine.docker import leases
 from harness.play.channel import LONGEST_REASON, Answer, BadAnswer, Failed, ParentEnd, Played, Ready
 from harness.play.options import Order, RunOptions, is_url
-from harness.reports.parts.safe import printable
 from harness.scenario.scenario import Scenario
 from harness.schedule.time_limit import longest_ns
 from harness.values.errors import HarnessError
+from harness.values.printable import printable_lines
 from harness.worlds.base import WORLDS
 
 STARTUP_LIMIT_NS = 120_000_000_000
@@ -195,13 +195,19 @@ class Pool:
         for member in list(self._members):
             if id(member.controller.connection) in readable:
                 yield from self._read(member)
+            # This process may have stood still since it looked, and the controller may have finished meanwhile.
+            if self._is_late(member) and self._wait([member.controller.connection], 0.0):
+                yield from self._read(member)
             # One that sends less than an answer, again and again, is late all the same.
-            if member in self._members and member.is_timed and self._now_ns() > member.deadline_ns:
+            if self._is_late(member):
                 yield from self._lost(member, _missed(member))
 
     def end_running(self) -> None:
         """End the controllers that play, each after it has healed its world; no result of theirs is reported."""
         self._end([member for member in self._members if member.order is not None])
+
+    def _is_late(self, member: Member) -> bool:
+        return member in self._members and member.is_timed and self._now_ns() > member.deadline_ns
 
     def _isolation(self, scenario: Scenario) -> str:
         # A server that is not ours lies outside any namespace, so its worlds stay on the host's network.
@@ -243,7 +249,7 @@ class Pool:
         """End a controller; what it plays is over. One that has nothing to play is replaced when another is needed."""
         member.controller.kill()
         self._members.remove(member)
-        problem = "\n".join(map(printable, problem.splitlines()))
+        problem = printable_lines(problem)
         if member.order is not None:
             yield Ended(member.order, member, problem)
         elif not member.is_ready:

@@ -33,6 +33,7 @@ class Agreement(Checker):
         ),
     )
     standing = True
+    safety = True
 
     def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
         everybody = joins(history)

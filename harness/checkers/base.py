@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from harness.history.stalls import excuse, explanation
 from harness.history.wording import and_n_more
 from harness.registry import Registry
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Declaration
 from harness.values.history import History
 from harness.values.quantity import format_ns
+from harness.values.stall import Stall
 from harness.values.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
 
 
@@ -24,7 +26,8 @@ class Finding:
         because: one sentence a person reads.
         happened: the same in short.
         evidence: indexes of the operations that prove it.
-        busy: the machine may be the cause: the bound was missed by less time than a process waited for a processor.
+        busy: the machine may be the cause: a part of the harness stood still, or the bound was missed by less time
+            than a process waited for a processor.
     """
 
     because: str
@@ -33,8 +36,28 @@ class Finding:
     busy: bool = False
 
 
+def unless_stalled(history: History, window: tuple[int, int], because: str, **rest: Any) -> Finding:
+    """A finding about something that a part of the harness can cause by standing still; `busy` if one did.
+
+    That is a call that failed, hung, came late or came in another order. What no part of the harness can cause (a wrong
+    value, a crash, ranks that disagree) is a plain `Finding`, whatever stood still.
+    """
+    stall = explanation(history, window)
+    return Finding(because, **rest) if stall is None else _stalled(history, stall, because, **rest)
+
+
+def _stalled(history: History, stall: Stall, because: str, **rest: Any) -> Finding:
+    return Finding(f"{because}; {excuse(history, stall)}", **{**rest, "busy": True})
+
+
 def late(history: History, window: tuple[int, int], missed_ns: int, because: str, **rest: Any) -> Finding:
-    """The finding that a bound was missed by `missed_ns`; `busy` if a process waited longer than that in the window."""
+    """The finding that a bound was missed by `missed_ns`.
+
+    It is `busy` if a part of the harness stood still, or a process waited longer than that in the window.
+    """
+    stall = explanation(history, window)
+    if stall is not None:
+        return _stalled(history, stall, because, **rest)
     lag_ns = history.largest_lag_ns(min(window), max(window))
     if missed_ns >= lag_ns:
         return Finding(because, **rest)
@@ -65,10 +88,12 @@ class Checker(ABC):
     Attributes:
         declaration: its name and its parameters.
         standing: whether it judges every run, also without being asked for.
+        safety: whether what it finds proves a defect of the subject however long anything took.
     """
 
     declaration: ClassVar[Declaration]
     standing: ClassVar[bool] = False
+    safety: ClassVar[bool] = False
 
     @abstractmethod
     def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from harness.checkers.base import CHECKERS, Finding, late, verdict_of
+from harness.checkers.base import CHECKERS, Finding, late, unless_stalled, verdict_of
 from harness.history.joins import handler_config, handler_of
 from harness.history.moments import came_within_ns, moment_time
 from harness.history.wording import bounds, describe_call, describe_end, joined, outcome_phrase, with_stacks
@@ -16,6 +16,9 @@ from harness.values.endpoint import Endpoint
 from harness.values.history import Call, History
 from harness.values.quantity import format_ns
 from harness.values.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
+
+# What these return depends on which calls of other ranks came before.
+_DEPEND_ON_ORDER = frozenset(("add", "check", "compare_set", "delete_key", "num_keys", "queue_pop"))
 
 # A bound missed by less than this would read "returned after 3.00 s, allowed at most 3.00 s".
 _SHOW_MISSED_BELOW_NS = 10_000_000
@@ -99,7 +102,8 @@ def _missing(scenario: Scenario, history: History, claim: StepClaim) -> Iterator
     for step, rank, calls in _named(scenario, history, claim):
         if len(calls) < step.times:
             what = f"was called {len(calls)} times, not {step.times}" if calls else "never began"
-            yield Finding(f"rank {rank}'s {step.name} {what}", what)
+            window = (history.start_ns, history.ops[-1].time_ns) if len(history) else (0, 0)
+            yield unless_stalled(history, window, f"rank {rank}'s {step.name} {what}", happened=what)
 
 
 def _miscount(
@@ -114,14 +118,13 @@ def _miscount(
     verb = "is" if met == 1 else "are"
     because = f"{met} of {len(judged)} calls of {joined(list(claim.steps))} {verb} as claimed, expected {wanted}"
     rest = [finding.because for _, finding in judged if finding is not None]
-    return [
-        Finding(
-            because + (f": {rest[0]}" if rest and met < lowest else ""),
-            f"{met} of {len(judged)} calls",
-            tuple(index for call, _ in judged for index in call.evidence),
-            busy=met < lowest <= met + busy,
-        )
-    ]
+    happened, evidence = f"{met} of {len(judged)} calls", tuple(index for call, _ in judged for index in call.evidence)
+    if met < lowest:
+        because += f": {rest[0]}" if rest else ""
+        return [Finding(because, happened, evidence, busy=lowest <= met + busy)]
+    windows = [history.window_of(call) for call, _ in judged]
+    window = (min(begun for begun, _ in windows), max(ended for _, ended in windows))
+    return [unless_stalled(history, window, because, happened=happened, evidence=evidence)]
 
 
 def _mismatches(
@@ -132,8 +135,9 @@ def _mismatches(
         because = (
             f"{describe_call(call)} {describe_end(call)}{_said(call)}, expected {joined(list(claim.outcomes), 'or')}"
         )
-        yield Finding(with_stacks(history, call, because), describe_end(call), call.evidence)
-    yield from _wrong_value(claim, call)
+        because, happened = with_stacks(history, call, because), describe_end(call)
+        yield unless_stalled(history, history.window_of(call), because, happened=happened, evidence=call.evidence)
+    yield from _wrong_value(history, claim, call)
     yield from _wrong_error(scenario, history, claim, call)
     if claim.within is not None:
         yield from _wrong_time(history, claim, claim.within, call, since_ns)
@@ -146,15 +150,22 @@ def _said(call: Call) -> str:
     return f": {call.error.first_line}" if call.error is not None and call.error.first_line else ""
 
 
-def _wrong_value(claim: StepClaim, call: Call) -> Iterator[Finding]:
-    """A claim about the returned value is about calls that returned."""
+def _wrong_value(history: History, claim: StepClaim, call: Call) -> Iterator[Finding]:
+    """A claim about the returned value is about calls that returned.
+
+    No part of the harness can change a value, but one that stands still can change the order of calls.
+    """
     if call.outcome != "ok":
         return
     allowed = [*([] if claim.value is ABSENT else [claim.value]), *claim.one_of]
     if allowed and not any(_same(value, call.returned) for value in allowed):
         wanted = joined([repr(value) for value in allowed], "or")
         because = f"{describe_call(call)} returned {call.returned!r}, expected {wanted}"
-        yield Finding(because, f"returned {call.returned!r}", call.evidence)
+        happened = f"returned {call.returned!r}"
+        if call.f in _DEPEND_ON_ORDER:
+            yield unless_stalled(history, history.window_of(call), because, happened=happened, evidence=call.evidence)
+        else:
+            yield Finding(because, happened, call.evidence)
 
 
 def _same(wanted: Any, got: Any) -> bool:
@@ -180,13 +191,15 @@ def _wrong_error(scenario: Scenario, history: History, claim: StepClaim, call: C
         because = (
             f"{describe_call(call)} {outcome_phrase(call)}{_said(call)}, expected {joined(list(claim.errors), 'or')}"
         )
-        yield Finding(because, outcome_phrase(call), call.evidence)
+        what = outcome_phrase(call)
+        yield unless_stalled(history, history.window_of(call), because, happened=what, evidence=call.evidence)
     line = "" if error is None else error.first_line
     for template in claim.messages:
         text = _filled_in(scenario, history, call, template)
         if text.casefold() not in line.casefold():
             what = f"{outcome_phrase(call)} without {text!r} in the first line of its message"
-            yield Finding(f"{describe_call(call)} {what}: {line}", line, call.evidence)
+            because = f"{describe_call(call)} {what}: {line}"
+            yield unless_stalled(history, history.window_of(call), because, happened=line, evidence=call.evidence)
 
 
 def _filled_in(scenario: Scenario, history: History, call: Call, template: str) -> str:
@@ -233,7 +246,8 @@ def _wrong_time(
     from_ns = call.begun_ns if claim.since is None else since_ns
     if from_ns is None:
         what = f"the moment {claim.since} never came" if claim.since is not None else "its begin is unknown"
-        yield Finding(f"{describe_call(call)} {describe_end(call)}, but {what}", what, call.evidence)
+        because = f"{describe_call(call)} {describe_end(call)}, but {what}"
+        yield unless_stalled(history, history.window_of(call), because, happened=what, evidence=call.evidence)
         return
     lower_ns, upper_ns = within
     taken_ns = call.ended_ns - from_ns

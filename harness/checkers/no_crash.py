@@ -32,6 +32,7 @@ class NoCrash(Checker):
         ),
     )
     standing = True
+    safety = True
 
     def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
         ends = [call for call in history.calls_of(EXIT) if call.outcome != "skipped" and call.end is not None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.checkers.base import CHECKERS, Checker, Finding
+from harness.checkers.base import CHECKERS, Checker, Finding, unless_stalled
 from harness.history.wording import counted, describe_call, stacks_of
 from harness.scenario.scenario import EXIT, Scenario
 from harness.values.attribute import Declaration
@@ -55,4 +55,6 @@ def _finding(history: History, call: Call) -> Finding:
     stacks = stacks_of(history, call)
     lasted = "" if call.elapsed_ns is None else f" after {format_ns(call.elapsed_ns)}"
     where = f"; stacks: {stacks}" if stacks else ""
-    return Finding(f"{describe_call(call)} hung: its guard ended it{lasted}{where}", f"hung{lasted}", call.evidence)
+    because = f"{describe_call(call)} hung: its guard ended it{lasted}{where}"
+    window = history.window_of(call)
+    return unless_stalled(history, window, because, happened=f"hung{lasted}", evidence=call.evidence)

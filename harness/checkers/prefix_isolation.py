@@ -69,6 +69,7 @@ class PrefixIsolation(Checker):
         ),
     )
     standing = True
+    safety = True
 
     def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
         used = _used(scenario, history)

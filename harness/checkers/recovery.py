@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.checkers.base import CHECKERS, Checker, Finding, late
+from harness.checkers.base import CHECKERS, Checker, Finding, late, unless_stalled
 from harness.history.wording import counted, describe_call, describe_end, with_stacks
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Attribute, Declaration
@@ -59,7 +59,9 @@ def _not_recovered(history: History, fault: Injection, call: Call, within_ns: in
     because = f"{describe_call(call)}, the next call after {fault.fault} was healed, {describe_end(call)}"
     evidence = (*fault.evidence[-1:], *call.evidence)
     if call.outcome != "ok":
-        yield Finding(with_stacks(history, call, because), describe_end(call), evidence)
+        because = with_stacks(history, call, because)
+        window = (fault.healed_ns or 0, history.window_of(call)[1])
+        yield unless_stalled(history, window, because, happened=describe_end(call), evidence=evidence)
     elif call.begun_ns is not None and call.ended_ns is not None and (call.elapsed_ns or 0) > within_ns:
         missed_ns = (call.elapsed_ns or 0) - within_ns
         because = f"{because}, allowed {format_ns(within_ns)}"

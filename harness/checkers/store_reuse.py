@@ -34,6 +34,8 @@ class StoreReuse(Checker):
         ),
     )
 
+    safety = True
+
     def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
         handlers = parameters.get("handlers")
         masters: dict[tuple[int, int], list[Join]] = defaultdict(list)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.checkers.base import CHECKERS, Checker, Finding
+from harness.checkers.base import CHECKERS, Checker, Finding, unless_stalled
 from harness.history.joins import Join, Rounds, joins, ranks_missing
 from harness.history.wording import and_n_more, counted, describe_call, ranks_named
 from harness.scenario.scenario import Scenario
@@ -38,7 +38,7 @@ class Together(Checker):
         settled = [join for group in groups.values() for join in group if join.call.outcome in ("ok", "failed")]
         if not settled:
             return self.nothing("no rendezvous returned or raised")
-        findings = [finding for group in groups.values() for finding in (*_early(group), *_split(group))]
+        findings = [finding for group in groups.values() for finding in (*_early(group), *_split(history, group))]
         return self.verdict(findings, f"{counted(len(groups), 'round')} joined together")
 
 
@@ -53,14 +53,17 @@ def _early(group: list[Join]) -> Iterator[Finding]:
             yield Finding(because, evidence=join.call.evidence)
 
 
-def _split(group: list[Join]) -> Iterator[Finding]:
+def _split(history: History, group: list[Join]) -> Iterator[Finding]:
     returned = {join.call.rank: join for join in group if join.returned}
     raised = {
         join.call.rank: join for join in group if join.call.outcome == "failed" and join.call.rank not in returned
     }
     if returned and raised:
         first = next(iter(raised.values()))
-        yield Finding(
+        everybody = [history.window_of(join.call) for join in group]
+        yield unless_stalled(
+            history,
+            (min(begun for begun, _ in everybody), max(ended for _, ended in everybody)),
             f"{ranks_named(sorted(returned))} returned, but {describe_call(first.call)} raised"
             + and_n_more(len(raised)),
             evidence=tuple(index for join in (*returned.values(), *raised.values()) for index in join.call.evidence),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from harness.checkers.base import CHECKERS, Checker
 from harness.checkers.claims import judge_claim, named_calls
-from harness.history.wording import and_n_more, counted, describe_call, describe_end
+from harness.history.stalls import describe_stall, excuse, stood_still
+from harness.history.wording import and_n_more, counted, describe_call, describe_end, joined
 from harness.judge.known import entries_that_fit, judge_known
-from harness.scenario.scenario import EXIT, Claim, Fault, Scenario
+from harness.scenario.scenario import EXIT, CheckClaim, Claim, Fault, Scenario
 from harness.values.errors import HarnessError
 from harness.values.history import History, Injection
 from harness.values.json import mapping
@@ -47,11 +48,13 @@ class _Findings:
     """What was found in one history, before anything is decided.
 
     Attributes:
+        certain: broken claims and invariants that nothing which happened to the machine can explain.
         claims: of `expect`, in the order of the file.
         premise: faults that did not happen, and checks that had nothing to judge.
         standing: the invariants that are not waived.
     """
 
+    certain: tuple[Verdict, ...]
     claims: tuple[Verdict, ...]
     premise: tuple[Verdict, ...]
     standing: tuple[Verdict, ...]
@@ -80,7 +83,8 @@ def _judge(scenario: Scenario, history: History, steady: History | None) -> Judg
         because = f"two `known` entries fit this cell, subject and torch (lines {lines}); leave one"
         return replace(judgement, status=ERROR, because=because)
     if entries and not (found.premise and judgement.status == FAILED):
-        judgement = judge_known(judgement, entries[0], [_claim(scenario, history, it) for it in entries[0].instead])
+        instead = [_claim(scenario, history, it) for it in entries[0].instead]
+        judgement = judge_known(judgement, entries[0], instead, _stalls(history))
     if steady is not None and needs_steady_state(judgement):
         judgement = _blame_the_machine(scenario, judgement, steady)
     return judgement
@@ -95,9 +99,10 @@ def _cut_short(history: History) -> str:
 
 
 def _decide(found: _Findings) -> Judgement:
-    """The first that applies: an error, a broken invariant, a missing premise, a broken claim, passed."""
+    """The first that applies: broken safety, an error, an invariant, a missing premise, a broken claim, passed."""
     for verdicts, looked_for, status in (
-        ((*found.claims, *found.standing), ERROR, ERROR),
+        (found.certain, FAILED, FAILED),
+        ((*found.claims, *found.standing, *found.premise), ERROR, ERROR),
         (found.standing, FAILED, FAILED),
         (found.premise, VACUOUS, VACUOUS),
         (found.claims, FAILED, FAILED),
@@ -118,10 +123,12 @@ def _find(scenario: Scenario, history: History) -> _Findings:
     standing = {
         kind: _invariant(scenario, history, kind, member) for kind, member in CHECKERS.items() if member.standing
     }
+    judging = {kind: verdict for kind, verdict in standing.items() if kind not in scenario.waived}
     return _Findings(
+        certain=tuple(_broken_safety(scenario, claims, judging)) if _stalls(history) else (),
         claims=claims,
-        premise=(*_missing_premises(scenario, history), *idle),
-        standing=tuple(verdict for kind, verdict in standing.items() if kind not in scenario.waived),
+        premise=tuple(_unless_stalled(history, verdict) for verdict in (*_missing_premises(scenario, history), *idle)),
+        standing=tuple(judging.values()),
         unnamed_calls=_unnamed_calls(scenario, history),
         notes=tuple(_notes(scenario, history, standing)),
     )
@@ -149,6 +156,33 @@ def _why_not_judged(what: str, error: Exception) -> str:
     if isinstance(error, HarnessError):
         return str(error)
     return f"{what} crashed: {type(error).__name__}: {error}; report this as a defect of the harness"
+
+
+# -- parts of the harness that stood still -----------------------------------------------------------------------
+
+
+def _stalls(history: History) -> str:
+    """Which parts stood still, as a sentence; empty if none did."""
+    return joined([describe_stall(history, stall) for stall in stood_still(history)])
+
+
+def _broken_safety(
+    scenario: Scenario, claims: tuple[Verdict, ...], standing: Mapping[str, Verdict]
+) -> Iterator[Verdict]:
+    """Verdicts of checkers that no part of the harness can break by standing still."""
+    yield from (verdict for kind, verdict in standing.items() if CHECKERS[kind].safety and verdict.status == FAILED)
+    for claim, verdict in zip(scenario.expect, claims, strict=True):
+        if isinstance(claim, CheckClaim) and verdict.status == FAILED and CHECKERS[claim.check].safety:
+            yield verdict
+
+
+def _unless_stalled(history: History, verdict: Verdict) -> Verdict:
+    """A missing premise; an error if a part of the harness stood still, because that may be why it is missing."""
+    stalls = stood_still(history)
+    if not stalls:
+        return verdict
+    longest = max(stalls, key=lambda stall: stall.lasted_ns)
+    return replace(verdict, status=ERROR, because=f"{verdict.because}; {excuse(history, longest)}")
 
 
 # -- the premise -------------------------------------------------------------------------------------------------
@@ -198,6 +232,7 @@ def _notes(scenario: Scenario, history: History, standing: dict[str, Verdict]) -
         verdict = standing.get(kind)
         broken = f"; it was broken: {verdict.because}" if verdict is not None and verdict.status != PASSED else ""
         yield f"{kind} is waived: {reason}{broken}"
+    yield from (describe_stall(history, stall) for stall in stood_still(history))
     world = mapping(history.begin.get("world"))
     if world.get("private_network") is False:
         lookups = world.get("lookups")
@@ -212,7 +247,12 @@ def _blame_the_machine(scenario: Scenario, judgement: Judgement, steady: History
     because = _does_not_join(scenario, steady)
     if not because:
         return judgement
-    red = f"steady state: the same world without faults does not join ({because}), so the red verdict says nothing"
+    stalls = _stalls(steady)
+    while_stalled = f", and {stalls}" if stalls else ""
+    red = (
+        f"steady state: the same world without faults does not join ({because}{while_stalled}), so the red verdict says"
+        " nothing"
+    )
     return replace(judgement, status=ERROR, because=f"{red}; it was: {judgement.because}")
 
 

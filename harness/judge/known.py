@@ -35,12 +35,18 @@ def _torch_fits(specifier: str, version: str) -> bool:
     return not specifier or (bool(version) and SpecifierSet(specifier).contains(version, prereleases=True))
 
 
-def judge_known(judgement: Judgement, entry: Known, instead: list[Verdict]) -> Judgement:
+def judge_known(judgement: Judgement, entry: Known, instead: list[Verdict], stalls: str = "") -> Judgement:
     """The judgement, given the one entry that fits; vacuous and error stay what they are.
+
+    A run in which a part of the harness stood still does not show that a known failure is gone.
 
     Args:
         instead: the verdicts of the entry's `instead`.
+        stalls: which parts of the harness stood still; empty if none did.
     """
+    if judgement.status == PASSED and stalls:
+        because = f"it passed, but {stalls}: that says nothing about the known failure of line {entry.line}"
+        return replace(judgement, status=ERROR, because=f"{because}; play it again")
     if judgement.status == PASSED:
         because = (
             f"it passed, but line {entry.line} says that {joined(list(entry.breaks))} would break ({entry.because});"
@@ -52,7 +58,13 @@ def judge_known(judgement: Judgement, entry: Known, instead: list[Verdict]) -> J
     unsure = [verdict for verdict in instead if verdict.status == ERROR]
     if unsure:
         return replace(judgement, status=ERROR, because=f"{unsure[0].name} (instead): {unsure[0].because}")
-    differences = _differences(judgement, entry, instead)
+    missing, extra = _broken_otherwise(judgement, entry)
+    if missing and not extra and stalls:
+        because = (
+            f"{judgement.because}; of the known failure of line {entry.line}, {joined(missing)} did not break, but"
+        )
+        return replace(judgement, status=ERROR, because=f"{because} {stalls}; play it again")
+    differences = _differences(missing, extra, instead)
     if not differences:
         because = f"{entry.because} (breaks {joined(list(entry.breaks))})"
         return replace(judgement, status=KNOWN, because=because, known_refs=entry.refs)
@@ -60,10 +72,13 @@ def judge_known(judgement: Judgement, entry: Known, instead: list[Verdict]) -> J
     return replace(judgement, because=because)
 
 
-def _differences(judgement: Judgement, entry: Known, instead: list[Verdict]) -> list[str]:
+def _broken_otherwise(judgement: Judgement, entry: Known) -> tuple[list[str], list[str]]:
+    """What the entry names and did not break, and what broke beside it."""
     broken = {verdict.name for verdict in judgement.verdicts if verdict.status == FAILED}
-    missing = [name for name in entry.breaks if name not in broken]
-    extra = sorted(broken.difference(entry.breaks))
+    return [name for name in entry.breaks if name not in broken], sorted(broken.difference(entry.breaks))
+
+
+def _differences(missing: list[str], extra: list[str], instead: list[Verdict]) -> list[str]:
     return [
         *([f"{joined(missing)} did not break"] if missing else []),
         *([f"{joined(extra)} broke too"] if extra else []),

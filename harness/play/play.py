@@ -14,6 +14,7 @@ from typing import Any
 from harness import __version__, clock
 from harness.archive import PLAN, write_history
 from harness.machine.process.stack_reader import Reading
+from harness.machine.process.stalls import StallWatch
 from harness.play.acts import Acts
 from harness.play.addresses import Addresses
 from harness.play.fault_context import PlayFaultContext
@@ -36,6 +37,7 @@ from harness.schedule.progress import FoldedProgress
 from harness.schedule.schedule import Decisions, Schedule
 from harness.values.errors import HarnessError, ProxyLost, Unsupported
 from harness.values.ops import LINK
+from harness.values.stall import LAG
 from harness.worlds.base import Host, World, WorldSession
 
 READY_LIMIT_NS = 90_000_000_000
@@ -82,16 +84,17 @@ def play(order: Order, resources: PlayResources) -> None:
     """
     schedule = Schedule(order.scenario)
     log = Log(order.run_dir / "ops" / "controller.jsonl", FoldedProgress(schedule.lives))
-    acts = Acts()
+    acts, watch = Acts(), StallWatch()
     try:
-        with acts:
-            _perform(order, resources, schedule, log, acts)
+        with watch, acts:
+            _perform(order, resources, schedule, log, acts, watch)
     except Interrupted:
         raise
     except Exception as error:  # whatever it is, it is no statement about the subject
         if not isinstance(error, HarnessError):
             _keep_traceback(order.run_dir, error)
     finally:
+        log.note_stalls(watch.take())
         log.note("end", _end_of(acts.errors))
         log.close()
         write_history(order.run_dir, log.ops)
@@ -113,7 +116,9 @@ def _keep_traceback(run_dir: Path, error: BaseException) -> None:
     (run_dir / "logs" / "harness-error.txt").write_text(text)
 
 
-def _perform(order: Order, resources: PlayResources, schedule: Schedule, log: Log, acts: Acts) -> None:
+def _perform(
+    order: Order, resources: PlayResources, schedule: Schedule, log: Log, acts: Acts, watch: StallWatch
+) -> None:
     """Acquire everything in order; `acts` gives it back in reverse, also after a failure."""
     scenario = order.scenario
     session = acts.enter_context(resources.world.open(scenario, order.run_dir))
@@ -123,7 +128,7 @@ def _perform(order: Order, resources: PlayResources, schedule: Schedule, log: Lo
     addresses = addresses.with_links(links)
     _begin_record(order, resources, session, addresses, proxies, log)
     acts.enter_context(_looking_for_leftovers(session, addresses, log))
-    poll = Poll(LagMeter(lambda lag_ns: log.note("lag", lag_ns=lag_ns)))
+    poll = Poll(LagMeter(lambda lag_ns: log.note(LAG, lag_ns=lag_ns)), lambda: log.note_stalls(watch.take()))
     poll.register(resources.interrupt_fd, _interrupt)
     ranks = acts.enter_context(_rank_processes(order, resources, schedule, session, addresses, log))
     for descriptor in (session.fileno(), *ranks.descriptors()):

@@ -14,10 +14,12 @@ class Poll:
 
     Args:
         lag: measures how late this process wakes.
+        woke: called after each sleep, before any handler.
     """
 
-    def __init__(self, lag: LagMeter) -> None:
+    def __init__(self, lag: LagMeter, woke: Callable[[], None]) -> None:
         self._lag = lag
+        self._woke = woke
         self._poll = select.poll()
         self._handlers: dict[int, Callable[[], None]] = {}
 
@@ -41,6 +43,7 @@ class Poll:
         due_ns = tick_ns if until_ns is None else max(now_ns, min(until_ns, tick_ns))
         readable = {descriptor for descriptor, _ in self._poll.poll((due_ns - now_ns) / 1e6)}
         self._lag.woke(due_ns, clock.now_ns())
+        self._woke()
         for descriptor, handler in list(self._handlers.items()):
             if descriptor in readable and descriptor in self._handlers:
                 handler()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from harness import clock
 from harness.schedule.progress import FoldedProgress, Progress
 from harness.values.ops import CONTROLLER, OK, Op, Process
+from harness.values.stall import LAG, Stall
 
 
 class Log:
@@ -50,6 +51,12 @@ class Log:
         op = Op(clock.now_ns(), Process(None, CONTROLLER), OK, f, value=value, lag_ns=lag_ns)
         self.record(op)
         return op.time_ns
+
+    def note_stalls(self, stalls: Iterable[Stall]) -> None:
+        """Record which parts of the harness stood still, each at the time at which it went on."""
+        for stall in stalls:
+            process = Process(None, CONTROLLER)
+            self.record(Op(stall.until_ns, process, OK, LAG, value=stall.to_json(), lag_ns=stall.lasted_ns))
 
     def close(self) -> None:
         os.close(self._fd)

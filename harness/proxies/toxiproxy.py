@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.machine.network import sockets
+from harness.machine.process import stalls
 from harness.machine.toxiproxy import server as proxy_server
 from harness.machine.toxiproxy import token
 from harness.machine.toxiproxy.client import Api, Attributes, RemoteProxy
@@ -26,6 +27,7 @@ from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError, ProxyLost, UsageError
 
 DEFAULT_PORT = 8474
+_NAME = "the proxy server"
 WORLDS_PER_SERVER = 64
 """The real server keeps the counters of all proxies it ever had, so it is restarted after this many worlds."""
 
@@ -133,7 +135,14 @@ class Toxiproxy(Proxies):
     def _given(cls, address: Endpoint) -> Toxiproxy:
         try:
             secret = os.environ.get(token.VARIABLE, "")
-            server = _Server.at(address, secret, f"given: http://{address}", lambda api: _meter_of_given(address, api))
+            pid = _pid_behind(address)
+            unseen = "" if pid is not None and stalls.watch(pid, _NAME) else "; whether it stands still cannot be seen"
+            server = _Server.at(
+                address,
+                secret,
+                f"given: http://{address}{unseen}",
+                lambda api: KernelMeter(pid, None, api.received_bytes),
+            )
             server.api.proxies()
         except HarnessError as error:
             raise UsageError(
@@ -262,6 +271,7 @@ class _OwnServer:
         """Start it; `like`: a server of the same kind, so that it need not be asked which it is."""
         running = self._running = self.place.launch(self._log_path)
         self._log_from = 0
+        stalls.watch(running.pid, _NAME)
 
         def meter(api: Api) -> KernelMeter:
             return KernelMeter(running.pid, self._log_path, api.received_bytes, self.place.inside)
@@ -313,10 +323,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _meter_of_given(address: Endpoint, api: Api) -> KernelMeter:
-    return KernelMeter(_pid_behind(address), None, api.received_bytes)
 
 
 def _pid_behind(address: Endpoint) -> int | None:

@@ -163,7 +163,8 @@ VERDICT = Prose(
 The verdict of a cell is the first that fits:
 
 1. `error`: harness or machine; no statement about the subject. Also when, after a red verdict, the same world
-   without faults does not join, and when a bound was missed by less than the scheduling lag measured in its window.
+   without faults does not join; when a bound was missed by less than the scheduling lag measured in its window; and
+   when a part of the harness stood still and that can explain what broke (see below).
 2. `failed`: a standing invariant is broken.
 3. `vacuous`: the premise was missing: a fault was never injected or touched nothing, or a check had nothing to
    judge.
@@ -171,6 +172,15 @@ The verdict of a cell is the first that fits:
 5. `passed`.
 
 Beside these: `known failure`, and `skipped`: what the machine or the world lacks, by name.
+
+The harness watches its own parts during a play: the controller, the proxy server, the zygote, name servers, packet
+queues and helpers of faults. A part stood still if it was stopped or frozen, or waited for a processor for half a
+second or longer. It can explain a call that failed, hung, came late, came in another order or never began, and a
+premise that is missing: then the verdict is `error`, and names the part and how long it stood still. It cannot explain
+a wrong value, a crash, or broken `agreement`, `prefix_isolation` or `store_reuse`: these stay `failed`, also beside an
+error. What passed stays `passed`, with a note; but such a run does not show that a `known` failure is gone. A proxy
+server given by URL is watched if its process can be seen; else the report says that it is not. A rank that stands still
+is the subject's affair.
 
 Standing invariants are judged in every run: `agreement`, `prefix_isolation`, `no_hang`, `no_crash`,
 `nothing_left_behind`. `waive` is for a fault that makes one of them meaningless.

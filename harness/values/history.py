@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from harness.values.json import mapping
 from harness.values.ops import INVOKE, ErrorInfo, Op, Process, outcome_of
+from harness.values.stall import LAG, Stall, stall_of
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,12 @@ class History:
         """The calls of one step, by its unique name."""
         return tuple(call for call in self.calls if call.step == step)
 
+    def window_of(self, call: Call) -> Tuple[int, int]:
+        """From when to when a call lasted; where one of these is not known, from the start, or to the end."""
+        last_ns = self.ops[-1].time_ns if self.ops else 0
+        begun_ns, ended_ns = call.begun_ns, call.ended_ns
+        return self.start_ns if begun_ns is None else begun_ns, last_ns if ended_ns is None else ended_ns
+
     @property
     def rendezvous_calls(self) -> Tuple[Call, ...]:
         return tuple(call for call in self.calls if call.f == "rendezvous")
@@ -164,6 +171,14 @@ class History:
         injections: Tuple[Injection, ...] = self._cache["injections"]
         return injections
 
+    @property
+    def stalls(self) -> Tuple[Stall, ...]:
+        """Every time that a part of the harness stood still or waited for a processor, ordered by its end."""
+        if "stalls" not in self._cache:
+            self._cache["stalls"] = tuple(stall for stall in map(stall_of, self.ops) if stall is not None)
+        stalls: Tuple[Stall, ...] = self._cache["stalls"]
+        return stalls
+
     def largest_lag_ns(self, from_ns: int, to_ns: int) -> int:
         """The largest scheduling lag, of any process, measured in a window that touches [from_ns, to_ns]."""
         largest = 0
@@ -173,9 +188,14 @@ class History:
             if call.invoke.time_ns <= to_ns and call.end.time_ns >= from_ns:
                 largest = max(largest, call.end.lag_ns)
         for op in self.ops:
-            if op.f == "lag" and op.time_ns - op.lag_ns <= to_ns and op.time_ns >= from_ns:
+            if op.f == LAG and _lag_since_ns(op) <= to_ns and op.time_ns >= from_ns:
                 largest = max(largest, op.lag_ns)
         return largest
+
+
+def _lag_since_ns(op: Op) -> int:
+    stall = stall_of(op)
+    return op.time_ns - op.lag_ns if stall is None else stall.since_ns
 
 
 def _calls(ops: Iterable[Op]) -> List[Call]:

@@ -93,7 +93,7 @@ class Op:
         process: the process that did it.
         type: `invoke`, then `ok`, `fail`, or `info` if its effect is unknown (died, hung) or it was not done (skipped).
         f: the verb: a step's (`rendezvous`, `get`, ...), `exit`, or the harness's: `begin`, `start`, `inject`, `heal`,
-            `lag`, `wire`, `link`, `left_behind`, `end`.
+            `lag` (see `harness.values.stall`), `wire`, `link`, `left_behind`, `end`.
         step: the unique name of the step or the fault; empty for the harness's own.
         call: which call of this step in this life of the rank, from 1.
         handler, run_id, round: those of the call's handler or store; None if it has none.
@@ -101,7 +101,8 @@ class Op:
             `run_id`, `timeout_ns`), afterwards what it returned. On `info`:
             `{"outcome": "died" | "hung" | "skipped", "because": text}`.
         error: on `fail`, what was raised.
-        lag_ns: how long the process waited for a processor during the call (ends of calls only), in nanoseconds.
+        lag_ns: how long the process waited for a processor during the call (ends of calls only), in nanoseconds; of a
+            `lag`, how late the controller was, or how long the part that it names stood still.
     """
 
     time_ns: int

@@ -17,7 +17,7 @@ from harness.machine.docker.hosts import PROXY, ContainerHost, ContainerNetwork
 from harness.machine.docker.proxy import ContainerEngineLauncher, ContainerServerLauncher
 from harness.machine.docker.ranks import ContainerLauncher, ContainerProcess, SharedRunDir
 from harness.machine.names import name_files
-from harness.machine.process import slots
+from harness.machine.process import slots, stalls
 from harness.machine.process.exits import Exits
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Declaration
@@ -235,6 +235,7 @@ class ContainerSession(WorldSession):
         helper = self._kept.processes.helper(self._run, self.master_host, module, arguments)
         with helper as (contained, ready_fd):
             _await_line(ready_fd, contained)
+            stalls.watch(contained.pid, f"the helper {module}")
             yield contained.pid
 
     def fileno(self) -> int:

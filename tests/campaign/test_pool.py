@@ -141,6 +141,26 @@ def test_a_controller_that_says_why_it_failed_is_quoted(machine: MakeMachine) ->
     assert one.controllers.events == ["1 kill"]
 
 
+def test_a_play_that_finished_while_the_parent_stood_still_is_not_lost(machine: MakeMachine) -> None:
+    """The parent is stopped between its look at the connections and its look at the clock."""
+    one = machine(jobs=1)
+    one.pool.free(CELL, [])
+    one.ended()
+    order = one.play()
+    look = one.pool._wait
+
+    def stopped_after_looking(connections: Sequence[Any], timeout_s: float) -> Sequence[Any]:
+        readable = look(connections, timeout_s)
+        if one.now_ns == 0:
+            one.now_ns = longest_ns(CELL) + MARGIN_NS + 150 * 10**9
+            one.controllers.started[0].says(Played(str(order.run_dir)))
+        return readable
+
+    one.pool._wait = stopped_after_looking
+    (ended,) = one.ended()
+    assert (ended.order, ended.problem, one.controllers.events) == (order, "", [])
+
+
 def test_a_controller_that_is_not_up_in_time_ends_the_run(machine: MakeMachine) -> None:
     """And not a moment before."""
     one = machine(jobs=1, ready=False)

@@ -283,6 +283,68 @@ def test_what_is_lacking_skips_the_cell_by_name() -> None:
     )
 
 
+# -- parts of the harness that stood still -----------------------------------------------------------------------
+
+STALL = "the proxy server stood still for 6.00 s, from 1.00 s on"
+
+
+def test_a_failure_that_a_stall_explains_is_an_error_and_needs_no_steady_state() -> None:
+    """It names the part, how long it stood still, and what to do."""
+    past = Past(2).all_join(0, 9, outcome="failed").stall(1, 7)
+    judgement = judge(plan(), past.whole())
+    assert judgement.status == ERROR
+    assert f"expected ok; {STALL}, which can explain it; find out what stopped it" in judgement.because
+    assert judgement.notes == (STALL,)
+    assert not needs_steady_state(judgement)
+
+
+def test_a_green_stays_green_with_a_note() -> None:
+    """Every call was as claimed all the same."""
+    judgement = judge(plan(), Past(2).all_join().stall(1, 7).whole())
+    assert (judgement.status, judgement.notes) == (PASSED, (STALL,))
+
+
+def test_broken_safety_stays_failed_whatever_stood_still() -> None:
+    """Also where a claim is an error, and also if the invariant is a claim of its own."""
+    past = Past(2).join(0, 0, 1, "failed").join(1, 0, 9, "failed").ends(1, None, 9, signal=11).stall(1, 7)
+    judgement = judge(plan(REFUSED, StepClaim("late", ("join",), within=(None, SECOND))), past.whole())
+    assert (judgement.status, names(judgement, ERROR)) == (FAILED, ["late"])
+    assert judgement.because.startswith("no_crash: rank 1 was ended by signal 11")
+    claimed = judge(plan(CheckClaim("own", "no_crash", {}), waived={"no_crash": "it may"}), past.whole())
+    assert (claimed.status, claimed.because[:4]) == (FAILED, "own:")
+
+
+@pytest.mark.parametrize(
+    "past",
+    [
+        Past(2).all_join(),
+        Past(2).all_join().fault("cut", None, None),
+        Past(2).all_join().fault("cut", 1, 2, touched=False),
+    ],
+    ids=["never came", "refused", "touched nothing"],
+)
+def test_a_premise_that_is_missing_after_a_stall_is_an_error(past: Past) -> None:
+    """The fault may have come too late, or met nothing because nothing passed."""
+    judgement = judge(plan(faults=(CUT,)), past.stall(0.5, 7).whole())
+    assert judgement.status == ERROR
+    assert "which can explain it" in judgement.because
+
+
+def test_a_check_without_anything_to_judge_after_a_stall_is_an_error() -> None:
+    """Nobody called anything after the healing, perhaps because nobody could."""
+    claims = (JOINS, CheckClaim("recovers", "recovery", {"within": SECOND}))
+    assert judge(plan(*claims), Past(2).all_join().whole()).status == VACUOUS
+    assert judge(plan(*claims), Past(2).all_join().stall(1, 7).whole()).status == ERROR
+
+
+def test_a_steady_state_in_which_a_part_stood_still_says_so() -> None:
+    """The red verdict says nothing then, and neither does the world without faults."""
+    steady = Past(2).all_join(0, 9, outcome="failed").stall(1, 7).whole()
+    judgement = judge(plan(), failing().whole(), steady)
+    assert judgement.status == ERROR
+    assert f", and {STALL}), so the red verdict says nothing" in judgement.because
+
+
 # -- known -------------------------------------------------------------------------------------------------------
 
 KNOWN_ENTRY = Known("static", ">=2.6", {}, ("joins",), (REFUSED,), "one lock per client", ("F17",), line=14)
@@ -348,6 +410,40 @@ def test_an_instead_that_was_missed_by_less_than_the_lag_is_an_error() -> None:
     entry = replace(KNOWN_ENTRY, instead=(replace(REFUSED, within=(0, 2 * SECOND)),))
     history = Past(2).all_join(0, 2.01, outcome="failed", lag=0.1).whole()
     assert known(entry, history=history).status == ERROR
+
+
+def test_a_known_failure_that_a_stall_explains_is_an_error() -> None:
+    """A part that stood still must not satisfy the entry."""
+    history = Past(2).all_join(0, 9, outcome="failed").stall(1, 7).whole()
+    assert known(history=history).status == ERROR
+
+
+def test_a_known_failure_before_a_stall_is_known() -> None:
+    """It was certain by then."""
+    assert known(history=failing().stall(3, 9).whole()).status == KNOWN
+
+
+def test_a_pass_after_a_stall_does_not_show_that_a_known_failure_is_gone() -> None:
+    """The entry is not to be deleted for it."""
+    judgement = known(history=Past(2).all_join().stall(1, 7).whole())
+    assert judgement.status == ERROR
+    assert judgement.because == (
+        f"it passed, but {STALL}: that says nothing about the known failure of line 14; play it again"
+    )
+
+
+def test_a_known_break_that_did_not_break_after_a_stall_is_an_error() -> None:
+    """The part that stood still may be why; a claim that broke beside the known ones is failed all the same."""
+    entry = replace(KNOWN_ENTRY, breaks=("joins", "no_hang"))
+    judgement = known(entry, history=failing().stall(3, 9).whole())
+    assert judgement.status == ERROR
+    assert judgement.because.endswith(
+        "of the known failure of line 14, no_hang did not break, but the proxy server stood still for 6.00 s, from"
+        " 3.00 s on; play it again"
+    )
+    other = StepClaim("quick", ("join",), within=(None, SECOND))
+    beside = judge(plan(JOINS, other, known=(entry,)), failing().stall(3, 9).whole())
+    assert beside.status == FAILED
 
 
 def test_vacuous_and_error_stay_what_they_are() -> None:

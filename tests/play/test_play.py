@@ -12,12 +12,15 @@ from scripted import ScriptedFault, ScriptedPlay, ScriptedRank, joins, scripted_
 
 from harness.archive import read_history
 from harness.loader import load_mapping
+from harness.machine.process.stalls import CONTROLLER
 from harness.play import needs, nemesis
+from harness.play import play as play_module
 from harness.play.play import Interrupted, play
 from harness.scenario.moment import START, FaultMoment, StepMoment, TimeMoment, WireMoment
 from harness.scenario.scenario import Fault, Scenario
 from harness.values.history import History
 from harness.values.ops import GATE, LAUNCH, RELEASE
+from harness.values.stall import STOPPED, WAITED, Stall
 
 JOIN = {"id": "join", "do": "rendezvous"}
 SEEN = WireMoment("query", "add", (1,), None, 1)
@@ -178,6 +181,33 @@ def test_a_failed_healing_ends_ranks_instead_of_waiting_for_them(tmp_path: Path)
         assert sorted(set(scripted.session.killed)) == [1000, 1001]
         assert "heal cut failed" in (done.ended or {})["error"]
         assert not [op for op in done if op.f == "left_behind"]
+
+
+def test_what_stood_still_is_recorded_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the time at which it went on, during the play and at its end."""
+    stalls = [Stall("the zygote", STOPPED, 5, 10, 5), Stall("the proxy server", WAITED, 20, 40, 15)]
+
+    class Watch:
+        """Sees one stall at a time."""
+
+        def __enter__(self) -> Watch:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            stalls.append(Stall("the name server", STOPPED, 50, 60, 10))
+
+        def take(self) -> list[Stall]:
+            return [stalls.pop(0)] if stalls else []
+
+    seen = list(stalls)
+    monkeypatch.setattr(play_module, "StallWatch", Watch)
+    with scripted_play(scenario(CUT), tmp_path) as scripted:
+        done = played(scripted)
+    assert [stall for stall in done.stalls if stall.part != CONTROLLER] == [
+        *seen,
+        Stall("the name server", STOPPED, 50, 60, 10),
+    ]
+    assert [op.f for op in done][-1] == "end"
 
 
 def test_an_interrupt_heals_and_ends_everything_and_is_raised(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias
 
 from harness import clock
 from harness.machine.launch.zygote_client import Ready, Zygote, spawn_fresh
+from harness.machine.process import stalls
 from harness.machine.process.children import Children
 from harness.values.errors import HarnessError, Unsupported
 
@@ -133,6 +134,7 @@ class RankLauncher:
             pid = zygote.spawn(message, write_fd)
         finally:
             os.close(write_fd)
+        stalls.watch(pid, f"the helper {module}")
         try:
             _await_line(read_fd, module, log)
             yield pid

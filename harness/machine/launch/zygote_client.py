@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.clock import now_ns
 from harness.machine.launch import zygote
+from harness.machine.process import stalls
 from harness.machine.process.children import Children
 from harness.machine.process.interpreter import clean_environment
 from harness.values.errors import HarnessError
@@ -97,6 +98,7 @@ class Zygote:
                 stdout_path=log_path,
                 pass_fds=[theirs.fileno(), doorbell_fd],
             )
+        stalls.watch(self.pid, "the zygote")
 
     @classmethod
     def start(cls, *arguments: Any, **options: Any) -> Zygote:

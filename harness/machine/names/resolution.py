@@ -24,6 +24,7 @@ from typing import Any, Protocol
 from harness import clock
 from harness.machine.names import hosts_file, resolv_conf
 from harness.machine.names.name_server import PORT, Rule
+from harness.machine.process import stalls
 from harness.values.errors import HarnessError
 
 ANSWERS_WITHIN_NS = 10_000_000_000
@@ -128,6 +129,7 @@ class _Server:
         with _sockets(place[1]) as (udp, tcp):
             self._process = _start(udp, tcp, self._log)
         self._pidfd = os.pidfd_open(self._process.pid)
+        stalls.watch(self._process.pid, f"the name server on {place[1]}")
 
     @classmethod
     def at(cls, host: NameServerHost) -> _Server:

@@ -18,6 +18,7 @@ from harness.machine.network.firewall import ANY_PACKET, Rule
 from harness.machine.network.network_tools import CabledHost, Host, Task, explained, path_of, run_all
 from harness.machine.network.packet_queue import Delay, open_queue
 from harness.machine.network.shaping import OUT, TrialNetwork
+from harness.machine.process import stalls
 from harness.values.errors import HarnessError, Unsupported
 
 NETEM, QUEUE, QUEUE_BY_IPTABLES = "netem", "nfqueue", "nfqueue through iptables"
@@ -113,6 +114,7 @@ def _keeper(name: str, hosts: Sequence[Host], delay: Delay, seed: int) -> Iterat
         descriptors = [queue.fileno() for queue in queues]
         settings = {"parent": os.getpid(), "sockets": descriptors, "delay": asdict(delay), "seed": seed}
         process = _start(settings, descriptors)
+    stalls.watch(process.pid, f"the packet queue of {name}")
     with process:
         try:
             _answer(process)

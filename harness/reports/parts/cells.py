@@ -9,6 +9,7 @@ from harness.reports.parts.safe import short_json
 from harness.values.ops import FAIL, INFO, INVOKE, OK, SCHEDULING, Op
 from harness.values.printable import printable
 from harness.values.quantity import format_ns
+from harness.values.stall import LAG, STOPPED, stall_of
 
 BEGUN, DONE, RAISED, GONE, HUNG, LEFT_OUT = "▶", "✓", "✗", "†", "∞", "○"
 
@@ -92,6 +93,18 @@ def nemesis_cell(op: Op) -> str:
     return f"heal {name} {DONE} {touched}" + (f", by {printable(str(by))}" if by else "")
 
 
+def late_by(op: Op) -> str:
+    """Which part of the harness stood still or waited for a processor, and for how long."""
+    stall, lasted = stall_of(op), format_ns(op.lag_ns)
+    if stall is None:
+        return f"the machine was late by {lasted}"
+    return printable(
+        f"{stall.part} stood still for {lasted}"
+        if stall.how == STOPPED
+        else f"{stall.part} waited {lasted} for a processor"
+    )
+
+
 def _injecting(op: Op, name: str, value: Mapping[str, Any]) -> str:
     if op.type == FAIL:
         return f"{name} {RAISED} {printable(str(value.get('because', '')))}".rstrip()
@@ -107,8 +120,8 @@ def mark(op: Op) -> str:
     value = op.value if isinstance(op.value, Mapping) else {}
     if op.f == "start":
         return "the clock starts"
-    if op.f == "lag":
-        return f"the machine was late by {format_ns(op.lag_ns)}" if op.lag_ns >= LAG_SHOWN_NS else ""
+    if op.f == LAG:
+        return late_by(op) if op.lag_ns >= LAG_SHOWN_NS else ""
     if op.f == "left_behind":
         left = {key: value[key] for key in ("processes", "sockets", "proxies") if value.get(key)}
         return f"left behind: {short_json(left, 120)}" if left else ""

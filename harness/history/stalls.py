@@ -1,0 +1,47 @@
+"""Whether a part of the harness that stood still can explain what a run shows."""
+
+from __future__ import annotations
+
+from harness.values.history import History
+from harness.values.quantity import format_ns
+from harness.values.stall import STOPPED, Stall
+
+STARVED_NS = 500_000_000
+"""A part that waited for a processor for so long without a break stood still: a back-off of torch's is that long at
+least, and a call's timeout seldom leaves more. Shorter waits are everyday on a busy machine: they only excuse a bound
+that was missed by less. A stop counts whatever its length, because nothing but an act from outside stops a part."""
+
+
+def explanation(history: History, window: tuple[int, int]) -> Stall | None:
+    """The longest stall that can explain what went wrong in a window of time; None if there is none.
+
+    A stop can explain whatever came after it: a call that it made fail is missed by later ones. A wait for a processor
+    explains only what it overlaps. What was over before the clock started explains nothing.
+    """
+    from_ns, to_ns = min(window), max(window)
+    fits = [
+        stall
+        for stall in stood_still(history)
+        if stall.since_ns <= to_ns and (stall.how == STOPPED or stall.until_ns >= from_ns)
+    ]
+    return max(fits, key=lambda stall: stall.lasted_ns, default=None)
+
+
+def stood_still(history: History) -> list[Stall]:
+    """The times that a part stood still long enough to count, while the clock ran."""
+    return [
+        stall
+        for stall in history.stalls
+        if (stall.how == STOPPED or stall.lasted_ns >= STARVED_NS) and stall.until_ns >= history.start_ns
+    ]
+
+
+def describe_stall(history: History, stall: Stall) -> str:
+    """`the proxy server stood still for 6.00 s, from 1.20 s on`."""
+    since_ns = max(0, stall.since_ns - history.start_ns)
+    return f"{stall.part} stood still for {format_ns(stall.lasted_ns)}, from {format_ns(since_ns)} on"
+
+
+def excuse(history: History, stall: Stall) -> str:
+    """What follows a sentence that says what went wrong."""
+    return f"{describe_stall(history, stall)}, which can explain it; find out what stopped it, and play it again"
