@@ -134,7 +134,7 @@ def texts(root: Path) -> Iterator[Path]:
 
 def _is_own(path: Path, root: Path) -> bool:
     linked = any(part.is_symlink() for part in (path, *path.parents) if root in part.parents)
-    return not linked and "__pycache__" not in path.parts
+    return not linked and "__pycache__" not in path.parts and "corpus" not in path.parts
 
 
 def found(name: str, text: str) -> list[tuple[int, str, str]]:

@@ -235,13 +235,13 @@ class Pool:
         """An answer that is due; a controller that says anything else is lost."""
         order = member.order
         if isinstance(answer, Failed):
-            yield from self._lost(member, answer.reason[:LONGEST_REASON])
+            yield from self._lost(member, answer.reason)
         elif isinstance(answer, Ready) and not member.is_ready:
             member.is_ready = True
             self.facts = self.facts if self.facts.versions else answer
         elif isinstance(answer, Played) and order is not None and answer.run_dir == order.run_dir:
             member.order = None
-            yield Ended(order, member)
+            yield Ended(order, member, _shown(answer.problem))
         elif answer is not None or member.is_idle:
             yield from self._lost(member, _refused("that was not due"))
 
@@ -249,7 +249,7 @@ class Pool:
         """End a controller; what it plays is over. One that has nothing to play is replaced when another is needed."""
         member.controller.kill()
         self._members.remove(member)
-        problem = printable_lines(problem)
+        problem = _shown(problem)
         if member.order is not None:
             yield Ended(member.order, member, problem)
         elif not member.is_ready:
@@ -267,6 +267,11 @@ def _missed(member: Member) -> str:
     if member.is_ready:
         return "the controller missed its deadline and was replaced"
     return f"a controller was not up within {STARTUP_LIMIT_NS // 10**9} s"
+
+
+def _shown(problem: str) -> str:
+    """What a controller says is wrong, cut and safe to print."""
+    return printable_lines(problem[:LONGEST_REASON])
 
 
 def _refused(what: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,10 @@ class Ready:
 
 @dataclass(frozen=True)
 class Played:
-    """The play in that run directory is over."""
+    """The play in that run directory is over; `problem` says why its history is not whole, and is empty if it is."""
 
     run_dir: Path
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,8 @@ class ControllerEnd:
     def send(self, answer: Answer) -> None:
         if isinstance(answer, Failed):
             answer = Failed(answer.reason[:LONGEST_REASON])
+        elif isinstance(answer, Played):
+            answer = replace(answer, problem=answer.problem[:LONGEST_REASON])
         self._socket.sendall(json.dumps(encode(answer, Answer)).encode() + b"\n")
 
     def receive(self) -> Order:

@@ -117,6 +117,17 @@ def test_a_play_that_is_over_frees_its_controller(machine: MakeMachine) -> None:
     assert one.pool.free(CELL, []) is ended.member
 
 
+def test_a_play_without_a_whole_history_says_why(machine: MakeMachine) -> None:
+    """Its controller can play again."""
+    one = machine(jobs=1)
+    one.pool.free(CELL, [])
+    one.ended()
+    order = one.play()
+    one.controllers.started[0].says(Played(order.run_dir, "the disk is full"))
+    assert [(ended.order, ended.problem) for ended in one.ended()] == [(order, "the disk is full")]
+    assert one.pool.has_idle
+
+
 def test_a_controller_that_dies_while_it_plays_is_replaced(machine: MakeMachine) -> None:
     """Its play ends with what it said last; the next scenario gets a new controller."""
     one = machine(jobs=1)
@@ -153,7 +164,7 @@ def test_a_play_that_finished_while_the_parent_stood_still_is_not_lost(machine: 
         readable = look(connections, timeout_s)
         if one.now_ns == 0:
             one.now_ns = longest_ns(CELL) + MARGIN_NS + 150 * 10**9
-            one.controllers.started[0].says(Played(str(order.run_dir)))
+            one.controllers.started[0].says(Played(order.run_dir))
         return readable
 
     one.pool._wait = stopped_after_looking
@@ -219,7 +230,7 @@ def test_an_idle_controller_that_is_gone_is_replaced_when_there_is_work(machine:
     assert (len(one.controllers.started), one.pool.has_idle) == (2, True)
 
 
-PLAYED = b'{"Played": {"run_dir": "run-0"}}\n'
+PLAYED = b'{"Played": {"run_dir": "run-0", "problem": ""}}\n'
 
 
 @pytest.mark.parametrize(
@@ -233,12 +244,13 @@ PLAYED = b'{"Played": {"run_dir": "run-0"}}\n'
         b"[" * 30_000 + b"\n",
         b'{"Played":' * 5000 + b"\n",
         b'{"Played": {}}\n',
-        b'{"Played": {"run_dir": 5}}\n',
-        b'{"Played": {"run_dir": ["run-0"]}}\n',
-        b'{"Played": {"run_dir": "run-1"}}\n',
-        b'{"Played": {"run_dir": "/run-0"}}\n',
-        b'{"Played": {"run_dir": "run-0", "more": 1}}\n',
-        b'{"Played": {"run_dir": "run-0"}, "Failed": {"reason": "x"}}\n',
+        b'{"Played": {"run_dir": 5, "problem": ""}}\n',
+        b'{"Played": {"run_dir": ["run-0"], "problem": ""}}\n',
+        b'{"Played": {"run_dir": "run-1", "problem": ""}}\n',
+        b'{"Played": {"run_dir": "/run-0", "problem": ""}}\n',
+        b'{"Played": {"run_dir": "run-0", "problem": "", "more": 1}}\n',
+        b'{"Played": {"run_dir": "run-0", "problem": null}}\n',
+        b'{"Played": {"run_dir": "run-0", "problem": ""}, "Failed": {"reason": "x"}}\n',
         b'{"Order": {"run_dir": "run-0"}}\n',
         b'{"Ready": {"world": {}, "versions": {}}}\n',
         b'{"Ready": {"world": {"a": {"mapping": 1}}, "versions": {}}}\n',

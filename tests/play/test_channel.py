@@ -38,7 +38,12 @@ def test_an_order_arrives_as_it_was_sent(ends: tuple[ParentEnd, ControllerEnd]) 
 
 @pytest.mark.parametrize(
     "answer",
-    [Ready({"kind": "processes", "private_network": True}, {"torch": "2.15.0"}), Played(Path("/runs/1")), Failed("no")],
+    [
+        Ready({"kind": "processes", "private_network": True}, {"torch": "2.15.0"}),
+        Played(Path("/runs/1")),
+        Played(Path("/runs/1"), "no disk"),
+        Failed("no"),
+    ],
 )
 def test_an_answer_arrives_as_it_was_sent(ends: tuple[ParentEnd, ControllerEnd], answer: Answer) -> None:
     """And then there is nothing to read."""
