@@ -26,7 +26,6 @@ MOST_CONNECTIONS = 256
 """To the API. A harness needs three; a client that closes none has the oldest idle ones closed."""
 
 _TOO_SLOW = (408, "Request Timeout", "the request did not arrive in time")
-_BAD = (400, "Bad Request", "this is not a request of HTTP/1.1")
 
 
 class _Deadline:
@@ -96,7 +95,7 @@ class Protocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         # uvicorn's own would fail for a HEAD, whose answer has no body.
-        self._refuse(*_BAD)
+        self._refuse(400, "Bad Request", msg)
         self.transport.close()
 
     def _refuse(self, status: int, phrase: str, text: str) -> None:

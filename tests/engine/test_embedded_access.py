@@ -15,6 +15,7 @@ from backends import Backend, started
 
 from harness.engine.access import Access
 from harness.engine.errors import ApiError
+from harness.values.endpoint import Endpoint
 
 SECRET = "a-secret"
 
@@ -168,3 +169,19 @@ def test_an_http_1_0_client_needs_no_host(engine: Backend):
     connection.endheaders()
     assert connection.getresponse().status == 200
     connection.close()
+
+
+def test_the_command_line_passes_names_and_token_on(tmp_path: Path):
+    """`proxy serve` has both options."""
+    (tmp_path / "token").write_text(SECRET)
+    argv = [sys.executable, "-m", "harness.cli", "proxy", "serve", "--port", "0", "--allow-host", "engine"]
+    argv += ["--token-file", str(tmp_path / "token")]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        backend = Backend("embedded", Endpoint("127.0.0.1", ready["port"]), process.pid)
+        headers = {"Host": "engine", "Authorization": f"Bearer {SECRET}"}
+        assert backend.ask("GET", "/version", headers=headers).status == 200
+        assert backend.ask("GET", "/version", headers={"Host": "engine"}).status == 401
+        process.terminate()
+        assert process.wait(20) == 0
