@@ -42,9 +42,9 @@ class RunDirs:
     """The run directories of one runner.
 
     Of all that are finished, `keep` stay. When there are more, those that came out as expected (passed, known failure,
-    skipped) go first, the oldest first, until `keep // 2` of them are left; then the others go, the oldest first. A
-    directory that a living runner plays in stays, and so does one that is not as expected while its runner lives: the
-    reports at the end of the run name it.
+    skipped) go first, the oldest first, until only the newest tenth of `keep` is left of them: so much stays to be
+    looked at. Then the others go, the oldest first. A directory that a living runner plays in stays, and so does one
+    that is not as expected while its runner lives: the reports at the end of the run name it.
 
     Args:
         folder: where they are; it is made when the first is.
@@ -131,7 +131,7 @@ class RunDirs:
         if too_many <= 0:
             return
         greens = sorted(name for name in finished if self._states[name] == _GREEN)
-        going = greens[: max(0, min(too_many, len(greens) - self._keep // 2))]
+        going = greens[: max(0, min(too_many, len(greens) - greens_kept(self._keep)))]
         reds = sorted(name for name in finished if self._states[name] == _RED)
         for name in [*going, *reds[: too_many - len(going)]]:
             self._take_away(name)
@@ -153,6 +153,11 @@ class RunDirs:
         while self._to_delete and may_go_on(deleted):
             shutil.rmtree(self._to_delete.pop(0), ignore_errors=True)
             deleted += 1
+
+
+def greens_kept(keep: int) -> int:
+    """How many of `keep` may be as expected where there are more red ones: a tenth, and one of two or more."""
+    return min(max(keep // 10, 1), max(keep - 1, 0))
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
