@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -189,6 +191,51 @@ def test_a_scenario_that_no_longer_loads_is_refused(played: Path) -> None:
     forget_checksums(played)
     (played / archive.SCENARIO).write_text("title: nothing else\n")
     with pytest.raises(ScenarioError, match=r"scenario\.rdzv\.yaml, the copy of here/.*, no longer loads"):
+        archive.read_run(played)
+
+
+def test_a_directory_that_is_deleted_while_it_is_read_is_named(played: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another run prunes it at this moment; and one that was pruned before is named too."""
+    load = load_text
+
+    def prune_first(text: str, path: Path) -> tuple[Scenario, ...]:
+        shutil.rmtree(played)
+        return tuple(load(text, path))
+
+    monkeypatch.setattr("harness.loader.load_text", prune_first)
+    with pytest.raises(HarnessError, match=r"was deleted while it was read; a run deletes old .*--keep"):
+        archive.read_run(played)
+    with pytest.raises(UsageError, match=r"there is no directory .*; a run deletes old .*--keep"):
+        archive.read_run(played)
+
+
+def test_a_run_that_was_cut_short_is_shown_and_never_judged(played: Path) -> None:
+    """Nobody knows whether the files of its processes are whole, also if they have an end."""
+    write_ops(played / "ops" / "controller.jsonl", archive.read_history(played))
+    (played / archive.HISTORY).unlink()
+    forget_checksums(played)
+    history = archive.read_run(played).history
+    assert (len(history.calls), history.ended) == (4, None)
+
+
+def test_the_checksums_are_those_that_sha256sum_reads(played: Path) -> None:
+    """Anybody can check a directory without the harness; the steady state is part of it."""
+    archive.fill_run(played / archive.STEADY, cell(), {})
+    archive.write_judgement(played, JUDGEMENT)
+    archive.write_judgement(played, JUDGEMENT)
+    checked = subprocess.run(["sha256sum", "--check", CHECKSUMS], cwd=played, capture_output=True, text=True)
+    assert (checked.returncode, checked.stdout.count(": OK")) == (0, 7), checked
+
+
+@pytest.mark.parametrize("text", ["x\n", f"{'0' * 64}  ../x y\n"])
+def test_damaged_checksums_are_named_with_their_line(text: str, played: Path) -> None:
+    """They are checked like everything else; and they are missed where `run.json` promises them."""
+    path = played / CHECKSUMS
+    path.write_text(path.read_text() + text)
+    with pytest.raises(HarnessError, match=rf"{CHECKSUMS}:4: not a checksum and a name; "):
+        archive.read_run(played)
+    path.unlink()
+    with pytest.raises(HarnessError, match=rf"{CHECKSUMS}: it is missing; "):
         archive.read_run(played)
 
 
