@@ -1,4 +1,4 @@
-"""The checksums of a run directory: one line for each file that is read back, added when the file is stored."""
+"""The checksums of a run directory: one line for each file that is read back, added just before the file is there."""
 
 from __future__ import annotations
 
@@ -37,14 +37,12 @@ class Checksums:
     run_dir: Path
     lines: Mapping[str, tuple[int, str]]
 
-    def lists(self, path: Path) -> bool:
-        """Whether the file was stored to its end."""
-        return str(path.relative_to(self.run_dir)) in self.lines
-
     def check(self, path: Path, content: bytes, advice: str = ADVICE) -> None:
-        """Raises Damaged unless the content of a file that is listed is what was stored."""
+        """Raises Damaged unless the content of a file is what was stored."""
         number, digest = self.lines.get(str(path.relative_to(self.run_dir)), (0, ""))
-        if number and _digest(content) != digest:
+        if not number:
+            raise Damaged(path, f"it has no line in {CHECKSUMS}", advice=advice)
+        if _digest(content) != digest:
             what = f"its content is not what was stored: it does not fit line {number} of {CHECKSUMS}"
             raise Damaged(path, what, advice=advice)
 

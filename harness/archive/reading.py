@@ -59,7 +59,7 @@ def read_history(run_dir: Path) -> History:
 
 def _history(run_dir: Path, sums: Checksums | None) -> History:
     merged = run_dir / HISTORY
-    if os.path.lexists(merged) or (sums is not None and sums.lists(merged)):
+    if os.path.lexists(merged):
         return _merged(merged, sums)
     ops: list[Op] = []
     left = MOST_BYTES
@@ -112,10 +112,15 @@ def read_run(run_dir: Path) -> Archived:
     file that is damaged.
     """
     try:
-        return _read_run(run_dir)
-    except Gone as error:
+        archived = _read_run(run_dir)
+        if not run_dir.is_dir():  # else all that was read is of this directory: it is renamed before it is deleted
+            raise Gone(f"there is no {run_dir}")
+        return archived
+    except (Gone, Damaged) as error:
         if not run_dir.is_dir():
             raise HarnessError(f"{run_dir} was deleted while it was read; {DELETED}") from error
+        if isinstance(error, Damaged):
+            raise
         raise UsageError(f"{run_dir} is not a complete run directory ({error}); play the scenario again") from error
     except OSError as error:
         raise UsageError(f"{run_dir} cannot be read ({error.strerror}); choose one that you may read") from error
@@ -134,7 +139,7 @@ def _read_run(run_dir: Path) -> Archived:
         history=_of_world(run_dir, _history(run_dir, sums), scenario.world.size),
         judgement=_judgement(run_dir / VERDICT, sums),
         meta=about.meta,
-        steady=_of_world(steady, _history(steady, sums), scenario.world.size) if _has_steady(steady, sums) else None,
+        steady=_of_world(steady, _history(steady, sums), scenario.world.size) if steady.is_dir() else None,
         is_checked=sums is not None,
     )
 
@@ -205,10 +210,6 @@ def _of_world(run_dir: Path, history: History, size: int) -> History:
         if op.process.rank is not None and op.process.rank >= size:
             raise Damaged(run_dir / HISTORY, f"rank {op.process.rank} of a world of {size}", op.index + 1)
     return history
-
-
-def _has_steady(steady: Path, sums: Checksums | None) -> bool:
-    return steady.is_dir() if sums is None else sums.lists(steady / META)
 
 
 def _judgement(path: Path, sums: Checksums | None) -> Judgement | None:

@@ -55,12 +55,12 @@ def write_judgement(run_dir: Path, judgement: Judgement) -> None:
 
 
 def _store(path: Path, text: str) -> None:
-    """Write a file that is read back: it is there as a whole or not at all, and then its checksum is listed."""
+    """Write a file that is read back: it is there as a whole or not at all, and its checksum is listed before."""
     content = text.encode("utf-8")
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(content)
-    os.replace(partial, path)
     checksums.add(path, content)
+    os.replace(partial, path)
 
 
 def _make_unique(runs_dir: Path, name: str) -> Path:

@@ -239,6 +239,16 @@ def test_damaged_checksums_are_named_with_their_line(text: str, played: Path) ->
         archive.read_run(played)
 
 
+def test_a_file_that_is_not_listed_is_damage(played: Path) -> None:
+    """A list that was cut short checks nothing less; each file is listed before it is there."""
+    archive.write_judgement(played, JUDGEMENT)
+    lines = (played / CHECKSUMS).read_text().splitlines(keepends=True)
+    for number, name in enumerate((archive.SCENARIO, archive.META, archive.HISTORY, archive.VERDICT)):
+        (played / CHECKSUMS).write_text("".join(lines[:number] + lines[number + 1 :]))
+        with pytest.raises(HarnessError, match=rf"{name}: it has no line in {CHECKSUMS}; "):
+            archive.read_run(played)
+
+
 # -- making and deleting -----------------------------------------------------------------------------------------
 
 
