@@ -217,7 +217,7 @@ def test_only_the_newest_run_directories_are_kept(tmp_path: Path) -> None:
 
 
 def test_a_run_keeps_its_own_red_directories_and_prunes_while_it_goes_on(tmp_path: Path) -> None:
-    """Whoever reads its results finds every directory of a red one, and never many of the others."""
+    """The reports find every directory of a red one, and never many of the others."""
     red, green = cell(JOIN + "expect:\n  - {step: rendezvous, is: failed}\n", "red"), cell(JOIN, "green")
     with Runner(RunOptions(subject="echo", runs_dir=tmp_path, jobs=1, keep=2)) as runner:
         reds = [runner.play(red).run_dir for _ in range(3)]
