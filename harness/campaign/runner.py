@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from harness import clock
-from harness.archive import STEADY, create_run, fill_run, prune, read_history, write_judgement
+from harness.archive import STEADY, RunDirs, fill_run, read_history, write_judgement
 from harness.campaign.pool import Ended, Member, Pool, StartController, start_process
 from harness.campaign.source import Queue, Repeats, Source, Trial
 from harness.judge.judge import judge, judge_skipped, needs_steady_state
@@ -25,6 +25,7 @@ from harness.play.channel import Ready
 from harness.play.needs import through_the_same, unmet_by_proxy, unmet_by_world
 from harness.play.options import REAL, Order, RunOptions
 from harness.scenario.scenario import Scenario
+from harness.values.errors import HarnessError
 from harness.values.history import History
 from harness.values.verdict import ERROR, Judgement
 
@@ -55,15 +56,22 @@ class Runner:
     Args:
         command_line: how a person plays a cell again; results have no command without it.
         start: starts a controller.
+        run_dirs: who makes and prunes the run directories; these are released by the caller.
     """
 
     def __init__(
-        self, options: RunOptions, command_line: CommandLine | None = None, start: StartController = start_process
+        self,
+        options: RunOptions,
+        command_line: CommandLine | None = None,
+        start: StartController = start_process,
+        run_dirs: RunDirs | None = None,
     ) -> None:
         self.options = options
         self.seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**31)
         self._command_line = command_line
         self._pool = Pool(options, start)
+        self._run_dirs = run_dirs or RunDirs(options.runs_dir, options.keep)
+        self._releases = run_dirs is None
         self._tasks: dict[Path, _Task] = {}
         self._found: set[str] = set()
 
@@ -73,7 +81,9 @@ class Runner:
 
     def __exit__(self, *_: object) -> None:
         self._pool.__exit__(None, None, None)
-        prune(self.options.runs_dir, self.options.keep)
+        self._run_dirs.finish()
+        if self._releases:
+            self._run_dirs.release()
 
     @property
     def facts(self) -> Ready:
@@ -160,7 +170,7 @@ class Runner:
 
     def _begin(self, member: Member, trial: Trial) -> None:
         begun_ns = clock.now_ns()
-        run_dir = create_run(self.options.runs_dir, trial.scenario, self._meta(trial))
+        run_dir = self._run_dirs.create(trial.scenario, self._meta(trial))
         self._send(member, _Task(trial, run_dir, begun_ns), trial.scenario, run_dir)
 
     def _begin_steady_state(self, member: Member, task: _Task) -> None:
@@ -177,9 +187,15 @@ class Runner:
     def _judge(self, ended: Ended) -> Result | None:
         """The result of a play; None if its steady state is played first."""
         task = self._tasks.pop(ended.order.run_dir)
-        trial = task.trial
         if ended.problem:
-            return self._result(trial, task, Judgement(ERROR, ended.problem))
+            return self._result(task.trial, task, Judgement(ERROR, ended.problem))
+        try:
+            return self._judge_history(ended, task)
+        except HarnessError as error:  # the history is damaged
+            return self._result(task.trial, task, Judgement(ERROR, str(error)))
+
+    def _judge_history(self, ended: Ended, task: _Task) -> Result | None:
+        trial = task.trial
         if ended.order.run_dir != task.run_dir:
             return self._result(trial, task, judge(trial.scenario, task.history, read_history(ended.order.run_dir)))
         task.history = read_history(task.run_dir)
@@ -213,6 +229,7 @@ class Runner:
         """A trial's result; without a task it was never played."""
         if task is not None:
             write_judgement(task.run_dir, judgement)
+            self._run_dirs.judged(task.run_dir, judgement.status)
         return Result(
             scenario=trial.scenario,
             judgement=judgement,

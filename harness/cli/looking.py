@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.exit_codes import AS_EXPECTED, USAGE, exit_code
-from harness.values.errors import ScenarioError, UsageError
+from harness.values.errors import HarnessError, ScenarioError, UsageError
 from harness.values.printable import printable
 
 if TYPE_CHECKING:
@@ -103,35 +103,61 @@ def new(name: str, directory: Path) -> int:
 
 
 def judge_again(run_dirs: Sequence[Path]) -> int:
-    """Judge stored runs again and report; prints where a verdict has changed."""
+    """Judge stored runs again and report; prints where a verdict has changed.
+
+    Raises HarnessError for a run directory that is damaged.
+    """
     from harness.archive import read_run
-    from harness.judge.judge import judge
+    from harness.judge.judge import has_crashed, judge
     from harness.reports.console import ConsoleReport, terminal
 
     results = []
     for run_dir in run_dirs:
         archived = read_run(run_dir)
         judgement = judge(archived.scenario, archived.history, archived.steady)
+        if has_crashed(judgement) and not archived.is_checked:
+            raise _odd(archived, "judged", judgement.because)
         results.append(_result(archived, judgement))
         if archived.judgement is not None and archived.judgement.status != judgement.status:
-            print(f"{run_dir}: was {archived.judgement.status}, is now {judgement.status}")
+            print(printable(f"{run_dir}: was {archived.judgement.status}, is now {judgement.status}"))
+        if not archived.is_checked:
+            print(printable(f"{run_dir}: has no checksums, as of older releases; damage may go unnoticed"))
     ConsoleReport(terminal()).closed(results, interrupted=False)
     return exit_code(result.status for result in results)
 
 
 def show(run_dir: Path, ranks: str | None, lines: int | None) -> int:
-    """Print one run as a time line; of a run that was never judged, what has happened so far."""
+    """Print one run as a time line; of a run that was never judged, what has happened so far.
+
+    Raises HarnessError for a run directory that is damaged.
+    """
     from harness.archive import read_run
     from harness.reports.timeline import LINES_SHOWN, View, of_history, of_result, terminal_width
 
     archived = read_run(run_dir)
     size = archived.scenario.world.size
     view = View(terminal_width(), parse_ranks(ranks, size), LINES_SHOWN if lines is None else lines)
-    if archived.judgement is None:
-        print(of_history(archived.history, view), end="")
-    else:
-        print(of_result(_result(archived, archived.judgement), view), end="")
+    judgement = archived.judgement
+    try:
+        text = (
+            of_history(archived.history, view) if judgement is None else of_result(_result(archived, judgement), view)
+        )
+    except Exception as error:  # its operations are sound each by itself, and odd together
+        raise _odd(archived, "shown", f"{type(error).__name__}: {error}") from error
+    print(text, end="")
     return AS_EXPECTED
+
+
+def _odd(archived: Archived, done: str, because: str) -> HarnessError:
+    """The error for a history that the harness cannot have written, or that it cannot handle."""
+    from harness.archive import HISTORY
+
+    path = archived.run_dir / HISTORY
+    if not archived.is_checked:
+        advice = "the run has no checksums, so it may be damaged; play the scenario again"
+    else:
+        advice = "the file is as it was stored, so report this as a defect of the harness, with the run directory"
+    return HarnessError(f"{path}: cannot be {done} ({because}); {advice}")
 
 
 def _result(archived: Archived, judgement: Judgement) -> Result:

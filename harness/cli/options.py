@@ -90,7 +90,10 @@ Require = Annotated[
     list[str] | None,
     typer.Option(metavar="KIND", help="a need (torch, world, proxy, ...) whose absence is an error, not a skip"),
 ]
-Keep = Annotated[int, typer.Option(min=0, max=MOST_RUNS, metavar="N", help="how many run directories stay")]
+Keep = Annotated[
+    int,
+    typer.Option(min=0, max=MOST_RUNS, metavar="N", help="how many run directories stay; red ones outlive others"),
+]
 RunsDir = Annotated[Path, typer.Option(metavar="DIR", help="where run directories go")]
 Reports = Annotated[
     list[str] | None,

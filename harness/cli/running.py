@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -73,17 +74,22 @@ def run(request: Request, options: RunOptions, make_runner: MakeRunner | None = 
         print("nothing selected: no cell fits --tags and -k; `rdzv-harness validate` lists the files", file=sys.stderr)
         return NOTHING_SELECTED
     reports = _reports(request, len(cells))
-    results, interrupted, failure = _play(request, options, cells, reports, make_runner or _real_runner)
-    unwritten = _close(reports, results, interrupted)
+    with ExitStack() as held:  # the run directories that the reports name
+        make = make_runner or partial(_real_runner, held)
+        results, interrupted, failure = _play(request, options, cells, reports, make)
+        unwritten = _close(reports, results, interrupted)
     return _exit_code(results, interrupted, [error for error in (failure, *unwritten) if error is not None])
 
 
-def _real_runner(options: RunOptions) -> AbstractContextManager[Playing]:
+def _real_runner(held: ExitStack, options: RunOptions) -> AbstractContextManager[Playing]:
+    from harness.archive import RunDirs
     from harness.campaign.runner import Runner
     from harness.cli.again import command_line
 
     check_machine(options)
-    return Runner(options, command_line)
+    run_dirs = RunDirs(options.runs_dir, options.keep)
+    held.callback(run_dirs.release)
+    return Runner(options, command_line, run_dirs=run_dirs)
 
 
 def check_machine(options: RunOptions) -> None:

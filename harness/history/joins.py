@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from harness.scenario.scenario import HandlerConfig, Scenario
 from harness.values.history import Call, History
 from harness.values.json import mapping, whole
 
 DEFAULT_HANDLER = "main"
+MOST_MISSING = 1000
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,12 @@ def handler_config(scenario: Scenario, call: Call) -> HandlerConfig | None:
 
 
 def ranks_missing(members: Iterable[Join], world_size: int, until_ns: int) -> list[int]:
-    """The ranks of a world that had not begun to join by then; a rank out of range does not take another's place."""
+    """The ranks of a world that had not begun to join by then; a rank out of range does not take another's place.
+
+    At most the first `MOST_MISSING`: a subject may return any world size.
+    """
     begun = {join.given_rank for join in members if join.begun_ns <= until_ns}
-    return [rank for rank in range(world_size) if rank not in begun]
+    return list(islice((rank for rank in range(world_size) if rank not in begun), MOST_MISSING))
 
 
 class Rounds:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.values.history import Call, History
-from harness.values.json import mapping
-from harness.values.ops import LINK
+from harness.values.json import mapping, whole
+from harness.values.ops import LINK, Op
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,20 @@ _CHANGING = ("set", "compare_set", "add", "append", "multi_set", "queue_push", "
 
 def wire_keys(history: History) -> tuple[WireKeys, ...]:
     """What each link has carried; empty unless the proxy server reads the store's protocol."""
-    reports = [(op.index, mapping(op.value)) for op in history.ops if op.f == LINK and op.process.rank is None]
-    return tuple(
-        WireKeys(int(value["rank"]), {key: tuple(kinds) for key, kinds in mapping(value.get("keys")).items()}, index)
-        for index, value in reports
-        if "rank" in value
-    )
+    reports = [op for op in history.ops if op.f == LINK and op.process.rank is None]
+    return tuple(found for op in reports if (found := _wire_keys(op)) is not None)
+
+
+def _wire_keys(report: Op) -> WireKeys | None:
+    """What one report says; None if it names no rank."""
+    value = mapping(report.value)
+    rank = whole(value.get("rank"))
+    keys = {
+        key: tuple(map(str, kinds))
+        for key, kinds in mapping(value.get("keys")).items()
+        if isinstance(kinds, (list, tuple))
+    }
+    return None if rank is None else WireKeys(rank, keys, report.index)
 
 
 def names_on_wire(key: str, keys: Iterable[str]) -> bool:

@@ -16,6 +16,8 @@ from harness.values.history import History, Injection
 from harness.values.json import mapping
 from harness.values.verdict import ERROR, FAILED, PASSED, SKIPPED, VACUOUS, Judgement, Verdict
 
+_CRASHED = " crashed: "
+
 
 def judge(scenario: Scenario, history: History, steady: History | None = None) -> Judgement:
     """The judgement of one cell.
@@ -41,6 +43,12 @@ def judge_skipped(need: str, reason: str, required: bool) -> Judgement:
 def needs_steady_state(judgement: Judgement) -> bool:
     """Whether it is red: then the same world is played without faults, and must join to rule out the machine."""
     return judgement.status == FAILED and any(verdict.status == FAILED for verdict in judgement.verdicts)
+
+
+def has_crashed(judgement: Judgement) -> bool:
+    """Whether a checker crashed, or judging did: of a stored run, its history may be damaged."""
+    said = [judgement.because, *(verdict.because for verdict in judgement.verdicts if verdict.status == ERROR)]
+    return judgement.status == ERROR and any(_CRASHED in because for because in said)
 
 
 @dataclass(frozen=True)
@@ -155,7 +163,7 @@ def _why_not_judged(what: str, error: Exception) -> str:
     """A HarnessError says itself what is wrong, such as a checker whose package is not installed."""
     if isinstance(error, HarnessError):
         return str(error)
-    return f"{what} crashed: {type(error).__name__}: {error}; report this as a defect of the harness"
+    return f"{what}{_CRASHED}{type(error).__name__}: {error}; report this as a defect of the harness"
 
 
 # -- parts of the harness that stood still -----------------------------------------------------------------------

@@ -42,7 +42,7 @@ class RunOptions:
         jobs: worlds side by side; None is twice the number of processors, since worlds mostly wait.
         seed: None draws one.
         runs_dir: the folder of the run directories.
-        keep: how many run directories stay.
+        keep: how many run directories stay; see `harness.archive.RunDirs`.
         require: kinds of need (`torch`, `world`, `proxy`, ...) whose absence is an error instead of a skip.
     """
 

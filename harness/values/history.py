@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
-from harness.values.json import mapping
+from harness.values.json import mapping, whole
 from harness.values.ops import INVOKE, ErrorInfo, Op, Process, outcome_of
 from harness.values.stall import LAG, Stall, stall_of
 
@@ -124,7 +124,7 @@ class History:
         """What the first operation says about the run: world, seed, versions, proxy, interpreter, subject."""
         for op in self.ops:
             if op.f == "begin" and op.process.rank is None:
-                return op.value or {}
+                return mapping(op.value)
         return {}
 
     @property
@@ -135,7 +135,7 @@ class History:
     @property
     def ended(self) -> Optional[Mapping[str, Any]]:
         """What the last operation says; None if the run was cut short. `{"error": text}` if the harness failed."""
-        return next((op.value or {} for op in self.ops if op.f == "end" and op.process.rank is None), None)
+        return next((mapping(op.value) for op in self.ops if op.f == "end" and op.process.rank is None), None)
 
     def seconds(self, time_ns: int) -> float:
         """Seconds since the clock started."""
@@ -233,17 +233,18 @@ def _injections(ops: Iterable[Op]) -> Iterator[Injection]:
         )
         refused = its.get("inject fail")
         first = begun or placed or refused
-        about = (first.value or {}) if first is not None else {}
-        outcome = (healed.value or {}) if healed is not None else {}
+        about = mapping(first.value if first is not None else None)
+        outcome = mapping(healed.value if healed is not None else None)
+        touched, ranks = outcome.get("touched"), about.get("ranks")
         yield Injection(
             fault=fault,
             kind=str(about.get("kind", "")),
-            ranks=tuple(about.get("ranks", ())),
+            ranks=tuple(rank for rank in ranks if whole(rank) is not None) if isinstance(ranks, (list, tuple)) else (),
             injected_ns=None if placed is None else placed.time_ns,
             healed_ns=None if healed is None else healed.time_ns,
-            touched=outcome.get("touched"),
-            facts=outcome.get("facts", {}),
-            failed=None if refused is None else str((refused.value or {}).get("because", "")),
+            touched=touched if isinstance(touched, bool) else None,
+            facts=mapping(outcome.get("facts")),
+            failed=None if refused is None else str(mapping(refused.value).get("because", "")),
             evidence=tuple(op.index for op in its.values()),
             tried_ns=None if begun is None else begun.time_ns,
             healing_ns=its["heal invoke"].time_ns if "heal invoke" in its else None,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
+
+from harness.values.json import Fields, mapping, whole_number
 
 NEMESIS = "nemesis"
 CONTROLLER = "controller"
 INVOKE, OK, FAIL, INFO = "invoke", "ok", "fail", "info"
+TYPES = (INVOKE, OK, FAIL, INFO)
 WORKER = "worker"
 """A report about a torchrun worker: `{"pid": ...}` when it is there, `{"leaves": status}`, `{"ended": true, ...}`."""
 WIRE = "wire"
@@ -37,6 +40,9 @@ SCHEDULING = frozenset({LAUNCH, RELEASE, REAP, NEVER_START, GATE, SUSPEND, RESUM
 
 # How a call ended, in the words of a claim's `is`; `running` only in a history that was cut short.
 OUTCOMES = ("ok", "failed", "died", "skipped", "hung", "running")
+
+MOST_RANKS = 65_536
+"""More ranks than any world has; a larger number in a stored operation is damage."""
 
 
 @dataclass(frozen=True)
@@ -144,28 +150,42 @@ class Op:
         return row
 
     @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Op:
-        """The operation that `to_json` wrote; raises KeyError or TypeError for anything else."""
-        who = row["process"]
-        process = Process(None, who) if isinstance(who, str) else Process(who[0], who[1], who[2])
+    def from_json(cls, row: Any) -> Op:
+        """The operation that `to_json` wrote; raises ValueError with the field's name for anything else."""
+        fields = Fields(row)
         error = row.get("error")
-        return cls(
-            time_ns=row["time_ns"],
-            process=process,
-            type=row["type"],
-            f=row["f"],
-            step=row.get("step", ""),
-            call=row.get("call", 1),
-            handler=row.get("handler"),
-            run_id=row.get("run_id"),
-            round=row.get("round"),
+        op = cls(
+            time_ns=fields.whole("time_ns"),
+            process=_process(fields.value("process")),
+            type=fields.one_of("type", TYPES),
+            f=fields.text("f"),
+            step=fields.text("step", ""),
+            call=fields.whole("call", 1, 1),
+            handler=fields.text_or_none("handler"),
+            run_id=fields.text_or_none("run_id"),
+            round=fields.whole_or_none("round"),
             value=row.get("value"),
-            error=None
-            if error is None
-            else ErrorInfo(error["kind"], tuple(error["bases"]), error["message"], tuple(error["causes"])),
-            lag_ns=row.get("lag_ns", 0),
-            index=row.get("index", -1),
+            error=None if error is None else _error_info(error),
+            lag_ns=fields.whole("lag_ns", 0, 0),
+            index=fields.whole("index", -1, -1),
         )
+        if op.type == INFO and op.step and op.process.rank is not None and outcome_of(op) not in OUTCOMES:
+            raise ValueError(f"value has no outcome, one of {', '.join(OUTCOMES)}")
+        return op
+
+
+def _process(who: Any) -> Process:
+    if isinstance(who, str):
+        return Process(None, who)
+    if not isinstance(who, list) or len(who) != 3 or not isinstance(who[1], str):
+        raise ValueError("process is neither a text nor a list of rank, thread and life")
+    rank = whole_number("the rank of process", who[0], 0, MOST_RANKS - 1)
+    return Process(rank, who[1], whole_number("the life of process", who[2], 1))
+
+
+def _error_info(row: Any) -> ErrorInfo:
+    fields = Fields(row)
+    return ErrorInfo(fields.text("kind"), fields.texts("bases"), fields.text("message"), fields.texts("causes", ()))
 
 
 def outcome_of(op: Op) -> str:
@@ -174,4 +194,4 @@ def outcome_of(op: Op) -> str:
         return "ok"
     if op.type == FAIL:
         return "failed"
-    return str(op.value["outcome"])
+    return str(mapping(op.value).get("outcome"))

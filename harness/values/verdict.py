@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
+
+from harness.values.json import Fields
 
 PASSED, FAILED, VACUOUS, ERROR, KNOWN, SKIPPED = "passed", "failed", "vacuous", "error", "known failure", "skipped"
 STATUSES = (PASSED, FAILED, VACUOUS, ERROR, KNOWN, SKIPPED)
@@ -42,8 +44,18 @@ class Verdict:
         }
 
     @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Verdict:
-        return cls(**{**row, "evidence": tuple(row["evidence"])})
+    def from_json(cls, row: Any) -> Verdict:
+        """The verdict that `to_json` wrote; raises ValueError with the field's name for anything else."""
+        fields = Fields(row)
+        return cls(
+            fields.text("name"),
+            fields.one_of("status", STATUSES),
+            fields.text("because"),
+            fields.text("expected"),
+            fields.text("happened"),
+            fields.wholes("evidence"),
+            fields.whole("line"),
+        )
 
 
 @dataclass(frozen=True)
@@ -82,14 +94,16 @@ class Judgement:
         }
 
     @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Judgement:
+    def from_json(cls, row: Any) -> Judgement:
+        """The judgement that `to_json` wrote; raises ValueError with the field's name for anything else."""
+        fields = Fields(row)
         return cls(
-            row["status"],
-            row["because"],
-            tuple(Verdict.from_json(verdict) for verdict in row["verdicts"]),
-            tuple(row["known_refs"]),
-            row["unnamed_calls"],
-            tuple(row["notes"]),
+            fields.one_of("status", STATUSES),
+            fields.text("because"),
+            tuple(map(Verdict.from_json, fields.items("verdicts"))),
+            fields.texts("known_refs"),
+            fields.whole("unnamed_calls"),
+            fields.texts("notes"),
         )
 
 

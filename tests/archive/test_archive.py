@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from pasts import Past
 
 from harness import archive, clock
+from harness.archive.layout import CHECKED, CHECKSUMS
 from harness.loader import load_text
 from harness.scenario.scenario import Scenario
 from harness.values.errors import HarnessError, ScenarioError, UsageError
@@ -51,6 +54,14 @@ def played(run_dir: Path) -> Path:
 def write_ops(path: Path, ops: History, tail: str = "") -> None:
     """The file of one process, with something after its last whole line."""
     path.write_text("".join(json.dumps(op.to_json()) + "\n" for op in ops) + tail, encoding="utf-8")
+
+
+def forget_checksums(run_dir: Path) -> None:
+    """Make it a directory of an older release, which stored no checksums."""
+    (run_dir / CHECKSUMS).unlink()
+    about = json.loads((run_dir / archive.META).read_text())
+    del about[CHECKED]
+    (run_dir / archive.META).write_text(json.dumps(about))
 
 
 # -- written and read again --------------------------------------------------------------------------------------
@@ -117,23 +128,28 @@ def test_a_whole_line_that_is_not_an_operation_is_named(line: str, run_dir: Path
     path = run_dir / archive.HISTORY
     write_ops(path, ops, f"{line}\n")
     with pytest.raises(
-        HarnessError, match=rf"history\.jsonl:{len(ops) + 1}: not an operation .* was the file edited\?"
+        HarnessError, match=rf"history\.jsonl:{len(ops) + 1}: not .*; the run directory is damaged, play"
     ):
         archive.read_run(run_dir)
 
 
-def test_a_changed_byte_is_no_crash(played: Path) -> None:
-    """Bytes that are not UTF-8 inside a text are replaced; elsewhere they damage their line."""
+def test_a_changed_byte_is_an_error_at_its_line(played: Path) -> None:
+    """Bytes that are not UTF-8 are named with file and line, wherever they are."""
     path = played / archive.HISTORY
+    lines = path.read_bytes().splitlines(keepends=True)
+    number = next(number for number, line in enumerate(lines, 1) if b"train" in line)
     path.write_bytes(path.read_bytes().replace(b"train", b"tr\xffin"))
-    run_ids = {op.run_id for op in archive.read_history(played)}
-    assert run_ids == {None, "tr\ufffdin"}
+    with pytest.raises(HarnessError, match=rf"history\.jsonl:{number}: not UTF-8; "):
+        archive.read_history(played)
 
 
 @pytest.mark.parametrize("text", ["", '{"status": "pas', "[]", '{"status": "passed"}'])
-def test_a_judgement_that_was_cut_short_is_none(text: str, played: Path) -> None:
-    """It can be made again from the history."""
+def test_a_damaged_judgement_is_an_error_that_names_the_file(text: str, played: Path) -> None:
+    """A judgement is stored as a whole or not at all; without one the history can be judged again."""
     (played / archive.VERDICT).write_text(text)
+    with pytest.raises(HarnessError, match=r"verdict\.json.*; delete this file, and judge the run again"):
+        archive.read_run(played)
+    (played / archive.VERDICT).unlink()
     assert archive.read_run(played).judgement is None
 
 
@@ -162,7 +178,8 @@ def test_a_run_without_its_scenario_is_refused(played: Path) -> None:
 
 
 def test_a_cell_that_the_scenario_no_longer_has_is_refused(played: Path) -> None:
-    """Somebody edited the copy of the scenario."""
+    """Somebody edited the copy of the scenario of a run without checksums."""
+    forget_checksums(played)
     path = played / archive.SCENARIO
     path.write_text(path.read_text().replace("5s", "6s"))
     with pytest.raises(UsageError, match=r"has no cell .*'5s'.*; was the file edited\?"):
@@ -170,10 +187,66 @@ def test_a_cell_that_the_scenario_no_longer_has_is_refused(played: Path) -> None
 
 
 def test_a_scenario_that_no_longer_loads_is_refused(played: Path) -> None:
-    """With the problems of the file."""
+    """With the problems of the file, and the copy that has them."""
+    forget_checksums(played)
     (played / archive.SCENARIO).write_text("title: nothing else\n")
-    with pytest.raises(ScenarioError):
+    with pytest.raises(ScenarioError, match=r"scenario\.rdzv\.yaml, the copy of here/.*, no longer loads"):
         archive.read_run(played)
+
+
+def test_a_directory_that_is_deleted_while_it_is_read_is_named(played: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another run prunes it at this moment; and one that was pruned before is named too."""
+    load = load_text
+
+    def prune_first(text: str, path: Path) -> tuple[Scenario, ...]:
+        shutil.rmtree(played)
+        return tuple(load(text, path))
+
+    monkeypatch.setattr("harness.loader.load_text", prune_first)
+    with pytest.raises(HarnessError, match=r"was deleted while it was read; a run deletes old .*--keep"):
+        archive.read_run(played)
+    with pytest.raises(UsageError, match=r"there is no directory .*; a run deletes old .*--keep"):
+        archive.read_run(played)
+
+
+def test_a_run_that_was_cut_short_is_shown_and_never_judged(played: Path) -> None:
+    """Nobody knows whether the files of its processes are whole, also if they have an end."""
+    write_ops(played / "ops" / "controller.jsonl", archive.read_history(played))
+    (played / archive.HISTORY).unlink()
+    forget_checksums(played)
+    history = archive.read_run(played).history
+    assert (len(history.calls), history.ended) == (4, None)
+
+
+def test_the_checksums_are_those_that_sha256sum_reads(played: Path) -> None:
+    """Anybody can check a directory without the harness; the steady state is part of it."""
+    archive.fill_run(played / archive.STEADY, cell(), {})
+    archive.write_judgement(played, JUDGEMENT)
+    archive.write_judgement(played, JUDGEMENT)
+    checked = subprocess.run(["sha256sum", "--check", CHECKSUMS], cwd=played, capture_output=True, text=True)
+    assert (checked.returncode, checked.stdout.count(": OK")) == (0, 7), checked
+
+
+@pytest.mark.parametrize("text", ["x\n", f"{'0' * 64}  ../x y\n"])
+def test_damaged_checksums_are_named_with_their_line(text: str, played: Path) -> None:
+    """They are checked like everything else; and they are missed where `run.json` promises them."""
+    path = played / CHECKSUMS
+    path.write_text(path.read_text() + text)
+    with pytest.raises(HarnessError, match=rf"{CHECKSUMS}:4: not a checksum and a name; "):
+        archive.read_run(played)
+    path.unlink()
+    with pytest.raises(HarnessError, match=rf"{CHECKSUMS}: it is missing; "):
+        archive.read_run(played)
+
+
+def test_a_file_that_is_not_listed_is_damage(played: Path) -> None:
+    """A list that was cut short checks nothing less; each file is listed before it is there."""
+    archive.write_judgement(played, JUDGEMENT)
+    lines = (played / CHECKSUMS).read_text().splitlines(keepends=True)
+    for number, name in enumerate((archive.SCENARIO, archive.META, archive.HISTORY, archive.VERDICT)):
+        (played / CHECKSUMS).write_text("".join(lines[:number] + lines[number + 1 :]))
+        with pytest.raises(HarnessError, match=rf"{name}: it has no line in {CHECKSUMS}; "):
+            archive.read_run(played)
 
 
 # -- making and deleting -----------------------------------------------------------------------------------------
@@ -192,17 +265,6 @@ def test_a_directory_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> Non
     tmp_path.joinpath("runs").touch()
     with pytest.raises(UsageError, match=r"cannot create .*/runs/.* \(File exists\); choose another --runs-dir"):
         archive.create_run(tmp_path / "runs", cell(), {})
-
-
-def test_pruning_deletes_the_oldest_runs_and_nothing_else(tmp_path: Path) -> None:
-    """A directory of somebody else's and a file stay, though their names sort first."""
-    for name in ("3", "1", "2"):
-        archive.fill_run(tmp_path / name, cell(), {})
-    (tmp_path / "0-notes").mkdir()
-    (tmp_path / "0.txt").touch()
-    archive.prune(tmp_path, keep=1)
-    assert {path.name for path in tmp_path.iterdir()} == {"3", "0-notes", "0.txt"}
-    archive.prune(tmp_path / "missing", keep=0)
 
 
 def test_an_operation_survives_its_line() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.archive import read_history
 from harness.campaign.runner import Runner
 from harness.judge.result import Result
 from harness.loader import load_text
@@ -18,6 +21,7 @@ from harness.play.options import RunOptions
 from harness.scenario.scenario import Scenario
 from harness.schedule.time_limit import longest_ns
 from harness.values.errors import HarnessError, Unsupported
+from harness.values.history import History
 
 HEAD = "schema: rdzv-scenario/v1\ntitle: A claim\n"
 JOIN = "world: {size: 3, timeout: 2s, route: direct}\nworkload:\n  - {do: rendezvous}\n"
@@ -210,6 +214,68 @@ def test_only_the_newest_run_directories_are_kept(tmp_path: Path) -> None:
     runs = sorted(path for path in tmp_path.iterdir() if path.name[0] != ".")
     assert len(runs) == 2
     assert last in runs
+
+
+def test_a_run_keeps_its_own_red_directories_and_prunes_while_it_goes_on(tmp_path: Path) -> None:
+    """The reports find every directory of a red one, and never many of the others."""
+    red, green = cell(JOIN + "expect:\n  - {step: rendezvous, is: failed}\n", "red"), cell(JOIN, "green")
+    with Runner(RunOptions(subject="echo", runs_dir=tmp_path, jobs=1, keep=2)) as runner:
+        reds = [runner.play(red).run_dir for _ in range(3)]
+        for _ in range(3):
+            runner.play(green)
+            assert len([path for path in tmp_path.iterdir() if path.name.endswith("green")]) <= 1
+        assert all(path is not None and (path / "history.jsonl").exists() for path in reds)
+
+
+def test_a_damaged_history_is_an_error_of_its_cell_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are played and judged."""
+    reads: list[Path] = []
+
+    def read(run_dir: Path) -> History:
+        reads.append(run_dir)
+        if len(reads) == 1:
+            (run_dir / "history.jsonl").write_text("damaged\n")
+        return read_history(run_dir)
+
+    monkeypatch.setattr("harness.campaign.runner.read_history", read)
+    with Runner(RunOptions(subject="echo", runs_dir=tmp_path, jobs=1)) as runner:
+        results = list(runner.run([cell(JOIN)], repeat=2))
+    assert [result.status for result in results] == ["error", "passed"]
+    assert "history.jsonl:1: not an operation" in results[0].judgement.because
+
+
+def test_runs_side_by_side_in_one_folder_do_not_delete_each_others_directories(tmp_path: Path) -> None:
+    """Each keeps no directory at all, so each would delete whatever it may."""
+    file = tmp_path / "claim.rdzv.yaml"
+    file.write_text(HEAD + JOIN + "expect:\n  - {step: rendezvous}\n")
+    words = [sys.executable, "-m", "harness.cli", "run", str(file), "--subject", "echo", "--jobs", "2", "--keep", "0"]
+    words += ["--repeat", "8", "--runs-dir", str(tmp_path / "runs")]
+    runs = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
+    said = [run.communicate()[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert [path.name for path in (tmp_path / "runs").iterdir() if path.name != ".controllers"] == []
+
+
+def test_nothing_that_a_run_starts_holds_its_lock(tmp_path: Path) -> None:
+    """The lock must end with the runner: no controller, helper or rank has the lock file open."""
+    with Runner(RunOptions(subject="echo", runs_dir=tmp_path, jobs=1)) as runner:
+        results = runner.run([cell(JOIN), cell(JOIN)])
+        next(results)
+        (lock,) = tmp_path.glob(".runner-*.lock")
+        below = psutil.Process().children(recursive=True)
+        assert below
+        assert open_files(os.getpid()) >= {str(lock)}
+        assert [child for child in below if str(lock) in open_files(child.pid)] == []
+        results.close()
+
+
+def open_files(pid: int) -> set[str]:
+    """What the descriptors of a process lead to."""
+    found = set()
+    for descriptor in Path("/proc", str(pid), "fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.add(os.readlink(descriptor))
+    return found
 
 
 def test_the_longest_a_play_may_take_counts_guards_and_durations() -> None:

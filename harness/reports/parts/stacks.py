@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.machine.regular import NotReadable, read_regular
 from harness.values.history import History
 from harness.values.printable import printable
 
@@ -16,6 +17,9 @@ THREADS_SHOWN = 4
 
 # It waits for the harness in every rank, and is never the reason for a hang.
 OWN_THREAD = '"control"'
+
+_FILE = re.compile(r"stacks/[\w.-]+")
+MOST_BYTES = 1 << 20
 
 _FRAME = re.compile(r"\s+(?P<name>.+?) \((?P<file>[^()]+?)(?::(?P<line>\d+))?\)\s*\Z")
 
@@ -37,7 +41,8 @@ def stacks_of(history: History, run_dir: Path | None) -> tuple[Stack, ...]:
     """The stacks that were kept of this run, in the order of the ranks' ends."""
     if run_dir is None:
         return ()
-    named = list(dict.fromkeys(_named(history)))
+    # A run directory may come from elsewhere: only what lies in its own folder is read.
+    named = [name for name in dict.fromkeys(_named(history)) if _FILE.fullmatch(name)]
     paths = [run_dir / name for name in named] or sorted((run_dir / "stacks").glob("*.txt"))
     return tuple(Stack(path, _read(path)) for path in paths)
 
@@ -50,8 +55,8 @@ def _named(history: History) -> Iterator[str]:
 
 def _read(path: Path) -> tuple[str, ...]:
     try:
-        return shortened(path.read_text(encoding="utf-8", errors="replace"))
-    except (OSError, ValueError):  # the name may be anything in a run directory from elsewhere
+        return shortened(read_regular(path, MOST_BYTES).decode("utf-8", errors="replace"))
+    except (OSError, ValueError, NotReadable):  # the name may be anything in a run directory from elsewhere
         return ()
 
 

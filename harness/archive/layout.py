@@ -1,0 +1,20 @@
+"""The names of what a run directory holds."""
+
+from __future__ import annotations
+
+SCENARIO, META, PLAN, HISTORY, VERDICT = (
+    "scenario.rdzv.yaml",
+    "run.json",
+    "plan.json",
+    "history.jsonl",
+    "verdict.json",
+)
+OPS = "ops"
+FOLDERS = (OPS, "logs", "stacks")
+STEADY = "steady"
+
+CHECKSUMS = "SHA256SUMS"
+"""The checksums of the files that are read back, as `sha256sum --check` reads them."""
+
+CHECKED, HOLDER = "checksums", "holder"
+"""Keys of `run.json`: whether there are checksums, and the lock file of the runner that needs the directory."""

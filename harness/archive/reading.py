@@ -1,0 +1,227 @@
+"""Reading a run directory: every file is checked, and what is damaged is an error that names file and line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.archive import checksums
+from harness.archive.checksums import Checksums
+from harness.archive.files import Damaged, Gone, json_of, parse_json, read_bytes, text_of
+from harness.archive.layout import CHECKED, HISTORY, META, OPS, SCENARIO, STEADY, VERDICT
+from harness.scenario.scenario import Scenario
+from harness.values.errors import HarnessError, ScenarioError, UsageError
+from harness.values.history import History
+from harness.values.json import Fields, whole
+from harness.values.ops import Op
+from harness.values.verdict import Judgement
+
+MOST_BYTES = 1 << 27
+"""Of one file of operations; the largest that a scenario has written has some megabytes."""
+MOST_BYTES_OF_TEXT = 1 << 24
+"""Of any other file."""
+
+JUDGE_AGAIN = "delete this file, and judge the run again"
+DELETED = "a run deletes old directories, `run --keep N` says how many stay"
+
+
+@dataclass(frozen=True)
+class Archived:
+    """A run as it is stored.
+
+    Attributes:
+        judgement: the stored one; None if the run was not judged to the end.
+        meta: `run.json`: path, cell, subject, seed, attempt, command, python, started.
+        steady: the history of the steady-state check, if one was made.
+        is_checked: whether the directory has checksums; those of older releases have none.
+    """
+
+    run_dir: Path
+    scenario: Scenario
+    history: History
+    judgement: Judgement | None
+    meta: Mapping[str, Any]
+    steady: History | None
+    is_checked: bool
+
+
+def read_history(run_dir: Path) -> History:
+    """The history of a run that is being played here; if it was cut short, what its processes had written.
+
+    Raises HarnessError for what is damaged or gone.
+    """
+    root = run_dir.parent if run_dir.name == STEADY else run_dir
+    return _history(run_dir, checksums.read(root, promised=True))
+
+
+def _history(run_dir: Path, sums: Checksums | None) -> History:
+    merged = run_dir / HISTORY
+    if os.path.lexists(merged):
+        return _merged(merged, sums)
+    ops: list[Op] = []
+    left = MOST_BYTES
+    for part in sorted((run_dir / OPS).glob("*.jsonl")):
+        content = read_bytes(part, left)
+        left -= len(content)
+        ops += _ops(part, content)
+    # Nobody knows whether these files are whole, so they have no end: such a run is shown, and never judged.
+    return History.of(op for op in ops if op.f != "end" or op.process.rank is not None)
+
+
+def _merged(path: Path, sums: Checksums | None) -> History:
+    """A whole history: no line is missing, doubled or out of order, and none was changed."""
+    content = read_bytes(path, MOST_BYTES)
+    ops = _ops(path, content)
+    for number, op in enumerate(ops):
+        if op.index != number:
+            what = f"operation {op.index} in place of {number}, so a line was lost, moved or doubled"
+            raise Damaged(path, what, number + 1)
+        if number and op.time_ns < ops[number - 1].time_ns:
+            raise Damaged(path, "the time is before that of the line above", number + 1)
+    if sums is not None:
+        sums.check(path, content)
+    return History(tuple(ops))
+
+
+def read_ops(path: Path) -> list[Op]:
+    """The operations of one file; a last line that a crash cut short is left out.
+
+    Raises HarnessError for a line that is not an operation, and for a file that cannot be read.
+    """
+    return _ops(path, read_bytes(path, MOST_BYTES))
+
+
+def _ops(path: Path, content: bytes) -> list[Op]:
+    ops = []
+    whole, _, _ = content.rpartition(b"\n")
+    for number, line in enumerate(text_of(path, whole).split("\n") if whole else (), 1):
+        try:
+            ops.append(Op.from_json(parse_json(line)))
+        except ValueError as error:
+            raise Damaged(path, f"not an operation ({error})", number) from error
+    return ops
+
+
+def read_run(run_dir: Path) -> Archived:
+    """A run directory as values.
+
+    Raises UsageError for any other directory, ScenarioError for a scenario that no longer loads, HarnessError for a
+    file that is damaged.
+    """
+    try:
+        archived = _read_run(run_dir)
+        if not run_dir.is_dir():  # else all that was read is of this directory: it is renamed before it is deleted
+            raise Gone(f"there is no {run_dir}")
+        return archived
+    except (Gone, Damaged) as error:
+        if not run_dir.is_dir():
+            raise HarnessError(f"{run_dir} was deleted while it was read; {DELETED}") from error
+        if isinstance(error, Damaged):
+            raise
+        raise UsageError(f"{run_dir} is not a complete run directory ({error}); play the scenario again") from error
+    except OSError as error:
+        raise UsageError(f"{run_dir} cannot be read ({error.strerror}); choose one that you may read") from error
+
+
+def _read_run(run_dir: Path) -> Archived:
+    about = _about(run_dir)
+    sums = checksums.read(run_dir, promised=about.meta.get(CHECKED) is True)
+    if sums is not None:
+        sums.check(run_dir / META, about.content)
+    scenario = _scenario(run_dir / SCENARIO, sums, about)
+    steady = run_dir / STEADY
+    return Archived(
+        run_dir=run_dir,
+        scenario=scenario,
+        history=_of_world(run_dir, _history(run_dir, sums), scenario.world.size),
+        judgement=_judgement(run_dir / VERDICT, sums),
+        meta=about.meta,
+        steady=_of_world(steady, _history(steady, sums), scenario.world.size) if steady.is_dir() else None,
+        is_checked=sums is not None,
+    )
+
+
+@dataclass(frozen=True)
+class _About:
+    """`run.json`, and from it the path and the cell of the scenario."""
+
+    content: bytes
+    meta: Mapping[str, Any]
+    path: Path
+    cell: tuple[tuple[str, str], ...]
+
+
+def _about(run_dir: Path) -> _About:
+    """Raises UsageError for a directory that is not a run, or whose `run.json` is malformed."""
+    path = run_dir / META
+    if not run_dir.is_dir():
+        raise UsageError(f"there is no directory {run_dir}; {DELETED}")
+    if not path.exists():
+        raise UsageError(f"{run_dir} is not a run directory (it has no {META}); run directories are under .rdzv/runs/")
+    content = read_bytes(path, MOST_BYTES_OF_TEXT)
+    try:
+        meta = json_of(path, text_of(path, content))
+        fields = Fields(meta)
+        fields.whole("attempt", 1, 1)
+        fields.text("subject", "")
+        fields.text("command", "")
+        if whole(meta.get("seed", 0)) is None:
+            raise ValueError("seed is not an integer")
+        return _About(content, meta, Path(fields.text("path")), tuple(map(_pair, fields.items("cell"))))
+    except Damaged as error:
+        raise UsageError(f"{run_dir} is not a complete run directory ({error})") from error
+    except ValueError as error:
+        because = f"{path}: {error}"
+        raise UsageError(f"{run_dir} is not a complete run directory ({because}); play the scenario again") from error
+
+
+def _pair(value: Any) -> tuple[str, str]:
+    if not isinstance(value, list) or len(value) != 2 or not all(isinstance(part, str) for part in value):
+        raise ValueError("cell is not a list of pairs of texts")
+    return value[0], value[1]
+
+
+def _scenario(path: Path, sums: Checksums | None, about: _About) -> Scenario:
+    # A controller writes archives and never reads one, so it need not import pydantic.
+    from harness.loader import load_text
+
+    content = read_bytes(path, MOST_BYTES_OF_TEXT)
+    if sums is not None:
+        sums.check(path, content)
+    try:
+        cells = load_text(text_of(path, content), about.path)
+    except ScenarioError as error:
+        raise ScenarioError([f"{path}, the copy of {about.path}, no longer loads:\n{error}"]) from error
+    scenario = next((one for one in cells if one.cell == about.cell), None)
+    if scenario is None:
+        raise UsageError(f"{path} has no cell {dict(about.cell)}; was the file edited?")
+    return scenario
+
+
+def _of_world(run_dir: Path, history: History, size: int) -> History:
+    """The history; raises Damaged for one of another world."""
+    declared = history.begin.get("size", size)
+    if whole(declared) != size:
+        raise Damaged(run_dir / HISTORY, f"of a world of {declared!r:.40} ranks, and the scenario has {size}")
+    for op in history:
+        if op.process.rank is not None and op.process.rank >= size:
+            raise Damaged(run_dir / HISTORY, f"rank {op.process.rank} of a world of {size}", op.index + 1)
+    return history
+
+
+def _judgement(path: Path, sums: Checksums | None) -> Judgement | None:
+    """The stored judgement; None if there is none: it can be made again from the history."""
+    try:
+        content = read_bytes(path, MOST_BYTES_OF_TEXT)
+    except Gone:
+        return None
+    try:
+        stored = Judgement.from_json(json_of(path, text_of(path, content), JUDGE_AGAIN))
+    except ValueError as error:
+        raise Damaged(path, f"not a judgement ({error})", advice=JUDGE_AGAIN) from error
+    if sums is not None:
+        sums.check(path, content, JUDGE_AGAIN)
+    return stored
