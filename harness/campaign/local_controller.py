@@ -14,6 +14,7 @@ from typing import Any
 from harness.machine.docker.leases import REAPER_FD
 from harness.machine.process import boot
 from harness.play.options import Order, RunOptions
+from harness.values.refusals import with_advice
 
 GONE_LIMIT_SECONDS = 20.0
 """Healing and ending a world takes milliseconds; a resolver or a disk that hangs must not hang the parent."""
@@ -21,6 +22,8 @@ GONE_LIMIT_SECONDS = 20.0
 
 class ControllerProcess:
     """One controller.
+
+    Raises OSError if it cannot be started.
 
     Args:
         log_dir: for its own log, and the logs of what it keeps over many plays.
@@ -33,13 +36,18 @@ class ControllerProcess:
         self, options: RunOptions, log_dir: Path, world: str, isolation: str, reaper_fd: int | None = None
     ) -> None:
         self._log = log_dir / "controller.log"
-        ours, theirs = socket.socketpair()
-        life_read, self._life_write = os.pipe()
-        os.set_inheritable(theirs.fileno(), True)
-        serve = [sys.executable, "-m", "harness.play.controller", str(theirs.fileno())]
-        serve += [options.to_json(), str(log_dir), world]
-        argv = boot.argv(sys.executable, life_read, isolation, serve)
-        with open(self._log, "wb") as log:
+        with contextlib.ExitStack() as of_child, contextlib.ExitStack() as kept:
+            ours, theirs = socket.socketpair()
+            of_child.callback(theirs.close)
+            kept.callback(ours.close)
+            life_read, self._life_write = os.pipe()
+            of_child.callback(os.close, life_read)
+            kept.callback(os.close, self._life_write)
+            os.set_inheritable(theirs.fileno(), True)
+            serve = [sys.executable, "-m", "harness.play.controller", str(theirs.fileno())]
+            serve += [options.to_json(), str(log_dir), world]
+            argv = boot.argv(sys.executable, life_read, isolation, serve)
+            log = of_child.enter_context(open(self._log, "wb"))
             self._process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
@@ -49,8 +57,7 @@ class ControllerProcess:
                 start_new_session=True,
                 env=_environment(reaper_fd),
             )
-        theirs.close()
-        os.close(life_read)
+            kept.pop_all()
         self.connection = Connection(ours.detach())
 
     def send(self, order: Order) -> None:
@@ -91,8 +98,12 @@ class ControllerProcess:
             code: object = self._process.wait(GONE_LIMIT_SECONDS)
         except subprocess.TimeoutExpired:
             code = "none yet"
-        lines = self._log.read_text(errors="replace").strip().splitlines() if self._log.exists() else []
-        return f"the controller ended unexpectedly (exit code {code}): {lines[-1] if lines else 'it wrote nothing'}"
+        lines: list[str] = []
+        with contextlib.suppress(OSError):
+            lines = self._log.read_text(errors="replace").strip().splitlines()
+        # Without a line the disk may be full, and the log is on it.
+        last = lines[-1] if lines else f"it wrote nothing to {self._log}; is its disk full?"
+        return with_advice(f"the controller ended unexpectedly (exit code {code}): {last}")
 
 
 def _environment(reaper_fd: int | None) -> dict[str, str]:

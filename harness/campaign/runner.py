@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from packaging.specifiers import SpecifierSet
 
 from harness import clock
-from harness.archive import STEADY, create_run, fill_run, prune, read_history, write_judgement
+from harness.archive import STEADY, create_run, fill_run, prepare, prune, read_history, write_judgement
 from harness.campaign.pool import Ended, Member, Pool, StartController, start_process
 from harness.campaign.source import Queue, Repeats, Source, Trial
 from harness.judge.judge import judge, judge_skipped, needs_steady_state
@@ -23,7 +23,9 @@ from harness.machine.toxiproxy.server import require_server
 from harness.play.needs import through_the_same, unmet_by_proxy, unmet_by_world
 from harness.play.options import REAL, Order, RunOptions
 from harness.scenario.scenario import Scenario
+from harness.values.errors import HarnessError
 from harness.values.history import History
+from harness.values.refusals import describe
 from harness.values.verdict import ERROR, Judgement
 
 CommandLine = Callable[[RunOptions, Scenario, int], str]
@@ -64,8 +66,10 @@ class Runner:
         self._pool = Pool(options, start)
         self._tasks: dict[Path, _Task] = {}
         self._found: set[str] = set()
+        self._problem: HarnessError | None = None
 
     def __enter__(self) -> Runner:
+        prepare(self.options.runs_dir)
         self._pool.__enter__()
         return self
 
@@ -99,13 +103,20 @@ class Runner:
         """Play what a source gives until it ends, and yield results as they come.
 
         However it is left (Ctrl-C, an error of the source, a caller that wants no more), what runs is healed and ended.
+
+        Raises HarnessError once the harness can write or start no more, after the results of what still runs.
         """
         queue = Queue(source, self.options.worlds, self._prepared)
+        self._problem = None
         try:
-            while queue.fill(self._pool.running):
+            while self._problem is None and queue.fill(self._pool.running):
                 for result in chain(self._feed(queue.waiting, observer), self._collect(queue.waiting)):
                     queue.add_result(result)
                     yield result
+            while self._pool.running:
+                yield from self._collect(())
+            if self._problem is not None:
+                raise self._problem
         finally:
             self._pool.end_running()
             self._tasks.clear()
@@ -134,31 +145,38 @@ class Runner:
             if unmet is not None:
                 yield self._skipped(trial, None, *unmet)
                 continue
-            member = self._pool.free(trial.scenario, (other.scenario for other in chain(waiting, kept)))
-            if member is not None:
-                if observer is not None:
-                    observer.started(trial.scenario, trial.attempt)
-                self._begin(member, trial)
-                continue
+            try:
+                member = self._pool.free(trial.scenario, (other.scenario for other in chain(waiting, kept)))
+                if member is not None:
+                    self._begin(member, trial, observer)
+                    continue
+            except HarnessError as error:
+                self._problem = error
+                break
             kept.append(trial)
             if not self._pool.has_idle:
                 break  # so nothing behind it can be played now
         waiting.extendleft(reversed(kept))
 
-    def _collect(self, waiting: deque[Trial]) -> Iterator[Result]:
+    def _collect(self, waiting: Collection[Trial]) -> Iterator[Result]:
         """Wait for the next plays to end, or for controllers that start, and judge."""
         if not waiting and not self._pool.running:
             return
-        for ended in self._pool.ended():
-            result = self._judge(ended)
-            if result is not None:
-                yield result
+        try:
+            for ended in self._pool.ended():
+                result = self._judge(ended)
+                if result is not None:
+                    yield result
+        except HarnessError as error:  # of a controller that did not start: what others play still ends
+            self._problem = self._problem or error
 
     # -- one trial ---------------------------------------------------------------------------------------------
 
-    def _begin(self, member: Member, trial: Trial) -> None:
+    def _begin(self, member: Member, trial: Trial, observer: Observer | None) -> None:
         begun_ns = clock.now_ns()
         run_dir = create_run(self.options.runs_dir, trial.scenario, self._meta(trial))
+        if observer is not None:
+            observer.started(trial.scenario, trial.attempt)
         self._send(member, _Task(trial, run_dir, begun_ns), trial.scenario, run_dir)
 
     def _begin_steady_state(self, member: Member, task: _Task) -> None:
@@ -175,6 +193,13 @@ class Runner:
     def _judge(self, ended: Ended) -> Result | None:
         """The result of a play; None if its steady state is played first."""
         task = self._tasks.pop(ended.order.run_dir)
+        try:
+            return self._judge_record(ended, task)
+        except (HarnessError, OSError) as error:  # the play cannot be read, or the steady state not be played
+            problem = describe(error) if isinstance(error, OSError) else str(error)
+            return self._result(task.trial, task, Judgement(ERROR, problem))
+
+    def _judge_record(self, ended: Ended, task: _Task) -> Result | None:
         trial = task.trial
         if ended.problem:
             return self._result(trial, task, Judgement(ERROR, ended.problem))
@@ -210,7 +235,10 @@ class Runner:
     def _result(self, trial: Trial, task: _Task | None, judgement: Judgement) -> Result:
         """A trial's result; without a task it was never played."""
         if task is not None:
-            write_judgement(task.run_dir, judgement)
+            try:
+                write_judgement(task.run_dir, judgement)
+            except HarnessError as error:  # the result stands, and what follows could not be stored either
+                self._problem = self._problem or error
         return Result(
             scenario=trial.scenario,
             judgement=judgement,

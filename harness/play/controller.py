@@ -24,6 +24,7 @@ from harness.proxies.direct import Direct
 from harness.proxies.toxiproxy import Toxiproxy
 from harness.scenario.scenario import Scenario
 from harness.values.errors import HarnessError
+from harness.values.refusals import describe
 from harness.worlds.base import WORLDS, Isolation, World, WorldResources
 
 MASTER_PORT = 29500
@@ -55,6 +56,9 @@ def main() -> int:
     except HarnessError as error:
         connection.send({"failed": str(error)})
         return 3
+    except (OSError, MemoryError) as error:
+        connection.send({"failed": f"a controller cannot work here: {describe(error)}"})
+        return 3
     finally:
         children.end_all()
     return 0
@@ -63,8 +67,18 @@ def main() -> int:
 def _serve(connection: Connection, warm: _WarmResources) -> None:
     while True:
         order: Order = connection.recv()
+        connection.send({"played": str(order.run_dir), "problem": _play(order, warm)})
+
+
+def _play(order: Order, warm: _WarmResources) -> str:
+    """Why there is no whole history; empty if there is one."""
+    try:
         play(order, warm.resources(order.scenario.world.kind))
-        connection.send({"played": str(order.run_dir)})
+    except Interrupted:
+        raise
+    except HarnessError as error:
+        return str(error)
+    return ""
 
 
 class _WarmResources:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,7 @@ from harness.schedule.progress import FoldedProgress
 from harness.schedule.schedule import Decisions, Schedule
 from harness.values.errors import HarnessError, ProxyLost, Unsupported
 from harness.values.ops import LINK
+from harness.values.refusals import describe
 from harness.worlds.base import Host, World, WorldSession
 
 READY_LIMIT_NS = 90_000_000_000
@@ -78,7 +79,8 @@ class PlayResources:
 def play(order: Order, resources: PlayResources) -> None:
     """Play a scenario and leave its history in the run directory, whatever happens.
 
-    What goes wrong in the harness is the `end` operation's `error`; only an interruption is raised.
+    What goes wrong in the harness is the `end` operation's `error`; raised is only an interruption, and a HarnessError
+    if no whole history can be written.
     """
     schedule = Schedule(order.scenario)
     log = Log(order.run_dir / "ops" / "controller.jsonl", FoldedProgress(schedule.lives))
@@ -92,10 +94,12 @@ def play(order: Order, resources: PlayResources) -> None:
         if not isinstance(error, HarnessError):
             _keep_traceback(order.run_dir, error)
     finally:
-        log.note("end", _end_of(acts.errors))
-        log.close()
-        write_history(order.run_dir, log.ops)
-        resources.world.resources.children.forget()
+        try:
+            log.note("end", _end_of(acts.errors))
+            write_history(order.run_dir, log.ops)
+        finally:
+            log.close()
+            resources.world.resources.children.forget()
 
 
 def _end_of(errors: Sequence[Exception]) -> dict[str, Any]:
@@ -104,13 +108,18 @@ def _end_of(errors: Sequence[Exception]) -> dict[str, Any]:
         return {"unsupported": [errors[0].need, errors[0].reason]}
     if any(isinstance(error, Interrupted) for error in errors):
         return {"error": "interrupted"}
-    return {"error": "; ".join(f"{type(error).__name__}: {error}" for error in errors)} if errors else {}
+    return {"error": "; ".join(dict.fromkeys(map(_reason, errors)))} if errors else {}
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {describe(error) if isinstance(error, OSError) else error}"
 
 
 def _keep_traceback(run_dir: Path, error: BaseException) -> None:
     """An error that is not a HarnessError is a bug of the harness: keep where it came from."""
     text = "".join(traceback.format_exception(error))
-    (run_dir / "logs" / "harness-error.txt").write_text(text)
+    with suppress(OSError):  # it may be the error that is being reported
+        (run_dir / "logs" / "harness-error.txt").write_text(text)
 
 
 def _perform(order: Order, resources: PlayResources, schedule: Schedule, log: Log, acts: Acts) -> None:
@@ -177,10 +186,12 @@ def _linked(
     try:
         yield links
     finally:
-        (order.run_dir / "logs" / "proxy.log").write_text(proxies.log(), encoding="utf-8")
-        for row in proxies.account(links):
-            log.note(LINK, row)
-        proxies.remove(links)
+        try:
+            (order.run_dir / "logs" / "proxy.log").write_text(proxies.log(), encoding="utf-8")
+            for row in proxies.account(links):
+                log.note(LINK, row)
+        finally:
+            proxies.remove(links)
 
 
 def _begin_record(
@@ -251,6 +262,7 @@ def _leaving(ranks: RankGroup, guard: HangGuard, poll: Poll) -> Iterator[None]:
         if guard_ns is None and now_ns > deadline_ns:
             raise HarnessError("a rank did not leave although none of its calls runs; see logs/")
         poll.wait(_earliest(guard_ns, deadline_ns))
+    ranks.check()
 
 
 def _interrupt() -> None:
