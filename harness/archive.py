@@ -77,9 +77,9 @@ def fill_run(run_dir: Path, scenario: Scenario, meta: Mapping[str, Any]) -> None
             (run_dir / folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_begin(f"create {run_dir}", error, ANOTHER_RUNS_DIR) from error
-    _write(run_dir / SCENARIO, scenario.text)
+    write(run_dir / SCENARIO, scenario.text)
     about = {"path": str(scenario.path), "cell": [list(pair) for pair in scenario.cell], **meta}
-    _write(run_dir / META, json.dumps(about, indent=1))
+    write(run_dir / META, json.dumps(about, indent=1))
 
 
 def write_history(run_dir: Path, ops: Iterable[Op]) -> History:
@@ -89,13 +89,13 @@ def write_history(run_dir: Path, ops: Iterable[Op]) -> History:
     """
     history = History.of(ops)
     lines = [json.dumps(op.to_json(), separators=(",", ":")) for op in history]
-    _write(run_dir / HISTORY, "".join(f"{line}\n" for line in lines))
+    write(run_dir / HISTORY, "".join(f"{line}\n" for line in lines))
     return history
 
 
 def write_judgement(run_dir: Path, judgement: Judgement) -> None:
     """Store the judgement beside the history; raises HarnessError."""
-    _write(run_dir / VERDICT, json.dumps(judgement.to_json(), indent=1))
+    write(run_dir / VERDICT, json.dumps(judgement.to_json(), indent=1))
 
 
 def read_history(run_dir: Path) -> History:
@@ -183,8 +183,8 @@ def prepare(runs_dir: Path) -> None:
         raise cannot_begin(f"write to {runs_dir}", error, ANOTHER_RUNS_DIR) from error
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a whole file, or leave none."""
+def write(path: Path, text: str) -> None:
+    """Write a whole file, or leave none; raises HarnessError."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

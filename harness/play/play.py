@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__, clock
-from harness.archive import PLAN, write_history
+from harness.archive import PLAN, write, write_history
 from harness.machine.process.stack_reader import Reading
 from harness.play.acts import Acts
 from harness.play.addresses import Addresses
@@ -97,6 +97,8 @@ def play(order: Order, resources: PlayResources) -> None:
         try:
             log.note("end", _end_of(acts.errors))
             write_history(order.run_dir, log.ops)
+        except HarnessError as error:
+            raise HarnessError("; ".join(dict.fromkeys([*map(_reason, acts.errors), str(error)]))) from error
         finally:
             log.close()
             resources.world.resources.children.forget()
@@ -187,7 +189,7 @@ def _linked(
         yield links
     finally:
         try:
-            (order.run_dir / "logs" / "proxy.log").write_text(proxies.log(), encoding="utf-8")
+            write(order.run_dir / "logs" / "proxy.log", proxies.log())
             for row in proxies.account(links):
                 log.note(LINK, row)
         finally:
@@ -241,7 +243,7 @@ def _rank_processes(
 ) -> Iterator[RankGroup]:
     """The ranks, before any is launched; on exit every process that still lives is ended."""
     plan = order.run_dir / PLAN
-    plan.write_text(json.dumps(make_plan(order, addresses).to_json()), encoding="utf-8")
+    write(plan, json.dumps(make_plan(order, addresses).to_json()))
     kind = Ranks if order.scenario.world.torchrun is None else TorchrunRanks
     ranks = kind(order.scenario, schedule, log, session, resources.doorbell_fd, order.run_dir, plan)
     try:

@@ -139,6 +139,9 @@ class LateFile(io.TextIOBase):
             self._file.flush()
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-        super().close()
+        file, self._file = self._file, None
+        try:
+            if file is not None:
+                file.close()
+        finally:
+            super().close()
