@@ -57,7 +57,8 @@ def _remembering(stream: Any) -> Any:
 def say(text: str) -> None:
     """Print to standard error; where that cannot be written, nothing can be said."""
     with suppress(OSError, ValueError):
-        print(text, file=sys.stderr, flush=True)
+        print(text, file=sys.stderr)
+    _flush(sys.stderr)
 
 
 def flush() -> OSError | None:
