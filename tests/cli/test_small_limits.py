@@ -14,17 +14,8 @@ from pathlib import Path
 
 import pytest
 import small_disks
+from joining import ROOT, SCENARIO
 
-ROOT = Path(__file__).parents[2]
-SCENARIO = """\
-schema: rdzv-scenario/v1
-title: Two ranks join
-world: {size: 2, timeout: 5s, route: direct}
-workload:
-  - {do: rendezvous}
-expect:
-  - {step: rendezvous, is: ok}
-"""
 USER = 54321
 """Nobody has this number, so its processes are those of the test."""
 

@@ -8,17 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from joining import ROOT, SCENARIO
 
-ROOT = Path(__file__).parents[2]
-SCENARIO = """\
-schema: rdzv-scenario/v1
-title: Two ranks join
-world: {size: 2, timeout: 5s, route: direct}
-workload:
-  - {do: rendezvous}
-expect:
-  - {step: rendezvous, is: ok}
-"""
 WRITES = {">&-": 3, ">/dev/full": 3, ">/dev/full 2>&1": 3, ">&- 2>&-": 3, "<&- >&- 2>&-": 3}
 STILL_READ = {"2>&-": 0, "2>/dev/full": 0, "<&-": 0}
 COMMANDS = ("schema", "--help", "list")

@@ -198,3 +198,12 @@ def test_the_parent_never_imports_torch() -> None:
     )
     root = Path(__file__).resolve().parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_a_runs_folder_that_cannot_be_used_is_an_error_of_the_item(pytester: pytest.Pytester) -> None:
+    """A file is in its place: the same sentence as of the command, and no internal error."""
+    (pytester.path / ".rdzv").touch()
+    result = played(pytester, a=PASSES)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["cannot write to *.rdzv/runs (Not a directory); choose another --runs-dir"])
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")

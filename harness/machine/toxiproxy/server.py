@@ -18,8 +18,9 @@ from typing import Protocol
 import urllib3
 
 from harness import clock
+from harness.machine.process import cache
 from harness.values.endpoint import Endpoint
-from harness.values.errors import HarnessError, ProxyLost, Unsupported
+from harness.values.errors import HarnessError, ProxyLost, Unsupported, UsageError
 from harness.values.refusals import describe, is_of_machine, with_advice
 
 VERSION = "2.12.0"
@@ -65,8 +66,7 @@ class ChildProcesses(Protocol):
 
 def cache_path() -> Path:
     """Where `rdzv-harness toxiproxy install` puts the server."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "rdzv-harness" / "toxiproxy" / VERSION / "toxiproxy-server"
+    return cache.folder() / "rdzv-harness" / "toxiproxy" / VERSION / "toxiproxy-server"
 
 
 def find_server() -> Path | None:
@@ -87,7 +87,10 @@ def candidates() -> list[Path]:
     if named:
         return [Path(named)]
     on_path = shutil.which("toxiproxy-server")
-    return [path for path in ([Path(on_path)] if on_path else []) + [cache_path()] if os.access(path, os.X_OK)]
+    found = [Path(on_path)] if on_path else []
+    with contextlib.suppress(UsageError):  # without a home there is no cache, and the embedded engine serves as well
+        found.append(cache_path())
+    return [path for path in found if os.access(path, os.X_OK)]
 
 
 def require_server() -> Path:
