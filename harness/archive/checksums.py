@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -21,7 +22,11 @@ def add(path: Path, content: bytes) -> None:
     line = f"{_digest(content)}  {path.relative_to(root)}\n"
     descriptor = os.open(root / CHECKSUMS, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     try:
-        os.write(descriptor, line.encode())  # one write: parent and controller add to one list
+        size = os.fstat(descriptor).st_size
+        # One write: parent and controller add to one list. They never do so at the same time.
+        if os.write(descriptor, line.encode()) < len(line):
+            os.ftruncate(descriptor, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(descriptor)
 

@@ -14,11 +14,11 @@ from typing import Any
 from harness import clock
 from harness.archive.holder import PREFIX, Holder, is_held, sweep
 from harness.archive.layout import HOLDER, META, VERDICT
-from harness.archive.writing import create_run
+from harness.archive.writing import ANOTHER_RUNS_DIR, create_run
 from harness.machine.regular import NotReadable, read_regular
 from harness.scenario.scenario import Scenario
-from harness.values.errors import UsageError
 from harness.values.json import mapping
+from harness.values.refusals import cannot_begin
 from harness.values.verdict import KNOWN, PASSED, SKIPPED
 
 AS_EXPECTED = (PASSED, KNOWN, SKIPPED)
@@ -99,9 +99,7 @@ class RunDirs:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._holder = Holder(self._folder)
             except OSError as error:
-                raise UsageError(
-                    f"cannot create a file in {self._folder} ({error.strerror}); choose another --runs-dir"
-                ) from error
+                raise cannot_begin(f"create a file in {self._folder}", error, ANOTHER_RUNS_DIR) from error
         return self._holder
 
     # -- pruning -----------------------------------------------------------------------------------------------

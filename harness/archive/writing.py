@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from itertools import chain, count
 from pathlib import Path
@@ -15,34 +17,50 @@ from harness import clock
 from harness.archive import checksums
 from harness.archive.layout import CHECKED, FOLDERS, HISTORY, META, SCENARIO, VERDICT
 from harness.scenario.scenario import Scenario
-from harness.values.errors import UsageError
+from harness.values.errors import HarnessError
 from harness.values.history import History
 from harness.values.ops import Op
+from harness.values.refusals import cannot, cannot_begin
 from harness.values.verdict import Judgement
 
+ANOTHER_RUNS_DIR = "choose another --runs-dir"
 LONGEST_NAME = 100  # a file system allows 255 bytes; folders below add their own
 
 
 def create_run(runs_dir: Path, scenario: Scenario, meta: Mapping[str, Any]) -> Path:
-    """A new run directory with what is known before the play; its name is the time and the scenario's id."""
+    """A new run directory with what is known before the play; its name is the time and the scenario's id.
+
+    Raises UsageError for a path that cannot be used, HarnessError where the machine has too little of something. Then
+    nothing of it is left.
+    """
     stamp = datetime.fromtimestamp(clock.wall_time(), timezone.utc).strftime("%Y%m%d-%H%M%S-%f")[:-3]
     slug = re.sub(r"[^A-Za-z0-9=,.-]+", "-", scenario.id)[:LONGEST_NAME].strip("-")
     run_dir = _make_unique(runs_dir.absolute(), f"{stamp}-{slug}")
-    fill_run(run_dir, scenario, {"started": stamp, **meta})
+    try:
+        fill_run(run_dir, scenario, {"started": stamp, **meta})
+    except HarnessError:
+        shutil.rmtree(run_dir, ignore_errors=True)
+        raise
     return run_dir
 
 
 def fill_run(run_dir: Path, scenario: Scenario, meta: Mapping[str, Any]) -> None:
-    """Fill a run directory with its folders, the scenario and `run.json`, which makes it a run."""
-    for folder in FOLDERS:
-        (run_dir / folder).mkdir(parents=True, exist_ok=True)
+    """Fill a run directory with its folders, the scenario and `run.json`, which makes it a run; raises HarnessError."""
+    try:
+        for folder in FOLDERS:
+            (run_dir / folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_begin(f"create {run_dir}", error, ANOTHER_RUNS_DIR) from error
     _store(run_dir / SCENARIO, scenario.text)
     about = {"path": str(scenario.path), "cell": [list(pair) for pair in scenario.cell], CHECKED: True, **meta}
     _store(run_dir / META, json.dumps(about, indent=1))
 
 
 def write_history(run_dir: Path, ops: Iterable[Op]) -> History:
-    """Merge all operations into one numbered file; the files of the processes stay beside it."""
+    """Merge all operations into one numbered file; the files of the processes stay beside it.
+
+    Raises HarnessError; then they are what is read, because no part of this file is left.
+    """
     history = History.of(ops)
     lines = [json.dumps(op.to_json(), separators=(",", ":")) for op in history]
     _store(run_dir / HISTORY, "".join(f"{line}\n" for line in lines))
@@ -50,17 +68,46 @@ def write_history(run_dir: Path, ops: Iterable[Op]) -> History:
 
 
 def write_judgement(run_dir: Path, judgement: Judgement) -> None:
-    """Store the judgement beside the history."""
+    """Store the judgement beside the history; raises HarnessError."""
     _store(run_dir / VERDICT, json.dumps(judgement.to_json(), indent=1))
 
 
 def _store(path: Path, text: str) -> None:
-    """Write a file that is read back: it is there as a whole or not at all, and its checksum is listed before."""
+    """Write a file that is read back: it is there as a whole or not at all, and its checksum is listed before.
+
+    Raises HarnessError.
+    """
     content = text.encode("utf-8")
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    checksums.add(path, content)
-    os.replace(partial, path)
+    try:
+        partial.write_bytes(content)
+        checksums.add(path, content)
+        os.replace(partial, path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise cannot(f"write {path}", error) from error
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file that is not read back, as a whole or not at all; raises HarnessError."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        with suppress(OSError):
+            path.unlink()
+        raise cannot(f"write {path}", error) from error
+
+
+def prepare(runs_dir: Path) -> None:
+    """Make the folder of the run directories; raises as `create_run` if no file can be written there."""
+    probe = runs_dir / f".probe-{os.getpid()}"
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise cannot_begin(f"write to {runs_dir}", error, ANOTHER_RUNS_DIR) from error
 
 
 def _make_unique(runs_dir: Path, name: str) -> Path:
@@ -69,7 +116,7 @@ def _make_unique(runs_dir: Path, name: str) -> Path:
         names = chain((name,), (f"{name}-{number}" for number in count(2)))
         return next(runs_dir / one for one in names if _is_made(runs_dir / one))
     except OSError as error:
-        raise UsageError(f"cannot create {runs_dir / name} ({error.strerror}); choose another --runs-dir") from error
+        raise cannot_begin(f"create {runs_dir / name}", error, ANOTHER_RUNS_DIR) from error
 
 
 def _is_made(run_dir: Path) -> bool:

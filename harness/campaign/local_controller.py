@@ -13,6 +13,7 @@ from harness.machine.docker.leases import REAPER_FD
 from harness.machine.process import boot
 from harness.play.channel import Answer, ParentEnd
 from harness.play.options import Order, RunOptions
+from harness.values.refusals import with_advice
 
 GONE_LIMIT_SECONDS = 20.0
 """Healing and ending a world takes milliseconds; a resolver or a disk that hangs must not hang the parent."""
@@ -23,6 +24,8 @@ LOG_READ_BYTES = 4096
 
 class ControllerProcess:
     """One controller.
+
+    Raises OSError if it cannot be started.
 
     Args:
         log_dir: for its own log, and the logs of what it keeps over many plays.
@@ -35,13 +38,18 @@ class ControllerProcess:
         self, options: RunOptions, log_dir: Path, world: str, isolation: str, reaper_fd: int | None = None
     ) -> None:
         self._log = log_dir / "controller.log"
-        ours, theirs = socket.socketpair()
-        life_read, self._life_write = os.pipe()
-        os.set_inheritable(theirs.fileno(), True)
-        serve = [sys.executable, "-m", "harness.play.controller", str(theirs.fileno())]
-        serve += [options.to_json(), str(log_dir), world]
-        argv = boot.argv(sys.executable, life_read, isolation, serve)
-        with open(self._log, "wb") as log:
+        with contextlib.ExitStack() as of_child, contextlib.ExitStack() as kept:
+            ours, theirs = socket.socketpair()
+            of_child.callback(theirs.close)
+            kept.callback(ours.close)
+            life_read, self._life_write = os.pipe()
+            of_child.callback(os.close, life_read)
+            kept.callback(os.close, self._life_write)
+            os.set_inheritable(theirs.fileno(), True)
+            serve = [sys.executable, "-m", "harness.play.controller", str(theirs.fileno())]
+            serve += [options.to_json(), str(log_dir), world]
+            argv = boot.argv(sys.executable, life_read, isolation, serve)
+            log = of_child.enter_context(open(self._log, "wb"))
             self._process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
@@ -51,8 +59,7 @@ class ControllerProcess:
                 start_new_session=True,
                 env=_environment(reaper_fd),
             )
-        theirs.close()
-        os.close(life_read)
+            kept.pop_all()
         self.connection = ParentEnd(ours)
 
     def send(self, order: Order) -> None:
@@ -91,7 +98,9 @@ class ControllerProcess:
             code: object = self._process.wait(GONE_LIMIT_SECONDS)
         except subprocess.TimeoutExpired:
             code = "none yet"
-        return f"the controller ended unexpectedly (exit code {code}): {self._last_line() or 'it wrote nothing'}"
+        # Without a line the disk may be full, and the log is on it.
+        last = self._last_line() or f"it wrote nothing to {self._log}; is its disk full?"
+        return with_advice(f"the controller ended unexpectedly (exit code {code}): {last}")
 
     def _last_line(self) -> str:
         """Of its log, which anything in its world may write to."""

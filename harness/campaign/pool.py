@@ -20,6 +20,7 @@ from harness.scenario.scenario import Scenario
 from harness.schedule.time_limit import longest_ns
 from harness.values.errors import HarnessError
 from harness.values.printable import printable_lines
+from harness.values.refusals import cannot
 from harness.worlds.base import WORLDS
 
 STARTUP_LIMIT_NS = 120_000_000_000
@@ -215,9 +216,12 @@ class Pool:
 
     def _start(self, isolation: str, world: str) -> Member:
         self._started += 1
-        log_dir = (self._logs / str(self._started)).absolute()
-        log_dir.mkdir(parents=True)
-        controller = self._start_controller(self._options, log_dir, world, isolation)
+        try:
+            log_dir = (self._logs / str(self._started)).absolute()
+            log_dir.mkdir(parents=True)
+            controller = self._start_controller(self._options, log_dir, world, isolation)
+        except OSError as error:
+            raise cannot(f"start a controller that logs to {self._logs}", error) from error
         self._members.append(Member(controller, isolation, self._now_ns() + STARTUP_LIMIT_NS))
         return self._members[-1]
 

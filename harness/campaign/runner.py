@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from harness import clock
-from harness.archive import STEADY, RunDirs, fill_run, read_history, write_judgement
+from harness.archive import STEADY, RunDirs, fill_run, prepare, read_history, write_judgement
 from harness.campaign.pool import Ended, Member, Pool, StartController, start_process
 from harness.campaign.source import Queue, Repeats, Source, Trial
 from harness.judge.judge import judge, judge_skipped, needs_steady_state
@@ -27,6 +27,7 @@ from harness.play.options import REAL, Order, RunOptions
 from harness.scenario.scenario import Scenario
 from harness.values.errors import HarnessError
 from harness.values.history import History
+from harness.values.refusals import describe
 from harness.values.verdict import ERROR, Judgement
 
 CommandLine = Callable[[RunOptions, Scenario, int], str]
@@ -74,8 +75,10 @@ class Runner:
         self._releases = run_dirs is None
         self._tasks: dict[Path, _Task] = {}
         self._found: set[str] = set()
+        self._problem: HarnessError | None = None
 
     def __enter__(self) -> Runner:
+        prepare(self.options.runs_dir)
         self._pool.__enter__()
         return self
 
@@ -111,13 +114,20 @@ class Runner:
         """Play what a source gives until it ends, and yield results as they come.
 
         However it is left (Ctrl-C, an error of the source, a caller that wants no more), what runs is healed and ended.
+
+        Raises HarnessError once the harness can write or start no more, after the results of what still runs.
         """
         queue = Queue(source, self.options.worlds, self._prepared)
+        self._problem = None
         try:
-            while queue.fill(self._pool.running):
+            while self._problem is None and queue.fill(self._pool.running):
                 for result in chain(self._feed(queue.waiting, observer), self._collect(queue.waiting)):
                     queue.add_result(result)
                     yield result
+            while self._pool.running:
+                yield from self._collect(())
+            if self._problem is not None:
+                raise self._problem
         finally:
             self._pool.end_running()
             self._tasks.clear()
@@ -146,31 +156,38 @@ class Runner:
             if unmet is not None:
                 yield self._skipped(trial, None, *unmet)
                 continue
-            member = self._pool.free(trial.scenario, (other.scenario for other in chain(waiting, kept)))
-            if member is not None:
-                if observer is not None:
-                    observer.started(trial.scenario, trial.attempt)
-                self._begin(member, trial)
-                continue
+            try:
+                member = self._pool.free(trial.scenario, (other.scenario for other in chain(waiting, kept)))
+                if member is not None:
+                    self._begin(member, trial, observer)
+                    continue
+            except HarnessError as error:
+                self._problem = error
+                break
             kept.append(trial)
             if not self._pool.has_idle:
                 break  # so nothing behind it can be played now
         waiting.extendleft(reversed(kept))
 
-    def _collect(self, waiting: deque[Trial]) -> Iterator[Result]:
+    def _collect(self, waiting: Collection[Trial]) -> Iterator[Result]:
         """Wait for the next plays to end, or for controllers that start, and judge."""
         if not waiting and not self._pool.running:
             return
-        for ended in self._pool.ended():
-            result = self._judge(ended)
-            if result is not None:
-                yield result
+        try:
+            for ended in self._pool.ended():
+                result = self._judge(ended)
+                if result is not None:
+                    yield result
+        except HarnessError as error:  # of a controller that did not start: what others play still ends
+            self._problem = self._problem or error
 
     # -- one trial ---------------------------------------------------------------------------------------------
 
-    def _begin(self, member: Member, trial: Trial) -> None:
+    def _begin(self, member: Member, trial: Trial, observer: Observer | None) -> None:
         begun_ns = clock.now_ns()
         run_dir = self._run_dirs.create(trial.scenario, self._meta(trial))
+        if observer is not None:
+            observer.started(trial.scenario, trial.attempt)
         self._send(member, _Task(trial, run_dir, begun_ns), trial.scenario, run_dir)
 
     def _begin_steady_state(self, member: Member, task: _Task) -> None:
@@ -187,15 +204,16 @@ class Runner:
     def _judge(self, ended: Ended) -> Result | None:
         """The result of a play; None if its steady state is played first."""
         task = self._tasks.pop(ended.order.run_dir)
-        if ended.problem:
-            return self._result(task.trial, task, Judgement(ERROR, ended.problem))
         try:
-            return self._judge_history(ended, task)
-        except HarnessError as error:  # the history is damaged
-            return self._result(task.trial, task, Judgement(ERROR, str(error)))
+            return self._judge_record(ended, task)
+        except (HarnessError, OSError) as error:  # the play cannot be read, or the steady state not be played
+            problem = describe(error) if isinstance(error, OSError) else str(error)
+            return self._result(task.trial, task, Judgement(ERROR, problem))
 
-    def _judge_history(self, ended: Ended, task: _Task) -> Result | None:
+    def _judge_record(self, ended: Ended, task: _Task) -> Result | None:
         trial = task.trial
+        if ended.problem:
+            return self._result(trial, task, Judgement(ERROR, ended.problem))
         if ended.order.run_dir != task.run_dir:
             return self._result(trial, task, judge(trial.scenario, task.history, read_history(ended.order.run_dir)))
         task.history = read_history(task.run_dir)
@@ -228,7 +246,10 @@ class Runner:
     def _result(self, trial: Trial, task: _Task | None, judgement: Judgement) -> Result:
         """A trial's result; without a task it was never played."""
         if task is not None:
-            write_judgement(task.run_dir, judgement)
+            try:
+                write_judgement(task.run_dir, judgement)
+            except HarnessError as error:  # the result stands, and what follows could not be stored either
+                self._problem = self._problem or error
             self._run_dirs.judged(task.run_dir, judgement.status)
         return Result(
             scenario=trial.scenario,

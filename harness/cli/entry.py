@@ -7,36 +7,36 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from harness.cli import streams
 from harness.cli.exit_codes import AS_EXPECTED, BROKEN_PIPE, INTERRUPTED, SOME_ERROR, USAGE
 from harness.values.errors import HarnessError, ScenarioError, UsageError
-from harness.values.printable import printable_lines
+from harness.values.refusals import cannot, describe, is_refusal
 
 TRACEBACK = "RDZV_TRACEBACK"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. `arguments` are those of the process unless given."""
-    _print_everything()
+    streams.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _dispatch(words)
+        code = _dispatch(words)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone, `head` for instance; the interpreter's own last flush must not complain either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return BROKEN_PIPE
+        streams.say("interrupted")
+        code = INTERRUPTED
     except Exception as error:
-        return _report(error)
+        # What standard output refuses is an error of the command that prints, too.
+        code = SOME_ERROR if isinstance(error, OSError) and streams.flush() is not None else _report(error)
+    refusal = streams.flush()
+    return code if refusal is None else _report_lost(refusal)
 
 
-def _print_everything() -> None:
-    """A terminal that cannot show a character gets a substitute, not an exception."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="replace")
+def _report_lost(refusal: OSError) -> int:
+    """Standard output cannot be written."""
+    if isinstance(refusal, BrokenPipeError):
+        return BROKEN_PIPE  # the reader has gone, `head` for instance
+    streams.say(f"error: {cannot('write to standard output', refusal, 'redirect it to a file that can be written')}")
+    return SOME_ERROR
 
 
 def _dispatch(words: list[str]) -> int:
@@ -47,7 +47,6 @@ def _dispatch(words: list[str]) -> int:
         code = app(args=own, prog_name="rdzv-harness", standalone_mode=False, obj=command)
     except SystemExit as leaving:  # how the parser reports a broken pipe; it exits for no other reason in this mode
         raise BrokenPipeError from leaving
-    sys.stdout.flush()
     return code if isinstance(code, int) else AS_EXPECTED
 
 
@@ -65,20 +64,26 @@ def _report(error: Exception) -> int:
         traceback.print_exception(error)
     if isinstance(error, ScenarioError):
         count = len(error.problems)
-        _say(f"{error}\n\n{count} problem{'s' if count != 1 else ''}")
+        streams.say(f"{error}\n\n{count} problem{'s' if count != 1 else ''}")
         return USAGE
     if isinstance(error, UsageError):
-        _say(f"error: {error}")
+        streams.say(f"error: {error}")
         return USAGE
     if isinstance(error, HarnessError):
-        _say(f"error: {error}")
+        streams.say(f"error: {error}")
+        return SOME_ERROR
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE
+    if is_refusal(error):
+        streams.say(f"error: {_describe(error)}")
         return SOME_ERROR
     return _report_of_parser(error) or _report_unexpected(error)
 
 
-def _say(text: str) -> None:
-    """Print to standard error; words of files and of the command line move no cursor."""
-    print(printable_lines(text), file=sys.stderr)
+def _describe(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError) and error.filename is None:
+        return "the current folder is gone; change to one that exists"
+    return describe(error)
 
 
 def _report_of_parser(error: Exception) -> int | None:
@@ -88,12 +93,12 @@ def _report_of_parser(error: Exception) -> int | None:
         return INTERRUPTED if type(error).__name__ == "Abort" else None
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "rdzv-harness"
-    _say(f"error: {format_message()}\nsee `{command} --help`")
+    streams.say(f"error: {format_message()}\nsee `{command} --help`")
     return USAGE
 
 
 def _report_unexpected(error: Exception) -> int:
     first = (str(error).strip().splitlines() or [""])[0]
     description = f"{type(error).__name__}: {first}" if first else type(error).__name__
-    _say(f"error: {description}; this is a bug of rdzv-harness, {TRACEBACK}=1 shows where")
+    streams.say(f"error: {description}; this is a bug of rdzv-harness, {TRACEBACK}=1 shows where")
     return SOME_ERROR

@@ -32,8 +32,16 @@ def file_of(path: str | Path) -> Path | None:
     return None if str(path) == STDOUT else Path(path)
 
 
+def place(choice: ReportChoice) -> str:
+    """A report and where it goes, for messages."""
+    return f"the report {choice.kind}={choice.path or STDOUT}"
+
+
 def make(choices: Sequence[ReportChoice], option: str = "--report") -> list[Report]:
-    """The reports, their files checked; raises UsageError with every problem of every choice."""
+    """The reports, their files checked; raises UsageError with every problem of every choice.
+
+    Nothing is made yet, neither a file nor its folder.
+    """
     made: list[Report] = []
     problems = [f"{option}: {problem}" for problem in _conflicts(choices)]
     for choice in choices:

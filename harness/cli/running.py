@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import signal
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,10 +11,11 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from harness.cli import streams
 from harness.cli.exit_codes import INTERRUPTED, NOTHING_SELECTED, SOME_ERROR, exit_code
 from harness.cli.selecting import load_all, select
 from harness.values.errors import HarnessError, UsageError
-from harness.values.printable import printable_lines
+from harness.values.refusals import cannot
 
 if TYPE_CHECKING:
     from harness.cli.reporting import ReportChoice
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # `--until-fail` alone: enough for a weekend.
 UNTIL_FAIL_RUNS = 10_000
+
+CONSOLE = "the console"
 
 
 @dataclass(frozen=True)
@@ -71,14 +73,17 @@ def run(request: Request, options: RunOptions, make_runner: MakeRunner | None = 
         raise UsageError(f"--repeat {request.repeat}: a cell is played at least once")
     cells = select(load_all(request.paths), request.tags, request.names)
     if not cells:
-        print("nothing selected: no cell fits --tags and -k; `rdzv-harness validate` lists the files", file=sys.stderr)
+        streams.say("nothing selected: no cell fits --tags and -k; `rdzv-harness validate` lists the files")
         return NOTHING_SELECTED
     reports = _reports(request, len(cells))
     with ExitStack() as held:  # the run directories that the reports name
         make = make_runner or partial(_real_runner, held)
         results, interrupted, failure = _play(request, options, cells, reports, make)
-        unwritten = _close(reports, results, interrupted)
-    return _exit_code(results, interrupted, [error for error in (failure, *unwritten) if error is not None])
+        reports.close(results, interrupted)
+    if failure is not None and not isinstance(failure, HarnessError):
+        _say_all(reports.problems)
+        raise failure  # what ended before it is reported
+    return _exit_code(results, interrupted, [error for error in (failure, *reports.problems) if error is not None])
 
 
 def _real_runner(held: ExitStack, options: RunOptions) -> AbstractContextManager[Playing]:
@@ -108,44 +113,91 @@ def check_machine(options: RunOptions) -> None:
         parse_url(options.toxiproxy)
 
 
-def _reports(request: Request, cells: int) -> list[Report]:
+def _reports(request: Request, cells: int) -> _Reports:
     """The console's, then those that were chosen; one on standard output moves the console's to standard error."""
-    from harness.cli.reporting import make
+    from harness.cli.reporting import make, place
     from harness.reports.console import ConsoleReport, terminal
 
     chosen = make(request.reports)
     total = None if request.until_fail else cells * request.runs
     on_stdout = any(choice.path is None for choice in request.reports)
-    return [ConsoleReport(terminal(stderr=on_stdout), total, request.quiet), *chosen]
+    console = ConsoleReport(terminal(stderr=on_stdout), total, request.quiet)
+    others = {place(choice): report for choice, report in zip(request.reports, chosen, strict=True)}
+    return _Reports({CONSOLE: console, **others})
 
 
-class _Observer:
-    """Hands every start to all reports."""
+class _Reports:
+    """All reports of a run; one that fails does not stop the others.
 
-    def __init__(self, reports: Sequence[Report]) -> None:
+    Args:
+        reports: each with a name for messages.
+
+    Attributes:
+        problems: why reports were not written, the first reason of each; those of standard output show when it is
+            flushed.
+    """
+
+    def __init__(self, reports: Mapping[str, Report]) -> None:
         self._reports = reports
+        self._problems: dict[str, Exception] = {}
+
+    @property
+    def problems(self) -> list[HarnessError]:
+        return [_unwritten(name, error) for name, error in self._problems.items() if not _is_of_stream(name, error)]
+
+    @property
+    def all_failed(self) -> bool:
+        return len(self._problems) == len(self._reports)
 
     def started(self, scenario: Scenario, attempt: int) -> None:
-        for report in self._reports:
-            report.started(scenario, attempt)
+        self._each(lambda report: report.started(scenario, attempt))
+
+    def finished(self, result: Result) -> None:
+        self._each(lambda report: report.finished(result))
+
+    def close(self, results: Sequence[Result], interrupted: bool) -> None:
+        """Finish every report, also those that have failed before: there may be space again."""
+        failed, self._problems = self._problems, {}
+        self._each(lambda report: report.closed(results, interrupted))
+        self._problems = {**self._problems, **failed}
+
+    def _each(self, act: Callable[[Report], None]) -> None:
+        for name, report in self._reports.items():
+            if name in self._problems:
+                continue
+            try:
+                act(report)
+            except Exception as error:  # whatever it is, the results must reach the other reports
+                self._problems[name] = error
+
+
+def _is_of_stream(name: str, error: Exception) -> bool:
+    return name == CONSOLE and isinstance(error, OSError)
+
+
+def _unwritten(name: str, error: Exception) -> HarnessError:
+    return error if isinstance(error, HarnessError) else cannot(f"write {name}", error)
 
 
 def _play(
-    request: Request, options: RunOptions, cells: Sequence[Scenario], reports: Sequence[Report], make_runner: MakeRunner
-) -> tuple[list[Result], bool, HarnessError | None]:
-    """All results, whether the run was interrupted, and the error of the harness that ended it."""
+    request: Request, options: RunOptions, cells: Sequence[Scenario], reports: _Reports, make_runner: MakeRunner
+) -> tuple[list[Result], bool, Exception | None]:
+    """All results, whether the run was interrupted, and what ended it early."""
     results: list[Result] = []
     try:
         with _termination_interrupts(), make_runner(options) as runner:
-            for result in runner.run(cells, request.runs, request.until_fail, _Observer(reports)):
-                for report in reports:
-                    report.finished(result)
+            for result in runner.run(cells, request.runs, request.until_fail, reports):
+                reports.finished(result)
                 results.append(_slim(result) if request.runs > 1 else result)
+                if reports.all_failed:
+                    break  # nobody would ever see a result
     except KeyboardInterrupt:
         return results, True, None
-    except UsageError:
-        raise
-    except HarnessError as error:
+    except UsageError as error:
+        if not results:
+            raise
+        return results, False, error
+    except Exception as error:
         return results, False, error
     return results, False, None
 
@@ -174,20 +226,13 @@ def _termination_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _close(reports: Sequence[Report], results: Sequence[Result], interrupted: bool) -> list[HarnessError]:
-    """Finish every report, also when another one fails; returns what could not be written."""
-    failures: list[HarnessError] = []
-    for report in reports:
-        try:
-            report.closed(results, interrupted)
-        except HarnessError as error:
-            failures.append(error)
-    return failures
+def _say_all(failures: Sequence[HarnessError]) -> None:
+    for failure in failures:
+        streams.say(f"error: {failure}")
 
 
 def _exit_code(results: Sequence[Result], interrupted: bool, failures: Sequence[HarnessError]) -> int:
-    for failure in failures:
-        print(printable_lines(f"error: {failure}"), file=sys.stderr)
+    _say_all(failures)
     if interrupted:
         return INTERRUPTED
     return SOME_ERROR if failures else exit_code(result.status for result in results)

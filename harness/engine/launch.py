@@ -13,6 +13,7 @@ from harness.machine.toxiproxy import token
 from harness.machine.toxiproxy.server import END_GRACE_NS, READY_WITHIN_NS, ChildProcesses, RunningServer
 from harness.values.endpoint import Endpoint
 from harness.values.errors import ProxyLost
+from harness.values.refusals import with_advice
 
 _LOOK_EVERY_NS = 2_000_000
 
@@ -63,4 +64,5 @@ def _ready(children: ChildProcesses, pid: int, log_path: Path) -> Endpoint:
                 return Endpoint(ready["host"], ready["port"])
         if ended or clock.now_ns() > deadline_ns:
             why = "ended at its start" if ended else "did not get ready within 10 s"
-            raise ProxyLost(f"the embedded engine {why}; it said: {output.strip()[-500:] or 'nothing'}")
+            said = output.strip()[-500:] or f"nothing; is the disk of {log_path} full?"
+            raise ProxyLost(with_advice(f"the embedded engine {why}; it said: {said}"))

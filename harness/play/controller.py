@@ -16,13 +16,14 @@ from harness.machine.toxiproxy.server import ServerLauncher
 from harness.play.channel import ControllerEnd, Failed, Played, Ready
 from harness.play.local_engine import LocalEngineLauncher
 from harness.play.needs import server_for
-from harness.play.options import EMBEDDED, RunOptions, is_url
+from harness.play.options import EMBEDDED, Order, RunOptions, is_url
 from harness.play.play import Interrupted, PlayResources, play
 from harness.proxies.base import Proxies
 from harness.proxies.direct import Direct
 from harness.proxies.toxiproxy import Toxiproxy
 from harness.scenario.scenario import Scenario
 from harness.values.errors import HarnessError
+from harness.values.refusals import describe
 from harness.worlds.base import WORLDS, Isolation, World, WorldResources
 
 MASTER_PORT = 29500
@@ -54,6 +55,9 @@ def main() -> int:
     except HarnessError as error:
         connection.send(Failed(str(error)))
         return 3
+    except (OSError, MemoryError) as error:
+        connection.send(Failed(f"a controller cannot work here: {describe(error)}"))
+        return 3
     finally:
         children.end_all()
     return 0
@@ -62,8 +66,18 @@ def main() -> int:
 def _serve(connection: ControllerEnd, warm: _WarmResources) -> None:
     while True:
         order = connection.receive()
+        connection.send(Played(order.run_dir, _play(order, warm)))
+
+
+def _play(order: Order, warm: _WarmResources) -> str:
+    """Why there is no whole history; empty if there is one."""
+    try:
         play(order, warm.resources(order.scenario.world.kind))
-        connection.send(Played(order.run_dir))
+    except Interrupted:
+        raise
+    except HarnessError as error:
+        return str(error)
+    return ""
 
 
 class _WarmResources:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from harness import __version__, clock
-from harness.archive import PLAN, write_history
+from harness.archive import PLAN, write, write_history
 from harness.machine.process.stack_reader import Reading
 from harness.machine.process.stalls import StallWatch
 from harness.play.acts import Acts
@@ -37,6 +37,7 @@ from harness.schedule.progress import FoldedProgress
 from harness.schedule.schedule import Decisions, Schedule
 from harness.values.errors import HarnessError, ProxyLost, Unsupported
 from harness.values.ops import LINK
+from harness.values.refusals import describe
 from harness.values.stall import LAG
 from harness.worlds.base import Host, World, WorldSession
 
@@ -80,7 +81,8 @@ class PlayResources:
 def play(order: Order, resources: PlayResources) -> None:
     """Play a scenario and leave its history in the run directory, whatever happens.
 
-    What goes wrong in the harness is the `end` operation's `error`; only an interruption is raised.
+    What goes wrong in the harness is the `end` operation's `error`; raised is only an interruption, and a HarnessError
+    if no whole history can be written.
     """
     schedule = Schedule(order.scenario)
     log = Log(order.run_dir / "ops" / "controller.jsonl", FoldedProgress(schedule.lives))
@@ -94,11 +96,15 @@ def play(order: Order, resources: PlayResources) -> None:
         if not isinstance(error, HarnessError):
             _keep_traceback(order.run_dir, error)
     finally:
-        log.note_stalls(watch.take())
-        log.note("end", _end_of(acts.errors))
-        log.close()
-        write_history(order.run_dir, log.ops)
-        resources.world.resources.children.forget()
+        try:
+            log.note_stalls(watch.take())
+            log.note("end", _end_of(acts.errors))
+            write_history(order.run_dir, log.ops)
+        except HarnessError as error:
+            raise HarnessError("; ".join(dict.fromkeys([*map(_reason, acts.errors), str(error)]))) from error
+        finally:
+            log.close()
+            resources.world.resources.children.forget()
 
 
 def _end_of(errors: Sequence[Exception]) -> dict[str, Any]:
@@ -107,13 +113,18 @@ def _end_of(errors: Sequence[Exception]) -> dict[str, Any]:
         return {"unsupported": [errors[0].need, errors[0].reason]}
     if any(isinstance(error, Interrupted) for error in errors):
         return {"error": "interrupted"}
-    return {"error": "; ".join(f"{type(error).__name__}: {error}" for error in errors)} if errors else {}
+    return {"error": "; ".join(dict.fromkeys(map(_reason, errors)))} if errors else {}
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {describe(error) if isinstance(error, OSError) else error}"
 
 
 def _keep_traceback(run_dir: Path, error: BaseException) -> None:
     """An error that is not a HarnessError is a bug of the harness: keep where it came from."""
     text = "".join(traceback.format_exception(error))
-    (run_dir / "logs" / "harness-error.txt").write_text(text)
+    with suppress(OSError):  # it may be the error that is being reported
+        (run_dir / "logs" / "harness-error.txt").write_text(text)
 
 
 def _perform(
@@ -182,10 +193,12 @@ def _linked(
     try:
         yield links
     finally:
-        (order.run_dir / "logs" / "proxy.log").write_text(proxies.log(), encoding="utf-8")
-        for row in proxies.account(links):
-            log.note(LINK, row)
-        proxies.remove(links)
+        try:
+            write(order.run_dir / "logs" / "proxy.log", proxies.log())
+            for row in proxies.account(links):
+                log.note(LINK, row)
+        finally:
+            proxies.remove(links)
 
 
 def _begin_record(
@@ -235,7 +248,7 @@ def _rank_processes(
 ) -> Iterator[RankGroup]:
     """The ranks, before any is launched; on exit every process that still lives is ended."""
     plan = order.run_dir / PLAN
-    plan.write_text(json.dumps(make_plan(order, addresses).to_json()), encoding="utf-8")
+    write(plan, json.dumps(make_plan(order, addresses).to_json()))
     kind = Ranks if order.scenario.world.torchrun is None else TorchrunRanks
     ranks = kind(order.scenario, schedule, log, session, resources.doorbell_fd, order.run_dir, plan)
     try:
@@ -256,6 +269,7 @@ def _leaving(ranks: RankGroup, guard: HangGuard, poll: Poll) -> Iterator[None]:
         if guard_ns is None and now_ns > deadline_ns:
             raise HarnessError("a rank did not leave although none of its calls runs; see logs/")
         poll.wait(_earliest(guard_ns, deadline_ns))
+    ranks.check()
 
 
 def _interrupt() -> None:

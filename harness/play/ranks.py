@@ -6,6 +6,7 @@ import os
 import select
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from harness import clock
 from harness.machine.process.children import describe_status
 from harness.play.rank_group import CallOwner, RankProcess
 from harness.play.recording import LagMeter, Log, RankFile
+from harness.rank.recorder import CANNOT_RECORD
 from harness.scenario.scenario import EXIT, Scenario
 from harness.schedule.progress import CallKey, Gate
 from harness.schedule.schedule import Schedule
@@ -33,6 +35,7 @@ from harness.values.ops import (
     Op,
     Process,
 )
+from harness.values.refusals import with_advice
 from harness.worlds.base import LaunchOrder, WorldSession
 
 ENDS_WITHIN_NS = 30_000_000_000
@@ -214,10 +217,27 @@ class Ranks:
         self._note_reaped(process, end)
 
     def _end_of(self, process: RankProcess, status: int) -> Mapping[str, int]:
-        """How a process ended; one that ended before it was ready is a failure of the harness."""
-        if not process.ready:
-            self._failures.append(f"rank {process.rank} ended before it was ready; see {self._log_path(process)}")
-        return describe_status(status)
+        """How a process ended; one that was not ready, or could not record what it did, is a failure of the harness."""
+        end = describe_status(status)
+        if end.get("status") == CANNOT_RECORD and self._has_no_other_reason(process):
+            self._failures.append(unrecorded(process))
+        elif not process.ready:
+            self._failures.append(self._never_ready(process))
+        return end
+
+    def _never_ready(self, process: RankProcess) -> str:
+        """Why a rank did not start: what its log says last, if that is about the machine."""
+        path = self._log_path(process)
+        with suppress(OSError):
+            last = path.read_text(errors="replace").strip().rpartition("\n")[2]
+            if with_advice(last) != last:
+                return f"rank {process.rank} could not start: {with_advice(last)}"
+        return f"rank {process.rank} ended before it was ready; see {path}"
+
+    def _has_no_other_reason(self, process: RankProcess) -> bool:
+        """Whether a rank ended by itself and not with its `exit`, whose status may be any."""
+        exit_call = self._progress.calls.get((EXIT, process.rank, process.life, 1))
+        return exit_call is None or exit_call.begun_ns is None
 
     def _release_files(self, process: RankProcess) -> None:
         process.closed = True
@@ -299,6 +319,14 @@ class Ranks:
         for process in self.living():
             self.end(process)
             process.ends_by = process.ends_by or "harness"
+
+
+def unrecorded(process: RankProcess) -> str:
+    """Why a play says nothing: a rank, or its worker, ended with `CANNOT_RECORD`."""
+    return (
+        f"rank {process.rank} could not write its log or its operations to the run directory; is its disk full, or a "
+        "limit of open files or of file sizes reached (`df`, `ulimit -n`, `ulimit -f`)?"
+    )
 
 
 def _key(op: Op) -> CallKey:

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from harness import clock
+from harness.rank.recorder import write_all
 from harness.schedule.progress import FoldedProgress, Progress
+from harness.values.errors import HarnessError
 from harness.values.ops import CONTROLLER, OK, Op, Process
+from harness.values.refusals import cannot
 from harness.values.stall import LAG, Stall
 
 
@@ -21,14 +24,21 @@ class Log:
         path: the file of the harness's own operations (`ops/controller.jsonl`).
         progress: takes in each operation; others only read it.
 
+    Raises HarnessError if the file cannot be made.
+
     Attributes:
         ops: all operations so far.
     """
 
     def __init__(self, path: Path, progress: FoldedProgress) -> None:
         self.ops: list[Op] = []
+        self._path = path
         self._progress = progress
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._is_whole = True
+        try:
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise cannot(f"write {path}", error) from error
 
     @property
     def progress(self) -> Progress:
@@ -38,13 +48,20 @@ class Log:
     def record(self, op: Op, *, on_disk: bool = False) -> None:
         """Write an operation down, keep it, and fold it into the progress.
 
+        Raises HarnessError if it cannot be written, once: what a play records while it ends of that is only kept.
+
         Args:
             on_disk: whether a rank has written it in a file of its own.
         """
-        if not on_disk:
-            os.write(self._fd, json.dumps(op.to_json(), separators=(",", ":")).encode() + b"\n")
         self.ops.append(op)
         self._progress.fold(op)
+        if on_disk or not self._is_whole:
+            return
+        try:
+            write_all(self._fd, json.dumps(op.to_json(), separators=(",", ":")).encode() + b"\n")
+        except OSError as error:
+            self._is_whole = False
+            raise cannot(f"write {self._path}", error) from error
 
     def note(self, f: str, value: Any = None, *, lag_ns: int = 0) -> int:
         """Record something that the controller did or saw; returns its time."""
@@ -67,16 +84,24 @@ class RankFile:
 
     def __init__(self, path: Path, rank: int, life: int) -> None:
         self.rank, self.life = rank, life
+        self._path = path
         self._fd = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
         self._rest = b""
 
     def read(self) -> Iterator[Op]:
-        """The operations that are new; a line still being written waits for the next time."""
+        """The operations that are new; a line still being written waits for the next time.
+
+        Raises HarnessError for a line that was not written to its end before the next began.
+        """
         while chunk := os.read(self._fd, 1 << 16):
             self._rest += chunk
         *lines, self._rest = self._rest.split(b"\n")
         for line in lines:
-            yield Op.from_json(json.loads(line))
+            try:
+                op = Op.from_json(json.loads(line))
+            except (ValueError, LookupError, TypeError) as error:
+                raise HarnessError(f"{self._path} has a line that was cut short; is its disk full?") from error
+            yield op
 
     def close(self) -> None:
         os.close(self._fd)

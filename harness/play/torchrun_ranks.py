@@ -10,8 +10,9 @@ from typing import Any
 from harness import clock
 from harness.machine.process.pidfd import PidfdProcess
 from harness.play.rank_group import CallOwner, RankProcess
-from harness.play.ranks import Ranks, cause
+from harness.play.ranks import Ranks, cause, unrecorded
 from harness.play.torchrun_workers import AgentWorker, AgentWorkers
+from harness.rank.recorder import CANNOT_RECORD
 from harness.scenario.scenario import EXIT
 from harness.schedule import torchrun
 from harness.schedule.progress import CallKey
@@ -161,6 +162,9 @@ class TorchrunRanks(Ranks):
         if self._workers.of(process) is None and not process.closed:
             self._rank_is_over(process)
 
+    def _has_no_other_reason(self, process: RankProcess) -> bool:
+        return True  # torchrun itself ends with 0 or 1
+
     def _end_doomed(self) -> None:
         while self._doomed:
             with contextlib.closing(self._doomed.pop()) as held:
@@ -175,6 +179,8 @@ class TorchrunRanks(Ranks):
         process, end = worker.process, self._workers.end_of(worker)
         self._workers.forget(worker)
         by = by or _by(worker, end)
+        if end.get("status") == CANNOT_RECORD and worker.leaves is None:
+            self._failures.append(unrecorded(process))
         because = _worker_ended(worker, end, by)
         self._note_worker(process.rank, worker.life, {"ended": True, **end, "by": by})
         self._die([key for key in self._running(process) if self._is_of(worker, key)], because)

@@ -223,12 +223,15 @@ class ScenarioItem(pytest.Item):
         from harness.pytest_plugin.reporting import PROPERTY
         from harness.reports.parts.rows import row
         from harness.values.errors import HarnessError
+        from harness.values.refusals import describe
         from harness.values.verdict import ERROR, SKIPPED
 
         try:
             result = self.result = runner_of(self.config).play(self.scenario)
         except HarnessError as error:
             pytest.fail(str(error), pytrace=False)
+        except OSError as error:
+            pytest.fail(describe(error), pytrace=False)
         self.user_properties.append((PROPERTY, json.dumps(row(result))))
         if result.status == SKIPPED:
             pytest.skip(result.judgement.because)

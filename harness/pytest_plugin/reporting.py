@@ -12,6 +12,7 @@ import pytest
 from harness.cli.reporting import ReportChoice, make, parse
 from harness.reports.base import REPORTS, Report, RowReport
 from harness.values.errors import HarnessError, UsageError
+from harness.values.refusals import describe
 
 OPTION = "--rdzv-report"
 PROPERTY = "rdzv"
@@ -65,5 +66,7 @@ class ReportWriter:
                 report.closed_with(self._rows, interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
             except HarnessError as error:
                 failures.append(str(error))
+            except OSError as error:
+                failures.append(describe(error))
         if failures:
             pytest.exit("\n".join(failures), returncode=pytest.ExitCode.INTERNAL_ERROR)

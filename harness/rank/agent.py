@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -9,7 +10,7 @@ import traceback
 from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional
 
 from harness.rank.control import ControlUntilBegun
-from harness.rank.recorder import Recorder
+from harness.rank.recorder import CANNOT_RECORD, Recorder
 from harness.rank.subjects.rendezvous import STATIC, facts_of, registered, torchrun_config
 from harness.rank.worker import EXIT, MAIN, HandlerState, StepRun, Worker, end
 from harness.values.endpoint import Endpoint
@@ -23,6 +24,7 @@ MONITOR_INTERVAL_SECONDS = 0.1
 """How often an agent checks its worker: torchrun's own default."""
 
 _WORKER = "harness.rank.agent_worker"
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class Agent(Worker):
@@ -52,9 +54,10 @@ class Agent(Worker):
         except ChildFailedError as failure:
             print(failure, file=sys.stderr)
             return 1
-        except BaseException:
+        except BaseException as failure:
             traceback.print_exc()
-            return 1
+            # Torchrun makes folders of logs in the run directory.
+            return CANNOT_RECORD if getattr(failure, "errno", None) in _DISK_FULL else 1
         return 0
 
     def _record_joins(self) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import os
 import struct
+import sys
 from contextlib import suppress
-from typing import Any, List, Tuple
+from typing import Any, List, NoReturn, Tuple
 
 from harness.values.ops import ErrorInfo, Op
+
+CANNOT_RECORD = 94
+"""The status of a rank that could not write its operations: its end says nothing about the subject."""
 
 _MAX_CAUSES = 16
 
@@ -17,27 +21,45 @@ class Recorder:
     """The file of operations of one life of a rank.
 
     The kernel has a line before `write` returns, so a crash of the rank loses none. Lines of several threads never mix,
-    because each is one appending write.
+    because each is one appending write. A line that cannot be written ends the process with `CANNOT_RECORD`.
     """
 
     def __init__(self, path: str, rank: int, life: int, doorbell_fd: int) -> None:
         """`doorbell_fd` is a non-blocking pipe shared by all ranks; negative for none."""
-        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._path = path
+        try:
+            self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        except OSError as error:
+            self._end(error)
         self._doorbell_fd = doorbell_fd
         self._doorbell_record = struct.pack("<HH", rank, life)
 
     def write(self, op: Op) -> None:
-        os.write(self._fd, (json.dumps(op.to_json(), default=str) + "\n").encode())
+        try:
+            write_all(self._fd, (json.dumps(op.to_json(), default=str) + "\n").encode())
+        except OSError as error:
+            self._end(error)
         if self._doorbell_fd >= 0:
             # A full doorbell has been rung already; a closed one shows on the control pipe.
             with suppress(BlockingIOError, BrokenPipeError):
                 os.write(self._doorbell_fd, self._doorbell_record)
+
+    def _end(self, error: OSError) -> NoReturn:
+        with suppress(OSError, ValueError):
+            print(f"cannot write {self._path}: {error}", file=sys.stderr, flush=True)
+        os._exit(CANNOT_RECORD)
 
     def close_on_exec(self) -> None:
         """Do not pass the files on to a program that replaces this process."""
         for fd in (self._fd, self._doorbell_fd):
             if fd >= 0:
                 os.set_inheritable(fd, False)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write everything, also where the kernel takes a part only: before the disk is full. Raises OSError."""
+    while data:
+        data = data[os.write(fd, data) :]
 
 
 def error_info(error: BaseException) -> ErrorInfo:

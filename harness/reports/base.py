@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 from harness.judge.result import Result
 from harness.registry import Registry
 from harness.reports.parts.rows import Row, row
 from harness.scenario.scenario import Scenario
-from harness.values.errors import HarnessError, UsageError
+from harness.values.refusals import cannot, cannot_begin
+
+_ANOTHER_FILE = "give a file that you may write"
 
 
 class Report(ABC):
@@ -75,27 +82,66 @@ REPORTS: Registry[type[Report]] = Registry("report", "harness.reports", "rdzv_ha
 
 
 def check_writable(path: Path) -> Path:
-    """The path, its folder made; raises UsageError if a file cannot be written there."""
+    """The path; raises UsageError if a file cannot be written there. Neither the file nor its folder is made."""
     existed = path.exists()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "ab"):
-            pass
-        if not existed:  # an empty file would be taken for a report if the run never ends
-            path.unlink()
+        if path.parent.is_dir():
+            with open(path, "ab"):
+                pass
+            if not existed:  # an empty file would be taken for a report if the run never ends
+                path.unlink()
+        else:
+            _check_folder(path.parent)
     except OSError as error:
-        raise UsageError(
-            f"cannot write a report to {path}: {error.strerror}; give a file that you may write"
-        ) from error
+        raise cannot_begin(f"write a report to {path}", error, _ANOTHER_FILE) from error
     return path
 
 
+def _check_folder(folder: Path) -> None:
+    """Raises OSError unless this folder can be made."""
+    above = next(one for one in folder.absolute().parents if os.path.lexists(one))
+    if folder.exists() or not above.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 def write(path: Path | None, text: str) -> None:
-    """Write a finished report in one go, or print it; raises HarnessError if that fails."""
+    """Write a finished report in one go, or print it; raises HarnessError if that fails, and then leaves no part."""
     if path is None:
         print(text, end="")
         return
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        raise HarnessError(f"the report {path} was not written: {error.strerror}; give another file") from error
+        with suppress(OSError):
+            if path.is_file():
+                path.unlink()
+        raise cannot(f"write the report {path}", error, _ANOTHER_FILE) from error
+
+
+class LateFile(io.TextIOBase):
+    """A text file that is made, with its folder, when something is first written to it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: TextIO | None = None
+
+    def write(self, text: str) -> int:
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(self._path, "w", encoding="utf-8")
+        return self._file.write(text)
+
+    def flush(self) -> None:
+        if self._file is not None:
+            self._file.flush()
+
+    def close(self) -> None:
+        file, self._file = self._file, None
+        try:
+            if file is not None:
+                file.close()
+        finally:
+            super().close()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn, TextIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -15,7 +18,7 @@ from rich.text import Text
 
 from harness import clock
 from harness.judge.result import Result
-from harness.reports.base import REPORTS, Report, check_writable
+from harness.reports.base import REPORTS, LateFile, Report, check_writable
 from harness.reports.parts import facts, red
 from harness.reports.parts.safe import shorten
 from harness.reports.parts.statistics import of_n
@@ -55,12 +58,19 @@ class ConsoleReport(Report):
         total: how many results are expected; None if that is not known.
         quiet: nothing for each cell; at the end no rows of what went as expected.
         now_ns: the clock.
+        closes: whether the console's file is closed at the end.
     """
 
     def __init__(
-        self, console: Console, total: int | None = None, quiet: bool = False, now_ns: Callable[[], int] = clock.now_ns
+        self,
+        console: Console,
+        total: int | None = None,
+        quiet: bool = False,
+        now_ns: Callable[[], int] = clock.now_ns,
+        closes: bool = False,
     ) -> None:
         self._console = console
+        self._closes = closes
         self._quiet = quiet
         self._now_ns = now_ns
         self._begun_ns = now_ns()
@@ -73,7 +83,8 @@ class ConsoleReport(Report):
     def to(cls, path: Path | None) -> Report:
         if path is None:
             return cls(terminal())
-        return cls(Console(file=open(check_writable(path), "w", encoding="utf-8"), width=PIPE_WIDTH))
+        file = cast(TextIO, LateFile(check_writable(path)))
+        return cls(Console(file=file, width=PIPE_WIDTH), closes=True)
 
     def started(self, scenario: Scenario, attempt: int) -> None:
         self._played = True
@@ -95,6 +106,12 @@ class ConsoleReport(Report):
         self._show_running()
 
     def closed(self, results: Sequence[Result], interrupted: bool) -> None:
+        with ExitStack() as ending:
+            if self._closes:
+                ending.callback(self._console.file.close)
+            self._print_all(results, interrupted)
+
+    def _print_all(self, results: Sequence[Result], interrupted: bool) -> None:
         if self._progress is not None:
             self._progress.stop()
         if not results and not interrupted:  # nothing was played; the error that follows says why
@@ -166,7 +183,14 @@ def terminal(stderr: bool = False) -> Console:
     """Standard output or error as rich knows it: colours and movement on a terminal only, never with NO_COLOR."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
-    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+    return _Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+
+
+class _Console(Console):
+    """A console whose reader may go away: rich would end the process with all that is still to be reported."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def _progress(console: Console) -> Progress:

@@ -8,11 +8,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from harness.archive import read_history
+from harness.archive import RunDirs, read_history
 from harness.campaign.runner import Runner
 from harness.judge.result import Result
 from harness.loader import load_text
@@ -306,3 +307,50 @@ def test_ranks_run_under_another_interpreter_with_another_torch(tmp_path: Path) 
     assert {facts["torch"].split("+")[0] for facts in ready} == {wanted.torch}
     assert all(facts["torch_file"].startswith(wanted.prefix) for facts in ready)
     assert wanted.torch != examine(Path(sys.executable)).torch
+
+
+def until_error(results: Iterator[Result]) -> tuple[list[str], HarnessError | None]:
+    """The statuses that come, and the error that ends them."""
+    statuses: list[str] = []
+    try:
+        for result in results:
+            statuses.append(result.status)
+    except HarnessError as error:
+        return statuses, error
+    return statuses, None
+
+
+def test_a_disk_that_is_full_stops_the_run_after_the_results_so_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not an error for each of many cells; another run of the same runner may begin again."""
+    made: list[Path] = []
+
+    create = RunDirs.create
+
+    def until_full(run_dirs: RunDirs, *about: Any) -> Path:
+        if len(made) == 2:
+            raise HarnessError("cannot create it; free some space")
+        made.append(create(run_dirs, *about))
+        return made[-1]
+
+    monkeypatch.setattr(RunDirs, "create", until_full)
+    with Runner(RunOptions(subject="echo", runs_dir=tmp_path / "runs", jobs=2)) as runner:
+        statuses, error = until_error(runner.run([cell(JOIN, f"claim-{number}") for number in range(5)]))
+        assert (statuses, str(error)) == (["passed", "passed"], "cannot create it; free some space")
+        made.clear()
+        assert runner.play(cell(JOIN)).status == "passed"
+
+
+def test_a_result_whose_verdict_cannot_be_stored_is_still_a_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is yielded; then the run ends with the error."""
+
+    def full(*_: Any) -> None:
+        raise HarnessError("cannot write verdict.json")
+
+    monkeypatch.setattr("harness.campaign.runner.write_judgement", full)
+    with Runner(RunOptions(subject="echo", runs_dir=tmp_path / "runs", jobs=1)) as runner:
+        statuses, error = until_error(runner.run([cell(JOIN, f"claim-{number}") for number in range(3)]))
+    assert (statuses, str(error)) == (["passed"], "cannot write verdict.json")

@@ -140,7 +140,7 @@ def test_help_imports_neither_torch_nor_what_only_commands_need() -> None:
 
 def test_a_terminal_without_unicode_gets_substitutes() -> None:
     """`PYTHONIOENCODING=ascii` must not break the doctor's ticks."""
-    program = "import sys; from harness.cli.entry import _print_everything as p; p(); print('\\u2713')"
+    program = "import sys; from harness.cli.streams import prepare; prepare(); print('\\u2713')"
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT, capture_output=True, text=True, timeout=60, env={"PYTHONIOENCODING": "ascii"},

@@ -92,18 +92,27 @@ def test_a_report_on_standard_output_is_alone_there(scenario: str, word: str, ca
 def test_all_problems_are_told_at_once(scenario: str, tmp_path: Path, capsys: Captured) -> None:
     """Exit code 2, and nothing was played or written."""
     (tmp_path / "file").write_text("x")
-    words = [f"jnit={tmp_path}/j.xml", "sparkline", f"json={tmp_path}/file/r.json", "console", "timeline", "junit"]
+    words = [
+        f"jnit={tmp_path}/new/j.xml",
+        "sparkline",
+        f"json={tmp_path}/new/r.json",
+        f"json={tmp_path}/file/r.json",
+        "console",
+        "timeline",
+        "junit",
+    ]
     assert run(scenario, *(part for word in words for part in ("--report", word))) == 2
     said = capsys.readouterr()
     problems = said.err.splitlines()
     assert problems[0] == "error: --report: 4 reports go to standard output; give each its own file"
     assert problems[1] == "--report jnit: there is no report 'jnit'; did you mean 'junit'?"
     assert problems[2] == "--report sparkline: there is no report 'sparkline'; known: console, json, junit, timeline"
-    assert problems[3].startswith(f"--report json: cannot write a report to {tmp_path}/file/r.json: ")
+    refused = f"cannot write a report to {tmp_path}/file/r.json (Not a directory); give a file that you may write"
+    assert problems[3] == f"--report json: {refused}"
     assert problems[4] == "--report console: it is printed in any case; give a file to keep a copy: console=PATH"
     assert len(problems) == 5
     assert said.out == ""
-    assert not (tmp_path / "runs").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"claim.rdzv.yaml", "file"}
 
 
 def test_two_reports_to_one_file_are_refused(tmp_path: Path) -> None:

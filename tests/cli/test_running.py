@@ -16,6 +16,7 @@ from harness.cli import running, selecting
 from harness.cli.reporting import ReportChoice
 from harness.cli.running import Request
 from harness.judge.result import Result
+from harness.reports.junit import JUnitReport
 from harness.scenario.scenario import Scenario, Step, World
 from harness.values.errors import HarnessError, UsageError
 from harness.values.history import History
@@ -201,6 +202,29 @@ def test_a_report_that_cannot_be_written_is_an_error_not_a_loss(
     reports = (ReportChoice("junit", tmp_path / "j.xml"), ReportChoice("json", tmp_path / "j.json"))
     request = Request((Path("scenarios"),), reports=reports)
     assert running.run(request, OPTIONS, runner) == 3
+
+
+@pytest.mark.parametrize("moment", ["started", "finished"])
+def test_a_report_that_fails_meanwhile_stops_neither_run_nor_other_reports(
+    play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], moment: str
+) -> None:
+    """The disk of one is full: its error is said once, all results are in the other, and the code is 3."""
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(JUnitReport, moment, full)
+    reports = (ReportChoice("junit", tmp_path / "j.xml"), ReportChoice("json", tmp_path / "r.json"))
+    assert play([PASSED, PASSED, FAILED], reports=reports)[0] == 3
+    assert json.loads((tmp_path / "r.json").read_text())["meta"]["counts"]["passed"] == 2
+    assert capsys.readouterr().err.count("cannot write the report junit=") == 1
+
+
+def test_a_defect_in_the_middle_still_reports(play: Play, tmp_path: Path) -> None:
+    """What ended before it is written; then the defect goes to the caller."""
+    with pytest.raises(RuntimeError, match="a defect"):
+        play([PASSED, RuntimeError("a defect")], reports=(ReportChoice("json", tmp_path / "r.json"),))
+    assert json.loads((tmp_path / "r.json").read_text())["meta"]["counts"]["passed"] == 1
 
 
 def test_an_unwritable_report_is_refused_before_anything_is_played(play: Play, tmp_path: Path) -> None:

@@ -143,16 +143,16 @@ def test_reports_that_cannot_be_written_are_a_usage_error(pytester: pytest.Pytes
             "ERROR: --rdzv-report timeline: it needs the histories of all runs, *; it can write json, junit",
             "*--rdzv-report junit: standard output is pytest's; give a file",
             "*--rdzv-report jsno: there is no report 'jsno'; did you mean 'json'?",
-            "*--rdzv-report json: cannot write a report to file/r.json: *",
+            "*--rdzv-report json: cannot write a report to file/r.json (*); give a file that you may write",
         ]
     )
 
 
 def test_a_report_that_fails_at_the_end_is_an_error(pytester: pytest.Pytester) -> None:
-    """The folder is gone: a line on standard error and an exit code, and the other report is written."""
-    pytester.makeconftest("import shutil\ndef pytest_collection_finish(): shutil.rmtree('gone')")
+    """A file is in its folder's place: a line on standard error and an exit code, and the other report is written."""
+    pytester.makeconftest("def pytest_collection_finish(): open('gone', 'w').close()")
     result = played(pytester, "--rdzv-report", "gone/r.json", "--rdzv-report", "json=r.json", a=SKIPPED)
-    result.stderr.fnmatch_lines(["*the report *gone/r.json was not written: *; give another file"])
+    result.stderr.fnmatch_lines(["*cannot write the report *gone/r.json (*); give a file that you may write"])
     assert result.ret == pytest.ExitCode.INTERNAL_ERROR
     assert [row["status"] for row in json.loads((pytester.path / "r.json").read_text())["results"]] == ["skipped"]
 
@@ -221,3 +221,12 @@ def test_the_parent_never_imports_torch() -> None:
     )
     root = Path(__file__).resolve().parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_a_runs_folder_that_cannot_be_used_is_an_error_of_the_item(pytester: pytest.Pytester) -> None:
+    """A file is in its place: the same sentence as of the command, and no internal error."""
+    (pytester.path / ".rdzv").touch()
+    result = played(pytester, a=PASSES)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["cannot write to *.rdzv/runs (Not a directory); choose another --runs-dir"])
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")

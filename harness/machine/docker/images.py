@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.machine.process import cache
 from harness.machine.toxiproxy import server as proxy_server
 from harness.values.errors import HarnessError, Unsupported
 
@@ -179,8 +180,7 @@ def _pulled(client: DockerClient, name: str, tell: Say) -> bool:
 
 
 def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "rdzv-harness" / "base"
+    return cache.folder() / "rdzv-harness" / "base"
 
 
 def _make_base(tar: Path, tell: Say) -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from harness import clock
 from harness.machine.docker.client import Client
+from harness.machine.process import cache
 from harness.values.errors import HarnessError
 
 PREFIX = "rdzv-harness"
@@ -124,8 +125,7 @@ class Lease:
 
 def folder() -> Path:
     """The folder of this user's leases."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / PREFIX / "leases"
+    return cache.folder() / PREFIX / "leases"
 
 
 def take(url: str, lifetime_s: int = LIFETIME_S) -> Lease:

@@ -32,6 +32,8 @@ _HOW_TO_INSTALL = f"install one: {sys.executable} -m pip install 'torch>=2.6' nu
 ANY_BACKEND = "static"
 # Exit codes of a rank that could not start its work.
 CANNOT_LOAD, WORKER_FAILED, CONTROLLER_GONE = 96, 70, 98
+# As `harness.rank.recorder.CANNOT_RECORD`, which is not imported yet.
+CANNOT_RECORD = 94
 LARGEST_MESSAGE = 65536
 
 _CLONE_PARENT = 0x8000
@@ -330,7 +332,12 @@ def _let_controller_read(controller: int) -> None:
 
 
 def _write_output_to(log: str) -> None:
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError as exc:
+        with contextlib.suppress(OSError):
+            print(f"cannot write {log}: {exc}", file=sys.stderr, flush=True)
+        os._exit(CANNOT_RECORD)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)

@@ -19,6 +19,7 @@ from harness.machine.process import stalls
 from harness.machine.process.children import Children
 from harness.machine.process.interpreter import clean_environment
 from harness.values.errors import HarnessError
+from harness.values.refusals import cannot, is_of_machine, with_advice
 
 # `import torch` takes about a second; on an overloaded machine it took sixty.
 READY_WITHIN_NS = 120_000_000_000
@@ -130,7 +131,7 @@ class Zygote:
         """What it has imported; raises HarnessError if that fails or takes longer than `within_ns` nanoseconds."""
         report = self._receive(within_ns, "import what ranks need")
         if "error" in report:
-            raise HarnessError(report["error"])
+            raise HarnessError(with_advice(report["error"]))
         self.ready = Ready(**{**report, "threads": tuple(report["threads"])})
         return self.ready
 
@@ -154,7 +155,7 @@ class Zygote:
             replies.append(self._reply())
         failures = [reply["error"] for reply in replies if "error" in reply]
         if failures:
-            raise HarnessError(f"the zygote could not make a process: {failures[0]}")
+            raise HarnessError(with_advice(f"the zygote could not make a process: {failures[0]}"))
         return [reply["pid"] for reply in replies]
 
     def spawn(self, request: Mapping[str, Any], descriptor: int) -> int:
@@ -198,7 +199,9 @@ class Zygote:
             text = self._log_path.read_text(errors="replace").strip()[-500:]
         except OSError:
             text = ""
-        return f"its log {self._log_path} ends with:\n{text}" if text else f"its log {self._log_path} is empty"
+        if text:
+            return with_advice(f"its log {self._log_path} ends with:\n{text}")
+        return f"its log {self._log_path} is empty; is its disk full?"
 
 
 def spawn_fresh(
@@ -229,6 +232,8 @@ def spawn_fresh(
             pass_fds=[control_fd, doorbell_fd, *_network_of(request)],
         )
     except OSError as exc:
+        if is_of_machine(exc):
+            raise cannot(f"start {interpreter}", exc) from exc
         raise HarnessError(f"cannot start {interpreter}: {exc.strerror}; give --python an interpreter") from exc
 
 

@@ -55,7 +55,7 @@ def main(life: int, wanted: str, command: Sequence[str]) -> int:
             namespaces.become_subreaper()
         pid = os.fork()
     except OSError as exc:
-        return _complain(f"the kernel refuses what its probe allowed: {exc.strerror}; run it again", CANNOT_ISOLATE)
+        return _complain(f"the kernel refuses what its probe allowed: {exc}; run it again", CANNOT_ISOLATE)
     if pid == 0:
         os.close(alive_writer)
         _become_controller(command, isolation, namespaces, alive_reader)

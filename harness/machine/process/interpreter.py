@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.values.errors import UsageError
+from harness.values.errors import HarnessError, UsageError
+from harness.values.refusals import cannot, is_of_machine, with_advice
 from harness.values.suggest import nearest
 
 OLDEST_PYTHON = (3, 9)
@@ -82,7 +83,10 @@ def clean_environment(environment: Mapping[str, str], given: Mapping[str, str] |
 
 
 def examine(python: Path) -> InterpreterInfo:
-    """Run an interpreter and read its facts; about 0.1 s. Never raises: what is wrong is in `problem`."""
+    """Run an interpreter and read its facts; about 0.1 s. What is wrong with it is in `problem`.
+
+    Raises HarnessError only where this machine has too little of something to run it.
+    """
     try:
         answer = _run(python, _QUESTION)
     except (OSError, subprocess.TimeoutExpired) as exc:
@@ -141,15 +145,24 @@ def _backends_of(python: Path) -> list[str]:
 
 
 def _run(python: Path, question: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(python), "-c", question],
-        capture_output=True,
-        text=True,
-        timeout=EXAMINED_WITHIN_S,
-        env=clean_environment(os.environ),
-        # `-c` would import modules from the current folder.
-        cwd="/",
-    )
+    try:
+        answer = subprocess.run(
+            [str(python), "-c", question],
+            capture_output=True,
+            text=True,
+            timeout=EXAMINED_WITHIN_S,
+            env=clean_environment(os.environ),
+            # `-c` would import modules from the current folder.
+            cwd="/",
+        )
+    except OSError as error:
+        if is_of_machine(error):
+            raise cannot(f"run {python}", error) from error
+        raise
+    last = (answer.stderr.strip().splitlines() or [""])[-1]
+    if answer.returncode and with_advice(last) != last:
+        raise HarnessError(f"{python} cannot work here: {with_advice(last)}")
+    return answer
 
 
 def _problem_of(info: InterpreterInfo) -> str:

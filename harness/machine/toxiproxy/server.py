@@ -18,9 +18,11 @@ from typing import Protocol
 import urllib3
 
 from harness import clock
+from harness.machine.process import cache
 from harness.machine.toxiproxy import token
 from harness.values.endpoint import Endpoint
-from harness.values.errors import HarnessError, ProxyLost, Unsupported
+from harness.values.errors import HarnessError, ProxyLost, Unsupported, UsageError
+from harness.values.refusals import describe, is_of_machine, with_advice
 
 VERSION = "2.12.0"
 """The version that `rdzv-harness toxiproxy install` builds and the tests run with."""
@@ -65,8 +67,7 @@ class ChildProcesses(Protocol):
 
 def cache_path() -> Path:
     """Where `rdzv-harness toxiproxy install` puts the server."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "rdzv-harness" / "toxiproxy" / VERSION / "toxiproxy-server"
+    return cache.folder() / "rdzv-harness" / "toxiproxy" / VERSION / "toxiproxy-server"
 
 
 def find_server() -> Path | None:
@@ -87,7 +88,10 @@ def candidates() -> list[Path]:
     if named:
         return [Path(named)]
     on_path = shutil.which("toxiproxy-server")
-    return [path for path in ([Path(on_path)] if on_path else []) + [cache_path()] if os.access(path, os.X_OK)]
+    found = [Path(on_path)] if on_path else []
+    with contextlib.suppress(UsageError):  # without a home there is no cache, and the embedded engine serves as well
+        found.append(cache_path())
+    return [path for path in found if os.access(path, os.X_OK)]
 
 
 def require_server() -> Path:
@@ -222,6 +226,8 @@ def _launch_on(children: ChildProcesses, server: Path, log_path: Path, port: int
         try:
             pid = children.spawn(argv, env={"LOG_LEVEL": "info"}, stdout_path=log_path, pass_fds=(config,))
         except OSError as error:
+            if is_of_machine(error):
+                raise ProxyLost(f"{server} cannot be started: {describe(error)}") from error
             raise ProxyLost(f"{server} cannot be started: {error}; {HOW_TO_GET_IT}") from error
         running = RunningServer(pid, Endpoint("127.0.0.1", port), sentinel, log_path)
         try:
@@ -272,7 +278,9 @@ def await_ready(running: RunningServer, server: str, ends: Callable[[int], bool]
             if _LAUNCH_FAILED in log:
                 raise _PortTaken(f"{server} cannot listen on {running.api}: {_last_error(log)}")
             if ended:
-                raise ProxyLost(f"{server} ended at its start; its log: {_tail(log)}; {HOW_TO_GET_IT}")
+                said = with_advice(_tail(log))
+                advice = "" if said != _tail(log) else f"; {HOW_TO_GET_IT}"
+                raise ProxyLost(f"{server} ended at its start; its log: {said}{advice}")
             if clock.now_ns() > deadline_ns:
                 raise ProxyLost(f"{server} did not answer on {running.api} within 10 s; its log: {_tail(log)}")
 
