@@ -37,7 +37,7 @@ from harness.schedule.progress import FoldedProgress
 from harness.schedule.schedule import Decisions, Schedule
 from harness.values.errors import HarnessError, ProxyLost, Unsupported
 from harness.values.ops import LINK
-from harness.values.refusals import describe
+from harness.values.refusals import describe, is_refusal
 from harness.values.stall import LAG
 from harness.worlds.base import Host, World, WorldSession
 
@@ -88,7 +88,8 @@ def play(order: Order, resources: PlayResources) -> None:
     log = Log(order.run_dir / "ops" / "controller.jsonl", FoldedProgress(schedule.lives))
     acts, watch = Acts(), StallWatch()
     try:
-        with watch, acts:
+        with acts:
+            acts.enter_context(watch)
             _perform(order, resources, schedule, log, acts, watch)
     except Interrupted:
         raise
@@ -117,7 +118,7 @@ def _end_of(errors: Sequence[Exception]) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {describe(error) if isinstance(error, OSError) else error}"
+    return describe(error) if is_refusal(error) else f"{type(error).__name__}: {error}"
 
 
 def _keep_traceback(run_dir: Path, error: BaseException) -> None:
