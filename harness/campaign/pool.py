@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import connection
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness import clock
+from harness.campaign import log_folders
 from harness.campaign.local_controller import ControllerProcess
 from harness.machine.docker import leases
 from harness.play.options import Order, RunOptions, is_url
@@ -119,19 +119,20 @@ class Pool:
         self._now_ns = now_ns
         self._wait = wait
         self._members: list[Member] = []
-        self._logs = options.runs_dir / CONTROLLER_LOGS / str(os.getpid())
+        self._held = ExitStack()
+        self._logs: Path | None = None
         self._started = 0
         self.facts: Mapping[str, Any] = {}
         """World and versions, as the first controller that was ready described them."""
 
     def __enter__(self) -> Pool:
-        _delete_logs_of_killed_harnesses(self._logs.parent)
+        log_folders.delete_those_of_ended_harnesses(self._options.runs_dir / CONTROLLER_LOGS)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._end(self._members)
         leases.end_reaper()
-        shutil.rmtree(self._logs, ignore_errors=True)
+        self._held.close()
 
     @property
     def running(self) -> int:
@@ -195,11 +196,18 @@ class Pool:
 
     def _start(self, isolation: str, world: str) -> Member:
         self._started += 1
-        log_dir = (self._logs / str(self._started)).absolute()
-        log_dir.mkdir(parents=True)
+        log_dir = self._own_logs() / str(self._started)
+        log_dir.mkdir()
         controller = self._start_controller(self._options, log_dir, world, isolation)
         self._members.append(Member(controller, isolation, self._now_ns() + STARTUP_LIMIT_NS))
         return self._members[-1]
+
+    def _own_logs(self) -> Path:
+        """This harness's folder for logs, made when it is needed first."""
+        if self._logs is None:
+            parent = (self._options.runs_dir / CONTROLLER_LOGS).absolute()
+            self._logs = self._held.enter_context(log_folders.own_folder(parent))
+        return self._logs
 
     def _read(self, member: Member) -> Iterator[Ended]:
         try:
@@ -239,9 +247,3 @@ def _missed(member: Member) -> str:
 
 def _in_engine(scenario: Scenario) -> bool:
     return WORLDS[scenario.world.kind].isolation == HOST
-
-
-def _delete_logs_of_killed_harnesses(folder: Path) -> None:
-    for logs in folder.iterdir() if folder.is_dir() else ():
-        if logs.name.isdigit() and not Path("/proc", logs.name).exists():
-            shutil.rmtree(logs, ignore_errors=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -186,13 +185,25 @@ def test_only_those_that_play_are_ended_when_a_run_is_left(machine: MakeMachine)
 
 def test_at_the_end_all_are_asked_before_any_is_waited_for(machine: MakeMachine, tmp_path: Path) -> None:
     """So that they heal side by side; their logs are deleted, as those that a killed harness left."""
-    killed, other = (tmp_path / CONTROLLER_LOGS / name for name in ("99999999", "notes"))
+    killed, other = (tmp_path / CONTROLLER_LOGS / name for name in ("killed", "notes"))
     for folder in (killed, other):
         folder.mkdir(parents=True)
+    (tmp_path / CONTROLLER_LOGS / "killed.lock").touch()
     one = machine(jobs=2)
     with one.pool as pool:
         assert not killed.exists()
         pool.free(CELL, [CELL])
-        assert (tmp_path / CONTROLLER_LOGS / str(os.getpid()) / "2").is_dir()
+        assert len(list((tmp_path / CONTROLLER_LOGS).glob("*/2"))) == 1
     assert one.controllers.events == ["1 hang up", "2 hang up", "1 wait", "2 wait"]
     assert [path.name for path in (tmp_path / CONTROLLER_LOGS).iterdir()] == ["notes"]
+
+
+def test_two_pools_of_one_pid_keep_their_logs_apart(machine: MakeMachine, tmp_path: Path) -> None:
+    """As in two process trees: the end of one deletes nothing of the other."""
+    one, other = machine(jobs=1), machine(jobs=1)
+    with one.pool:
+        one.pool.free(CELL, [])
+        with other.pool:
+            other.pool.free(CELL, [])
+            assert len(list((tmp_path / CONTROLLER_LOGS).glob("*/1"))) == 2
+        assert len(list((tmp_path / CONTROLLER_LOGS).glob("*/1"))) == 1
