@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from harness.machine.docker import leases
 from harness.machine.launch.zygote_client import doorbell_pipe
 from harness.machine.network.sockets import port_is_bindable
 from harness.machine.process.children import Children
@@ -140,7 +141,9 @@ class _WarmResources:
         if self._toxiproxy is None:
             url = server if is_url(server) else None
             own = launcher or (LocalEngineLauncher(self._children) if server == EMBEDDED else None)
-            self._toxiproxy = Toxiproxy.start(self._children, self._log_dir / "proxy.log", url=url, place=own)
+            self._toxiproxy = Toxiproxy.start(
+                self._children, self._log_dir / "proxy.log", url=url, place=own, announce=leases.announce_proxies
+            )
             self._toxiproxy_at = (server, launcher)
         return self._toxiproxy
 

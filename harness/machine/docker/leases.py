@@ -24,6 +24,7 @@ from pathlib import Path
 
 from harness import clock
 from harness.machine.docker.client import Client
+from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError
 
 PREFIX = "rdzv-harness"
@@ -136,8 +137,17 @@ def take(url: str, lifetime_s: int = LIFETIME_S) -> Lease:
     partial = lease.path.with_suffix(".partial")
     partial.write_text(json.dumps(asdict(lease)))
     partial.rename(lease.path)
-    _announce(lease.path)
+    _announce(str(lease.path))
     return lease
+
+
+def announce_proxies(server: Endpoint, prefix: str) -> None:
+    """Have the reaper remove this process's proxies from a server that is not the harness's own, when it has ended.
+
+    Args:
+        prefix: of a `harness.machine.toxiproxy.owners.Owner`.
+    """
+    _announce(json.dumps({"server": str(server), "prefix": prefix, "pid": os.getpid()}))
 
 
 def release(lease: Lease) -> None:
@@ -194,9 +204,17 @@ def sweep(client: Client) -> list[str]:
         with contextlib.suppress(HarnessError):
             remove_world(client, world)
     for lease in all_leases():
-        if lease.is_over and (lease.url == client.url or _is_gone(lease.url)):
+        if _is_over_here(lease) and (lease.url == client.url or _is_gone(lease.url)):
             release(lease)
     return over
+
+
+def _is_over_here(lease: Lease) -> bool:
+    """Whether the record may be deleted: not before it expires if it is of another boot, which may be another machine.
+
+    Machines that share a home folder have Docker engines of one URL.
+    """
+    return lease.is_over and (lease.owner.boot == _boot_id() or lease.expires < clock.wall_time())
 
 
 def _is_gone(url: str) -> bool:
@@ -276,14 +294,14 @@ class _Reaper:
 _REAPERS: list[_Reaper] = []
 
 
-def _announce(path: Path) -> None:
+def _announce(line: str) -> None:
     inherited = os.environ.get(REAPER_FD)
     fd = int(inherited) if inherited and not _REAPERS else reaper_fd()
     os.set_inheritable(fd, False)
     try:
-        os.write(fd, f"{path}\n".encode())
+        os.write(fd, f"{line}\n".encode())
     except OSError as error:
-        raise HarnessError(f"the reaper of containers has ended ({error.strerror}); run it again") from error
+        raise HarnessError(f"the reaper has ended ({error.strerror}); run it again") from error
 
 
 # -- processes -----------------------------------------------------------------------------------------------------
