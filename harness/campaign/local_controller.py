@@ -16,7 +16,10 @@ from harness.machine.process import boot
 from harness.play.options import Order, RunOptions
 
 GONE_LIMIT_SECONDS = 20.0
-"""Healing and ending a world takes milliseconds; a resolver or a disk that hangs must not hang the parent."""
+"""One that has closed its connection ends in milliseconds; a disk that hangs must not hang the parent."""
+
+KILLED_LIMIT_SECONDS = 5.0
+"""The kernel ends a world in a fraction of a second. Boot itself is killed if it takes longer: it may be stopped."""
 
 
 class ControllerProcess:
@@ -67,21 +70,25 @@ class ControllerProcess:
         """Ask for an end: the controller heals, ends its world, and goes."""
         self.connection.close()
 
-    def wait_gone(self) -> None:
-        """Wait until it is gone; one that does not go is killed."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(GONE_LIMIT_SECONDS)
-        self.kill()
+    def wait_gone(self, within_s: float) -> bool:
+        """Wait so many seconds for its end; returns whether it is gone."""
+        try:
+            self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
-    def kill(self) -> None:
-        """End it and its world at once."""
+    def cut_off(self) -> None:
+        """Have boot end it and its world at once, and wait for neither."""
         self.connection.close()
         if self._life_write >= 0:
             os.close(self._life_write)
             self._life_write = -1
-        try:
-            self._process.wait(GONE_LIMIT_SECONDS)
-        except subprocess.TimeoutExpired:
+
+    def kill(self) -> None:
+        """End it and its world at once; returns when both are gone."""
+        self.cut_off()
+        if not self.wait_gone(KILLED_LIMIT_SECONDS):
             self._process.kill()
             self._process.wait()
 

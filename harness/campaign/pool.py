@@ -29,6 +29,12 @@ MARGIN_NS = 120_000_000_000
 MOST_ENGINE_WORLDS = 2
 """Worlds of containers side by side: the engine does one thing at a time, and four at once took twice as long each."""
 
+HEALED_WITHIN_NS = 1_000_000_000
+"""Healing and ending a world takes milliseconds. A controller that takes longer is cut off, and its world with it."""
+
+REAPED_LATER_S = 0.2
+"""How long the reaper is waited for if a controller was cut off: it goes on after this process."""
+
 CONTROLLER_LOGS = ".controllers"
 """Beside the run directories: logs of what outlives a play. The pool deletes its own when it closes."""
 
@@ -46,7 +52,9 @@ class Controller(Protocol):
 
     def hang_up(self) -> None: ...
 
-    def wait_gone(self) -> None: ...
+    def wait_gone(self, within_s: float) -> bool: ...
+
+    def cut_off(self) -> None: ...
 
     def kill(self) -> None: ...
 
@@ -122,6 +130,7 @@ class Pool:
         self._held = ExitStack()
         self._logs: Path | None = None
         self._started = 0
+        self._has_cut_off = False
         self.facts: Mapping[str, Any] = {}
         """World and versions, as the first controller that was ready described them."""
 
@@ -130,9 +139,11 @@ class Pool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end(self._members)
-        leases.end_reaper()
-        self._held.close()
+        try:
+            self._end(self._members)
+            leases.end_reaper(REAPED_LATER_S if self._has_cut_off else leases.REAPER_ENDS_WITHIN_S)
+        finally:
+            self._held.close()
 
     @property
     def running(self) -> int:
@@ -232,11 +243,31 @@ class Pool:
         return Ended(member.order, member, problem)
 
     def _end(self, members: Sequence[Member]) -> None:
+        """End controllers side by side: those that heal get `HEALED_WITHIN_NS`, those that still start nothing.
+
+        A second Ctrl-C cuts off all of them at once.
+        """
+        members = list(members)
+        deadline_ns = self._now_ns() + HEALED_WITHIN_NS
+        try:
+            for member in members:
+                if member.is_ready:
+                    member.controller.hang_up()
+                else:
+                    self._cut_off(member)
+            for member in members:
+                if not member.controller.wait_gone(max(0, deadline_ns - self._now_ns()) / 1e9):
+                    self._cut_off(member)
+        finally:
+            for member in members:
+                member.controller.cut_off()
+            self._members = [member for member in self._members if member not in members]
         for member in members:
-            member.controller.hang_up()
-        for member in members:
-            member.controller.wait_gone()
-        self._members = [member for member in self._members if member not in members]
+            member.controller.kill()
+
+    def _cut_off(self, member: Member) -> None:
+        self._has_cut_off = True
+        member.controller.cut_off()
 
 
 def _missed(member: Member) -> str:

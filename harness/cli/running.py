@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.cli.exit_codes import INTERRUPTED, NOTHING_SELECTED, SOME_ERROR, exit_code
@@ -129,7 +127,7 @@ def _play(
     """All results, whether the run was interrupted, and the error of the harness that ended it."""
     results: list[Result] = []
     try:
-        with _termination_interrupts(), make_runner(options) as runner:
+        with make_runner(options) as runner:
             for result in runner.run(cells, request.runs, request.until_fail, _Observer(reports)):
                 for report in reports:
                     report.finished(result)
@@ -151,20 +149,6 @@ def _slim(result: Result) -> Result:
     if result.status in RED:
         return result
     return replace(result, history=History(result.history.ops[:1]))
-
-
-@contextmanager
-def _termination_interrupts() -> Iterator[None]:
-    """SIGTERM, which CI services send first, ends a run as Ctrl-C does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _close(reports: Sequence[Report], results: Sequence[Result], interrupted: bool) -> list[HarnessError]:

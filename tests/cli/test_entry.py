@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +111,20 @@ def test_an_interrupt_before_anything_runs_is_no_traceback(monkeypatch: pytest.M
     monkeypatch.setattr(entry, "_dispatch", interrupted)
     assert main(["run"]) == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_sigterm_interrupts_a_command_as_ctrl_c_does(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    """CI services send it first, at any moment; afterwards the handler is as it was."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def terminated(words: list[str]) -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return 0
+
+    monkeypatch.setattr(entry, "_dispatch", terminated)
+    assert main(["run"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_the_words_behind_two_hyphens_are_split_off() -> None:

@@ -37,9 +37,10 @@ LIFETIME_S = 24 * 3600
 REAPER_FD = "RDZV_REAPER_FD"
 """The variable with the descriptor of the reaper's pipe, in processes that inherited one."""
 
+REAPER_ENDS_WITHIN_S = 5.0
+"""It ends milliseconds after its pipe closes, unless another process holds the pipe, or something is left to remove."""
+
 _CLEAN_LOOKS, _LOOK_AGAIN_NS = 2, 100_000_000
-# It ends milliseconds after its pipe closes, unless another process holds the pipe, or something is left to remove.
-_REAPER_ENDS_WITHIN_S = 5
 _AT_ONCE = 8
 
 
@@ -253,10 +254,13 @@ def reaper_fd() -> int:
     return _REAPERS[0].fd
 
 
-def end_reaper() -> None:
-    """Close the pipe to this process's reaper: it ends when no other process holds the pipe and nothing is left."""
+def end_reaper(within_s: float = REAPER_ENDS_WITHIN_S) -> None:
+    """Close the pipe to this process's reaper: it ends when no other process holds the pipe and nothing is left.
+
+    Waits at most so many seconds for that; the reaper goes on without this process.
+    """
     while _REAPERS:
-        _REAPERS.pop().close()
+        _REAPERS.pop().close(within_s)
 
 
 class _Reaper:
@@ -281,11 +285,11 @@ class _Reaper:
         process.returncode = 0
         self._pidfd = os.pidfd_open(process.pid)
 
-    def close(self) -> None:
+    def close(self, within_s: float) -> None:
         os.close(self.fd)
         poll = select.poll()
         poll.register(self._pidfd, select.POLLIN)
-        poll.poll(_REAPER_ENDS_WITHIN_S * 1000)
+        poll.poll(within_s * 1000)
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
         os.close(self._pidfd)
