@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _print_everything()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with _termination_interrupts():
+        with _interrupts():
             return _dispatch(words)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -42,18 +42,25 @@ def _print_everything() -> None:
             reconfigure(errors="replace")
 
 
+class _Interrupt(KeyboardInterrupt):
+    """Python notes a plain KeyboardInterrupt that passes an `exec`, and ends by a signal although it was caught."""
+
+
 @contextmanager
-def _termination_interrupts() -> Iterator[None]:
-    """SIGTERM, which CI services send first, ends a command as Ctrl-C does."""
+def _interrupts() -> Iterator[None]:
+    """Ctrl-C ends a command, and so does SIGTERM, which CI services send first. An ignored Ctrl-C stays so."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        raise _Interrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    numbers = [signal.SIGTERM] if ignored else [signal.SIGTERM, signal.SIGINT]
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _dispatch(words: list[str]) -> int:
