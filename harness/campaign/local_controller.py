@@ -30,10 +30,17 @@ class ControllerProcess:
         world: the kind of world that it will mostly play in, made when it starts.
         isolation: `auto`, `private` or `host`.
         reaper_fd: of a `harness.machine.docker.leases.Reaper`, for a controller whose worlds live in an engine.
+        life_fd: the read end of a pipe, with whose other end the controller ends, beside this process.
     """
 
     def __init__(
-        self, options: RunOptions, log_dir: Path, world: str, isolation: str, reaper_fd: int | None = None
+        self,
+        options: RunOptions,
+        log_dir: Path,
+        world: str,
+        isolation: str,
+        reaper_fd: int | None = None,
+        life_fd: int | None = None,
     ) -> None:
         self._log = log_dir / "controller.log"
         ours, theirs = socket.socketpair()
@@ -41,14 +48,14 @@ class ControllerProcess:
         os.set_inheritable(theirs.fileno(), True)
         serve = [sys.executable, "-m", "harness.play.controller", str(theirs.fileno())]
         serve += [options.to_json(), str(log_dir), world]
-        argv = boot.argv(sys.executable, life_read, isolation, serve)
+        argv = boot.argv(sys.executable, life_read, isolation, serve, life_fd)
         with open(self._log, "wb") as log:
             self._process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=[fd for fd in (theirs.fileno(), life_read, reaper_fd) if fd is not None],
+                pass_fds=[fd for fd in (theirs.fileno(), life_read, reaper_fd, life_fd) if fd is not None],
                 start_new_session=True,
                 env=_environment(reaper_fd),
             )

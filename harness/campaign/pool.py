@@ -65,11 +65,13 @@ StartController = Callable[[RunOptions, Path, str, str], Controller]
 """Starts a controller, given the options, its folder for logs, the kind of world that it begins with, its isolation."""
 
 
-def start_process(options: RunOptions, log_dir: Path, world: str, isolation: str) -> Controller:
-    """A controller on this machine."""
+def start_process(
+    options: RunOptions, log_dir: Path, world: str, isolation: str, life_fd: int | None = None
+) -> Controller:
+    """A controller on this machine; `life_fd` as of `ControllerProcess`."""
     # What a killed controller leaves in a Docker engine is removed by a process that does not end with it.
     reaper = leases.reaper_fd() if isolation == HOST else None
-    return ControllerProcess(options, log_dir, world, isolation, reaper)
+    return ControllerProcess(options, log_dir, world, isolation, reaper, life_fd)
 
 
 class Member:
