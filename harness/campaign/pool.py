@@ -23,6 +23,9 @@ from harness.worlds.base import WORLDS
 STARTUP_LIMIT_NS = 120_000_000_000
 """A controller is up in 1.5 s; on a machine where many import torch at once it has taken half a minute."""
 
+MOST_LOST_STARTS = 3
+"""So many controllers in a row may end while they start, by a signal from outside for example, before the run ends."""
+
 MARGIN_NS = 120_000_000_000
 """What a play may take beyond its own times: only a controller that is stuck takes longer."""
 
@@ -132,6 +135,7 @@ class Pool:
         self._held = ExitStack()
         self._logs: Path | None = None
         self._started = 0
+        self._lost_starts = 0
         self._has_cut_off = False
         self.facts: Mapping[str, Any] = {}
         """World and versions, as the first controller that was ready described them."""
@@ -183,8 +187,8 @@ class Pool:
     def ended(self) -> Iterator[Ended]:
         """Wait until a controller says something or misses its deadline; yields the plays that are over.
 
-        A controller that is lost while it plays is replaced by the next that is needed.
-        Raises HarnessError for one that is lost before it plays anything: the next one would be lost too.
+        A controller that is lost is replaced by the next that is needed. Raises HarnessError if one says why it cannot
+        start, or is not up in time, or if several in a row ended while they started: the next one would be lost too.
         """
         if not self._members:
             return
@@ -197,7 +201,7 @@ class Pool:
             if id(member.controller.connection) in readable:
                 yield from self._read(member)
             elif member.is_timed and self._now_ns() > member.deadline_ns:
-                yield self._lost(member, _missed(member))
+                yield from self._lost(member, _missed(member), MOST_LOST_STARTS)
 
     def end_running(self) -> None:
         """End the controllers that play, each after it has healed its world; no result of theirs is reported."""
@@ -226,23 +230,28 @@ class Pool:
         try:
             message = member.controller.receive()
         except (EOFError, OSError):
-            yield self._lost(member, member.controller.last_words())
+            yield from self._lost(member, member.controller.last_words(), self._lost_starts + 1)
             return
         if "failed" in message:
-            yield self._lost(member, str(message["failed"]))
+            yield from self._lost(member, str(message["failed"]), MOST_LOST_STARTS)
         elif "ready" in message:
             member.is_ready = True
+            self._lost_starts = 0
             self.facts = self.facts or message["ready"]
         elif "played" in message and member.order is not None:
             order, member.order = member.order, None
             yield Ended(order, member)
 
-    def _lost(self, member: Member, problem: str) -> Ended:
+    def _lost(self, member: Member, problem: str, lost_starts: int) -> Iterator[Ended]:
+        """End a controller; `lost_starts`: how many in a row are lost with it, if it still started."""
         member.controller.kill()
         self._members.remove(member)
-        if member.order is None:
-            raise HarnessError(f"{problem}; `rdzv-harness doctor` shows what this machine can do")
-        return Ended(member.order, member, problem)
+        if member.order is not None:
+            yield Ended(member.order, member, problem)
+        elif not member.is_ready:
+            self._lost_starts = lost_starts
+            if lost_starts >= MOST_LOST_STARTS:
+                raise HarnessError(f"{problem}; `rdzv-harness doctor` shows what this machine can do")
 
     def _end(self, members: Sequence[Member]) -> None:
         """End controllers side by side: those that heal get `HEALED_WITHIN_NS`, those that still start nothing.

@@ -136,6 +136,28 @@ def test_a_controller_that_says_why_it_failed_is_quoted(machine: MakeMachine) ->
     assert one.controllers.events == ["1 kill"]
 
 
+def test_a_controller_that_dies_while_it_starts_is_replaced(machine: MakeMachine) -> None:
+    """Somebody may have killed it. The third in a row ends the run, unless one was ready in between."""
+    one = machine(jobs=1, ready=False)
+    for number in range(2):
+        one.pool.free(CELL, [])
+        one.controllers.started[number].dies()
+        assert one.ended() == []
+    one.pool.free(CELL, [])
+    one.controllers.started[2].says({"ready": FACTS})
+    assert one.ended() == []
+    one.controllers.started[2].dies()
+    assert one.ended() == []  # idle: it is replaced when another is needed
+    for number in (3, 4):
+        one.pool.free(CELL, [])
+        one.controllers.started[number].dies()
+        assert one.ended() == []
+    one.pool.free(CELL, [])
+    one.controllers.started[5].dies()
+    with pytest.raises(HarnessError, match=r"^controller 6 is gone; `rdzv-harness doctor`"):
+        one.ended()
+
+
 def test_a_controller_that_is_not_up_in_time_ends_the_run(machine: MakeMachine) -> None:
     """And not a moment before."""
     one = machine(jobs=1, ready=False)
