@@ -28,7 +28,7 @@ def _carries(entry: Path, needle: bytes) -> bool:
 
 def await_none(mark: str, within_seconds: float) -> list[int]:
     """What is still there after `within_seconds`; returns early once nothing is left."""
-    _await(lambda: not marked(mark), within_seconds)
+    await_so(lambda: not marked(mark), within_seconds)
     return marked(mark)
 
 
@@ -50,11 +50,11 @@ def _read(pid: int, name: str) -> str:
 
 def await_many(mark: str, count: int, within_seconds: float) -> None:
     """Wait until that many processes are there; TimeoutError if they never are."""
-    if not _await(lambda: len(marked(mark)) >= count, within_seconds):
+    if not await_so(lambda: len(marked(mark)) >= count, within_seconds):
         raise TimeoutError(f"{len(marked(mark))} processes of {count} after {within_seconds:.0f} s")
 
 
-def _await(is_so: Callable[[], bool], within_seconds: float) -> bool:
+def await_so(is_so: Callable[[], bool], within_seconds: float) -> bool:
     """Seconds in which the machine ran no process do not count: a process that is to end did not run either."""
     deadline = time.monotonic() + within_seconds
     while not (so := is_so()) and time.monotonic() < deadline:
