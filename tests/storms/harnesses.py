@@ -223,7 +223,7 @@ def kill_first(pids: Sequence[int]) -> bool:
 
 def await_nothing(harness: Harness, url: str = "") -> list[str]:
     """What is still left of it when all of it must be gone."""
-    await_so(lambda: not harness.left(url), harness.kind.gone_within_s)
+    await_so(lambda: not harness.left(url), harness.kind.gone_within_s, harness.mark)
     return harness.left(url)
 
 
