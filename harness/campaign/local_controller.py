@@ -16,7 +16,10 @@ from harness.play.options import Order, RunOptions
 from harness.values.refusals import with_advice
 
 GONE_LIMIT_SECONDS = 20.0
-"""Healing and ending a world takes milliseconds; a resolver or a disk that hangs must not hang the parent."""
+"""One that has closed its connection ends in milliseconds; a disk that hangs must not hang the parent."""
+
+KILLED_LIMIT_SECONDS = 5.0
+"""The kernel ends a world in a fraction of a second. Boot itself is killed if it takes longer: it may be stopped."""
 
 LOG_READ_BYTES = 4096
 """Of a log's end."""
@@ -32,10 +35,17 @@ class ControllerProcess:
         world: the kind of world that it will mostly play in, made when it starts.
         isolation: `auto`, `private` or `host`.
         reaper_fd: of a `harness.machine.docker.leases.Reaper`, for a controller whose worlds live in an engine.
+        life_fd: the read end of a pipe, with whose other end the controller ends, beside this process.
     """
 
     def __init__(
-        self, options: RunOptions, log_dir: Path, world: str, isolation: str, reaper_fd: int | None = None
+        self,
+        options: RunOptions,
+        log_dir: Path,
+        world: str,
+        isolation: str,
+        reaper_fd: int | None = None,
+        life_fd: int | None = None,
     ) -> None:
         self._log = log_dir / "controller.log"
         with contextlib.ExitStack() as of_child, contextlib.ExitStack() as kept:
@@ -48,14 +58,14 @@ class ControllerProcess:
             os.set_inheritable(theirs.fileno(), True)
             serve = [sys.executable, "-m", "harness.play.controller", str(theirs.fileno())]
             serve += [options.to_json(), str(log_dir), world]
-            argv = boot.argv(sys.executable, life_read, isolation, serve)
+            argv = boot.argv(sys.executable, life_read, isolation, serve, life_fd)
             log = of_child.enter_context(open(self._log, "wb"))
             self._process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=[fd for fd in (theirs.fileno(), life_read, reaper_fd) if fd is not None],
+                pass_fds=[fd for fd in (theirs.fileno(), life_read, reaper_fd, life_fd) if fd is not None],
                 start_new_session=True,
                 env=_environment(reaper_fd),
             )
@@ -74,21 +84,25 @@ class ControllerProcess:
         """Ask for an end: the controller heals, ends its world, and goes."""
         self.connection.close()
 
-    def wait_gone(self) -> None:
-        """Wait until it is gone; one that does not go is killed."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(GONE_LIMIT_SECONDS)
-        self.kill()
+    def wait_gone(self, within_s: float) -> bool:
+        """Wait so many seconds for its end; returns whether it is gone."""
+        try:
+            self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
-    def kill(self) -> None:
-        """End it and its world at once."""
+    def cut_off(self) -> None:
+        """Have boot end it and its world at once, and wait for neither."""
         self.connection.close()
         if self._life_write >= 0:
             os.close(self._life_write)
             self._life_write = -1
-        try:
-            self._process.wait(GONE_LIMIT_SECONDS)
-        except subprocess.TimeoutExpired:
+
+    def kill(self) -> None:
+        """End it and its world at once; returns when both are gone."""
+        self.cut_off()
+        if not self.wait_gone(KILLED_LIMIT_SECONDS):
             self._process.kill()
             self._process.wait()
 

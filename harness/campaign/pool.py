@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import selectors
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
 from harness import clock
+from harness.campaign import log_folders
 from harness.campaign.local_controller import ControllerProcess
 from harness.machine.docker import leases
 from harness.play.channel import LONGEST_REASON, Answer, BadAnswer, Failed, ParentEnd, Played, Ready
@@ -26,6 +26,9 @@ from harness.worlds.base import WORLDS
 STARTUP_LIMIT_NS = 120_000_000_000
 """A controller is up in 1.5 s; on a machine where many import torch at once it has taken half a minute."""
 
+MOST_LOST_STARTS = 3
+"""So many controllers in a row may end while they start, by a signal from outside for example, before the run ends."""
+
 MARGIN_NS = 120_000_000_000
 """What a play may take beyond its own times: only a controller that is stuck takes longer."""
 
@@ -34,6 +37,12 @@ LONGEST_WAIT_S = 3600.0
 
 MOST_ENGINE_WORLDS = 2
 """Worlds of containers side by side: the engine does one thing at a time, and four at once took twice as long each."""
+
+HEALED_WITHIN_NS = 1_000_000_000
+"""Healing and ending a world takes milliseconds. A controller that takes longer is cut off, and its world with it."""
+
+REAPED_LATER_S = 0.2
+"""How long the reaper is waited for if a controller was cut off: it goes on after this process."""
 
 CONTROLLER_LOGS = ".controllers"
 """Beside the run directories: logs of what outlives a play. The pool deletes its own when it closes."""
@@ -52,7 +61,9 @@ class Controller(Protocol):
 
     def hang_up(self) -> None: ...
 
-    def wait_gone(self) -> None: ...
+    def wait_gone(self, within_s: float) -> bool: ...
+
+    def cut_off(self) -> None: ...
 
     def kill(self) -> None: ...
 
@@ -70,11 +81,13 @@ def readable(connections: Sequence[ParentEnd], timeout_s: float) -> Sequence[Par
         return [found[key.fd] for key, _ in selector.select(timeout_s)]
 
 
-def start_process(options: RunOptions, log_dir: Path, world: str, isolation: str) -> Controller:
-    """A controller on this machine."""
+def start_process(
+    options: RunOptions, log_dir: Path, world: str, isolation: str, life_fd: int | None = None
+) -> Controller:
+    """A controller on this machine; `life_fd` as of `ControllerProcess`."""
     # What a killed controller leaves in a Docker engine is removed by a process that does not end with it.
     reaper = leases.reaper_fd() if isolation == HOST else None
-    return ControllerProcess(options, log_dir, world, isolation, reaper)
+    return ControllerProcess(options, log_dir, world, isolation, reaper, life_fd)
 
 
 class Member:
@@ -132,19 +145,25 @@ class Pool:
         self._now_ns = now_ns
         self._wait = wait
         self._members: list[Member] = []
-        self._logs = options.runs_dir / CONTROLLER_LOGS / str(os.getpid())
+        self._log_parent = (options.runs_dir / CONTROLLER_LOGS).absolute()
+        self._held = ExitStack()
+        self._logs: Path | None = None
         self._started = 0
+        self._lost_starts = 0
+        self._has_cut_off = False
         self.facts = Ready({}, {})
         """World and versions, as the first controller that was ready described them."""
 
     def __enter__(self) -> Pool:
-        _delete_logs_of_killed_harnesses(self._logs.parent)
+        log_folders.delete_those_of_ended_harnesses(self._log_parent)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end(self._members)
-        leases.end_reaper()
-        shutil.rmtree(self._logs, ignore_errors=True)
+        try:
+            self._end(self._members)
+            leases.end_reaper(REAPED_LATER_S if self._has_cut_off else leases.REAPER_ENDS_WITHIN_S)
+        finally:
+            self._held.close()
 
     @property
     def running(self) -> int:
@@ -182,8 +201,8 @@ class Pool:
     def ended(self) -> Iterator[Ended]:
         """Wait until a controller says something or misses its deadline, or an hour; yields the plays that are over.
 
-        A controller that is lost while it plays is replaced by the next that is needed.
-        Raises HarnessError for one that is lost before it plays anything: the next one would be lost too.
+        A controller that is lost is replaced by the next that is needed. Raises HarnessError if one says why it cannot
+        start, or is not up in time, or if several in a row ended while they started: the next one would be lost too.
         """
         if not self._members:
             return
@@ -217,19 +236,25 @@ class Pool:
     def _start(self, isolation: str, world: str) -> Member:
         self._started += 1
         try:
-            log_dir = (self._logs / str(self._started)).absolute()
-            log_dir.mkdir(parents=True)
+            log_dir = self._own_logs() / str(self._started)
+            log_dir.mkdir()
             controller = self._start_controller(self._options, log_dir, world, isolation)
         except OSError as error:
-            raise cannot(f"start a controller that logs to {self._logs}", error) from error
+            raise cannot(f"start a controller that logs to {self._log_parent}", error) from error
         self._members.append(Member(controller, isolation, self._now_ns() + STARTUP_LIMIT_NS))
         return self._members[-1]
+
+    def _own_logs(self) -> Path:
+        """This harness's folder for logs, made when it is needed first."""
+        if self._logs is None:
+            self._logs = self._held.enter_context(log_folders.own_folder(self._log_parent))
+        return self._logs
 
     def _read(self, member: Member) -> Iterator[Ended]:
         try:
             answer = member.controller.receive()
         except (EOFError, OSError):
-            yield from self._lost(member, member.controller.last_words())
+            yield from self._lost(member, member.controller.last_words(), self._lost_starts + 1)
         except BadAnswer as bad:
             yield from self._lost(member, _refused(str(bad)))
         else:
@@ -242,6 +267,7 @@ class Pool:
             yield from self._lost(member, answer.reason)
         elif isinstance(answer, Ready) and not member.is_ready:
             member.is_ready = True
+            self._lost_starts = 0
             self.facts = self.facts if self.facts.versions else answer
         elif isinstance(answer, Played) and order is not None and answer.run_dir == order.run_dir:
             member.order = None
@@ -249,22 +275,48 @@ class Pool:
         elif answer is not None or member.is_idle:
             yield from self._lost(member, _refused("that was not due"))
 
-    def _lost(self, member: Member, problem: str) -> Iterator[Ended]:
-        """End a controller; what it plays is over. One that has nothing to play is replaced when another is needed."""
+    def _lost(self, member: Member, problem: str, lost_starts: int = MOST_LOST_STARTS) -> Iterator[Ended]:
+        """End a controller; what it plays is over. One that has nothing to play is replaced when another is needed.
+
+        Args:
+            lost_starts: how many in a row are lost with it, if it still started. `MOST_LOST_STARTS` end the run.
+        """
         member.controller.kill()
         self._members.remove(member)
         problem = _shown(problem)
         if member.order is not None:
             yield Ended(member.order, member, problem)
         elif not member.is_ready:
-            raise HarnessError(f"{problem}; `rdzv-harness doctor` shows what this machine can do")
+            self._lost_starts = lost_starts
+            if lost_starts >= MOST_LOST_STARTS:
+                raise HarnessError(f"{problem}; `rdzv-harness doctor` shows what this machine can do")
 
     def _end(self, members: Sequence[Member]) -> None:
+        """End controllers side by side: those that heal get `HEALED_WITHIN_NS`, those that still start nothing.
+
+        A second Ctrl-C cuts off all of them at once.
+        """
+        members = list(members)
+        deadline_ns = self._now_ns() + HEALED_WITHIN_NS
+        try:
+            for member in members:
+                if member.is_ready:
+                    member.controller.hang_up()
+                else:
+                    self._cut_off(member)
+            for member in members:
+                if not member.controller.wait_gone(max(0, deadline_ns - self._now_ns()) / 1e9):
+                    self._cut_off(member)
+        finally:
+            for member in members:
+                member.controller.cut_off()
+            self._members = [member for member in self._members if member not in members]
         for member in members:
-            member.controller.hang_up()
-        for member in members:
-            member.controller.wait_gone()
-        self._members = [member for member in self._members if member not in members]
+            member.controller.kill()
+
+    def _cut_off(self, member: Member) -> None:
+        self._has_cut_off = True
+        member.controller.cut_off()
 
 
 def _missed(member: Member) -> str:
@@ -284,9 +336,3 @@ def _refused(what: str) -> str:
 
 def _in_engine(scenario: Scenario) -> bool:
     return WORLDS[scenario.world.kind].isolation == HOST
-
-
-def _delete_logs_of_killed_harnesses(folder: Path) -> None:
-    for logs in folder.iterdir() if folder.is_dir() else ():
-        if logs.name.isdigit() and not Path("/proc", logs.name).exists():
-            shutil.rmtree(logs, ignore_errors=True)

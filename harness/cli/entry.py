@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 from harness.cli import streams
 from harness.cli.exit_codes import AS_EXPECTED, BROKEN_PIPE, INTERRUPTED, SOME_ERROR, USAGE
@@ -20,7 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     streams.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = _dispatch(words)
+        with _interrupts():
+            code = _dispatch(words)
     except KeyboardInterrupt:
         streams.say("interrupted")
         code = INTERRUPTED
@@ -37,6 +41,27 @@ def _report_lost(refusal: OSError) -> int:
         return BROKEN_PIPE  # the reader has gone, `head` for instance
     streams.say(f"error: {cannot('write to standard output', refusal, 'redirect it to a file that can be written')}")
     return SOME_ERROR
+
+
+class _Interrupt(KeyboardInterrupt):
+    """Python notes a plain KeyboardInterrupt that passes an `exec`, and ends by a signal although it was caught."""
+
+
+@contextmanager
+def _interrupts() -> Iterator[None]:
+    """Ctrl-C ends a command, and so does SIGTERM, which CI services send first. An ignored Ctrl-C stays so."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise _Interrupt
+
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    numbers = [signal.SIGTERM] if ignored else [signal.SIGTERM, signal.SIGINT]
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _dispatch(words: list[str]) -> int:

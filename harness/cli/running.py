@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.cli import streams
@@ -185,7 +183,7 @@ def _play(
     """All results, whether the run was interrupted, and what ended it early."""
     results: list[Result] = []
     try:
-        with _termination_interrupts(), make_runner(options) as runner:
+        with make_runner(options) as runner:
             for result in runner.run(cells, request.runs, request.until_fail, reports):
                 reports.finished(result)
                 results.append(_slim(result) if request.runs > 1 else result)
@@ -210,20 +208,6 @@ def _slim(result: Result) -> Result:
     if result.status in RED:
         return result
     return replace(result, history=History(result.history.ops[:1]))
-
-
-@contextmanager
-def _termination_interrupts() -> Iterator[None]:
-    """SIGTERM, which CI services send first, ends a run as Ctrl-C does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _say_all(failures: Sequence[HarnessError]) -> None:

@@ -9,6 +9,7 @@ import socket
 import sys
 from pathlib import Path
 
+from harness.machine.docker import leases
 from harness.machine.launch.zygote_client import doorbell_pipe
 from harness.machine.network.sockets import port_is_bindable
 from harness.machine.process.children import Children
@@ -153,7 +154,9 @@ class _WarmResources:
         if self._toxiproxy is None:
             url = server if is_url(server) else None
             own = launcher or (LocalEngineLauncher(self._children) if server == EMBEDDED else None)
-            self._toxiproxy = Toxiproxy.start(self._children, self._log_dir / "proxy.log", url=url, place=own)
+            self._toxiproxy = Toxiproxy.start(
+                self._children, self._log_dir / "proxy.log", url=url, place=own, announce=leases.announce_proxies
+            )
             self._toxiproxy_at = (server, launcher)
         return self._toxiproxy
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +12,8 @@ from urllib.parse import urlsplit
 
 from harness.machine.network import sockets
 from harness.machine.process import stalls
+from harness.machine.toxiproxy import owners, token
 from harness.machine.toxiproxy import server as proxy_server
-from harness.machine.toxiproxy import token
 from harness.machine.toxiproxy.client import Api, Attributes, RemoteProxy
 from harness.machine.toxiproxy.engine_client import EngineApi
 from harness.machine.toxiproxy.engine_meter import EngineMeter, LinkCount
@@ -32,6 +31,9 @@ WORLDS_PER_SERVER = 64
 """The real server keeps the counters of all proxies it ever had, so it is restarted after this many worlds."""
 
 Meter = KernelMeter | EngineMeter
+
+Announce = Callable[[Endpoint, str], None]
+"""Says that proxies with this prefix at the beginning of their names must not outlive this process."""
 
 
 class ToxiproxyLink:
@@ -103,14 +105,20 @@ class Toxiproxy(Proxies):
     def __init__(self, server: _Server, own: _OwnServer | None) -> None:
         self._server = server
         self._own = own
-        # Our own engine has no other proxies, and its random draws repeat if the names of proxies do.
-        ours_alone = own is not None and server.engine is not None
-        self._prefix = "rdzv-play" if ours_alone else f"rdzv-{secrets.token_hex(4)}"
+        self._owner = owners.Owner() if own is None else None
+        # Our own server has no other proxies, and the random draws of an engine repeat if the names of proxies do.
+        self._prefix = "rdzv-play" if self._owner is None else self._owner.prefix
         self._worlds = 0
 
     @classmethod
     def start(
-        cls, children: ChildProcesses, log_path: Path, *, url: str | None = None, place: ServerLauncher | None = None
+        cls,
+        children: ChildProcesses,
+        log_path: Path,
+        *,
+        url: str | None = None,
+        place: ServerLauncher | None = None,
+        announce: Announce | None = None,
     ) -> Toxiproxy:
         """A server of our own (see `proxy_server.require_server`), or the one at `url`.
 
@@ -118,12 +126,13 @@ class Toxiproxy(Proxies):
             children: starts and ends processes here.
             log_path: the log of a server of our own.
             place: where a server of our own runs; None: the real server here, as a child.
+            announce: told the proxies that are to be made on the server at `url`, before any is made.
 
         Raises UsageError for a URL that is not on loopback or does not answer, Unsupported if there is no server on
         this machine, ProxyLost if it does not start.
         """
         if url is not None:
-            return cls._given(parse_url(url))
+            return cls._given(parse_url(url), announce)
         own = _OwnServer(place or LocalServerLauncher(children, proxy_server.require_server()), log_path)
         try:
             return cls(own.launch(), own)
@@ -132,7 +141,7 @@ class Toxiproxy(Proxies):
             raise
 
     @classmethod
-    def _given(cls, address: Endpoint) -> Toxiproxy:
+    def _given(cls, address: Endpoint, announce: Announce | None) -> Toxiproxy:
         try:
             secret = os.environ.get(token.VARIABLE, "")
             pid = _pid_behind(address)
@@ -143,12 +152,17 @@ class Toxiproxy(Proxies):
                 f"given: http://{address}{unseen}",
                 lambda api: KernelMeter(pid, None, api.received_bytes),
             )
-            server.api.proxies()
+            there = server.api.proxies()
+            for name in owners.of_ended_owners(there):
+                server.api.delete(there[name])
         except HarnessError as error:
             raise UsageError(
                 f"no Toxiproxy answers at http://{address} ({error}); start one there, or leave --toxiproxy out"
             ) from error
-        return cls(server, None)
+        given = cls(server, None)
+        if announce is not None:
+            announce(address, given._prefix)
+        return given
 
     def describe(self) -> str:
         return self._server.description
@@ -219,6 +233,8 @@ class Toxiproxy(Proxies):
                     self._server.api.delete(there[name])
         finally:
             self._server.close()
+            if self._owner is not None:
+                self._owner.close()
 
     def log(self) -> str:
         return "" if self._own is None else self._own.log()

@@ -6,10 +6,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from harness.pytest_plugin import life
 
 if TYPE_CHECKING:
     from harness.campaign.runner import Runner
@@ -110,7 +113,21 @@ def _check_subject(subject: str, python: Path) -> None:
         require_backend(python, subject, ours)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Called by xdist in the main process, before a worker starts."""
+    life.give(node.config, node.workerinput)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """After Ctrl-C the worlds of workers end at once: xdist waits for tests that run."""
+    if exitstatus == pytest.ExitCode.INTERRUPTED:
+        life.end(session.config)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
+    life.end(config)
     runner = config.stash.get(RUNNER, None)
     if runner is not None:
         del config.stash[RUNNER]
@@ -132,12 +149,14 @@ def runner_of(config: pytest.Config) -> Runner:
 
     One world at a time: it is xdist that plays several side by side.
     """
+    from harness.campaign.pool import start_process
     from harness.campaign.runner import Runner
     from harness.cli.again import command_line
 
     runner: Runner | None = config.stash.get(RUNNER, None)
     if runner is None:
-        runner = Runner(options_of(config), command_line)
+        start = partial(start_process, life_fd=life.life_fd(config))
+        runner = Runner(options_of(config), command_line, start)
         runner.__enter__()
         config.stash[RUNNER] = runner
     return runner
@@ -199,6 +218,8 @@ class ScenarioFile(pytest.File):
         from harness.values.errors import ScenarioError
         from harness.values.printable import printable
 
+        if life.is_over(self.config):
+            return
         try:
             cells = load(self.path)
         except ScenarioError as error:
@@ -226,12 +247,15 @@ class ScenarioItem(pytest.Item):
         from harness.values.refusals import describe
         from harness.values.verdict import ERROR, SKIPPED
 
+        life.leave_if_over(self.session)
         try:
             result = self.result = runner_of(self.config).play(self.scenario)
         except HarnessError as error:
+            life.leave_if_over(self.session)
             pytest.fail(str(error), pytrace=False)
         except OSError as error:
             pytest.fail(describe(error), pytrace=False)
+        life.leave_if_over(self.session)
         self.user_properties.append((PROPERTY, json.dumps(row(result))))
         if result.status == SKIPPED:
             pytest.skip(result.judgement.because)
@@ -276,6 +300,10 @@ def world(request: pytest.FixtureRequest) -> Callable[..., Any]:
     from harness.pytest_plugin.python_scenarios import play_keys
 
     def play(**keys: Any) -> Any:
-        return play_keys(keys, request.node.name, runner_of(request.config))
+        life.leave_if_over(request.session)
+        try:
+            return play_keys(keys, request.node.name, runner_of(request.config))
+        finally:
+            life.leave_if_over(request.session)
 
     return play

@@ -29,6 +29,9 @@ def joined(scenario: Scenario, outcome: str = "ok") -> History:
 class FakeController:
     """A controller that follows a script; `says` puts an answer into its connection, `sends` anything at all.
 
+    Attributes:
+        is_stuck: whether it does not go when it is asked to.
+
     Args:
         plays: the history of a scenario; None never answers an order.
         events: gets a line for each thing that the pool does to it.
@@ -40,7 +43,9 @@ class FakeController:
         self.number = number
         self.orders: list[Order] = []
         self.plays = plays
+        self.is_stuck = False
         self._events = events
+        self._gone = False
 
     def says(self, answer: Answer) -> None:
         self.sends(json.dumps(encode(answer, Answer)).encode() + b"\n")
@@ -69,12 +74,23 @@ class FakeController:
         self._events.append(f"{self.number} hang up")
         self.connection.close()
 
-    def wait_gone(self) -> None:
+    def wait_gone(self, within_s: float) -> bool:
         self._events.append(f"{self.number} wait")
+        self._gone = not self.is_stuck
+        return self._gone
+
+    def cut_off(self) -> None:
+        self._end("cut off")
 
     def kill(self) -> None:
-        self._events.append(f"{self.number} kill")
-        self.connection.close()
+        self._end("kill")
+
+    def _end(self, how: str) -> None:
+        """The kernel ends it, unless it is gone."""
+        if not self._gone:
+            self._events.append(f"{self.number} {how}")
+            self.connection.close()
+            self._gone = True
 
     def last_words(self) -> str:
         return f"controller {self.number} is gone"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import select
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -172,6 +171,28 @@ def test_a_play_that_finished_while_the_parent_stood_still_is_not_lost(machine: 
     assert (ended.order, ended.problem, one.controllers.events) == (order, "", [])
 
 
+def test_a_controller_that_dies_while_it_starts_is_replaced(machine: MakeMachine) -> None:
+    """Somebody may have killed it. The third in a row ends the run, unless one was ready in between."""
+    one = machine(jobs=1, ready=False)
+    for number in range(2):
+        one.pool.free(CELL, [])
+        one.controllers.started[number].dies()
+        assert one.ended() == []
+    one.pool.free(CELL, [])
+    one.controllers.started[2].says(FACTS)
+    assert one.ended() == []
+    one.controllers.started[2].dies()
+    assert one.ended() == []  # idle: it is replaced when another is needed
+    for number in (3, 4):
+        one.pool.free(CELL, [])
+        one.controllers.started[number].dies()
+        assert one.ended() == []
+    one.pool.free(CELL, [])
+    one.controllers.started[5].dies()
+    with pytest.raises(HarnessError, match=r"^controller 6 is gone; `rdzv-harness doctor`"):
+        one.ended()
+
+
 def test_a_controller_that_is_not_up_in_time_ends_the_run(machine: MakeMachine) -> None:
     """And not a moment before."""
     one = machine(jobs=1, ready=False)
@@ -330,13 +351,60 @@ def test_only_those_that_play_are_ended_when_a_run_is_left(machine: MakeMachine)
 
 def test_at_the_end_all_are_asked_before_any_is_waited_for(machine: MakeMachine, tmp_path: Path) -> None:
     """So that they heal side by side; their logs are deleted, as those that a killed harness left."""
-    killed, other = (tmp_path / CONTROLLER_LOGS / name for name in ("99999999", "notes"))
+    killed, other = (tmp_path / CONTROLLER_LOGS / name for name in ("killed", "notes"))
     for folder in (killed, other):
         folder.mkdir(parents=True)
+    (tmp_path / CONTROLLER_LOGS / "killed.lock").touch()
     one = machine(jobs=2)
     with one.pool as pool:
         assert not killed.exists()
         pool.free(CELL, [CELL])
-        assert (tmp_path / CONTROLLER_LOGS / str(os.getpid()) / "2").is_dir()
+        one.ended()
+        assert len(list((tmp_path / CONTROLLER_LOGS).glob("*/2"))) == 1
     assert one.controllers.events == ["1 hang up", "2 hang up", "1 wait", "2 wait"]
     assert [path.name for path in (tmp_path / CONTROLLER_LOGS).iterdir()] == ["notes"]
+
+
+def test_a_controller_that_starts_is_cut_off_without_a_wait(machine: MakeMachine) -> None:
+    """It has nothing to heal, and looks at its connection only when it is up."""
+    one = machine(jobs=2, ready=False)
+    with one.pool as pool:
+        pool.free(CELL, [CELL])
+    assert one.controllers.events == ["1 cut off", "2 cut off", "1 wait", "2 wait"]
+
+
+def test_a_controller_that_does_not_go_is_cut_off(machine: MakeMachine) -> None:
+    """Its world ends with it, whatever it waits for."""
+    one = machine(jobs=2)
+    with one.pool as pool:
+        pool.free(CELL, [CELL])
+        one.ended()
+        one.controllers.started[0].is_stuck = True
+    assert one.controllers.events == ["1 hang up", "2 hang up", "1 wait", "1 cut off", "2 wait"]
+
+
+def test_a_second_interrupt_cuts_off_all_controllers_at_once(machine: MakeMachine) -> None:
+    """Whatever is waited for then; the logs are deleted all the same."""
+
+    def interrupted(within_s: float) -> bool:
+        raise KeyboardInterrupt
+
+    one = machine(jobs=2)
+    one.pool.free(CELL, [CELL])
+    one.ended()
+    one.controllers.started[0].wait_gone = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        one.pool.__exit__()
+    assert one.controllers.events == ["1 hang up", "2 hang up", "1 cut off", "2 cut off"]
+    assert list((one.options.runs_dir / CONTROLLER_LOGS).iterdir()) == []
+
+
+def test_two_pools_of_one_pid_keep_their_logs_apart(machine: MakeMachine, tmp_path: Path) -> None:
+    """As in two process trees: the end of one deletes nothing of the other."""
+    one, other = machine(jobs=1), machine(jobs=1)
+    with one.pool:
+        one.pool.free(CELL, [])
+        with other.pool:
+            other.pool.free(CELL, [])
+            assert len(list((tmp_path / CONTROLLER_LOGS).glob("*/1"))) == 2
+        assert len(list((tmp_path / CONTROLLER_LOGS).glob("*/1"))) == 1

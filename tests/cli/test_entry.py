@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +111,34 @@ def test_an_interrupt_before_anything_runs_is_no_traceback(monkeypatch: pytest.M
     monkeypatch.setattr(entry, "_dispatch", interrupted)
     assert main(["run"]) == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_interrupts_a_command(monkeypatch: pytest.MonkeyPatch, capsys: Captured, number: int) -> None:
+    """CI services send SIGTERM first, at any moment; afterwards the handler is as it was."""
+    before = signal.getsignal(number)
+
+    def terminated(words: list[str]) -> int:
+        os.kill(os.getpid(), number)
+        return 0
+
+    monkeypatch.setattr(entry, "_dispatch", terminated)
+    assert main(["run"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+    assert signal.getsignal(number) is before
+
+
+def test_the_exit_code_is_130_wherever_the_interrupt_comes() -> None:
+    """Also inside of `exec`, which the definition of every dataclass calls: Python alone would end by a signal."""
+    program = (
+        "import os, signal, sys\n"
+        "from harness.cli import entry, main\n"
+        "entry._dispatch = lambda words: exec('os.kill(os.getpid(), signal.SIGINT); signal.pause()', globals())\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.exit(main(['run']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
 
 
 def test_the_words_behind_two_hyphens_are_split_off() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -155,19 +153,6 @@ def test_an_interrupt_still_reports(play: Play, capsys: pytest.CaptureFixture[st
     document = json.loads((tmp_path / "r.json").read_text())
     assert document["meta"]["interrupted"] is True
     assert [row["status"] for row in document["results"]] == [FAILED]
-
-
-def test_sigterm_ends_a_run_as_ctrl_c_does(monkeypatch: pytest.MonkeyPatch, play: Play) -> None:
-    """CI services send it first; afterwards the handler is as it was."""
-    before = signal.getsignal(signal.SIGTERM)
-
-    def terminated(runner: FakeRunner, *_: Any) -> Iterator[Result]:
-        os.kill(os.getpid(), signal.SIGTERM)
-        yield result_of(CELLS[0], PASSED)
-
-    monkeypatch.setattr(FakeRunner, "run", terminated)
-    assert play([])[0] == 130
-    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_harness_error_in_the_middle_still_reports(play: Play, capsys: pytest.CaptureFixture[str]) -> None:

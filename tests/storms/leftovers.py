@@ -28,7 +28,7 @@ def _carries(entry: Path, needle: bytes) -> bool:
 
 def await_none(mark: str, within_seconds: float) -> list[int]:
     """What is still there after `within_seconds`; returns early once nothing is left."""
-    _await(lambda: not marked(mark), within_seconds)
+    await_so(lambda: not marked(mark), within_seconds, mark)
     return marked(mark)
 
 
@@ -50,18 +50,33 @@ def _read(pid: int, name: str) -> str:
 
 def await_many(mark: str, count: int, within_seconds: float) -> None:
     """Wait until that many processes are there; TimeoutError if they never are."""
-    if not _await(lambda: len(marked(mark)) >= count, within_seconds):
+    if not await_so(lambda: len(marked(mark)) >= count, within_seconds):
         raise TimeoutError(f"{len(marked(mark))} processes of {count} after {within_seconds:.0f} s")
 
 
-def _await(is_so: Callable[[], bool], within_seconds: float) -> bool:
-    """Seconds in which the machine ran no process do not count: a process that is to end did not run either."""
+def await_so(is_so: Callable[[], bool], within_seconds: float, mark: str = "") -> bool:
+    """Wait until something is so; whether it ever was.
+
+    Seconds in which the machine ran no process do not count: a process that is to end did not run either. Nor does the
+    time for which a marked process was ready to run and waited for a processor, on a machine that others keep busy.
+    """
     deadline = time.monotonic() + within_seconds
+    waited: dict[int, float] = {}
     while not (so := is_so()) and time.monotonic() < deadline:
         due = time.monotonic() + _NAP_SECONDS
         time.sleep(_NAP_SECONDS)
-        deadline += max(0.0, time.monotonic() - due)
+        late = max(0.0, time.monotonic() - due)
+        now = {pid: _waited_seconds(pid) for pid in (marked(mark) if mark else ())}
+        queued = max((seconds - waited.get(pid, seconds) for pid, seconds in now.items()), default=0.0)
+        waited = now
+        deadline += max(late, queued)
     return so
+
+
+def _waited_seconds(pid: int) -> float:
+    """For how long its main thread has waited for a processor so far."""
+    fields = _read(pid, "schedstat").split()
+    return int(fields[1]) / 1e9 if len(fields) == 3 else 0.0
 
 
 def environment(mark: str) -> dict[str, str]:

@@ -25,6 +25,7 @@ from pathlib import Path
 from harness import clock
 from harness.machine.docker.client import Client
 from harness.machine.process import cache
+from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError
 
 PREFIX = "rdzv-harness"
@@ -37,9 +38,10 @@ LIFETIME_S = 24 * 3600
 REAPER_FD = "RDZV_REAPER_FD"
 """The variable with the descriptor of the reaper's pipe, in processes that inherited one."""
 
+REAPER_ENDS_WITHIN_S = 5.0
+"""It ends milliseconds after its pipe closes, unless another process holds the pipe, or something is left to remove."""
+
 _CLEAN_LOOKS, _LOOK_AGAIN_NS = 2, 100_000_000
-# It ends milliseconds after its pipe closes, unless another process holds the pipe, or something is left to remove.
-_REAPER_ENDS_WITHIN_S = 5
 _AT_ONCE = 8
 
 
@@ -136,8 +138,17 @@ def take(url: str, lifetime_s: int = LIFETIME_S) -> Lease:
     partial = lease.path.with_suffix(".partial")
     partial.write_text(json.dumps(asdict(lease)))
     partial.rename(lease.path)
-    _announce(lease.path)
+    _announce(str(lease.path))
     return lease
+
+
+def announce_proxies(server: Endpoint, prefix: str) -> None:
+    """Have the reaper remove this process's proxies from a server that is not the harness's own, when it has ended.
+
+    Args:
+        prefix: of a `harness.machine.toxiproxy.owners.Owner`.
+    """
+    _announce(json.dumps({"server": str(server), "prefix": prefix, "pid": os.getpid()}))
 
 
 def release(lease: Lease) -> None:
@@ -194,9 +205,17 @@ def sweep(client: Client) -> list[str]:
         with contextlib.suppress(HarnessError):
             remove_world(client, world)
     for lease in all_leases():
-        if lease.is_over and (lease.url == client.url or _is_gone(lease.url)):
+        if _is_over_here(lease) and (lease.url == client.url or _is_gone(lease.url)):
             release(lease)
     return over
+
+
+def _is_over_here(lease: Lease) -> bool:
+    """Whether the record may be deleted: not before it expires if it is of another boot, which may be another machine.
+
+    Machines that share a home folder have Docker engines of one URL.
+    """
+    return lease.is_over and (lease.owner.boot == _boot_id() or lease.expires < clock.wall_time())
 
 
 def _is_gone(url: str) -> bool:
@@ -235,10 +254,13 @@ def reaper_fd() -> int:
     return _REAPERS[0].fd
 
 
-def end_reaper() -> None:
-    """Close the pipe to this process's reaper: it ends when no other process holds the pipe and nothing is left."""
+def end_reaper(within_s: float = REAPER_ENDS_WITHIN_S) -> None:
+    """Close the pipe to this process's reaper: it ends when no other process holds the pipe and nothing is left.
+
+    Waits at most so many seconds for that; the reaper goes on without this process.
+    """
     while _REAPERS:
-        _REAPERS.pop().close()
+        _REAPERS.pop().close(within_s)
 
 
 class _Reaper:
@@ -263,11 +285,11 @@ class _Reaper:
         process.returncode = 0
         self._pidfd = os.pidfd_open(process.pid)
 
-    def close(self) -> None:
+    def close(self, within_s: float) -> None:
         os.close(self.fd)
         poll = select.poll()
         poll.register(self._pidfd, select.POLLIN)
-        poll.poll(_REAPER_ENDS_WITHIN_S * 1000)
+        poll.poll(within_s * 1000)
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
         os.close(self._pidfd)
@@ -276,14 +298,14 @@ class _Reaper:
 _REAPERS: list[_Reaper] = []
 
 
-def _announce(path: Path) -> None:
+def _announce(line: str) -> None:
     inherited = os.environ.get(REAPER_FD)
     fd = int(inherited) if inherited and not _REAPERS else reaper_fd()
     os.set_inheritable(fd, False)
     try:
-        os.write(fd, f"{path}\n".encode())
+        os.write(fd, f"{line}\n".encode())
     except OSError as error:
-        raise HarnessError(f"the reaper of containers has ended ({error.strerror}); run it again") from error
+        raise HarnessError(f"the reaper has ended ({error.strerror}); run it again") from error
 
 
 # -- processes -----------------------------------------------------------------------------------------------------

@@ -1,22 +1,28 @@
-"""Watches the owners of leases, and removes what each left in Docker when it has ended.
+"""Watches the owners of leases and of proxies, and removes what each left in Docker or on a server when it has ended.
 
-It is a process in a session of its own and reads the paths of leases as lines on its standard input. It ends when that
-pipe is closed and no owner is left to watch, so it outlives its parent for as long as Docker takes.
+It is a process in a session of its own. Each line on its standard input is the path of a lease, or a JSON object: the
+proxies of one owner on a server that is not the harness's own. It ends when that pipe is closed and no owner is left to
+watch, so it outlives its parent for as long as Docker takes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from harness import clock
 from harness.machine.docker import leases
 from harness.machine.docker.client import Client
 from harness.machine.docker.leases import Lease
+from harness.machine.toxiproxy import owners
+from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError
 
 TRIES, TRY_AGAIN_NS = 20, 1_000_000_000
@@ -31,7 +37,7 @@ class Watch:
     def __init__(self) -> None:
         self._poll = select.poll()
         self._poll.register(_INPUT, select.POLLIN)
-        self._owned: dict[int, Lease] = {}
+        self._owned: dict[int, Callable[[], None]] = {}
         self._clients: dict[str, Client] = {}
         self._input_open = True
         self._rest = b""
@@ -52,36 +58,43 @@ class Watch:
             self._poll.unregister(_INPUT)
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            lease = leases.read(Path(line.decode()))
-            if lease is not None:
-                self._watch(lease)
+            if line.startswith(b"{"):
+                self._watch_proxies(**json.loads(line))
+            elif (lease := leases.read(Path(line.decode()))) is not None:
+                self._watch_lease(lease)
 
-    def _watch(self, lease: Lease) -> None:
+    def _watch_proxies(self, server: str, prefix: str, pid: int) -> None:
+        self._watch(pid, lambda: owners.lives(prefix), partial(owners.remove_all, Endpoint.parse(server), prefix))
+
+    def _watch_lease(self, lease: Lease) -> None:
         # Made now, because loading the SDK takes a quarter of a second, which would delay the removal.
         with contextlib.suppress(HarnessError):
             self._clients.setdefault(lease.url, Client(lease.url))
+        self._watch(lease.owner.pid, lambda: bool(lease.owner.lives()), partial(self._remove, lease))
+
+    def _watch(self, pid: int, lives: Callable[[], bool], remove: Callable[[], None]) -> None:
+        """Call `remove` when the process with that pid has ended, or at once if that is not the owner."""
         try:
-            descriptor = os.pidfd_open(lease.owner.pid)
+            descriptor = os.pidfd_open(pid)
         except ProcessLookupError:
-            self._remove(lease)
+            remove()
             return
-        if lease.owner.lives():
-            self._owned[descriptor] = lease
+        if lives():
+            self._owned[descriptor] = remove
             self._poll.register(descriptor, select.POLLIN)
         else:
             os.close(descriptor)
-            self._remove(lease)
+            remove()
 
     def _settle(self, descriptor: int) -> None:
         self._poll.unregister(descriptor)
         os.close(descriptor)
-        lease = self._owned.pop(descriptor)
-        # A released lease no longer exists.
-        if leases.read(lease.path) is not None:
-            self._remove(lease)
+        self._owned.pop(descriptor)()
 
     def _remove(self, lease: Lease) -> None:
         """Remove what is left of its world, and try again while Docker does not answer."""
+        if leases.read(lease.path) is None:
+            return  # it was released
         for _ in range(TRIES):
             try:
                 client = self._clients.pop(lease.url, None) or Client(lease.url)

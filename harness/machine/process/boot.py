@@ -3,7 +3,7 @@
     parent --life pipe--> boot --fork--> controller (pid 1 of the new process tree) --> everything else
 
 Run as a file by `python -I -S`: standard library only, no import of the harness. Every inherited descriptor but the
-life pipe goes through to the controller.
+life pipes goes through to the controller.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 # Every world's start waits for these imports: `typing` and `argparse` would cost more than all the rest.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, NoReturn, Sequence
+    from typing import Any, Dict, List, NoReturn, Optional, Sequence
 
 AUTO, PRIVATE, HOST = "auto", "private", "host"
 ISOLATION_VARIABLE = "RDZV_ISOLATION"
@@ -28,20 +28,25 @@ CANNOT_ISOLATE, CANNOT_START, PARENT_GONE = 125, 127, 124
 RESOLVER_OPTIONS = "timeout:1 attempts:1"
 
 
-def argv(python: str, life_fd: int, isolation: str, command: Sequence[str]) -> List[str]:
+def argv(
+    python: str, life_fd: int, isolation: str, command: Sequence[str], also_life_fd: Optional[int] = None
+) -> List[str]:
     """The command line that runs `command` under boot.
 
     Args:
         python: the harness's own interpreter.
         life_fd: the read end of a pipe. Only the parent holds the write end, and keeps it open for as long as it lives.
         isolation: `auto`, `private` (else exit code 125) or `host`.
+        also_life_fd: another such pipe, of a process that the parent should not outlive.
     """
-    return [python, "-I", "-S", __file__, str(life_fd), isolation, *command]
+    lives = [str(fd) for fd in (life_fd, also_life_fd) if fd is not None]
+    return [python, "-I", "-S", __file__, ",".join(lives), isolation, *command]
 
 
-def main(life: int, wanted: str, command: Sequence[str]) -> int:
+def main(lives: Sequence[int], wanted: str, command: Sequence[str]) -> int:
     """Start the command and watch it; returns the exit code."""
-    os.set_inheritable(life, False)
+    for life in lives:
+        os.set_inheritable(life, False)
     namespaces = _namespaces()
     isolation = _choose(wanted, namespaces)
     if isolation is None:
@@ -59,7 +64,7 @@ def main(life: int, wanted: str, command: Sequence[str]) -> int:
     if pid == 0:
         os.close(alive_writer)
         _become_controller(command, isolation, namespaces, alive_reader)
-    status = _watch(pid, life, woken)
+    status = _watch(pid, lives, woken)
     _end_orphans()
     return status
 
@@ -119,14 +124,14 @@ def _become_controller(command: Sequence[str], isolation: Dict[str, Any], namesp
         os._exit(_complain(f"cannot start {command[0]}: {exc.strerror}; is it there, and may this user run it?"))
 
 
-def _watch(pid: int, life: int, woken: int) -> int:
-    """Wait for the controller's end and return its exit code; SIGKILL it when the parent has ended."""
+def _watch(pid: int, lives: Sequence[int], woken: int) -> int:
+    """Wait for the controller's end and return its exit code; SIGKILL it when a life pipe has been closed."""
     # Not select(): the parent may hold so many files that the pipe's number exceeds its limit of 1023.
     poll = select.poll()
-    poll.register(life, select.POLLIN)
-    poll.register(woken, select.POLLIN)
+    for descriptor in (*lives, woken):
+        poll.register(descriptor, select.POLLIN)
     while True:
-        if any(descriptor == life for descriptor, _ in poll.poll()):
+        if any(descriptor in lives for descriptor, _ in poll.poll()):
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             return PARENT_GONE
@@ -169,4 +174,4 @@ def _complain(text: str, code: int = CANNOT_START) -> int:
 
 if __name__ == "__main__":
     # Not sys.exit(): nothing is left to tidy up, and a closed stderr must not change the exit code.
-    os._exit(main(int(sys.argv[1]), sys.argv[2], sys.argv[3:]))
+    os._exit(main([int(fd) for fd in sys.argv[1].split(",")], sys.argv[2], sys.argv[3:]))
