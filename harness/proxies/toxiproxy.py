@@ -306,6 +306,7 @@ class _OwnServer:
         running, self._running = self._running, None
         if running is not None:
             self.place.stop(running)
+            stalls.forget(running.pid)
 
     def mark_log(self) -> None:
         self._log_from = self._log_path.stat().st_size if self._log_path.exists() else 0

@@ -236,7 +236,10 @@ class ContainerSession(WorldSession):
         with helper as (contained, ready_fd):
             _await_line(ready_fd, contained)
             stalls.watch(contained.pid, f"the helper {module}")
-            yield contained.pid
+            try:
+                yield contained.pid
+            finally:
+                stalls.forget(contained.pid)
 
     def fileno(self) -> int:
         return self._exits.fileno()

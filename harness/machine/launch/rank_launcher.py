@@ -141,6 +141,7 @@ class RankLauncher:
         finally:
             os.close(read_fd)
             self._children.end(pid, 0)
+            stalls.forget(pid)
 
     def close(self) -> None:
         """End the zygote; a later launch starts a new one."""

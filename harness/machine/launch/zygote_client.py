@@ -126,6 +126,7 @@ class Zygote:
         """End it; its ranks go on."""
         self._socket.close()
         self._children.end(self.pid)
+        stalls.forget(self.pid)
 
     def wait_ready(self, within_ns: int = READY_WITHIN_NS) -> Ready:
         """What it has imported; raises HarnessError if that fails or takes longer than `within_ns` nanoseconds."""

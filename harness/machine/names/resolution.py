@@ -190,6 +190,7 @@ class _Server:
             os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
         os.close(self._pidfd)
         os.close(self._log)
+        stalls.forget(self._process.pid)
 
 
 _SERVERS: dict[tuple[int, str], _Server] = {}

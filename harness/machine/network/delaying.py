@@ -122,6 +122,7 @@ def _keeper(name: str, hosts: Sequence[Host], delay: Delay, seed: int) -> Iterat
         finally:
             # Held packets pass now, and the last count shows that the process ended in order.
             last_count, _ = process.communicate()  # closes its stdin, and waits even if the reaper was quicker
+            stalls.forget(process.pid)
     if not last_count:
         raise HarnessError("the packet queue ended on its own, and packets were lost; was it killed?")
 

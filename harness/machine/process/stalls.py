@@ -45,13 +45,19 @@ _V2_FROZEN = b"frozen 1"
 
 
 class Part:
-    """One process, by a descriptor of its `stat`: it never shows another process that gets the same pid."""
+    """One process, by a descriptor of its `stat`: it never shows another process that gets the same pid.
+
+    Attributes:
+        pid: in this process's pid namespace.
+    """
 
     def __init__(self, name: str, pid: int) -> None:
         self.name = name
-        self._tasks = f"/proc/{pid}/task"
-        self._freezer = _freezer_of(pid)
-        self._stat = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        self.pid = pid
+        number = _number_in_proc(pid)
+        self._tasks = f"/proc/{number}/task"
+        self._stat = os.open(f"/proc/{number}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        self._freezer = _freezer_of(number)
         self._stopped_since_ns = 0
         self._delays: dict[str, int] = {}
 
@@ -104,23 +110,41 @@ class Part:
 
 
 _PARTS: list[Part] = []
-"""Of this process. Only the thread of a watch looks at them, and drops those that have ended."""
+_LAST_STOPS: deque[Stall] = deque()
+"""Stops that went on until their part was forgotten: a helper is killed at its healing, stopped or not."""
+
+_USED = threading.Lock()
+"""Held by who looks at the parts, or closes one."""
 
 
 def watch(pid: int, name: str) -> bool:
-    """Count a process among the harness's own until it ends; whether it can be seen here.
+    """Count a process among the harness's own until it ends or is forgotten; whether it can be seen here.
 
     Args:
         pid: in this process's pid namespace.
         name: for people, as a sentence would have it: `the proxy server`.
     """
     try:
-        part = Part(name, pid if os.readlink("/proc/self") == str(os.getpid()) else outer_pid(pid))
+        part = Part(name, pid)
     except OSError:
         return False
     part.begin()
-    _PARTS.append(part)
+    with _USED:
+        _PARTS.append(part)
     return True
+
+
+def forget(pid: int) -> None:
+    """Watch a process no longer, and close what was open for it; one that is not watched is passed over."""
+    with _USED:
+        for part in [part for part in _PARTS if part.pid == pid]:
+            _LAST_STOPS.extend(part.still(clock.now_ns()))
+            _PARTS.remove(part)
+            part.close()
+
+
+def _number_in_proc(pid: int) -> int:
+    return pid if os.readlink("/proc/self") == str(os.getpid()) else outer_pid(pid)
 
 
 class StallWatch:
@@ -137,8 +161,10 @@ class StallWatch:
         self._thread = threading.Thread(target=self._look_until_over, name="stall watch", daemon=True)
 
     def __enter__(self) -> StallWatch:
-        for part in list(_PARTS):
-            part.begin()
+        with _USED:
+            _LAST_STOPS.clear()
+            for part in _PARTS:
+                part.begin()
         self._thread.start()
         return self
 
@@ -150,8 +176,9 @@ class StallWatch:
 
     def take(self) -> Iterator[Stall]:
         """What was seen and not taken yet."""
-        while self._seen:
-            yield self._seen.popleft()
+        for stalls in (self._seen, _LAST_STOPS):
+            while stalls:
+                yield stalls.popleft()
 
     def _look_until_over(self) -> None:
         tick, delays_ns = 0, self._now_ns()
@@ -168,19 +195,22 @@ class StallWatch:
         now_ns = self._now_ns()
         self._seen.extend(own.look(now_ns))
         self._look(0, delays_ns)
-        for part in list(_PARTS):
-            self._seen.extend(part.still(now_ns))
+        with _USED:
+            for part in _PARTS:
+                self._seen.extend(part.still(now_ns))
         own.close()
 
     def _look(self, tick: int, delays_ns: int) -> None:
-        for part in list(_PARTS):
-            try:
-                self._seen.extend(part.look(self._now_ns()))
-                if tick % _DELAYS_EVERY == 0:
-                    self._seen.extend(part.look_at_delays(delays_ns, self._now_ns()))
-            except (OSError, IndexError):
-                _PARTS.remove(part)
-                part.close()
+        with _USED:
+            for part in list(_PARTS):
+                try:
+                    self._seen.extend(part.look(self._now_ns()))
+                    if tick % _DELAYS_EVERY == 0:
+                        self._seen.extend(part.look_at_delays(delays_ns, self._now_ns()))
+                except (OSError, IndexError):
+                    self._seen.extend(part.still(self._now_ns()))
+                    _PARTS.remove(part)
+                    part.close()
 
 
 class Own:

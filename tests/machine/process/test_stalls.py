@@ -14,7 +14,17 @@ import pytest
 from harness import clock
 from harness.machine.process import stalls
 from harness.machine.process.pidfd import hold
-from harness.machine.process.stalls import CONTROLLER, OWN_WORTH_NS, TICK_NS, WORTH_NS, Own, Part, StallWatch, watch
+from harness.machine.process.stalls import (
+    CONTROLLER,
+    OWN_WORTH_NS,
+    TICK_NS,
+    WORTH_NS,
+    Own,
+    Part,
+    StallWatch,
+    forget,
+    watch,
+)
 from harness.values.stall import STOPPED, WAITED, Stall
 
 LIMIT_NS = 10_000_000_000
@@ -185,6 +195,31 @@ def _await_stop_of(seen: StallWatch, part: str) -> Stall:
             if (stall.part, stall.how) == (part, STOPPED):
                 return stall
     raise TimeoutError(part)
+
+
+def test_a_part_that_is_forgotten_leaves_nothing_open(sleeper: int) -> None:
+    """What started it says so when it ends it."""
+    descriptors = len(os.listdir("/proc/self/fd"))
+    assert watch(sleeper, "the proxy server")
+    assert len(os.listdir("/proc/self/fd")) > descriptors
+    forget(sleeper)
+    forget(sleeper)
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+@pytest.mark.parametrize("forgotten", [True, False])
+def test_a_part_that_is_killed_while_it_stands_still_was_stopped_until_then(sleeper: int, forgotten: bool) -> None:
+    """A helper that was stopped is killed at the healing of its fault."""
+    assert watch(sleeper, "the helper")
+    with hold(sleeper) as process, StallWatch() as seen:
+        process.signal(signal.SIGSTOP)
+        assert process.await_stop(True, LIMIT_NS)
+        _await_ticks(4)
+        process.signal(signal.SIGKILL)
+        assert process.await_end(LIMIT_NS)
+        if forgotten:
+            forget(sleeper)
+        assert _await_stop_of(seen, "the helper").lasted_ns > 0
 
 
 def test_a_process_that_is_not_there_cannot_be_watched() -> None:
