@@ -194,7 +194,7 @@ def test_a_terminal_without_unicode_gets_substitutes() -> None:
     ],
 )
 def test_a_number_outside_its_range_is_a_usage_error(words: list[str], capsys: Captured) -> None:
-    """And so is an expression that is nested without end, and an address that cannot be parsed."""
+    """And so is an expression that is nested without end, and an invalid address."""
     assert main(words) == 2
     said = capsys.readouterr().err
     assert "bug" not in said

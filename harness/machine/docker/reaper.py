@@ -21,7 +21,7 @@ from harness import clock
 from harness.machine.docker import leases
 from harness.machine.docker.client import Client
 from harness.machine.docker.leases import Lease
-from harness.machine.toxiproxy import owners
+from harness.machine.toxiproxy import owners, token
 from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError
 
@@ -64,7 +64,11 @@ class Watch:
                 self._watch_lease(lease)
 
     def _watch_proxies(self, server: str, prefix: str, pid: int) -> None:
-        self._watch(pid, lambda: owners.lives(prefix), partial(owners.remove_all, Endpoint.parse(server), prefix))
+        self._watch(
+            pid,
+            lambda: owners.lives(prefix),
+            partial(owners.remove_all, Endpoint.parse(server), prefix, os.environ.get(token.VARIABLE, "")),
+        )
 
     def _watch_lease(self, lease: Lease) -> None:
         # Made now, because loading the SDK takes a quarter of a second, which would delay the removal.

@@ -20,6 +20,7 @@ from collections.abc import Iterable
 import urllib3
 
 from harness import clock
+from harness.machine.toxiproxy import token
 from harness.values.endpoint import Endpoint
 
 _OWNED = re.compile(r"(rdzv-owner-[0-9a-f]{32})-")
@@ -66,15 +67,18 @@ def of_ended_owners(names: Iterable[str]) -> list[str]:
     return [name for name, prefix in owned.items() if prefix in ended]
 
 
-def remove_all(server: Endpoint, prefix: str) -> None:
+def remove_all(server: Endpoint, prefix: str, secret: str = "") -> None:
     """Remove all proxies of an owner that has ended, and try again while the server does not answer.
 
     Looks again until two looks found nothing: what was being made when its owner was killed appears late. Nothing is
     left of a server that has ended itself.
+
+    Args:
+        secret: the token of its API.
     """
     for _ in range(TRIES):
         try:
-            _remove_until_clean(server, prefix)
+            _remove_until_clean(server, prefix, secret)
             return
         except urllib3.exceptions.NewConnectionError:
             return
@@ -82,8 +86,10 @@ def remove_all(server: Endpoint, prefix: str) -> None:
             clock.sleep_ns(TRY_AGAIN_NS)
 
 
-def _remove_until_clean(server: Endpoint, prefix: str) -> None:
-    api = urllib3.HTTPConnectionPool(server.host, server.port, retries=False, timeout=ANSWERS_WITHIN_S)
+def _remove_until_clean(server: Endpoint, prefix: str, secret: str) -> None:
+    api = urllib3.HTTPConnectionPool(
+        server.host, server.port, retries=False, timeout=ANSWERS_WITHIN_S, headers=token.header(secret)
+    )
     clean = 0
     with contextlib.closing(api):
         while clean < _CLEAN_LOOKS:
