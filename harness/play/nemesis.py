@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
 from harness.scenario.scenario import Fault, Scenario
-from harness.values.errors import HarnessError, NothingToHit, ProxyLost
+from harness.values.errors import HarnessError, HelperLost, NothingToHit, ProxyLost
 from harness.values.ops import FAIL, INVOKE, NEMESIS, OK, Op, Process
 
 
@@ -63,14 +63,14 @@ class Nemesis:
     def inject(self, name: str) -> None:
         """Put a fault in place; one that finds nothing to hit, or that the system refuses, is recorded as failed.
 
-        Raises ProxyLost if the proxy server is lost.
+        Raises ProxyLost if the proxy server is lost, HelperLost if a helper of the fault is.
         """
         member = self._members[name]
         self._note(member.fault, INVOKE, "inject", {})
         held = member.hold(self._context)
         try:
             evidence = held.__enter__()
-        except ProxyLost:
+        except (ProxyLost, HelperLost):
             raise
         except (NothingToHit, HarnessError, OSError) as error:
             self._note(member.fault, FAIL, "inject", {"because": str(error)})

@@ -35,5 +35,9 @@ class ProxyLost(HarnessError):
     """The proxy server answered 5xx or not at all; it must be replaced before the next scenario."""
 
 
+class HelperLost(HarnessError):
+    """A process beside the ranks, a name server for example, was killed or ended on its own: the play is an `error`."""
+
+
 class NothingToHit(HarnessError):
     """A fault found no living process or no link: it touched nothing, and the cell is `vacuous`, not `error`."""

@@ -17,7 +17,7 @@ from harness.scenario.moment import START
 from harness.scenario.scenario import Fault, HandlerConfig, RankSpec, Scenario, World
 from harness.schedule.progress import FaultState
 from harness.values.attribute import Declaration
-from harness.values.errors import HarnessError, NothingToHit, ProxyLost
+from harness.values.errors import HarnessError, HelperLost, NothingToHit, ProxyLost
 
 S = 1_000_000_000
 
@@ -111,10 +111,11 @@ def test_a_fault_that_cannot_be_injected_is_recorded_as_failed(refusal: Exceptio
     assert trial.log == ["inject cut"]
 
 
-def test_a_lost_proxy_server_ends_the_play() -> None:
+@pytest.mark.parametrize("lost", [ProxyLost("gone"), HelperLost("gone")])
+def test_a_lost_part_of_the_harness_ends_the_play(lost: HarnessError) -> None:
     """The loss says nothing about the fault."""
-    with pytest.raises(ProxyLost):
-        Trial(fault("cut", refuses=ProxyLost("gone"))).nemesis.inject("cut")
+    with pytest.raises(type(lost)):
+        Trial(fault("cut", refuses=lost)).nemesis.inject("cut")
 
 
 def test_evidence_that_was_taken_early_is_not_asked_for_again() -> None:

@@ -44,6 +44,9 @@ ON_HOSTS = (
 CELLS = 2
 """A harness plays so many, one after another."""
 
+OF_TORCH = "torchinductor_"
+"""Torch itself leaves an empty folder of such a name in the folder for temporary files."""
+
 SECOND = 1.0
 REMOVED_WITHIN_S = 10.0
 """An engine removes containers a few at a time: three take 2 to 5 s."""
@@ -78,7 +81,7 @@ KINDS = {
     "host": Kind((*COMMON, "toxiproxy", "reaper", "rank"), ("--isolation", "host", "--toxiproxy", "real")),
     "given": Kind((*COMMON, "reaper"), ("--toxiproxy", "{url}")),
     "namespaces": Kind(
-        (*COMMON, "name server", "delaying"),
+        (*COMMON, "name server", "packet queue"),
         ("--world", "namespaces"),
         ON_HOSTS,
         world=", route: direct",
@@ -103,7 +106,7 @@ WORDS = {
     "toxiproxy": "toxiproxy-server",
     "engine": "-m harness.engine",
     "name server": "-m harness.machine.names.name_server",
-    "delaying": "-m harness.machine.network.delaying",
+    "packet queue": "-m harness.machine.network.packet_queue",
     "reaper": "-m harness.machine.docker.reaper",
 }
 """A process by a word of its command line. Ranks and agents are clones of the zygote, which is the oldest of them."""
@@ -144,6 +147,11 @@ class Harness:
         found = [pid for pid in found if victim == "boot" or WORDS["boot"] not in command_of(pid)]
         return {"zygote": found[:1], "rank": found[1:]}.get(victim, found)
 
+    def is_sleeping(self) -> bool:
+        """Whether rank 0 is in the middle of its workload."""
+        ops = (self.folder / "runs").glob("*/ops/rank-0.*")
+        return any(b'"sleep"' in file.read_bytes() for file in ops)
+
     def results(self) -> list[str]:
         """The statuses that it reported."""
         if not self.report.exists():
@@ -156,7 +164,7 @@ class Harness:
             *(f"{pid} {command_of(pid)}" for pid in marked(self.mark)),
             *(_in_engine(self.owners) if self.kind is KINDS["containers"] else ()),
             *(f"proxy {name}" for name in proxies(url) if name.startswith("rdzv-")),
-            *(f"temporary file {path}" for path in (self.folder / "tmp").iterdir()),
+            *(f"temporary file {path}" for path in (self.folder / "tmp").iterdir() if OF_TORCH not in path.name),
             *(f"held {path}" for path in (self.folder / "runs" / CONTROLLER_LOGS).glob("*.lock") if lock.is_held(path)),
         ]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from backends import started as server_started
-from harnesses import CELLS, KINDS, Harness, await_end, await_nothing, kill_first, started
+from harnesses import CELLS, ENDS_WITHIN_S, KINDS, Harness, await_end, await_nothing, kill_first, started
 from leftovers import await_so
 
 from harness.machine.docker import engine
@@ -33,6 +33,9 @@ STORMS = [
 ]
 OUTSIDE = ("rank", "worker")
 """What a killed rank does is the subject's business, and xdist itself reports the test of a killed worker."""
+
+NOT_EVERYWHERE = ("packet queue",)
+"""Only where the kernel has no netem."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,20 @@ def require(kind: str) -> None:
             pytest.skip(str(missing))
 
 
+@pytest.mark.parametrize(
+    ("kind", "victim"), [("private", "engine"), ("namespaces", "name server"), ("namespaces", "packet queue")]
+)
+def test_a_part_that_is_killed_during_a_play_makes_it_an_error(tmp_path: Path, kind: str, victim: str) -> None:
+    """Though every claim may hold without it; the next play gets a fresh one, and passes."""
+    with started(KINDS[kind], tmp_path / "run", stay="2s") as harness:
+        assert await_so(harness.is_sleeping, ENDS_WITHIN_S)
+        if victim in NOT_EVERYWHERE and not harness.processes(victim):
+            pytest.skip("the kernel delays packets itself")
+        assert kill_first(harness.processes(victim))
+        await_end(harness)
+        assert harness.results() == ["error", "passed"], (harness.folder / "stderr").read_text()
+
+
 @pytest.mark.parametrize(("kind", "kills"), STORMS)
 def test_a_killed_part_leaves_nothing_and_makes_no_red(tmp_path: Path, kind: str, kills: int) -> None:
     """Victims in turn, moments drawn, from a seed that is printed; every cell is passed or an error."""
@@ -139,4 +156,4 @@ def test_a_killed_part_leaves_nothing_and_makes_no_red(tmp_path: Path, kind: str
     print(f"seed {seed}: {kills} kills in {kind}, hit {dict(hit)}, all gone after {slowest:.2f} s at most")
     assert [f"{kill.victim}: {one}" for kill in done for one in kill.problems] == [], f"seed {seed}"
     if kills >= 3 * len(victims):
-        assert set(hit) == set(victims), f"seed {seed}: some were never there to be killed"
+        assert set(hit) >= {*victims} - {*NOT_EVERYWHERE}, f"seed {seed}: some were never there to be killed"

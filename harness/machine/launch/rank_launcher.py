@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-from harness import clock
 from harness.machine.launch.zygote_client import Ready, Zygote, spawn_fresh
 from harness.machine.process import stalls
 from harness.machine.process.children import Children
-from harness.values.errors import HarnessError, Unsupported
+from harness.values.errors import HarnessError, HelperLost, Unsupported
 
 HELPER_LIMIT_NS = 20_000_000_000
 """A helper is a clone that opens one store: milliseconds, seconds on a machine that swaps."""
@@ -122,7 +121,8 @@ class RankLauncher:
     ) -> Iterator[int]:
         """A clone that runs `harness.rank.<module>` on a host: yields its pid once it is ready, and ends it afterwards.
 
-        Raises Unsupported where no zygote with torch can run it, HarnessError if it does not get ready.
+        Raises Unsupported where no zygote with torch can run it, HarnessError if it does not get ready, HelperLost if
+        it was killed meanwhile.
         """
         zygote = self._warm()
         if zygote is None or not self._needs_torch:
@@ -136,8 +136,9 @@ class RankLauncher:
             os.close(write_fd)
         stalls.watch(pid, f"the helper {module}")
         try:
-            _await_line(read_fd, module, log)
+            self._await_line(pid, read_fd, module, log)
             yield pid
+            self._require_running(pid, module)
         finally:
             os.close(read_fd)
             self._children.end(pid, 0)
@@ -155,19 +156,27 @@ class RankLauncher:
     def _cloned(self, messages: Sequence[tuple[Mapping[str, Any], int]]) -> Sequence[int]:
         return self._zygote.spawn_all(messages) if self._zygote is not None else []
 
+    def _await_line(self, pid: int, fd: int, module: str, log: Path) -> None:
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        if not poll.poll(HELPER_LIMIT_NS / 1e6) or not os.read(fd, 4096):
+            self._require_running(pid, module)
+            raise HarnessError(f"the helper {module} was not ready; see {log}")
+
+    def _require_running(self, pid: int, module: str) -> None:
+        status = self._children.wait(pid, 0)
+        if status is not None and os.WIFSIGNALED(status):
+            raise HelperLost(f"the helper {module} was killed by signal {os.WTERMSIG(status)}; run it again")
+
     def _warm(self) -> Zygote | None:
         """The zygote, started if none runs; None where ranks must be fresh because the zygote had threads."""
         if self._zygote is not None and not self._children.is_running(self._zygote.pid):
             self.close()
         if self._zygote is None and self.start_mode == CLONES:
-            zygote = Zygote.start(
-                self._children,
-                self._interpreter,
-                {},
-                self._doorbell_fd,
-                self._log_path,
-                needs_torch=self._needs_torch,
-            )
+            try:
+                zygote = self._start_zygote()
+            except HelperLost:  # killed from outside while it started; the next one hardly will be
+                zygote = self._start_zygote()
             self._ready = zygote.ready
             if zygote.ready.threads:
                 self.start_mode = f"fresh interpreters (the zygote had threads: {', '.join(zygote.ready.threads)})"
@@ -175,6 +184,16 @@ class RankLauncher:
             else:
                 self._zygote = zygote
         return self._zygote
+
+    def _start_zygote(self) -> Zygote:
+        return Zygote.start(
+            self._children,
+            self._interpreter,
+            {},
+            self._doorbell_fd,
+            self._log_path,
+            needs_torch=self._needs_torch,
+        )
 
 
 def rank_message(request: LaunchRequest, plan: Path, run_dir: Path, host: HostEntry | None = None) -> dict[str, Any]:
@@ -193,11 +212,3 @@ def rank_message(request: LaunchRequest, plan: Path, run_dir: Path, host: HostEn
 
 def _with_host(message: dict[str, Any], host: HostEntry | None) -> dict[str, Any]:
     return message if host is None else {**message, "host": dict(host)}
-
-
-def _await_line(fd: int, module: str, log: Path) -> None:
-    deadline_ns = clock.now_ns() + HELPER_LIMIT_NS
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    if not poll.poll(max(0, deadline_ns - clock.now_ns()) / 1e6) or not os.read(fd, 4096):
-        raise HarnessError(f"the helper {module} was not ready; see {log}")

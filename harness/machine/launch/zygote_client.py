@@ -18,13 +18,15 @@ from harness.machine.launch import zygote
 from harness.machine.process import stalls
 from harness.machine.process.children import Children
 from harness.machine.process.interpreter import clean_environment
-from harness.values.errors import HarnessError
+from harness.values.errors import HarnessError, HelperLost
 from harness.values.refusals import cannot, is_of_machine, with_advice
 
 # `import torch` takes about a second; on an overloaded machine it took sixty.
 READY_WITHIN_NS = 120_000_000_000
 # A clone takes 1 to 7 ms; a zygote that is silent for this long is stuck.
 REPLY_WITHIN_NS = 30_000_000_000
+# Its end is seen milliseconds after that of its socket.
+ENDED_WITHIN_NS = 1_000_000_000
 # Unanswered requests at once: far fewer than fill the socket's buffers in both directions, which would deadlock.
 _WINDOW = 16
 # Four bytes for each operation: a thousand ranks can write 64 each before anything is read.
@@ -103,7 +105,7 @@ class Zygote:
 
     @classmethod
     def start(cls, *arguments: Any, **options: Any) -> Zygote:
-        """Start one and wait until it is ready; raises HarnessError if that fails."""
+        """Start one and wait until it is ready; raises HelperLost if it is killed, HarnessError if it fails."""
         started = cls(*arguments, **options)
         try:
             started.wait_ready()
@@ -183,7 +185,9 @@ class Zygote:
         except ConnectionError:
             message = b""
         if not message:
-            raise HarnessError(f"the zygote ended before it could {what}; {self._last_words()}")
+            status = self._children.wait(self.pid, ENDED_WITHIN_NS)
+            error = HelperLost if status is not None and os.WIFSIGNALED(status) else HarnessError
+            raise error(f"the zygote ended before it could {what}; {self._last_words()}")
         reply: dict[str, Any] = json.loads(message)
         return reply
 

@@ -25,7 +25,7 @@ from harness import clock
 from harness.machine.names import hosts_file, resolv_conf
 from harness.machine.names.name_server import PORT, Rule
 from harness.machine.process import stalls
-from harness.values.errors import HarnessError
+from harness.values.errors import HarnessError, HelperLost
 
 ANSWERS_WITHIN_NS = 10_000_000_000
 """The server is ready after 50 ms and answers within 1 ms; only a machine that stands still takes longer."""
@@ -164,8 +164,10 @@ class _Server:
         try:
             os.write(self._process.stdin.fileno(), json.dumps(order).encode() + b"\n")
         except BrokenPipeError:
-            raise HarnessError(f"the name server ended; run it again; its log: {self._log_tail()}") from None
+            raise self._lost() from None
         line = _line(self._process.stdout.fileno())
+        if not line and self._has_ended(0):
+            raise self._lost()
         if not line:
             raise HarnessError(f"the name server did not answer; run it again; its log: {self._log_tail()}")
         answer: dict[str, Any] = json.loads(line)
@@ -174,23 +176,32 @@ class _Server:
     def _log_tail(self) -> str:
         return os.pread(self._log, 2000, max(0, os.fstat(self._log).st_size - 2000)).decode().strip() or "nothing"
 
+    def _lost(self) -> HelperLost:
+        return HelperLost(f"the name server ended on its own; run it again; its log: {self._log_tail()}")
+
+    def _has_ended(self, within_ms: float) -> bool:
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(within_ms))
+
     def _end(self) -> None:
-        """Close its input, and wait until it has ended."""
+        """Close its input, and wait until it has ended; raises HelperLost if it had ended before."""
         _SERVERS.pop(self._place, None)
+        lost = self._lost() if self._has_ended(0) else None
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             pipe.close()
-        poll = select.poll()
-        poll.register(self._pidfd, select.POLLIN)
-        if not poll.poll(ANSWERS_WITHIN_NS / 1e6):
+        if not self._has_ended(ANSWERS_WITHIN_NS / 1e6):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-            poll.poll(ANSWERS_WITHIN_NS / 1e6)
+            self._has_ended(ANSWERS_WITHIN_NS / 1e6)
         # A reaper of all children may have collected it already; the pidfd never refers to another process.
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
         os.close(self._pidfd)
         os.close(self._log)
         stalls.forget(self._process.pid)
+        if lost is not None:
+            raise lost
 
 
 _SERVERS: dict[tuple[int, str], _Server] = {}

@@ -19,7 +19,7 @@ from harness.machine.network.network_tools import CabledHost, Host, Task, explai
 from harness.machine.network.packet_queue import Delay, open_queue
 from harness.machine.network.shaping import OUT, TrialNetwork
 from harness.machine.process import stalls
-from harness.values.errors import HarnessError, Unsupported
+from harness.values.errors import HarnessError, HelperLost, Unsupported
 
 NETEM, QUEUE, QUEUE_BY_IPTABLES = "netem", "nfqueue", "nfqueue through iptables"
 _ANY_NUMBER_OF_PACKETS = 100_000
@@ -124,7 +124,7 @@ def _keeper(name: str, hosts: Sequence[Host], delay: Delay, seed: int) -> Iterat
             last_count, _ = process.communicate()  # closes its stdin, and waits even if the reaper was quicker
             stalls.forget(process.pid)
     if not last_count:
-        raise HarnessError("the packet queue ended on its own, and packets were lost; was it killed?")
+        raise HelperLost("the packet queue ended on its own, and packets were lost; run it again")
 
 
 def _start(settings: Mapping[str, Any], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
@@ -142,7 +142,7 @@ def _ask(process: subprocess.Popen[bytes]) -> Mapping[str, int]:
         process.stdin.write(b"count\n")
         process.stdin.flush()
     except BrokenPipeError as error:
-        raise HarnessError("the packet queue ended on its own; was it killed?") from error
+        raise HelperLost("the packet queue ended on its own; run it again") from error
     return _answer(process)
 
 
@@ -150,7 +150,7 @@ def _answer(process: subprocess.Popen[bytes]) -> Mapping[str, int]:
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
-        raise HarnessError("the packet queue does not answer; was it killed?")
+        raise HelperLost("the packet queue ended on its own; run it again")
     count: Mapping[str, int] = json.loads(line)
     return count
 
