@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from backends import Backend, Proxy, Upstream, started
@@ -13,11 +15,27 @@ from backends import Backend, Proxy, Upstream, started
 from harness.values.errors import Unsupported
 
 
-@pytest.fixture(scope="session", params=[pytest.param("real", marks=pytest.mark.needs_toxiproxy), "embedded"])
+SERVERS = [pytest.param("real", marks=pytest.mark.needs_toxiproxy), "embedded"]
+
+
+@pytest.fixture(scope="session", params=SERVERS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     """Each of the two servers, started once for all its tests; in CI the real one is required."""
+    with _started(request.param, tmp_path_factory.mktemp("server")) as backend:
+        yield backend
+
+
+@pytest.fixture(params=SERVERS)
+def own_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    """Each of the two servers for one test, which may leave what cannot be deleted."""
+    with _started(request.param, tmp_path) as backend:
+        yield backend
+
+
+@contextmanager
+def _started(kind: str, folder: Path) -> Iterator[Backend]:
     try:
-        with started(request.param, tmp_path_factory.mktemp("server")) as backend:
+        with started(kind, folder) as backend:
             yield backend
     except Unsupported as missing:
         if os.environ.get("CI"):

@@ -15,17 +15,17 @@ HERE = "127.0.0.1:0"
 
 @difference("names with a slash")
 @pytest.mark.parametrize("name", ["a/b", "a/toxics", "a//b", "/", "a/../b", "%2F"])
-def test_a_name_with_a_slash_can_be_addressed(backend: Backend, name: str):
+def test_a_name_with_a_slash_can_be_addressed(own_server: Backend, name: str):
     """`%2F` is part of a name; the real server decodes it before it looks for the path, and never finds the proxy."""
-    made = backend.ask("POST", "/proxies", {"name": name, "upstream": HERE, "listen": HERE})
+    made = own_server.ask("POST", "/proxies", {"name": name, "upstream": HERE, "listen": HERE})
     assert (made.status, made.json["name"]) == (201, name)
     path = f"/proxies/{quote(name, safe='')}"
-    assert (backend.ask("GET", path).status == 200) == (not backend.is_real or name == "%2F")
-    if not backend.is_real:
-        assert backend.ask("POST", f"{path}/toxics", {"name": "x/y", "type": "noop"}).status == 200
-        assert backend.ask("DELETE", f"{path}/toxics/x%2Fy").status == 204
-        assert backend.ask("DELETE", path).status == 204
-        assert backend.ask("GET", "/proxies").json == {}
+    assert (own_server.ask("GET", path).status == 200) == (not own_server.is_real or name == "%2F")
+    if not own_server.is_real:
+        assert own_server.ask("POST", f"{path}/toxics", {"name": "x/y", "type": "noop"}).status == 200
+        assert own_server.ask("DELETE", f"{path}/toxics/x%2Fy").status == 204
+        assert own_server.ask("DELETE", path).status == 204
+        assert own_server.ask("GET", "/proxies").json == {}
 
 
 @pytest.mark.parametrize("name", ["a b", "é", "\0", "a\nb", "?", "#", "%", "a;b", " "])
@@ -38,12 +38,12 @@ def test_a_name_with_other_signs_is_addressed_by_its_encoding(backend: Backend, 
 
 @difference("names of dots")
 @pytest.mark.parametrize("name", [".", ".."])
-def test_a_name_of_dots_can_be_addressed(backend: Backend, name: str):
+def test_a_name_of_dots_can_be_addressed(own_server: Backend, name: str):
     """Dots move up in a path, percent-encoded ones only on the real server."""
-    assert backend.ask("POST", "/proxies", {"name": name, "upstream": HERE, "listen": HERE}).status == 201
-    assert backend.ask("GET", f"/proxies/{name}").status == 301
+    assert own_server.ask("POST", "/proxies", {"name": name, "upstream": HERE, "listen": HERE}).status == 201
+    assert own_server.ask("GET", f"/proxies/{name}").status == 301
     encoded = name.replace(".", "%2E")
-    assert backend.ask("GET", f"/proxies/{encoded}").status == (301 if backend.is_real else 200)
+    assert own_server.ask("GET", f"/proxies/{encoded}").status == (301 if own_server.is_real else 200)
 
 
 @difference("very long texts")
