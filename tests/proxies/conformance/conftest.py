@@ -14,7 +14,6 @@ from backends import Backend, Proxy, Upstream, started
 
 from harness.values.errors import Unsupported
 
-
 SERVERS = [pytest.param("real", marks=pytest.mark.needs_toxiproxy), "embedded"]
 
 
