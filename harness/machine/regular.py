@@ -6,35 +6,48 @@ import os
 import stat
 from pathlib import Path
 
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+)
+
 
 class NotReadable(Exception):
     """The file is not regular or too large; the message says which, without the path."""
 
 
-def read_regular(path: Path, most_bytes: int) -> bytes:
+class NotRegular(NotReadable):
+    """The path is something else than a regular file.
+
+    Attributes:
+        kind: what it is, with its article.
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"it is {kind}, not a regular file")
+        self.kind = kind
+
+
+def read_regular(path: Path, most_bytes: int, *, follow_links: bool = False) -> bytes:
     """The content of a regular file.
 
-    A symbolic link is refused, and so is a device or a FIFO, which could wait or never end.
-    Raises NotReadable for these and for a file of more than `most_bytes`, OSError where the system refuses.
+    A device or a FIFO, which could wait or never end, is refused, and so is a symbolic link unless links are followed.
+    Raises NotReadable for these and for a file of more than `most_bytes`, OSError where the system refuses, ValueError
+    for a path that cannot be one.
     """
-    kind = os.lstat(path).st_mode
-    if not stat.S_ISREG(kind):
-        raise NotReadable(f"it is {_named(kind)}, not a regular file")
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # it was replaced between the two looks
-            raise NotReadable("it is not a regular file")
+    _check(os.stat(path, follow_symlinks=follow_links).st_mode)
+    descriptor = os.open(path, _FLAGS | (0 if follow_links else os.O_NOFOLLOW))
+    with os.fdopen(descriptor, "rb", closefd=True) as file:
+        _check(os.fstat(descriptor).st_mode)  # it may have been replaced between the two looks
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
         raise NotReadable(f"it has more than {most_bytes} bytes")
     return content
 
 
-def _named(kind: int) -> str:
-    kinds = (
-        (stat.S_ISDIR, "a folder"),
-        (stat.S_ISLNK, "a symbolic link"),
-        (stat.S_ISFIFO, "a FIFO"),
-        (stat.S_ISSOCK, "a socket"),
-    )
-    return next((name for is_kind, name in kinds if is_kind(kind)), "a device")
+def _check(mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise NotRegular(next((name for is_kind, name in _KINDS if is_kind(mode)), "a device"))

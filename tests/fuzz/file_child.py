@@ -69,10 +69,11 @@ def check_problems(problems: list[str], data: bytes) -> None:
 
 
 def check_scenario(scenario: Scenario) -> None:
-    """What is made of it before it is played: limits of time, the plan, its id."""
+    """What is made of it before it is played: limits of time, the order, the plan."""
     for one in (scenario, scenario.steady_state()):
         assert 0 < longest_ns(one) < LATEST_NS
     order = Order(scenario, Path("run"), RunOptions(subject="static"), seed=1)
+    assert Order.from_json(order.to_json()) == order
     try:
         plan = make_plan(order, Addresses(scenario, 29500, "127.0.0.1", "127.0.0.1"))
     except Unsupported:

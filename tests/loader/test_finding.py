@@ -72,7 +72,7 @@ def loop(path: Path) -> None:
 
 
 KINDS = [
-    (pipe, "this is a pipe"),
+    (pipe, "this is a FIFO"),
     (listening, "this is a socket"),
     (endless, "this is a device"),
     (folder, "this is a folder"),

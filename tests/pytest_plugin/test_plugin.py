@@ -58,7 +58,7 @@ def test_what_is_no_regular_file_is_an_error_of_the_collection(pytester: pytest.
     (pytester.path / "nowhere.rdzv.yaml").symlink_to("absent")
     result = played(pytester, "--collect-only", "-q", a=PASSES)
     result.assert_outcomes(errors=3)
-    result.stdout.fnmatch_lines(["*pipe.rdzv.yaml: this is a pipe*"])
+    result.stdout.fnmatch_lines(["*pipe.rdzv.yaml: this is a FIFO*"])
     result.stdout.fnmatch_lines(["*endless.rdzv.yaml: this is a device*"])
     result.stdout.fnmatch_lines(["*nowhere.rdzv.yaml: cannot be read: No such file*"])
     alone = played(pytester, "--collect-only", "-q", "pipe.rdzv.yaml")

@@ -12,14 +12,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
 
 @contextlib.contextmanager
 def hold(path: Path) -> Iterator[None]:
-    """Create a lock file and hold it for the block; the file is deleted afterwards.
-
-    Raises FileExistsError if the file is there already, held or not; OSError where it cannot be made or locked.
-    """
-    descriptor = _create(path)
+    """Create a lock file and hold it for the block; the file is deleted afterwards. Raises as `create`."""
+    descriptor = create(path)
     try:
         yield
     finally:
@@ -28,18 +27,20 @@ def hold(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _create(path: Path) -> int:
-    """Make and lock it; once more if `taken_over` found it before it was locked, and its user deleted it."""
+def create(path: Path) -> int:
+    """Make a lock file, which is held until the descriptor that is returned is closed, or this process ends.
+
+    Raises FileExistsError if the file is there already, held or not; OSError where it cannot be made.
+    """
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError:
-            os.close(descriptor)
-            raise
+        except OSError:  # a file system without locks: there nobody can find out, and so it counts as held
+            return descriptor
         if os.fstat(descriptor).st_nlink:
             return descriptor
-        os.close(descriptor)
+        os.close(descriptor)  # somebody took it over and deleted it before it was locked
 
 
 @contextlib.contextmanager
@@ -49,25 +50,33 @@ def taken_over(path: Path) -> Iterator[bool]:
     Missing is not free: then there is nothing to take over. Where locks do not work, nothing is free.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDWR | _FLAGS)
     except OSError:
         yield False
         return
     try:
-        yield _lock(descriptor)
+        yield _lock(descriptor, fcntl.LOCK_EX)
     finally:
         os.close(descriptor)
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds it; a missing file is not held."""
-    with taken_over(path) as was_free:
-        return not was_free and path.exists()
-
-
-def _lock(descriptor: int) -> bool:
+    """Whether a living process holds it, also where nobody can find out; a missing file is not held."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        descriptor = os.open(path, os.O_RDONLY | _FLAGS)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        return not _lock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
