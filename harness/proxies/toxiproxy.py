@@ -126,7 +126,7 @@ class Toxiproxy(Proxies):
             children: starts and ends processes here.
             log_path: the log of a server of our own.
             place: where a server of our own runs; None: the real server here, as a child.
-            announce: told the proxies that are to be made on the server at `url`, before any is made.
+            announce: called before any proxy is made on the server at `url`.
 
         Raises UsageError for a URL that is not on loopback or does not answer, Unsupported if there is no server on
         this machine, ProxyLost if it does not start.

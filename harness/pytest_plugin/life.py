@@ -42,13 +42,13 @@ def life_fd(config: pytest.Config) -> int | None:
 
 
 def is_over(config: pytest.Config) -> bool:
-    """In a worker: whether the main process has ended, or was interrupted. Then nobody gets a result."""
+    """In a worker: whether the main process has ended, or was interrupted. Then no result is reported any more."""
     descriptor = life_fd(config)
     return descriptor is not None and bool(select.select([descriptor], [], [], 0)[0])
 
 
 def leave_if_over(session: pytest.Session) -> None:
-    """Skip a test whose result nobody gets, and let it be the last."""
+    """Skip a test whose result is not reported any more, and let it be the last."""
     if is_over(session.config):
         session.shouldstop = "the main process has ended"
         pytest.skip(session.shouldstop)

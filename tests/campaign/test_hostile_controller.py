@@ -37,7 +37,7 @@ def test_a_pickle_from_a_controller_is_not_opened(tmp_path: Path, monkeypatch: p
     script, created = tmp_path / "hostile.py", tmp_path / "created"
     script.write_text(HOSTILE)
 
-    def taken_over(python: str, life_fd: int, isolation: str, serve: list[str], second_life: int | None) -> list[str]:
+    def taken_over(python: str, life_fd: int, isolation: str, serve: list[str], *_: object) -> list[str]:
         return [sys.executable, str(script), serve[3], str(created), moment]
 
     monkeypatch.setattr(boot, "argv", taken_over)
