@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.exit_codes import AS_EXPECTED, USAGE, exit_code
+from harness.cli import streams
+from harness.cli.exit_codes import AS_EXPECTED, SOME_ERROR, USAGE, exit_code
 from harness.values.errors import HarnessError, ScenarioError, UsageError
 from harness.values.printable import printable
 
@@ -103,27 +104,39 @@ def new(name: str, directory: Path) -> int:
 
 
 def judge_again(run_dirs: Sequence[Path]) -> int:
-    """Judge stored runs again and report; prints where a verdict has changed.
-
-    Raises HarnessError for a run directory that is damaged.
-    """
-    from harness.archive import read_run
-    from harness.judge.judge import has_crashed, judge
+    """Judge stored runs again and report; prints where a verdict has changed, and every directory that is damaged."""
     from harness.reports.console import ConsoleReport, terminal
 
-    results = []
+    results: list[Result] = []
+    refused: list[HarnessError] = []
     for run_dir in run_dirs:
-        archived = read_run(run_dir)
-        judgement = judge(archived.scenario, archived.history, archived.steady)
-        if has_crashed(judgement) and not archived.is_checked:
-            raise _odd(archived, "judged", judgement.because)
-        results.append(_result(archived, judgement))
-        if archived.judgement is not None and archived.judgement.status != judgement.status:
-            print(printable(f"{run_dir}: was {archived.judgement.status}, is now {judgement.status}"))
-        if not archived.is_checked:
-            print(printable(f"{run_dir}: has no checksums, as of older releases; damage may go unnoticed"))
-    ConsoleReport(terminal()).closed(results, interrupted=False)
+        try:
+            results.append(_judged_again(run_dir))
+        except HarnessError as error:
+            refused.append(error)
+    if results:
+        ConsoleReport(terminal()).closed(results, interrupted=False)
+    for problem in refused:
+        streams.say(f"error: {problem}")
+    if refused:
+        return USAGE if all(isinstance(error, UsageError | ScenarioError) for error in refused) else SOME_ERROR
     return exit_code(result.status for result in results)
+
+
+def _judged_again(run_dir: Path) -> Result:
+    """The result of a stored run; raises HarnessError for a directory that is damaged."""
+    from harness.archive import read_run
+    from harness.judge.judge import has_crashed, judge
+
+    archived = read_run(run_dir)
+    judgement = judge(archived.scenario, archived.history, archived.steady)
+    if has_crashed(judgement) and not archived.is_checked:
+        raise _odd(archived, "judged", judgement.because)
+    if archived.judgement is not None and archived.judgement.status != judgement.status:
+        print(printable(f"{run_dir}: was {archived.judgement.status}, is now {judgement.status}"))
+    if not archived.is_checked:
+        print(printable(f"{run_dir}: has no checksums, as of older releases; damage may go unnoticed"))
+    return _result(archived, judgement)
 
 
 def show(run_dir: Path, ranks: str | None, lines: int | None) -> int:

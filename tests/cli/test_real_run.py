@@ -82,6 +82,21 @@ def test_a_stored_run_is_shown_and_judged_again(
     assert main(["show", str(run_dir), "--ranks", "2"]) == 2
 
 
+def test_one_damaged_run_directory_does_not_hide_the_others(
+    scenario: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those that can be judged are, and each that cannot is named."""
+    assert main([*words(scenario(), tmp_path / "runs"), "--repeat", "3"]) == 0
+    damaged, *sound, other = sorted(path.parent for path in (tmp_path / "runs").glob("*/run.json"))
+    for run_dir in (damaged, other):
+        (run_dir / "history.jsonl").write_text("{}\n")
+    capsys.readouterr()
+    assert main(["judge", *map(str, (damaged, *sound, other))]) == 3
+    said = capsys.readouterr()
+    assert "1 run: 1 passed" in said.out
+    assert [str(run_dir) in said.err for run_dir in (damaged, *sound, other)] == [True, False, True]
+
+
 def test_ctrl_c_heals_ends_everything_and_still_reports(scenario: Callable[..., Path], tmp_path: Path) -> None:
     """Exit code 130, a report, and no process left."""
     runs_dir = tmp_path / "runs"
