@@ -156,6 +156,13 @@ def test_a_late_tick_is_this_process_s_own() -> None:
     assert seen == Stall(CONTROLLER, STOPPED, TICK_NS, TICK_NS + late_ns, late_ns)
 
 
+def test_a_short_late_tick_is_a_wait() -> None:
+    """A hypervisor may have run another machine meanwhile: nobody has stopped this process."""
+    with contextlib.closing(Own(0)) as own:
+        (seen,) = own.look(TICK_NS + 400_000_000)
+    assert (seen.how, seen.lasted_ns) == (WAITED, 400_000_000)
+
+
 def test_a_late_tick_that_the_scheduler_explains_is_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel says that the thread waited all the time."""
     delays = iter([0, 6_000_000_000])
