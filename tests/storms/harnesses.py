@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from leftovers import await_so, command_of, environment, marked
+from leftovers import await_so, command_of, environment, marked, output_of
 from verdicts import PYTHON
 
 from harness.campaign.pool import CONTROLLER_LOGS
@@ -28,13 +28,13 @@ ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = """
 schema: rdzv-scenario/v1
 title: Ranks that join and stay a while, under faults
-world: {{size: 3, timeout: 20s{world}}}
+world: {{size: 3, timeout: {timeout}{world}}}
 workload:
   - {{do: rendezvous}}
   - {{do: sleep, for: {stay}}}
 {faults}
 expect:
-  - {{step: rendezvous, is: ok}}
+  - {claim}
 """
 ON_LINKS = "{inject: latency, latency: 20ms, stream: both}"
 ON_HOSTS = (
@@ -64,7 +64,8 @@ class Kind:
         faults, world: of its scenario.
         victims: kinds of its processes that are its own; none of them is a rank's.
         gone_within_s: how long what it leaves may stay.
-        subject: without torch, unless torchrun needs it.
+        subject: without torch, unless torchrun or a helper needs it.
+        timeout, claim: of its scenario.
     """
 
     victims: tuple[str, ...]
@@ -73,6 +74,8 @@ class Kind:
     world: str = ""
     gone_within_s: float = SECOND
     subject: str = "echo"
+    timeout: str = "20s"
+    claim: str = "{step: rendezvous, is: ok}"
 
 
 COMMON = ("parent", "boot", "controller", "zygote")
@@ -95,6 +98,15 @@ KINDS = {
     "containers": Kind(
         ("parent", "boot", "controller", "reaper"), ("--world", "containers"), gone_within_s=REMOVED_WITHIN_S
     ),
+    "helper": Kind(
+        ("helper",),
+        ("--toxiproxy", "embedded"),
+        ("{inject: impostor, answers: store, for: 1500ms}",),
+        world=", ranks: {0: {start: never}}",
+        subject="static",
+        timeout="2s",
+        claim="{step: rendezvous, ranks: [1, 2], is: [ok, failed]}",
+    ),
     "pytest": Kind(("parent", "worker", *COMMON[1:])),
 }
 WORDS = {
@@ -110,6 +122,9 @@ WORDS = {
     "reaper": "-m harness.machine.docker.reaper",
 }
 """A process by a word of its command line. Ranks and agents are clones of the zygote, which is the oldest of them."""
+
+HELPER = "impostor_store"
+"""A helper of a fault is a clone of the zygote too; it is known by the file that it writes to."""
 
 
 @dataclass
@@ -142,6 +157,8 @@ class Harness:
         """Those of one kind."""
         if victim == "parent":
             return [self.process.pid]
+        if victim == "helper":
+            return [pid for pid in self.look() if HELPER in output_of(pid)]
         found = [pid for pid in self.look() if WORDS[victim] in command_of(pid) and pid != self.process.pid]
         # Boot's command line has the controller's in it.
         found = [pid for pid in found if victim == "boot" or WORDS["boot"] not in command_of(pid)]
@@ -176,7 +193,13 @@ def started(kind: Kind, folder: Path, stay: str = "300ms", url: str = "") -> Ite
     (folder / "tmp").mkdir()
     for number in range(CELLS):
         faults = "\n".join(f"  - {fault}" for fault in kind.faults)
-        text = SCENARIO.format(world=kind.world, stay=stay, faults=f"faults:\n{faults}" if faults else "")
+        text = SCENARIO.format(
+            timeout=kind.timeout,
+            world=kind.world,
+            stay=stay,
+            faults=f"faults:\n{faults}" if faults else "",
+            claim=kind.claim,
+        )
         (folder / f"cell-{number}.rdzv.yaml").write_text(text)
     mark, report = uuid.uuid4().hex, folder / "report.json"
     argv = _pytest(folder, report) if kind is KINDS["pytest"] else _run(kind, folder, report, url)

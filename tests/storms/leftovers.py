@@ -37,6 +37,13 @@ def command_of(pid: int) -> str:
     return _read(pid, "cmdline")
 
 
+def output_of(pid: int) -> str:
+    """The file that a process writes its standard output to; empty if that cannot be found out."""
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/{pid}/fd/1")
+    return ""
+
+
 def describe_process(pid: int) -> str:
     """Its pid, command line, state, and where in the kernel it waits, as far as these can still be read."""
     return f"{pid}: {command_of(pid)}; {_read(pid, 'stat')}; {_read(pid, 'wchan')}"

@@ -138,6 +138,16 @@ def test_a_part_that_is_killed_during_a_play_makes_it_an_error(tmp_path: Path, k
         assert harness.results() == ["error", "passed"], (harness.folder / "stderr").read_text()
 
 
+@pytest.mark.needs_torch
+def test_a_helper_of_a_fault_that_is_killed_makes_the_play_an_error(tmp_path: Path) -> None:
+    """Without it the fault is no longer there, whatever the ranks meet; the next play passes."""
+    with started(KINDS["helper"], tmp_path / "run") as harness:
+        assert await_so(lambda: bool(harness.processes("helper")), ENDS_WITHIN_S)
+        assert kill_first(harness.processes("helper"))
+        await_end(harness)
+        assert harness.results() == ["error", "passed"], (harness.folder / "stderr").read_text()
+
+
 @pytest.mark.parametrize(("kind", "kills"), STORMS)
 def test_a_killed_part_leaves_nothing_and_makes_no_red(tmp_path: Path, kind: str, kills: int) -> None:
     """Victims in turn, moments drawn, from a seed that is printed; every cell is passed or an error."""

@@ -19,14 +19,13 @@ from typing import Any
 
 import docker
 import pytest
-from leftovers import await_none, command_of, environment, marked
+from leftovers import await_none, command_of, environment, marked, output_of
 from verdicts import PYTHON
 
 from harness.cli.exit_codes import AS_EXPECTED, SOME_ERROR
 from harness.machine.docker import engine
 from harness.machine.docker.leases import OWNER, Owner
 from harness.machine.network import network
-from harness.machine.process.pidfd import children_of
 from harness.values.errors import Unsupported
 from harness.values.verdict import ERROR, PASSED
 
@@ -201,10 +200,7 @@ def _shown(cell: dict[str, Any]) -> dict[str, Any]:
 def _await_victim(harness: subprocess.Popen[bytes], mark: str, word: str) -> int | None:
     """The process of the run that is to be stopped, once it is there; None if the run ends before."""
     while harness.poll() is None:
-        ours = marked(mark)
-        # The real proxy server does not inherit the mark.
-        everybody = {*ours, *(child for pid in ours for child in children_of(pid))}
-        victim = _oldest([pid for pid in everybody if word in _program_of(pid) or word in _output_of(pid)])
+        victim = _oldest([pid for pid in marked(mark) if word in _program_of(pid) or word in output_of(pid)])
         if victim is not None:
             return victim
         time.sleep(_LOOK_AGAIN_SECONDS)
@@ -214,12 +210,6 @@ def _await_victim(harness: subprocess.Popen[bytes], mark: str, word: str) -> int
 def _program_of(pid: int) -> str:
     """The program and what it runs, without its arguments: boot is given the command line of the controller."""
     return " ".join(command_of(pid).split()[:4])
-
-
-def _output_of(pid: int) -> str:
-    with contextlib.suppress(OSError):
-        return os.readlink(f"/proc/{pid}/fd/1")
-    return ""
 
 
 def _oldest(pids: list[int]) -> int | None:

@@ -224,7 +224,9 @@ def _launch_on(children: ChildProcesses, server: Path, log_path: Path, port: int
             "-proxy-metrics",
         ]
         try:
-            pid = children.spawn(argv, env={"LOG_LEVEL": "info"}, stdout_path=log_path, pass_fds=(config,))
+            pid = children.spawn(
+                argv, env={**os.environ, "LOG_LEVEL": "info"}, stdout_path=log_path, pass_fds=(config,)
+            )
         except OSError as error:
             if is_of_machine(error):
                 raise ProxyLost(f"{server} cannot be started: {describe(error)}") from error
