@@ -18,6 +18,9 @@ from harness.values.errors import HarnessError, HelperLost, Unsupported
 HELPER_LIMIT_NS = 20_000_000_000
 """A helper is a clone that opens one store: milliseconds, seconds on a machine that swaps."""
 
+HELPER_ENDS_WITHIN_NS = 1_000_000_000
+"""A process that was killed closes its pipe a moment before its end shows."""
+
 CLONES = "clones of a zygote"
 
 HostEntry: TypeAlias = Mapping[str, Any]
@@ -160,11 +163,11 @@ class RankLauncher:
         poll = select.poll()
         poll.register(fd, select.POLLIN)
         if not poll.poll(HELPER_LIMIT_NS / 1e6) or not os.read(fd, 4096):
-            self._require_running(pid, module)
+            self._require_running(pid, module, HELPER_ENDS_WITHIN_NS)
             raise HarnessError(f"the helper {module} was not ready; see {log}")
 
-    def _require_running(self, pid: int, module: str) -> None:
-        status = self._children.wait(pid, 0)
+    def _require_running(self, pid: int, module: str, within_ns: int = 0) -> None:
+        status = self._children.wait(pid, within_ns)
         if status is not None and os.WIFSIGNALED(status):
             raise HelperLost(f"the helper {module} was killed by signal {os.WTERMSIG(status)}; run it again")
 

@@ -169,7 +169,8 @@ class _Server:
         if not line and self._has_ended(0):
             raise self._lost()
         if not line:
-            raise HarnessError(f"the name server did not answer; run it again; its log: {self._log_tail()}")
+            # Its pipe is closed a moment before its end shows, so this may be one that was killed too.
+            raise HelperLost(f"the name server did not answer; run it again; its log: {self._log_tail()}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 

@@ -11,10 +11,14 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from harness import clock
 from harness.machine.process.children import outer_pid
@@ -37,7 +41,8 @@ OWN_WORTH_NS = 50_000_000
 
 _OWN_STOP_NS = 500_000_000
 """If this process neither ran nor waited for a processor for so long of a late tick, it was stopped. A hypervisor that
-runs another machine meanwhile looks the same from here, so anything shorter counts as a wait."""
+runs another machine meanwhile looks the same from here, so anything shorter counts as a wait, unless the signal came
+that lets a stopped process go on."""
 
 _LONGEST_STAT = 1024
 _V1_FREEZER, _V2_ROOTS = Path("/sys/fs/cgroup/freezer"), (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
@@ -158,6 +163,8 @@ class StallWatch:
     def __init__(self, now_ns: Callable[[], int] = clock.now_ns) -> None:
         self._now_ns = now_ns
         self._seen: deque[Stall] = deque()
+        self._continued_ns: list[int] = []
+        self._handler: Any = None
         self._over_read, self._over_write = os.pipe()
         self._thread = threading.Thread(target=self._look_until_over, name="stall watch", daemon=True)
 
@@ -167,19 +174,31 @@ class StallWatch:
             for part in _PARTS:
                 part.begin()
         self._thread.start()
+        self._handler = signal.signal(signal.SIGCONT, self._on_continue)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Stop looking; a stop that goes on counts up to now."""
+        signal.signal(signal.SIGCONT, self._handler)
         os.close(self._over_write)
         self._thread.join()
         os.close(self._over_read)
 
     def take(self) -> Iterator[Stall]:
-        """What was seen and not taken yet."""
+        """What was seen and not taken yet; to be called in the main thread, which handles signals first."""
         for stalls in (self._seen, _LAST_STOPS):
             while stalls:
-                yield stalls.popleft()
+                yield self._named(stalls.popleft())
+
+    def _on_continue(self, number: int, frame: FrameType | None) -> None:
+        self._continued_ns.append(self._now_ns())
+
+    def _named(self, stall: Stall) -> Stall:
+        """A wait of this process that ended with SIGCONT was a stop, however short."""
+        until_ns = stall.until_ns + TICK_NS
+        if stall.part == CONTROLLER and any(stall.since_ns <= at_ns <= until_ns for at_ns in self._continued_ns):
+            return replace(stall, how=STOPPED)
+        return stall
 
     def _look_until_over(self) -> None:
         tick, delays_ns = 0, self._now_ns()

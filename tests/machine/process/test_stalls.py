@@ -6,6 +6,8 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,6 +163,33 @@ def test_a_short_late_tick_is_a_wait() -> None:
     with contextlib.closing(Own(0)) as own:
         (seen,) = own.look(TICK_NS + 400_000_000)
     assert (seen.how, seen.lasted_ns) == (WAITED, 400_000_000)
+
+
+WATCHED = """
+import sys
+from harness.machine.process.stalls import StallWatch
+watch = StallWatch()
+with watch:
+    print("watches", flush=True)
+    sys.stdin.readline()
+for stall in watch.take():
+    print(stall.part, stall.how, flush=True)
+"""
+
+
+def test_a_short_stop_is_known_by_the_signal_that_ended_it() -> None:
+    """A stop of 0.2 s would else be taken for a pause of the machine."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WATCHED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as watched:
+        assert watched.stdin is not None
+        assert watched.stdout is not None
+        assert watched.stdout.readline() == "watches\n"
+        watched.send_signal(signal.SIGSTOP)
+        time.sleep(0.2)
+        watched.send_signal(signal.SIGCONT)
+        out, _ = watched.communicate("\n")
+    assert f"{CONTROLLER} {STOPPED}" in out.splitlines()
 
 
 def test_a_late_tick_that_the_scheduler_explains_is_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
