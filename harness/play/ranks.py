@@ -35,7 +35,7 @@ from harness.values.ops import (
     Op,
     Process,
 )
-from harness.values.refusals import with_advice
+from harness.values.refusals import advice_in, with_advice
 from harness.worlds.base import LaunchOrder, WorldSession
 
 ENDS_WITHIN_NS = 30_000_000_000
@@ -230,7 +230,7 @@ class Ranks:
         path = self._log_path(process)
         with suppress(OSError):
             last = path.read_text(errors="replace").strip().rpartition("\n")[2]
-            if with_advice(last) != last:
+            if advice_in(last):
                 return f"rank {process.rank} could not start: {with_advice(last)}"
         return f"rank {process.rank} ended before it was ready; see {path}"
 

@@ -72,7 +72,7 @@ def cannot_begin(what: str, error: OSError, advice: str = "") -> HarnessError:
 
 def is_refusal(error: BaseException) -> bool:
     """Whether it comes from the machine and not from a defect: an OSError, or too little memory."""
-    return isinstance(error, (OSError, MemoryError)) or _advice_in(_text(error)) != ""
+    return isinstance(error, (OSError, MemoryError)) or advice_in(_text(error)) != ""
 
 
 def is_of_machine(error: BaseException) -> bool:
@@ -92,12 +92,21 @@ def advice_on(error: BaseException) -> str:
     number = getattr(error, "errno", None)
     if isinstance(error, OSError) and number is not None:
         return _ADVICE.get(number) or _ADVICE_ON_PATHS.get(number, "")
-    return _advice_in(_text(error))
+    return advice_in(_text(error))
+
+
+def advice_in(text: str) -> str:
+    """What to do about the last error that a text names, another program's message say; empty if nothing is known."""
+    for numbers in reversed(_NUMBER.findall(text)):
+        advice = _ADVICE.get(int("".join(numbers)))
+        if advice:
+            return advice
+    return next((advice for words, advice in _IN_OTHER_WORDS.items() if words in text), "")
 
 
 def with_advice(text: str) -> str:
     """The message of another program, with what to do if it names something that this machine has too little of."""
-    advice = _advice_in(text)
+    advice = advice_in(text)
     return f"{text}; {advice}" if advice and advice not in text else text
 
 
@@ -114,12 +123,3 @@ def _reason(error: BaseException) -> str:
 def _text(error: BaseException) -> str:
     first = (str(error).strip().splitlines() or [""])[0]
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
-
-
-def _advice_in(text: str) -> str:
-    """The advice on the last error that a text names."""
-    for numbers in reversed(_NUMBER.findall(text)):
-        advice = _ADVICE.get(int("".join(numbers)))
-        if advice:
-            return advice
-    return next((advice for words, advice in _IN_OTHER_WORDS.items() if words in text), "")

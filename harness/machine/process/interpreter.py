@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.values.errors import HarnessError, UsageError
-from harness.values.refusals import cannot, is_of_machine, with_advice
+from harness.values.refusals import advice_in, cannot, is_of_machine, with_advice
 from harness.values.suggest import nearest
 
 OLDEST_PYTHON = (3, 9)
@@ -160,7 +160,7 @@ def _run(python: Path, question: str) -> subprocess.CompletedProcess[str]:
             raise cannot(f"run {python}", error) from error
         raise
     last = (answer.stderr.strip().splitlines() or [""])[-1]
-    if answer.returncode and with_advice(last) != last:
+    if answer.returncode and advice_in(last):
         raise HarnessError(f"{python} cannot work here: {with_advice(last)}")
     return answer
 

@@ -22,7 +22,7 @@ from harness.machine.process import cache
 from harness.machine.toxiproxy import token
 from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError, ProxyLost, Unsupported, UsageError
-from harness.values.refusals import describe, is_of_machine, with_advice
+from harness.values.refusals import advice_in, describe, is_of_machine
 
 VERSION = "2.12.0"
 """The version that `rdzv-harness toxiproxy install` builds and the tests run with."""
@@ -280,9 +280,9 @@ def await_ready(running: RunningServer, server: str, ends: Callable[[int], bool]
             if _LAUNCH_FAILED in log:
                 raise _PortTaken(f"{server} cannot listen on {running.api}: {_last_error(log)}")
             if ended:
-                said = with_advice(_tail(log))
-                advice = "" if said != _tail(log) else f"; {HOW_TO_GET_IT}"
-                raise ProxyLost(f"{server} ended at its start; its log: {said}{advice}")
+                said = _tail(log)
+                advice = advice_in(said) or HOW_TO_GET_IT
+                raise ProxyLost(f"{server} ended at its start; its log: {said}; {advice}")
             if clock.now_ns() > deadline_ns:
                 raise ProxyLost(f"{server} did not answer on {running.api} within 10 s; its log: {_tail(log)}")
 
