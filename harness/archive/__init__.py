@@ -3,7 +3,7 @@
 from harness.archive.keeping import RunDirs
 from harness.archive.layout import HISTORY, META, PLAN, SCENARIO, STEADY, VERDICT
 from harness.archive.reading import Archived, read_history, read_ops, read_run
-from harness.archive.writing import create_run, fill_run, prepare, write, write_history, write_judgement
+from harness.archive.writing import create_run, fill_run, write, write_history, write_judgement
 
 __all__ = [
     "HISTORY",
@@ -16,7 +16,6 @@ __all__ = [
     "RunDirs",
     "create_run",
     "fill_run",
-    "prepare",
     "read_history",
     "read_ops",
     "read_run",

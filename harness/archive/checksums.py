@@ -17,8 +17,8 @@ MOST_BYTES = 1 << 20
 
 
 def add(path: Path, content: bytes) -> None:
-    """Add the line of a file; the steady state's are in the list of the run that it belongs to."""
-    root = _root(path.parent)
+    """Add the line of a file to the list of its run directory."""
+    root = root_of(path.parent)
     line = f"{_digest(content)}  {path.relative_to(root)}\n"
     descriptor = os.open(root / CHECKSUMS, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     try:
@@ -29,6 +29,11 @@ def add(path: Path, content: bytes) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(descriptor)
+
+
+def root_of(run_dir: Path) -> Path:
+    """The run directory whose list has the files of this one: a steady state's are in the list of its run."""
+    return run_dir.parent if run_dir.name == STEADY else run_dir
 
 
 @dataclass(frozen=True)
@@ -72,10 +77,6 @@ def read(run_dir: Path, promised: bool) -> Checksums | None:
             raise Damaged(path, "not a checksum and a name", number)
         lines[found[2]] = (number, found[1])
     return Checksums(run_dir, lines)
-
-
-def _root(run_dir: Path) -> Path:
-    return run_dir.parent if run_dir.name == STEADY else run_dir
 
 
 def _digest(content: bytes) -> str:

@@ -16,6 +16,9 @@ MOST_DIGITS = 300
 DEEPEST = 100
 """Levels of lists and mappings inside each other; no operation has so many."""
 
+MOST_BYTES_OF_TEXT = 1 << 24
+"""Of a file that is not one of operations."""
+
 ADVICE = "the run directory is damaged, play the scenario again"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 import shutil
@@ -12,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from harness import clock
+from harness.archive.files import MOST_BYTES_OF_TEXT, Damaged, Gone, json_of, read_bytes, text_of
 from harness.archive.holder import PREFIX, Holder, is_held, sweep
 from harness.archive.layout import HOLDER, META, VERDICT
 from harness.archive.writing import ANOTHER_RUNS_DIR, create_run
-from harness.machine.regular import NotReadable, read_regular
 from harness.scenario.scenario import Scenario
 from harness.values.json import mapping
 from harness.values.refusals import cannot_begin
@@ -32,7 +31,6 @@ DELETED_AT_ONCE = 3
 """At most so many directories are deleted after one result: more than are made, and little time."""
 CLEANING_LIMIT_NS = 1_000_000_000
 """What is still to be deleted then is left to the next run."""
-MOST_BYTES = 1 << 24
 
 # What is known of a directory: it is under way, or the runner that holds it still needs it, or it can go.
 _PLAYING, _NEEDED, _GREEN, _RED = "playing", "needed", "green", "red"
@@ -62,9 +60,24 @@ class RunDirs:
         self._to_delete: list[Path] = []
         self._until_look = 0
 
+    def hold(self) -> Holder:
+        """The lock on the directories of this runner, and with it their folder, made where there is none.
+
+        Raises UsageError for a folder that cannot be used, HarnessError where the machine has too little of something.
+        """
+        if self._holder is not None and not self._holder.is_seen:
+            self.release()
+        if self._holder is None:
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self._holder = Holder(self._folder)
+            except OSError as error:
+                raise cannot_begin(f"write to {self._folder}", error, ANOTHER_RUNS_DIR) from error
+        return self._holder
+
     def create(self, scenario: Scenario, meta: Mapping[str, Any]) -> Path:
         """A new run directory, held until it is judged as expected or `release` is called."""
-        run_dir = create_run(self._folder, scenario, {**meta, HOLDER: self._hold().name})
+        run_dir = create_run(self._folder, scenario, {**meta, HOLDER: self.hold().name})
         self._own.add(run_dir.name)
         self._states[run_dir.name] = _PLAYING
         return run_dir
@@ -90,17 +103,6 @@ class RunDirs:
         if self._holder is not None:
             self._holder.release()
             self._holder = None
-
-    def _hold(self) -> Holder:
-        if self._holder is not None and not self._holder.is_seen:
-            self.release()
-        if self._holder is None:
-            try:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                self._holder = Holder(self._folder)
-            except OSError as error:
-                raise cannot_begin(f"create a file in {self._folder}", error, ANOTHER_RUNS_DIR) from error
-        return self._holder
 
     # -- pruning -----------------------------------------------------------------------------------------------
 
@@ -186,6 +188,6 @@ def _state(folder: Path, name: str) -> str | None:
 def _row(path: Path) -> Mapping[str, Any]:
     """The mapping in a file; empty if there is none, or if it is damaged."""
     try:
-        return mapping(json.loads(read_regular(path, MOST_BYTES)))
-    except (OSError, NotReadable, ValueError, RecursionError):
+        return mapping(json_of(path, text_of(path, read_bytes(path, MOST_BYTES_OF_TEXT))))
+    except (Damaged, Gone):
         return {}

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.archive import checksums
 from harness.archive.checksums import Checksums
-from harness.archive.files import Damaged, Gone, json_of, parse_json, read_bytes, text_of
+from harness.archive.files import MOST_BYTES_OF_TEXT, Damaged, Gone, json_of, parse_json, read_bytes, text_of
 from harness.archive.layout import CHECKED, HISTORY, META, OPS, SCENARIO, STEADY, VERDICT
 from harness.scenario.scenario import Scenario
 from harness.values.errors import HarnessError, ScenarioError, UsageError
@@ -21,8 +21,6 @@ from harness.values.verdict import Judgement
 
 MOST_BYTES = 1 << 27
 """Of one file of operations; the largest that a scenario has written has some megabytes."""
-MOST_BYTES_OF_TEXT = 1 << 24
-"""Of any other file."""
 
 JUDGE_AGAIN = "delete this file, and judge the run again"
 DELETED = "a run deletes old directories, `run --keep N` says how many stay"
@@ -53,8 +51,7 @@ def read_history(run_dir: Path) -> History:
 
     Raises HarnessError for what is damaged or gone.
     """
-    root = run_dir.parent if run_dir.name == STEADY else run_dir
-    return _history(run_dir, checksums.read(root, promised=True))
+    return _history(run_dir, checksums.read(checksums.root_of(run_dir), promised=True))
 
 
 def _history(run_dir: Path, sums: Checksums | None) -> History:

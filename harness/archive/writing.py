@@ -99,17 +99,6 @@ def write(path: Path, text: str) -> None:
         raise cannot(f"write {path}", error) from error
 
 
-def prepare(runs_dir: Path) -> None:
-    """Make the folder of the run directories; raises as `create_run` if no file can be written there."""
-    probe = runs_dir / f".probe-{os.getpid()}"
-    try:
-        runs_dir.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise cannot_begin(f"write to {runs_dir}", error, ANOTHER_RUNS_DIR) from error
-
-
 def _make_unique(runs_dir: Path, name: str) -> Path:
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from harness import clock
-from harness.archive import STEADY, RunDirs, fill_run, prepare, read_history, write_judgement
+from harness.archive import STEADY, RunDirs, fill_run, read_history, write_judgement
 from harness.campaign.pool import Ended, Member, Pool, StartController, start_process
 from harness.campaign.source import Queue, Repeats, Source, Trial
 from harness.judge.judge import judge, judge_skipped, needs_steady_state
@@ -78,7 +78,7 @@ class Runner:
         self._problem: HarnessError | None = None
 
     def __enter__(self) -> Runner:
-        prepare(self.options.runs_dir)
+        self._run_dirs.hold()
         self._pool.__enter__()
         return self
 
