@@ -40,7 +40,7 @@ def read_regular(path: Path, most_bytes: int, *, follow_links: bool = False) -> 
     """
     _check(os.stat(path, follow_symlinks=follow_links).st_mode)
     descriptor = os.open(path, _FLAGS | (0 if follow_links else os.O_NOFOLLOW))
-    with os.fdopen(descriptor, "rb", closefd=True) as file:
+    with os.fdopen(descriptor, "rb") as file:
         _check(os.fstat(descriptor).st_mode)  # it may have been replaced between the two looks
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:

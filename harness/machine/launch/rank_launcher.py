@@ -10,16 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-from harness.machine.launch.zygote_client import Ready, Zygote, spawn_fresh
+from harness.machine.launch.zygote_client import ENDED_WITHIN_NS, Ready, Zygote, spawn_fresh
 from harness.machine.process import stalls
 from harness.machine.process.children import Children
 from harness.values.errors import HarnessError, HelperLost, Unsupported
 
 HELPER_LIMIT_NS = 20_000_000_000
 """A helper is a clone that opens one store: milliseconds, seconds on a machine that swaps."""
-
-HELPER_ENDS_WITHIN_NS = 1_000_000_000
-"""A process that was killed closes its pipe a moment before its end shows."""
 
 CLONES = "clones of a zygote"
 
@@ -163,7 +160,7 @@ class RankLauncher:
         poll = select.poll()
         poll.register(fd, select.POLLIN)
         if not poll.poll(HELPER_LIMIT_NS / 1e6) or not os.read(fd, 4096):
-            self._require_running(pid, module, HELPER_ENDS_WITHIN_NS)
+            self._require_running(pid, module, ENDED_WITHIN_NS)
             raise HarnessError(f"the helper {module} was not ready; see {log}")
 
     def _require_running(self, pid: int, module: str, within_ns: int = 0) -> None:

@@ -25,7 +25,7 @@ from harness.values.refusals import cannot, is_of_machine, with_advice
 READY_WITHIN_NS = 120_000_000_000
 # A clone takes 1 to 7 ms; a zygote that is silent for this long is stuck.
 REPLY_WITHIN_NS = 30_000_000_000
-# Its end is seen milliseconds after that of its socket.
+# The end of a process is seen milliseconds after that of its socket or pipe.
 ENDED_WITHIN_NS = 1_000_000_000
 # Unanswered requests at once: far fewer than fill the socket's buffers in both directions, which would deadlock.
 _WINDOW = 16

@@ -166,19 +166,17 @@ class _Server:
         except BrokenPipeError:
             raise self._lost() from None
         line = _line(self._process.stdout.fileno())
-        if not line and self._has_ended(0):
-            raise self._lost()
         if not line:
-            # Its pipe is closed a moment before its end shows, so this may be one that was killed too.
-            raise HelperLost(f"the name server did not answer; run it again; its log: {self._log_tail()}")
+            # The pipe of one that was killed is closed a moment before its end shows.
+            raise self._lost("ended on its own" if self._has_ended(0) else "did not answer")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
     def _log_tail(self) -> str:
         return os.pread(self._log, 2000, max(0, os.fstat(self._log).st_size - 2000)).decode().strip() or "nothing"
 
-    def _lost(self) -> HelperLost:
-        return HelperLost(f"the name server ended on its own; run it again; its log: {self._log_tail()}")
+    def _lost(self, what: str = "ended on its own") -> HelperLost:
+        return HelperLost(f"the name server {what}; run it again; its log: {self._log_tail()}")
 
     def _has_ended(self, within_ms: float) -> bool:
         poll = select.poll()

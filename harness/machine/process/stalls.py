@@ -165,7 +165,6 @@ class StallWatch:
         self._seen: deque[Stall] = deque()
         self._continued_ns: list[int] = []
         self._handler: Any = None
-        self._over_read, self._over_write = os.pipe()
         self._thread = threading.Thread(target=self._look_until_over, name="stall watch", daemon=True)
 
     def __enter__(self) -> StallWatch:
@@ -173,7 +172,13 @@ class StallWatch:
             _LAST_STOPS.clear()
             for part in _PARTS:
                 part.begin()
-        self._thread.start()
+        self._over_read, self._over_write = os.pipe()
+        try:
+            self._thread.start()
+        except BaseException:
+            os.close(self._over_read)
+            os.close(self._over_write)
+            raise
         self._handler = signal.signal(signal.SIGCONT, self._on_continue)
         return self
 
