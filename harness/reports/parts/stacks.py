@@ -50,13 +50,13 @@ def stacks_of(history: History, run_dir: Path | None) -> tuple[Stack, ...]:
 def _named(history: History) -> Iterator[str]:
     for op in history:
         if op.f == "exit" and isinstance(op.value, dict) and op.value.get("stacks"):
-            yield f"stacks/{Path(str(op.value['stacks'])).name}"
+            yield str(op.value["stacks"])
 
 
 def _read(path: Path) -> tuple[str, ...]:
     try:
         return shortened(read_regular(path, MOST_BYTES).decode("utf-8", errors="replace"))
-    except (OSError, ValueError, NotReadable):  # the name may be anything in a run directory from elsewhere
+    except (OSError, NotReadable):
         return ()
 
 
