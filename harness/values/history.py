@@ -8,6 +8,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 from harness.values.json import mapping, whole
 from harness.values.ops import INVOKE, ErrorInfo, Op, Process, outcome_of
 from harness.values.stall import LAG, Stall, stall_of
+from harness.values.wire import Wire
 
 
 @dataclass(frozen=True)
@@ -102,16 +103,21 @@ class Injection:
 
 @dataclass(frozen=True)
 class History:
-    """All operations of one run, ordered by time; `ops[i].index == i`."""
+    """All operations of one run, ordered by time; `ops[i].index == i`.
+
+    Attributes:
+        wire: the messages on the links; None if no proxy server decoded them.
+    """
 
     ops: Tuple[Op, ...] = ()
+    wire: Optional[Wire] = None
     _cache: Dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
-    def of(cls, ops: Iterable[Op]) -> History:
+    def of(cls, ops: Iterable[Op], wire: Optional[Wire] = None) -> History:
         """A history of these operations, sorted by time (stable) and numbered."""
         ordered = sorted(ops, key=lambda op: op.time_ns)
-        return cls(tuple(replace(op, index=index) for index, op in enumerate(ordered)))
+        return cls(tuple(replace(op, index=index) for index, op in enumerate(ordered)), wire)
 
     def __iter__(self) -> Iterator[Op]:
         return iter(self.ops)
