@@ -17,6 +17,7 @@ from harness import clock
 from harness.archive import STEADY, RunDirs, fill_run, read_history, write_judgement
 from harness.campaign.pool import Ended, Member, Pool, StartController, start_process
 from harness.campaign.source import Queue, Repeats, Source, Trial
+from harness.history.time_to_error import times_to_error
 from harness.judge.judge import judge, judge_skipped, needs_steady_state
 from harness.judge.result import Result
 from harness.machine.process.interpreter import require
@@ -261,6 +262,7 @@ class Runner:
             subject=self.options.subject,
             seed=self._seed(trial),
             command=self._command(trial),
+            times_to_error=times_to_error(trial.scenario, task.history) if task else (),
         )
 
     def _seed(self, trial: Trial) -> int:

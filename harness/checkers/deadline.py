@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding, late
-from harness.history.joins import handler_config
+from harness.history.timeouts import asked_ns
 from harness.history.wording import counted, describe_call, outcome_phrase, with_stacks
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Attribute, Declaration
@@ -15,11 +15,6 @@ from harness.values.json import whole
 from harness.values.quantity import format_ns
 from harness.values.verdict import Verdict
 
-# A store is made with its handler's timeout, and every one of these calls has it.
-_STORE_CALLS = frozenset(
-    ("set", "get", "add", "compare_set", "wait", "check", "delete_key", "num_keys", "append", "multi_get", "multi_set",
-     "queue_push", "queue_pop")
-)  # fmt: skip
 _DEFAULT_SLACK_NS = 1_000_000_000
 
 
@@ -45,7 +40,7 @@ class Deadline(Checker):
         timed = [
             (call, timeout_ns)
             for call in history.calls
-            if call.outcome in ("ok", "failed", "hung") and (timeout_ns := _timeout_ns(scenario, call)) is not None
+            if call.outcome in ("ok", "failed", "hung") and (timeout_ns := asked_ns(scenario, call)) is not None
         ]
         if not timed:
             return self.nothing("no call with a timeout ended")
@@ -78,34 +73,6 @@ def _overrun(
         happened=happened,
         evidence=call.evidence,
     )
-
-
-def _timeout_ns(scenario: Scenario, call: Call) -> int | None:
-    """The timeout of the call in nanoseconds; None if it has none."""
-    if call.f == "rendezvous":
-        return _handler_timeout_ns(scenario, call, whole(call.arguments.get("timeout_ns")))
-    if call.f not in _STORE_CALLS:
-        return None
-    own = whole(call.arguments.get("timeout"))
-    return own if own is not None else _handler_timeout_ns(scenario, call, None)
-
-
-def _handler_timeout_ns(scenario: Scenario, call: Call, recorded_ns: int | None) -> int | None:
-    config = handler_config(scenario, call)
-    if config is None:
-        return recorded_ns
-    raw = _seconds(config.config.get("timeout"))
-    if raw is not None:
-        return round(raw * 1e9)
-    return config.timeout_ns if recorded_ns is None else recorded_ns
-
-
-def _seconds(raw: object) -> float | None:
-    """The raw timeout of `config` in seconds; None if it cannot be read as such."""
-    try:
-        return None if raw is None else float(str(raw))
-    except ValueError:
-        return None
 
 
 def _suspended_ns(history: History, rank: int, from_ns: int, to_ns: int, suspending: frozenset[str]) -> int:

@@ -58,6 +58,7 @@ def run(
     junit: o.JUnit = None,
     json: o.Json = None,
     quiet: o.Quiet = False,
+    deadlines: o.Deadlines = False,
 ) -> int:
     """Play scenarios and judge them."""
     from harness.cli import reporting, running
@@ -69,7 +70,7 @@ def run(
     short = (("junit", junit), ("json", json))
     chosen = [*map(reporting.parse, report or ())]
     chosen += [reporting.ReportChoice(kind, reporting.file_of(path)) for kind, path in short if path is not None]
-    request = running.Request(tuple(paths), tags, names, repeat, until_fail, tuple(chosen), quiet)
+    request = running.Request(tuple(paths), tags, names, repeat, until_fail, tuple(chosen), quiet, deadlines)
     options = RunOptions(
         subject=subject,
         command=command,

@@ -175,6 +175,7 @@ def _odd(archived: Archived, done: str, because: str) -> HarnessError:
 
 def _result(archived: Archived, judgement: Judgement) -> Result:
     """A stored run as a result; its duration was not stored, so it is taken from the history."""
+    from harness.history.time_to_error import times_to_error
     from harness.judge.result import Result
 
     ops = archived.history.ops
@@ -189,6 +190,7 @@ def _result(archived: Archived, judgement: Judgement) -> Result:
         subject=meta.get("subject", "static"),
         seed=meta.get("seed", 0),
         command=meta.get("command", ""),
+        times_to_error=times_to_error(archived.scenario, archived.history),
     )
 
 

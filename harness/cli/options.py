@@ -105,6 +105,9 @@ Reports = Annotated[
 ]
 JUnit = Annotated[Path | None, typer.Option(metavar="FILE", help="short for --report junit=FILE")]
 Json = Annotated[Path | None, typer.Option(metavar="FILE", help="short for --report json=FILE")]
+Deadlines = Annotated[
+    bool, typer.Option("--deadlines", help="also print how long calls took to their error, by timeout and phase")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="only red results, and the summary")]
 
 Directory = Annotated[Path, typer.Option("--dir", metavar="DIR", help="the folder it goes to")]

@@ -37,6 +37,7 @@ class Request:
         tags, names: expressions that select cells, or None.
         repeat: how often each cell is played; None is once, or with `until_fail` until one is red.
         reports: those beside the console's.
+        deadlines: whether the console shows the times to an error.
     """
 
     paths: tuple[Path, ...]
@@ -46,6 +47,7 @@ class Request:
     until_fail: bool = False
     reports: tuple[ReportChoice, ...] = ()
     quiet: bool = False
+    deadlines: bool = False
 
     @property
     def runs(self) -> int:
@@ -119,7 +121,7 @@ def _reports(request: Request, cells: int) -> _Reports:
     chosen = make(request.reports)
     total = None if request.until_fail else cells * request.runs
     on_stdout = any(choice.path is None for choice in request.reports)
-    console = ConsoleReport(terminal(stderr=on_stdout), total, request.quiet)
+    console = ConsoleReport(terminal(stderr=on_stdout), total, request.quiet, with_deadlines=request.deadlines)
     others = {place(choice): report for choice, report in zip(request.reports, chosen, strict=True)}
     return _Reports({CONSOLE: console, **others})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.history.time_to_error import TimeToError
 from harness.scenario.scenario import Scenario
 from harness.values.history import History
 from harness.values.verdict import Judgement
@@ -22,6 +23,7 @@ class Result:
         subject: the subject that was tested.
         seed: the seed of the run, to play it again.
         command: the command line that plays this cell alone.
+        times_to_error: of the calls that had a timeout and did not return.
     """
 
     scenario: Scenario
@@ -33,6 +35,7 @@ class Result:
     subject: str = "static"
     seed: int = 0
     command: str = ""
+    times_to_error: tuple[TimeToError, ...] = ()
 
     @property
     def status(self) -> str:

@@ -19,7 +19,7 @@ from rich.text import Text
 from harness import clock
 from harness.judge.result import Result
 from harness.reports.base import REPORTS, LateFile, Report, check_writable
-from harness.reports.parts import facts, red
+from harness.reports.parts import deadlines, facts, red
 from harness.reports.parts.safe import shorten
 from harness.reports.parts.statistics import of_n
 from harness.scenario.scenario import Scenario
@@ -57,6 +57,7 @@ class ConsoleReport(Report):
         console: where to write.
         total: how many results are expected; None if that is not known.
         quiet: nothing for each cell; at the end no rows of what went as expected.
+        with_deadlines: at the end also the times to an error, beside the timeouts that were asked for.
         now_ns: the clock.
         closes: whether the console's file is closed at the end.
     """
@@ -68,7 +69,9 @@ class ConsoleReport(Report):
         quiet: bool = False,
         now_ns: Callable[[], int] = clock.now_ns,
         closes: bool = False,
+        with_deadlines: bool = False,
     ) -> None:
+        self._with_deadlines = with_deadlines
         self._console = console
         self._closes = closes
         self._quiet = quiet
@@ -118,6 +121,8 @@ class ConsoleReport(Report):
             return
         seconds = (self._now_ns() - self._begun_ns) / 1e9 if self._played else None
         self._print_table(results, seconds, interrupted)
+        if self._with_deadlines:
+            self._print_deadlines(results)
         reds = [result for result in results if result.status in facts.RED]
         self._print_reds(reds)
         if reds:
@@ -160,6 +165,19 @@ class ConsoleReport(Report):
         unnamed = sum(result.judgement.unnamed_calls for result in results)
         if unnamed:
             self._console.print(Text(f"calls that no claim names: {unnamed}", "dim"))
+
+    def _print_deadlines(self, results: Sequence[Result]) -> None:
+        lines = deadlines.lines(time for result in results for time in result.times_to_error)
+        self._console.print()
+        if not lines:
+            self._console.print(Text("deadlines: no call with a timeout ended in an error"))
+            return
+        table = Table(box=None, pad_edge=False, show_edge=False)
+        for place, name in enumerate(deadlines.HEAD):
+            table.add_column(name, justify="left" if place < deadlines.NAMES else "right", no_wrap=True)
+        for line in lines:
+            table.add_row(*map(Text, deadlines.cells(line)))
+        self._console.print(table)
 
     def _print_reds(self, reds: Sequence[Result]) -> None:
         for runs in _by_cell(reds):

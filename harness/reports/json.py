@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness import __version__
+from harness.history.time_to_error import TimeToError
 from harness.reports.base import REPORTS, RowReport
-from harness.reports.parts import facts
+from harness.reports.parts import deadlines, facts
 from harness.reports.parts.rows import Row
 
 FORMAT = "rdzv-report/v1"
@@ -29,9 +30,14 @@ def document(rows: Sequence[Row], interrupted: bool = False) -> dict[str, Any]:
         "harness": __version__,
         **{name: _distinct(rows, name) for name in facts.ABOUT},
         "counts": facts.counts(str(row["status"]) for row in rows),
+        "deadlines": [line.to_json() for line in deadlines.lines(_times_to_error(rows))],
         "interrupted": interrupted,
     }
     return {"meta": meta, "results": list(rows)}
+
+
+def _times_to_error(rows: Sequence[Row]) -> Iterator[TimeToError]:
+    return (TimeToError.from_json(time) for row in rows for time in row["times_to_error"])
 
 
 def _distinct(rows: Sequence[Row], name: str) -> list[str]:

@@ -137,6 +137,7 @@ def test_json_has_everything_a_program_asks_for(tmp_path: Path) -> None:
         "proxy": ["toxiproxy-server 2.12.0 (found on PATH)"],
         "isolation": ["private namespaces"],
         "counts": {"passed": 1, "known": 1, "failed": 1, "vacuous": 1, "error": 1, "skipped": 1},
+        "deadlines": [],
         "interrupted": True,
     }
     row = document["results"][1]

@@ -31,6 +31,7 @@ def row(result: Result) -> dict[str, Any]:
         "unnamed_calls": judgement.unnamed_calls,
         "notes": list(judgement.notes),
         "verdicts": [verdict.to_json() for verdict in judgement.verdicts],
+        "times_to_error": [time.to_json() for time in result.times_to_error],
         "seconds": round(result.seconds, 6),
         "run_dir": None if result.run_dir is None else str(result.run_dir),
         "command": printable(result.command),
