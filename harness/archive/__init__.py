@@ -1,9 +1,9 @@
 """The run directory: what is stored of a play, how it is read back, and how many stay."""
 
 from harness.archive.keeping import RunDirs
-from harness.archive.layout import HISTORY, META, PLAN, SCENARIO, STEADY, VERDICT
+from harness.archive.layout import HISTORY, META, PLAN, SCENARIO, STEADY, VERDICT, WIRE
 from harness.archive.reading import Archived, read_history, read_ops, read_run
-from harness.archive.writing import create_run, fill_run, write, write_history, write_judgement
+from harness.archive.writing import create_run, fill_run, write, write_history, write_judgement, write_wire
 
 __all__ = [
     "HISTORY",
@@ -12,6 +12,7 @@ __all__ = [
     "SCENARIO",
     "STEADY",
     "VERDICT",
+    "WIRE",
     "Archived",
     "RunDirs",
     "create_run",
@@ -22,4 +23,5 @@ __all__ = [
     "write",
     "write_history",
     "write_judgement",
+    "write_wire",
 ]

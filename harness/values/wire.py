@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, Optional, Tuple
 
 from harness.values.json import Fields
@@ -101,3 +101,14 @@ class Wire:
     @property
     def is_complete(self) -> bool:
         return self.dropped == 0
+
+    def without_oldest(self, count: int) -> Wire:
+        """The same without the oldest messages, numbered from 1 again."""
+        kept = self.messages[count:]
+        return Wire(tuple(_moved(message, count) for message in kept), self.dropped + count)
+
+
+def _moved(message: WireMessage, by: int) -> WireMessage:
+    answers = message.answers
+    moved = None if answers is None or answers <= by else answers - by
+    return replace(message, number=message.number - by, answers=moved)
