@@ -2,6 +2,7 @@
 
 from harness.archive.keeping import RunDirs
 from harness.archive.layout import HISTORY, META, PLAN, SCENARIO, STEADY, VERDICT, WIRE
+from harness.archive.play_id import play_id
 from harness.archive.reading import Archived, read_history, read_ops, read_run
 from harness.archive.writing import create_run, fill_run, write, write_history, write_judgement, write_wire
 
@@ -17,6 +18,7 @@ __all__ = [
     "RunDirs",
     "create_run",
     "fill_run",
+    "play_id",
     "read_history",
     "read_ops",
     "read_run",

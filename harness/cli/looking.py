@@ -189,6 +189,7 @@ def _result(archived: Archived, judgement: Judgement) -> Result:
         subject=meta.get("subject", "static"),
         seed=meta.get("seed", 0),
         command=meta.get("command", ""),
+        origin={name: meta[name] for name in ("started_at", "machine", "ranks", "play") if name in meta},
     )
 
 

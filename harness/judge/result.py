@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from harness.scenario.scenario import Scenario
 from harness.values.history import History
@@ -22,6 +24,9 @@ class Result:
         subject: the subject that was tested.
         seed: the seed of the run, to play it again.
         command: the command line that plays this cell alone.
+        origin: what `run.json` says of when, where and what was played: `started_at` (ISO 8601, UTC), `machine`
+            (see `harness.machine.facts`), `ranks` (their torch and python), `play` (see `harness.archive.play_id`);
+            empty if nothing was played, or if a release that stored none of this played it.
     """
 
     scenario: Scenario
@@ -33,6 +38,7 @@ class Result:
     subject: str = "static"
     seed: int = 0
     command: str = ""
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def status(self) -> str:
