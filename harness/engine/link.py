@@ -179,6 +179,7 @@ class Link:
 
     def _write(self, data: bytes | memoryview, at: int | None = None) -> None:
         """Write what can be written now; `at` is its place in the stream, None where no message is followed."""
+        now_ns = 0 if at is None else clock.now_ns()  # before: the receiver may run before this process goes on
         try:
             sent = self.destination.sock.send(data)
         except (BlockingIOError, InterruptedError):
@@ -189,7 +190,7 @@ class Link:
         self.written_bytes += sent
         self._pending_at = None if at is None else at + sent
         if self._fates is not None and self._pending_at is not None:
-            self._fates.sent(self._pending_at)
+            self._fates.sent(self._pending_at, now_ns)
         self._pending = memoryview(data)[sent:] if sent < len(data) else None
         self.destination.watch_writes(self._pending is not None, self._on_writable)
 

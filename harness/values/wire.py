@@ -22,16 +22,17 @@ class WireMessage:
 
     Attributes:
         number: from 1, in the order of arrival over all links; unique in a play.
-        time_ns: when its first byte arrived, on CLOCK_MONOTONIC.
+        time_ns: when its first byte had arrived, on CLOCK_MONOTONIC: the proxy server has read it.
         rank: the rank process that the link belongs to.
         connection: the number of its connection; unique in a play.
         side: one of `SIDES`.
         kind: the name of its query (`set`, `add`, ...); a reply has that of its query.
         keys: as they are on the wire, with all prefixes.
         fate: one of `FATES`.
-        sent_ns: when its last byte was sent on; None unless it is `PASSED`.
+        sent_ns: just before its last byte was sent on; None unless it is `PASSED`.
         held_ns: for how long a toxic on messages held it, until it went on.
-        by: the toxic that dropped, cut or held it; empty if none did.
+        by: the toxic that dropped, cut or held it, by its name: that of its fault, `-` and its stream; empty if none
+            did.
         answers: of a reply, the number of its query; None if that is not known, and of a query.
     """
 

@@ -5,20 +5,26 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from harness.archive import WIRE, read_run
 from harness.campaign.runner import Runner
 from harness.judge.result import Result
 from harness.loader import load_text
 from harness.machine.docker.engine import DockerEngine
 from harness.machine.toxiproxy import server as proxy_server
 from harness.play.options import RunOptions
+from harness.reports.parts import facts
 from harness.values.ops import LINK
 from harness.values.verdict import PASSED, SKIPPED
+from harness.values.wire import CUT as CUT_OFF
+from harness.values.wire import PASSED as PASSED_ON
+from harness.values.wire import QUERY, REPLY
 
 CUT = """\
 schema: rdzv-scenario/v1
@@ -67,6 +73,51 @@ def test_a_fault_of_the_engine_is_played_there_and_it_is_named(tmp_path: Path, w
     assert links[1]["acts"] == {"cut-downstream": injection.facts["acts"]}
     assert links[1]["connections"][0]["because"] == "toxic"
     assert links[2]["connections"][0]["because"] in ("client closed", "server closed")
+    check_wire(result)
+
+
+def check_wire(result: Result) -> None:
+    """The directory that is read back has the messages of both links: the cut one by the fault, each reply after its
+    query, and as many of each kind as the links have counted."""
+    assert result.run_dir is not None
+    stored = read_run(result.run_dir).history
+    assert stored == result.history
+    wire = stored.wire
+    assert wire is not None
+    assert (wire.dropped, stored.begin["no_wire"]) == (0, "")
+    assert [message.number for message in wire.messages] == list(range(1, len(wire.messages) + 1))
+    assert {message.rank for message in wire.messages} == {1, 2}
+    cut = [message for message in wire.messages if message.fate != PASSED_ON]
+    assert {(message.rank, message.fate, message.by) for message in cut} == {(1, CUT_OFF, "cut-downstream")}
+    for message in wire.messages:
+        if message.side == REPLY:
+            assert message.answers is not None
+            asked = wire.messages[message.answers - 1]
+            assert (asked.side, asked.kind, asked.connection) == (QUERY, message.kind, message.connection)
+            assert (asked.sent_ns or 0) <= message.time_ns
+    for op in stored:
+        if op.f == LINK:
+            counted = sum((Counter(one.get("messages", {})) for one in op.value["connections"]), Counter())
+            mine = [one for one in wire.messages if one.rank == op.value["rank"]]
+            assert Counter(f"{one.side} {one.kind}" for one in mine) == counted
+
+
+def test_without_a_decoder_there_is_no_wire_and_the_reason_is_given(tmp_path: Path) -> None:
+    """No proxy is on a direct route."""
+    result = played(JOIN.replace("size: 2", "size: 2, route: direct"), tmp_path)
+    assert result.status == PASSED, result.judgement.because
+    assert result.history.wire is None
+    assert facts.wire(result.history) == "wire not recorded: no proxy is on the way"
+
+
+def test_the_real_server_decodes_nothing_and_the_history_says_so(real_server: Path, tmp_path: Path) -> None:
+    """Its name and version are part of the reason."""
+    result = played(JOIN, tmp_path, toxiproxy="real")
+    assert result.status == PASSED, result.judgement.because
+    assert result.history.wire is None
+    assert result.history.begin["no_wire"] == f"{result.history.begin['proxy']} decodes no messages"
+    assert result.run_dir is not None
+    assert not (result.run_dir / WIRE).exists()
 
 
 def test_where_the_real_server_is_told_it_is_skipped_with_the_reason(real_server: Path, tmp_path: Path) -> None:
@@ -103,6 +154,7 @@ def test_a_url_may_lead_to_an_engine(tmp_path: Path) -> None:
     with served() as url:
         result = played(CUT, tmp_path, toxiproxy=url)
     assert result.status == PASSED, result.judgement.because
+    check_wire(result)
     assert result.history.begin["proxy"].endswith(f"(given: {url})")
 
 
@@ -111,4 +163,4 @@ def test_in_containers_it_has_a_container_of_its_own(docker_engine: DockerEngine
     result = played(CUT, tmp_path, world="containers")
     assert result.status == PASSED, result.judgement.because
     assert "in a container of its own" in result.history.begin["proxy"]
-    assert any(op.f == LINK for op in result.history)
+    check_wire(result)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from harness import clock
 from harness.engine.chunk import Chunk
 from harness.engine.script import Receive, Script, Send
 from harness.engine.wire.log import LoggedMessage
@@ -81,12 +80,11 @@ class Fates:
 
     # -- at the exit ---------------------------------------------------------------------------------------------------
 
-    def sent(self, end: int) -> None:
-        """All bytes before this place that were not swallowed have been written."""
+    def sent(self, end: int, now_ns: int) -> None:
+        """All bytes before this place that were not swallowed have been written, the last of them after this time."""
         under_way = self._under_way
         if not under_way or under_way[0].end > end:
             return
-        now_ns = clock.now_ns()
         count = 0
         for message in under_way:
             if message.end > end:
