@@ -88,7 +88,7 @@ def _wire(path: Path, history: History, sums: Checksums | None) -> Wire | None:
     stored = next((Fields(op.value) for op in history if op.f == WIRE_LOG and op.process.rank is None), None)
     if stored is None:
         return None
-    count, dropped = stored.whole("messages"), stored.whole("dropped")
+    count, dropped, undecoded = (stored.whole(name) for name in ("messages", "dropped", "undecoded"))
     content = read_bytes(path, MOST_BYTES)
     messages: list[WireMessage] = []
     for number, line in enumerate(text_of(path, content).split("\n")[:-1], 1):
@@ -103,7 +103,7 @@ def _wire(path: Path, history: History, sums: Checksums | None) -> Wire | None:
         raise Damaged(path, f"{len(messages)} messages in place of {count}")
     if sums is not None:
         sums.check(path, content)
-    return Wire(tuple(messages), dropped)
+    return Wire(tuple(messages), dropped, undecoded)
 
 
 def read_ops(path: Path) -> list[Op]:

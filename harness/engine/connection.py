@@ -46,6 +46,9 @@ class Owner(Protocol):
     def log(self, connection: int, message: Message, time_ns: int) -> LoggedMessage:
         """Write into the log of messages; the time is that of the first byte."""
 
+    def gave_up(self) -> None:
+        """Messages of one more connection are missing in the log of messages."""
+
     def chain(self, direction: str) -> Iterable[Toxic]:
         """The toxics of one direction, oldest first."""
 
@@ -166,6 +169,7 @@ class Connection:
             breakpoint=proxy.breakpoint,
             note=self.note,
             log=lambda message, time_ns: proxy.log(self.id, message, time_ns),
+            on_opaque=proxy.gave_up,
         )
 
     def _link(self, direction: str, source: Peer, destination: Peer, conversation: Conversation) -> Link:

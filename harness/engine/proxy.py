@@ -96,6 +96,10 @@ class Proxy:
         """Write into the log of messages."""
         return self.messages.add(self.name, connection, message, time_ns)
 
+    def gave_up(self) -> None:
+        """Messages of one more connection are missing in the log of messages."""
+        self.messages.gave_up(self.name)
+
     def _admit(self, sock: socket.socket, peer: Any) -> None:
         number, text = next(self._numbers), str(Target(sock.family, peer))
         for toxic, behaviour in self._listener_toxics():

@@ -212,7 +212,8 @@ def _linked(
 
 def _keep_wire(run_dir: Path, wire: WireLog, log: Log) -> None:
     stored = write_wire(run_dir, wire)
-    log.note(WIRE_LOG, {"messages": len(stored.messages), "dropped": stored.dropped})
+    counts = {"messages": len(stored.messages), "dropped": stored.dropped, "undecoded": stored.undecoded}
+    log.note(WIRE_LOG, counts)
 
 
 def _begin_record(

@@ -94,19 +94,22 @@ class Wire:
 
     Attributes:
         dropped: how many messages are missing because a limit was reached; 0 if none is.
+        undecoded: on how many connections messages are missing because from some byte on the traffic was not that of a
+            known store.
     """
 
     messages: Tuple[WireMessage, ...] = ()
     dropped: int = 0
+    undecoded: int = 0
 
     @property
     def is_complete(self) -> bool:
-        return self.dropped == 0
+        return self.dropped == 0 and self.undecoded == 0
 
     def without_oldest(self, count: int) -> Wire:
         """The same without the oldest messages, numbered from 1 again."""
         kept = self.messages[count:]
-        return Wire(tuple(_moved(message, count) for message in kept), self.dropped + count)
+        return Wire(tuple(_moved(message, count) for message in kept), self.dropped + count, self.undecoded)
 
 
 def _moved(message: WireMessage, by: int) -> WireMessage:

@@ -33,13 +33,14 @@ WIRE = Wire(
         WireMessage(3, 14, 1, 7, QUERY, "getnumkeys", fate=CUT),
     ),
     dropped=2,
+    undecoded=1,
 )
 
 
 def stored(run_dir: Path, wire: Wire = WIRE) -> Path:
     """The directory of a run whose play stored these messages."""
     kept = archive.write_wire(run_dir, wire)
-    facts = {"messages": len(kept.messages), "dropped": kept.dropped}
+    facts = {"messages": len(kept.messages), "dropped": kept.dropped, "undecoded": kept.undecoded}
     ops = list(Past().all_join().whole())
     archive.write_history(run_dir, [*ops, Op(ops[-1].time_ns, Process(None, CONTROLLER), OK, WIRE_LOG, value=facts)])
     return run_dir
@@ -145,4 +146,4 @@ def test_no_larger_file_is_stored_than_is_read(run_dir: Path, monkeypatch: pytes
     wire = archive.read_run(run_dir).history.wire
     assert wire is not None
     assert [(one.number, one.kind, one.answers) for one in wire.messages] == [(1, "add", None), (2, "getnumkeys", None)]
-    assert wire.dropped == 3
+    assert (wire.dropped, wire.undecoded) == (3, 1)

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from served_engines import served
 
 from harness.archive import WIRE, read_run
 from harness.campaign.runner import Runner
@@ -22,9 +17,6 @@ from harness.play.options import RunOptions
 from harness.reports.parts import facts
 from harness.values.ops import LINK
 from harness.values.verdict import PASSED, SKIPPED
-from harness.values.wire import CUT as CUT_OFF
-from harness.values.wire import PASSED as PASSED_ON
-from harness.values.wire import QUERY, REPLY
 
 CUT = """\
 schema: rdzv-scenario/v1
@@ -73,33 +65,19 @@ def test_a_fault_of_the_engine_is_played_there_and_it_is_named(tmp_path: Path, w
     assert links[1]["acts"] == {"cut-downstream": injection.facts["acts"]}
     assert links[1]["connections"][0]["because"] == "toxic"
     assert links[2]["connections"][0]["because"] in ("client closed", "server closed")
-    check_wire(result)
+    check_undecoded(result)
 
 
-def check_wire(result: Result) -> None:
-    """The directory that is read back has the messages of both links: the cut one by the fault, each reply after its
-    query, and as many of each kind as the links have counted."""
+def check_undecoded(result: Result) -> None:
+    """The subject of these tests does not speak the store's protocol, and the stored wire says so."""
     assert result.run_dir is not None
     stored = read_run(result.run_dir).history
     assert stored == result.history
-    wire = stored.wire
-    assert wire is not None
-    assert (wire.dropped, stored.begin["no_wire"]) == (0, "")
-    assert [message.number for message in wire.messages] == list(range(1, len(wire.messages) + 1))
-    assert {message.rank for message in wire.messages} == {1, 2}
-    cut = [message for message in wire.messages if message.fate != PASSED_ON]
-    assert {(message.rank, message.fate, message.by) for message in cut} == {(1, CUT_OFF, "cut-downstream")}
-    for message in wire.messages:
-        if message.side == REPLY:
-            assert message.answers is not None
-            asked = wire.messages[message.answers - 1]
-            assert (asked.side, asked.kind, asked.connection) == (QUERY, message.kind, message.connection)
-            assert (asked.sent_ns or 0) <= message.time_ns
-    for op in stored:
-        if op.f == LINK:
-            counted = sum((Counter(one.get("messages", {})) for one in op.value["connections"]), Counter())
-            mine = [one for one in wire.messages if one.rank == op.value["rank"]]
-            assert Counter(f"{one.side} {one.kind}" for one in mine) == counted
+    assert stored.begin["no_wire"] == ""
+    assert stored.wire is not None
+    assert (stored.wire.messages, stored.wire.dropped, stored.wire.is_complete) == ((), 0, False)
+    made = sum(len(op.value["connections"]) for op in stored if op.f == LINK)
+    assert 0 < stored.wire.undecoded <= made
 
 
 def test_without_a_decoder_there_is_no_wire_and_the_reason_is_given(tmp_path: Path) -> None:
@@ -137,24 +115,12 @@ def test_a_fresh_machine_needs_no_other_server(tmp_path: Path, monkeypatch: pyte
     assert "(comes with the harness)" in result.history.begin["proxy"]
 
 
-@contextmanager
-def served() -> Iterator[str]:
-    """The URL of an engine that another user started with the command line."""
-    command = [sys.executable, "-m", "harness.cli", "proxy", "serve", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as engine:
-        assert engine.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{json.loads(engine.stdout.readline())['port']}"
-        finally:
-            engine.terminate()
-
-
 def test_a_url_may_lead_to_an_engine(tmp_path: Path) -> None:
     """Then faults of the engine can be played."""
     with served() as url:
         result = played(CUT, tmp_path, toxiproxy=url)
     assert result.status == PASSED, result.judgement.because
-    check_wire(result)
+    check_undecoded(result)
     assert result.history.begin["proxy"].endswith(f"(given: {url})")
 
 
@@ -163,4 +129,4 @@ def test_in_containers_it_has_a_container_of_its_own(docker_engine: DockerEngine
     result = played(CUT, tmp_path, world="containers")
     assert result.status == PASSED, result.judgement.because
     assert "in a container of its own" in result.history.begin["proxy"]
-    check_wire(result)
+    check_undecoded(result)

@@ -97,6 +97,7 @@ class MessageLog:
         self._messages: deque[LoggedMessage] = deque()
         self._key_characters = 0
         self._dropped: Counter[str] = Counter()
+        self._undecoded: Counter[str] = Counter()
 
     def add(self, proxy: str, connection: int, message: Message, time_ns: int) -> LoggedMessage:
         """Log a message whose first byte arrived at this time."""
@@ -114,9 +115,14 @@ class MessageLog:
         self._key_characters -= sum(map(len, oldest.message.keys))
         self._dropped[oldest.proxy] += 1
 
+    def gave_up(self, proxy: str) -> None:
+        """The traffic of one more connection of a proxy is no longer decoded."""
+        self._undecoded[proxy] += 1
+
     def forget(self, proxy: str) -> None:
         """Drop all of a proxy that is gone: another one may get its name."""
-        self._dropped.pop(proxy, None)
+        for counts in (self._dropped, self._undecoded):
+            counts.pop(proxy, None)
         if any(one.proxy == proxy for one in self._messages):
             self._messages = deque(one for one in self._messages if one.proxy != proxy)
             self._key_characters = sum(len(key) for one in self._messages for key in one.message.keys)
@@ -124,16 +130,19 @@ class MessageLog:
     def page(self, proxies: Collection[str], since: int) -> Mapping[str, Any]:
         """The JSON of the API: messages after that number, of these proxies (of all if none is named).
 
-        `more` says whether others follow, `dropped` how many old ones are no longer kept.
+        `more` says whether others follow, `dropped` how many old ones are no longer kept, `undecoded` on how many
+        connections the decoder gave up.
         """
+        counts = {"dropped": _of(self._dropped, proxies), "undecoded": _of(self._undecoded, proxies)}
         rows: list[dict[str, Any]] = []
         for one in self._messages:
             if one.number <= since or (proxies and one.proxy not in proxies):
                 continue
             if len(rows) == PAGE:
-                return {"messages": rows, "more": True, "dropped": self._dropped_of(proxies)}
+                return {"messages": rows, "more": True, **counts}
             rows.append(one.to_json())
-        return {"messages": rows, "more": False, "dropped": self._dropped_of(proxies)}
+        return {"messages": rows, "more": False, **counts}
 
-    def _dropped_of(self, proxies: Collection[str]) -> int:
-        return sum(count for proxy, count in self._dropped.items() if not proxies or proxy in proxies)
+
+def _of(counts: Mapping[str, int], proxies: Collection[str]) -> int:
+    return sum(count for proxy, count in counts.items() if not proxies or proxy in proxies)

@@ -38,6 +38,7 @@ class Conversation:
         breakpoint: the breakpoint that a message has reached; called once for each that has passed whole.
         note: writes into the event log.
         log: writes a message into the log of messages, with the time at which its first byte arrived.
+        on_opaque: called once, when nothing is decoded any more.
         expected: the queries that are not answered yet, oldest first.
     """
 
@@ -47,12 +48,18 @@ class Conversation:
     breakpoint: Callable[[Message], Breakpoint | None]
     note: Callable[..., None]
     log: Callable[[Message, int], LoggedMessage]
+    on_opaque: Callable[[], None] = lambda: None
     expected: deque[Message] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self.decoders = {"upstream": Decoder(queries(self.codes)), "downstream": Decoder(replies(self.expected))}
         ending = Ending()
         self.fates = {direction: Fates(ending) for direction in self.decoders}
+
+    def give_up(self, why: str) -> None:
+        """Note that nothing is decoded any more."""
+        self.note("transparent", why=why)
+        self.on_opaque()
 
     @property
     def transparent(self) -> bool:
@@ -117,7 +124,7 @@ class Watcher:
             return [Piece(self._decoder.rest() + data)]
         pieces = self._decoder.feed(data)
         if self._decoder.transparent:
-            self._conversation.note("transparent", why=self._decoder.transparent)
+            self._conversation.give_up(self._decoder.transparent)
         return pieces
 
     def _pass(self, piece: Piece, time_ns: int, site: Site) -> Any:
@@ -152,7 +159,7 @@ class Watcher:
         if len(expected) > MOST_EXPECTED and not self._conversation.transparent:
             why = f"more than {MOST_EXPECTED} queries without a reply"
             self._decoder.give_up(why)
-            self._conversation.note("transparent", why=why)
+            self._conversation.give_up(why)
             expected.clear()
 
     def _drops(self) -> bool:

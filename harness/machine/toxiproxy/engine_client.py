@@ -74,8 +74,9 @@ class EngineApi:
         _, answer = self._call("GET", f"/x/events?since={since}")
         return answer["events"], answer["last"], answer["dropped"]
 
-    def messages(self, proxies: Collection[str]) -> tuple[Sequence[Mapping[str, Any]], int]:
-        """All messages of these proxies that are still kept, in the order of arrival, and how many are not."""
+    def messages(self, proxies: Collection[str]) -> tuple[Sequence[Mapping[str, Any]], int, int]:
+        """All messages of these proxies that are still kept, in the order of arrival; how many are not; on how many
+        connections others were not decoded."""
         found: list[Mapping[str, Any]] = []
         named = urlencode([("proxy", name) for name in proxies])
         while True:
@@ -83,7 +84,7 @@ class EngineApi:
             _, answer = self._call("GET", f"/x/messages?since={since}&{named}")
             found += answer["messages"]
             if not answer["more"]:
-                return found, int(answer["dropped"])
+                return found, int(answer["dropped"]), int(answer["undecoded"])
 
     def newest(self) -> int:
         """The number of the newest event."""

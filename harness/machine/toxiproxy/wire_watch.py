@@ -104,7 +104,7 @@ def key_pattern(key: str) -> str:
     return key if any(sign in key for sign in "/*?[") else f"*/{key}"
 
 
-def wire_of(rows: Sequence[Mapping[str, Any]], dropped: int, ranks: Mapping[str, int]) -> Wire:
+def wire_of(rows: Sequence[Mapping[str, Any]], dropped: int, undecoded: int, ranks: Mapping[str, int]) -> Wire:
     """The messages of a play, numbered from 1.
 
     Args:
@@ -131,6 +131,7 @@ def wire_of(rows: Sequence[Mapping[str, Any]], dropped: int, ranks: Mapping[str,
             for row in rows
         ),
         dropped,
+        undecoded,
     )
 
 

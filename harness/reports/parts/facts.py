@@ -77,8 +77,10 @@ def _machine(machine: Mapping[str, Any]) -> str:
 def wire(history: History) -> str:
     """How many messages a history has of the wire, or why it has none; empty if it does not say."""
     if history.wire is not None:
-        missing = f", {history.wire.dropped} older ones are missing" if history.wire.dropped else ""
-        return f"wire {len(history.wire.messages)} messages{missing}"
+        messages, dropped, undecoded = len(history.wire.messages), history.wire.dropped, history.wire.undecoded
+        missing = f", {dropped} older ones are missing" if dropped else ""
+        others = f", {undecoded} connections were not decoded to their end" if undecoded else ""
+        return f"wire {messages} messages{missing}{others}"
     because = history.begin.get("no_wire")
     return f"wire not recorded: {because}" if because else ""
 
