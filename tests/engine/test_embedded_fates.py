@@ -288,8 +288,9 @@ def test_the_log_is_read_in_pages(engine: Backend, proxy: Proxy, talk: Talk):
 
 
 def test_after_the_decoder_has_given_up_the_last_message_still_ends(engine: Backend, proxy: Proxy, talk: Talk):
-    """A message before bytes that are no query has passed with them."""
+    """A message before bytes that are no query has passed with them, and one connection is not decoded any more."""
     said = query("set", "/a", "v") + b"\x7f"
     talk.client.sendall(said)
     assert read(talk.server, len(said)) == said
     assert fates(engine, proxy) == [("query", "set", "passed", "")]
+    assert engine.ask("GET", f"/x/messages?proxy={proxy.name}").json["undecoded"] == 1
