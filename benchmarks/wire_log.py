@@ -4,8 +4,8 @@
 
 The engine without the log writes an event for each query and reply, as it did before there was a log; its plays store
 no messages. Prints, for each number of calls of a `mix`, the median play time of both, the ratio of each round's two
-plays (median), the processor time of each engine for a message, and the size of `wire.jsonl`. Exits with 1 if the median
-ratio of the first number of calls is above the bound.
+plays (median), the processor time of each engine for a message, and the size of `wire.jsonl`. Exits with 1 if the
+median ratio of the first number of calls is above the bound.
 """
 
 from __future__ import annotations
