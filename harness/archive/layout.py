@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-SCENARIO, META, PLAN, HISTORY, VERDICT = (
+SCENARIO, META, PLAN, HISTORY, WIRE, VERDICT = (
     "scenario.rdzv.yaml",
     "run.json",
     "plan.json",
     "history.jsonl",
+    "wire.jsonl",
     "verdict.json",
 )
+MOST_BYTES = 1 << 27
+"""Of one file of operations or messages; the largest that a scenario has written has some megabytes."""
+
 OPS = "ops"
 FOLDERS = (OPS, "logs", "stacks")
 STEADY = "steady"

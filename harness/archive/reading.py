@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.archive import checksums
 from harness.archive.checksums import Checksums
 from harness.archive.files import MOST_BYTES_OF_TEXT, Damaged, Gone, json_of, parse_json, read_bytes, text_of
-from harness.archive.layout import CHECKED, HISTORY, META, OPS, SCENARIO, STEADY, VERDICT
+from harness.archive.layout import CHECKED, HISTORY, META, MOST_BYTES, OPS, SCENARIO, STEADY, VERDICT, WIRE
 from harness.scenario.scenario import Scenario
 from harness.values.errors import HarnessError, ScenarioError, UsageError
 from harness.values.history import History
 from harness.values.json import Fields, whole
-from harness.values.ops import Op
+from harness.values.ops import WIRE_LOG, Op
 from harness.values.verdict import Judgement
-
-MOST_BYTES = 1 << 27
-"""Of one file of operations; the largest that a scenario has written has some megabytes."""
+from harness.values.wire import Wire, WireMessage
 
 JUDGE_AGAIN = "delete this file, and judge the run again"
 DELETED = "a run deletes old directories, `run --keep N` says how many stay"
@@ -57,7 +55,8 @@ def read_history(run_dir: Path) -> History:
 def _history(run_dir: Path, sums: Checksums | None) -> History:
     merged = run_dir / HISTORY
     if os.path.lexists(merged):
-        return _merged(merged, sums)
+        history = _merged(merged, sums)
+        return replace(history, wire=_wire(run_dir / WIRE, history, sums))
     ops: list[Op] = []
     left = MOST_BYTES
     for part in sorted((run_dir / OPS).glob("*.jsonl")):
@@ -65,7 +64,8 @@ def _history(run_dir: Path, sums: Checksums | None) -> History:
         left -= len(content)
         ops += _ops(part, content)
     # Nobody knows whether these files are whole, so they have no end: such a run is shown, and never judged.
-    return History.of(op for op in ops if op.f != "end" or op.process.rank is not None)
+    history = History.of(op for op in ops if op.f != "end" or op.process.rank is not None)
+    return replace(history, wire=_wire(run_dir / WIRE, history, sums))
 
 
 def _merged(path: Path, sums: Checksums | None) -> History:
@@ -81,6 +81,29 @@ def _merged(path: Path, sums: Checksums | None) -> History:
     if sums is not None:
         sums.check(path, content)
     return History(tuple(ops))
+
+
+def _wire(path: Path, history: History, sums: Checksums | None) -> Wire | None:
+    """The messages of a play whose history says that they were stored."""
+    stored = next((Fields(op.value) for op in history if op.f == WIRE_LOG and op.process.rank is None), None)
+    if stored is None:
+        return None
+    count, dropped, undecoded = (stored.whole(name) for name in ("messages", "dropped", "undecoded"))
+    content = read_bytes(path, MOST_BYTES)
+    messages: list[WireMessage] = []
+    for number, line in enumerate(text_of(path, content).split("\n")[:-1], 1):
+        try:
+            messages.append(WireMessage.from_json(parse_json(line)))
+        except ValueError as error:
+            raise Damaged(path, f"not a message ({error})", number) from error
+        if messages[-1].number != number:
+            what = f"message {messages[-1].number} in place of {number}, so a line was lost, moved or doubled"
+            raise Damaged(path, what, number)
+    if len(messages) != count:
+        raise Damaged(path, f"{len(messages)} messages in place of {count}")
+    if sums is not None:
+        sums.check(path, content)
+    return Wire(tuple(messages), dropped, undecoded)
 
 
 def read_ops(path: Path) -> list[Op]:
@@ -206,6 +229,9 @@ def _of_world(run_dir: Path, history: History, size: int) -> History:
     for op in history:
         if op.process.rank is not None and op.process.rank >= size:
             raise Damaged(run_dir / HISTORY, f"rank {op.process.rank} of a world of {size}", op.index + 1)
+    for message in history.wire.messages if history.wire is not None else ():
+        if message.rank >= size:
+            raise Damaged(run_dir / WIRE, f"rank {message.rank} of a world of {size}", message.number)
     return history
 
 

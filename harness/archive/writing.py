@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -15,13 +16,14 @@ from typing import Any
 
 from harness import clock
 from harness.archive import checksums
-from harness.archive.layout import CHECKED, FOLDERS, HISTORY, META, SCENARIO, VERDICT
+from harness.archive.layout import CHECKED, FOLDERS, HISTORY, META, MOST_BYTES, SCENARIO, VERDICT, WIRE
 from harness.scenario.scenario import Scenario
 from harness.values.errors import HarnessError
 from harness.values.history import History
 from harness.values.ops import Op
 from harness.values.refusals import cannot, cannot_begin
 from harness.values.verdict import Judgement
+from harness.values.wire import Wire
 
 ANOTHER_RUNS_DIR = "choose another --runs-dir"
 LONGEST_NAME = 100  # a file system allows 255 bytes; folders below add their own
@@ -62,9 +64,33 @@ def write_history(run_dir: Path, ops: Iterable[Op]) -> History:
     Raises HarnessError; then they are what is read, because no part of this file is left.
     """
     history = History.of(ops)
-    lines = [json.dumps(op.to_json(), separators=(",", ":")) for op in history]
-    _store(run_dir / HISTORY, "".join(f"{line}\n" for line in lines))
+    _store(run_dir / HISTORY, "".join(_line(op.to_json()) for op in history))
     return history
+
+
+def write_wire(run_dir: Path, wire: Wire) -> Wire:
+    """Store the messages of a play, before its history; returns what was stored. Raises HarnessError.
+
+    Where they are larger than a file may be that is read back, the newest are kept.
+    """
+    lines: deque[str] = deque()
+    size = 0
+    for message in wire.messages:
+        lines.append(_line(message.to_json()))
+        size += len(lines[-1])
+    dropped = 0
+    while size > MOST_BYTES:
+        size -= len(lines.popleft())
+        dropped += 1
+    if dropped:
+        kept = wire.without_oldest(dropped)
+        return write_wire(run_dir, kept)
+    _store(run_dir / WIRE, "".join(lines))
+    return wire
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, separators=(",", ":")) + "\n"
 
 
 def write_judgement(run_dir: Path, judgement: Judgement) -> None:

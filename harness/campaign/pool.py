@@ -97,6 +97,7 @@ class Member:
         self.controller = controller
         self.isolation = isolation
         self.is_ready = False
+        self.facts = Ready({}, {})
         self.order: Order | None = None
         self.deadline_ns = startup_deadline_ns
 
@@ -267,6 +268,7 @@ class Pool:
             yield from self._lost(member, answer.reason)
         elif isinstance(answer, Ready) and not member.is_ready:
             member.is_ready = True
+            member.facts = answer
             self._lost_starts = 0
             self.facts = self.facts if self.facts.versions else answer
         elif isinstance(answer, Played) and order is not None and answer.run_dir == order.run_dir:

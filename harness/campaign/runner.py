@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,12 +15,13 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from harness import clock
-from harness.archive import STEADY, RunDirs, fill_run, read_history, write_judgement
+from harness.archive import STEADY, RunDirs, fill_run, play_id, read_history, write_judgement
 from harness.campaign.pool import Ended, Member, Pool, StartController, start_process
 from harness.campaign.source import Queue, Repeats, Source, Trial
 from harness.history.time_to_error import times_to_error
 from harness.judge.judge import judge, judge_skipped, needs_steady_state
 from harness.judge.result import Result
+from harness.machine.facts import facts
 from harness.machine.process.interpreter import require
 from harness.machine.toxiproxy.server import require_server
 from harness.play.channel import Ready
@@ -49,6 +51,7 @@ class _Task:
     trial: Trial
     run_dir: Path
     begun_ns: int
+    origin: Mapping[str, Any]
     history: History = field(default_factory=History)
 
 
@@ -186,10 +189,11 @@ class Runner:
 
     def _begin(self, member: Member, trial: Trial, observer: Observer | None) -> None:
         begun_ns = clock.now_ns()
-        run_dir = self._run_dirs.create(trial.scenario, self._meta(trial))
+        origin = self._origin(trial, member)
+        run_dir = self._run_dirs.create(trial.scenario, {**self._meta(trial), **origin})
         if observer is not None:
             observer.started(trial.scenario, trial.attempt)
-        self._send(member, _Task(trial, run_dir, begun_ns), trial.scenario, run_dir)
+        self._send(member, _Task(trial, run_dir, begun_ns, origin), trial.scenario, run_dir)
 
     def _begin_steady_state(self, member: Member, task: _Task) -> None:
         """The same world once without faults, beside the red run: if that fails too, the machine is to blame."""
@@ -263,6 +267,7 @@ class Runner:
             seed=self._seed(trial),
             command=self._command(trial),
             times_to_error=times_to_error(trial.scenario, task.history) if task else (),
+            origin=task.origin if task else {},
         )
 
     def _seed(self, trial: Trial) -> int:
@@ -278,6 +283,18 @@ class Runner:
             "attempt": trial.attempt,
             "python": self.options.python,
             "command": self._command(trial),
+        }
+
+    def _origin(self, trial: Trial, member: Member) -> Mapping[str, Any]:
+        """When, where and what is played; see `Result.origin`."""
+        options, versions = self.options, member.facts.versions
+        torch = str(versions.get("torch") or "")
+        now = datetime.fromtimestamp(clock.wall_time(), timezone.utc)
+        return {
+            "started_at": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "machine": dict(facts()),
+            "ranks": {"python": str(versions.get("python") or ""), "torch": torch},
+            "play": play_id(trial.scenario, self._seed(trial), torch, options.subject, options.command),
         }
 
 

@@ -191,6 +191,7 @@ def _result(archived: Archived, judgement: Judgement) -> Result:
         seed=meta.get("seed", 0),
         command=meta.get("command", ""),
         times_to_error=times_to_error(archived.scenario, archived.history),
+        origin={name: meta[name] for name in ("started_at", "machine", "ranks", "play") if name in meta},
     )
 
 

@@ -14,6 +14,7 @@ from harness.engine.errors import ApiError
 from harness.engine.http import READ_SECONDS
 from harness.engine.journal import KEPT_EVENTS
 from harness.engine.wire.grammar import codes_in
+from harness.engine.wire.log import KEPT_MESSAGES
 from harness.machine.toxiproxy import token
 
 
@@ -27,6 +28,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--parent-fd", type=int, help="end when this descriptor reads end of file")
     parser.add_argument("--config", help="a file with a JSON list of proxies, as for /populate")
     parser.add_argument("--events", type=int, default=KEPT_EVENTS, help="how many events the log keeps")
+    parser.add_argument(
+        "--messages", type=int, default=KEPT_MESSAGES, help="how many messages the log of messages keeps"
+    )
     parser.add_argument("--store-header", help="the TCPStoreBackend.hpp of the torch whose store is behind the proxies")
     parser.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME", help="a further host in requests; repeatable"
@@ -70,6 +74,7 @@ def _options(given: argparse.Namespace) -> service.Options:
         frozenset(name.lower().rstrip(".") for name in given.allow_host),
         _token(given.token_file),
         given.read_timeout,
+        given.messages,
     )
 
 

@@ -15,10 +15,16 @@ class Chunk:
 
     Attributes:
         time_ns: when they were read; a latency moves it on by what it slept, so that two latencies add up.
+        at: the place of the first of them in what the entrance of the pipeline has sent on, from 0.
     """
 
     data: bytes
     time_ns: int
+    at: int = 0
+
+    def part(self, begin: int, end: int | None = None) -> Chunk:
+        """Some of its bytes, as a slice selects them; neither place is negative."""
+        return Chunk(self.data[begin:end], self.time_ns, self.at + begin)
 
 
 Item: TypeAlias = "Chunk | None"

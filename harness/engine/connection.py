@@ -16,6 +16,7 @@ from harness.engine.link import Link
 from harness.engine.peer import Peer
 from harness.engine.toxic_stage import ConnectionContext, Toxic
 from harness.engine.wire.decoder import Message
+from harness.engine.wire.log import LoggedMessage
 from harness.engine.wire.rules import Hit
 from harness.engine.wire.watcher import Breakpoint, Conversation, Watcher
 
@@ -41,6 +42,12 @@ class Owner(Protocol):
 
     def note(self, event: str, **details: Any) -> None:
         """Write into the event log."""
+
+    def log(self, connection: int, message: Message, time_ns: int) -> LoggedMessage:
+        """Write into the log of messages; the time is that of the first byte."""
+
+    def gave_up(self) -> None:
+        """Messages of one more connection are missing in the log of messages."""
 
     def chain(self, direction: str) -> Iterable[Toxic]:
         """The toxics of one direction, oldest first."""
@@ -161,6 +168,8 @@ class Connection:
             stands=proxy.stands,
             breakpoint=proxy.breakpoint,
             note=self.note,
+            log=lambda message, time_ns: proxy.log(self.id, message, time_ns),
+            on_opaque=proxy.gave_up,
         )
 
     def _link(self, direction: str, source: Peer, destination: Peer, conversation: Conversation) -> Link:
@@ -179,6 +188,7 @@ class Connection:
             self.abort,
             Watcher(conversation, direction),
             lambda call: self._later(direction, call),
+            conversation.fates[direction],
         )
 
     def _later(self, direction: str, call: Callable[[], None]) -> None:

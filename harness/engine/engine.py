@@ -19,6 +19,7 @@ from harness.engine.settings import ProxySettings
 from harness.engine.toxic_stage import Toxic
 from harness.engine.triggers import Action, Triggers
 from harness.engine.wire.grammar import CODES
+from harness.engine.wire.log import KEPT_MESSAGES, MessageLog
 
 LOOPBACK = "127.0.0.1"
 """The default address of a proxy. The real server listens on all interfaces."""
@@ -41,9 +42,11 @@ class Engine:
         seed: str,
         kept_events: int = KEPT_EVENTS,
         codes: Mapping[int, str] | None = None,
+        kept_messages: int = KEPT_MESSAGES,
     ) -> None:
         self.proxies: dict[str, Proxy] = {}
         self.journal = Journal(kept_events)
+        self.messages = MessageLog(self.journal.add, kept_messages)
         self.partitions: Partitions = Partitions(self.proxies)
         self.seed = seed
         self.triggers = Triggers(loop, self._actions(), self.journal.note, self._recheck_holds)
@@ -97,6 +100,7 @@ class Engine:
         """Delete a proxy and cut its connections; raises ApiError."""
         async with self._changing:
             self.proxy(name).stop("deleted")
+            self.messages.forget(name)
             del self.proxies[name]
 
     async def populate(self, wanted: Sequence[ProxySettings], done: list[Proxy]) -> None:
@@ -123,6 +127,7 @@ class Engine:
             if not await self._differs(present, wanted):
                 return present
             present.stop("replaced")
+            self.messages.forget(present.name)
         proxy = self._new(wanted)
         if wanted.enabled:
             await self._start(proxy)
@@ -136,6 +141,7 @@ class Engine:
             wanted.upstream,
             loop=self._loop,
             journal=self.journal,
+            messages=self.messages,
             identities=self._identities,
             seed=self.seed,
             codes=self._codes,

@@ -31,6 +31,7 @@ class Extensions:
         return {
             "/x": {"GET": self._about},
             "/x/events": {"GET": self._events},
+            "/x/messages": {"GET": self._messages},
             "/x/connections": {"GET": self._connections},
             f"/x/connections/{_NUMBER}": {"DELETE": self._close_connection},
             "/x/proxies": {"POST": self._create_with_toxics},
@@ -50,6 +51,7 @@ class Extensions:
                 "behaves_as": f"toxiproxy {api.VERSION}",
                 "seed": self._engine.seed,
                 "toxics": sorted(BEHAVIOURS),
+                "kept_messages": self._engine.messages.kept,
             }
         )
 
@@ -66,6 +68,12 @@ class Extensions:
                 "last": journal.last,
                 "dropped": journal.dropped,
             }
+        )
+
+    async def _messages(self, request: Request) -> Response:
+        query = request.query_params
+        return JSONResponse(
+            self._engine.messages.page(frozenset(query.getlist("proxy")), _whole(query.get("since", "0"), "since"))
         )
 
     def _note_unanswered(self) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections import deque
-from collections.abc import Mapping
 from typing import Any
 
 from harness import clock
+from harness.engine.wire.log import LoggedMessage
 
 KEPT_EVENTS = 50_000
 """A connection makes five events, a query of the store two; the oldest are dropped and counted in `dropped`."""
@@ -22,16 +23,24 @@ class Journal:
 
     def __init__(self, kept: int = KEPT_EVENTS) -> None:
         self._kept = kept
-        self._events: deque[dict[str, Any]] = deque()
+        self._events: deque[dict[str, Any] | LoggedMessage] = deque()
         self._key_characters = 0
         self._next = 1
         self._news: asyncio.Event | None = None
 
     def note(self, event: str, **details: Any) -> None:
         """Add an event."""
-        self._events.append({"number": self._next, "time_ns": clock.now_ns(), "event": event, **details})
+        self._append({"number": self._next, "time_ns": clock.now_ns(), "event": event, **details})
+
+    def add(self, message: LoggedMessage) -> None:
+        """Add the event of a message, and give the message its number."""
+        message.number = self._next
+        self._append(message)
+
+    def _append(self, event: dict[str, Any] | LoggedMessage) -> None:
+        self._events.append(event)
         self._next += 1
-        self._key_characters += _characters(details)
+        self._key_characters += _characters(event)
         while len(self._events) > self._kept or self._key_characters > KEPT_KEY_CHARACTERS:
             self._key_characters -= _characters(self._events.popleft())
         if self._news is not None:
@@ -40,7 +49,9 @@ class Journal:
 
     def since(self, number: int, proxy: str | None = None) -> list[dict[str, Any]]:
         """All kept events after that number, of one proxy or of all."""
-        return [e for e in self._events if e["number"] > number and proxy in (None, e.get("proxy"))]
+        kept = itertools.islice(self._events, max(0, number - self.dropped), None)
+        events = (one.event() if isinstance(one, LoggedMessage) else one for one in kept)
+        return [event for event in events if proxy in (None, event.get("proxy"))]
 
     async def more_than(self, number: int, within_seconds: float) -> None:
         """Return when there is an event after that number, or after the time limit."""
@@ -60,5 +71,7 @@ class Journal:
         return self.last - len(self._events)
 
 
-def _characters(event: Mapping[str, Any]) -> int:
-    return sum(map(len, event.get("keys", ())))
+def _characters(event: dict[str, Any] | LoggedMessage) -> int:
+    if isinstance(event, LoggedMessage):
+        return sum(map(len, event.message.keys))
+    return 0

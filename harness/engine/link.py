@@ -56,7 +56,9 @@ class Link:
         self.done = False
         self._owner = owner
         self._loop = loop
+        self._fates = context.fates
         self._pending: memoryview | None = None
+        self._pending_at: int | None = None
         self._ending = False
         self._held_much = False
         self._timer: asyncio.TimerHandle | None = None
@@ -84,6 +86,8 @@ class Link:
         """Deliver nothing more."""
         self.done = True
         self._pending = None
+        if self._fates is not None:
+            self._fates.close()
         self.pipeline.discard()
         if self._held_much:
             self._held_much = False
@@ -167,13 +171,15 @@ class Link:
         if self.done:
             return
         if item is not None:
-            self._write(item.data)
+            self._write(item.data, item.at)
             return
         self._ending = True
         if self._pending is None:
             self._owner.link_ended(self, self.ended_by or "toxic")
 
-    def _write(self, data: bytes | memoryview) -> None:
+    def _write(self, data: bytes | memoryview, at: int | None = None) -> None:
+        """Write what can be written now; `at` is its place in the stream, None where no message is followed."""
+        now_ns = 0 if at is None else clock.now_ns()  # before: the receiver may run before this process goes on
         try:
             sent = self.destination.sock.send(data)
         except (BlockingIOError, InterruptedError):
@@ -182,12 +188,15 @@ class Link:
             self._owner.link_ended(self, f"{self.destination.name} gone ({error.strerror})")
             return
         self.written_bytes += sent
+        self._pending_at = None if at is None else at + sent
+        if self._fates is not None and self._pending_at is not None:
+            self._fates.sent(self._pending_at, now_ns)
         self._pending = memoryview(data)[sent:] if sent < len(data) else None
         self.destination.watch_writes(self._pending is not None, self._on_writable)
 
     def _on_writable(self) -> None:
         assert self._pending is not None
-        self._write(self._pending)
+        self._write(self._pending, self._pending_at)
         if self._pending is None and self._ending and not self.done:
             self._owner.link_ended(self, self.ended_by or "toxic")
         elif self._pending is None and not self.done:

@@ -93,6 +93,8 @@ class Pipeline:
         left = stage.hand_over()
         if toxic.behaviour.closes_when_removed:
             stage.note("closed by its removal")
+            if self._context.fates is not None:
+                self._context.fates.cut_by(toxic.name)
         if toxic.behaviour.closes_when_removed or stage.is_ending:
             stage.finish(left)
             return

@@ -18,6 +18,7 @@ from harness.engine.toxic_stage import Toxic
 from harness.engine.toxics.base import ListenerBehaviour, MessageBehaviour
 from harness.engine.wire.decoder import Message
 from harness.engine.wire.grammar import CODES
+from harness.engine.wire.log import LoggedMessage, MessageLog
 from harness.engine.wire.rules import Hit
 from harness.engine.wire.watcher import Breakpoint
 
@@ -40,6 +41,7 @@ class Proxy:
         *,
         loop: asyncio.AbstractEventLoop,
         journal: Journal,
+        messages: MessageLog,
         identities: Iterator[int],
         seed: str,
         codes: Mapping[int, str] = CODES,
@@ -51,6 +53,7 @@ class Proxy:
         self.upstream = upstream
         self.loop = loop
         self.journal = journal
+        self.messages = messages
         self.seed = seed
         self.codes = codes
         self.source = self.target = ""
@@ -88,6 +91,14 @@ class Proxy:
     def note(self, event: str, **details: Any) -> None:
         """Write into the event log."""
         self.journal.note(event, proxy=self.name, **details)
+
+    def log(self, connection: int, message: Message, time_ns: int) -> LoggedMessage:
+        """Write into the log of messages."""
+        return self.messages.add(self.name, connection, message, time_ns)
+
+    def gave_up(self) -> None:
+        """Messages of one more connection are missing in the log of messages."""
+        self.messages.gave_up(self.name)
 
     def _admit(self, sock: socket.socket, peer: Any) -> None:
         number, text = next(self._numbers), str(Target(sock.family, peer))

@@ -19,6 +19,7 @@ from harness.engine import access, api, extensions, http, log, toxics
 from harness.engine.engine import Engine
 from harness.engine.journal import KEPT_EVENTS
 from harness.engine.settings import ProxySettings
+from harness.engine.wire.log import KEPT_MESSAGES
 
 BACKLOG = 256
 GRACE_SECONDS = 1
@@ -36,10 +37,11 @@ class Options:
         parent_descriptor: end when its other end is closed.
         proxies: from the start.
         codes: of the queries of the store; None for those of the newest known torch.
-        kept_events: how many events the log keeps.
+        kept_events: how many events the event log keeps.
         names: further hosts that requests may name.
         token: that every request must carry; empty for none.
         read_seconds: within which a request must arrive.
+        kept_messages: how many messages the log of messages keeps.
     """
 
     host: str
@@ -53,6 +55,7 @@ class Options:
     names: frozenset[str] = frozenset()
     token: str = field(default="", repr=False)
     read_seconds: float = http.READ_SECONDS
+    kept_messages: int = KEPT_MESSAGES
 
     @property
     def is_open_to_network(self) -> bool:
@@ -101,7 +104,7 @@ class _Server(uvicorn.Server):
 async def _serve(options: Options, listener: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     log.set_up(loop)
-    engine = Engine(loop, options.seed, options.kept_events, options.codes)
+    engine = Engine(loop, options.seed, options.kept_events, options.codes, options.kept_messages)
     allowed = access.Access(options.host, options.names, options.token)
     server = _Server(
         uvicorn.Config(

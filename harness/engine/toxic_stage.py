@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from harness.engine.chunk import Chunk, Item
 from harness.engine.script import EXPIRED, Action, Receive, Script, Send, Signal, Wait, passing
 from harness.engine.toxics.base import Behaviour
+from harness.engine.wire.fates import Fates
 
 
 class Watch(Protocol):
@@ -68,6 +69,7 @@ class ConnectionContext:
         abort: ends the connection for a cause, with or without RST.
         watch: decodes at the entrance; None without a decoder.
         later: makes a call soon, outside of all pipelines, and then lets this one go on.
+        fates: follows the messages through the toxics; None without a decoder.
     """
 
     seed: str = ""
@@ -76,6 +78,7 @@ class ConnectionContext:
     abort: Callable[[str, bool], None] = lambda cause, reset: None
     watch: Watch | None = None
     later: Callable[[Callable[[], None]], None] = lambda call: None
+    fates: Fates | None = None
 
 
 @dataclass(eq=False)
@@ -288,6 +291,8 @@ class ToxicStage:
 
     def abort(self, reset: bool) -> None:
         assert self.toxic is not None
+        if self.context.fates is not None:
+            self.context.fates.cut_by(self.toxic.name)
         self.context.abort(self.toxic.kind, reset)
 
     def note(self, event: str, **details: Any) -> None:
@@ -301,7 +306,8 @@ class ToxicStage:
         self.random = Random(f"{self.context.seed}/{self.toxic.name}/{self._draws}")
         self._draws += 1
         if self.random.random() < self.toxic.toxicity:
-            return self.toxic.behaviour.script(self)
+            script, fates = self.toxic.behaviour.script(self), self.context.fates
+            return script if fates is None else fates.follow(script, self.toxic.name)
         self._leftovers.extend(self._kept())
         return passing()
 

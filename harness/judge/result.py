@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from harness.history.time_to_error import TimeToError
 from harness.scenario.scenario import Scenario
@@ -24,6 +26,9 @@ class Result:
         seed: the seed of the run, to play it again.
         command: the command line that plays this cell alone.
         times_to_error: of the calls that had a timeout and did not return.
+        origin: what `run.json` says of when, where and what was played: `started_at` (ISO 8601, UTC), `machine`
+            (see `harness.machine.facts`), `ranks` (their torch and python), `play` (see `harness.archive.play_id`);
+            empty if nothing was played, or if a release that stored none of this played it.
     """
 
     scenario: Scenario
@@ -36,6 +41,7 @@ class Result:
     seed: int = 0
     command: str = ""
     times_to_error: tuple[TimeToError, ...] = ()
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def status(self) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__, clock
-from harness.archive import PLAN, write, write_history
+from harness.archive import PLAN, write, write_history, write_wire
 from harness.machine.process.stack_reader import Reading
 from harness.machine.process.stalls import StallWatch
 from harness.play.acts import Acts
@@ -36,9 +36,10 @@ from harness.scenario.scenario import Scenario
 from harness.schedule.progress import FoldedProgress
 from harness.schedule.schedule import Decisions, Schedule
 from harness.values.errors import HarnessError, ProxyLost, Unsupported
-from harness.values.ops import LINK
+from harness.values.ops import LINK, WIRE_LOG
 from harness.values.refusals import describe, is_refusal
 from harness.values.stall import LAG
+from harness.values.wire import Wire as WireLog
 from harness.worlds.base import Host, World, WorldSession
 
 READY_LIMIT_NS = 90_000_000_000
@@ -54,6 +55,10 @@ comes first."""
 
 BEGIN_LIMIT_NS = 1_000_000_000
 """A rank begins within a millisecond of its release; one that was not scheduled for a second is not waited for."""
+
+
+NO_LINKS = "no proxy is on the way"
+"""Why a play without links has no messages."""
 
 
 class Interrupted(HarnessError):
@@ -198,8 +203,17 @@ def _linked(
             write(order.run_dir / "logs" / "proxy.log", proxies.log())
             for row in proxies.account(links):
                 log.note(LINK, row)
+            wire = proxies.wire(links)
+            if wire is not None:
+                _keep_wire(order.run_dir, wire, log)
         finally:
             proxies.remove(links)
+
+
+def _keep_wire(run_dir: Path, wire: WireLog, log: Log) -> None:
+    stored = write_wire(run_dir, wire)
+    counts = {"messages": len(stored.messages), "dropped": stored.dropped, "undecoded": stored.undecoded}
+    log.note(WIRE_LOG, counts)
 
 
 def _begin_record(
@@ -223,6 +237,7 @@ def _begin_record(
             "timeout_ns": scenario.world.timeout_ns,
             "versions": {"harness": __version__, **resources.world.versions()},
             "proxy": proxies.get().describe() if addresses.links else "none (direct)",
+            "no_wire": proxies.get().unrecorded() if addresses.links else NO_LINKS,
             "world": dict(session.describe()),
             "interpreter": resources.interpreter,
             "endpoint": str(addresses.main),

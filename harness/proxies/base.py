@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from harness.scenario.moment import WireMoment
 from harness.values.endpoint import Endpoint
 from harness.values.errors import Unsupported
+from harness.values.wire import Wire
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,14 @@ class Proxies(ABC):
     def account(self, links: Sequence[Link]) -> Sequence[Mapping[str, Any]]:
         """JSON for the history: the traffic of each link, if the server reports it."""
         return ()
+
+    def unrecorded(self) -> str:
+        """Why `wire` returns None, in a few words; empty if it returns messages."""
+        return f"{self.describe()} decodes no messages"
+
+    def wire(self, links: Sequence[Link]) -> Wire | None:
+        """The messages that passed these links, or did not; None if the server decodes none. Raises ProxyLost."""
+        return None
 
     @abstractmethod
     def remove(self, links: Sequence[Link]) -> None:

@@ -19,11 +19,12 @@ from harness.machine.toxiproxy.engine_client import EngineApi
 from harness.machine.toxiproxy.engine_meter import EngineMeter, LinkCount
 from harness.machine.toxiproxy.kernel_meter import KernelMeter
 from harness.machine.toxiproxy.server import ChildProcesses, LocalServerLauncher, RunningServer, ServerLauncher
-from harness.machine.toxiproxy.wire_watch import EngineWatch
+from harness.machine.toxiproxy.wire_watch import EngineWatch, wire_of
 from harness.proxies.base import Link, LinkSpec, Proxies, RetainedBytes, Traffic
 from harness.scenario.moment import WireMoment
 from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError, ProxyLost, UsageError
+from harness.values.wire import Wire
 
 DEFAULT_PORT = 8474
 _NAME = "the proxy server"
@@ -201,6 +202,16 @@ class Toxiproxy(Proxies):
             {"rank": link.rank, "upstream": str(link.upstream), **meter.count(link.name).to_json()} for link in links
         ]
 
+    def unrecorded(self) -> str:
+        return "" if self._server.logs_messages else super().unrecorded()
+
+    def wire(self, links: Sequence[Link]) -> Wire | None:
+        engine = self._server.engine
+        if engine is None or not self._server.logs_messages:
+            return None
+        ranks = {link.name: link.rank for link in links}
+        return wire_of(*engine.messages(ranks), ranks)
+
     def remove(self, links: Sequence[Link]) -> None:
         self._server.meter.forget([link.name for link in links])
         there = self._server.api.proxies()
@@ -249,12 +260,14 @@ class _Server:
 
     Attributes:
         engine: its extensions; None for a real server.
+        logs_messages: whether it is an engine with a log of messages.
     """
 
     api: Api
     engine: EngineApi | None
     meter: Meter
     description: str
+    logs_messages: bool = False
 
     @classmethod
     def at(cls, address: Endpoint, secret: str, origin: str, meter: Callable[[Api], KernelMeter]) -> _Server:
@@ -263,7 +276,7 @@ class _Server:
         about = engine.about()
         if about is not None:
             description = f"embedded engine {about.version}, behaves as {about.behaves_as} ({origin})"
-            return cls(api, engine, EngineMeter(engine), description)
+            return cls(api, engine, EngineMeter(engine), description, about.logs_messages)
         engine.close()
         return cls(api, None, meter(api), f"toxiproxy-server {api.version()} ({origin})")
 

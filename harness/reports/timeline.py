@@ -79,7 +79,19 @@ def of_result(result: Result, view: View) -> str:
     title = printable(f"{result.scenario.id}: {result.status}")
     about = "   ".join(f"{label} {text}" for label, text in facts.headline([facts.about(result)]))
     broken = _broken(result.judgement)
-    return "\n".join([title, about, "", *lines(result.history, view, _proof(result.judgement)), *broken]) + "\n"
+    return (
+        "\n".join(
+            [
+                title,
+                about,
+                *facts.origin_lines(result),
+                "",
+                *lines(result.history, view, _proof(result.judgement)),
+                *broken,
+            ]
+        )
+        + "\n"
+    )
 
 
 def of_history(history: History, view: View) -> str:

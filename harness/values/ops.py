@@ -18,6 +18,9 @@ WIRE = "wire"
 LINK = "link"
 """What passed one link, from a proxy server that reads the protocol: see `harness.machine.toxiproxy.engine_meter`."""
 
+WIRE_LOG = "wire_log"
+"""The messages of the play were stored: `{"messages": how many, "dropped": ..., "undecoded": ...}` (see `Wire`)."""
+
 READY = "ready"
 """A rank has imported what it needs and waits to be released; `fail` if it cannot."""
 

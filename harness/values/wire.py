@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, Optional, Tuple
 
 from harness.values.json import Fields
@@ -22,16 +22,17 @@ class WireMessage:
 
     Attributes:
         number: from 1, in the order of arrival over all links; unique in a play.
-        time_ns: when its first byte arrived, on CLOCK_MONOTONIC.
+        time_ns: when its first byte had arrived, on CLOCK_MONOTONIC: the proxy server has read it.
         rank: the rank process that the link belongs to.
         connection: the number of its connection; unique in a play.
         side: one of `SIDES`.
         kind: the name of its query (`set`, `add`, ...); a reply has that of its query.
         keys: as they are on the wire, with all prefixes.
         fate: one of `FATES`.
-        sent_ns: when its last byte was sent on; None unless it is `PASSED`.
+        sent_ns: just before its last byte was sent on; None unless it is `PASSED`.
         held_ns: for how long a toxic on messages held it, until it went on.
-        by: the toxic that dropped, cut or held it; empty if none did.
+        by: the toxic that dropped, cut or held it, by its name: that of its fault, `-` and its stream; empty if none
+            did.
         answers: of a reply, the number of its query; None if that is not known, and of a query.
     """
 
@@ -93,11 +94,25 @@ class Wire:
 
     Attributes:
         dropped: how many messages are missing because a limit was reached; 0 if none is.
+        undecoded: on how many connections messages are missing because from some byte on the traffic was not that of a
+            known store.
     """
 
     messages: Tuple[WireMessage, ...] = ()
     dropped: int = 0
+    undecoded: int = 0
 
     @property
     def is_complete(self) -> bool:
-        return self.dropped == 0
+        return self.dropped == 0 and self.undecoded == 0
+
+    def without_oldest(self, count: int) -> Wire:
+        """The same without the oldest messages, numbered from 1 again."""
+        kept = self.messages[count:]
+        return Wire(tuple(_moved(message, count) for message in kept), self.dropped + count, self.undecoded)
+
+
+def _moved(message: WireMessage, by: int) -> WireMessage:
+    answers = message.answers
+    moved = None if answers is None or answers <= by else answers - by
+    return replace(message, number=message.number - by, answers=moved)

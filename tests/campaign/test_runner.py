@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from harness.archive import RunDirs, read_history
+from harness.archive import RunDirs, play_id, read_history, read_run
 from harness.campaign.runner import Runner
 from harness.judge.result import Result
 from harness.loader import load_text
@@ -66,6 +67,13 @@ def test_a_world_joins_and_the_verdict_stands_on_its_history(runner: Runner) -> 
     assert {"scenario.rdzv.yaml", "run.json", "plan.json", "history.jsonl", "verdict.json"} <= {
         path.name for path in result.run_dir.iterdir()
     }
+    about = read_run(result.run_dir).meta
+    assert {name: about[name] for name in result.origin} == result.origin
+    assert datetime.fromisoformat(about["started_at"].replace("Z", "+00:00")).utcoffset() == timedelta(0)
+    versions = result.history.begin["versions"]
+    assert about["ranks"] == {"python": versions["python"], "torch": versions.get("torch") or ""}
+    torch, options = about["ranks"]["torch"], runner.options
+    assert about["play"] == play_id(result.scenario, result.seed, torch, options.subject, options.command)
 
 
 def test_cells_play_side_by_side_and_all_come_back(runner: Runner) -> None:

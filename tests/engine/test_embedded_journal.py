@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from harness.engine.journal import KEPT_KEY_CHARACTERS, Journal
+from harness.engine.wire.decoder import Message
+from harness.engine.wire.log import LoggedMessage
 
 
 def test_the_oldest_events_go_first():
@@ -16,12 +18,12 @@ def test_the_oldest_events_go_first():
 
 def test_events_with_many_keys_do_not_fill_the_memory():
     """Each message may name a megabyte of keys; others are not dropped because of one such message."""
-    journal, keys = Journal(), ["k" * (1 << 20)]
+    journal, message = Journal(), Message("query", "check", ("k" * (1 << 20),))
     journal.note("accept")
     fits = KEPT_KEY_CHARACTERS >> 20
     for _ in range(fits):
-        journal.note("query", keys=keys)
+        journal.add(LoggedMessage("link", 1, message, 0, 0))
     assert journal.dropped == 0
-    journal.note("query", keys=keys)
+    journal.add(LoggedMessage("link", 1, message, 0, 0))
     assert journal.dropped == 2
     assert sum(len(event["keys"][0]) for event in journal.since(0)) == KEPT_KEY_CHARACTERS

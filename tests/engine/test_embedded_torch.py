@@ -96,21 +96,76 @@ def test_every_call_of_a_client_is_read(engine: Backend, rank_python: str):
     replies = [e["kind"] for e in events if e["event"] == "reply"]
     assert replies[-1] == "cancel_wait"
     assert replies.count("add") == 1
+    check_sound(engine.ask("GET", "/x/messages?proxy=link").json["messages"])
+
+
+def check_sound(rows: list[dict[str, Any]]) -> None:
+    """Every message has passed, and each reply came after its query; one that waits is answered by its cancel."""
+    assert {row["fate"] for row in rows} == {"passed"}
+    assert all(row["time_ns"] <= row["sent_ns"] for row in rows)
+    queries = {row["number"]: row for row in rows if row["side"] == "query"}
+    replies = [row for row in rows if row["side"] == "reply"]
+    assert replies
+    for reply in replies:
+        query = queries[reply["answers"]]
+        assert (query["kind"], query.get("keys")) == (reply["kind"], reply.get("keys"))
+        assert query["sent_ns"] <= reply["time_ns"]
+    answered = {reply["answers"] for reply in replies}
+    unanswered = [row["kind"] for number, row in queries.items() if number not in answered]
+    assert set(unanswered) == {"validate", "set", "multi_set", "append", "wait"}
+
+
+def rows_with(toxic: str, engine: Backend) -> list[dict[str, Any]]:
+    """All messages, once one of them was hit: the client may end before the reply has arrived."""
+    last = 0
+    while True:
+        rows: list[dict[str, Any]] = engine.ask("GET", "/x/messages?proxy=link").json["messages"]
+        if any(row.get("by") == toxic for row in rows):
+            return rows
+        news = engine.ask("GET", f"/x/events?since={last}&wait_ms=5000").json
+        assert news["events"], f"no message was hit: {rows}"
+        last = news["last"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes", "calls", "fate"),
+    [
+        (
+            "x_drop_query",
+            {"query": "set"},
+            ["client.set('a', '1')", "client.check(['a'])"],
+            ("query", "set", "dropped"),
+        ),
+        ("x_cut", {"reply": "add", "how": "rst"}, ["client.add('n', 1)"], ("reply", "add", "cut")),
+    ],
+)
+def test_what_a_toxic_does_to_a_message_is_its_fate(
+    engine: Backend, rank_python: str, kind: str, attributes: dict[str, Any], calls: list[str], fate: tuple[str, ...]
+):
+    """Of all that torch's client and server send, the one message is hit and no other."""
+    played(engine, rank_python, [{"name": "hit", "type": kind, "attributes": attributes}], *calls)
+    rows = engine.ask("GET", "/x/messages?proxy=link").json["messages"]
+    assert [(row["side"], row["kind"], row["fate"]) for row in rows if row.get("by") == "hit"] == [fate]
+    assert {row["fate"] for row in rows if row.get("by") != "hit"} == {"passed"}
 
 
 def test_an_add_whose_reply_is_lost_has_happened(engine: Backend, rank_python: str):
     """The client waits without end; the master has counted one."""
-    drop = {"type": "x_drop_reply", "attributes": {"reply": "add", "key": "n"}}
+    drop = {"name": "hit", "type": "x_drop_reply", "attributes": {"reply": "add", "key": "n"}}
     calls = ["__import__('threading').Thread(target=client.add, args=('n', 1), daemon=True).start()"]
     calls += ["master.wait(['n'])", "master.add('n', 0)", "__import__('os')._exit(0)"]
     returned = [value for value, _ in played(engine, rank_python, [drop], *calls)]
     assert returned[2] == 1
+    assert [(row["kind"], row["fate"]) for row in rows_with("hit", engine) if row.get("by")] == [("add", "dropped")]
 
 
 def test_one_kind_of_reply_is_late_and_no_other(engine: Backend, rank_python: str):
     """The reply to an add is late, the one to a check is not."""
-    hold = {"type": "x_hold", "attributes": {"reply": "add", "duration": 500}}
+    hold = {"name": "hit", "type": "x_hold", "attributes": {"reply": "add", "duration": 500}}
     (check, fast), (added, slow) = played(engine, rank_python, [hold], "client.check(['a'])", "client.add('n', 1)")
     assert (check, added) == (False, 1)
     assert slow >= 0.497
     assert fast < slow
+    (held,) = [row for row in rows_with("hit", engine) if row.get("by")]
+    assert (held["kind"], held["fate"]) == ("add", "passed")
+    assert 500_000_000 <= held["held_ns"] <= held["sent_ns"] - held["time_ns"]

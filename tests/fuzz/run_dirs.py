@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from harness import archive
 from harness.archive.layout import CHECKED, CHECKSUMS, OPS
 from harness.judge.judge import judge
 from harness.loader import load_text
+from harness.values.ops import CONTROLLER, OK, WIRE_LOG, Op, Process
+from harness.values.wire import CUT, SIDES, Wire, WireMessage
 
 TESTS = Path(__file__).resolve().parents[1]
 RECORDED = {path.stem: path for room in ("checkers", "play") for path in (TESTS / room / "recorded").glob("*.jsonl")}
@@ -50,6 +53,24 @@ def store_with_steady(run_dir: Path, name: str) -> Path:
     return run_dir
 
 
+def store_with_wire(run_dir: Path, name: str) -> Path:
+    """One whose links went through an engine, so that messages are stored."""
+    store(run_dir, name)
+    ops = archive.read_ops(RECORDED[name])
+    rows = [
+        WireMessage(
+            2 * pair + side, 1_000 * pair + side, 1, 1, SIDES[side - 1], "add", ("/run/n",), sent_ns=1_000 * pair
+        )
+        for pair in range(4)
+        for side in (1, 2)
+    ]
+    wire = archive.write_wire(run_dir, Wire((*rows[:-1], replace(rows[-1], fate=CUT, sent_ns=None, by="cut"))))
+    counts = {"messages": len(wire.messages), "dropped": 0, "undecoded": 0}
+    ops.insert(-1, Op(ops[-1].time_ns, Process(None, CONTROLLER), OK, WIRE_LOG, value=counts))
+    archive.write_history(run_dir, ops)
+    return run_dir
+
+
 def store_cut_short(run_dir: Path, name: str) -> Path:
     """One whose harness was killed before the history was whole."""
     store(run_dir, name)
@@ -71,7 +92,7 @@ def as_older_release(run_dir: Path) -> Path:
 
 def contents(run_dir: Path) -> dict[str, bytes]:
     """Every regular file that is read back, by its name."""
-    names = (archive.META, archive.SCENARIO, archive.HISTORY, CHECKSUMS)
+    names = (archive.META, archive.SCENARIO, archive.HISTORY, archive.WIRE, CHECKSUMS)
     paths = [*(run_dir / name for name in names), run_dir / archive.STEADY / archive.HISTORY, *run_dir.glob("ops/*")]
     return {str(p.relative_to(run_dir)): p.read_bytes() for p in paths if p.is_file() and not _is_special(p)}
 

@@ -98,6 +98,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("sound")
     found = [run_dirs.store(folder / name, name) for name in sorted(run_dirs.RECORDED)]
     found.append(run_dirs.store_with_steady(folder / "with-steady", "second-round"))
+    found.append(run_dirs.store_with_wire(folder / "with-wire", "clean-join"))
     found.append(run_dirs.store_cut_short(folder / "cut-short", "clean-join"))
     found += [
         run_dirs.as_older_release(shutil.copytree(path, folder / f"{path.name}-of-an-older-release"))

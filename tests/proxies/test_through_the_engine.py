@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from served_engines import served
 
+from harness.archive import WIRE, read_run
 from harness.campaign.runner import Runner
 from harness.judge.result import Result
 from harness.loader import load_text
 from harness.machine.docker.engine import DockerEngine
 from harness.machine.toxiproxy import server as proxy_server
 from harness.play.options import RunOptions
+from harness.reports.parts import facts
 from harness.values.ops import LINK
 from harness.values.verdict import PASSED, SKIPPED
 
@@ -67,6 +65,37 @@ def test_a_fault_of_the_engine_is_played_there_and_it_is_named(tmp_path: Path, w
     assert links[1]["acts"] == {"cut-downstream": injection.facts["acts"]}
     assert links[1]["connections"][0]["because"] == "toxic"
     assert links[2]["connections"][0]["because"] in ("client closed", "server closed")
+    check_undecoded(result)
+
+
+def check_undecoded(result: Result) -> None:
+    """The subject of these tests does not speak the store's protocol, and the stored wire says so."""
+    assert result.run_dir is not None
+    stored = read_run(result.run_dir).history
+    assert stored == result.history
+    assert stored.begin["no_wire"] == ""
+    assert stored.wire is not None
+    assert (stored.wire.messages, stored.wire.dropped, stored.wire.is_complete) == ((), 0, False)
+    made = sum(len(op.value["connections"]) for op in stored if op.f == LINK)
+    assert 0 < stored.wire.undecoded <= made
+
+
+def test_without_a_decoder_there_is_no_wire_and_the_reason_is_given(tmp_path: Path) -> None:
+    """No proxy is on a direct route."""
+    result = played(JOIN.replace("size: 2", "size: 2, route: direct"), tmp_path)
+    assert result.status == PASSED, result.judgement.because
+    assert result.history.wire is None
+    assert facts.wire(result.history) == "wire not recorded: no proxy is on the way"
+
+
+def test_the_real_server_decodes_nothing_and_the_history_says_so(real_server: Path, tmp_path: Path) -> None:
+    """Its name and version are part of the reason."""
+    result = played(JOIN, tmp_path, toxiproxy="real")
+    assert result.status == PASSED, result.judgement.because
+    assert result.history.wire is None
+    assert result.history.begin["no_wire"] == f"{result.history.begin['proxy']} decodes no messages"
+    assert result.run_dir is not None
+    assert not (result.run_dir / WIRE).exists()
 
 
 def test_where_the_real_server_is_told_it_is_skipped_with_the_reason(real_server: Path, tmp_path: Path) -> None:
@@ -86,23 +115,12 @@ def test_a_fresh_machine_needs_no_other_server(tmp_path: Path, monkeypatch: pyte
     assert "(comes with the harness)" in result.history.begin["proxy"]
 
 
-@contextmanager
-def served() -> Iterator[str]:
-    """The URL of an engine that another user started with the command line."""
-    command = [sys.executable, "-m", "harness.cli", "proxy", "serve", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as engine:
-        assert engine.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{json.loads(engine.stdout.readline())['port']}"
-        finally:
-            engine.terminate()
-
-
 def test_a_url_may_lead_to_an_engine(tmp_path: Path) -> None:
     """Then faults of the engine can be played."""
     with served() as url:
         result = played(CUT, tmp_path, toxiproxy=url)
     assert result.status == PASSED, result.judgement.because
+    check_undecoded(result)
     assert result.history.begin["proxy"].endswith(f"(given: {url})")
 
 
@@ -111,4 +129,4 @@ def test_in_containers_it_has_a_container_of_its_own(docker_engine: DockerEngine
     result = played(CUT, tmp_path, world="containers")
     assert result.status == PASSED, result.judgement.because
     assert "in a container of its own" in result.history.begin["proxy"]
-    assert any(op.f == LINK for op in result.history)
+    check_undecoded(result)

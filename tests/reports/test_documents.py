@@ -39,6 +39,23 @@ def written(kind: str, path: Path, given: Sequence[Result], interrupted: bool = 
     return path.read_text(encoding="utf-8")
 
 
+ORIGIN = {
+    "started_at": "2026-12-01T12:00:00.000Z",
+    "machine": {"kernel": "6.1.0", "cores": 2, "memory_bytes": 8 * 10**9, "libc": "glibc 2.36", "python": "3.11.7"},
+    "ranks": {"torch": "2.15.0", "python": "3.11.7"},
+    "play": "0123456789abcdef",
+}
+
+
+def test_rows_of_json_have_time_machine_and_play(tmp_path: Path) -> None:
+    """As `run.json` has them; of what was not played nothing is known."""
+    given = [happenings.result(origin=ORIGIN), happenings.result(Judgement(SKIPPED, "no"), History(), run_dir=None)]
+    played, skipped = json.loads(written("json", tmp_path / "r.json", given))["results"]
+    wanted = {name: ORIGIN[name] for name in ("started_at", "machine", "play")}
+    assert {name: played[name] for name in wanted} == wanted
+    assert {name: skipped[name] for name in wanted} == dict.fromkeys(wanted)
+
+
 def test_junit_has_a_case_for_each_result(tmp_path: Path) -> None:
     """Statuses become the elements that CI services know; the numbers agree."""
     root = ElementTree.fromstring(written("junit", tmp_path / "j.xml", results()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import happenings
@@ -11,6 +12,7 @@ from happenings import error, op
 from harness.reports.timeline import TimelineReport, View, lines, of_history, of_result
 from harness.values.history import History
 from harness.values.ops import Op
+from harness.values.wire import QUERY, Wire, WireMessage
 
 MUTED = """\
 a-muted-link-costs-one-timeout: failed
@@ -44,6 +46,32 @@ def test_a_run_is_a_time_line_with_a_column_per_rank() -> None:
     """Ranks, nemesis and controller on one clock; the proof is marked."""
     text = of_result(happenings.result(happenings.red_judgement()), View(width=100))
     assert text == MUTED
+
+
+@pytest.mark.parametrize(
+    ("wire", "no_wire", "says"),
+    [
+        (Wire((WireMessage(1, 1, 1, 1, QUERY, "add"),)), "", "wire 1 messages"),
+        (
+            Wire((), 4, 2),
+            "",
+            "wire 0 messages, 4 older ones are missing, 2 connections were not decoded to their end",
+        ),
+        (None, "no proxy is on the way", "wire not recorded: no proxy is on the way"),
+    ],
+)
+def test_the_head_has_the_origin_and_the_wire(wire: Wire | None, no_wire: str, says: str) -> None:
+    """When and where a run was played, what its id is, and whether the messages were recorded."""
+    machine = {"kernel": "6.1.0", "cores": 2, "memory_bytes": 8_400_000_000, "libc": "glibc 2.36", "python": "3.11.7"}
+    origin = {"started_at": "2026-12-01T12:00:00.000Z", "machine": machine, "play": "0123456789abcdef"}
+    begin = op(-1, "controller", "ok", "begin", value={"size": 1, "no_wire": no_wire})
+    history = replace(History.of([begin]), wire=wire)
+    text = of_result(happenings.result(history=history, origin=origin), View(width=100))
+    where = "Linux 6.1.0, 2 cores, 8.4 GB, glibc 2.36, Python 3.11.7"
+    assert text.splitlines()[2:4] == [
+        f"play 0123456789abcdef   started 2026-12-01T12:00:00.000Z   on {where}",
+        says,
+    ]
 
 
 def world(size: int, *more: Op) -> History:

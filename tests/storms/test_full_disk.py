@@ -40,8 +40,8 @@ SAMPLE = 4
 """Of each kind of limit, on every push; all of them at night."""
 
 KINDS = {
-    "scenario.rdzv.yaml", "run.json", "plan.json", "controller.jsonl", "history.jsonl", "verdict.json", "proxy.log",
-    "log or operations of a rank", "folder of logs",
+    "scenario.rdzv.yaml", "run.json", "plan.json", "controller.jsonl", "history.jsonl", "wire.jsonl", "verdict.json",
+    "proxy.log", "log or operations of a rank", "folder of logs",
 }  # fmt: skip
 """What must have been refused at some limit."""
 

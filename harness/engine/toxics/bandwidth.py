@@ -32,16 +32,16 @@ class Bandwidth(Behaviour):
 
     def _pass(self, chunk: Chunk) -> Generator[Action, Any, bool]:
         """Hand a chunk on, in portions; whether it was interrupted."""
-        data, portion = chunk.data, self.rate * PORTION_MS
-        while len(data) > portion:
+        portion = self.rate * PORTION_MS
+        while len(chunk.data) > portion:
             interrupted = yield Wait(PORTION_MS * MILLISECOND_NS if self.rate else None)
             if interrupted:
                 break
-            yield Send(Chunk(data[:portion], chunk.time_ns))
-            data = data[portion:]
+            yield Send(chunk.part(0, portion))
+            chunk = chunk.part(portion)
         else:
-            interrupted = yield Wait(len(data) * MILLISECOND_NS // self.rate)
-        yield Send(Chunk(data, chunk.time_ns))
+            interrupted = yield Wait(len(chunk.data) * MILLISECOND_NS // self.rate)
+        yield Send(chunk)
         return bool(interrupted)
 
     def problem(self) -> str:

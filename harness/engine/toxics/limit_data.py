@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.engine.chunk import Chunk, Item
+from harness.engine.chunk import Item
 from harness.engine.script import RECEIVE, Script, Send, Site
 from harness.engine.toxics.base import Behaviour, toxic
 
@@ -24,11 +24,11 @@ class LimitData(Behaviour):
                 yield Send(None)
                 return
             passed = site.memory.get("passed", 0)
-            data = item.data[: max(0, self.bytes - passed)]
-            site.memory["passed"] = passed + len(data)
-            if data:
-                yield Send(Chunk(data, item.time_ns))
-            if passed + len(data) >= self.bytes:
-                site.note("fired", passed=passed + len(data))
+            chunk = item.part(0, max(0, self.bytes - passed))
+            site.memory["passed"] = passed = passed + len(chunk.data)
+            if chunk.data:
+                yield Send(chunk)
+            if passed >= self.bytes:
+                site.note("fired", passed=passed)
                 yield Send(None)
                 return

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from harness.engine.chunk import Chunk, Item
+from harness.engine.chunk import Item
 from harness.engine.script import RECEIVE, Script, Send, Site, Wait
 from harness.engine.toxics.base import MICROSECOND_NS, Behaviour, toxic
 
@@ -28,11 +28,11 @@ class Slicer(Behaviour):
                 return
             at = 0
             for end in self._cuts(0, len(item.data), site.random):
-                yield Send(Chunk(item.data[at:end], item.time_ns))
+                yield Send(item.part(at, end))
                 at = end
                 if (yield Wait(self.delay * MICROSECOND_NS)):
-                    if rest := item.data[at:]:
-                        yield Send(Chunk(rest, item.time_ns))
+                    if at < len(item.data):
+                        yield Send(item.part(at))
                     return
 
     def _cuts(self, begin: int, end: int, random: Random) -> Iterator[int]:

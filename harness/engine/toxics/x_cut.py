@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.engine.chunk import Chunk, Item
+from harness.engine.chunk import Item
 from harness.engine.script import RECEIVE, Script, Send, Site, passing
 from harness.engine.toxics.base import MessageBehaviour, toxic
-from harness.engine.wire.rules import CUT_AFTER, CUT_BEFORE, Hit, cutting
+from harness.engine.wire.rules import CUT_AFTER, CUT_BEFORE, SILENCE, Hit, cutting
 
-HOWS = ("fin", "rst", "silence")
+HOWS = ("fin", "rst", SILENCE)
 WHENS = ("before", "after")
 
 
@@ -38,10 +38,10 @@ class XCut(MessageBehaviour):
             if item is None:
                 yield Send(None)
                 return
-            data, rest = item.data[: self.bytes - passed], item.data[self.bytes - passed :]
-            site.memory["passed"] = passed + len(data)
-            yield Send(Chunk(data, item.time_ns))
-            if rest:
+            chunk = item.part(0, self.bytes - passed)
+            site.memory["passed"] = passed + len(chunk.data)
+            yield Send(chunk)
+            if len(chunk.data) < len(item.data):
                 break
         site.note("fired", how=self.how)
         yield from cutting(self.how, site)

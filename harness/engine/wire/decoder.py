@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from harness.engine.wire.grammar import CANCELLED, GRAMMARS, LONGEST_KEY, LONGEST_VALUE, MAGIC, MOST_KEYS
@@ -25,12 +25,14 @@ class Message:
         kind: the name of the query, in lower case.
         keys: as on the wire; a reply has those of its query.
         number: the argument of a ping or an add.
+        asked: the number of its query in the log of messages; None if it is not known.
     """
 
     side: str
     kind: str
     keys: tuple[str, ...] = ()
     number: int | None = None
+    asked: int | None = field(default=None, compare=False)
 
 
 @dataclass
@@ -213,7 +215,7 @@ def replies(expected: deque[Message]) -> Reading:
     while True:
         first = yield Need(1)
         query = _answered(expected, first[0])
-        yield Head(Message("reply", query.kind, query.keys, query.number))
+        yield Head(Message("reply", query.kind, query.keys, query.number, query.asked))
         yield from _reply(GRAMMARS[query.kind].reply, first, len(query.keys))
         yield Done()
 

@@ -11,6 +11,7 @@ from harness.engine.wire.decoder import Message
 from harness.engine.wire.grammar import ANY, GRAMMARS, KINDS
 
 DROP, HOLD, CUT_BEFORE, CUT_AFTER = "drop", "hold", "cut before", "cut after"
+SILENCE = "silence"
 
 
 def matches(message: Message, side: str, kind: str, key: str) -> bool:
@@ -40,7 +41,7 @@ class Hit:
 
 def cutting(how: str, site: Site) -> Script:
     """End the stream in this way, or swallow all that follows."""
-    if how == "silence":
+    if how == SILENCE:
         item: Item = yield RECEIVE
         while item is not None:
             item = yield RECEIVE

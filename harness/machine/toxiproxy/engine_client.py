@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import urllib3
 
@@ -25,11 +26,16 @@ _BEYOND = 10**15
 
 @dataclass(frozen=True)
 class About:
-    """What an engine reports about itself."""
+    """What an engine reports about itself.
+
+    Attributes:
+        logs_messages: whether it has a log of messages; an engine of an older release has none.
+    """
 
     version: str
     behaves_as: str
     toxics: frozenset[str]
+    logs_messages: bool = False
 
 
 class EngineApi:
@@ -54,7 +60,9 @@ class EngineApi:
         if status == 401:
             raise HarnessError(f"the server at {self.address} needs its token; set {token.VARIABLE} to it")
         try:
-            return About(answer["version"], answer["behaves_as"], frozenset(answer["toxics"]))
+            return About(
+                answer["version"], answer["behaves_as"], frozenset(answer["toxics"]), "kept_messages" in answer
+            )
         except (KeyError, TypeError) as odd:
             raise HarnessError(
                 f"{self.address} answers GET /x, but is not an engine of this harness ({odd!r}); "
@@ -65,6 +73,18 @@ class EngineApi:
         """The events after that number, the number of the newest one, and how many old ones were ever dropped."""
         _, answer = self._call("GET", f"/x/events?since={since}")
         return answer["events"], answer["last"], answer["dropped"]
+
+    def messages(self, proxies: Collection[str]) -> tuple[Sequence[Mapping[str, Any]], int, int]:
+        """All messages of these proxies that are still kept, in the order of arrival; how many are not; on how many
+        connections others were not decoded."""
+        found: list[Mapping[str, Any]] = []
+        named = urlencode([("proxy", name) for name in proxies])
+        while True:
+            since = found[-1]["number"] if found else 0
+            _, answer = self._call("GET", f"/x/messages?since={since}&{named}")
+            found += answer["messages"]
+            if not answer["more"]:
+                return found, int(answer["dropped"]), int(answer["undecoded"])
 
     def newest(self) -> int:
         """The number of the newest event."""

@@ -9,6 +9,7 @@ from harness.machine.toxiproxy.engine_client import EngineApi
 from harness.machine.toxiproxy.engine_meter import SIDES
 from harness.scenario.moment import WireMoment
 from harness.values.errors import HarnessError
+from harness.values.wire import Wire, WireMessage
 
 
 class EngineWatch:
@@ -101,6 +102,37 @@ def key_pattern(key: str) -> str:
     the whole key on the wire, whose leading slash is optional.
     """
     return key if any(sign in key for sign in "/*?[") else f"*/{key}"
+
+
+def wire_of(rows: Sequence[Mapping[str, Any]], dropped: int, undecoded: int, ranks: Mapping[str, int]) -> Wire:
+    """The messages of a play, numbered from 1.
+
+    Args:
+        rows: of the engine, in the order of arrival; its numbers go on over all plays.
+        ranks: of each link, by its name.
+    """
+    numbers = {row["number"]: number for number, row in enumerate(rows, 1)}
+    return Wire(
+        tuple(
+            WireMessage(
+                number=numbers[row["number"]],
+                time_ns=row["time_ns"],
+                rank=ranks[row["proxy"]],
+                connection=row["connection"],
+                side=row["side"],
+                kind=row["kind"],
+                keys=tuple(row.get("keys", ())),
+                fate=row["fate"],
+                sent_ns=row.get("sent_ns"),
+                held_ns=row.get("held_ns", 0),
+                by=row.get("by", ""),
+                answers=numbers.get(row.get("answers", 0)),
+            )
+            for row in rows
+        ),
+        dropped,
+        undecoded,
+    )
 
 
 def _stalled(link: str, name: str, stream: str) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from harness.judge.result import Result
+from harness.values.history import History
+from harness.values.json import whole
 from harness.values.printable import printable
 from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS
 
@@ -42,6 +44,45 @@ def about(result: Result) -> About:
         proxy=str(begin.get("proxy") or ""),
         isolation=str(world.get("isolation") or ""),
     )
+
+
+def origin(result: Result) -> dict[str, Any]:
+    """When and on which machine a result was played, and the id of the play; None for what is not known."""
+    stored = result.origin
+    return {name: stored.get(name) for name in ("started_at", "machine", "play")}
+
+
+def origin_lines(result: Result) -> list[str]:
+    """What a person asks of one run later: when and where it was, and whether the wire was recorded."""
+    stored = result.origin
+    where = _machine(_mapping(stored, "machine"))
+    parts = [("play", str(stored.get("play") or "")), ("started", str(stored.get("started_at") or "")), ("on", where)]
+    line = "   ".join(f"{label} {text}" for label, text in parts if text)
+    return [printable(text) for text in (line, wire(result.history)) if text]
+
+
+def _machine(machine: Mapping[str, Any]) -> str:
+    memory = whole(machine.get("memory_bytes"))
+    parts = [
+        f"Linux {machine['kernel']}" if machine.get("kernel") else "",
+        f"{machine['cores']} cores" if machine.get("cores") else "",
+        f"{memory / 1e9:.1f} GB" if memory else "",
+        str(machine.get("libc") or ""),
+        f"Python {machine['python']}" if machine.get("python") else "",
+        "in a container" if machine.get("in_container") is True else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def wire(history: History) -> str:
+    """How many messages a history has of the wire, or why it has none; empty if it does not say."""
+    if history.wire is not None:
+        messages, dropped, undecoded = len(history.wire.messages), history.wire.dropped, history.wire.undecoded
+        missing = f", {dropped} older ones are missing" if dropped else ""
+        others = f", {undecoded} connections were not decoded to their end" if undecoded else ""
+        return f"wire {messages} messages{missing}{others}"
+    because = history.begin.get("no_wire")
+    return f"wire not recorded: {because}" if because else ""
 
 
 def _mapping(begin: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -25,6 +25,7 @@ def row(result: Result) -> dict[str, Any]:
         "attempt": result.attempt,
         **asdict(facts.about(result)),
         "seed": result.seed,
+        **facts.origin(result),
         "status": judgement.status,
         "because": judgement.because,
         "known_refs": list(judgement.known_refs),
