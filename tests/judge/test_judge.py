@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pasts import SECOND, Past, scenario, step
 
 from harness.checkers.base import CHECKERS, Checker
-from harness.judge.judge import judge, judge_skipped, needs_steady_state
+from harness.judge.judge import judge, judge_skipped
+from harness.judge.steady import needs_steady_state
 from harness.scenario.scenario import AnyClaim, CheckClaim, Fault, Known, Scenario, StepClaim
 from harness.values.attribute import Declaration
 from harness.values.errors import HarnessError
@@ -177,55 +178,6 @@ def test_a_bound_missed_by_less_than_the_lag_is_an_error() -> None:
     assert judgement.because.endswith("the machine was too busy")
 
 
-def test_a_world_that_does_not_join_without_faults_is_an_error() -> None:
-    """A red verdict says nothing then."""
-    red = failing().whole()
-    assert needs_steady_state(judge(plan(), red))
-    steady = Past(2).join(0, 0, 2, "failed", step="rendezvous").join(1, 0, 1, step="rendezvous").whole()
-    judgement = judge(plan(), red, steady)
-    assert judgement.status == ERROR
-    assert judgement.because.startswith(
-        "steady state: the same world without faults does not join (rank 0's rendezvous raised DistNetworkError after"
-        " 2.00 s), so the red verdict says nothing; it was: joins: "
-    )
-
-
-@pytest.mark.parametrize(
-    ("steady", "because"),
-    [
-        (Past(2).join(0, 0, 1).whole(), "rank 1 made no call"),
-        (Past(2).all_join().so_far(), "the run was cut short: its history has no end"),
-        (Past(2).all_join().whole(error="no proxy"), "no proxy"),
-    ],
-)
-def test_a_steady_state_that_is_not_whole_is_an_error(steady: History, because: str) -> None:
-    """Missing ranks, a history without end, an error of the harness."""
-    judgement = judge(plan(), failing().whole(), steady)
-    assert judgement.status == ERROR
-    assert f"({because})" in judgement.because
-
-
-def test_a_world_that_joins_without_faults_leaves_the_verdict_red() -> None:
-    """The subject is to blame."""
-    assert judge(plan(), failing().whole(), Past(2).all_join(step="rendezvous").whole()).status == FAILED
-
-
-def test_a_command_s_steady_state_is_that_it_ends_well() -> None:
-    """It makes no rendezvous that could be seen."""
-    ended = Past(2, subject="command", torch=None)
-    claim = StepClaim("ends", ("exit",), outcomes=("failed",))
-    assert judge(plan(claim), ended.whole(), ended.whole()).status == FAILED
-
-
-def test_only_what_is_red_needs_a_steady_state() -> None:
-    """Not passed, vacuous, known; nor a strict `known` that passed."""
-    history = Past(2).all_join().whole()
-    assert not needs_steady_state(judge(plan(), history))
-    assert not needs_steady_state(judge(plan(faults=(CUT,)), history))
-    assert not needs_steady_state(judge(plan(known=(KNOWN_ENTRY,)), history))
-    assert not needs_steady_state(judge(plan(known=(KNOWN_ENTRY,)), failing().whole()))
-
-
 class _Crashing(Checker):
     declaration = Declaration("crashing", "it crashes")
 
@@ -295,7 +247,7 @@ def test_a_failure_that_a_stall_explains_is_an_error_and_needs_no_steady_state()
     assert judgement.status == ERROR
     assert f"expected ok; {STALL}, which can explain it; find out what stopped it" in judgement.because
     assert judgement.notes == (STALL,)
-    assert not needs_steady_state(judgement)
+    assert not needs_steady_state(plan(faults=(CUT,)), judgement)
 
 
 def test_a_green_stays_green_with_a_note() -> None:
@@ -335,14 +287,6 @@ def test_a_check_without_anything_to_judge_after_a_stall_is_an_error() -> None:
     claims = (JOINS, CheckClaim("recovers", "recovery", {"within": SECOND}))
     assert judge(plan(*claims), Past(2).all_join().whole()).status == VACUOUS
     assert judge(plan(*claims), Past(2).all_join().stall(1, 7).whole()).status == ERROR
-
-
-def test_a_steady_state_in_which_a_part_stood_still_says_so() -> None:
-    """The red verdict says nothing then, and neither does the world without faults."""
-    steady = Past(2).all_join(0, 9, outcome="failed").stall(1, 7).whole()
-    judgement = judge(plan(), failing().whole(), steady)
-    assert judgement.status == ERROR
-    assert f", and {STALL}), so the red verdict says nothing" in judgement.because
 
 
 # -- known -------------------------------------------------------------------------------------------------------
