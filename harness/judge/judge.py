@@ -129,7 +129,7 @@ def _find(scenario: Scenario, history: History) -> _Findings:
         premise=tuple(_unless_stalled(history, verdict) for verdict in (*_missing_premises(scenario, history), *idle)),
         standing=tuple(judging.values()),
         unnamed_calls=_unnamed_calls(scenario, history),
-        notes=tuple(_notes(scenario, history, standing)),
+        notes=tuple(_notes(scenario, history, standing, claims)),
     )
 
 
@@ -223,7 +223,9 @@ def _unnamed_calls(scenario: Scenario, history: History) -> int:
     return sum(id(call) not in named for call in begun)
 
 
-def _notes(scenario: Scenario, history: History, standing: dict[str, Verdict]) -> Iterator[str]:
+def _notes(
+    scenario: Scenario, history: History, standing: dict[str, Verdict], claims: tuple[Verdict, ...]
+) -> Iterator[str]:
     for injection in history.injections:
         if injection.injected_ns is not None and injection.touched is None:
             yield f"unproven: whether {injection.fault} touched anything cannot be measured"
@@ -232,6 +234,7 @@ def _notes(scenario: Scenario, history: History, standing: dict[str, Verdict]) -
         broken = f"; it was broken: {verdict.because}" if verdict is not None and verdict.status != PASSED else ""
         yield f"{kind} is waived: {reason}{broken}"
     yield from (describe_stall(history, stall) for stall in stood_still(history))
+    yield from (f"{it.name} holds with the lateness measured: {it.because}" for it in claims if it.granted_ns)
     world = mapping(history.begin.get("world"))
     if world.get("private_network") is False:
         lookups = world.get("lookups")

@@ -23,9 +23,7 @@ from typing import Any
 from harness import clock
 from harness.machine.process.children import outer_pid
 from harness.machine.process.pidfd import STOPPED_STATES
-from harness.values.stall import STOPPED, WAITED, Stall
-
-CONTROLLER = "the controller"
+from harness.values.stall import CONTROLLER, STOPPED, WAITED, Stall
 
 TICK_NS = 25_000_000
 """Between two looks at the states: a stop of this length is seen."""

@@ -17,7 +17,6 @@ from harness import clock
 from harness.machine.process import stalls
 from harness.machine.process.pidfd import hold
 from harness.machine.process.stalls import (
-    CONTROLLER,
     OWN_WORTH_NS,
     TICK_NS,
     WORTH_NS,
@@ -27,7 +26,7 @@ from harness.machine.process.stalls import (
     forget,
     watch,
 )
-from harness.values.stall import STOPPED, WAITED, Stall
+from harness.values.stall import CONTROLLER, STOPPED, WAITED, Stall
 
 LIMIT_NS = 10_000_000_000
 FREEZERS = (
