@@ -282,7 +282,7 @@ class StepRun:
 
     def _complete(self, type_: str, verb: str, number: int, before: Usage, **fields: Any) -> None:
         ended_ns, after = clock.now_ns(), Usage.now()
-        lag_ns, cpu_ns = max(0, after.lag_ns - before.lag_ns), after.cpu_ns - before.cpu_ns
+        lag_ns, cpu_ns = after.lag_ns(before), after.cpu_ns - before.cpu_ns
         self._write(type_, verb, number, time_ns=ended_ns, lag_ns=lag_ns, cpu_ns=cpu_ns, **fields)
 
     def _skip_call(self, number: int, reason: str) -> None:

@@ -107,8 +107,8 @@ class Op:
             `run_id`, `timeout_ns`), afterwards what it returned. On `info`:
             `{"outcome": "died" | "hung" | "skipped", "because": text}`.
         error: on `fail`, what was raised.
-        lag_ns: how long the process waited for a processor during the call (ends of calls only), in nanoseconds; of a
-            `lag`, how late the controller was, or how long the part that it names stood still.
+        lag_ns: how long the thread of the process that waited longest waited for a processor during the call (ends of
+            calls only), in nanoseconds; of a `lag`, how long the part that it names stood still.
         cpu_ns: the processor time that all threads of the process used during the call (ends of calls only), in
             nanoseconds; 0 where it was not measured.
     """

@@ -53,7 +53,7 @@ EXPLAINED: Mapping[str, tuple[Any, Claim]] = {
         lambda: joined().call(1, "get", 2, 9, "failed", error=RUNTIME),
         claim("get", outcomes=("failed",), messages=("timed out",)),
     ),
-    "late": (lambda: joined().call(1, "get", 2, 9), claim("get", within=(None, SECOND))),
+    "late": (lambda: joined().call(1, "get", 2, 9), claim("get", within=(None, SECOND // 2))),
     "early": (lambda: joined().call(1, "get", 6, 6.1), claim("get", within=(SECOND, 2 * SECOND))),
     "since a moment that never came": (
         lambda: joined().call(1, "get", 2, 9),
@@ -87,7 +87,7 @@ EXPLAINED: Mapping[str, tuple[Any, Claim]] = {
     ),
     "recovery, late": (
         lambda: joined().fault("cut", 1, 2).call(1, "get", 2, 9),
-        check("recovery", within=SECOND),
+        check("recovery", within=SECOND // 2),
     ),
     "together": (lambda: Past(2).join(0, 0, 9).join(1, 0, 9, "failed"), check("together")),
 }
