@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from harness.history.lateness import lateness
+from harness.history.lateness import lateness, ranks_needed
 from harness.history.stalls import excuse, explanation
 from harness.history.wording import and_n_more
 from harness.registry import Registry
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Declaration
-from harness.values.history import History
+from harness.values.history import Call, History
 from harness.values.quantity import format_ns
 from harness.values.stall import STOPPED, Stall
 from harness.values.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
@@ -62,14 +62,14 @@ def _unless(stall: Stall | None, history: History, because: str, **rest: Any) ->
     return Finding(f"{because}; {excuse(history, stall)}", **{**rest, "busy": True})
 
 
-def late(history: History, window: tuple[int, int], missed_ns: int, because: str, **rest: Any) -> Finding:
-    """The finding that an upper bound was missed by `missed_ns`.
+def late(history: History, call: Call, window: tuple[int, int], missed_ns: int, because: str, **rest: Any) -> Finding:
+    """The finding that a call missed an upper bound of time by `missed_ns`.
 
     The bound is as much longer as the processes that took part were late in the window: missed by no more than that, it
     holds, and the finding is `granted`. Missed by more, it is a violation unless a part of the harness stood still: a
     back-off that this causes takes longer than itself.
     """
-    measured = lateness(history, window)
+    measured = lateness(history, window, ranks_needed(history, call))
     if missed_ns <= measured.total_ns:
         return granted(missed_ns, f"{because}; missed by {format_ns(missed_ns)}, and {measured}", **rest)
     return unless_stalled(history, window, because, **rest)

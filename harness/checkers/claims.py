@@ -268,7 +268,7 @@ def _wrong_time(
     because = f"{describe_call(call)} {happened}, allowed {bounds(lower_ns, upper_ns)}{exactly}"
     because = with_stacks(history, call, because)
     if late_ns > 0:
-        yield late(history, (from_ns, call.ended_ns), late_ns, because, happened=happened, evidence=call.evidence)
+        yield late(history, call, (from_ns, call.ended_ns), late_ns, because, happened=happened, evidence=call.evidence)
     else:
         yield _too_early(scenario, history, claim, call, early_ns, because, happened)
 

@@ -46,4 +46,4 @@ def _overrun(history: History, timed: TimedCall) -> Finding:
     allowed = f"allowed {format_ns(timed.timeout_ns)} and a slack of {format_ns(timed.slack_ns)}"
     because = with_stacks(history, timed.call, f"{describe_call(timed.call)} {happened}, {allowed}")
     missed_ns = timed.elapsed_ns - timed.bound_ns
-    return late(history, timed.window, missed_ns, because, happened=happened, evidence=timed.call.evidence)
+    return late(history, timed.call, timed.window, missed_ns, because, happened=happened, evidence=timed.call.evidence)

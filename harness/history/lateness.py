@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from harness.history.joins import joins
 from harness.history.wording import joined
 from harness.values.history import Call, History
 from harness.values.quantity import format_ns
 from harness.values.stall import CONTROLLER, LAG, STOPPED, stall_of
+
+# What the master answers at once: whoever else is late, such a call is not.
+_ANSWERED_AT_ONCE = frozenset(
+    ("set", "add", "compare_set", "check", "delete_key", "num_keys", "append", "multi_set", "queue_push")
+)
 
 _MOST_NAMED = 3
 
@@ -45,13 +51,16 @@ class Lateness:
         return joined([*stopped, *([f"{joined(shown)} for a processor"] if shown else [])])
 
 
-def lateness(history: History, window: tuple[int, int]) -> Lateness:
+def lateness(history: History, window: tuple[int, int], ranks: Collection[int] | None = None) -> Lateness:
     """How late each process was that took part: ranks, proxy server, name servers, controller and its helpers.
 
     The controller is the nemesis too. A rank measures itself in each call; the controller measures the other parts and
     itself. Where a measurement only overlaps the window, as much of it counts as fits. Time for which the ranks
     themselves ran is not lateness of the machine: whoever waited meanwhile may have waited for them, so each wait
     counts without it. A stop counts whole, because nothing but an act from outside stops a part.
+
+    Args:
+        ranks: those that took part; None is all.
     """
     window = min(window), max(window)
     ran_ns = ranks_ran_ns(history, window)
@@ -70,9 +79,21 @@ def lateness(history: History, window: tuple[int, int]) -> Lateness:
     # Releases before this one measured the controller in two ways, and one of them named no part.
     waits[CONTROLLER] = max(waits[CONTROLLER], unnamed_ns)
     for rank, rank_ns in _ranks_waited_ns(history, window).items():
-        waits[f"rank {rank}"] = rank_ns
+        if ranks is None or rank in ranks:
+            waits[f"rank {rank}"] = rank_ns
     most_ns = window[1] - window[0]
     return Lateness(_longest_first(waits, ran_ns, most_ns), _longest_first(stops, 0, most_ns))
+
+
+def ranks_needed(history: History, call: Call) -> Collection[int] | None:
+    """The ranks that a call's end can have waited for; None is all.
+
+    A call that returned may have waited for any: a join for the last rank, a `get` for who sets the key. A call that
+    raised or hung did not get what it waited for, so besides its own rank only a master can have kept it.
+    """
+    if call.outcome == "ok" and call.f not in _ANSWERED_AT_ONCE:
+        return None
+    return {call.rank, *(join.call.rank for join in joins(history) if join.is_master)}
 
 
 def ranks_ran_ns(history: History, window: tuple[int, int]) -> int:

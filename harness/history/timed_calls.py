@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from harness.history.joins import handler_config
-from harness.history.lateness import Lateness, lateness
+from harness.history.lateness import Lateness, lateness, ranks_needed
 from harness.scenario.scenario import Scenario
 from harness.values.history import Call, History
 from harness.values.json import whole
@@ -43,7 +43,7 @@ class TimedCall:
     @property
     def lateness(self) -> Lateness:
         """How late the processes of the play were meanwhile: so much longer it may take."""
-        return lateness(self._history, self.window)
+        return lateness(self._history, self.window, ranks_needed(self._history, self.call))
 
     @property
     def window(self) -> tuple[int, int]:

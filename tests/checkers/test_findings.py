@@ -8,6 +8,7 @@ from harness.checkers.base import CHECKERS, Finding, granted, late, standing_inv
 from harness.values.verdict import ERROR, FAILED, PASSED, Verdict
 
 BUSY = Finding("it was late", "late", (1,), busy=True)
+(CALL,) = Past().call(0, "get", 0, 9).so_far().calls
 SURE = Finding("it was wrong", "wrong", (2, 3))
 
 
@@ -35,16 +36,16 @@ def test_a_busy_machine_is_an_error_only_if_it_explains_everything() -> None:
 def test_a_bound_missed_by_less_than_the_lateness_is_no_violation() -> None:
     """Only lateness inside the window counts, whichever of its ends is given first."""
     history = Past().lag(2, 0.5).so_far()
-    missed = late(history, (at(1), at(2)), SECOND // 4, "it was late", happened="late")
+    missed = late(history, CALL, (at(1), at(2)), SECOND // 4, "it was late", happened="late")
     assert missed == Finding(
         "it was late; missed by 250 ms, and the controller waited 500 ms for a processor",
         "late",
         granted_ns=SECOND // 4,
     )
-    assert missed == late(history, (at(2), at(1)), SECOND // 4, "it was late", happened="late")
-    assert late(history, (at(1), at(2)), SECOND // 2, "it was late").granted_ns == SECOND // 2
-    assert late(history, (at(1), at(2)), SECOND // 2 + 1, "it was late") == Finding("it was late")
-    assert late(history, (at(3), at(4)), 1, "it was late") == Finding("it was late")
+    assert missed == late(history, CALL, (at(2), at(1)), SECOND // 4, "it was late", happened="late")
+    assert late(history, CALL, (at(1), at(2)), SECOND // 2, "it was late").granted_ns == SECOND // 2
+    assert late(history, CALL, (at(1), at(2)), SECOND // 2 + 1, "it was late") == Finding("it was late")
+    assert late(history, CALL, (at(3), at(4)), 1, "it was late") == Finding("it was late")
 
 
 def test_what_was_granted_passes_and_is_told() -> None:

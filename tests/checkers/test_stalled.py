@@ -19,6 +19,7 @@ from harness.values.verdict import ERROR, FAILED, PASSED, Verdict
 PLAN = scenario(
     step("join"), step("get", 1, do="get"), step("add", 1, do="add"), step("five", 1, do="get", times=5)
 )  # fmt: skip
+(CALL,) = Past().call(0, "get", 0, 9).so_far().calls
 OK = StepClaim("ok", ("join",), outcomes=("ok",))
 
 
@@ -173,7 +174,7 @@ def test_a_short_wait_for_a_processor_explains_no_failure() -> None:
 def test_a_bound_missed_by_more_than_a_part_stood_still_may_be_its_fault() -> None:
     """A back-off that it causes takes longer than itself."""
     history = Past().stall(1, 1.1).so_far()
-    missed = late(history, (at(0), at(9)), 5 * SECOND, "it was late", happened="late")
+    missed = late(history, CALL, (at(0), at(9)), 5 * SECOND, "it was late", happened="late")
     assert (missed.busy, missed.happened) == (True, "late")
     assert missed.because.startswith("it was late; the proxy server stood still for 100 ms, from 1.00 s on")
 

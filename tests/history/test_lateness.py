@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pasts import SECOND, Past, at
 
-from harness.history.lateness import Lateness, lateness, ranks_ran_ns
+from harness.history.lateness import Lateness, lateness, ranks_needed, ranks_ran_ns
 from harness.values.history import History
 from harness.values.quantity import format_ns
 from harness.values.stall import WAITED
@@ -98,3 +98,28 @@ def test_more_than_three_are_counted_together() -> None:
     assert str(found) == (
         "rank 0 waited 5.00 s, rank 1 4.00 s, rank 2 3.00 s and 2 more " + format_ns(3 * SECOND) + " for a processor"
     )
+
+
+def needed(outcome: str, f: str) -> set[int] | None:
+    """The ranks that rank 2's call needed; rank 1's process was given rank 0."""
+    past = Past(4).join(1, 0, 1, as_rank=0).call(2, "it", 2, 3, outcome, f=f)
+    ranks = ranks_needed(past.so_far(), past.so_far().calls_of("it")[0])
+    return None if ranks is None else set(ranks)
+
+
+@pytest.mark.parametrize("f", ["rendezvous", "get", "wait", "queue_pop", "barrier"])
+def test_a_call_that_returned_may_have_waited_for_any_rank(f: str) -> None:
+    """The last one that joined, or the one that set the key."""
+    assert needed("ok", f) is None
+
+
+@pytest.mark.parametrize(("outcome", "f"), [("failed", "rendezvous"), ("hung", "get"), ("ok", "set"), ("ok", "check")])
+def test_a_call_that_waited_for_nobody_needs_its_own_rank_and_the_master(outcome: str, f: str) -> None:
+    """What it waited for did not come, or is answered at once; how late other ranks were does not excuse it."""
+    assert needed(outcome, f) == {1, 2}
+
+
+def test_only_ranks_that_took_part_are_late() -> None:
+    """Parts of the harness always are."""
+    history = Past(2).join(0, 0, 2, lag=0.1).join(1, 0, 2, lag=0.2).stall(1, 1.3, how=WAITED).so_far()
+    assert lateness(history, (at(0), at(2)), (1,)).waited == ((SERVER, 3 * SECOND // 10), ("rank 1", SECOND // 5))
