@@ -15,10 +15,11 @@ LONGEST_NS = 86_400_000_000_000
 into 32 bits, which is what `poll` and torch's timeouts take."""
 
 SLACK_NS = 1_000_000_000
-"""What a call may take beyond its timeout, `slack` in a duration. Torch looks at its deadline between two tries and
-between two waits, and such a pause is half a second on the average and a second at most; a native error takes some
-hundred milliseconds more to be made, with the names of its stack. What machine and harness add is no part of it: that
-is measured, see `harness.history.lateness`."""
+"""What a call may take beyond its timeout, `slack` in a duration. Torch's client pauses half a second between two tries
+and looks at its deadline between them, so a call may end that much later, and an error takes time to be made. On torch
+2.15, calls of static-strict that gave up at their deadline ended at most 27 ms after it where little else ran; calls of
+stock mostly within 60 ms, and a master's join without its workers, which counts whole seconds, after 1.02 s. What
+machine and harness add is no part of it: that is measured (`harness.history.lateness`)."""
 
 MOST_TIMEOUTS = 1000
 """The largest factor of `timeout`: with it a timeout of a minute makes most of a day."""
