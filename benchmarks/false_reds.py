@@ -44,12 +44,12 @@ class Count:
     """What became of the cells that were played.
 
     Attributes:
-        told: one line for each that was failed, vacuous or an error.
+        shown: one line for each that was failed, vacuous or an error.
         granted: how many passed only because a bound is longer by the lateness that was measured.
     """
 
     statuses: Counter[str] = field(default_factory=Counter)
-    told: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
     granted: int = 0
 
     @property
@@ -78,7 +78,7 @@ def count(cells: Sequence[Scenario], options: RunOptions, repeat: int = 1) -> Co
             counted.statuses[result.status] += 1
             counted.granted += any(verdict.granted_ns for verdict in result.judgement.verdicts)
             if result.status in BAD:
-                counted.told.append(f"{result.status} {result.scenario.id}: {result.judgement.because}")
+                counted.shown.append(f"{result.status} {result.scenario.id}: {result.judgement.because}")
     return counted
 
 
@@ -125,9 +125,9 @@ def _report(what: str, play: Callable[[], Count], loops: int) -> int:
     for status in (FAILED, ERROR):
         print(f"  {of_n(counted.statuses[status], counted.played, status)}")
     print(f"  {of_n(counted.granted, counted.played, 'held by measured lateness alone')}")
-    for line in counted.told:
+    for line in counted.shown:
         print(f"  {line}")
-    return len(counted.told)
+    return len(counted.shown)
 
 
 if __name__ == "__main__":

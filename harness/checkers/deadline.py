@@ -23,7 +23,9 @@ class Deadline(Checker):
     declaration = Declaration(
         kind="deadline",
         summary="every call that has a timeout ends within it plus the slack",
-        attributes=(Attribute("slack", "duration", "beyond the timeout", SLACK_NS, "1s", minimum=0),),
+        attributes=(
+            Attribute("slack", "duration", "beyond the timeout", SLACK_NS, f"{SLACK_NS // 10**9}s", minimum=0),
+        ),
         example="{check: deadline, slack: 500ms}",
         details=(
             "A join has its handler's timeout, a store call its store's (the handler's, unless `wait` is given one of"

@@ -12,7 +12,7 @@ from harness.values.history import Call, History
 from harness.values.quantity import format_ns
 from harness.values.stall import CONTROLLER, LAG, STOPPED, stall_of
 
-# What the master answers at once: whoever else is late, such a call is not.
+# What the master answers at once: other ranks that are late do not delay it.
 _ANSWERED_AT_ONCE = frozenset(
     ("set", "add", "compare_set", "check", "delete_key", "num_keys", "append", "multi_set", "queue_push")
 )
@@ -56,8 +56,8 @@ def lateness(history: History, window: tuple[int, int], ranks: Collection[int] |
 
     The controller is the nemesis too. A rank measures itself in each call; the controller measures the other parts and
     itself. Where a measurement only overlaps the window, as much of it counts as fits. Time for which the ranks
-    themselves ran is not lateness of the machine: whoever waited meanwhile may have waited for them, so each wait
-    counts without it. A stop counts whole, because nothing but an act from outside stops a part.
+    themselves ran is not lateness of the machine: a process that waited meanwhile may have waited for them, so each
+    wait counts without it. A stop counts whole, because nothing but an act from outside stops a part.
 
     Args:
         ranks: those that took part; None is all.

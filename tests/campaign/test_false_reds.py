@@ -42,7 +42,7 @@ def test_a_red_cell_is_counted_and_told(benchmark: ModuleType, tmp_path: Path) -
     """So none goes by unseen."""
     counted = benchmark.count(load_text(RED, Path("red.rdzv.yaml")), RunOptions(subject="echo", runs_dir=tmp_path), 2)
     assert (counted.played, counted.statuses) == (2, {"failed": 2})
-    assert [line.startswith("failed red: rendezvous: ") for line in counted.told] == [True, True]
+    assert [line.startswith("failed red: rendezvous: ") for line in counted.shown] == [True, True]
 
 
 def test_clean_joins_beside_busy_loops_are_never_red(benchmark: ModuleType, tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_clean_joins_beside_busy_loops_are_never_red(benchmark: ModuleType, tmp_
     cells = load_text(benchmark.CLEAN, Path("clean.rdzv.yaml"))
     with benchmark.busy(2):
         counted = benchmark.count(cells, RunOptions(subject="echo", runs_dir=tmp_path, jobs=2), 4)
-    assert (counted.statuses, counted.told) == ({"passed": 4}, [])
+    assert (counted.statuses, counted.shown) == ({"passed": 4}, [])
 
 
 @pytest.mark.nightly

@@ -58,7 +58,7 @@ def test_a_process_with_two_threads_is_measured_once() -> None:
 
 
 def test_waits_count_without_the_time_for_which_the_ranks_ran() -> None:
-    """Whoever waited may have waited for them; a stop is another's act."""
+    """What waited may have waited for them; a stop is another's act."""
     past = Past(2).join(0, 0, 2, lag=0.5, cpu=0.2).join(1, 0, 2, lag=0.3, cpu=0.2).stall(1, 1.45, how=WAITED)
     found = lateness(past.stall(0.5, 0.6, "the name server").so_far(), (at(0), at(2)))
     assert found.waited == (("rank 0", SECOND // 10), (SERVER, SECOND // 20))
