@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.archive.files import ADVICE, Damaged, read_bytes, text_of
-from harness.archive.layout import CHECKSUMS, STEADY
+from harness.archive.layout import CHECKSUMS, STEADY, STEADY_ECHO
 
 MOST_BYTES = 1 << 20
 
@@ -33,7 +33,7 @@ def add(path: Path, content: bytes) -> None:
 
 def root_of(run_dir: Path) -> Path:
     """The run directory whose list has the files of this one: a steady state's are in the list of its run."""
-    return run_dir.parent if run_dir.name == STEADY else run_dir
+    return run_dir.parent if run_dir.name in (STEADY, STEADY_ECHO) else run_dir
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ MOST_BYTES = 1 << 27
 
 OPS = "ops"
 FOLDERS = (OPS, "logs", "stacks")
-STEADY = "steady"
+STEADY, STEADY_ECHO = "steady", "steady-echo"
+"""The same world without faults, and without faults with the subject `echo`."""
 
 CHECKSUMS = "SHA256SUMS"
 """The checksums of the files that are read back, as `sha256sum --check` reads them."""

@@ -11,7 +11,7 @@ from typing import Any
 from harness.archive import checksums
 from harness.archive.checksums import Checksums
 from harness.archive.files import MOST_BYTES_OF_TEXT, Damaged, Gone, json_of, parse_json, read_bytes, text_of
-from harness.archive.layout import CHECKED, HISTORY, META, MOST_BYTES, OPS, SCENARIO, STEADY, VERDICT, WIRE
+from harness.archive.layout import CHECKED, HISTORY, META, MOST_BYTES, OPS, SCENARIO, STEADY, STEADY_ECHO, VERDICT, WIRE
 from harness.scenario.scenario import Scenario
 from harness.values.errors import HarnessError, ScenarioError, UsageError
 from harness.values.history import History
@@ -32,6 +32,7 @@ class Archived:
         judgement: the stored one; None if the run was not judged to the end.
         meta: `run.json`: path, cell, subject, seed, attempt, command, python, started.
         steady: the history of the steady-state check, if one was made.
+        steady_echo: likewise of the subject `echo`.
         is_checked: whether the directory has checksums; those of older releases have none.
     """
 
@@ -42,6 +43,7 @@ class Archived:
     meta: Mapping[str, Any]
     steady: History | None
     is_checked: bool
+    steady_echo: History | None = None
 
 
 def read_history(run_dir: Path) -> History:
@@ -152,16 +154,22 @@ def _read_run(run_dir: Path) -> Archived:
     if sums is not None:
         sums.check(run_dir / META, about.content)
     scenario = _scenario(run_dir / SCENARIO, sums, about)
-    steady = run_dir / STEADY
+    beside = [_beside(run_dir / name, sums, scenario.world.size) for name in (STEADY, STEADY_ECHO)]
     return Archived(
         run_dir=run_dir,
         scenario=scenario,
         history=_of_world(run_dir, _history(run_dir, sums), scenario.world.size),
         judgement=_judgement(run_dir / VERDICT, sums),
         meta=about.meta,
-        steady=_of_world(steady, _history(steady, sums), scenario.world.size) if steady.is_dir() else None,
+        steady=beside[0],
         is_checked=sums is not None,
+        steady_echo=beside[1],
     )
+
+
+def _beside(run_dir: Path, sums: Checksums | None, size: int) -> History | None:
+    """The history of a play beside the run; None if there was none."""
+    return _of_world(run_dir, _history(run_dir, sums), size) if run_dir.is_dir() else None
 
 
 @dataclass(frozen=True)

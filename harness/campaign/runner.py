@@ -15,12 +15,13 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from harness import clock
-from harness.archive import STEADY, RunDirs, fill_run, play_id, read_history, write_judgement
+from harness.archive import STEADY, STEADY_ECHO, RunDirs, fill_run, play_id, read_history, write_judgement
 from harness.campaign.pool import Ended, Member, Pool, StartController, start_process
 from harness.campaign.source import Queue, Repeats, Source, Trial
 from harness.history.time_to_error import times_to_error
-from harness.judge.judge import judge, judge_skipped, needs_steady_state
+from harness.judge.judge import judge, judge_skipped
 from harness.judge.result import Result
+from harness.judge.steady import ECHO, needs_echo, needs_steady_state
 from harness.machine.facts import facts
 from harness.machine.process.interpreter import require
 from harness.machine.toxiproxy.server import require_server
@@ -46,13 +47,14 @@ class Observer(Protocol):
 
 @dataclass
 class _Task:
-    """A trial that is being played; `history` once it has been."""
+    """A trial that is being played; `history` once it has been, `steady` once its steady state has been too."""
 
     trial: Trial
     run_dir: Path
     begun_ns: int
     origin: Mapping[str, Any]
     history: History = field(default_factory=History)
+    steady: History | None = None
 
 
 class Runner:
@@ -195,16 +197,18 @@ class Runner:
             observer.started(trial.scenario, trial.attempt)
         self._send(member, _Task(trial, run_dir, begun_ns, origin), trial.scenario, run_dir)
 
-    def _begin_steady_state(self, member: Member, task: _Task) -> None:
-        """The same world once without faults, beside the red run: if that fails too, the machine is to blame."""
+    def _begin_steady_state(self, member: Member, task: _Task, name: str, options: RunOptions) -> None:
+        """The same world once without faults, in a folder of the red run: that rules out the machine as its cause."""
         scenario = through_the_same(task.trial.scenario.steady_state(), task.trial.scenario)
-        run_dir = task.run_dir / STEADY
-        fill_run(run_dir, scenario, {"subject": self.options.subject})
-        self._send(member, task, scenario, run_dir)
+        run_dir = task.run_dir / name
+        fill_run(run_dir, scenario, {"subject": options.subject})
+        self._send(member, task, scenario, run_dir, options)
 
-    def _send(self, member: Member, task: _Task, scenario: Scenario, run_dir: Path) -> None:
+    def _send(
+        self, member: Member, task: _Task, scenario: Scenario, run_dir: Path, options: RunOptions | None = None
+    ) -> None:
         self._tasks[run_dir] = task
-        self._pool.play(member, Order(scenario, run_dir, self.options, self._seed(task.trial)))
+        self._pool.play(member, Order(scenario, run_dir, options or self.options, self._seed(task.trial)))
 
     def _judge(self, ended: Ended) -> Result | None:
         """The result of a play; None if its steady state is played first."""
@@ -220,16 +224,28 @@ class Runner:
         if ended.problem:
             return self._result(trial, task, Judgement(ERROR, ended.problem))
         if ended.order.run_dir != task.run_dir:
-            return self._result(trial, task, judge(trial.scenario, task.history, read_history(ended.order.run_dir)))
+            return self._judge_steady(ended, task)
         task.history = read_history(task.run_dir)
         unsupported = (task.history.ended or {}).get("unsupported")
         if unsupported:
             return self._skipped(trial, task, *unsupported)
         judgement = judge(trial.scenario, task.history)
-        if needs_steady_state(judgement):
-            self._begin_steady_state(ended.member, task)
+        if needs_steady_state(trial.scenario, judgement):
+            self._begin_steady_state(ended.member, task, STEADY, self.options)
             return None
         return self._result(trial, task, judgement)
+
+    def _judge_steady(self, ended: Ended, task: _Task) -> Result | None:
+        """The result, given what was played without faults; None if the subject `echo` is to be tried too."""
+        scenario, played = task.trial.scenario, read_history(ended.order.run_dir)
+        if task.steady is not None:
+            return self._result(task.trial, task, judge(scenario, task.history, task.steady, played))
+        task.steady = played
+        if needs_echo(scenario, played):
+            echo = replace(self.options, subject=ECHO, command=())
+            self._begin_steady_state(ended.member, task, STEADY_ECHO, echo)
+            return None
+        return self._result(task.trial, task, judge(scenario, task.history, played))
 
     def _unmet(self, scenario: Scenario) -> tuple[str, str] | None:
         """What this machine or release cannot offer; (need, reason)."""

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from harness.history.lateness import lateness, ranks_needed
 from harness.history.stalls import excuse, explanation
 from harness.history.wording import and_n_more
 from harness.registry import Registry
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Declaration
-from harness.values.history import History
+from harness.values.history import Call, History
 from harness.values.quantity import format_ns
-from harness.values.stall import Stall
+from harness.values.stall import STOPPED, Stall
 from harness.values.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
 
 
@@ -26,14 +27,16 @@ class Finding:
         because: one sentence a person reads.
         happened: the same in short.
         evidence: indexes of the operations that prove it.
-        busy: the machine may be the cause: a part of the harness stood still, or the bound was missed by less time
-            than a process waited for a processor.
+        busy: the machine may be the cause, because a part of the harness stood still.
+        granted_ns: the bound was missed by so much, and holds with the lateness that was measured: no violation, and
+            told all the same. 0 for a violation.
     """
 
     because: str
     happened: str = ""
     evidence: tuple[int, ...] = ()
     busy: bool = False
+    granted_ns: int = 0
 
 
 def unless_stalled(history: History, window: tuple[int, int], because: str, **rest: Any) -> Finding:
@@ -42,44 +45,68 @@ def unless_stalled(history: History, window: tuple[int, int], because: str, **re
     That is a call that failed, hung, came late or came in another order. What no part of the harness can cause (a wrong
     value, a crash, ranks that disagree) is a plain `Finding`, whatever stood still.
     """
-    stall = explanation(history, window)
-    return Finding(because, **rest) if stall is None else _stalled(history, stall, because, **rest)
+    return _unless(explanation(history, window), history, because, **rest)
 
 
-def _stalled(history: History, stall: Stall, because: str, **rest: Any) -> Finding:
+def unless_stopped(history: History, window: tuple[int, int], because: str, **rest: Any) -> Finding:
+    """Likewise, of what a wait for a processor cannot cause: a call that ended too early, by its own clock.
+
+    A stop still can: what it makes another process do, such as giving up, may end the call.
+    """
+    return _unless(explanation(history, window, (STOPPED,)), history, because, **rest)
+
+
+def _unless(stall: Stall | None, history: History, because: str, **rest: Any) -> Finding:
+    if stall is None:
+        return Finding(because, **rest)
     return Finding(f"{because}; {excuse(history, stall)}", **{**rest, "busy": True})
 
 
-def late(history: History, window: tuple[int, int], missed_ns: int, because: str, **rest: Any) -> Finding:
-    """The finding that a bound was missed by `missed_ns`.
+def late(history: History, call: Call, window: tuple[int, int], missed_ns: int, because: str, **rest: Any) -> Finding:
+    """The finding that a call missed an upper bound of time by `missed_ns`.
 
-    It is `busy` if a part of the harness stood still, or a process waited longer than that in the window.
+    The bound is as much longer as the processes that took part were late in the window: missed by no more than that, it
+    holds, and the finding is `granted`. Missed by more, it is a violation unless a part of the harness stood still: a
+    back-off that this causes takes longer than itself.
     """
-    stall = explanation(history, window)
-    if stall is not None:
-        return _stalled(history, stall, because, **rest)
-    lag_ns = history.largest_lag_ns(min(window), max(window))
-    if missed_ns >= lag_ns:
-        return Finding(because, **rest)
-    excuse = f"missed by {format_ns(missed_ns)}, and a process waited {format_ns(lag_ns)} for a processor"
-    return Finding(f"{because}; {excuse}: the machine was too busy", busy=True, **rest)
+    measured = lateness(history, window, ranks_needed(history, call))
+    if missed_ns <= measured.total_ns:
+        return granted(missed_ns, f"{because}; missed by {format_ns(missed_ns)}, and {measured}", **rest)
+    return unless_stalled(history, window, because, **rest)
+
+
+def granted(missed_ns: int, because: str, **rest: Any) -> Finding:
+    """A bound that was missed by `missed_ns`, and holds all the same, for a reason that `because` tells."""
+    return Finding(because, **rest, granted_ns=missed_ns)
 
 
 def verdict_of(kind: str, findings: Sequence[Finding], expected: str, fine: str) -> Verdict:
-    """The verdict of all findings: `passed` without any, `error` if all of them are `busy`, else `failed`."""
-    if not findings:
-        return Verdict(kind, PASSED, fine, expected)
-    certain = [finding for finding in findings if not finding.busy]
-    first, *_ = shown = certain or list(findings)
-    evidence = dict.fromkeys(index for finding in shown for index in finding.evidence)
+    """The verdict of all findings: `passed` without a violation, `error` if all of them are `busy`, else `failed`."""
+    violations = [finding for finding in findings if not finding.granted_ns]
+    if not violations:
+        return _passed(kind, findings, expected, fine)
+    certain = [finding for finding in violations if not finding.busy]
+    first, *_ = shown = certain or violations
     return Verdict(
         kind,
         FAILED if certain else ERROR,
         first.because + and_n_more(len(shown)),
         expected,
         first.happened or first.because,
-        tuple(evidence),
+        _evidence(shown),
     )
+
+
+def _passed(kind: str, grants: Sequence[Finding], expected: str, fine: str) -> Verdict:
+    if not grants:
+        return Verdict(kind, PASSED, fine, expected)
+    most = max(grants, key=lambda grant: grant.granted_ns)
+    because = f"{fine}; {most.because}{and_n_more(len(grants))}"
+    return Verdict(kind, PASSED, because, expected, most.happened, _evidence(grants), granted_ns=most.granted_ns)
+
+
+def _evidence(findings: Sequence[Finding]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(index for finding in findings for index in finding.evidence))
 
 
 class Checker(ABC):

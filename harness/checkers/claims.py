@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from harness.checkers.base import CHECKERS, Finding, late, unless_stalled, verdict_of
+from harness.checkers.base import CHECKERS, Finding, granted, late, unless_stalled, unless_stopped, verdict_of
 from harness.history.joins import handler_config, handler_of
-from harness.history.moments import came_within_ns, moment_time
+from harness.history.moments import came_within_ns, moment_time, recorded_late_within_ns
 from harness.history.wording import bounds, describe_call, describe_end, joined, outcome_phrase, with_stacks
 from harness.scenario.scenario import ABSENT, EXIT, AnyClaim, CheckClaim, Claim, Scenario, Step, StepClaim
 from harness.values.endpoint import Endpoint
@@ -91,7 +91,7 @@ def _judge_step(scenario: Scenario, history: History, claim: StepClaim) -> Verdi
 
 
 def _fine(judged: list[tuple[Call, Finding | None]]) -> str:
-    met = [call for call, finding in judged if finding is None]
+    met = [call for call, finding in judged if finding is None or finding.granted_ns]
     return f"{describe_call(met[0])} {describe_end(met[0])}" if len(met) == 1 else f"{len(met)} calls are as claimed"
 
 
@@ -110,14 +110,16 @@ def _miscount(
     history: History, claim: StepClaim, count: tuple[int, int], judged: list[tuple[Call, Finding | None]]
 ) -> list[Finding]:
     lowest, highest = count
-    met = sum(finding is None for _, finding in judged)
-    if lowest <= met <= highest:
-        return []
+    grants = [finding for _, finding in judged if finding is not None and finding.granted_ns]
+    surely = sum(finding is None for _, finding in judged)
+    met = surely + len(grants)
+    if lowest <= met and surely <= highest:
+        return [] if lowest <= surely else grants
     busy = sum(finding is not None and finding.busy for _, finding in judged)
     wanted = str(lowest) if lowest == highest else f"{lowest} to {highest}"
     verb = "is" if met == 1 else "are"
     because = f"{met} of {len(judged)} calls of {joined(list(claim.steps))} {verb} as claimed, expected {wanted}"
-    rest = [finding.because for _, finding in judged if finding is not None]
+    rest = [finding.because for _, finding in judged if finding is not None and not finding.granted_ns]
     happened, evidence = f"{met} of {len(judged)} calls", tuple(index for call, _ in judged for index in call.evidence)
     if met < lowest:
         because += f": {rest[0]}" if rest else ""
@@ -140,7 +142,7 @@ def _mismatches(
     yield from _wrong_value(history, claim, call)
     yield from _wrong_error(scenario, history, claim, call)
     if claim.within is not None:
-        yield from _wrong_time(history, claim, claim.within, call, since_ns)
+        yield from _wrong_time(scenario, history, claim, claim.within, call, since_ns)
 
 
 def _said(call: Call) -> str:
@@ -239,7 +241,12 @@ def _handler_arguments(history: History, call: Call) -> Mapping[str, Any]:
 
 
 def _wrong_time(
-    history: History, claim: StepClaim, within: tuple[int | None, int], call: Call, since_ns: int | None
+    scenario: Scenario,
+    history: History,
+    claim: StepClaim,
+    within: tuple[int | None, int],
+    call: Call,
+    since_ns: int | None,
 ) -> Iterator[Finding]:
     if call.ended_ns is None or call.outcome == "skipped":
         return  # it never ran: there is no time to judge
@@ -251,16 +258,35 @@ def _wrong_time(
         return
     lower_ns, upper_ns = within
     taken_ns = call.ended_ns - from_ns
+    late_ns = taken_ns - upper_ns
     early_ns = 0 if lower_ns is None else lower_ns - taken_ns - came_within_ns(history, claim.since)
-    missed_ns = max(taken_ns - upper_ns, early_ns)
+    missed_ns = max(late_ns, early_ns)
     if missed_ns <= 0:
         return
     happened = f"{_ended(call)} {_when(claim, taken_ns)}"
     exactly = f" (by {format_ns(missed_ns)})" if missed_ns < _SHOW_MISSED_BELOW_NS else ""
-    because = with_stacks(
-        history, call, f"{describe_call(call)} {happened}, allowed {bounds(lower_ns, upper_ns)}{exactly}"
-    )
-    yield late(history, (from_ns, call.ended_ns), missed_ns, because, happened=happened, evidence=call.evidence)
+    because = f"{describe_call(call)} {happened}, allowed {bounds(lower_ns, upper_ns)}{exactly}"
+    because = with_stacks(history, call, because)
+    if late_ns > 0:
+        yield late(history, call, (from_ns, call.ended_ns), late_ns, because, happened=happened, evidence=call.evidence)
+    else:
+        yield _too_early(scenario, history, claim, call, early_ns, because, happened)
+
+
+def _too_early(
+    scenario: Scenario, history: History, claim: StepClaim, call: Call, early_ns: int, because: str, happened: str
+) -> Finding:
+    """A call that ended before its lower bound.
+
+    Both ends of a time from the call's own begin are its own process's: whatever was late, it can only have made that
+    time longer. A moment is another process's, and where that recorded it late, the time from it reads too short.
+    """
+    rest: dict[str, Any] = {"happened": happened, "evidence": call.evidence}
+    recorded_late_ns = 0 if claim.since is None else recorded_late_within_ns(history, scenario, claim.since)
+    if early_ns <= recorded_late_ns:
+        why = f"early by {format_ns(early_ns)}, and {claim.since} may have been recorded {format_ns(recorded_late_ns)}"
+        return granted(early_ns, f"{because}; {why} late", **rest)
+    return unless_stopped(history, history.window_of(call), because, **rest)
 
 
 def _ended(call: Call) -> str:

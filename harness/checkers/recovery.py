@@ -66,4 +66,4 @@ def _not_recovered(history: History, fault: Injection, call: Call, within_ns: in
         missed_ns = (call.elapsed_ns or 0) - within_ns
         because = f"{because}, allowed {format_ns(within_ns)}"
         window = (call.begun_ns, call.ended_ns)
-        yield late(history, window, missed_ns, because, happened=describe_end(call), evidence=evidence)
+        yield late(history, call, window, missed_ns, because, happened=describe_end(call), evidence=evidence)

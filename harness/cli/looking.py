@@ -129,7 +129,7 @@ def _judged_again(run_dir: Path) -> Result:
     from harness.judge.judge import has_crashed, judge
 
     archived = read_run(run_dir)
-    judgement = judge(archived.scenario, archived.history, archived.steady)
+    judgement = judge(archived.scenario, archived.history, archived.steady, archived.steady_echo)
     if has_crashed(judgement) and not archived.is_checked:
         raise _odd(archived, "judged", judgement.because)
     if archived.judgement is not None and archived.judgement.status != judgement.status:

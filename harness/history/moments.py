@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from harness.history.lateness import lateness
 from harness.scenario.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
 from harness.scenario.scenario import EXIT, Scenario
 from harness.values.history import Call, History
 from harness.values.ops import WIRE
+from harness.values.stall import CONTROLLER
+
+_WRITTEN_WITHIN_NS = 1_000_000_000
+"""Of a message that has passed: only waits of the second before its record can have made that late."""
 
 
 def moment_time(history: History, scenario: Scenario, moment: Moment) -> int | None:
@@ -38,6 +43,35 @@ def came_within_ns(history: History, moment: Moment | None) -> int:
             first, last = (injection.tried_ns if injected else injection.healing_ns), _fault_time(history, moment)
             return 0 if first is None or last is None else max(0, last - moment.plus_ns - first)
     return 0
+
+
+def recorded_late_within_ns(history: History, scenario: Scenario, moment: Moment) -> int:
+    """How late a moment may have been recorded because its process was late itself, in nanoseconds.
+
+    A call's begin is written before it begins, and a time of the clock is nobody's record: neither is ever late. A
+    call's end is written by its rank after it has ended, and a message by the proxy server after it has passed. What a
+    fault did before its injection was recorded is known: `came_within_ns`.
+    """
+    if isinstance(moment, AllMoments):
+        last_ns = moment_time(history, scenario, moment)
+        latest = [part for part in moment.moments if moment_time(history, scenario, part) == last_ns]
+        return max((recorded_late_within_ns(history, scenario, part) for part in latest), default=0)
+    time_ns = moment_time(history, scenario, moment)
+    if time_ns is None:
+        return 0
+    if isinstance(moment, WireMoment):
+        passed_ns = time_ns - moment.plus_ns
+        return lateness(history, (passed_ns - _WRITTEN_WITHIN_NS, passed_ns)).total_ns
+    if isinstance(moment, StepMoment):
+        ends = [call for call in history.calls_of(moment.step) if call.ended_ns == time_ns - moment.plus_ns]
+        return max((_written_late_ns(history, call) for call in ends), default=0)
+    return 0
+
+
+def _written_late_ns(history: History, call: Call) -> int:
+    """How late the end of a call may have been written: by its rank, or by the controller that saw its process end."""
+    by_rank = call.outcome in ("ok", "failed") and call.step != EXIT
+    return lateness(history, history.window_of(call)).of(f"rank {call.rank}" if by_rank else CONTROLLER)
 
 
 def _latest(times: list[int | None]) -> int | None:

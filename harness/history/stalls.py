@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from harness.history.lateness import ranks_ran_ns
 from harness.values.history import History
 from harness.values.quantity import format_ns
-from harness.values.stall import STOPPED, Stall
+from harness.values.stall import STOPPED, WAITED, Stall
 
 STARVED_NS = 500_000_000
 """A part that waited for a processor for so long without a break stood still: a back-off of torch's is that long at
@@ -12,28 +13,34 @@ least, and a call's timeout seldom leaves more. Shorter waits are everyday on a 
 that was missed by less. A stop counts whatever its length, because nothing but an act from outside stops a part."""
 
 
-def explanation(history: History, window: tuple[int, int]) -> Stall | None:
+def explanation(history: History, window: tuple[int, int], how: tuple[str, ...] = (STOPPED, WAITED)) -> Stall | None:
     """The longest stall that can explain what went wrong in a window of time; None if there is none.
 
     A stop can explain whatever came after it: a call that it made fail is missed by later ones. A wait for a processor
     explains only what it overlaps. What was over before the clock started explains nothing.
+
+    Args:
+        how: which kinds of stalls may explain it.
     """
     from_ns, to_ns = min(window), max(window)
     fits = [
         stall
         for stall in stood_still(history)
-        if stall.since_ns <= to_ns and (stall.how == STOPPED or stall.until_ns >= from_ns)
+        if stall.how in how and stall.since_ns <= to_ns and (stall.how == STOPPED or stall.until_ns >= from_ns)
     ]
     return max(fits, key=lambda stall: stall.lasted_ns, default=None)
 
 
 def stood_still(history: History) -> list[Stall]:
     """The times that a part stood still long enough to count, while the clock ran."""
-    return [
-        stall
-        for stall in history.stalls
-        if (stall.how == STOPPED or stall.lasted_ns >= STARVED_NS) and stall.until_ns >= history.start_ns
-    ]
+    return [stall for stall in history.stalls if stall.until_ns >= history.start_ns and _counts(history, stall)]
+
+
+def _counts(history: History, stall: Stall) -> bool:
+    """A wait counts without the time for which the ranks themselves ran meanwhile: it may have been for them."""
+    if stall.how == STOPPED or stall.lasted_ns < STARVED_NS:
+        return stall.how == STOPPED
+    return stall.lasted_ns - ranks_ran_ns(history, (stall.since_ns, stall.until_ns)) >= STARVED_NS
 
 
 def describe_stall(history: History, stall: Stall) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.history.timeouts import asked_ns
+from harness.history.timed_calls import timed_calls
 from harness.scenario.scenario import Scenario
 from harness.values.history import Call, History
 from harness.values.json import LARGEST, Fields, whole
@@ -38,7 +38,8 @@ class TimeToError:
         phase: one of `PHASES`.
         end: one of `ENDS`.
         asked_ns: the timeout that it was given.
-        took_ns: from its begin to its error; of a call that hung, until its guard ended it.
+        took_ns: from its begin to its error, without time for which a fault suspended it; of a call that hung, until
+            its guard ended it.
     """
 
     rank: int
@@ -73,12 +74,11 @@ def times_to_error(scenario: Scenario, history: History) -> tuple[TimeToError, .
 
 
 def _times(scenario: Scenario, history: History) -> Iterator[TimeToError]:
-    for call in history.calls:
-        if call.outcome not in ("failed", "hung"):
-            continue
-        asked, took_ns = asked_ns(scenario, call), call.elapsed_ns
-        if asked is not None and took_ns is not None:
-            yield TimeToError(call.rank, call.step, call.f, phase_of(history, call), _end(call), asked, took_ns)
+    for timed in timed_calls(scenario, history):
+        call = timed.call
+        if call.outcome != "ok":
+            phase = phase_of(history, call)
+            yield TimeToError(call.rank, call.step, call.f, phase, _end(call), timed.timeout_ns, timed.elapsed_ns)
 
 
 def _end(call: Call) -> str:

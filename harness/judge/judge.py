@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from harness.checkers.base import CHECKERS, Checker
 from harness.checkers.claims import judge_claim, named_calls
 from harness.history.stalls import describe_stall, excuse, stood_still
-from harness.history.wording import and_n_more, counted, describe_call, describe_end, joined
+from harness.history.wording import and_n_more, counted, joined
 from harness.judge.known import entries_that_fit, judge_known
+from harness.judge.steady import cut_short, judge_steady
 from harness.scenario.scenario import EXIT, CheckClaim, Claim, Fault, Scenario
 from harness.values.errors import HarnessError
 from harness.values.history import History, Injection
@@ -19,16 +20,19 @@ from harness.values.verdict import ERROR, FAILED, PASSED, SKIPPED, VACUOUS, Judg
 _CRASHED = " crashed: "
 
 
-def judge(scenario: Scenario, history: History, steady: History | None = None) -> Judgement:
+def judge(
+    scenario: Scenario, history: History, steady: History | None = None, echo: History | None = None
+) -> Judgement:
     """The judgement of one cell.
 
     Args:
         steady: the history of the same world without faults, played because this one was red (`needs_steady_state`).
+        echo: likewise of the subject `echo`, played because that one did not join (`needs_echo`).
 
     The subject and torch's version are read from `history.begin`. Never raises: what goes wrong here is an `error`.
     """
     try:
-        return _judge(scenario, history, steady)
+        return _judge(scenario, history, steady, echo)
     except Exception as error:  # a defect of the harness must not read like one of the subject
         return Judgement(ERROR, _why_not_judged("judging", error))
 
@@ -38,11 +42,6 @@ def judge_skipped(need: str, reason: str, required: bool) -> Judgement:
     if required:
         return Judgement(ERROR, f"{need}: {reason}; --require says that {need} must be there")
     return Judgement(SKIPPED, f"{need}: {reason}")
-
-
-def needs_steady_state(judgement: Judgement) -> bool:
-    """Whether it is red: then the same world is played without faults, and must join to rule out the machine."""
-    return judgement.status == FAILED and any(verdict.status == FAILED for verdict in judgement.verdicts)
 
 
 def has_crashed(judgement: Judgement) -> bool:
@@ -75,14 +74,14 @@ class _Findings:
         return Judgement(status, because, verdicts, (), self.unnamed_calls, self.notes)
 
 
-def _judge(scenario: Scenario, history: History, steady: History | None) -> Judgement:
+def _judge(scenario: Scenario, history: History, steady: History | None, echo: History | None) -> Judgement:
     unsupported = (history.ended or {}).get("unsupported")
     if unsupported:
         need, reason = unsupported
         return judge_skipped(need, reason, required=False)
-    cut_short = _cut_short(history)
-    if cut_short:
-        return Judgement(ERROR, cut_short)
+    why = cut_short(history)
+    if why:
+        return Judgement(ERROR, why)
     found = _find(scenario, history)
     judgement = _decide(found)
     entries = entries_that_fit(scenario, history)
@@ -93,17 +92,9 @@ def _judge(scenario: Scenario, history: History, steady: History | None) -> Judg
     if entries and not (found.premise and judgement.status == FAILED):
         instead = [_claim(scenario, history, it) for it in entries[0].instead]
         judgement = judge_known(judgement, entries[0], instead, _stalls(history))
-    if steady is not None and needs_steady_state(judgement):
-        judgement = _blame_the_machine(scenario, judgement, steady)
+    if steady is not None and judgement.status == FAILED and any(one.status == FAILED for one in judgement.verdicts):
+        judgement = judge_steady(scenario, judgement, steady, echo)
     return judgement
-
-
-def _cut_short(history: History) -> str:
-    """Why nothing can be said about the subject; empty if something can."""
-    ended = history.ended
-    if ended is None:
-        return "the run was cut short: its history has no end"
-    return str(ended["error"]) if ended.get("error") else ""
 
 
 def _decide(found: _Findings) -> Judgement:
@@ -138,7 +129,7 @@ def _find(scenario: Scenario, history: History) -> _Findings:
         premise=tuple(_unless_stalled(history, verdict) for verdict in (*_missing_premises(scenario, history), *idle)),
         standing=tuple(judging.values()),
         unnamed_calls=_unnamed_calls(scenario, history),
-        notes=tuple(_notes(scenario, history, standing)),
+        notes=tuple(_notes(scenario, history, standing, claims)),
     )
 
 
@@ -232,7 +223,9 @@ def _unnamed_calls(scenario: Scenario, history: History) -> int:
     return sum(id(call) not in named for call in begun)
 
 
-def _notes(scenario: Scenario, history: History, standing: dict[str, Verdict]) -> Iterator[str]:
+def _notes(
+    scenario: Scenario, history: History, standing: dict[str, Verdict], claims: tuple[Verdict, ...]
+) -> Iterator[str]:
     for injection in history.injections:
         if injection.injected_ns is not None and injection.touched is None:
             yield f"unproven: whether {injection.fault} touched anything cannot be measured"
@@ -241,40 +234,8 @@ def _notes(scenario: Scenario, history: History, standing: dict[str, Verdict]) -
         broken = f"; it was broken: {verdict.because}" if verdict is not None and verdict.status != PASSED else ""
         yield f"{kind} is waived: {reason}{broken}"
     yield from (describe_stall(history, stall) for stall in stood_still(history))
+    yield from (f"{it.name} holds with the lateness measured: {it.because}" for it in claims if it.granted_ns)
     world = mapping(history.begin.get("world"))
     if world.get("private_network") is False:
         lookups = world.get("lookups")
         yield "the world ran on the host's network" + (f"; look-ups: {lookups}" if lookups else "")
-
-
-# -- the steady state --------------------------------------------------------------------------------------------
-
-
-def _blame_the_machine(scenario: Scenario, judgement: Judgement, steady: History) -> Judgement:
-    """An error in place of a red judgement if the same world does not join even without faults."""
-    because = _does_not_join(scenario, steady)
-    if not because:
-        return judgement
-    stalls = _stalls(steady)
-    while_stalled = f", and {stalls}" if stalls else ""
-    red = (
-        f"steady state: the same world without faults does not join ({because}{while_stalled}), so the red verdict says"
-        " nothing"
-    )
-    return replace(judgement, status=ERROR, because=f"{red}; it was: {judgement.because}")
-
-
-def _does_not_join(scenario: Scenario, steady: History) -> str:
-    """Why the world without faults did not join; empty if it did."""
-    cut_short = _cut_short(steady)
-    if cut_short:
-        return cut_short
-    # What a command does is not recorded: all that is known of it is how it ended.
-    step = EXIT if steady.begin.get("subject") == "command" else "rendezvous"
-    calls = [call for call in steady.calls if step in (call.step, call.f)]
-    joined_ranks = {call.rank for call in calls if call.outcome == "ok"}
-    missing = [rank for rank in range(scenario.world.size) if rank not in joined_ranks]
-    if not missing:
-        return ""
-    ended = [f"{describe_call(call)} {describe_end(call)}" for call in calls if call.rank in missing]
-    return ended[0] + and_n_more(len(ended)) if ended else f"rank {missing[0]} made no call"

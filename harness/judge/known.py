@@ -38,12 +38,14 @@ def _torch_fits(specifier: str, version: str) -> bool:
 def judge_known(judgement: Judgement, entry: Known, instead: list[Verdict], stalls: str = "") -> Judgement:
     """The judgement, given the one entry that fits; vacuous and error stay what they are.
 
-    A run in which a part of the harness stood still does not show that a known failure is gone.
+    A run in which a part of the harness stood still does not show that a known failure is gone, and neither does a
+    claim that would have broken if nothing had been late.
 
     Args:
         instead: the verdicts of the entry's `instead`.
         stalls: which parts of the harness stood still; empty if none did.
     """
+    stalls = joined([*filter(None, [stalls]), *_grants(judgement, entry)])
     if judgement.status == PASSED and stalls:
         because = f"it passed, but {stalls}: that says nothing about the known failure of line {entry.line}"
         return replace(judgement, status=ERROR, because=f"{because}; play it again")
@@ -70,6 +72,12 @@ def judge_known(judgement: Judgement, entry: Known, instead: list[Verdict], stal
         return replace(judgement, status=KNOWN, because=because, known_refs=entry.refs)
     because = f"{judgement.because}; not the known failure of line {entry.line}: {'; '.join(differences)}"
     return replace(judgement, because=because)
+
+
+def _grants(judgement: Judgement, entry: Known) -> list[str]:
+    """Of claims that the entry names: that they hold only because processes were late."""
+    held = [verdict.name for verdict in judgement.verdicts if verdict.granted_ns and verdict.name in entry.breaks]
+    return [f"{name} holds only with the lateness that was measured" for name in held]
 
 
 def _broken_otherwise(judgement: Judgement, entry: Known) -> tuple[list[str], list[str]]:

@@ -27,7 +27,7 @@ from harness.play.plan import make_plan
 from harness.play.poll import Poll
 from harness.play.rank_group import RankGroup
 from harness.play.ranks import Ranks
-from harness.play.recording import LagMeter, Log
+from harness.play.recording import Log
 from harness.play.torchrun_ranks import TorchrunRanks
 from harness.play.wire import Wire
 from harness.proxies.base import Link, Proxies
@@ -38,7 +38,6 @@ from harness.schedule.schedule import Decisions, Schedule
 from harness.values.errors import HarnessError, ProxyLost, Unsupported
 from harness.values.ops import LINK, WIRE_LOG
 from harness.values.refusals import describe, is_refusal
-from harness.values.stall import LAG
 from harness.values.wire import Wire as WireLog
 from harness.worlds.base import Host, World, WorldSession
 
@@ -145,7 +144,7 @@ def _perform(
     addresses = addresses.with_links(links)
     _begin_record(order, resources, session, addresses, proxies, log)
     acts.enter_context(_looking_for_leftovers(session, addresses, log))
-    poll = Poll(LagMeter(lambda lag_ns: log.note(LAG, lag_ns=lag_ns)), lambda: log.note_stalls(watch.take()))
+    poll = Poll(lambda: log.note_stalls(watch.take()))
     poll.register(resources.interrupt_fd, _interrupt)
     ranks = acts.enter_context(_rank_processes(order, resources, schedule, session, addresses, log))
     for descriptor in (session.fileno(), *ranks.descriptors()):

@@ -6,19 +6,19 @@ import select
 from collections.abc import Callable
 
 from harness import clock
-from harness.play.recording import LagMeter
+
+TICK_NS = 25_000_000
+"""How often the controller wakes at least: what happened without a descriptor that says so is seen within that time."""
 
 
 class Poll:
     """Descriptors, and who handles each when it is readable.
 
     Args:
-        lag: measures how late this process wakes.
         woke: called after each sleep, before any handler.
     """
 
-    def __init__(self, lag: LagMeter, woke: Callable[[], None]) -> None:
-        self._lag = lag
+    def __init__(self, woke: Callable[[], None]) -> None:
         self._woke = woke
         self._poll = select.poll()
         self._handlers: dict[int, Callable[[], None]] = {}
@@ -39,10 +39,9 @@ class Poll:
             until_ns: on CLOCK_MONOTONIC; a time that has passed does not sleep, None is one tick.
         """
         now_ns = clock.now_ns()
-        tick_ns = now_ns + LagMeter.TICK_NS
+        tick_ns = now_ns + TICK_NS
         due_ns = tick_ns if until_ns is None else max(now_ns, min(until_ns, tick_ns))
         readable = {descriptor for descriptor, _ in self._poll.poll((due_ns - now_ns) / 1e6)}
-        self._lag.woke(due_ns, clock.now_ns())
         self._woke()
         for descriptor, handler in list(self._handlers.items()):
             if descriptor in readable and descriptor in self._handlers:

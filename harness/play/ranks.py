@@ -12,8 +12,9 @@ from typing import Any
 
 from harness import clock
 from harness.machine.process.children import describe_status
+from harness.play.poll import TICK_NS
 from harness.play.rank_group import CallOwner, RankProcess
-from harness.play.recording import LagMeter, Log, RankFile
+from harness.play.recording import Log, RankFile
 from harness.rank.recorder import CANNOT_RECORD
 from harness.scenario.scenario import EXIT, Scenario
 from harness.schedule.progress import CallKey, Gate
@@ -310,7 +311,7 @@ class Ranks:
         deadline_ns = clock.now_ns() + ENDS_WITHIN_NS
         while self.living() and clock.now_ns() < deadline_ns:
             descriptors = [self._session.fileno(), self._doorbell_fd, *self.descriptors()]
-            select.select(descriptors, [], [], LagMeter.TICK_NS / 1e9)
+            select.select(descriptors, [], [], TICK_NS / 1e9)
             self.hear()
             self.reap()
         self._end_living()

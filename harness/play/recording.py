@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +63,9 @@ class Log:
             self._is_whole = False
             raise cannot(f"write {self._path}", error) from error
 
-    def note(self, f: str, value: Any = None, *, lag_ns: int = 0) -> int:
+    def note(self, f: str, value: Any = None) -> int:
         """Record something that the controller did or saw; returns its time."""
-        op = Op(clock.now_ns(), Process(None, CONTROLLER), OK, f, value=value, lag_ns=lag_ns)
+        op = Op(clock.now_ns(), Process(None, CONTROLLER), OK, f, value=value)
         self.record(op)
         return op.time_ns
 
@@ -105,25 +105,3 @@ class RankFile:
 
     def close(self) -> None:
         os.close(self._fd)
-
-
-class LagMeter:
-    """Measures how late this process wakes up: what the machine, not the subject, did to the times.
-
-    Args:
-        note: called with a lag in ns that is worth recording.
-    """
-
-    TICK_NS = 25_000_000
-    """How often the controller wakes at least: 40 times a second costs nothing and sees every stall of that length."""
-
-    WORTH_NS = 5_000_000
-    """Smaller lags are below every bound that a scenario may state."""
-
-    def __init__(self, note: Callable[[int], Any]) -> None:
-        self._note = note
-
-    def woke(self, due_ns: int, now_ns: int) -> None:
-        """Say when a wake-up was due and when it came."""
-        if now_ns - due_ns > self.WORTH_NS:
-            self._note(now_ns - due_ns)

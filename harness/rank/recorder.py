@@ -7,8 +7,9 @@ import os
 import struct
 import sys
 from contextlib import suppress
-from typing import Any, List, NoReturn, Tuple
+from typing import Any, Iterator, List, Mapping, NamedTuple, NoReturn, Tuple
 
+from harness import clock
 from harness.values.ops import ErrorInfo, Op
 
 CANNOT_RECORD = 94
@@ -74,16 +75,34 @@ def error_info(error: BaseException) -> ErrorInfo:
     return ErrorInfo(type(error).__name__, _bases(type(error)), _message(error), tuple(causes))
 
 
-def lag_ns() -> int:
-    """Nanoseconds for which the threads of this process have waited for a CPU so far; 0 where it cannot be read.
+class Usage(NamedTuple):
+    """What this process has had of the processors so far.
 
-    A thread that has ended no longer counts, so a difference of two readings may be too small, even negative.
+    Attributes:
+        waits: by thread, for how long it has waited for one, in ns.
+        cpu_ns: for how long its threads have run, also those that have ended.
     """
-    total = 0
+
+    waits: Mapping[str, int]
+    cpu_ns: int
+
+    @classmethod
+    def now(cls) -> Usage:
+        return cls(dict(_waits()), clock.processor_time_ns())
+
+    def lag_ns(self, before: Usage) -> int:
+        """For how long the thread that waited longest has waited since then; 0 where that cannot be read.
+
+        A call is late by the wait of the thread that makes it, or of one that it waits for. A sum over threads would
+        also count what they wait for each other, which is the subject's own doing. A thread that has ended is gone.
+        """
+        return max((waited_ns - before.waits.get(thread, 0) for thread, waited_ns in self.waits.items()), default=0)
+
+
+def _waits() -> Iterator[Tuple[str, int]]:
     with suppress(OSError, ValueError, IndexError):
         for thread in os.listdir("/proc/self/task"):
-            total += _waited_ns(f"/proc/self/task/{thread}/schedstat")
-    return total
+            yield thread, _waited_ns(f"/proc/self/task/{thread}/schedstat")
 
 
 def _waited_ns(path: str) -> int:

@@ -18,7 +18,7 @@ from harness.loader.tree.limits import (
     MOST_NODES_OF_CELLS,
     MOST_TURNS,
 )
-from harness.values.quantity import LONGEST_NS, MOST_BYTES, MOST_BYTES_PER_SECOND, MOST_TIMEOUTS
+from harness.values.quantity import LONGEST_NS, MOST_BYTES, MOST_BYTES_PER_SECOND, MOST_TIMEOUTS, SLACK_NS
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,22 @@ UNITS = Prose(
     f"""
 Quantities carry units; a bare number is refused.
 
-- durations: `250us`, `250ms`, `6s`, `2min`; `timeout` is `world.timeout`: `timeout + 1s`, `3 * timeout`
+- durations: `250us`, `250ms`, `6s`, `2min`; `timeout` is `world.timeout`: `timeout + slack`, `3 * timeout`
 - sizes: `5B`, `100KB`, `512MiB`
 - rates: `100KB/s`, `1MB/s`
 
 Values of keys are text: `value: "1"`.
+
+`slack` is what a call may take beyond its timeout: {SLACK_NS / 10**9:g} s. Torch's client pauses half a second between
+two tries and looks at its deadline between them, so a call may end that much later. It is added to something:
+`timeout + slack`. A master of stock that waits for its workers counts whole seconds, so its join is given
+`timeout + 1s + slack`.
+
+No slack is needed for a busy machine. The harness measures how late each process was that took part in a call: its own
+rank, the master, other ranks that it waited for, proxy server, name servers and controller. So much longer an upper
+bound is, for `within` and for checks that bound a time. A call that holds only by this passes, and a note says so. Time
+for which the ranks themselves ran does not count, since a subject that keeps the processor busy is late by its own
+doing. A lower bound never gets shorter by this, except where `since` is a moment that was recorded late.
 
 Each quantity has a range, and one outside it is an error when the file is read:
 
@@ -76,7 +87,7 @@ Each quantity has a range, and one outside it is an error when the file is read:
 - a matrix has at most {MOST_AXES} lines and {MOST_CELLS} cells; cells times keys and values are at most
   {MOST_NODES_OF_CELLS}
 """,
-    ("unit", "duration", "durations", "size", "rate", "quantities"),
+    ("unit", "duration", "durations", "size", "rate", "quantities", "slack"),
 )
 
 RANKS = Prose(

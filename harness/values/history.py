@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from harness.values.json import mapping, whole
 from harness.values.ops import INVOKE, ErrorInfo, Op, Process, outcome_of
-from harness.values.stall import LAG, Stall, stall_of
+from harness.values.stall import Stall, stall_of
 from harness.values.wire import Wire
 
 
@@ -46,6 +46,11 @@ class Call:
         if self.invoke is None or self.end is None:
             return None
         return self.end.time_ns - self.invoke.time_ns
+
+    @property
+    def cpu_ns(self) -> Optional[int]:
+        """The processor time that its process used meanwhile, in all its threads; None where it was not measured."""
+        return self.end.cpu_ns or None if self.end is not None else None
 
     @property
     def arguments(self) -> Mapping[str, Any]:
@@ -184,24 +189,6 @@ class History:
             self._cache["stalls"] = tuple(stall for stall in map(stall_of, self.ops) if stall is not None)
         stalls: Tuple[Stall, ...] = self._cache["stalls"]
         return stalls
-
-    def largest_lag_ns(self, from_ns: int, to_ns: int) -> int:
-        """The largest scheduling lag, of any process, measured in a window that touches [from_ns, to_ns]."""
-        largest = 0
-        for call in self.calls:
-            if call.end is None or call.invoke is None:
-                continue
-            if call.invoke.time_ns <= to_ns and call.end.time_ns >= from_ns:
-                largest = max(largest, call.end.lag_ns)
-        for op in self.ops:
-            if op.f == LAG and _lag_since_ns(op) <= to_ns and op.time_ns >= from_ns:
-                largest = max(largest, op.lag_ns)
-        return largest
-
-
-def _lag_since_ns(op: Op) -> int:
-    stall = stall_of(op)
-    return op.time_ns - op.lag_ns if stall is None else stall.since_ns
 
 
 def _calls(ops: Iterable[Op]) -> List[Call]:

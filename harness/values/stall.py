@@ -13,6 +13,9 @@ LAG = "lag"
 
 STOPPED, WAITED = "stopped", "waited"
 
+CONTROLLER = "the controller"
+"""The part that plays: it injects and heals faults, sees processes end, and measures the other parts."""
+
 
 @dataclass(frozen=True)
 class Stall:

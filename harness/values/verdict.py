@@ -22,6 +22,8 @@ class Verdict:
         expected, happened: what should have happened and what did, in short; may be empty.
         evidence: indexes of the operations that prove it.
         line: the claim's line in the scenario file, from 1; 0 for standing invariants.
+        granted_ns: if it passed only because a bound of time is as much longer as processes were late, by how much the
+            bound was missed at most, in nanoseconds; else 0.
     """
 
     name: str
@@ -31,8 +33,11 @@ class Verdict:
     happened: str = ""
     evidence: Tuple[int, ...] = ()
     line: int = 0
+    granted_ns: int = 0
 
     def to_json(self) -> Dict[str, Any]:
+        """As JSON; `granted_ns` only where it is not 0."""
+        granted = {"granted_ns": self.granted_ns} if self.granted_ns else {}
         return {
             "name": self.name,
             "status": self.status,
@@ -41,6 +46,7 @@ class Verdict:
             "happened": self.happened,
             "evidence": list(self.evidence),
             "line": self.line,
+            **granted,
         }
 
     @classmethod
@@ -55,6 +61,7 @@ class Verdict:
             fields.text("happened"),
             fields.wholes("evidence"),
             fields.whole("line"),
+            fields.whole("granted_ns", 0, 0),
         )
 
 

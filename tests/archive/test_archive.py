@@ -68,21 +68,23 @@ def forget_checksums(run_dir: Path) -> None:
 
 
 def test_a_run_is_read_as_it_was_written(run_dir: Path) -> None:
-    """Cell, history, judgement, facts and the history of the steady state."""
+    """Cell, history, judgement, facts and the histories of the steady state."""
     history = archive.write_history(run_dir, Past().all_join().fault("cut", 1, 2).whole())
     archive.write_judgement(run_dir, JUDGEMENT)
     archive.fill_run(run_dir / archive.STEADY, cell(), {})
     steady = archive.write_history(run_dir / archive.STEADY, Past().all_join(step="rendezvous").whole())
+    archive.fill_run(run_dir / archive.STEADY_ECHO, cell(), {})
+    echo = archive.write_history(run_dir / archive.STEADY_ECHO, Past(2, "echo").all_join(step="rendezvous").whole())
     found = archive.read_run(run_dir)
     assert (found.run_dir, found.scenario) == (run_dir, cell())
-    assert (found.history, found.judgement, found.steady) == (history, JUDGEMENT, steady)
+    assert (found.history, found.judgement, found.steady, found.steady_echo) == (history, JUDGEMENT, steady, echo)
     assert (found.meta["subject"], found.meta["seed"], found.meta["cell"]) == ("static", 7, [["world.timeout", "5s"]])
 
 
 def test_a_run_that_was_never_judged_has_no_judgement(played: Path) -> None:
     """Nor a steady state that was never played."""
     found = archive.read_run(played)
-    assert (found.judgement, found.steady) == (None, None)
+    assert (found.judgement, found.steady, found.steady_echo) == (None, None, None)
 
 
 def test_a_history_is_sorted_and_numbered_when_it_is_written(run_dir: Path) -> None:

@@ -8,23 +8,32 @@ from pathlib import Path
 
 import pytest
 from fake_controllers import FACTS, FakeControllers, joined
-from pasts import SECOND, scenario
+from pasts import SECOND, Past, scenario
 
+from harness.archive import read_history
 from harness.campaign.runner import Runner
 from harness.campaign.source import Trial
+from harness.judge.judge import judge
 from harness.judge.result import Result
 from harness.loader import load_text
 from harness.play.options import RunOptions
-from harness.scenario.scenario import Scenario, StepClaim
+from harness.scenario.scenario import Fault, Scenario, StepClaim
 from harness.values.errors import HarnessError
 from harness.values.history import History
-from harness.values.verdict import FAILED, PASSED
+from harness.values.verdict import ERROR, FAILED, PASSED
 
 CELL = scenario(expect=(StepClaim("joins", ("join",), outcomes=("ok",), line=9),))
+CUT = Fault("cut", "blackhole", (1,), {}, "downstream", line=7)
 
 
 def with_timeout(seconds: int) -> Scenario:
     return replace(CELL, world=replace(CELL.world, timeout_ns=seconds * SECOND))
+
+
+def faulted(played: Scenario, outcome: str, subject: str = "static") -> History:
+    """Every rank's join came out like this; with the fault, unless it is a steady state."""
+    past = Past(played.world.size, subject).all_join(step=played.steps[0].name, outcome=outcome)
+    return (past.fault("cut", 0.001, 0.02) if played.faults else past).whole()
 
 
 class Bisect:
@@ -82,8 +91,8 @@ class Calls:
 def runner_of(tmp_path: Path) -> Iterator[Callable[..., Runner]]:
     """A runner whose controllers are fakes."""
 
-    def runner_of(controllers: FakeControllers, jobs: int = 1) -> Runner:
-        return Runner(RunOptions(subject="echo", runs_dir=tmp_path, jobs=jobs, seed=7), start=controllers)
+    def runner_of(controllers: FakeControllers, jobs: int = 1, subject: str = "echo") -> Runner:
+        return Runner(RunOptions(subject=subject, runs_dir=tmp_path, jobs=jobs, seed=7), start=controllers)
 
     return runner_of
 
@@ -95,9 +104,9 @@ def test_a_source_can_bisect_a_parameter_of_a_scenario(runner_of: RunnerOf) -> N
     """Each trial depends on the verdict of the one before; red ones are checked against their steady state."""
 
     def enough_from_11(one: Scenario) -> History:
-        return joined(one, "ok" if one.world.timeout_ns >= 11 * SECOND or one.title.startswith("Steady") else "failed")
+        return faulted(one, "ok" if one.world.timeout_ns >= 11 * SECOND or not one.faults else "failed")
 
-    source = Bisect(with_timeout, 1, 64)
+    source = Bisect(lambda seconds: replace(with_timeout(seconds), faults=(CUT,)), 1, 64)
     controllers = FakeControllers(enough_from_11)
     with runner_of(controllers, jobs=4) as runner:
         results = list(runner.run_source(source))
@@ -107,6 +116,47 @@ def test_a_source_can_bisect_a_parameter_of_a_scenario(runner_of: RunnerOf) -> N
     assert [result.status for result in results] == [PASSED, PASSED, FAILED, PASSED, FAILED, PASSED]
     assert len(controllers.started) == 1
     assert len(controllers.started[0].orders) == len(results) + 2
+
+
+@pytest.mark.parametrize(
+    ("echo", "status", "played"),
+    [
+        ("ok", FAILED, ["", "steady", "steady-echo"]),
+        ("failed", ERROR, ["", "steady", "steady-echo"]),
+        (None, ERROR, ["", "steady"]),
+    ],
+)
+def test_where_a_subject_never_joins_echo_is_tried(
+    runner_of: RunnerOf, echo: str | None, status: str, played: list[str]
+) -> None:
+    """Beside the run, with the same scenario and seed; judged again from the archive, the verdict is the same."""
+    subject = "static" if echo else "echo"
+
+    def never(one: Scenario) -> History:
+        tried = controllers.started[0].orders[-1].subject
+        return faulted(one, echo if echo and tried == "echo" else "failed", tried)
+
+    controllers = FakeControllers(never)
+    with runner_of(controllers, subject=subject) as runner:
+        result = runner.play(replace(CELL, faults=(CUT,)))
+    orders = controllers.started[0].orders
+    assert result.run_dir is not None
+    places = [order.run_dir for order in orders]
+    assert places == [result.run_dir / name for name in played]
+    assert [order.subject for order in orders] == [subject, subject, "echo"][: len(orders)]
+    assert len({order.seed for order in orders}) == 1
+    assert all(order.scenario == orders[1].scenario for order in orders[1:])
+    assert result.status == status
+    again = judge(result.scenario, *map(read_history, places))
+    assert again == result.judgement
+
+
+def test_a_scenario_without_faults_is_its_own_steady_state(runner_of: RunnerOf) -> None:
+    """A subject that never joins is failed at once, and nothing else is played."""
+    controllers = FakeControllers(lambda one: faulted(one, "failed"))
+    with runner_of(controllers) as runner:
+        assert runner.play(CELL).status == FAILED
+    assert len(controllers.started[0].orders) == 1
 
 
 def test_a_source_can_play_on_until_it_has_seen_enough(runner_of: RunnerOf) -> None:

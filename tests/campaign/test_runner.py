@@ -16,6 +16,7 @@ import pytest
 
 from harness.archive import RunDirs, play_id, read_history, read_run
 from harness.campaign.runner import Runner
+from harness.judge.judge import judge
 from harness.judge.result import Result
 from harness.loader import load_text
 from harness.machine.process.interpreter import examine
@@ -99,10 +100,28 @@ def test_until_fail_stops_at_the_first_red_one(runner: Runner) -> None:
 
 def test_a_red_verdict_is_checked_against_the_steady_state(runner: Runner) -> None:
     """The same world joins once without faults; that run lies beside the red one."""
-    result = runner.play(cell(JOIN + "expect:\n  - {step: rendezvous, is: failed}\n"))
+    fault = "faults:\n  - {inject: kill, ranks: 1, after: {step: rendezvous, is: ok}}\n"
+    result = runner.play(cell(JOIN + fault + "expect:\n  - {step: rendezvous, is: failed}\n"))
     assert result.status == "failed"
     assert result.run_dir is not None
     assert (result.run_dir / "steady" / "history.jsonl").exists()
+    assert not (result.run_dir / "steady-echo").exists()
+
+
+def test_a_subject_that_fails_without_faults_too_is_failed_where_echo_joins(tmp_path: Path) -> None:
+    """A command that always ends badly: the machine is cleared, and the stored run is judged alike."""
+    body = JOIN + "faults:\n  - {inject: pause, ranks: 1, for: 50ms}\nexpect:\n  - {step: exit, is: ok}\n"
+    command = ("sh", "-c", "sleep 0.3; exit 1")
+    with Runner(RunOptions(subject="command", command=command, runs_dir=tmp_path, jobs=1)) as runner:
+        result = runner.play(cell(body))
+    assert result.status == "failed", result.judgement
+    assert "it joins with the subject echo, so the cause is command and not the machine" in result.judgement.because
+    assert result.run_dir is not None
+    stored = read_run(result.run_dir)
+    assert stored.steady is not None
+    assert stored.steady_echo is not None
+    assert {call.outcome for call in stored.steady_echo.rendezvous_calls} == {"ok"}
+    assert judge(stored.scenario, stored.history, stored.steady, stored.steady_echo) == result.judgement
 
 
 def test_a_rank_that_dies_of_a_signal_is_seen(runner: Runner) -> None:

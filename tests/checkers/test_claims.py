@@ -331,26 +331,6 @@ def test_a_moment_that_never_came_cannot_be_counted_from() -> None:
     assert verdict.because == "rank 0's join returned after 9 ms, but the moment get ended never came"
 
 
-def test_a_bound_missed_by_less_than_the_lag_is_an_error() -> None:
-    """The machine was too busy to tell; from above and from below."""
-    history = Past(2).join(1, 0, 4.02, lag=0.05).whole()
-    for bounds in (seconds(None, 4), seconds(4.05, 5)):
-        assert judged(history, ranks=(1,), within=bounds).status == ERROR
-
-
-def test_a_bound_missed_by_more_than_the_lag_is_failed() -> None:
-    """The lag cannot explain it."""
-    history = Past(2).join(1, 0, 4.1).lag(2, 0.05).whole()
-    assert judged(history, ranks=(1,), within=seconds(None, 4)).status == FAILED
-
-
-def test_a_count_short_by_busy_calls_is_an_error() -> None:
-    """Had the machine kept up, it might have been met."""
-    past = Past(2).join(0, 0, 1).join(1, 0, 2.01, lag=0.1)
-    assert judged(past.whole(), within=seconds(None, 2), count=(2, 2)).status == ERROR
-    assert judged(past.whole(), within=seconds(None, 2), count=(3, 3)).status == FAILED
-
-
 def test_a_skipped_call_has_no_time() -> None:
     """`is: [ok, skipped], within: 1s`: if it runs, then so fast."""
     history = Past(2).call(1, "get", None, 9, "skipped").whole()
@@ -405,10 +385,17 @@ def test_one_alternative_must_hold_for_all_it_names() -> None:
 
 
 def test_alternatives_that_may_have_held_are_an_error() -> None:
-    """One of them was missed by less than the lag."""
+    """One of them was missed while a part of the harness stood still."""
     slow = StepClaim("quick", ("join",), ranks=(1,), within=seconds(None, 4))
-    history = Past(2).join(0, 0, 1).join(1, 0, 4.01, lag=0.1).whole()
+    history = Past(2).join(0, 0, 1).join(1, 0, 4.5).stall(1, 1.1).whole()
     assert judge_claim(PLAN, history, alternatives(REFUSED, slow)).status == ERROR
+
+
+def test_an_alternative_that_holds_with_the_lateness_measured_is_enough() -> None:
+    """And is told."""
+    slow = StepClaim("quick", ("join",), ranks=(1,), within=seconds(None, 4))
+    verdict = judge_claim(PLAN, Past(2).join(0, 0, 1).join(1, 0, 4.01, lag=0.1).whole(), alternatives(REFUSED, slow))
+    assert (verdict.status, verdict.granted_ns) == (PASSED, SECOND // 100)
 
 
 def test_alternatives_with_nothing_to_judge_are_vacuous() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pasts import SECOND, Past, at
 
+from harness.history.lateness import Lateness, lateness
 from harness.history.stalls import STARVED_NS, describe_stall, excuse, explanation, stood_still
 from harness.values.history import History
 from harness.values.stall import STOPPED, WAITED, Stall
@@ -52,10 +53,25 @@ def test_what_counts_as_standing_still(since: float, until: float, how: str, cou
 
 
 def test_a_lag_that_names_no_part_explains_nothing() -> None:
-    """Histories of before, and what the poll measures: they excuse a bound that was missed by less."""
+    """Histories of older releases: a bound is longer by it."""
     history = Past().lag(3, 2).so_far()
     assert (history.stalls, explanation(history, (at(0), at(9)))) == ((), None)
-    assert history.largest_lag_ns(at(0), at(9)) == 2 * SECOND
+    assert lateness(history, (at(0), at(9))) == Lateness((("the controller", 2 * SECOND),))
+
+
+@pytest.mark.parametrize(("cpu", "counts"), [(0.1, True), (1.2, False)])
+def test_a_wait_while_the_ranks_themselves_ran_is_no_stall(cpu: float, counts: bool) -> None:
+    """It may have been for them; a stop was not."""
+    busy = Past().join(0, 0, 2, cpu=cpu)
+    assert bool(stood_still(busy.stall(0.5, 1.4, how=WAITED).so_far())) == counts
+    assert stood_still(Past().join(0, 0, 2, cpu=cpu).stall(0.5, 1.4).so_far())
+
+
+def test_only_some_kinds_of_stalls_may_be_asked_for() -> None:
+    """A wait does not explain what only a stop can."""
+    waited, stopped = stalled(1, 2, WAITED), stalled(1, 2)
+    assert explanation(waited, (at(0), at(9)), (STOPPED,)) is None
+    assert explanation(stopped, (at(0), at(9)), (STOPPED,)) is not None
 
 
 def test_the_longest_is_named() -> None:

@@ -14,7 +14,7 @@ from rank_world import HARNESS
 
 from harness.rank.control import Control
 from harness.rank.listeners import listening_sockets
-from harness.rank.recorder import error_info, lag_ns
+from harness.rank.recorder import Usage, error_info
 from harness.rank.steps import STEPS
 from harness.rank.steps import store as store_steps
 from harness.rank.subjects.rendezvous import torchrun_config
@@ -158,11 +158,21 @@ def test_an_error_whose_text_fails_is_recorded_too():
     assert "RuntimeError" in error_info(Broken()).message
 
 
+def test_lag_is_the_longest_wait_of_one_thread():
+    """Not their sum: threads that wait for each other are the subject's own doing. One that has ended is gone."""
+    before = Usage({"1": 100, "2": 500, "3": 900}, 0)
+    assert Usage({"1": 140, "2": 530, "4": 20}, 0).lag_ns(before) == 40
+    assert Usage({"1": 100, "4": 60}, 0).lag_ns(before) == 60
+    assert Usage({}, 0).lag_ns(before) == 0
+
+
 def test_lag_can_be_read():
-    """A number of nanoseconds that does not decrease while no thread ends."""
-    first = lag_ns()
-    assert first >= 0
-    assert lag_ns() >= first
+    """Of every thread of this process, a number of nanoseconds that does not decrease."""
+    first = Usage.now()
+    second = Usage.now()
+    assert first.waits
+    assert second.lag_ns(first) >= 0
+    assert all(second.waits.get(thread, waited_ns) >= waited_ns for thread, waited_ns in first.waits.items())
 
 
 @pytest.mark.parametrize(

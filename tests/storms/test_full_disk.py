@@ -30,9 +30,11 @@ expect:
 FAILS = """
 schema: rdzv-scenario/v1
 title: A claim that is broken, so that the steady state is played
-world: {size: 2, timeout: 5s, route: direct}
+world: {size: 2, timeout: 5s}
 workload:
   - {do: rendezvous}
+faults:
+  - {inject: latency, latency: 2ms, stream: both}
 expect:
   - {step: rendezvous, is: failed}
 """

@@ -1,4 +1,4 @@
-"""Histories: calls and faults that their operations make up, and the largest lag in a window."""
+"""Histories: calls and faults that their operations make up."""
 
 from __future__ import annotations
 
@@ -82,17 +82,6 @@ def test_a_history_says_how_it_began_and_ended() -> None:
     history = Past(subject="echo").whole(error="ProxyLost")
     assert (history.begin["subject"], history.start_ns, history.ended) == ("echo", at(0), {"error": "ProxyLost"})
     assert (History().begin, History().start_ns, History().ended) == ({}, 0, None)
-
-
-@pytest.mark.parametrize(
-    ("window", "lag"), [((0, 1.5), 0.2), ((2.5, 3), 0), ((3.9, 9), 0.5), ((5.1, 9), 0), ((0, 9), 0.5), ((2, 2), 0.2)]
-)
-def test_the_largest_lag_is_that_of_calls_and_looks_that_touch_the_window(
-    window: tuple[float, float], lag: float
-) -> None:
-    """A call measures from its begin to its end; the controller's look measures the time before it."""
-    history = Past().call(0, "get", 1, 2, lag=0.2).call(1, "get", 1, None).lag(5, 0.5).lag(4, 0.1).so_far()
-    assert history.largest_lag_ns(at(window[0]), at(window[1])) == lag * SECOND
 
 
 def test_the_end_of_a_process_has_facts() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.values.quantity import Duration, format_ns, parse_duration, parse_rate, parse_size
+from harness.values.quantity import SLACK_NS, Duration, format_ns, parse_duration, parse_rate, parse_size
 
 MS, SECOND = 1_000_000, 1_000_000_000
 
@@ -20,6 +20,9 @@ MS, SECOND = 1_000_000, 1_000_000_000
         ("40us", Duration(40_000)),
         ("timeout", Duration(0, 1.0)),
         ("timeout + 1s", Duration(SECOND, 1.0)),
+        ("timeout + slack", Duration(SLACK_NS, 1.0)),
+        ("2 * timeout + 250ms - slack", Duration(SECOND // 4 - SLACK_NS, 2.0)),
+        ("1s + slack+slack", Duration(SECOND + 2 * SLACK_NS)),
         ("3 * timeout", Duration(0, 3.0)),
         ("timeout * 0.5 - 250ms", Duration(-250 * MS, 0.5)),
         ("1s + 1s-500ms", Duration(1_500 * MS)),
@@ -30,7 +33,26 @@ def test_a_duration_is_a_sum_of_times_and_timeouts(text: str, duration: Duration
     assert parse_duration(text) == duration
 
 
-@pytest.mark.parametrize("value", [5, 1.5, True, None, "", "5", "s", "5 parsecs", "1s 2s", "1s +", "5s * 2", "-1s"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        5,
+        1.5,
+        True,
+        None,
+        "",
+        "5",
+        "s",
+        "5 parsecs",
+        "1s 2s",
+        "1s +",
+        "5s * 2",
+        "-1s",
+        "slack",
+        "slack + 1s",
+        "2 * slack",
+    ],
+)
 def test_anything_else_is_not_a_duration(value: object) -> None:
     """The message says what to write instead."""
     with pytest.raises(ValueError, match=r"is not a duration with a unit; write .* timeout \+ 1s"):

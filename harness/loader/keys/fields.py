@@ -241,7 +241,7 @@ def _check_count(value: Any) -> tuple[int, int]:
 WRITTEN_DURATION = {
     "type": "string",
     "pattern": _DURATION_TEXT,
-    "examples": ["250ms", "6s", "timeout + 1s", "3 * timeout"],
+    "examples": ["250ms", "6s", "timeout + slack", "3 * timeout"],
 }
 DURATION_SCHEMA = {"x-ref": "Duration"}
 

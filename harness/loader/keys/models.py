@@ -245,7 +245,9 @@ class StepClaimKeys(Keys):
         "all contained in the first line, case ignored; `{host}`, `{port}`, `{run_id}` are those of the rank",
         default="any", example='["address already in use", "{port}"]',
     )  # fmt: skip
-    within: Within | None = key("the upper bound, or [lower, upper]", default="any", example="[timeout, timeout + 1s]")
+    within: Within | None = key(
+        "the upper bound, or [lower, upper]", default="any", example="[timeout, timeout + slack]"
+    )
     since: MomentText | None = key(
         "moment from which `within` counts; what ended before it is negative",
         default="the call's own begin",

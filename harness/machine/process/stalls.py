@@ -23,9 +23,7 @@ from typing import Any
 from harness import clock
 from harness.machine.process.children import outer_pid
 from harness.machine.process.pidfd import STOPPED_STATES
-from harness.values.stall import STOPPED, WAITED, Stall
-
-CONTROLLER = "the controller"
+from harness.values.stall import CONTROLLER, STOPPED, WAITED, Stall
 
 TICK_NS = 25_000_000
 """Between two looks at the states: a stop of this length is seen."""
@@ -34,10 +32,12 @@ _DELAYS_EVERY = 4
 """Ticks between two looks at the delays. The kernel counts them, so none is missed, and they cost more to read."""
 
 WORTH_NS = 10_000_000
-"""Shorter waits for a processor are everyday, and below every bound that a scenario may state."""
+"""A wait for a processor that is recorded by itself; shorter ones are everyday, and recorded as one when they add up to
+this."""
 
 OWN_WORTH_NS = 50_000_000
-"""A late tick of the watch is worth this at least: a thread may wait some milliseconds for the interpreter."""
+"""Of a late tick of the watch, what no wait for a processor explains is worth this at least: a thread may wait some
+milliseconds for the interpreter."""
 
 _OWN_STOP_NS = 500_000_000
 """If this process neither ran nor waited for a processor for so long of a late tick, it was stopped. A hypervisor that
@@ -66,6 +66,7 @@ class Part:
         self._freezer = _freezer_of(number)
         self._stopped_since_ns = 0
         self._delays: dict[str, int] = {}
+        self._delays_since_ns = 0
 
     def look(self, now_ns: int) -> Iterator[Stall]:
         """The stop that ended since the last look; raises ProcessLookupError if the process has ended."""
@@ -84,16 +85,21 @@ class Part:
         if since_ns and now_ns > since_ns:
             yield Stall(self.name, STOPPED, since_ns, now_ns, now_ns - since_ns)
 
-    def begin(self) -> None:
+    def begin(self, now_ns: int) -> None:
         """Delays and stops count from now on."""
         self._stopped_since_ns = 0
         self._delays = dict(self._read_delays())
+        self._delays_since_ns = now_ns
 
-    def look_at_delays(self, since_ns: int, now_ns: int) -> Iterator[Stall]:
-        """The longest time that a thread waited for a processor since the last look."""
-        before, self._delays = self._delays, dict(self._read_delays())
-        longest_ns = max((delay - before.get(thread, 0) for thread, delay in self._delays.items()), default=0)
+    def look_at_delays(self, now_ns: int) -> Iterator[Stall]:
+        """The longest time that a thread waited for a processor, as soon as that is worth a record.
+
+        Shorter waits add up until then, so none is lost.
+        """
+        delays = dict(self._read_delays())
+        longest_ns = max((delay - self._delays.get(thread, 0) for thread, delay in delays.items()), default=0)
         if longest_ns > WORTH_NS:
+            since_ns, self._delays, self._delays_since_ns = self._delays_since_ns, delays, now_ns
             yield Stall(self.name, WAITED, min(since_ns, now_ns - longest_ns), now_ns, longest_ns)
 
     def close(self) -> None:
@@ -134,7 +140,7 @@ def watch(pid: int, name: str) -> bool:
         part = Part(name, pid)
     except OSError:
         return False
-    part.begin()
+    part.begin(clock.now_ns())
     with _USED:
         _PARTS.append(part)
     return True
@@ -171,7 +177,7 @@ class StallWatch:
         with _USED:
             _LAST_STOPS.clear()
             for part in _PARTS:
-                part.begin()
+                part.begin(self._now_ns())
         self._over_read, self._over_write = os.pipe()
         try:
             self._thread.start()
@@ -206,32 +212,35 @@ class StallWatch:
         return stall
 
     def _look_until_over(self) -> None:
-        tick, delays_ns = 0, self._now_ns()
-        own = Own(delays_ns)
+        tick, own = 0, Own(self._now_ns())
+        delays = Part(CONTROLLER, os.getpid())
+        delays.begin(self._now_ns())
         over = select.poll()
         over.register(self._over_read, select.POLLIN)
         while not over.poll(TICK_NS // 1_000_000):
             tick += 1
             self._seen.extend(own.look(self._now_ns()))
-            self._look(tick, delays_ns)
-            if tick % _DELAYS_EVERY == 0:
-                delays_ns = self._now_ns()
+            self._look(delays if tick % _DELAYS_EVERY == 0 else None)
             own.begin(self._now_ns())
         now_ns = self._now_ns()
         self._seen.extend(own.look(now_ns))
-        self._look(0, delays_ns)
+        self._look(delays)
         with _USED:
             for part in _PARTS:
                 self._seen.extend(part.still(now_ns))
+        delays.close()
         own.close()
 
-    def _look(self, tick: int, delays_ns: int) -> None:
+    def _look(self, own: Part | None) -> None:
+        """Look at all parts; given this process as one of them, also at the delays of all."""
+        if own is not None:
+            self._seen.extend(own.look_at_delays(self._now_ns()))
         with _USED:
             for part in list(_PARTS):
                 try:
                     self._seen.extend(part.look(self._now_ns()))
-                    if tick % _DELAYS_EVERY == 0:
-                        self._seen.extend(part.look_at_delays(delays_ns, self._now_ns()))
+                    if own is not None:
+                        self._seen.extend(part.look_at_delays(self._now_ns()))
                 except (OSError, IndexError):
                     self._seen.extend(part.still(self._now_ns()))
                     _PARTS.remove(part)
@@ -239,7 +248,7 @@ class StallWatch:
 
 
 class Own:
-    """This process as its watch sees it: by how late the watch wakes."""
+    """This process as its watch sees it, by how late the watch wakes: what the kernel does not count as a wait."""
 
     def __init__(self, now_ns: int) -> None:
         self._delays = -1
@@ -258,15 +267,17 @@ class Own:
         self._delay_ns = self._waited_ns()
 
     def look(self, now_ns: int) -> Iterator[Stall]:
-        """By how much the sleep was too long, and why."""
+        """By how much the sleep was too long, and why; a wait that the kernel counts is seen as that of a `Part`."""
         due_ns = self._begun_ns + TICK_NS
         late_ns = now_ns - due_ns
         if late_ns < OWN_WORTH_NS:
             return
-        explained_ns = clock.processor_time_ns() - self._ran_ns + self._waited_ns() - self._delay_ns
-        is_stop = self._delays >= 0 and late_ns - explained_ns > _OWN_STOP_NS
-        how = STOPPED if is_stop else WAITED
-        yield Stall(CONTROLLER, how, due_ns, now_ns, late_ns)
+        counted_ns = self._waited_ns() - self._delay_ns
+        explained_ns = clock.processor_time_ns() - self._ran_ns + counted_ns
+        if self._delays >= 0 and late_ns - explained_ns > _OWN_STOP_NS:
+            yield Stall(CONTROLLER, STOPPED, due_ns, now_ns, late_ns)
+        elif late_ns - counted_ns >= OWN_WORTH_NS:
+            yield Stall(CONTROLLER, WAITED, due_ns, now_ns, late_ns - counted_ns)
 
     def _waited_ns(self) -> int:
         return _delay_in(self._delays) if self._delays >= 0 else 0

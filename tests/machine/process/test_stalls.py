@@ -17,7 +17,6 @@ from harness import clock
 from harness.machine.process import stalls
 from harness.machine.process.pidfd import hold
 from harness.machine.process.stalls import (
-    CONTROLLER,
     OWN_WORTH_NS,
     TICK_NS,
     WORTH_NS,
@@ -27,7 +26,7 @@ from harness.machine.process.stalls import (
     forget,
     watch,
 )
-from harness.values.stall import STOPPED, WAITED, Stall
+from harness.values.stall import CONTROLLER, STOPPED, WAITED, Stall
 
 LIMIT_NS = 10_000_000_000
 FREEZERS = (
@@ -99,11 +98,34 @@ def test_a_wait_for_a_processor_counts_from_its_worth(
     delays = iter([7_000, 7_000 + waited_ns])
     monkeypatch.setattr(stalls, "delay_of", lambda thread: next(delays))
     with contextlib.closing(Part("the proxy server", sleeper)) as part:
-        part.begin()
+        part.begin(8 * WORTH_NS)
         now_ns = 10 * WORTH_NS
-        found = list(part.look_at_delays(8 * WORTH_NS, now_ns))
+        found = list(part.look_at_delays(now_ns))
     stall = Stall("the proxy server", WAITED, min(8 * WORTH_NS, now_ns - waited_ns), now_ns, waited_ns)
     assert found == ([stall] if seen else [])
+
+
+def test_short_waits_add_up_until_they_are_worth_a_record(sleeper: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is lost: a machine on which every wait is short is late all the same."""
+    third = WORTH_NS // 3
+    delays = iter([0, third, 2 * third, 4 * third, 5 * third])
+    monkeypatch.setattr(stalls, "delay_of", lambda thread: next(delays))
+    with contextlib.closing(Part("the proxy server", sleeper)) as part:
+        part.begin(0)
+        seen = [list(part.look_at_delays(look * 10 * WORTH_NS)) for look in range(1, 5)]
+    assert seen == [[], [], [Stall("the proxy server", WAITED, 0, 30 * WORTH_NS, 4 * third)], []]
+
+
+def test_the_controller_s_own_waits_are_those_that_the_kernel_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The longest wait of its threads, seen by the watch as that of any part."""
+    own, waited = f"/proc/{os.getpid()}/task/", iter(range(0, 10**15, 10**6 * WORTH_NS))
+    monkeypatch.setattr(stalls, "delay_of", lambda thread: next(waited) if thread.startswith(own) else 0)
+    with StallWatch() as seen:
+        pass
+    found = max(seen.take(), key=lambda stall: stall.lasted_ns)
+    assert (found.part, found.how) == (CONTROLLER, WAITED)
+    assert found.lasted_ns >= 10**6 * WORTH_NS
+    assert found.until_ns - found.since_ns >= found.lasted_ns
 
 
 def test_a_frozen_part_stands_still(sleeper: int) -> None:
@@ -192,13 +214,19 @@ def test_a_short_stop_is_known_by_the_signal_that_ended_it() -> None:
     assert f"{CONTROLLER} {STOPPED}" in out.splitlines()
 
 
-def test_a_late_tick_that_the_scheduler_explains_is_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel says that the thread waited all the time."""
-    delays = iter([0, 6_000_000_000])
+@pytest.mark.parametrize(
+    ("counted_ns", "rest"),
+    [(6_000_000_000, []), (6_000_000_000 - OWN_WORTH_NS, [(WAITED, OWN_WORTH_NS)]), (0, [(STOPPED, 6_000_000_000)])],
+)
+def test_a_late_tick_that_the_scheduler_explains_is_no_stop(
+    counted_ns: int, rest: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the kernel counts as a wait is seen as that of a part, and not twice; the rest is a wait of its own."""
+    delays = iter([0, counted_ns])
     monkeypatch.setattr(stalls, "_delay_in", lambda schedstat: next(delays))
     with contextlib.closing(Own(0)) as own:
-        (seen,) = own.look(TICK_NS + 6_000_000_000)
-    assert (seen.how, seen.lasted_ns) == (WAITED, 6_000_000_000)
+        seen = list(own.look(TICK_NS + 6_000_000_000))
+    assert [(stall.how, stall.lasted_ns) for stall in seen] == rest
 
 
 def test_the_watch_looks_while_the_main_thread_waits(sleeper: int) -> None:
