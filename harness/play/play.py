@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__, clock
-from harness.archive import PLAN, write, write_history, write_wire
+from harness.archive import PLAN, write, write_history
 from harness.machine.process.stack_reader import Reading
 from harness.machine.process.stalls import StallWatch
 from harness.play.acts import Acts
@@ -29,16 +29,15 @@ from harness.play.rank_group import RankGroup
 from harness.play.ranks import Ranks
 from harness.play.recording import Log
 from harness.play.torchrun_ranks import TorchrunRanks
-from harness.play.wire import Wire
+from harness.play.wire import Wire, keep_messages
 from harness.proxies.base import Link, Proxies
 from harness.scenario.moment import START
 from harness.scenario.scenario import Scenario
 from harness.schedule.progress import FoldedProgress
 from harness.schedule.schedule import Decisions, Schedule
 from harness.values.errors import HarnessError, ProxyLost, Unsupported
-from harness.values.ops import LINK, WIRE_LOG
+from harness.values.ops import LINK
 from harness.values.refusals import describe, is_refusal
-from harness.values.wire import Wire as WireLog
 from harness.worlds.base import Host, World, WorldSession
 
 READY_LIMIT_NS = 90_000_000_000
@@ -202,17 +201,9 @@ def _linked(
             write(order.run_dir / "logs" / "proxy.log", proxies.log())
             for row in proxies.account(links):
                 log.note(LINK, row)
-            wire = proxies.wire(links)
-            if wire is not None:
-                _keep_wire(order.run_dir, wire, log)
+            keep_messages(order.run_dir, proxies.wire(links), log)
         finally:
             proxies.remove(links)
-
-
-def _keep_wire(run_dir: Path, wire: WireLog, log: Log) -> None:
-    stored = write_wire(run_dir, wire)
-    counts = {"messages": len(stored.messages), "dropped": stored.dropped, "undecoded": stored.undecoded}
-    log.note(WIRE_LOG, counts)
 
 
 def _begin_record(

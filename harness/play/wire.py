@@ -1,14 +1,18 @@
-"""Moments on the wire in a play: which messages are waited for, and that the next byte waits for what they bring."""
+"""The wire in a play: the messages that moments wait for, at which the next byte waits too, and the log of all."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from harness.archive import write_wire
 from harness.play.poll import Poll
+from harness.play.recording import Log
 from harness.proxies.base import Link, Proxies, WireWatch
 from harness.scenario.messages import messages_of
 from harness.scenario.scenario import Scenario
-from harness.values.ops import CONTROLLER, OK, WIRE, Op, Process
+from harness.values.ops import CONTROLLER, OK, WIRE, WIRE_LOG, Op, Process
+from harness.values.wire import Wire as AllMessages
 
 
 class Wire:
@@ -57,3 +61,12 @@ class Wire:
         if watch is not None:
             self._poll.unregister(watch.fileno())
             watch.close()
+
+
+def keep_messages(run_dir: Path, messages: AllMessages | None, log: Log) -> None:
+    """Store all messages of a play, if they were recorded, and note how many there are; raises HarnessError."""
+    if messages is None:
+        return
+    stored = write_wire(run_dir, messages)
+    counts = {"messages": len(stored.messages), "dropped": stored.dropped, "undecoded": stored.undecoded}
+    log.note(WIRE_LOG, counts)

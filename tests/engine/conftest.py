@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from backends import Backend, Proxy, Upstream, started
+from store_traffic import Talk
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +35,24 @@ def upstream() -> Iterator[Upstream]:
 def proxy(engine: Backend, upstream: Upstream) -> Proxy:
     """A proxy that leads to `upstream`."""
     return engine.make(upstream)
+
+
+@pytest.fixture
+def talks(proxy: Proxy, upstream: Upstream) -> Iterator[Callable[[], Talk]]:
+    """Opens connections of a store's clients; all are closed at the end."""
+    made: list[Talk] = []
+
+    def talk() -> Talk:
+        made.append(Talk(proxy.connect(), upstream.accept()))
+        return made[-1].greet()
+
+    yield talk
+    for one in made:
+        one.client.close()
+        one.server.close()
+
+
+@pytest.fixture
+def talk(talks: Callable[[], Talk]) -> Talk:
+    """One such connection; its greeting are the first three messages."""
+    return talks()

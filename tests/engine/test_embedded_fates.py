@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +12,6 @@ from backends import Backend, Proxy, Upstream, ending, nothing, read, started
 from store_traffic import Talk, number, query, text
 
 MS = 1_000_000
-
-
-@pytest.fixture
-def talks(proxy: Proxy, upstream: Upstream) -> Iterator[Callable[[], Talk]]:
-    """Opens connections of a store's clients; all are closed at the end."""
-    made: list[Talk] = []
-
-    def talk() -> Talk:
-        made.append(Talk(proxy.connect(), upstream.accept()).greet())
-        return made[-1]
-
-    yield talk
-    for one in made:
-        one.client.close()
-        one.server.close()
-
-
-@pytest.fixture
-def talk(talks: Callable[[], Talk]) -> Talk:
-    """One such connection, whose greeting are the first three messages."""
-    return talks()
 
 
 def logged(engine: Backend, proxy: Proxy) -> list[dict[str, Any]]:

@@ -5,33 +5,12 @@ from __future__ import annotations
 import select
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from backends import LIMIT_SECONDS, Backend, Proxy, Upstream, ending, is_open, late, nothing, now_ms, read
 from store_traffic import GREETING, Talk, number, query, text
-
-
-@pytest.fixture
-def talks(proxy: Proxy, upstream: Upstream) -> Iterator[Callable[[], Talk]]:
-    """Opens connections of a store's clients; all are closed at the end."""
-    made: list[Talk] = []
-
-    def talk() -> Talk:
-        made.append(Talk(proxy.connect(), upstream.accept()))
-        return made[-1].greet()
-
-    yield talk
-    for one in made:
-        one.client.close()
-        one.server.close()
-
-
-@pytest.fixture
-def talk(talks: Callable[[], Talk]) -> Talk:
-    """One such connection."""
-    return talks()
 
 
 def logged(engine: Backend, proxy: Proxy, *kinds: str) -> list[dict[str, Any]]:

@@ -115,6 +115,7 @@ def _wanted(chance: Random) -> tuple[str, str, bytes]:
             ("POST", f"/proxies/{name}/toxics/{other}", _toxic),
             ("DELETE", f"/proxies/{name}/toxics/{other}", _junk),
             ("GET", "/x", _junk),
+            ("GET", f"/x/messages?since={number}&proxy={name}&proxy=", _junk),
             ("GET", f"/x/events?since={number}&wait_ms={chance.choice(('0', '1', 'x', '-1'))}&proxy={name}", _junk),
             ("GET", f"/x/connections?proxy={name}", _junk),
             ("DELETE", f"/x/connections/{number}?how={chance.choice(('fin', 'rst', '%00'))}", _junk),
