@@ -19,7 +19,7 @@ from rich.text import Text
 from harness import clock
 from harness.judge.result import Result
 from harness.reports.base import REPORTS, LateFile, Report, check_writable
-from harness.reports.parts import facts, red
+from harness.reports.parts import facts, red, waits
 from harness.reports.parts.safe import shorten
 from harness.reports.parts.statistics import of_n
 from harness.scenario.scenario import Scenario
@@ -272,6 +272,9 @@ def _row(runs: Sequence[Result]) -> Row:
     status = _worst(runs)
     decisive = next(run for run in runs if run.status == status)
     why = facts.why(decisive)
+    waited = waits.of(decisive).sentence if status == KNOWN else ""
+    if waited:
+        why = f"{why}\n{printable(waited)}"
     if len(runs) > 1:
         why = f"{share(runs)}{': ' + why if why else ''}"
     return (status, _label(decisive.scenario), sum(run.seconds for run in runs), why)

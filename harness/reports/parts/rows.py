@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.judge.result import Result
-from harness.reports.parts import facts, red
+from harness.reports.parts import facts, red, waits
 from harness.values.printable import printable
 
 Row = Mapping[str, Any]
@@ -30,6 +30,7 @@ def row(result: Result) -> dict[str, Any]:
         "known_refs": list(judgement.known_refs),
         "unnamed_calls": judgement.unnamed_calls,
         "notes": list(judgement.notes),
+        "waits": waits.of(result).to_json(),
         "verdicts": [verdict.to_json() for verdict in judgement.verdicts],
         "seconds": round(result.seconds, 6),
         "run_dir": None if result.run_dir is None else str(result.run_dir),

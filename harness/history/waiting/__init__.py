@@ -1,0 +1,7 @@
+"""Who waits for whom: the calls of a run that waited in vain, what each waited for, and one sentence about them."""
+
+from harness.history.waiting.edges import Edge
+from harness.history.waiting.sentence import Waits
+from harness.history.waiting.waiting import who_waits
+
+__all__ = ["Edge", "Waits", "who_waits"]

@@ -1,0 +1,225 @@
+"""What stood between a rank and the store while its call waited: a process that was frozen or gone, a lost message, a
+fault on the path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from harness.history.keys import keys_of, names_on_wire
+from harness.history.stalls import describe_stall, explanation
+from harness.history.waiting.edges import (
+    CERTAIN,
+    FROZEN,
+    HELD,
+    LIKELY,
+    LINK_TORN,
+    PORT_TAKEN,
+    PROXY,
+    QUERY_LOST,
+    REPLY_LOST,
+    STORE_GONE,
+    Cause,
+)
+from harness.history.waiting.ranks import RankFacts, Span, fault_named
+from harness.history.waiting.stuck import Stuck
+from harness.history.wording import ranks_named
+from harness.scenario.scenario import Fault, Scenario
+from harness.values.history import Call, History, Injection
+from harness.values.json import whole
+from harness.values.plan import JOIN
+from harness.values.wire import CUT, DROPPED, KEPT, PASSED, QUERY, WireMessage
+
+KINDS_ON_WIRE: Mapping[str, tuple[str, ...]] = {
+    "get": ("wait", "get", "cancel_wait"),
+    "wait": ("wait", "cancel_wait"),
+    "multi_get": ("wait", "multi_get", "cancel_wait"),
+    "queue_pop": ("wait", "queue_pop", "cancel_wait"),
+    "num_keys": ("getnumkeys",),
+}
+"""The kinds of messages of a store call (torch 2.6 to 2.15); of others the kind is the call's own name."""
+
+NOTHING_PASSES = ("blackhole", "partition", "x_stall", "down")
+"""While one of these is in place on a link, no reply can reach the link's rank: known to be so, not only likely."""
+NOTHING_LOST = ("x_stall", "down", "disconnect", "unplug", "latency", "delay")
+"""What waits behind one of these goes on when it is healed; after any other one, bytes are missing for good."""
+SLOW = {"latency": "latency", "delay": "delay"}
+"""A slow path explains a wait only if its delay is a large part of it: the attribute that says how long it is."""
+SLOWING = (*SLOW, "slicer", "bandwidth")
+"""These slow down what passes, and explain a wait only where nothing worse was there."""
+FOR_NEW_CONNECTIONS = ("x_refuse", "x_backlog", "x_accept_never_read", "reset_peer", "limit_data", "x_cut")
+"""These end connections or keep them from being made: a call on an open one fails at once, but a join tries again."""
+ON_LINKS = (*NOTHING_PASSES, *FOR_NEW_CONNECTIONS, "x_hold", *SLOWING)
+ON_HOSTS = ("disconnect", "unplug", "loss", "delay", "tcp_reset", "wrong_address", "missing_name", "resolver_gone",
+            "slow_resolver", "address_change")  # fmt: skip
+ON_THE_PORT = ("impostor", "occupy_port", "strangers")
+LOSES_ONE = {"x_drop_query": QUERY_LOST, "x_drop_reply": REPLY_LOST}
+PROXY_PART = "the proxy server"
+
+
+@dataclass(frozen=True)
+class Paths:
+    """What is known of the paths from ranks to the store."""
+
+    scenario: Scenario
+    history: History
+    ranks: RankFacts
+
+    def causes(self, stuck: Stuck, rank: int, master: int | None) -> Iterator[Cause]:
+        """Why a call could not reach the store by the path of this rank, the most certain first."""
+        found = [*self._processes(stuck, rank, master), *self._wire(stuck, rank), *self._faults(stuck, rank, master)]
+        yield from sorted(found, key=lambda cause: cause.sure != CERTAIN)
+        if not found:
+            yield from self._stalled(stuck)
+
+    # -- processes ---------------------------------------------------------------------------------------------
+
+    def _processes(self, stuck: Stuck, rank: int, master: int | None) -> Iterator[Cause]:
+        if self.ranks.has_agents:
+            return
+        yield from self._frozen(stuck, rank, f"rank {rank} itself" if rank == stuck.call.rank else f"rank {rank}")
+        if master is None or master == rank:
+            return
+        end = self.ranks.ended(master, stuck.begun_ns)
+        if stuck.call.f != JOIN and end is not None and self.ranks.ended(master, stuck.until_ns) is end:
+            phrase = f" for rank {master}, which served the store: it {self.ranks.describe_end(end)}"
+            yield Cause(STORE_GONE, CERTAIN, phrase, (master,), evidence=(end.index,))
+        if master != stuck.call.rank:
+            yield from self._frozen(stuck, master, f"rank {master}, which serves the store,")
+
+    def _frozen(self, stuck: Stuck, rank: int, who: str) -> Iterator[Cause]:
+        for span in self.ranks.frozen(rank):
+            sure = _how_sure(stuck, span, loses=False)
+            if sure:
+                phrase = f": {who} was frozen{self.ranks.freezer(rank, span)} {self.ranks.since(span.since_ns)}"
+                yield Cause(FROZEN, sure, phrase, (rank,), evidence=(span.op,))
+
+    # -- messages ----------------------------------------------------------------------------------------------
+
+    def _wire(self, stuck: Stuck, rank: int) -> Iterator[Cause]:
+        """The messages of the call that did not arrive; of a join, which tries again, it is only likely."""
+        wire = self.history.wire
+        for message in wire.messages if wire is not None else ():
+            if message.rank != rank or not stuck.begun_ns <= message.time_ns <= stuck.until_ns:
+                continue
+            if not _is_of(message, stuck.call):
+                continue
+            became = became_of(message, stuck.until_ns)
+            if became is not None:
+                why, said = became
+                sure = LIKELY if stuck.call.f == JOIN else CERTAIN
+                side = "query" if message.side == QUERY else "reply"
+                phrase = f": its {side} {message.kind} at {self.ranks.at(message.time_ns)} {said}"
+                yield Cause(why, sure, phrase + self.doer(message), whom=PROXY)
+                return
+
+    def doer(self, message: WireMessage) -> str:
+        """` by the fault lost (x_drop_reply)`: the toxic that did it; empty if none did."""
+        if not message.by:
+            return ""
+        for injection in self.history.injections:
+            if message.by in (injection.fault, *(f"{injection.fault}-{side}" for side in ("upstream", "downstream"))):
+                return f" by {fault_named(injection.fault, injection.kind)}"
+        return f" by {message.by}"
+
+    # -- faults ------------------------------------------------------------------------------------------------
+
+    def _faults(self, stuck: Stuck, rank: int, master: int | None) -> Iterator[Cause]:
+        faults = {fault.name: fault for fault in self.scenario.faults}
+        for injection in sorted(self.history.injections, key=lambda injection: injection.kind in SLOWING):
+            fault = faults.get(injection.fault)
+            if fault is None or injection.injected_ns is None or injection.touched is False:
+                continue
+            until_ns = injection.healed_ns if injection.healing_ns is None else injection.healing_ns
+            span = Span(injection.injected_ns, until_ns, 0)
+            cause = self._fault(stuck, rank, master, fault, injection, span)
+            if cause is not None:
+                yield cause
+
+    def _fault(
+        self, stuck: Stuck, rank: int, master: int | None, fault: Fault, injection: Injection, span: Span
+    ) -> Cause | None:
+        kind = fault.kind
+        named = fault_named(fault.name, kind)
+        pairs = bool(fault.attributes.get("pairs"))
+        if (rank == master and kind not in ON_THE_PORT) or _is_quick(stuck, fault):
+            return None
+        if kind in LOSES_ONE and rank in injection.ranks and self.history.wire is None:
+            return self._lost_one(stuck, rank, fault, injection, span)
+        sure = _how_sure(stuck, span, loses=kind not in NOTHING_LOST)
+        if not sure:
+            return None
+        since = self.ranks.since(span.since_ns)
+        by = _one(master if rank == stuck.call.rank else rank)
+        if kind in ON_LINKS and not pairs and rank in injection.ranks:
+            if kind in FOR_NEW_CONNECTIONS and stuck.call.f != JOIN:
+                return None
+            nothing_passed = kind in NOTHING_PASSES and fault.toxicity == 1.0 and injection.touched is True
+            did = "let nothing pass" if nothing_passed else "was in place"
+            links = f"the {'link' if len(injection.ranks) == 1 else 'links'} of {ranks_named(injection.ranks)}"
+            phrase = f": {named} {did} on {links} {since}"
+            return Cause(LINK_TORN, sure if nothing_passed else LIKELY, phrase, by, PROXY, evidence=injection.evidence)
+        if (kind in ON_HOSTS or pairs) and (rank in injection.ranks or master in injection.ranks):
+            return Cause(LINK_TORN, LIKELY, f": {named} was in place {since}", by, evidence=injection.evidence)
+        if kind in ON_THE_PORT and stuck.call.f == JOIN:
+            phrase = f": {named} was on the master's port {since}"
+            return Cause(PORT_TAKEN, LIKELY, phrase, _one(master), evidence=injection.evidence)
+        return None
+
+    def _lost_one(self, stuck: Stuck, rank: int, fault: Fault, injection: Injection, span: Span) -> Cause | None:
+        """A toxic that swallows one message, where no log of the wire says which one it was."""
+        given = fault.attributes
+        side = "query" if fault.kind == "x_drop_query" else "reply"
+        fits = stuck.call.f == JOIN or (
+            given.get(side) in (*_kinds(stuck.call), "*") and given.get("key") in (None, "*", *keys_of(stuck.call))
+        )
+        if injection.touched is not True or not fits or not span.overlap_ns(stuck.begun_ns, stuck.until_ns):
+            return None
+        phrase = f": {fault_named(fault.name, fault.kind)} swallowed a {side} on the link of rank {rank}"
+        return Cause(LOSES_ONE[fault.kind], LIKELY, phrase, whom=PROXY, evidence=injection.evidence)
+
+    def _stalled(self, stuck: Stuck) -> Iterator[Cause]:
+        stall = explanation(self.history, (stuck.begun_ns, stuck.until_ns))
+        if stall is not None and stall.part.startswith(PROXY_PART):
+            yield Cause(FROZEN, LIKELY, f": {describe_stall(self.history, stall)}", whom=PROXY)
+
+
+def became_of(message: WireMessage, until_ns: int) -> tuple[str, str] | None:
+    """Why a message did not arrive by then, and what became of it in words; None if it arrived."""
+    lost = QUERY_LOST if message.side == QUERY else REPLY_LOST
+    if message.fate in (DROPPED, CUT):
+        return lost, {DROPPED: "was swallowed", CUT: "was cut off"}[message.fate]
+    if message.fate == KEPT or (message.held_ns and message.sent_ns is not None and message.sent_ns > until_ns):
+        return HELD, "was held back"
+    assert message.fate in (PASSED, KEPT)
+    return None
+
+
+def _is_of(message: WireMessage, call: Call) -> bool:
+    if call.f == JOIN:
+        return True
+    return message.kind in _kinds(call) and (
+        not message.keys or not keys_of(call) or any(names_on_wire(key, keys_of(call)) for key in message.keys)
+    )
+
+
+def _kinds(call: Call) -> tuple[str, ...]:
+    return KINDS_ON_WIRE.get(call.f, (call.f,))
+
+
+def _how_sure(stuck: Stuck, span: Span, loses: bool) -> str:
+    """How sure it is that what was so in this span made the call wait; empty if it cannot have."""
+    if span.covers(stuck.begun_ns, stuck.needed_until_ns):
+        return CERTAIN
+    overlap_ns = span.overlap_ns(stuck.begun_ns, stuck.until_ns)
+    return LIKELY if (loses and overlap_ns) or 2 * overlap_ns > stuck.lasted_ns else ""
+
+
+def _is_quick(stuck: Stuck, fault: Fault) -> bool:
+    """Whether a fault that only delays, delays by less than a quarter of the wait."""
+    delay_ns = whole(fault.attributes.get(SLOW.get(fault.kind, "")))
+    return fault.kind in SLOW and (delay_ns is None or 4 * delay_ns < stuck.lasted_ns)
+
+
+def _one(rank: int | None) -> tuple[int, ...]:
+    return () if rank is None else (rank,)

@@ -1,0 +1,251 @@
+"""Why a store call that waits for a key did not get it: who was to write it, and what became of that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.history.joins import handler_of, run_id_of
+from harness.history.keys import deletes_of, keys_of, names_on_wire, wire_keys, writes_of
+from harness.history.waiting.edges import (
+    CERTAIN,
+    DELETED,
+    LIKELY,
+    NEVER_SET,
+    NO_CAUSE,
+    NOBODY,
+    NOT_KNOWN,
+    PROXY,
+    RANKS,
+    SET_LATE,
+    UNKNOWN,
+    WRITE_FAILED,
+    WRITE_RUNS,
+    Cause,
+)
+from harness.history.waiting.paths import Paths, became_of
+from harness.history.waiting.ranks import RankFacts
+from harness.history.waiting.stuck import STORE, Stuck, quoted
+from harness.history.wording import ranks_named
+from harness.scenario.scenario import Scenario, Step
+from harness.values.history import Call, History
+from harness.values.plan import JOIN
+from harness.values.quantity import format_ns
+from harness.values.wire import QUERY
+
+_WRITE_KEY = ("set", "add", "append", "queue_push", "compare_set")
+_WRITE_NOTHING = ("get", "wait", "multi_get", "queue_pop", "check", "delete_key", "num_keys", JOIN, "sleep", "exit",
+                  "bind", "drop", "shutdown", "set_closed", "is_closed", "fork_child")  # fmt: skip
+_CHANGES = ("set", "compare_set", "add", "append", "multi_set", "queue_push")
+_RANKS_NAMED = 4
+
+
+@dataclass(frozen=True)
+class KeyWaits:
+    """What is known of the keys that calls waited for."""
+
+    scenario: Scenario
+    history: History
+    ranks: RankFacts
+    paths: Paths
+
+    def causes(self, stuck: Stuck) -> Iterator[Cause]:
+        """One cause for each key that the call waited for and did not get, as far as the history shows one."""
+        for key in dict.fromkeys(keys_of(stuck.call)):
+            yield from self._of_key(stuck, key)
+
+    def _of_key(self, stuck: Stuck, key: str) -> Iterator[Cause]:
+        writes = [
+            call
+            for call in self.history.calls
+            if call.begun_ns is not None
+            and _same_place(call, stuck.call)
+            and any(write.key == key for write in writes_of(call))
+        ]
+        before = [call for call in writes if (call.begun_ns or 0) <= stuck.until_ns]
+        if before:
+            yield from self._was_written(stuck, key, before)
+        elif self._may_be_on_the_wire(stuck, key):
+            return  # somebody wrote it whose call the history does not have
+        elif writes:
+            yield self._late(stuck, key, writes[0])
+        else:
+            yield self._never_set(stuck, key)
+
+    # -- nobody wrote it ---------------------------------------------------------------------------------------
+
+    def _late(self, stuck: Stuck, key: str, write: Call) -> Cause:
+        later = format_ns((write.begun_ns or 0) - stuck.until_ns)
+        absence = self.ranks.absence(write.rank, stuck.until_ns, [self._step(write)])
+        inside = None if absence is None else absence.inside
+        phrase = f" for rank {write.rank}, which never set {self._it(stuck, key)}: its {write.f} began {later} later"
+        return Cause(SET_LATE, self._sure, phrase, (write.rank,), RANKS, key, inside, write.evidence)
+
+    def _never_set(self, stuck: Stuck, key: str) -> Cause:
+        planned = self._planned(key, stuck.call)
+        it = self._it(stuck, key)
+        if not planned:
+            elsewhere = self._written_elsewhere(stuck, key)
+            name = quoted(key) if it != "it" else "the key"
+            if elsewhere is not None:
+                there = f"rank {elsewhere.rank} set it in {_place(elsewhere)}"
+                phrase = f": no rank sets {name} in {_place(stuck.call)}; {there}"
+                return Cause(NEVER_SET, LIKELY, phrase, (), NOBODY, key, None, elsewhere.evidence)
+            return Cause(NEVER_SET, self._sure, f": no rank sets {name}", (), NOBODY, key)
+        ranks = sorted({rank for rank, _ in planned})
+        if len(ranks) > 1:
+            who = ranks_named(ranks) if len(ranks) <= _RANKS_NAMED else f"{len(ranks)} ranks"
+            phrase = f" for {who}, none of which ever set {it}"
+            return Cause(NEVER_SET, self._sure, phrase, tuple(ranks), RANKS, key)
+        return self._one_writer(stuck, key, ranks[0], [step for _, step in planned])
+
+    def _one_writer(self, stuck: Stuck, key: str, rank: int, steps: Sequence[Step]) -> Cause:
+        it = self._it(stuck, key)
+        if rank == stuck.call.rank and any(step.thread == stuck.call.thread for step in steps):
+            phrase = f" for itself: its own {steps[0].do} of {quoted(key)} comes after this call"
+            return Cause(NEVER_SET, self._sure, phrase, (rank,), RANKS, key)
+        absence = self.ranks.absence(rank, stuck.until_ns, steps)
+        phrase = f" for rank {rank}, which never set {it}"
+        if absence is None:
+            return Cause(NEVER_SET, self._sure, phrase, (rank,), RANKS, key)
+        sure = LIKELY if LIKELY in (absence.sure, self._sure) else CERTAIN
+        because = f": it {absence.clause}"
+        return Cause(NEVER_SET, sure, phrase + because, (rank,), RANKS, key, absence.inside, absence.evidence)
+
+    @property
+    def _sure(self) -> str:
+        """A step of which it is not known what it writes may have written any key."""
+        known = (*STORE, *_WRITE_NOTHING, "mix")
+        return CERTAIN if all(step.do in known for step in self.scenario.steps) else LIKELY
+
+    def _planned(self, key: str, waiting: Call) -> list[tuple[int, Step]]:
+        """The ranks whose steps would write a key in the same place, with these steps."""
+        return [
+            (rank, step)
+            for step in self.scenario.steps
+            if step.handler == handler_of(waiting) and _would_write(step, key)
+            for rank in step.ranks
+        ]
+
+    def _step(self, call: Call) -> Step:
+        return self.scenario.step(call.step)
+
+    def _it(self, stuck: Stuck, key: str) -> str:
+        """`it`; of several keys, which."""
+        return "it" if len(keys_of(stuck.call)) == 1 else quoted(key)
+
+    def _written_elsewhere(self, stuck: Stuck, key: str) -> Call | None:
+        """A write of that key in another run or round."""
+        for call in self.history.calls:
+            begun = call.begun_ns is not None and call.begun_ns <= stuck.until_ns
+            if begun and any(write.key == key for write in writes_of(call)):
+                return call
+        return None
+
+    def _may_be_on_the_wire(self, stuck: Stuck, key: str) -> bool:
+        """Whether a link carried a write of that key that no call of the history explains."""
+        if any(write.key == key for call in self.history.calls for write in writes_of(call)):
+            return False
+        wire = self.history.wire
+        if wire is None:
+            return any(
+                link.writes(one) and names_on_wire(one, [key]) for link in wire_keys(self.history) for one in link.keys
+            )
+        return any(
+            message.side == QUERY
+            and message.kind in _CHANGES
+            and any(names_on_wire(one, [key]) for one in message.keys)
+            for message in wire.messages
+        )
+
+    # -- somebody wrote it -------------------------------------------------------------------------------------
+
+    def _was_written(self, stuck: Stuck, key: str, writes: Sequence[Call]) -> Iterator[Cause]:
+        deletes = [
+            call
+            for call in self.history.calls
+            if call is not stuck.call
+            and call.begun_ns is not None
+            and call.begun_ns <= stuck.until_ns
+            and _same_place(call, stuck.call)
+            and key in deletes_of(call)
+        ]
+        if deletes:
+            yield from self._deleted(stuck, key, writes, deletes)
+        elif all(write.outcome == "failed" for write in writes):
+            write = writes[-1]
+            error = f" with {write.error.kind}" if write.error is not None else ""
+            phrase = f" for rank {write.rank}, whose {write.f} of {self._it(stuck, key)} failed{error}"
+            yield Cause(WRITE_FAILED, LIKELY, phrase, (write.rank,), RANKS, key, None, write.evidence)
+        else:
+            yield from self._did_not_arrive(stuck, key, writes)
+
+    def _deleted(self, stuck: Stuck, key: str, writes: Sequence[Call], deletes: Sequence[Call]) -> Iterator[Cause]:
+        """Only if it is sure that a delete came after every write."""
+        last = max(deletes, key=lambda call: call.begun_ns or 0)
+        if any(write.ended_ns is None or write.ended_ns > (last.begun_ns or 0) for write in writes):
+            return
+        done = last.outcome == "ok" and last.ended_ns is not None and last.ended_ns <= stuck.begun_ns
+        verb = "taken" if last.f == "queue_pop" else "deleted"
+        name = "the key" if self._it(stuck, key) == "it" else quoted(key)
+        phrase = f": rank {last.rank} had {verb} {name}, and nobody set it again"
+        yield Cause(DELETED, CERTAIN if done else LIKELY, phrase, (last.rank,), RANKS, key, None, last.evidence)
+
+    def _did_not_arrive(self, stuck: Stuck, key: str, writes: Sequence[Call]) -> Iterator[Cause]:
+        lost = [cause for write in writes if (cause := self._lost(stuck, key, write)) is not None]
+        if lost and len(lost) == len(writes):
+            yield lost[-1]
+            return
+        done = [write for write in writes if write.outcome == "ok" and (write.ended_ns or 0) <= stuck.until_ns]
+        if not done:
+            write = writes[-1]
+            whose = f"rank {write.rank}'s {write.f} of {self._it(stuck, key)}"
+            if write.rank == stuck.call.rank:
+                whose = f"its own {write.f} of {self._it(stuck, key)} in thread {write.thread}"
+            phrase = f" for {whose}, which had not ended"
+            yield Cause(WRITE_RUNS, LIKELY, phrase, (write.rank,), RANKS, key, write, write.evidence)
+            return
+        write = done[0]
+        before = format_ns(stuck.until_ns - (write.ended_ns or 0))
+        phrase = (
+            f": rank {write.rank}'s {write.f} had returned {before} before it ended, and the history does not say more"
+        )
+        yield Cause(NO_CAUSE, UNKNOWN, phrase, (), NOT_KNOWN, key, None, write.evidence)
+
+    def _lost(self, stuck: Stuck, key: str, write: Call) -> Cause | None:
+        """The message of a write that did not arrive, by the log of the wire."""
+        wire = self.history.wire
+        for message in wire.messages if wire is not None else ():
+            if message.rank != write.rank or message.side != QUERY or message.kind != write.f:
+                continue
+            if not (write.begun_ns or 0) <= message.time_ns <= stuck.until_ns:
+                continue
+            became = became_of(message, stuck.until_ns)
+            if became is not None and any(names_on_wire(one, [key]) for one in message.keys):
+                why, said = became
+                phrase = f" for rank {write.rank}'s {write.f}, which {said}{self.paths.doer(message)}"
+                return Cause(why, CERTAIN, phrase, (write.rank,), PROXY, key, None, write.evidence)
+        return None
+
+
+def _same_place(one: Call, other: Call) -> bool:
+    """Whether two calls may mean the same key: not if they are known to belong to different runs or rounds."""
+    runs, rounds = (run_id_of(one), run_id_of(other)), (_round(one), _round(other))
+    return not (None not in runs and runs[0] != runs[1]) and not (None not in rounds and rounds[0] != rounds[1])
+
+
+def _round(call: Call) -> int | None:
+    return next((op.round for op in (call.invoke, call.end) if op is not None and op.round is not None), None)
+
+
+def _place(call: Call) -> str:
+    number = _round(call)
+    return f"run {run_id_of(call)}" + ("" if number is None else f", round {number}")
+
+
+def _would_write(step: Step, key: str) -> bool:
+    if step.do == "multi_set":
+        return key in (step.arguments.get("values") or {})
+    if step.do == "mix":
+        return any(key in (one, f"{one}.count", f"{one}.log") for one in step.arguments.get("keys") or ())
+    return step.do in _WRITE_KEY and step.arguments.get("key") == key
