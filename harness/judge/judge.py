@@ -256,7 +256,8 @@ def _waits(scenario: Scenario, history: History) -> Iterator[str]:
     except Exception as error:
         yield f"who waited for whom is not known: {_why_not_judged('finding it', error)}"
     else:
-        yield from [sentence] if sentence else []
+        if sentence and not any(describe_stall(history, stall) in sentence for stall in stood_still(history)):
+            yield sentence
 
 
 # -- the steady state --------------------------------------------------------------------------------------------

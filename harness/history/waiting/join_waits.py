@@ -35,8 +35,6 @@ ALL_WAIT_FOR_ALL = ("static-strict", "echo")
 ONLY_THE_MASTER_WAITS = ("static",)
 """A worker of torch's static rendezvous waits for the master's store only; the master waits until as many clients as
 the world has ranks have counted themselves (TCPStore.cpp, `waitForWorkers`; torch 2.6 to 2.15)."""
-_SOON = 10
-"""A join that failed within the last tenth of another one's wait may have failed with it, and not before it."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +104,16 @@ class JoinWaits:
         subject = str(self.history.begin.get("subject", ""))
         everybody = list(islice((n for n in range(join.world_size or 0) if n != join.given_rank), MOST_MISSING))
         if subject in ONLY_THE_MASTER_WAITS and not join.is_master:
-            return CERTAIN, [number for number in everybody if number == 0]
+            return CERTAIN, [0] if not self._may_join_another_run(join) else []
         return CERTAIN if subject in (*ALL_WAIT_FOR_ALL, *ONLY_THE_MASTER_WAITS) else LIKELY, everybody
+
+    def _may_join_another_run(self, join: Join) -> bool:
+        """Whether a master of another run serves, or is to serve, at the same endpoint: its store would do as well."""
+        endpoint = join.call.arguments.get("master_endpoint")
+        return any(
+            one.is_master and one.run_id != join.run_id and one.call.arguments.get("master_endpoint") == endpoint
+            for one in self._joins
+        )
 
     # -- a rank that was not there -----------------------------------------------------------------------------
 
@@ -141,7 +147,7 @@ class JoinWaits:
         steps = [
             step for step in self._steps(process, its[0].handler) if not self._begun(process, step, stuck.until_ns)
         ]
-        absence = self.ranks.absence(process, stuck.until_ns, steps)
+        absence = self.ranks.absence(process, stuck.nearly_over_ns, steps)
         because = "" if absence is None else f": it {absence.clause}"
         phrase = f" for rank {process}, which did not join round {wanted}{because}"
         why, inside = (NOT_REACHED, None) if absence is None else (absence.why, absence.inside)
@@ -162,7 +168,7 @@ class JoinWaits:
         return Cause(why, sure, phrase, (last.call.rank,), evidence=last.call.evidence)
 
     def _late(self, stuck: Stuck, its: Join, clause: str, sure: str) -> Cause:
-        absence = self.ranks.absence(its.call.rank, stuck.until_ns, [self.scenario.step(its.call.step)])
+        absence = self.ranks.absence(its.call.rank, stuck.nearly_over_ns, [self.scenario.step(its.call.step)])
         because = f": until then it {absence.clause}" if absence is not None and absence.why != BEGAN_LATE else ""
         inside = None if absence is None else absence.inside
         phrase = f" for rank {its.call.rank}, {clause}{because}"
@@ -179,7 +185,7 @@ class JoinWaits:
         process = given[0]
         config = self.scenario.world.ranks[process].handlers
         steps = [step for name in config if config[name].rank == number for step in self._steps(process, name)]
-        absence = self.ranks.absence(process, stuck.until_ns, steps)
+        absence = self.ranks.absence(process, stuck.nearly_over_ns, steps)
         if absence is None:
             yield Cause(NOT_REACHED, sure, f" for rank {process}, which never began to join", (process,))
             return
@@ -201,7 +207,7 @@ class JoinWaits:
             extra = f"; {ranks_named(elsewhere)} joined another run"
         elif not extra and others:
             extra = f"; {ranks_named([one.call.rank for one in others])} joined a world of {others[0].world_size}"
-        phrase = f": no process was given rank {number} of {join.world_size} in run {join.run_id}{extra}"
+        phrase = f": no step of the scenario joins as rank {number} of {join.world_size} in run {join.run_id}{extra}"
         return Cause(NOT_GIVEN, sure, phrase, (), NOBODY)
 
     def _doubled(self, join: Join) -> str:
@@ -237,7 +243,7 @@ class JoinWaits:
     def _left(self, stuck: Stuck, join: Join, process: int) -> Iterator[Cause]:
         """A rank whose join failed, or whose process died, while this one still waited, and that did not join again."""
         its = [one for one in self._joins if one.call.rank == process and one.run_id == join.run_id]
-        if any(one.call.ended_ns is None or one.ended_ns * _SOON > self._nearly_over_ns(stuck) for one in its):
+        if any(one.call.ended_ns is None or one.ended_ns > stuck.nearly_over_ns for one in its):
             return
         last = its[-1]
         if last.returned or is_stuck(self.scenario, last.call):
@@ -245,8 +251,3 @@ class JoinWaits:
         why = DIED if last.call.outcome == "died" else GAVE_UP
         phrase = f" for rank {process}, whose join {outcome_phrase(last.call)} at {self.ranks.at(last.ended_ns)}"
         yield Cause(why, LIKELY, phrase, (process,), evidence=last.call.evidence)
-
-    @staticmethod
-    def _nearly_over_ns(stuck: Stuck) -> int:
-        """When nine tenths of the wait were over, times `_SOON`."""
-        return stuck.until_ns * _SOON - stuck.lasted_ns

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from harness.history.keys import keys_of, names_on_wire
 from harness.history.stalls import describe_stall, explanation
@@ -58,6 +59,49 @@ PROXY_PART = "the proxy server"
 
 
 @dataclass(frozen=True)
+class _Played:
+    """One fault that was in place: as the history has it, as the scenario has it, and when."""
+
+    injection: Injection
+    fault: Fault | None
+    span: Span
+
+    @property
+    def kind(self) -> str:
+        return self.injection.kind
+
+    @property
+    def name(self) -> str:
+        return fault_named(self.injection.fault, self.injection.kind)
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        return self.injection.ranks
+
+    @property
+    def evidence(self) -> tuple[int, ...]:
+        return self.injection.evidence
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        return {} if self.fault is None else self.fault.attributes
+
+    @property
+    def is_on_hosts(self) -> bool:
+        return self.kind in ON_HOSTS or bool(self.attributes.get("pairs"))
+
+    @property
+    def is_on_links(self) -> bool:
+        return self.kind in ON_LINKS and not self.is_on_hosts
+
+    @property
+    def lets_nothing_pass(self) -> bool:
+        """Whether it is known that no reply passed while it was in place: it hits every connection, and was proved."""
+        every_one = self.fault is not None and self.fault.toxicity == 1.0
+        return self.kind in NOTHING_PASSES and every_one and self.injection.touched is True
+
+
+@dataclass(frozen=True)
 class Paths:
     """What is known of the paths from ranks to the store."""
 
@@ -91,7 +135,7 @@ class Paths:
         for span in self.ranks.frozen(rank):
             sure = _how_sure(stuck, span, loses=False)
             if sure:
-                phrase = f": {who} was frozen{self.ranks.freezer(rank, span)} {self.ranks.since(span.since_ns)}"
+                phrase = f": {who} was frozen{self.ranks.freezer(rank, span)} {self.ranks.during(span, stuck.until_ns)}"
                 yield Cause(FROZEN, sure, phrase, (rank,), evidence=(span.op,))
 
     # -- messages ----------------------------------------------------------------------------------------------
@@ -107,11 +151,23 @@ class Paths:
             became = became_of(message, stuck.until_ns)
             if became is not None:
                 why, said = became
-                sure = LIKELY if stuck.call.f == JOIN else CERTAIN
+                sure = LIKELY if stuck.call.f == JOIN or self._may_be_of_another(message, stuck) else CERTAIN
                 side = "query" if message.side == QUERY else "reply"
                 phrase = f": its {side} {message.kind} at {self.ranks.at(message.time_ns)} {said}"
                 yield Cause(why, sure, phrase + self.doer(message), whom=PROXY)
                 return
+
+    def _may_be_of_another(self, message: WireMessage, stuck: Stuck) -> bool:
+        """Whether another call of the same rank, at the same time, sends such messages too."""
+        return any(
+            call is not stuck.call
+            and call.rank == stuck.call.rank
+            and call.begun_ns is not None
+            and call.begun_ns <= message.time_ns
+            and (call.ended_ns is None or call.ended_ns >= message.time_ns)
+            and _is_of(message, call)
+            for call in self.history.calls
+        )
 
     def doer(self, message: WireMessage) -> str:
         """` by the fault lost (x_drop_reply)`: the toxic that did it; empty if none did."""
@@ -127,56 +183,51 @@ class Paths:
     def _faults(self, stuck: Stuck, rank: int, master: int | None) -> Iterator[Cause]:
         faults = {fault.name: fault for fault in self.scenario.faults}
         for injection in sorted(self.history.injections, key=lambda injection: injection.kind in SLOWING):
-            fault = faults.get(injection.fault)
-            if fault is None or injection.injected_ns is None or injection.touched is False:
+            if injection.injected_ns is None or injection.touched is False:
                 continue
             until_ns = injection.healed_ns if injection.healing_ns is None else injection.healing_ns
             span = Span(injection.injected_ns, until_ns, 0)
-            cause = self._fault(stuck, rank, master, fault, injection, span)
+            cause = self._fault(stuck, rank, master, _Played(injection, faults.get(injection.fault), span))
             if cause is not None:
                 yield cause
 
-    def _fault(
-        self, stuck: Stuck, rank: int, master: int | None, fault: Fault, injection: Injection, span: Span
-    ) -> Cause | None:
-        kind = fault.kind
-        named = fault_named(fault.name, kind)
-        pairs = bool(fault.attributes.get("pairs"))
-        if (rank == master and kind not in ON_THE_PORT) or _is_quick(stuck, fault):
+    def _fault(self, stuck: Stuck, rank: int, master: int | None, played: _Played) -> Cause | None:
+        if (rank == master and played.kind not in ON_THE_PORT) or _is_quick(stuck, played):
             return None
-        if kind in LOSES_ONE and rank in injection.ranks and self.history.wire is None:
-            return self._lost_one(stuck, rank, fault, injection, span)
-        sure = _how_sure(stuck, span, loses=kind not in NOTHING_LOST)
+        if played.kind in LOSES_ONE and rank in played.ranks and self.history.wire is None:
+            return self._lost_one(stuck, rank, played)
+        sure = _how_sure(stuck, played.span, loses=played.kind not in NOTHING_LOST)
         if not sure:
             return None
-        since = self.ranks.since(span.since_ns)
         by = _one(master if rank == stuck.call.rank else rank)
-        if kind in ON_LINKS and not pairs and rank in injection.ranks:
-            if kind in FOR_NEW_CONNECTIONS and stuck.call.f != JOIN:
+        during = self.ranks.during(played.span, stuck.until_ns)
+        if played.is_on_links and rank in played.ranks:
+            if played.kind in FOR_NEW_CONNECTIONS and stuck.call.f != JOIN:
                 return None
-            nothing_passed = kind in NOTHING_PASSES and fault.toxicity == 1.0 and injection.touched is True
-            did = "let nothing pass" if nothing_passed else "was in place"
-            links = f"the {'link' if len(injection.ranks) == 1 else 'links'} of {ranks_named(injection.ranks)}"
-            phrase = f": {named} {did} on {links} {since}"
-            return Cause(LINK_TORN, sure if nothing_passed else LIKELY, phrase, by, PROXY, evidence=injection.evidence)
-        if (kind in ON_HOSTS or pairs) and (rank in injection.ranks or master in injection.ranks):
-            return Cause(LINK_TORN, LIKELY, f": {named} was in place {since}", by, evidence=injection.evidence)
-        if kind in ON_THE_PORT and stuck.call.f == JOIN:
-            phrase = f": {named} was on the master's port {since}"
-            return Cause(PORT_TAKEN, LIKELY, phrase, _one(master), evidence=injection.evidence)
+            did = "let nothing pass" if played.lets_nothing_pass else "was in place"
+            links = f"the {'link' if len(played.ranks) == 1 else 'links'} of {ranks_named(played.ranks)}"
+            sure = sure if played.lets_nothing_pass else LIKELY
+            phrase = f": {played.name} {did} on {links} {during}"
+            return Cause(LINK_TORN, sure, phrase, by, PROXY, evidence=played.evidence)
+        if played.is_on_hosts and (rank in played.ranks or master in played.ranks):
+            return Cause(LINK_TORN, LIKELY, f": {played.name} was in place {during}", by, evidence=played.evidence)
+        if played.kind in ON_THE_PORT and stuck.call.f == JOIN:
+            phrase = f": {played.name} was on the master's port {during}"
+            return Cause(PORT_TAKEN, LIKELY, phrase, _one(master), evidence=played.evidence)
         return None
 
-    def _lost_one(self, stuck: Stuck, rank: int, fault: Fault, injection: Injection, span: Span) -> Cause | None:
+    def _lost_one(self, stuck: Stuck, rank: int, played: _Played) -> Cause | None:
         """A toxic that swallows one message, where no log of the wire says which one it was."""
-        given = fault.attributes
-        side = "query" if fault.kind == "x_drop_query" else "reply"
+        given = played.attributes
+        side = "query" if played.kind == "x_drop_query" else "reply"
         fits = stuck.call.f == JOIN or (
             given.get(side) in (*_kinds(stuck.call), "*") and given.get("key") in (None, "*", *keys_of(stuck.call))
         )
-        if injection.touched is not True or not fits or not span.overlap_ns(stuck.begun_ns, stuck.until_ns):
+        overlaps = played.span.overlap_ns(stuck.begun_ns, stuck.until_ns) > 0
+        if played.injection.touched is not True or not fits or not overlaps:
             return None
-        phrase = f": {fault_named(fault.name, fault.kind)} swallowed a {side} on the link of rank {rank}"
-        return Cause(LOSES_ONE[fault.kind], LIKELY, phrase, whom=PROXY, evidence=injection.evidence)
+        phrase = f": {played.name} swallowed a {side} on the link of rank {rank}"
+        return Cause(LOSES_ONE[played.kind], LIKELY, phrase, whom=PROXY, evidence=played.evidence)
 
     def _stalled(self, stuck: Stuck) -> Iterator[Cause]:
         stall = explanation(self.history, (stuck.begun_ns, stuck.until_ns))
@@ -215,10 +266,10 @@ def _how_sure(stuck: Stuck, span: Span, loses: bool) -> str:
     return LIKELY if (loses and overlap_ns) or 2 * overlap_ns > stuck.lasted_ns else ""
 
 
-def _is_quick(stuck: Stuck, fault: Fault) -> bool:
+def _is_quick(stuck: Stuck, played: _Played) -> bool:
     """Whether a fault that only delays, delays by less than a quarter of the wait."""
-    delay_ns = whole(fault.attributes.get(SLOW.get(fault.kind, "")))
-    return fault.kind in SLOW and (delay_ns is None or 4 * delay_ns < stuck.lasted_ns)
+    delay_ns = whole(played.attributes.get(SLOW.get(played.kind, "")))
+    return played.kind in SLOW and (delay_ns is None or 4 * delay_ns < stuck.lasted_ns)
 
 
 def _one(rank: int | None) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness.history.waiting.edges import (
     BEGAN_LATE,
@@ -84,10 +85,10 @@ class RankFacts:
         rank = whole(value.get("rank"))
         if op.f == RELEASE:
             self._released = True
-            for one in value.get("ranks", ()):
+            for one in _items(value.get("ranks")):
                 self._turns[one].append(op)
         elif op.f == GATE:
-            for gate in (*value.get("go", ()), *value.get("skip", ())):
+            for gate in (*_items(value.get("go")), *_items(value.get("skip"))):
                 self._gates[tuple(gate)] = op.time_ns
         elif rank is None:
             return
@@ -142,9 +143,11 @@ class RankFacts:
         """`+1.20 s`: since the clock started."""
         return f"{max(0.0, self._history.seconds(time_ns)):+.2f} s"
 
-    def since(self, time_ns: int) -> str:
-        """`from +1.20 s on`, `from the start on`."""
-        return "from the start on" if self._history.seconds(time_ns) < AT_THE_START_S else f"from {self.at(time_ns)} on"
+    def during(self, span: Span, until_ns: int) -> str:
+        """`from +1.20 s on`, `from the start to +2.40 s`: when something was so, up to that time."""
+        since = "the start" if self._history.seconds(span.since_ns) < AT_THE_START_S else self.at(span.since_ns)
+        over = span.until_ns is not None and span.until_ns < until_ns
+        return f"from {since} to {self.at(span.until_ns or 0)}" if over else f"from {since} on"
 
     # -- why a step had not come -------------------------------------------------------------------------------
 
@@ -181,7 +184,7 @@ class RankFacts:
         for span in self.frozen(rank) if not self.has_agents else ():
             if span.covers(time_ns, time_ns):
                 fault = self.freezer(rank, span)
-                yield Absence(FROZEN, CERTAIN, f"was frozen{fault} {self.since(span.since_ns)}", (span.op,))
+                yield Absence(FROZEN, CERTAIN, f"was frozen{fault} {self.during(span, time_ns)}", (span.op,))
 
     def freezer(self, rank: int, span: Span) -> str:
         """` by the fault x (pause)`; empty if that is not known."""
@@ -212,6 +215,10 @@ class RankFacts:
         return any(
             gate[0] == rank and gate[2] == index and decided_ns <= time_ns for gate, decided_ns in self._gates.items()
         )
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def fault_named(name: str, kind: str) -> str:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from harness.history.joins import handler_of, run_id_of
 from harness.history.keys import deletes_of, keys_of, names_on_wire, wire_keys, writes_of
 from harness.history.waiting.edges import (
+    BEGAN_LATE,
     CERTAIN,
     DELETED,
     LIKELY,
+    NEVER_BEGAN,
     NEVER_SET,
     NO_CAUSE,
     NOBODY,
@@ -62,7 +64,7 @@ class KeyWaits:
             and _same_place(call, stuck.call)
             and any(write.key == key for write in writes_of(call))
         ]
-        before = [call for call in writes if (call.begun_ns or 0) <= stuck.until_ns]
+        before = [call for call in writes if (call.begun_ns or 0) <= stuck.nearly_over_ns]
         if before:
             yield from self._was_written(stuck, key, before)
         elif self._may_be_on_the_wire(stuck, key):
@@ -75,11 +77,20 @@ class KeyWaits:
     # -- nobody wrote it ---------------------------------------------------------------------------------------
 
     def _late(self, stuck: Stuck, key: str, write: Call) -> Cause:
-        later = format_ns((write.begun_ns or 0) - stuck.until_ns)
-        absence = self.ranks.absence(write.rank, stuck.until_ns, [self._step(write)])
-        inside = None if absence is None else absence.inside
-        phrase = f" for rank {write.rank}, which never set {self._it(stuck, key)}: its {write.f} began {later} later"
-        return Cause(SET_LATE, self._sure, phrase, (write.rank,), RANKS, key, inside, write.evidence)
+        """A write that began after the call had ended, or so shortly before that it may have come too late."""
+        late_ns = (write.begun_ns or 0) - stuck.until_ns
+        began = f"its {write.f} began {format_ns(abs(late_ns))} {'later' if late_ns >= 0 else 'before'}"
+        absence = self.ranks.absence(write.rank, stuck.nearly_over_ns, [self._step(write)])
+        it, inside = self._it(stuck, key), None
+        if absence is not None and absence.why not in (NEVER_BEGAN, BEGAN_LATE):
+            began, inside = f"it {absence.clause}, and {began}", absence.inside
+        phrase = f" for rank {write.rank}, which had not set {it}: {began}"
+        sure = self._sure if late_ns >= 0 or self._was_held_up(write, inside) else LIKELY
+        return Cause(SET_LATE, sure, phrase, (write.rank,), RANKS, key, inside, write.evidence)
+
+    @staticmethod
+    def _was_held_up(write: Call, inside: Call | None) -> bool:
+        return inside is not None and inside.ended_ns is not None and inside.ended_ns <= (write.begun_ns or 0)
 
     def _never_set(self, stuck: Stuck, key: str) -> Cause:
         planned = self._planned(key, stuck.call)
@@ -104,7 +115,7 @@ class KeyWaits:
         if rank == stuck.call.rank and any(step.thread == stuck.call.thread for step in steps):
             phrase = f" for itself: its own {steps[0].do} of {quoted(key)} comes after this call"
             return Cause(NEVER_SET, self._sure, phrase, (rank,), RANKS, key)
-        absence = self.ranks.absence(rank, stuck.until_ns, steps)
+        absence = self.ranks.absence(rank, stuck.nearly_over_ns, steps)
         phrase = f" for rank {rank}, which never set {it}"
         if absence is None:
             return Cause(NEVER_SET, self._sure, phrase, (rank,), RANKS, key)

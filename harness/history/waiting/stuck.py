@@ -43,6 +43,12 @@ class Stuck:
         return self.until_ns - self.begun_ns
 
     @property
+    def nearly_over_ns(self) -> int:
+        """When nine tenths of the wait were over: calls that wait for each other end in the same moment, and what
+        follows them begins in that moment too."""
+        return self.until_ns - self.lasted_ns // 10
+
+    @property
     def needed_until_ns(self) -> int:
         """A cause that was there from its begin until then explains why it did not succeed."""
         return self.until_ns if self.deadline_ns is None else min(self.until_ns, self.deadline_ns)
@@ -90,9 +96,11 @@ def _timeout_ns(scenario: Scenario, call: Call) -> int | None:
 
 
 def named(call: Call) -> str:
-    """`get("ready")`, `its join`."""
+    """`get("ready")`, `its join`; of any other verb also the name of the step: `think (sleep)`."""
     if call.f == JOIN:
         return "its join"
+    if call.f not in STORE:
+        return call.f if call.f == call.step else f"{call.step} ({call.f})"
     keys = keys_of(call)
     more = ", ..." if len(keys) > _KEYS_SHOWN else ""
     return f"{call.f}({', '.join(f'{quoted(key)}' for key in keys[:_KEYS_SHOWN])}{more})"
