@@ -85,7 +85,8 @@ class JoinWaits:
         join = self._join_of(stuck)
         if join is not None:
             sure, awaited = self._awaited(join)
-            yield from (cause for number in awaited for cause in self._lacked(stuck, join, number, sure))
+            found = [cause for number in awaited for cause in self._lacked(stuck, join, number, sure)]
+            yield from found or self._sizes_differ(join)
 
     def obstacles(self, stuck: Stuck) -> Iterator[Cause]:
         """What stood between the ranks that were there."""
@@ -221,6 +222,12 @@ class JoinWaits:
         sizes = [one for one in self._joins if one.run_id == join.run_id and one.call.rank != join.call.rank]
         return [one for one in sizes if one.world_size not in (None, join.world_size)]
 
+    def _sizes_differ(self, join: Join) -> Iterator[Cause]:
+        for other in self._other_sizes(join)[:1]:
+            size = f"a world of {other.world_size} instead of {join.world_size}"
+            phrase = f" for rank {other.call.rank}, which joined {size}"
+            yield Cause(OTHER_SIZE, LIKELY, phrase, (other.call.rank,), evidence=other.call.evidence)
+
     # -- everybody was there -----------------------------------------------------------------------------------
 
     def _between(self, stuck: Stuck, join: Join, awaited: Sequence[int]) -> Iterator[Cause]:
@@ -234,11 +241,6 @@ class JoinWaits:
             yield from self._left(stuck, join, process)
         for process in (join.call.rank, *sorted(there - {master})):
             yield from self.paths.causes(stuck, process, master)
-        for other in self._other_sizes(join)[:1]:
-            phrase = (
-                f" for rank {other.call.rank}, which joined a world of {other.world_size} instead of {join.world_size}"
-            )
-            yield Cause(OTHER_SIZE, LIKELY, phrase, (other.call.rank,), evidence=other.call.evidence)
 
     def _left(self, stuck: Stuck, join: Join, process: int) -> Iterator[Cause]:
         """A rank whose join failed, or whose process died, while this one still waited, and that did not join again."""

@@ -116,6 +116,10 @@ class Paths:
         if not found:
             yield from self._stalled(stuck)
 
+    def on_links(self, stuck: Stuck, rank: int) -> Iterator[Cause]:
+        """Only the faults that lost messages on a rank's link, or held them back."""
+        yield from (cause for cause in self._faults(stuck, rank, None) if cause.whom == PROXY)
+
     # -- processes ---------------------------------------------------------------------------------------------
 
     def _processes(self, stuck: Stuck, rank: int, master: int | None) -> Iterator[Cause]:

@@ -40,6 +40,8 @@ _WRITE_NOTHING = ("get", "wait", "multi_get", "queue_pop", "check", "delete_key"
                   "bind", "drop", "shutdown", "set_closed", "is_closed", "fork_child")  # fmt: skip
 _CHANGES = ("set", "compare_set", "add", "append", "multi_set", "queue_push")
 _RANKS_NAMED = 4
+UNDER_WAY_NS = 50_000_000
+"""A write that expects no reply ends before its message has passed the proxy server: so long it may be under way."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,9 @@ class KeyWaits:
 
     def _late(self, stuck: Stuck, key: str, write: Call) -> Cause:
         """A write that began after the call had ended, or so shortly before that it may have come too late."""
+        if (write.rank, write.thread) == (stuck.call.rank, stuck.call.thread):
+            phrase = f": its own {write.f} of {quoted(key)} comes after this call"
+            return Cause(SET_LATE, self._sure, phrase, (write.rank,), RANKS, key, None, write.evidence)
         late_ns = (write.begun_ns or 0) - stuck.until_ns
         began = f"its {write.f} began {format_ns(abs(late_ns))} {'later' if late_ns >= 0 else 'before'}"
         absence = self.ranks.absence(write.rank, stuck.nearly_over_ns, [self._step(write)])
@@ -113,7 +118,7 @@ class KeyWaits:
     def _one_writer(self, stuck: Stuck, key: str, rank: int, steps: Sequence[Step]) -> Cause:
         it = self._it(stuck, key)
         if rank == stuck.call.rank and any(step.thread == stuck.call.thread for step in steps):
-            phrase = f" for itself: its own {steps[0].do} of {quoted(key)} comes after this call"
+            phrase = f": its own {steps[0].do} of {quoted(key)} comes after this call"
             return Cause(NEVER_SET, self._sure, phrase, (rank,), RANKS, key)
         absence = self.ranks.absence(rank, stuck.nearly_over_ns, steps)
         phrase = f" for rank {rank}, which never set {it}"
@@ -218,15 +223,16 @@ class KeyWaits:
             return
         write = done[0]
         before = format_ns(stuck.until_ns - (write.ended_ns or 0))
-        phrase = (
-            f": rank {write.rank}'s {write.f} had returned {before} before it ended, and the history does not say more"
-        )
+        returned = f"rank {write.rank}'s {write.f} had returned {before} before"
+        phrase = f": {returned}, and nothing shows why it did not arrive"
         yield Cause(NO_CAUSE, UNKNOWN, phrase, (), NOT_KNOWN, key, None, write.evidence)
 
     def _lost(self, stuck: Stuck, key: str, write: Call) -> Cause | None:
-        """The message of a write that did not arrive, by the log of the wire."""
+        """What kept a write from the store: by the log of the wire, else by the faults on its rank's link then."""
         wire = self.history.wire
-        for message in wire.messages if wire is not None else ():
+        if wire is None:
+            return self._lost_to_a_fault(stuck, key, write)
+        for message in wire.messages:
             if message.rank != write.rank or message.side != QUERY or message.kind != write.f:
                 continue
             if not (write.begun_ns or 0) <= message.time_ns <= stuck.until_ns:
@@ -236,6 +242,15 @@ class KeyWaits:
                 why, said = became
                 phrase = f" for rank {write.rank}'s {write.f}, which {said}{self.paths.doer(message)}"
                 return Cause(why, CERTAIN, phrase, (write.rank,), PROXY, key, None, write.evidence)
+        return None
+
+    def _lost_to_a_fault(self, stuck: Stuck, key: str, write: Call) -> Cause | None:
+        begun_ns, ended_ns = write.begun_ns or 0, write.ended_ns or 0
+        way = Stuck(write, begun_ns, min(stuck.until_ns, ended_ns + UNDER_WAY_NS), None, False)
+        for cause in self.paths.on_links(way, write.rank):
+            phrase = f" for rank {write.rank}'s {write.f}{cause.phrase}"
+            evidence = (*write.evidence, *cause.evidence)
+            return Cause(cause.why, LIKELY, phrase, (write.rank,), PROXY, key, None, evidence)
         return None
 
 
