@@ -165,8 +165,10 @@ class JoinWaits:
     def _gone_before(self, stuck: Stuck, last: Join, sure: str) -> Cause:
         before = format_ns(stuck.begun_ns - last.ended_ns)
         why = DIED if last.call.outcome == "died" else GAVE_UP
-        phrase = f" for rank {last.call.rank}, whose join had ended {before} before: it {outcome_phrase(last.call)}"
-        return Cause(why, sure, phrase, (last.call.rank,), evidence=last.call.evidence)
+        clause = f"whose join had ended {before} before: it {outcome_phrase(last.call)}"
+        if why == DIED:
+            clause = f"which had died in its join {before} before"
+        return Cause(why, sure, f" for rank {last.call.rank}, {clause}", (last.call.rank,), evidence=last.call.evidence)
 
     def _late(self, stuck: Stuck, its: Join, clause: str, sure: str) -> Cause:
         absence = self.ranks.absence(its.call.rank, stuck.nearly_over_ns, [self.scenario.step(its.call.step)])
@@ -250,6 +252,8 @@ class JoinWaits:
         last = its[-1]
         if last.returned or is_stuck(self.scenario, last.call):
             return
-        why = DIED if last.call.outcome == "died" else GAVE_UP
-        phrase = f" for rank {process}, whose join {outcome_phrase(last.call)} at {self.ranks.at(last.ended_ns)}"
-        yield Cause(why, LIKELY, phrase, (process,), evidence=last.call.evidence)
+        at = self.ranks.at(last.ended_ns)
+        why, clause = GAVE_UP, f"whose join {outcome_phrase(last.call)} at {at}"
+        if last.call.outcome == "died":
+            why, clause = DIED, f"which died in its join at {at}"
+        yield Cause(why, LIKELY, f" for rank {process}, {clause}", (process,), evidence=last.call.evidence)

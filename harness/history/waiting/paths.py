@@ -14,7 +14,9 @@ from harness.history.waiting.edges import (
     FROZEN,
     HELD,
     LIKELY,
+    LINK_SLOW,
     LINK_TORN,
+    NOBODY,
     PORT_TAKEN,
     PROXY,
     QUERY_LOST,
@@ -89,6 +91,14 @@ class _Played:
     @property
     def is_on_hosts(self) -> bool:
         return self.kind in ON_HOSTS or bool(self.attributes.get("pairs"))
+
+    def is_between(self, rank: int, master: int | None) -> bool:
+        """Whether a fault on hosts can concern what this rank and the master send each other."""
+        pairs = self.attributes.get("pairs")
+        if not pairs or master is None:
+            return rank in self.ranks or master in self.ranks
+        sides = [[side if isinstance(side, (list, tuple)) else (side,) for side in pair] for pair in pairs]
+        return any((rank in a and master in b) or (master in a and rank in b) for a, b in sides)
 
     @property
     def is_on_links(self) -> bool:
@@ -212,12 +222,14 @@ class Paths:
             links = f"the {'link' if len(played.ranks) == 1 else 'links'} of {ranks_named(played.ranks)}"
             sure = sure if played.lets_nothing_pass else LIKELY
             phrase = f": {played.name} {did} on {links} {during}"
-            return Cause(LINK_TORN, sure, phrase, by, PROXY, evidence=played.evidence)
-        if played.is_on_hosts and (rank in played.ranks or master in played.ranks):
-            return Cause(LINK_TORN, LIKELY, f": {played.name} was in place {during}", by, evidence=played.evidence)
+            why = LINK_SLOW if played.kind in SLOWING else LINK_TORN
+            return Cause(why, sure, phrase, by, PROXY, evidence=played.evidence)
+        if played.is_on_hosts and played.is_between(rank, master):
+            why = LINK_SLOW if played.kind in SLOWING else LINK_TORN
+            return Cause(why, LIKELY, f": {played.name} was in place {during}", by, evidence=played.evidence)
         if played.kind in ON_THE_PORT and stuck.call.f == JOIN:
             phrase = f": {played.name} was on the master's port {during}"
-            return Cause(PORT_TAKEN, LIKELY, phrase, _one(master), evidence=played.evidence)
+            return Cause(PORT_TAKEN, LIKELY, phrase, whom=NOBODY, evidence=played.evidence)
         return None
 
     def _lost_one(self, stuck: Stuck, rank: int, played: _Played) -> Cause | None:

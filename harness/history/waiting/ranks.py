@@ -86,10 +86,13 @@ class RankFacts:
         if op.f == RELEASE:
             self._released = True
             for one in _items(value.get("ranks")):
-                self._turns[one].append(op)
+                if whole(one) is not None:
+                    self._turns[one].append(op)
         elif op.f == GATE:
             for gate in (*_items(value.get("go")), *_items(value.get("skip"))):
-                self._gates[tuple(gate)] = op.time_ns
+                numbers = tuple(number for one in _items(gate) if (number := whole(one)) is not None)
+                if len(numbers) == 3:
+                    self._gates[numbers] = op.time_ns
         elif rank is None:
             return
         elif op.f == REAP:
@@ -117,8 +120,10 @@ class RankFacts:
         return turns[-1] if turns and turns[-1].f == REAP else None
 
     def had_begun(self, rank: int, time_ns: int) -> bool:
-        """Whether a rank had been sent off by then; True where the history does not say."""
-        return not self._released or any(op.f == RELEASE and op.time_ns <= time_ns for op in self._turns.get(rank, ()))
+        """Whether a rank had been sent off by then, or had made a call; True where the history does not say."""
+        if not self._released or any(0 < (call.begun_ns or 0) <= time_ns for call in self._calls.get(rank, ())):
+            return True
+        return any(op.f == RELEASE and op.time_ns <= time_ns for op in self._turns.get(rank, ()))
 
     def call_at(self, rank: int, thread: str, time_ns: int) -> Call | None:
         """The call that a thread of a rank was in."""

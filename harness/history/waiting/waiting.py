@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.history.joins import run_id_of
 from harness.history.waiting.edges import CERTAIN, LIKELY, Cause, Edge
@@ -58,7 +58,10 @@ class _World:
 
 
 def _surest(causes: Iterable[Cause]) -> list[Cause]:
-    """All that is certain, each phrase once; else the first that is likely; else the first."""
-    found = list({cause.phrase: cause for cause in causes}.values())
-    certain = [cause for cause in found if cause.sure == CERTAIN]
-    return certain or [cause for cause in found if cause.sure == LIKELY][:1] or found[:1]
+    """All that is certain; else the first that is likely; else the first. What is said twice is said once, of all."""
+    found: dict[str, Cause] = {}
+    for cause in causes:
+        same = found.get(cause.phrase, cause)
+        found[cause.phrase] = replace(cause, by=tuple(sorted({*same.by, *cause.by})))
+    certain = [cause for cause in found.values() if cause.sure == CERTAIN]
+    return certain or [cause for cause in found.values() if cause.sure == LIKELY][:1] or list(found.values())[:1]
