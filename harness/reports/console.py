@@ -130,6 +130,9 @@ class ConsoleReport(Report):
         line = Text(f"{facts.SHORT[result.status]:8}", STYLES[result.status])
         line.append(f"{result.seconds:7.2f} s  {printable(_label(result.scenario))}{attempt}", "none")
         self._console.print(line.append(f"   {shorten(why, WHY_WIDTH)}" if why else "", "dim"), soft_wrap=True)
+        waited = printable(waits.of(result).sentence) if result.status == KNOWN else ""
+        if waited:  # a red one has it in its block
+            self._console.print(Text(f"{'':19}{waited}", "dim"), soft_wrap=True)
 
     def _show_running(self) -> None:
         if self._progress is None or self._task is None:
@@ -272,9 +275,6 @@ def _row(runs: Sequence[Result]) -> Row:
     status = _worst(runs)
     decisive = next(run for run in runs if run.status == status)
     why = facts.why(decisive)
-    waited = waits.of(decisive).sentence if status == KNOWN else ""
-    if waited:
-        why = f"{why}\n{printable(waited)}"
     if len(runs) > 1:
         why = f"{share(runs)}{': ' + why if why else ''}"
     return (status, _label(decisive.scenario), sum(run.seconds for run in runs), why)
