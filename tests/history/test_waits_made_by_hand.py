@@ -140,6 +140,16 @@ def test_what_does_not_fit_together_gives_no_error() -> None:
             assert who_waits(reads(), History.of(ops)).edges
 
 
+def test_of_many_calls_the_first_are_explained_and_the_others_counted() -> None:
+    """A large world that lacks its master waits 99 times for the same reason."""
+    past = Past(100)
+    for rank in range(1, 100):
+        past.join(rank, 0.1, 2.2, "failed", error=TIMEOUT)
+    found = who_waits(scenario(size=100), past.so_far())
+    assert (len(found.edges), found.left_out, found.to_json()["left_out"]) == (64, 35, 35)
+    assert found.sentence == ("64 ranks wait in their joins for rank 0, which never began to join (and 35 more waits)")
+
+
 # -- drawn at random ---------------------------------------------------------------------------------------------
 
 WORKLOAD = scenario(

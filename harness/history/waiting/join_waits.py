@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 
-from harness.history.joins import MOST_MISSING, Join, Rounds, joins
+from harness.history.joins import MOST_MISSING, Join, Rounds, joins, run_id_of
 from harness.history.waiting.edges import (
     BEGAN_LATE,
     CERTAIN,
@@ -27,6 +28,7 @@ from harness.history.waiting.stuck import Stuck, is_stuck
 from harness.history.wording import outcome_phrase, ranks_named
 from harness.scenario.scenario import Scenario, Step
 from harness.values.history import History
+from harness.values.json import whole
 from harness.values.plan import JOIN
 from harness.values.quantity import format_ns
 
@@ -54,7 +56,32 @@ class JoinWaits:
     def _rounds(self) -> Rounds:
         return Rounds(self.history)
 
-    def master_of(self, run_id: str | None, but: int | None = None) -> int | None:
+    @cached_property
+    def _by_rank(self) -> Mapping[tuple[str | None, int | None], Sequence[Join]]:
+        """The joins by run and given rank."""
+        found: dict[tuple[str | None, int | None], list[Join]] = defaultdict(list)
+        for join in self._joins:
+            found[join.run_id, join.given_rank].append(join)
+        return found
+
+    @cached_property
+    def _by_process(self) -> Mapping[tuple[str | None, int], Sequence[Join]]:
+        found: dict[tuple[str | None, int], list[Join]] = defaultdict(list)
+        for join in self._joins:
+            found[join.run_id, join.call.rank].append(join)
+        return found
+
+    @cached_property
+    def _planned(self) -> Mapping[tuple[str, int], Sequence[int]]:
+        """By run and rank, the processes that a step of the scenario lets join so."""
+        found: dict[tuple[str, int], dict[int, None]] = defaultdict(dict)
+        for process, spec in enumerate(self.scenario.world.ranks):
+            for name, config in spec.handlers.items():
+                if self._steps(process, name):
+                    found[config.run_id, config.rank][process] = None
+        return {given: list(processes) for given, processes in found.items()}
+
+    def master_of(self, run_id: str | None) -> int | None:
         """The process that serves the store of a run; None if it is not exactly one, or shares a server with others."""
         masters = {join.call.rank for join in self._joins if join.is_master}
         of_run = {join.call.rank for join in self._joins if join.is_master and join.run_id == run_id}
@@ -64,14 +91,7 @@ class JoinWaits:
 
     def _given(self, number: int, run_id: str | None) -> list[int]:
         """The processes that the scenario gives this rank of this run."""
-        return [
-            process
-            for process, spec in enumerate(self.scenario.world.ranks)
-            if any(
-                config.rank == number and config.run_id == run_id and self._steps(process, name)
-                for name, config in spec.handlers.items()
-            )
-        ]
+        return list(self._planned.get((run_id, number), ())) if run_id is not None else []
 
     def _steps(self, process: int, handler: str) -> list[Step]:
         return [
@@ -96,7 +116,8 @@ class JoinWaits:
 
     def _join_of(self, stuck: Stuck) -> Join | None:
         """The join that a call is; None if the history does not say which rank of which world it was given."""
-        join = next((one for one in self._joins if one.call is stuck.call), None)
+        given = (run_id_of(stuck.call), whole(stuck.call.arguments.get("rank")))
+        join = next((one for one in self._by_rank.get(given, ()) if one.call is stuck.call), None)
         complete = join is not None and None not in (join.run_id, join.world_size, join.given_rank)
         return join if complete else None
 
@@ -119,7 +140,7 @@ class JoinWaits:
     # -- a rank that was not there -----------------------------------------------------------------------------
 
     def _lacked(self, stuck: Stuck, join: Join, number: int, sure: str) -> Iterator[Cause]:
-        its = [one for one in self._joins if one.run_id == join.run_id and one.given_rank == number]
+        its = self._by_rank.get((join.run_id, number), ())
         if any(one.returned and one.ended_ns <= stuck.until_ns for one in its):
             yield from self._not_in_this_round(stuck, join, its)
             return
@@ -236,17 +257,18 @@ class JoinWaits:
         master = self.master_of(join.run_id)
         there = {
             one.call.rank
-            for one in self._joins
-            if one.run_id == join.run_id and one.given_rank in awaited and one.begun_ns <= stuck.until_ns
+            for number in awaited
+            for one in self._by_rank.get((join.run_id, number), ())
+            if one.begun_ns <= stuck.until_ns
         }
         for process in sorted(there):
             yield from self._left(stuck, join, process)
-        for process in (join.call.rank, *sorted(there - {master})):
+        for process in (join.call.rank, *sorted(there & self.paths.concerned - {master, join.call.rank})):
             yield from self.paths.causes(stuck, process, master)
 
     def _left(self, stuck: Stuck, join: Join, process: int) -> Iterator[Cause]:
         """A rank whose join failed, or whose process died, while this one still waited, and that did not join again."""
-        its = [one for one in self._joins if one.call.rank == process and one.run_id == join.run_id]
+        its = self._by_process[join.run_id, process]
         if any(one.call.ended_ns is None or one.ended_ns > stuck.nearly_over_ns for one in its):
             return
         last = its[-1]

@@ -3,8 +3,10 @@ fault on the path."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from harness.history.keys import keys_of, names_on_wire
@@ -126,6 +128,20 @@ class Paths:
         if not found:
             yield from self._stalled(stuck)
 
+    @cached_property
+    def concerned(self) -> frozenset[int]:
+        """The ranks whose own path shows anything: a fault, a stop of the process, messages."""
+        hit = {rank for injection in self.history.injections for rank in injection.ranks}
+        return frozenset(hit | self.ranks.ever_frozen | set(self._messages))
+
+    @cached_property
+    def _messages(self) -> Mapping[int, Sequence[WireMessage]]:
+        """The messages of each rank's link."""
+        found: dict[int, list[WireMessage]] = defaultdict(list)
+        for message in self.history.wire.messages if self.history.wire is not None else ():
+            found[message.rank].append(message)
+        return found
+
     def on_links(self, stuck: Stuck, rank: int) -> Iterator[Cause]:
         """Only the faults that lost messages on a rank's link, or held them back."""
         yield from (cause for cause in self._faults(stuck, rank, None) if cause.whom == PROXY)
@@ -156,9 +172,8 @@ class Paths:
 
     def _wire(self, stuck: Stuck, rank: int) -> Iterator[Cause]:
         """The messages of the call that did not arrive; of a join, which tries again, it is only likely."""
-        wire = self.history.wire
-        for message in wire.messages if wire is not None else ():
-            if message.rank != rank or not stuck.begun_ns <= message.time_ns <= stuck.until_ns:
+        for message in self._messages.get(rank, ()):
+            if not stuck.begun_ns <= message.time_ns <= stuck.until_ns:
                 continue
             if not _is_of(message, stuck.call):
                 continue

@@ -110,6 +110,11 @@ class RankFacts:
         """Whether the ranks are torchrun agents, which are not the processes that make store calls."""
         return self._scenario.world.torchrun is not None
 
+    @property
+    def ever_frozen(self) -> set[int]:
+        """The ranks whose process was ever stopped."""
+        return set(self._frozen)
+
     def frozen(self, rank: int) -> Sequence[Span]:
         """The times for which a rank's process was stopped."""
         return self._frozen.get(rank, ())

@@ -20,30 +20,33 @@ class Waits:
 
     Attributes:
         edges: ordered by the begin of their calls; those of one call with the one that explains it best first.
+        left_out: how many more calls got no answer in time, beyond those that were looked at.
     """
 
     edges: tuple[Edge, ...] = ()
+    left_out: int = 0
 
     @property
     def sentence(self) -> str:
         """What a person should know first; empty if no cause is known."""
-        return sentence(self.edges)
+        return sentence(self.edges, left_out=self.left_out)
 
     def sentence_about(self, evidence: Collection[int]) -> str:
         """Likewise, of the calls to which these operations belong; empty if none of them waited."""
         concerned = any(not one.isdisjoint(evidence) for one in (set(edge.call.evidence) for edge in self.edges))
-        return sentence(self.edges, evidence) if concerned else ""
+        return sentence(self.edges, evidence, self.left_out) if concerned else ""
 
     def to_json(self) -> dict[str, Any]:
         """For the JSON report."""
-        return {"sentence": self.sentence, "edges": [edge.to_json() for edge in self.edges]}
+        return {"sentence": self.sentence, "edges": [edge.to_json() for edge in self.edges], "left_out": self.left_out}
 
 
-def sentence(edges: Sequence[Edge], about: Collection[int] = ()) -> str:
+def sentence(edges: Sequence[Edge], about: Collection[int] = (), left_out: int = 0) -> str:
     """What a person should know first; empty if no cause is known.
 
     Args:
         about: indexes of operations: of the calls that they belong to, if any of these waited; else of all.
+        left_out: how many more calls waited.
     """
     known = [edge for edge in edges if edge.cause.sure != UNKNOWN]
     first = _first(known, about)
@@ -52,8 +55,8 @@ def sentence(edges: Sequence[Edge], about: Collection[int] = ()) -> str:
     chain, is_cycle = _chain(known, first)
     alike = _alike(known, first)
     parts = [_together(alike), *(edge.text for edge in chain[1:])]
-    told = {id(edge.call) for edge in (*alike, *chain)}
-    more = len({id(edge.call) for edge in known} - told)
+    counted_already = {id(edge.call) for edge in (*alike, *chain)}
+    more = left_out + len({id(edge.call) for edge in known} - counted_already)
     cycle = ": a cycle" if is_cycle else ""
     return "; ".join(parts) + cycle + (f" (and {counted(more, 'more wait')})" if more else "")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from harness.history.joins import handler_of, run_id_of
 from harness.history.keys import deletes_of, keys_of, names_on_wire, wire_keys, writes_of
@@ -58,14 +60,17 @@ class KeyWaits:
         for key in dict.fromkeys(keys_of(stuck.call)):
             yield from self._of_key(stuck, key)
 
+    @cached_property
+    def _writes(self) -> Mapping[str, Sequence[Call]]:
+        """The calls that began and may have written each key, ordered by begin."""
+        found: dict[str, dict[int, Call]] = defaultdict(dict)
+        for call in self.history.calls:
+            for write in writes_of(call):
+                found[write.key][id(call)] = call
+        return {key: list(calls.values()) for key, calls in found.items()}
+
     def _of_key(self, stuck: Stuck, key: str) -> Iterator[Cause]:
-        writes = [
-            call
-            for call in self.history.calls
-            if call.begun_ns is not None
-            and _same_place(call, stuck.call)
-            and any(write.key == key for write in writes_of(call))
-        ]
+        writes = [call for call in self._writes.get(key, ()) if _same_place(call, stuck.call)]
         before = [call for call in writes if (call.begun_ns or 0) <= stuck.nearly_over_ns]
         if before:
             yield from self._was_written(stuck, key, before)
@@ -152,15 +157,11 @@ class KeyWaits:
 
     def _written_elsewhere(self, stuck: Stuck, key: str) -> Call | None:
         """A write of that key in another run or round."""
-        for call in self.history.calls:
-            begun = call.begun_ns is not None and call.begun_ns <= stuck.until_ns
-            if begun and any(write.key == key for write in writes_of(call)):
-                return call
-        return None
+        return next((call for call in self._writes.get(key, ()) if (call.begun_ns or 0) <= stuck.until_ns), None)
 
     def _may_be_on_the_wire(self, stuck: Stuck, key: str) -> bool:
         """Whether a link carried a write of that key that no call of the history explains."""
-        if any(write.key == key for call in self.history.calls for write in writes_of(call)):
+        if key in self._writes:
             return False
         wire = self.history.wire
         if wire is None:

@@ -1,4 +1,4 @@
-"""The calls that waited in vain: they hung, were never seen to end, or failed at their timeout."""
+"""The calls that got no answer in time: they hung, were never seen to end, or failed at their timeout."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Stuck:
 
 
 def stuck_calls(scenario: Scenario, history: History) -> Iterator[Stuck]:
-    """Every join and store call that waited in vain, ordered by begin."""
+    """Every join and store call that got no answer in time, ordered by begin."""
     for call in history.calls:
         if call.invoke is not None and (call.f == JOIN or call.f in STORE) and is_stuck(scenario, call):
             yield _stuck(history, call, _timeout_ns(scenario, call))
@@ -63,10 +63,10 @@ def stuck_calls(scenario: Scenario, history: History) -> Iterator[Stuck]:
 
 def is_stuck(scenario: Scenario, call: Call) -> bool:
     """Whether a call hung, was never seen to end, or failed at its timeout."""
-    return _waited_in_vain(call, _timeout_ns(scenario, call))
+    return _had_no_answer(call, _timeout_ns(scenario, call))
 
 
-def _waited_in_vain(call: Call, timeout_ns: int | None) -> bool:
+def _had_no_answer(call: Call, timeout_ns: int | None) -> bool:
     if call.outcome in ("hung", "running"):
         return True
     if call.outcome != "failed" or call.error is None or call.elapsed_ns is None or "ValueError" in call.error.bases:

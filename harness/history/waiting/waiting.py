@@ -17,6 +17,9 @@ from harness.scenario.scenario import Scenario
 from harness.values.history import History
 from harness.values.plan import JOIN
 
+MOST_EXPLAINED = 64
+"""So many calls are explained; in a larger world the first ones say it all."""
+
 
 def who_waits(scenario: Scenario, history: History) -> Waits:
     """The edges of every join and store call that hung, timed out or was never seen to end, and the run's sentence.
@@ -27,7 +30,9 @@ def who_waits(scenario: Scenario, history: History) -> Waits:
     if not stuck:
         return Waits()
     world = _World.of(scenario, history)
-    return Waits(tuple(Edge(one.call, cause, named(one.call)) for one in stuck for cause in world.causes(one)))
+    explained = stuck[:MOST_EXPLAINED]
+    edges = tuple(Edge(one.call, cause, named(one.call)) for one in explained for cause in world.causes(one))
+    return Waits(edges, len(stuck) - len(explained))
 
 
 @dataclass(frozen=True)
