@@ -1,4 +1,4 @@
-"""Who waits for whom: the calls of a run that got no answer in time, what each waited for, and one sentence about them."""
+"""Who waits for whom: the calls of a run that got no answer in time, what each waited for, and a sentence about it."""
 
 from harness.history.waiting.edges import Edge
 from harness.history.waiting.sentence import Waits
