@@ -152,9 +152,10 @@ def show(run_dir: Path, ranks: str | None, lines: int | None) -> int:
     view = View(terminal_width(), parse_ranks(ranks, size), LINES_SHOWN if lines is None else lines)
     judgement = archived.judgement
     try:
-        text = (
-            of_history(archived.history, view) if judgement is None else of_result(_result(archived, judgement), view)
-        )
+        if judgement is None:
+            text = of_history(archived.history, view, archived.scenario)
+        else:
+            text = of_result(_result(archived, judgement), view)
     except Exception as error:  # its operations are sound each by itself, and odd together
         raise _odd(archived, "shown", f"{type(error).__name__}: {error}") from error
     print(text, end="")

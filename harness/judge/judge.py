@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from harness.checkers.base import CHECKERS, Checker
 from harness.checkers.claims import judge_claim, named_calls
 from harness.history.stalls import describe_stall, excuse, stood_still
+from harness.history.waiting import who_waits
 from harness.history.wording import and_n_more, counted, joined
 from harness.judge.known import entries_that_fit, judge_known
 from harness.judge.steady import cut_short, judge_steady
@@ -235,7 +236,19 @@ def _notes(
         yield f"{kind} is waived: {reason}{broken}"
     yield from (describe_stall(history, stall) for stall in stood_still(history))
     yield from (f"{it.name} holds with the lateness measured: {it.because}" for it in claims if it.granted_ns)
+    yield from _waits(scenario, history)
     world = mapping(history.begin.get("world"))
     if world.get("private_network") is False:
         lookups = world.get("lookups")
         yield "the world ran on the host's network" + (f"; look-ups: {lookups}" if lookups else "")
+
+
+def _waits(scenario: Scenario, history: History) -> Iterator[str]:
+    """Who waited for whom; it explains a verdict and never changes one."""
+    try:
+        sentence = who_waits(scenario, history).sentence
+    except Exception as error:
+        yield f"who waited for whom is not known: {_why_not_judged('finding it', error)}"
+    else:
+        if sentence and not any(describe_stall(history, stall) in sentence for stall in stood_still(history)):
+            yield sentence

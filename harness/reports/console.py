@@ -19,7 +19,7 @@ from rich.text import Text
 from harness import clock
 from harness.judge.result import Result
 from harness.reports.base import REPORTS, LateFile, Report, check_writable
-from harness.reports.parts import deadlines, facts, red
+from harness.reports.parts import deadlines, facts, red, waits
 from harness.reports.parts.safe import shorten
 from harness.reports.parts.statistics import of_n
 from harness.scenario.scenario import Scenario
@@ -135,6 +135,9 @@ class ConsoleReport(Report):
         line = Text(f"{facts.SHORT[result.status]:8}", STYLES[result.status])
         line.append(f"{result.seconds:7.2f} s  {printable(_label(result.scenario))}{attempt}", "none")
         self._console.print(line.append(f"   {shorten(why, WHY_WIDTH)}" if why else "", "dim"), soft_wrap=True)
+        waited = printable(waits.of(result).sentence) if result.status == KNOWN else ""
+        if waited:  # a red one has it in its block
+            self._console.print(Text(f"{'':19}{waited}", "dim"), soft_wrap=True)
 
     def _show_running(self) -> None:
         if self._progress is None or self._task is None:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from harness.judge.result import Result
 from harness.reports.base import REPORTS, FileReport, write
-from harness.reports.parts import facts
+from harness.reports.parts import facts, waits
 from harness.reports.parts.cells import LEGEND, mark, nemesis_cell, rank_cell
 from harness.reports.parts.safe import shorten
+from harness.scenario.scenario import Scenario
 from harness.values.history import History
 from harness.values.ops import NEMESIS, Op
 from harness.values.printable import printable
@@ -79,24 +80,21 @@ def of_result(result: Result, view: View) -> str:
     title = printable(f"{result.scenario.id}: {result.status}")
     about = "   ".join(f"{label} {text}" for label, text in facts.headline([facts.about(result)]))
     broken = _broken(result.judgement)
-    return (
-        "\n".join(
-            [
-                title,
-                about,
-                *facts.origin_lines(result),
-                "",
-                *lines(result.history, view, _proof(result.judgement)),
-                *broken,
-            ]
-        )
-        + "\n"
-    )
+    waited = _waits(result.scenario, result.history)
+    shown = lines(result.history, view, _proof(result.judgement))
+    return "\n".join([title, about, *facts.origin_lines(result), "", *shown, *broken, *waited]) + "\n"
 
 
-def of_history(history: History, view: View) -> str:
-    """The time line of a run that was never judged."""
-    return "\n".join(lines(history, view)) + "\n"
+def of_history(history: History, view: View, scenario: Scenario | None = None) -> str:
+    """The time line of a run that was never judged; with its scenario, also who waited for whom."""
+    waited = [] if scenario is None else _waits(scenario, history)
+    return "\n".join([*lines(history, view), *waited]) + "\n"
+
+
+def _waits(scenario: Scenario, history: History) -> list[str]:
+    """Who waited for whom, a line for each cause."""
+    found = list(waits.lines(scenario, history))
+    return ["", "who waited for whom", *found] if found else []
 
 
 def _proof(judgement: Judgement) -> frozenset[int]:

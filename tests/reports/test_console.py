@@ -53,6 +53,8 @@ def skipped() -> Result:
 GREEN = """\
 passed     9.20 s  timeouts/a-muted-link-costs-one-timeout
 known      3.10 s  timeouts/a-muted-link-costs-one-timeout[timeout=3s]   F07, pytorch/pytorch#73320
+                   rank 1 waits in get("ready"): the fault mute (blackhole) was in place on the link of \
+rank 1 from +0.01 s on (likely)
 skipped    0.00 s  latency/a-host   world: containers; not yet
 
 subject   static
@@ -70,7 +72,7 @@ skipped     0.00  latency/a-host                                       world: co
 
 
 def test_a_green_run_is_a_line_each_then_a_table() -> None:
-    """Where it ran is said once; every status is counted."""
+    """Where it ran is said once; every status is counted; under a known failure stands who waited for whom."""
     assert printed([happenings.result(), known(), skipped()]) == GREEN
 
 

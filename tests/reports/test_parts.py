@@ -148,6 +148,8 @@ FAILED  scenarios/timeouts/a-muted-link-costs-one-timeout.rdzv.yaml  9.20 s
   happened   get of rank 1 hung
   why        1 call hung
   proof        +9.009 s  rank 1  get hung no answer within its guard of 9.00 s
+  waits      rank 1 waits in get("ready"): the fault mute (blackhole) was in place on the link of \
+rank 1 from +0.01 s on (likely)
   fault      mute (blackhole) on rank 1: in place +0.008 s, healed +9.021 s, touched {"connections": 1, "bytes": 44}
   stacks     RUN/stacks/rank-1.life-1.txt
                Thread 12 (idle): "MainThread"

@@ -39,6 +39,11 @@ subject static   torch 2.15.0   proxy toxiproxy-server 2.12.0 (found on PATH)   
 
 * in-time: get of rank 1 hung
 * no_hang: 1 call hung
+
+who waited for whom
+  +0.009 s  rank 1 waits in get("ready"): the fault mute (blackhole) was in place on the link of \
+rank 1 from +0.01 s on (likely)   [link torn]
+  +0.009 s  rank 1 waits in get("ready"): no rank sets the key   [key never set]
 """
 
 

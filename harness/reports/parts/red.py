@@ -8,6 +8,7 @@ from textwrap import dedent
 
 from harness.checkers.base import CHECKERS, standing_invariants
 from harness.judge.result import Result
+from harness.reports.parts import waits
 from harness.reports.parts.operations import describe, since_start
 from harness.reports.parts.safe import short_json
 from harness.reports.parts.stacks import stacks_of
@@ -58,10 +59,14 @@ def sections(result: Result) -> Iterator[Section]:
     yield Section("because", (printable(result.judgement.because),))
     for verdict in sorted(result.judgement.broken, key=lambda verdict: _SEVERITY.get(verdict.status, 9)):
         yield from _of_verdict(result, verdict)
+    waited = waits.about_the_verdict(result)
+    if waited and waited not in result.judgement.because:
+        yield Section("waits", (printable(waited),))
     yield from _faults(result.history)
     for stack in stacks_of(result.history, result.run_dir):
         yield Section("stacks", (printable(str(stack.path)), *(f"  {line}" for line in stack.lines)))
-    yield from (Section("note", (printable(note),)) for note in result.judgement.notes)
+    said = waits.of(result).sentence
+    yield from (Section("note", (printable(note),)) for note in result.judgement.notes if note != said)
     if result.run_dir is not None:
         yield Section("run", (printable(str(result.run_dir)),))
     if result.command:

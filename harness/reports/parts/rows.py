@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.judge.result import Result
-from harness.reports.parts import facts, red
+from harness.reports.parts import facts, red, waits
 from harness.values.printable import printable
 
 Row = Mapping[str, Any]
@@ -31,6 +31,7 @@ def row(result: Result) -> dict[str, Any]:
         "known_refs": list(judgement.known_refs),
         "unnamed_calls": judgement.unnamed_calls,
         "notes": list(judgement.notes),
+        "waits": waits.of(result).to_json(),
         "verdicts": [verdict.to_json() for verdict in judgement.verdicts],
         "times_to_error": [time.to_json() for time in result.times_to_error],
         "seconds": round(result.seconds, 6),
