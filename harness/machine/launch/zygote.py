@@ -78,7 +78,9 @@ def _be_fresh_rank(settings: Dict[str, Any]) -> NoReturn:
             _run_helper(request["helper"], request["arguments"], settings["control"])
         request["plan_object"] = _read_plan(request["plan"])
         worker = importlib.import_module(settings["worker"])
-        _preload(worker, request["plan_object"].subject)
+        # What fails here fails again when the rank prepares its subject, and is reported there.
+        with contextlib.suppress(Exception):
+            _preload(worker, request["plan_object"].subject)
         if "torch" in sys.modules:
             check_torch(sys.modules["torch"])
     except Exception as exc:
@@ -120,7 +122,9 @@ class Zygote:
             importlib.import_module("harness.rank.enter_host")
             if self._settings["needs_torch"]:
                 ready.update(import_torch())
-                _preload(self._worker, ANY_BACKEND)
+                with contextlib.suppress(ImportError):
+                    _preload(self._worker, ANY_BACKEND)
+                self._preload_subject()
             self._settle()
             ready["threads"] = other_threads()
         except Exception as exc:
@@ -132,6 +136,16 @@ class Zygote:
             if not message:
                 os._exit(0)
             self._answer(self._serve_one(json.loads(message), descriptors))
+
+    def _preload_subject(self) -> None:
+        """Import the subject's own modules too, so that it costs no rank the time.
+
+        They may belong to another package. If their import fails, or starts threads or opens sockets, which a process
+        must not have when it is cloned, each rank imports them itself. A child finds that out first.
+        """
+        subject = self._settings["subject"]
+        if subject != ANY_BACKEND and _imports_cleanly(self._worker, subject):
+            _preload(self._worker, subject)
 
     def _settle(self) -> None:
         """Make clones cheap: their garbage collector finds nothing to touch, and few page tables are copied."""
@@ -264,9 +278,28 @@ def _own_places() -> List[str]:
 
 
 def _preload(worker: Any, subject: str) -> None:
-    """Let the worker import what ranks of a subject need; if torch is missing, the rank itself reports that."""
-    with contextlib.suppress(ImportError):
-        getattr(worker, "preload", lambda subject: None)(subject)
+    """Let the worker import what ranks of a subject need; raises what that raises."""
+    getattr(worker, "preload", lambda subject: None)(subject)
+
+
+def _imports_cleanly(worker: Any, subject: str) -> bool:
+    """Whether a subject can be imported and leaves neither threads nor sockets; why not goes to the log."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            before = set(_sockets())
+            _preload(worker, subject)
+            left = [*other_threads(), *(f"socket {number}" for number in set(_sockets()) - before)]
+            if left:
+                print(f"each rank imports {subject} itself, because its import leaves {', '.join(left)}", flush=True)
+            os._exit(1 if left else 0)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+    return os.waitpid(pid, 0)[1] == 0
 
 
 def other_threads() -> List[str]:
@@ -305,18 +338,23 @@ def _numbers(version: str) -> Tuple[int, ...]:
 
 
 def _listening_sockets() -> List[int]:
+    return [number for number in _sockets() if _is_listening(number)]
+
+
+def _sockets() -> List[int]:
     found = []
     for name in os.listdir("/proc/self/fd"):
-        descriptor = int(name)
-        try:
-            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                probe = socket.socket(fileno=os.dup(descriptor))
-                with probe:
-                    if probe.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                        found.append(descriptor)
-        except OSError:
-            continue  # the descriptor of the listing itself
+        # The descriptor of the listing itself is gone by now.
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                found.append(int(name))
     return found
+
+
+def _is_listening(descriptor: int) -> bool:
+    with socket.socket(fileno=os.dup(descriptor)) as probe, contextlib.suppress(OSError):
+        return bool(probe.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    return False
 
 
 def _end_with(controller: int) -> None:
