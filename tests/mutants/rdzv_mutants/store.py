@@ -130,7 +130,7 @@ def multi_get_reverses(base: Base) -> None:
 def multi_set_is_partial(base: Base) -> None:
     @around(base.store, "multi_set")
     def multi_set(original: Any, self: Any, keys: Any, values: Any) -> None:
-        for key, value in list(zip(keys, values, strict=False))[: max(1, len(keys) - 1)]:
+        for key, value in list(zip(keys, values))[: max(1, len(keys) - 1)]:
             self.set(key, value)
 
 
@@ -142,7 +142,7 @@ def multi_set_is_partial(base: Base) -> None:
 def multi_set_is_not_atomic(base: Base) -> None:
     @around(base.store, "multi_set")
     def multi_set(original: Any, self: Any, keys: Any, values: Any) -> None:
-        for key, value in zip(keys, values, strict=False):
+        for key, value in zip(keys, values):
             self.set(key, value)
             time.sleep(0.02)
 
