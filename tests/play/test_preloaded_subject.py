@@ -41,7 +41,7 @@ expect:
 
 @pytest.mark.needs_torch
 def test_ranks_find_their_subject_imported(rank_python: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All ranks got it from one process that is none of them; what is installed beside it was not imported there."""
+    """All ranks got it from one process, which is not a rank; what is installed beside it was not imported there."""
     site = tmp_path / "site"
     modules = {"outsider": OUTSIDER, "bystander": "raise ZeroDivisionError('bystander was imported')"}
     entry_points = {"torchrun.handlers": {"outsider": "outsider:get", "bystander": "bystander:get"}}

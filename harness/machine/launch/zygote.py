@@ -19,7 +19,6 @@ import platform
 import signal
 import site
 import socket
-import stat
 import sys
 import time
 import traceback
@@ -120,13 +119,14 @@ class Zygote:
             ready: Dict[str, Any] = {"python": platform.python_version(), "prefix": sys.prefix}
             self._worker = importlib.import_module(self._settings["worker"])
             importlib.import_module("harness.rank.enter_host")
+            self._leftovers = importlib.import_module("harness.rank.leftovers")
             if self._settings["needs_torch"]:
                 ready.update(import_torch())
                 with contextlib.suppress(ImportError):
                     _preload(self._worker, ANY_BACKEND)
                 self._preload_subject()
             self._settle()
-            ready["threads"] = other_threads()
+            ready["threads"] = self._leftovers.other_threads()
         except Exception as exc:
             self._answer({"error": str(exc) if isinstance(exc, Problem) else traceback.format_exc()})
             os._exit(CANNOT_LOAD)
@@ -144,7 +144,7 @@ class Zygote:
         must not have when it is cloned, each rank imports them itself. A child finds that out first.
         """
         subject = self._settings["subject"]
-        if subject != ANY_BACKEND and _imports_cleanly(self._worker, subject):
+        if subject != ANY_BACKEND and self._leftovers.leaves_nothing(subject, lambda: _preload(self._worker, subject)):
             _preload(self._worker, subject)
 
     def _settle(self) -> None:
@@ -153,7 +153,7 @@ class Zygote:
         gc.freeze()
         if self._settings["collapse"]:
             collapse_memory()
-        listening = _listening_sockets()
+        listening = self._leftovers.listening_descriptors()
         if listening:
             # A clone would keep such a port bound after its owner closed it: connects succeed and nobody answers.
             raise Problem(f"importing torch left listening sockets open (descriptors {listening}); use fresh: true")
@@ -167,8 +167,9 @@ class Zygote:
                 os.set_inheritable(descriptor, False)
             if "host" in request:
                 request["host"]["network"] = descriptors[1]
-            if other_threads():
-                raise Problem(f"threads run beside the main one ({', '.join(other_threads())}); use fresh: true")
+            threads = self._leftovers.other_threads()
+            if threads:
+                raise Problem(f"threads run beside the main one ({', '.join(threads)}); use fresh: true")
             if "plan" in request:
                 request["plan_object"] = self._plan_at(request["plan"])
             sys.stdout.flush()
@@ -282,41 +283,6 @@ def _preload(worker: Any, subject: str) -> None:
     getattr(worker, "preload", lambda subject: None)(subject)
 
 
-def _imports_cleanly(worker: Any, subject: str) -> bool:
-    """Whether a subject can be imported and leaves neither threads nor sockets; why not goes to the log."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            before = set(_sockets())
-            _preload(worker, subject)
-            left = [*other_threads(), *(f"socket {number}" for number in set(_sockets()) - before)]
-            if left:
-                print(f"each rank imports {subject} itself, because its import leaves {', '.join(left)}", flush=True)
-            os._exit(1 if left else 0)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(1)
-    return os.waitpid(pid, 0)[1] == 0
-
-
-def other_threads() -> List[str]:
-    """Names of all threads but the main one, from the kernel: Python does not know torch's native threads."""
-    names = []
-    for thread in os.listdir("/proc/self/task"):
-        # Where /proc shows the outer process tree, our folder there has another number than our pid.
-        if thread == os.path.basename(os.readlink("/proc/self")):
-            continue
-        try:
-            with open(f"/proc/self/task/{thread}/comm") as stream:
-                names.append(stream.read().strip())
-        except OSError:
-            continue
-    return sorted(names)
-
-
 def collapse_memory() -> None:
     """Collapse private memory into huge pages: a clone then copies a few page tables instead of thousands.
 
@@ -335,26 +301,6 @@ def collapse_memory() -> None:
 
 def _numbers(version: str) -> Tuple[int, ...]:
     return tuple(int(part) for part in version.split("+")[0].split(".")[:2] if part.isdigit())
-
-
-def _listening_sockets() -> List[int]:
-    return [number for number in _sockets() if _is_listening(number)]
-
-
-def _sockets() -> List[int]:
-    found = []
-    for name in os.listdir("/proc/self/fd"):
-        # The descriptor of the listing itself is gone by now.
-        with contextlib.suppress(OSError):
-            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
-                found.append(int(name))
-    return found
-
-
-def _is_listening(descriptor: int) -> bool:
-    with socket.socket(fileno=os.dup(descriptor)) as probe, contextlib.suppress(OSError):
-        return bool(probe.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
-    return False
 
 
 def _end_with(controller: int) -> None:
