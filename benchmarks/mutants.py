@@ -1,7 +1,8 @@
 """How strong the scenarios and invariants are: which of many deliberate faults of a rendezvous backend they notice.
 
-Each mutant is a backend with one fault (tests/mutants). It is killed by a cell that is *failed* with it and as expected
-with its base. Errors and vacuous cells kill nothing. A survivor needs a scenario, an invariant, or a written reason.
+Each mutant is a backend with one fault (tests/mutants). It is killed by a cell that is *failed* with it, twice of two
+times, and as expected with its base. Errors and vacuous cells kill nothing. A survivor needs a scenario, an invariant,
+or a written reason.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ def _line(finding: Finding) -> str:
         f"; {len(finding.unclear)} unclear ({', '.join(sorted({status for status, _ in finding.unclear.values()}))})"
     )
     rest = f"{finding.played} played{unclear if finding.unclear else ''}"
+    if finding.once:
+        rest += f"; red once of twice: {', '.join(finding.once)}"
     if finding.red_bases:
         rest += f"; its base is red too in {', '.join(finding.red_bases)}"
     if not finding.is_killed and not finding.mutant.family:
@@ -91,7 +94,7 @@ def _line(finding: Finding) -> str:
 def _report(findings: Sequence[Finding]) -> int:
     controls = [finding for finding in findings if not finding.mutant.family]
     mutants = [finding for finding in findings if finding.mutant.family]
-    red = [finding.mutant.name for finding in controls if finding.is_killed or finding.red_bases]
+    red = [finding.mutant.name for finding in controls if finding.is_killed or finding.once or finding.red_bases]
     print()
     for finding in mutants:
         if not finding.is_killed:

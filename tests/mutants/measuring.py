@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -128,7 +128,7 @@ def broken_by(result: Result) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Kill:
-    """A cell in which a mutant broke something and its base did not.
+    """A cell in which a mutant broke something, twice of two times, and its base did not.
 
     Attributes:
         broken: the names of claims and invariants.
@@ -147,6 +147,7 @@ class Finding:
     Attributes:
         kills: none if it survived.
         unclear: cells that were neither failed nor as expected, each with its status and why: they count for nothing.
+        once: cells that were red once, and not when they were played again: chance, or a busy machine.
         red_bases: cells in which the base was red too.
         played: how many cells.
     """
@@ -154,6 +155,7 @@ class Finding:
     mutant: Mutant
     kills: list[Kill] = field(default_factory=list)
     unclear: dict[str, tuple[str, str]] = field(default_factory=dict)
+    once: list[str] = field(default_factory=list)
     red_bases: list[str] = field(default_factory=list)
     played: int = 0
 
@@ -171,6 +173,7 @@ class Finding:
             "killed": self.is_killed,
             "kills": [{"cell": kill.cell, "broken": list(kill.broken), "because": kill.because} for kill in self.kills],
             "unclear": {cell: list(why) for cell, why in self.unclear.items()},
+            "once": self.once,
             "red_bases": self.red_bases,
             "played": self.played,
             "survives": mutant.survives,
@@ -235,7 +238,7 @@ class Bench:
         while waiting:
             red: list[tuple[Result, tuple[str, ...]]] = []
             played = set()
-            with self._runner(mutant) as runner:
+            with nullcontext(self._control(mutant)) if mutant.name in CONTROLS else self._runner(mutant) as runner:
                 for result in runner.run_source(UntilBroken(waiting, self._options.worlds, stop)):
                     played.add(result.scenario.id)
                     finding.played += 1
@@ -244,8 +247,13 @@ class Bench:
                         red.append((result, broken))
                     elif result.status in (ERROR, VACUOUS):
                         finding.unclear[result.scenario.id] = result.status, result.judgement.because
-            for result, broken in red:
-                self._compare(finding, result, broken)
+                # Again, in the same processes: what is red by chance kills nothing.
+                again = [broken_by(runner.play(result.scenario)) for result, _ in red]
+            for (result, broken), confirmed in zip(red, again, strict=True):
+                if confirmed:
+                    self._compare(finding, result, broken)
+                else:
+                    finding.once.append(result.scenario.id)
             if stop and finding.is_killed:
                 break
             waiting = [cell for cell in waiting if cell.id not in played]
@@ -263,18 +271,25 @@ class Bench:
         control = next(one for one in CONTROLS.values() if one.base == mutant.base)
         if (control.name, name) not in self._bases:
             cell = next(one for one in self._cells if one.id == name)
-            if control.name not in self._controls:
-                # It stays, because nearly every mutant needs it.
-                self._controls[control.name] = self._stack.enter_context(self._runner(control))
-            result = self._controls[control.name].play(as_base(cell, control))
+            result = self._control(control).play(as_base(cell, control))
             # A control that breaks less than its base is known to break is as good.
             self._bases[control.name, name] = result.status in (PASSED, KNOWN) or (
                 result.status == FAILED and not broken_by(result)
             )
         return self._bases[control.name, name]
 
+    def _control(self, control: Mutant) -> Runner:
+        """The runner of a control: it stays, because nearly every mutant needs it."""
+        if control.name not in self._controls:
+            self._controls[control.name] = self._stack.enter_context(self._runner(control))
+        return self._controls[control.name]
+
     def _runner(self, mutant: Mutant) -> Runner:
         return self._start(replace(self._options, subject=mutant.name))
+
+
+Benches = Callable[[Sequence[Scenario]], Bench]
+"""Makes a bench for these cells."""
 
 
 # -- the score ---------------------------------------------------------------------------------------------------------

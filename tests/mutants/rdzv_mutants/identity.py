@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import Any
 
@@ -67,20 +66,6 @@ def doubled_rank_joins(base: Base) -> None:
 )
 def replaced_rank_never_looks(base: Base) -> None:
     base.part("worker_join").WorkerJoin.is_waiting = property(lambda self: False)
-
-
-@mutant(
-    IDENTITY,
-    "a join that lost its connection joins again as another process, and counts twice",
-    ("a-retried-join-counts-once", "a-join-whose-count-reply-was-lost-counts-once"),
-)
-def retried_join_counts_twice(base: Base) -> None:
-    worker = base.part("worker_join")
-
-    @around(worker.WorkerJoin, "reconnected")
-    def reconnected(original: Any, self: Any) -> Any:
-        other = replace(self.participant, nonce=os.urandom(5).hex())
-        return worker.WorkerJoin(other, round=0, stage=worker.LOOK)
 
 
 @mutant(
