@@ -51,7 +51,12 @@ def missing_ranks_are_not_named(base: Base) -> None:
     base.part("join_errors")._ranks = lambda ranks: "some ranks"
 
 
-@mutant(ERRORS, "a connection that is refused is reported as a timeout", _MISSING_MASTER)
+@mutant(
+    ERRORS,
+    "a connection that is refused until the deadline is reported as a timeout",
+    _MISSING_MASTER,
+    survives="both classes belong to the contract, and stock reports a timeout there too",
+)
 def refusals_are_timeouts(base: Base) -> None:
     @around(base.part("join_errors").JoinErrors, "failed")
     def failed(original: Any, self: Any, error: BaseException, phase: str = "") -> Any:
@@ -96,7 +101,7 @@ def held_ports_are_shared(base: Base) -> None:
             return base.module.make_store(address, port, timeout, deadline, 2.0)
 
 
-@mutant(ERRORS, "a get that times out raises a KeyError")
+@mutant(ERRORS, "a get that times out raises a KeyError", ("a-get-of-a-missing-key-raises-at-its-timeout",))
 def get_raises_key_errors(base: Base) -> None:
     @around(base.store, "get")
     def get(original: Any, self: Any, key: str) -> bytes:

@@ -71,7 +71,7 @@ def replaced_rank_never_looks(base: Base) -> None:
 @mutant(
     IDENTITY,
     "a worker that has died still counts as joined",
-    ("a-restarted-worker-counts-once", "with-a-rank-missing-nobody-returns"),
+    ("a-worker-that-died-while-it-waited-does-not-count", "a-restarted-worker-counts-once"),
 )
 def dead_worker_counts(base: Base) -> None:
     master = base.part("master_join")

@@ -31,7 +31,7 @@ def prefix_is_missing(base: Base) -> None:
 @mutant(
     ISOLATION,
     "two runs whose ids differ in case only share their keys",
-    ("two-runs-on-one-server-do-not-share-keys", "any-text-is-a-run-id"),
+    ("run-ids-that-differ-in-case-do-not-share-keys",),
 )
 def run_ids_ignore_case(base: Base) -> None:
     @around(base.part("keys").Incarnation, "prefix")

@@ -29,7 +29,11 @@ def is_closed_says_no(base: Base) -> None:
     base.handler.is_closed = lambda self: False
 
 
-@mutant(LIFECYCLE, "is_closed says yes as soon as the run was joined", _CLOSED)
+@mutant(
+    LIFECYCLE,
+    "is_closed says yes as soon as the run was joined",
+    ("an-open-rendezvous-does-not-say-that-it-is-closed",),
+)
 def is_closed_says_yes(base: Base) -> None:
     base.handler.is_closed = lambda self: self.round > 0
 
