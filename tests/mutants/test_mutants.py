@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import configparser
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -185,6 +187,34 @@ def test_the_score_counts_by_attribute() -> None:
 
 
 # -- the mutants -------------------------------------------------------------------------------------------------------
+
+
+# Makes a handler of each mutant in a process of its own, and prints those that cannot be made.
+MAKE_ALL = """
+import os, sys, types
+harness = types.ModuleType("harness")
+harness.__path__ = [sys.argv[1]]
+sys.modules["harness"] = harness
+from rdzv_mutants import CATALOGUE, CONTROLS
+from torch.distributed.elastic.rendezvous import RendezvousParameters
+import harness.rendezvous.static
+for name, mutant in {**CATALOGUE, **CONTROLS}.items():
+    pid = os.fork()
+    if pid == 0:
+        handler = mutant(RendezvousParameters(name, "127.0.0.1:29500", "run", 1, 1, rank="0", timeout=3))
+        os._exit(0 if handler.get_backend() == name else 9)
+    if os.waitpid(pid, 0)[1]:
+        print(name)
+"""
+
+
+@pytest.mark.needs_torch
+def test_every_mutant_can_be_made(rank_python: str) -> None:
+    """Each finds the code of its base that it changes: a mutant that cannot start is killed by everything."""
+    settings = [rank_python, "-c", MAKE_ALL, str(HERE.parents[1] / "harness")]
+    done = subprocess.run(settings, env={**os.environ, "PYTHONPATH": str(HERE)}, capture_output=True, text=True)
+    # Its fault is just that.
+    assert done.stdout.split() == ["strict-ranks-as-text-are-refused"], done.stderr
 
 
 @pytest.mark.needs_torch
