@@ -104,6 +104,7 @@ class _WarmResources:
             doorbell_fd=doorbell_write,
             log_dir=log_dir,
             needs_torch=options.needs_torch,
+            subject=options.subject,
         )
 
     def __enter__(self) -> _WarmResources:

@@ -15,9 +15,9 @@ from harness.values.plan import Plan
 
 
 def preload(subject: str) -> None:
-    """Import what ranks of this subject need, in a process that they are forked from; raises ImportError."""
+    """Import what ranks of this subject need, in a process that they are forked from; raises what that raises."""
     if needs_torch(subject):
-        preload_torch()
+        preload_torch(subject)
 
 
 def main(request: Mapping[str, Any], control_fd: int, doorbell_fd: int) -> NoReturn:

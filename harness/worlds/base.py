@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from harness.machine.launch.rank_launcher import LaunchedRank, RankLauncher
+from harness.machine.launch.zygote import ANY_BACKEND
 from harness.machine.process.children import Children
 from harness.machine.toxiproxy.server import ServerLauncher
 from harness.registry import Registry
@@ -92,7 +93,12 @@ def launcher_of(resources: WorldResources) -> RankLauncher:
     """A launcher of rank processes that are the controller's children."""
     log_path = resources.log_dir / "zygote.log"
     return RankLauncher(
-        resources.children, resources.interpreter, resources.doorbell_fd, log_path, resources.needs_torch
+        resources.children,
+        resources.interpreter,
+        resources.doorbell_fd,
+        log_path,
+        resources.needs_torch,
+        resources.subject,
     )
 
 
@@ -161,6 +167,7 @@ class WorldResources:
         doorbell_fd: write end of the pipe that ranks ring.
         log_dir: for the logs of what outlives a play.
         needs_torch: False for subjects that do without.
+        subject: what the ranks test.
     """
 
     children: Children
@@ -169,6 +176,7 @@ class WorldResources:
     doorbell_fd: int
     log_dir: Path
     needs_torch: bool
+    subject: str = ANY_BACKEND
 
 
 class WorldSession(ABC):

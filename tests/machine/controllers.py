@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 from freezing import freeze
 
@@ -140,7 +141,7 @@ def play(
     fresh: bool = False,
     kill_zygote: bool = False,
     worker: str = "standin_worker",
-    **options: bool,
+    **options: Any,
 ) -> object:
     """Make a rank for each action, send `hello` to each, and wait for their ends."""
     path = Path(folder)

@@ -28,7 +28,8 @@ def plugin(tmp_path):
     about = folder / "outsider-1.0.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: outsider\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[torchrun.handlers]\noutsider = outsider:get\n")
+    (about / "entry_points.txt").write_text("[torchrun.handlers]\noutsider = outsider:get\nbystander = bystander:get\n")
+    (folder / "bystander.py").write_text("raise ZeroDivisionError('bystander was imported')\n")
     (folder / "outsider.py").write_text(
         textwrap.dedent("""
             import os
@@ -168,14 +169,16 @@ def test_an_unknown_backend_is_reported_before_the_rank_is_ready(torch_ranks, po
     assert "static" in first.error.message
 
 
-def test_an_out_of_tree_backend_is_loaded_in_the_rank_only(torch_ranks, port, plugin):
-    """Built as torchrun builds it, its round and roster reported, and never imported where ranks are forked from."""
+def test_an_out_of_tree_backend_is_loaded_where_ranks_are_forked_from(torch_ranks, port, plugin):
+    """Built as torchrun builds it, its round and roster reported; what is installed beside it is not imported."""
     world = torch_ranks([step(0, "rendezvous")], [handler_plan(0, 1, port)], subject="outsider", path=plugin)
     ops = world.play()[0]
     value = world.ends(0, "rendezvous")[0].value
     assert (value["round"], value["roster"]) == (7, [0])
     loaded = [line for line in world.log().splitlines() if line.startswith("outsider loaded")]
-    assert loaded == [f"outsider loaded in {ops[0].value['pid']}"]
+    assert loaded == [f"outsider loaded in {world.process.pid}"]
+    assert ops[0].value["pid"] != world.process.pid
+    assert "bystander" not in world.log()
 
 
 def test_a_fresh_rank_imports_torch_itself(torch_ranks, port, plugin):
@@ -187,6 +190,16 @@ def test_a_fresh_rank_imports_torch_itself(torch_ranks, port, plugin):
     assert world.ends(0, "rendezvous")[0].type == "ok"
     assert world.log().count("outsider loaded") == 1
     assert "Exception while registering" not in world.log()
+
+
+def test_a_backend_that_cannot_be_imported_is_reported_before_the_rank_is_ready(torch_ranks, port, plugin):
+    """The message has the error of the import, not that there is no such backend."""
+    world = torch_ranks(
+        [step(0, "rendezvous")], [handler_plan(0, 1, port)], subject="bystander", path=plugin, preload=False
+    )
+    assert world.await_statuses() == {0: 70}
+    message = world.ops(0)[0].error.message
+    assert "'bystander' cannot be loaded: ZeroDivisionError: bystander was imported" in message
 
 
 def test_a_helper_serves_a_store_of_another_run(rank_python, port):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from harness.machine.launch.zygote import ANY_BACKEND
 from harness.machine.launch.zygote_client import ENDED_WITHIN_NS, Ready, Zygote, spawn_fresh
 from harness.machine.process import stalls
 from harness.machine.process.children import Children
@@ -65,19 +66,27 @@ class RankLauncher:
         interpreter: the ranks' Python.
         doorbell_fd: the write end of the pipe by which ranks announce operations.
         needs_torch: False for subjects without torch.
+        subject: what is tested; the zygote imports its modules, so that their import is no join time.
 
     Attributes:
         start_mode: how ranks are launched, for reports.
     """
 
     def __init__(
-        self, children: Children, interpreter: Path, doorbell_fd: int, log_path: Path, needs_torch: bool
+        self,
+        children: Children,
+        interpreter: Path,
+        doorbell_fd: int,
+        log_path: Path,
+        needs_torch: bool,
+        subject: str = ANY_BACKEND,
     ) -> None:
         self._children = children
         self._interpreter = interpreter
         self._doorbell_fd = doorbell_fd
         self._log_path = log_path
         self._needs_torch = needs_torch
+        self._subject = subject
         self._zygote: Zygote | None = None
         self._ready: Ready | None = None
         self.start_mode = CLONES
@@ -193,6 +202,7 @@ class RankLauncher:
             self._doorbell_fd,
             self._log_path,
             needs_torch=self._needs_torch,
+            subject=self._subject,
         )
 
 

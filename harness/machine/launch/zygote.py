@@ -19,7 +19,6 @@ import platform
 import signal
 import site
 import socket
-import stat
 import sys
 import time
 import traceback
@@ -78,7 +77,9 @@ def _be_fresh_rank(settings: Dict[str, Any]) -> NoReturn:
             _run_helper(request["helper"], request["arguments"], settings["control"])
         request["plan_object"] = _read_plan(request["plan"])
         worker = importlib.import_module(settings["worker"])
-        _preload(worker, request["plan_object"].subject)
+        # What fails here fails again when the rank prepares its subject, and is reported there.
+        with contextlib.suppress(Exception):
+            _preload(worker, request["plan_object"].subject)
         if "torch" in sys.modules:
             check_torch(sys.modules["torch"])
     except Exception as exc:
@@ -118,11 +119,14 @@ class Zygote:
             ready: Dict[str, Any] = {"python": platform.python_version(), "prefix": sys.prefix}
             self._worker = importlib.import_module(self._settings["worker"])
             importlib.import_module("harness.rank.enter_host")
+            self._leftovers = importlib.import_module("harness.rank.leftovers")
             if self._settings["needs_torch"]:
                 ready.update(import_torch())
-                _preload(self._worker, ANY_BACKEND)
+                with contextlib.suppress(ImportError):
+                    _preload(self._worker, ANY_BACKEND)
+                self._preload_subject()
             self._settle()
-            ready["threads"] = other_threads()
+            ready["threads"] = self._leftovers.other_threads()
         except Exception as exc:
             self._answer({"error": str(exc) if isinstance(exc, Problem) else traceback.format_exc()})
             os._exit(CANNOT_LOAD)
@@ -133,13 +137,23 @@ class Zygote:
                 os._exit(0)
             self._answer(self._serve_one(json.loads(message), descriptors))
 
+    def _preload_subject(self) -> None:
+        """Import the subject's own modules too, so that it costs no rank the time.
+
+        They may belong to another package. If their import fails, or starts threads or opens sockets, which a process
+        must not have when it is cloned, each rank imports them itself. A child finds that out first.
+        """
+        subject = self._settings["subject"]
+        if subject != ANY_BACKEND and self._leftovers.leaves_nothing(subject, lambda: _preload(self._worker, subject)):
+            _preload(self._worker, subject)
+
     def _settle(self) -> None:
         """Make clones cheap: their garbage collector finds nothing to touch, and few page tables are copied."""
         gc.collect()
         gc.freeze()
         if self._settings["collapse"]:
             collapse_memory()
-        listening = _listening_sockets()
+        listening = self._leftovers.listening_descriptors()
         if listening:
             # A clone would keep such a port bound after its owner closed it: connects succeed and nobody answers.
             raise Problem(f"importing torch left listening sockets open (descriptors {listening}); use fresh: true")
@@ -153,8 +167,9 @@ class Zygote:
                 os.set_inheritable(descriptor, False)
             if "host" in request:
                 request["host"]["network"] = descriptors[1]
-            if other_threads():
-                raise Problem(f"threads run beside the main one ({', '.join(other_threads())}); use fresh: true")
+            threads = self._leftovers.other_threads()
+            if threads:
+                raise Problem(f"threads run beside the main one ({', '.join(threads)}); use fresh: true")
             if "plan" in request:
                 request["plan_object"] = self._plan_at(request["plan"])
             sys.stdout.flush()
@@ -264,24 +279,8 @@ def _own_places() -> List[str]:
 
 
 def _preload(worker: Any, subject: str) -> None:
-    """Let the worker import what ranks of a subject need; if torch is missing, the rank itself reports that."""
-    with contextlib.suppress(ImportError):
-        getattr(worker, "preload", lambda subject: None)(subject)
-
-
-def other_threads() -> List[str]:
-    """Names of all threads but the main one, from the kernel: Python does not know torch's native threads."""
-    names = []
-    for thread in os.listdir("/proc/self/task"):
-        # Where /proc shows the outer process tree, our folder there has another number than our pid.
-        if thread == os.path.basename(os.readlink("/proc/self")):
-            continue
-        try:
-            with open(f"/proc/self/task/{thread}/comm") as stream:
-                names.append(stream.read().strip())
-        except OSError:
-            continue
-    return sorted(names)
+    """Let the worker import what ranks of a subject need; raises what that raises."""
+    getattr(worker, "preload", lambda subject: None)(subject)
 
 
 def collapse_memory() -> None:
@@ -302,21 +301,6 @@ def collapse_memory() -> None:
 
 def _numbers(version: str) -> Tuple[int, ...]:
     return tuple(int(part) for part in version.split("+")[0].split(".")[:2] if part.isdigit())
-
-
-def _listening_sockets() -> List[int]:
-    found = []
-    for name in os.listdir("/proc/self/fd"):
-        descriptor = int(name)
-        try:
-            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                probe = socket.socket(fileno=os.dup(descriptor))
-                with probe:
-                    if probe.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                        found.append(descriptor)
-        except OSError:
-            continue  # the descriptor of the listing itself
-    return found
 
 
 def _end_with(controller: int) -> None:

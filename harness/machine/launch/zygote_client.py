@@ -64,6 +64,7 @@ class Zygote:
         doorbell_fd: the write end of the ranks' doorbell.
         log_path: where its own output goes.
         needs_torch: False for subjects without torch.
+        subject: what the ranks will test; its modules are imported before ranks are made.
         worker: the module whose `main(request, control_fd, doorbell_fd)` a rank runs.
         fork_twice: make ranks by fork alone, as on machines where clone's system call number is unknown.
         collapse: collapse its memory into huge pages, see `zygote.collapse_memory`.
@@ -78,6 +79,7 @@ class Zygote:
         log_path: Path,
         needs_torch: bool = True,
         *,
+        subject: str = zygote.ANY_BACKEND,
         worker: str = _WORKER,
         fork_twice: bool = False,
         collapse: bool = True,
@@ -89,6 +91,7 @@ class Zygote:
         settings = {
             **_common_settings("zygote", worker, doorbell_fd),
             "needs_torch": needs_torch,
+            "subject": subject,
             "socket": theirs.fileno(),
             "controller": os.getpid(),
             "fork": fork_twice,

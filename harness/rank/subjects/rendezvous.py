@@ -7,7 +7,7 @@ import hashlib
 import importlib
 import sys
 import weakref
-from typing import Any, Dict
+from typing import Any, Dict, Iterable
 
 from harness.rank.listeners import listening_sockets
 from harness.values.endpoint import Endpoint
@@ -20,14 +20,18 @@ STATIC, OURS = "static", "static-strict"
 _LONGEST_LIST = 16
 
 
-def preload() -> None:
-    """Import torch and its rendezvous, but no out-of-tree handler: for a process that is forked into ranks.
+def preload(backend: str = STATIC) -> None:
+    """Import torch, its rendezvous, and one backend: what is imported before a rank begins is no join time.
 
-    Torch loads the entry points when its rendezvous package is imported. Third-party code may start threads or open
-    sockets, which a process must not have when it forks. Each rank loads the entry points itself if it needs one.
+    Torch loads every installed backend when its rendezvous package is imported. Here only the one that is tested is
+    loaded, whatever else is installed. Raises what its import raises.
     """
-    if _RENDEZVOUS in sys.modules:
-        return
+    if _RENDEZVOUS not in sys.modules:
+        _preload_torch()
+    _register(backend)
+
+
+def _preload_torch() -> None:
     # Imported before the entry points are hidden, because torch has some of its own.
     importlib.import_module("torch.distributed")
     metadata: Any = importlib.import_module(_METADATA)
@@ -51,14 +55,20 @@ class RendezvousSubject:
         self._backend = backend
 
     def prepare(self) -> Dict[str, Any]:
-        """Raises ValueError, with the registered names, if the backend is not registered."""
+        """Raises ValueError if the backend cannot be loaded or, with the names that exist, if there is none."""
         preload()
         import torch
 
-        if not _is_registered(self._backend):
+        try:
+            _register(self._backend)
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            raise ValueError(f"the rendezvous backend {self._backend!r} cannot be loaded: {why}") from error
+        if self._backend not in registered():
+            known = sorted({*registered(), OURS, *(entry.name for entry in _installed())})
             raise ValueError(
                 f"torch {torch.__version__} has no rendezvous backend {self._backend!r}; "
-                f"registered: {', '.join(sorted(registered()))}. "
+                f"known: {', '.join(known)}. "
                 "Install the package that provides it for the interpreter of the ranks"
             )
         return {"torch": str(torch.__version__), "torch_file": torch.__file__}
@@ -67,20 +77,26 @@ class RendezvousSubject:
         return TorchHandler(self._backend, plan)
 
 
-def _is_registered(backend: str) -> bool:
-    """Whether torch knows the backend; out-of-tree handlers are loaded only if it may be one of them."""
+def _register(backend: str) -> None:
+    """Have torch know the backend if it is installed, and no other that is installed beside it."""
     if backend in registered():
-        return True
+        return
     if backend == OURS:
         # Registered here, because the harness need not be installed where ranks run.
         importlib.import_module("harness.rendezvous.entry").register()
-        return True
+        return
+    for entry in _installed():
+        if entry.name == backend:
+            # As torch does: an entry point is a function that returns the function that makes handlers.
+            importlib.import_module(_RENDEZVOUS).rendezvous_handler_registry.register(backend, entry.load()())
+            return
+
+
+def _installed() -> Iterable[Any]:
+    """The entry points of the backends of other packages."""
     registry: Any = importlib.import_module(f"{_RENDEZVOUS}.registry")
-    installed = {entry.name for entry in registry.entry_points(group="torchrun.handlers")}
-    # Torch raises if one is registered twice, and a process that was not forked has loaded them with torch.
-    if not installed <= registered().keys():
-        registry._register_out_of_tree_handlers()
-    return backend in registered()
+    found: Iterable[Any] = registry.entry_points(group="torchrun.handlers")
+    return found
 
 
 def registered() -> Dict[str, Any]:

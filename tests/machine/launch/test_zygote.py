@@ -12,6 +12,24 @@ from users import User, answer
 
 from harness.machine.launch import zygote
 
+# A rank exits with 5, and with 6 if its subject was imported before it was made.
+_PRELOADING = """
+import os, socket, threading
+code = 5
+def preload(subject):
+    global code, kept
+    if subject == "outsider":
+        leaves, code = os.environ["LEAVES"], 6
+        if leaves == "a thread":
+            threading.Thread(target=threading.Event().wait, daemon=True).start()
+        if leaves == "a socket":
+            kept = socket.socket()
+        if leaves == "an error":
+            raise ImportError("it cannot")
+def main(*_):
+    os._exit(code)
+"""
+
 HOW = pytest.mark.parametrize("how", [{}, {"fork_twice": True}, {"fresh": True}], ids=["clone", "fork", "fresh"])
 
 
@@ -109,6 +127,27 @@ def test_a_zygote_with_threads_lists_them_and_refuses_to_clone(me: User) -> None
     outcome = play(me, ["exit 0"], environment={"PYTHONPATH": _paths(me)}, worker="thread_starter")
     assert len(outcome["ready"]["threads"]) == 1
     assert "use fresh: true" in outcome["error"]
+
+
+@pytest.mark.parametrize("leaves", ["a thread", "a socket", "an error", "nothing"])
+def test_the_subject_is_imported_before_ranks_unless_that_leaves_something(me: User, leaves: str) -> None:
+    """An import that starts a thread, opens a socket or fails is left to the ranks, and the zygote clones all the same.
+
+    The log says why.
+    """
+    _write_module(me, "torch", "__version__ = '2.9.0'\n")
+    _write_module(me, "preloading", _PRELOADING)
+    given = {"PYTHONPATH": _paths(me), "LEAVES": leaves}
+    outcome = play(me, ["exit 0"], torch=True, environment=given, worker="preloading", subject="outsider")
+    assert outcome["ready"]["threads"] == []
+    assert outcome["ends"] == [{"status": 6 if leaves == "nothing" else 5}]
+    reason = {
+        "a thread": "outsider itself, because",
+        "a socket": "leaves socket",
+        "an error": "it cannot",
+        "nothing": "",
+    }
+    assert reason[leaves] in (me.folder / "zygote.log").read_text()
 
 
 def test_zygote_with_a_listening_socket_is_refused(me: User) -> None:
