@@ -13,7 +13,7 @@ from harness.history.wording import counted, describe_call, joined
 from harness.linearizability.calls import STORE_VERBS, Timed, mixed_keys, timed
 from harness.linearizability.components import Component, components, decide
 from harness.linearizability.counts import too_few
-from harness.linearizability.explain import evidence, explained, described
+from harness.linearizability.explain import described, evidence, explained
 from harness.linearizability.search import NOT_LINEARIZABLE, UNDECIDED, Budget
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Attribute, Declaration

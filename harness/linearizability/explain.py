@@ -11,7 +11,7 @@ from harness.linearizability.model import UNKNOWN, State
 
 _LINES = 4
 """How many calls before the impossible one are described."""
-_LONGEST_TEXT = 40
+_LONGEST_TEXT = 24
 
 
 def explained(component: Component, found: Found) -> str:
@@ -21,14 +21,12 @@ def explained(component: Component, found: Found) -> str:
     keys = joined([repr(key) for key in component.keys[:3]])
     more = f" and {len(component.keys) - 3} more" if len(component.keys) > 3 else ""
     on = f"{'key' if len(component.keys) == 1 else 'keys'} {keys}{more}"
-    sure = [part for part in found.order if part.must]
-    story = [_described(part) for part in found.order[-_LINES:]]
-    earlier = "... " if len(found.order) > _LINES else ""
+    story = [_perhaps(part) for part in found.order[-_LINES:]]
+    earlier = f"{len(found.order) - _LINES} others, then " if len(found.order) > _LINES else ""
     fits = (
-        f"up to its end {counted(len(sure), 'call')} that certainly took effect fit an order"
-        f" ({earlier}{', then '.join(story)}), after which {_held(first, found)}"
+        f"those before its end fit the order {earlier}{', then '.join(story)}, after which {_held(first, found)}"
         if story
-        else f"before it nothing had changed {on}"
+        else "nothing can have come before it"
     )
     return f"{described(first)}, which no order of the calls on {on} allows: {fits}{_open(component, found)}"
 
@@ -38,8 +36,9 @@ def described(part: Timed) -> str:
     return f"{describe_call(part.call)} {_did(part)}"
 
 
-def _described(part: Timed) -> str:
-    return described(part) if part.must else f"perhaps {described(part)}"
+def _perhaps(part: Timed) -> str:
+    """Of the longest order: a call of unknown outcome is assumed to have been done there."""
+    return described(part) if part.must else f"{described(part)} (assumed)"
 
 
 def _did(part: Timed) -> str:
