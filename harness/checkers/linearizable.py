@@ -173,9 +173,9 @@ def _advice(component: Component) -> str:
 
 def _too_few(calls: Sequence[Call], parts: Sequence[Timed]) -> Iterator[Finding]:
     for found in too_few([call for call in calls if call.f == "num_keys"], parts):
-        keys = joined([repr(key) for key in found.there])
+        there = f"{joined([repr(key) for key in found.there])} {'was' if len(found.there) == 1 else 'were'} there"
         yield Finding(
-            f"{describe_call(found.call)} counted {found.call.returned} keys, while {keys} were there",
+            f"{describe_call(found.call)} counted {counted(found.call.returned, 'key')}, while {there}",
             f"num_keys returned {found.call.returned}",
             tuple(dict.fromkeys(index for call in (*found.proofs, found.call) for index in call.evidence)),
         )

@@ -12,15 +12,14 @@ from harness.linearizability.model import UNKNOWN, State
 _LINES = 4
 """How many calls before the impossible one are described."""
 _LONGEST_TEXT = 24
+_MOST_KEYS = 3
 
 
 def explained(component: Component, found: Found) -> str:
     """One sentence on a component that is not linearizable."""
     first = found.first
     assert first is not None, "only what is not linearizable has an impossible call"
-    keys = joined([repr(key) for key in component.keys[:3]])
-    more = f" and {len(component.keys) - 3} more" if len(component.keys) > 3 else ""
-    on = f"{'key' if len(component.keys) == 1 else 'keys'} {keys}{more}"
+    on = f"{'key' if len(component.keys) == 1 else 'keys'} {_named(component.keys)}"
     story = [_perhaps(part) for part in found.order[-_LINES:]]
     earlier = f"{len(found.order) - _LINES} others, then " if len(found.order) > _LINES else ""
     fits = (
@@ -43,7 +42,7 @@ def _perhaps(part: Timed) -> str:
 
 def _did(part: Timed) -> str:
     action, result = part.action, part.action.result
-    key = joined([repr(key) for key in action.keys[:3]]) + (" ..." if len(action.keys) > 3 else "")
+    key = _named(action.keys)
     returned = "" if result is None else " (no result)" if result is UNKNOWN else f" and returned {_shown(result)}"
     given = [_shown(argument) for argument in action.arguments]
     if action.verb in ("get", "multi_get", "queue_pop") and result is not UNKNOWN:
@@ -65,8 +64,15 @@ def _did(part: Timed) -> str:
     return f"{action.verb} {key}{returned}"
 
 
+def _named(keys: Sequence[str]) -> str:
+    if len(keys) <= _MOST_KEYS:
+        return joined([repr(key) for key in keys])
+    return f"{', '.join(map(repr, keys[:_MOST_KEYS]))} and {len(keys) - _MOST_KEYS} more"
+
+
 def _held(first: Timed, found: Found) -> str:
-    return joined([f"{key!r} {_holds(found.held[key])}" for key in first.action.keys if key in found.held])
+    held = [f"{key!r} {_holds(found.held[key])}" for key in first.action.keys if key in found.held]
+    return joined(held[: _MOST_KEYS + 1])
 
 
 def _holds(state: State) -> str:
