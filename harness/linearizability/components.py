@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.linearizability.calls import Timed
@@ -132,7 +133,7 @@ def _until(parts: Iterable[Timed], time_ns: int) -> tuple[Timed, ...]:
 
 def _searched(component: Component, parts: Sequence[Timed], budget: Budget) -> tuple[Order, Sequence[Timed]]:
     parts = _without_idle(parts)
-    return search(_operations(component.keys, parts), component.initial, budget), parts
+    return search(_operations(component.keys, parts), component.initial, budget, _likely(parts)), parts
 
 
 # -- parts that may have been done -------------------------------------------------------------------------------
@@ -176,6 +177,24 @@ def _noticing(parts: Iterable[Timed]) -> frozenset[str]:
 def _built_upon(parts: Iterable[Timed]) -> frozenset[str]:
     """Keys whose text is part of later texts."""
     return frozenset(key for part in parts if part.action.verb in ("add", "append") for key in part.action.keys)
+
+
+def _likely(parts: Sequence[Timed]) -> Callable[[State], bool] | None:
+    """Whether a text begins one that was read: of concurrent appends, the one that leads to such a text goes first.
+
+    None where no text grows, or where the state is that of several keys.
+    """
+    if not any(part.action.verb == "append" for part in parts):
+        return None
+    texts = sorted(_seen(parts))
+
+    def likely(state: State) -> bool:
+        if not isinstance(state, str):
+            return True
+        place = bisect_left(texts, state)
+        return place < len(texts) and texts[place].startswith(state)
+
+    return likely
 
 
 def _operations(keys: Sequence[str], parts: Sequence[Timed]) -> list[Operation]:

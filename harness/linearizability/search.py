@@ -101,14 +101,24 @@ class _Point(NamedTuple):
         return tuple(reversed(found))
 
 
-def search(operations: Sequence[Operation], initial: State, budget: Budget) -> Order:
-    """Whether some order of the operations is allowed by the model and by their times; the budget is used up."""
-    return _Search(operations, budget).run(initial)
+def search(
+    operations: Sequence[Operation],
+    initial: State,
+    budget: Budget,
+    likely: Callable[[State], bool] | None = None,
+) -> Order:
+    """Whether some order of the operations is allowed by the model and by their times; the budget is used up.
+
+    Args:
+        likely: operations that lead to such a state are tried first; that changes how long it takes, and no verdict.
+    """
+    return _Search(operations, budget, likely).run(initial)
 
 
 class _Search:
-    def __init__(self, operations: Sequence[Operation], budget: Budget) -> None:
+    def __init__(self, operations: Sequence[Operation], budget: Budget, likely: Callable[[State], bool] | None) -> None:
         self._budget = budget
+        self._likely = likely
         by_begin = sorted(range(len(operations)), key=lambda position: operations[position].begun_ns)
         self._musts = [position for position in by_begin if operations[position].must]
         self._maybes = [position for position in by_begin if not operations[position].must]
@@ -177,6 +187,9 @@ class _Search:
             if state == point.state:
                 return [further]
             found.append(further)
+        likely = self._likely
+        if likely is not None and len(found) > 1:
+            found.sort(key=lambda further: not likely(further.state))
         for position in self._maybes:
             operation, bit = self._operations[position], self._bit[position]
             if operation.begun_ns > until_ns:
