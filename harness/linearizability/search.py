@@ -176,7 +176,9 @@ class _Search:
         """
         found: list[_Point] = []
         places, until_ns = self._possible_now(point)
-        for place in sorted(places, key=self._ends.__getitem__):
+        if len(places) > 1:
+            places.sort(key=self._ends.__getitem__)
+        for place in places:
             if not self._budget.spend():
                 return None
             position = self._musts[place]
@@ -220,7 +222,7 @@ class _Search:
 
     def _state_after(self, position: int, point: _Point) -> State:
         operation = self._operations[position]
-        if not all(self._is_done(earlier, point) for earlier in operation.after):
+        if operation.after and not all(self._is_done(earlier, point) for earlier in operation.after):
             return IMPOSSIBLE
         return operation.step(point.state)
 
