@@ -1,4 +1,4 @@
-"""The search gives the verdict of trying every order, on thousands of small histories of every kind."""
+"""The search gives the verdict of trying every order, on hundreds of small histories of every kind."""
 
 from __future__ import annotations
 
