@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 # `bases` are the contracts of families: their `base.py` files.
 FLOORS = (
     ("values", "clock", "rendezvous"),
-    ("registry", "scenario", "schedule", "history", "rank", "machine", "engine"),
+    ("registry", "scenario", "schedule", "history", "linearizability", "rank", "machine", "engine"),
     ("bases", "steps"),
     ("proxies", "worlds", "faults", "checkers"),
     ("judge", "reports", "loader", "reference", "archive"),
@@ -53,7 +53,7 @@ FEW_PLACES = {
     "ruamel": ("loader", "reference.json_schema"),
 }
 
-PURE = ("values", "scenario", "schedule", "history", "judge", "checkers", "reports.parts.statistics")
+PURE = ("values", "scenario", "schedule", "history", "linearizability", "judge", "checkers", "reports.parts.statistics")
 # fmt: off
 EFFECTS = (
     "asyncio", "ctypes", "docker", "io", "logging", "multiprocessing", "os", "psutil", "random", "requests", "resource",

@@ -248,9 +248,7 @@ class Runner:
         return self._result(task.trial, task, judge(scenario, task.history, played))
 
     def _unmet(self, scenario: Scenario) -> tuple[str, str] | None:
-        """What this machine or release cannot offer; (need, reason)."""
-        if scenario.unsupported:
-            return scenario.unsupported[0]
+        """What this machine cannot offer; (need, reason)."""
         torch = self.facts.versions.get("torch")
         wanted = scenario.needs.get("torch")
         if wanted and torch and not _is_within(str(torch), wanted):
@@ -323,4 +321,4 @@ def _is_within(version: str, wanted: str) -> bool:
 
 
 def _plays_through_proxy(scenario: Scenario) -> bool:
-    return scenario.world.route == "proxy" and scenario.world.size > 1 and not scenario.unsupported
+    return scenario.world.route == "proxy" and scenario.world.size > 1

@@ -1,31 +1,215 @@
-"""Whether the store behaved like one register per key: declared, not yet judged."""
+"""The calls on each key could have happened one after another, as torch documents them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from harness.checkers.base import CHECKERS, Checker
+from harness.checkers.base import CHECKERS, Checker, Finding
+from harness.history.joins import Join, handler_config, joins, run_id_of
+from harness.history.wording import counted, describe_call, joined
+from harness.linearizability.calls import STORE_VERBS, Timed, mixed_keys, timed
+from harness.linearizability.components import Component, components, decide
+from harness.linearizability.counts import too_few
+from harness.linearizability.explain import described, evidence, explained
+from harness.linearizability.search import NOT_LINEARIZABLE, UNDECIDED, Budget
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Attribute, Declaration
-from harness.values.history import History
-from harness.values.verdict import Verdict
+from harness.values.history import Call, History
+from harness.values.verdict import ERROR, Verdict
+
+STEPS = 300_000
+"""For all searches of one check: some seconds."""
+STEPS_TO_EXPLAIN = 100_000
 
 
 @CHECKERS.register("linearizable")
 class Linearizable(Checker):
-    """A file that asks for it is valid; its cells are skipped."""
+    """Each prefix has its own keys. What cannot be decided is an error, never passed and never failed."""
 
     declaration = Declaration(
         kind="linearizable",
         summary="the calls on each key could have happened one after another, each between its begin and its end",
         attributes=(
             Attribute("keys", "keys", "the keys to judge", default=None, default_text="all"),
-            Attribute("strict", "flag", "whether `ok` of a write without reply means done", default=False),
+            Attribute(
+                "strict",
+                "flag",
+                "whether `ok` of a write without reply means done, and multi_set is atomic",
+                default=False,
+            ),
         ),
         example="{check: linearizable, keys: [counter], strict: true}",
-        details="Not yet judged: a scenario that asks for it is skipped.",
+        details=(
+            "Judged by a model of each verb as torch documents it: a key is missing or holds a text; `add` reads the"
+            " number that the text begins with, and 0 if the key is missing; `compare_set` sets a missing key if it"
+            ' expects "", else may return what it expects; queues are first in, first out. A call that failed, hung'
+            " or died after its begin may have been done at any later time, or never. `set`, `append`, `multi_set` and"
+            " `queue_push` have no reply: unless `strict`, the same is true of them until a later call of the same"
+            " thread on the same store is answered, and `multi_set` and `multi_get` are one call for each key. With"
+            " `strict`, `ok` means done, and both are atomic. `check` is always atomic, `wait` never. Where the proxy"
+            " server decodes the store's protocol, a write whose query never left it is not done. `num_keys` must count"
+            " at least the keys that were certainly there; torch counts those of other prefixes too. Not judged: a key"
+            " used both as a queue and as a value. If the search does not end within its steps, or the run had several"
+            " rounds that the subject does not report, or several servers, the verdict is `error`: it is unknown."
+        ),
     )
+    safety = True
 
     def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
-        return self.nothing("not yet: this release cannot judge linearizability")
+        keys, strict = parameters.get("keys"), bool(parameters.get("strict"))
+        wanted = None if keys is None else frozenset([keys] if isinstance(keys, str) else map(str, keys))
+        found = _Results()
+        budget = Budget(STEPS)
+        for prefix, calls in _by_prefix(scenario, history).items():
+            found.add(prefix, _judged(history, calls, strict, wanted, budget), _not_one_store(history, prefix))
+        if found.findings:
+            return self.verdict(found.findings, "")
+        if found.unknown:
+            return Verdict(self.declaration.kind, ERROR, "; ".join(found.unknown), self.declaration.summary)
+        if not found.keys:
+            return self.nothing(f"no call returned anything about a key{found.mixed}")
+        perhaps = f", {counted(found.maybes, 'call')} of unknown outcome" if found.maybes else ""
+        return self.verdict(
+            (), f"{counted(found.calls, 'call')} on {counted(found.keys, 'key')} fit an order{perhaps}{found.mixed}"
+        )
+
+
+@dataclass(frozen=True, order=True)
+class _Prefix:
+    """What keys belong to: a run, and a round if the subject reports it (else 0)."""
+
+    run_id: str
+    round: int
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The verdict on the keys of one prefix."""
+
+    findings: tuple[Finding, ...]
+    undecided: tuple[str, ...]
+    judged: tuple[Component, ...]
+    mixed: frozenset[str]
+
+
+class _Results:
+    """What was found, over all prefixes."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.unknown: list[str] = []
+        self.calls = self.maybes = self.keys = 0
+        self._mixed: set[str] = set()
+
+    def add(self, prefix: _Prefix, judged: _Judged, not_one_store: str) -> None:
+        if not_one_store and judged.judged:
+            self.unknown.append(f"unknown: {not_one_store}")
+            return
+        self.findings.extend(judged.findings)
+        self.unknown.extend(judged.undecided)
+        self._mixed.update(judged.mixed)
+        for component in judged.judged:
+            self.keys += len(component.keys)
+            self.calls += sum(part.must for part in component.parts)
+            self.maybes += sum(not part.must for part in component.parts)
+
+    @property
+    def mixed(self) -> str:
+        """A remark on keys that were left out."""
+        if not self._mixed:
+            return ""
+        return f"; not judged, because used both as queue and as value: {joined(sorted(map(repr, self._mixed)))}"
+
+
+def _by_prefix(scenario: Scenario, history: History) -> dict[_Prefix, list[Call]]:
+    """The calls that can say something, by prefix. Joins are among them: after one, a store may be another."""
+    found: dict[_Prefix, list[Call]] = defaultdict(list)
+    for call in history.calls:
+        if call.invoke is not None and (call.f in STORE_VERBS or call.f == "rendezvous"):
+            found[_prefix(scenario, call)].append(call)
+    return {prefix: calls for prefix, calls in found.items() if any(call.f != "rendezvous" for call in calls)}
+
+
+def _prefix(scenario: Scenario, call: Call) -> _Prefix:
+    run_id = run_id_of(call)
+    if run_id is None:
+        config = handler_config(scenario, call)
+        run_id = scenario.world.run_id if config is None else config.run_id
+    rounds = [op.round for op in (call.invoke, call.end) if op is not None and op.round is not None]
+    return _Prefix(run_id, rounds[0] if rounds else 0)
+
+
+def _judged(
+    history: History, calls: Sequence[Call], strict: bool, wanted: frozenset[str] | None, budget: Budget
+) -> _Judged:
+    parts, mixed = timed(history, calls, strict), mixed_keys(calls)
+    groups = [one for one in components(parts) if wanted is None or not wanted.isdisjoint(one.keys)]
+    judged = [one for one in groups if one.tells and mixed.isdisjoint(one.keys)]
+    findings, undecided = [], []
+    to_explain = Budget(STEPS_TO_EXPLAIN)
+    for component in judged:
+        found = decide(component, budget, to_explain)
+        if found.verdict == NOT_LINEARIZABLE and found.first is not None:
+            findings.append(Finding(explained(component, found), described(found.first), evidence(found)))
+        elif found.verdict == UNDECIDED:
+            undecided.append(_advice(component))
+    if wanted is None:
+        findings.extend(_too_few(calls, parts))
+    shown_mixed = frozenset(key for one in groups for key in one.keys if key in mixed)
+    return _Judged(tuple(findings), tuple(undecided), tuple(judged), shown_mixed)
+
+
+def _advice(component: Component) -> str:
+    maybes = sum(not part.must for part in component.parts)
+    return (
+        f"unknown: the search for an order of the {counted(len(component.parts), 'call')} on"
+        f" {joined([repr(key) for key in component.keys])}, {maybes} of them of unknown outcome, did not end within its"
+        " steps; use fewer calls or more keys, or let the embedded engine serve, which knows what passed"
+    )
+
+
+def _too_few(calls: Sequence[Call], parts: Sequence[Timed]) -> Iterator[Finding]:
+    for found in too_few([call for call in calls if call.f == "num_keys"], parts):
+        there = f"{joined([repr(key) for key in found.there])} {'was' if len(found.there) == 1 else 'were'} there"
+        yield Finding(
+            f"{describe_call(found.call)} counted {counted(found.call.returned, 'key')}, while {there}",
+            f"num_keys returned {found.call.returned}",
+            tuple(dict.fromkeys(index for call in (*found.proofs, found.call) for index in call.evidence)),
+        )
+
+
+# -- one prefix, one store ---------------------------------------------------------------------------------------
+
+
+def _not_one_store(history: History, prefix: _Prefix) -> str:
+    """Why calls of one prefix may have met different stores; empty if they cannot have."""
+    of_run = [join for join in joins(history) if join.run_id == prefix.run_id]
+    servers = {(join.call.rank, join.call.life, join.handler) for join in of_run if join.is_master}
+    if len(servers) > 1 or _reopened(history, of_run):
+        return f"run {prefix.run_id} was served by several servers, one after another; judge each in its own scenario"
+    if prefix.round == 0 and _has_rounds(of_run):
+        return f"run {prefix.run_id} had several rounds, and the subject does not report which call is of which"
+    return ""
+
+
+def _has_rounds(of_run: Sequence[Join]) -> bool:
+    returns: dict[tuple[int, int, str], int] = defaultdict(int)
+    for join in of_run:
+        returns[join.call.rank, join.call.life, join.handler] += join.returned
+    return any(count > 1 for count in returns.values())
+
+
+def _reopened(history: History, of_run: Sequence[Join]) -> bool:
+    """Whether a master joined again after it had let its server go."""
+    masters = [join for join in of_run if join.is_master]
+    for call in history.calls:
+        if call.f in ("drop", "shutdown") and call.begun_ns is not None:
+            mine = [join for join in masters if join.call.rank == call.rank and join.call.life == call.life]
+            if any(join.begun_ns < call.begun_ns for join in mine) and any(
+                join.begun_ns > call.begun_ns for join in mine
+            ):
+                return True
+    return False

@@ -188,10 +188,10 @@ The harness watches its own parts during a play: the controller, the proxy serve
 queues and helpers of faults. A part stood still if it was stopped or frozen, or waited for a processor for half a
 second or longer. It can explain a call that failed, hung, came late, came in another order or never began, and a
 premise that is missing: then the verdict is `error`, and names the part and how long it stood still. It cannot explain
-a wrong value, a crash, or broken `agreement`, `prefix_isolation` or `store_reuse`: these stay `failed`, also beside an
-error. What passed stays `passed`, with a note; but such a run does not show that a `known` failure is gone. A proxy
-server given by URL is watched if its process can be seen; else the report says that it is not. A rank that stands still
-is the subject's affair.
+a wrong value, a crash, or broken `agreement`, `linearizable`, `prefix_isolation` or `store_reuse`: these stay
+`failed`, also beside an error. What passed stays `passed`, with a note; but such a run does not show that a `known`
+failure is gone. A proxy server given by URL is watched if its process can be seen; else the report says that it is not.
+A rank that stands still is the subject's affair.
 
 Standing invariants are judged in every run: `agreement`, `prefix_isolation`, `no_hang`, `no_crash`,
 `nothing_left_behind`. `waive` is for a fault that makes one of them meaningless.

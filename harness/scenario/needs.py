@@ -24,7 +24,7 @@ NEEDS = {
     "sysctl": "writable network settings, for `host_limits`",
     "impostor_store": "a process with torch beside the ranks, for the `impostor` that is a store",
     "world.torchrun": "a subject that torchrun can use as its rendezvous",
-    "linearizable": "the checker of that name",
+    "linearizable": "the checker of that name, which is always there",
 }
 """What each need means."""
 

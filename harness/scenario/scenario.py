@@ -221,7 +221,6 @@ class Scenario:
         path: the file, as the user named it; for messages and ids.
         cell: path of the matrix to label, in the order of the file; empty without a matrix.
         waived: standing invariants that do not count, with the reasons.
-        unsupported: (need, reason) of what this release cannot do; such a cell is `skipped`.
         text: the file as it was read.
     """
 
@@ -237,7 +236,6 @@ class Scenario:
     refs: tuple[str, ...] = ()
     needs: Mapping[str, str] = field(default_factory=dict)
     cell: tuple[tuple[str, str], ...] = ()
-    unsupported: tuple[tuple[str, str], ...] = ()
     text: str = ""
 
     @property

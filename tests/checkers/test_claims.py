@@ -352,12 +352,6 @@ def test_a_check_gets_its_parameters() -> None:
     assert judge_claim(PLAN, history, CheckClaim("deadline", "deadline", {"slack": 0})).status == FAILED
 
 
-def test_linearizable_is_not_yet_judged() -> None:
-    """It is declared, so that files that ask for it can be read."""
-    check = CheckClaim("linearizable", "linearizable", {"keys": None, "strict": False})
-    assert judge_claim(PLAN, Past(2).all_join().whole(), check).status == VACUOUS
-
-
 def alternatives(*claims: StepClaim | CheckClaim) -> AnyClaim:
     return AnyClaim("either", claims, line=9)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.archive import read_ops
+from harness.checkers.linearizable import Linearizable
 from harness.judge.judge import judge
 from harness.loader import load_text
 from harness.scenario.scenario import Scenario
@@ -103,3 +104,29 @@ def test_a_recorded_history_that_is_cut_short_is_an_error(name: str) -> None:
     """Without its last line nobody knows whether it was whole."""
     ops = history(name).ops
     assert judge(plan(name), History.of(ops[:-1])).status == "error"
+
+
+@pytest.mark.parametrize(
+    ("key", "model", "impossible"),
+    [
+        ("register", "a register", "rank 2's seen found 'register' missing"),
+        ("log", "an append", "rank 2's read-log got '2' from 'log'"),
+        ("queue", "a queue", "rank 2's pop took '2' from 'queue'"),
+        ("leader", "a compare_set", "rank 2's lead compared 'leader' with '' to set '2' and returned '2'"),
+        ("counter", "a counter", "rank 2's count added 1 to 'counter' and returned 1"),
+        ("b", "a multi_set", "rank 2's delete deleted 'b' and returned False"),
+    ],
+)
+def test_writes_that_came_late_are_rejected_by_each_model(key: str, model: str, impossible: str) -> None:
+    """F10: each kind of write had returned before another rank looked; without `strict` torch promises no more."""
+    played, past = plan("slow-writes"), history("slow-writes")
+    verdict = Linearizable().check(played, past, {"keys": [key], "strict": True})
+    assert (verdict.status, verdict.happened) == (FAILED, impossible), model
+    assert Linearizable().check(played, past, {"keys": [key]}).status == PASSED
+
+
+def test_a_play_with_writes_that_came_late_is_the_known_failure() -> None:
+    """All six models are broken in one verdict."""
+    judgement = judged("slow-writes")
+    assert (judgement.status, judgement.known_refs) == (KNOWN, ("F10",))
+    assert broken(judgement)["linearizable"].endswith("(and 5 more)")

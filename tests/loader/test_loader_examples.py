@@ -134,7 +134,6 @@ def test_ranks_may_be_given_other_ranks() -> None:
 def test_a_torchrun_world_says_what_its_agents_do() -> None:
     """How often they restart their workers, and which steps are for which attempt."""
     attempt = read("regressions/both-nodes-share-one-attempt-or-the-job-ends")[0]
-    assert attempt.unsupported == ()
     assert attempt.world.torchrun == {"max_restarts": 1}
     assert isinstance(attempt.expect[0], AnyClaim)
     assert [claim.name for claim in attempt.expect[0].claims] == ["rendezvous", "exit"]

@@ -153,17 +153,6 @@ def test_a_value_may_be_nothing() -> None:
     assert "the key 'is' has no value" in problems(expect=[{"step": "join", "is": None}])
 
 
-@pytest.mark.parametrize(
-    ("keys", "need"),
-    [
-        ({"expect": [{"check": "linearizable"}]}, "linearizable"),
-    ],
-)
-def test_what_is_not_built_yet_is_valid_and_named(keys: dict[str, Any], need: str) -> None:
-    """Such a file loads; its cells say what they lack."""
-    assert [name for name, _ in cells(**keys)[0].unsupported] == [need]
-
-
 def test_a_moment_on_the_wire_is_read_as_it_is_written() -> None:
     """Direction, kind, ranks, key, count and what is added."""
     wire = {"wire": {"reply": "add", "ranks": 1, "key": "n"}, "count": 3, "plus": "2ms"}

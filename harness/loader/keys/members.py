@@ -20,8 +20,6 @@ from harness.registry import OURS, NotLoaded, Registry
 from harness.steps import STEP_MEMBERS
 from harness.values.attribute import REQUIRED, Attribute, Declaration
 
-NOT_YET = "not yet: a later release brings it"
-
 # Subjects are chosen on the command line, and most of them are other people's: these are only described.
 SUBJECTS = (
     Declaration(

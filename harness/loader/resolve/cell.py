@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.loader.keys import members
 from harness.loader.keys.entries import CellKeys, read_keys
 from harness.loader.keys.models import World as WorldKeys
 from harness.loader.resolve.circles import Waiting
@@ -29,7 +28,7 @@ from harness.loader.tree.matrix import Cell, Pattern
 from harness.loader.tree.nodes import Location
 from harness.loader.tree.problems import Problems, Reporter
 from harness.scenario.moment import Moment
-from harness.scenario.scenario import Claim, Fault, RankSpec, Scenario, Step, World
+from harness.scenario.scenario import Fault, RankSpec, Scenario, Step, World
 
 
 def resolve(
@@ -62,7 +61,6 @@ def resolve(
     _check_circles(keys, steps, faults, starts, written, report)
 
     claims = Claims(moments, keys.scope, report)
-    expect = claims.read(keys.claims)
     document = keys.document
     scenario = Scenario(
         path=path,
@@ -70,14 +68,13 @@ def resolve(
         world=_world(keys, keys.world, ranks, starts),
         steps=steps,
         faults=faults,
-        expect=expect,
+        expect=claims.read(keys.claims),
         known=read_known(keys, cell, known_cells, replace(claims, inside="instead"), report),
         waived=read_waivers(keys, report),
         tags=() if document is None else tuple(document.tags or ()),
         refs=() if document is None else tuple(document.refs or ()),
         needs=read_needs(document, report),
         cell=cell.labels,
-        unsupported=tuple(_unsupported(expect)),
         text=text,
     )
     return scenario if len(problems) == before else None
@@ -122,9 +119,3 @@ def _check_circles(
         chain = f"{first} waits for {', which waits for '.join(others)}"
         hint = "remove one of these moments, or give the step another thread"
         report(circle.location, f"this waits for itself: {chain}", hint)
-
-
-def _unsupported(expect: Iterable[Claim]) -> Iterable[tuple[str, str]]:
-    """What no world of this release can do."""
-    if any(getattr(claim, "check", "") == "linearizable" for claim in expect):
-        yield "linearizable", members.NOT_YET

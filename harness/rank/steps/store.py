@@ -237,7 +237,7 @@ def queue_pop(context: Context, arguments: Arguments) -> str:
 # The default weights of `mix`: reads are the most frequent, as they are in real jobs. `get` is not among them: for a
 # key that does not exist it would only wait for the timeout.
 MIX_WEIGHTS: Dict[str, float] = {"set": 3, "check": 3, "add": 2, "append": 1, "compare_set": 1, "delete_key": 1}
-MIX_VERBS: Tuple[str, ...] = (*MIX_WEIGHTS, "get", "num_keys", "multi_set")
+MIX_VERBS: Tuple[str, ...] = (*MIX_WEIGHTS, "get", "num_keys", "multi_set", "multi_get")
 
 
 def _mix_problems(arguments: Arguments) -> Sequence[str]:
@@ -255,18 +255,22 @@ def _mix_problems(arguments: Arguments) -> Sequence[str]:
 
 
 def draw(random: Any, arguments: Arguments) -> Tuple[str, Dict[str, Any]]:
-    """The next call of a `mix`: verb and arguments. A counter and a text never share a key."""
+    """The next call of a `mix`: verb and arguments. A counter and a text never share a key.
+
+    Texts are drawn from 10^12, so that none is written twice in a play: what a call saw tells who wrote it.
+    """
     weights: Optional[Dict[str, float]] = arguments.get("weights")
     weights = dict(weights or MIX_WEIGHTS)
     verb = random.choices(list(weights), list(weights.values()))[0]
     key = random.choice(list(arguments["keys"]))
-    number = str(random.randrange(1_000_000))
+    number = str(random.randrange(10**12))
     drawn: Dict[str, Dict[str, Any]] = {
         "add": {"key": f"{key}.count", "amount": 1},
         "append": {"key": f"{key}.log", "value": number},
         "set": {"key": key, "value": number},
         "compare_set": {"key": key, "expected": "", "desired": number},
-        "multi_set": {"values": {key: number}},
+        "multi_set": {"values": dict.fromkeys(arguments["keys"], number)},
+        "multi_get": {"keys": list(arguments["keys"])},
         "num_keys": {},
     }
     return verb, drawn.get(verb, {"key": key})
@@ -288,7 +292,8 @@ def draw(random: Any, arguments: Arguments) -> Tuple[str, Dict[str, Any]]:
             ),
         ),
         "{do: mix, calls: 100, keys: [a, b], weights: {set: 1, check: 2}}",
-        "The history has each call under its own verb. `add` counts in KEY.count and `append` writes to KEY.log.",
+        "The history has each call under its own verb. `add` counts in KEY.count and `append` writes to KEY.log;"
+        " `multi_set` and `multi_get` take all keys. No text is written twice.",
     ),
     needs="store",
     problems=_mix_problems,
