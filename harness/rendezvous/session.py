@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import Callable, List, Tuple, Union
+from typing import Callable, List, Optional, Tuple, Union
 from urllib.parse import unquote
 
 from harness.rendezvous import keys
@@ -158,21 +158,30 @@ def runs_at(wire: Wire, deadline: float) -> List[str]:
 
 def was_reopened(host: str, port: int, run_id: str, incarnation: keys.Incarnation, deadline: float) -> bool:
     """Whether the server at this endpoint has the run in another incarnation; false if that cannot be found out."""
-    with suppress(*FAILURES, ValueError):
+    with suppress(*FAILURES):
         with connect_any(resolve(host, deadline), port, deadline) as wire:
-            (found,) = wire.ask((Get(keys.record(run_id)),), deadline)
-        return bool(found) and Record.of(str(found)).incarnation != incarnation
+            record = _record_at(wire, run_id, deadline)
+        return record is not None and record.incarnation != incarnation
     return False
 
 
-def close_run(wire: Wire, incarnation: keys.Incarnation, open_round: int, world_size: int, deadline: float) -> None:
-    """Mark a run as closed, and refuse those who are joining its open round."""
-    round_keys = incarnation.round(open_round)
-    slots = MultiGet(round_keys.slots(range(world_size)))
-    closing = (Set(incarnation.closed, CLOSED), Add(round_keys.version, 1), slots)
-    names = wire.ask(closing, deadline)[-1]
+def close_run(wire: Wire, run_id: str, deadline: float) -> None:
+    """Mark the run that is open on a server as closed, and refuse those who are joining its open round."""
+    record = _record_at(wire, run_id, deadline)
+    if record is None:
+        return
+    closed, round_keys = record.incarnation.closed, record.incarnation.round(record.round)
+    slots = MultiGet(round_keys.slots(range(record.world_size)))
+    names = wire.ask((Set(closed, CLOSED), Add(round_keys.version, 1), slots), deadline)[-1]
     assert isinstance(names, tuple)
     nonces = [name.split(" ")[0] for name in names[1:] if " " in name]
     pairs = [(key, CLOSED) for nonce in nonces for key in (round_keys.decision(nonce), round_keys.call(nonce))]
     # The last reply shows that the server has it all.
-    wire.ask((*((MultiSet(tuple(pairs)),) if pairs else ()), Get(incarnation.closed)), deadline)
+    wire.ask((*((MultiSet(tuple(pairs)),) if pairs else ()), Get(closed)), deadline)
+
+
+def _record_at(wire: Wire, run_id: str, deadline: float) -> Optional[Record]:
+    (found,) = wire.ask((Get(keys.record(run_id)),), deadline)
+    with suppress(ValueError):
+        return Record.of(str(found))
+    return None
