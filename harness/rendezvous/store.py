@@ -160,7 +160,7 @@ def _checked(timeout: Any) -> Any:
 
 
 def _barrier(self: StrictStore, key: str, world_size: int, timeout: Any = None) -> None:
-    """As torch's, but without a timeout the store's own applies, where torch's default is 300 s."""
+    """As torch's; without a timeout the store's own applies, which a PrefixStore of torch does not know."""
     given = self.timeout if timeout is None else _checked(timeout)
     with self._bounded_store.bounded("barrier", _seconds(given)):
         PrefixStore.barrier(self, key, world_size, given)
