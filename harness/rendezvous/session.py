@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import Callable, List, Optional, Tuple, Union
+from typing import Callable, List, Tuple, Union
 from urllib.parse import unquote
 
 from harness.rendezvous import keys
+from harness.rendezvous.closing import Closing
 from harness.rendezvous.failures import NotAStore, TimedOut, Unreachable
 from harness.rendezvous.master_join import PUBLISH, MasterJoin
-from harness.rendezvous.operations import Add, Get, MultiGet, MultiSet, Operation, Replies, Set, Wait
-from harness.rendezvous.protocol import CLOSED, OUTCOMES, Outcome, Record, Request, Withdrawn
+from harness.rendezvous.operations import Get, MultiGet, Operation, Replies, Wait
+from harness.rendezvous.protocol import OUTCOMES, Outcome, Record, Request, Withdrawn
 from harness.rendezvous.resolve import resolve
 from harness.rendezvous.wire import Wire, connect_any
 from harness.rendezvous.worker_join import CLAIM, RECHECK, WorkerJoin
@@ -158,30 +159,15 @@ def runs_at(wire: Wire, deadline: float) -> List[str]:
 
 def was_reopened(host: str, port: int, run_id: str, incarnation: keys.Incarnation, deadline: float) -> bool:
     """Whether the server at this endpoint has the run in another incarnation; false if that cannot be found out."""
-    with suppress(*FAILURES):
+    with suppress(*FAILURES, ValueError):
         with connect_any(resolve(host, deadline), port, deadline) as wire:
-            record = _record_at(wire, run_id, deadline)
-        return record is not None and record.incarnation != incarnation
+            (found,) = wire.ask((Get(keys.record(run_id)),), deadline)
+        return bool(found) and Record.of(str(found)).incarnation != incarnation
     return False
 
 
 def close_run(wire: Wire, run_id: str, deadline: float) -> None:
-    """Mark the run that is open on a server as closed, and refuse those who are joining its open round."""
-    record = _record_at(wire, run_id, deadline)
-    if record is None:
-        return
-    closed, round_keys = record.incarnation.closed, record.incarnation.round(record.round)
-    slots = MultiGet(round_keys.slots(range(record.world_size)))
-    names = wire.ask((Set(closed, CLOSED), Add(round_keys.version, 1), slots), deadline)[-1]
-    assert isinstance(names, tuple)
-    nonces = [name.split(" ")[0] for name in names[1:] if " " in name]
-    pairs = [(key, CLOSED) for nonce in nonces for key in (round_keys.decision(nonce), round_keys.call(nonce))]
-    # The last reply shows that the server has it all.
-    wire.ask((*((MultiSet(tuple(pairs)),) if pairs else ()), Get(closed)), deadline)
-
-
-def _record_at(wire: Wire, run_id: str, deadline: float) -> Optional[Record]:
-    (found,) = wire.ask((Get(keys.record(run_id)),), deadline)
-    with suppress(ValueError):
-        return Record.of(str(found))
-    return None
+    """Mark the run that is open on a server as closed, and refuse those who are joining it."""
+    closing = Closing(run_id)
+    while not closing.is_done:
+        closing = closing.hear(wire.ask(closing.ask(), deadline))
