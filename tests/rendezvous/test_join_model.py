@@ -98,13 +98,13 @@ def test_larger_worlds_are_safe_too(size: int, fault_count: int, doubled: tuple[
 
 @cache
 def worlds_to_close() -> dict[str, World]:
-    """Where set_closed is called: no rank has begun; the round is whole, told or not, and a worker comes late."""
+    """Where set_closed is called: no rank has begun; the round is whole, joined or not, and a worker comes late."""
     begun = Explored(first_world(2, 0))
-    told = next(world for world in begun.worlds if all(isinstance(one.join, Joined) for one in world.processes))
+    joined = next(world for world in begun.worlds if all(isinstance(one.join, Joined) for one in world.processes))
     untold = next(world for world in begun.worlds if world.processes[0].join.stage == master_join.PUBLISH)
     return {
         "first round": with_closer(first_world(2, 0)),
-        "late worker": with_closer(with_late_worker(told)),
+        "late worker": with_closer(with_late_worker(joined)),
         "late worker of a round just whole": with_closer(with_late_worker(untold)),
     }
 
@@ -160,7 +160,7 @@ BROKEN_CLOSING: list[tuple[str, dict[tuple[type, str], Callable[..., object]], s
 def test_a_broken_closing_is_detected(
     monkeypatch: pytest.MonkeyPatch, instead: dict[tuple[type, str], Callable[..., object]], where: str
 ) -> None:
-    """A round is split, or a worker waits in vain."""
+    """A round is split, or a worker is never answered."""
     for (state, name), method in instead.items():
         monkeypatch.setattr(state, name, method)
     explored = Explored(worlds_to_close()[where])
