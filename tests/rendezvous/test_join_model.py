@@ -98,14 +98,14 @@ def test_larger_worlds_are_safe_too(size: int, fault_count: int, doubled: tuple[
 
 @cache
 def worlds_to_close() -> dict[str, World]:
-    """Where set_closed is called: no rank has begun; the round is whole, joined or not, and a worker comes late."""
+    """Where set_closed is called: no rank has begun; a worker comes late, for a round that is whole or just becomes so."""
     begun = Explored(first_world(2, 0))
     joined = next(world for world in begun.worlds if all(isinstance(one.join, Joined) for one in world.processes))
-    untold = next(world for world in begun.worlds if world.processes[0].join.stage == master_join.PUBLISH)
+    just_whole = next(world for world in begun.worlds if world.processes[0].join.stage == master_join.PUBLISH)
     return {
         "first round": with_closer(first_world(2, 0)),
         "late worker": with_closer(with_late_worker(joined)),
-        "late worker of a round just whole": with_closer(with_late_worker(untold)),
+        "late worker of a round just whole": with_closer(with_late_worker(just_whole)),
     }
 
 
