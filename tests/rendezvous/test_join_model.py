@@ -98,7 +98,7 @@ def test_larger_worlds_are_safe_too(size: int, fault_count: int, doubled: tuple[
 
 @cache
 def worlds_to_close() -> dict[str, World]:
-    """Where set_closed is called: no rank has begun; a worker comes late, for a round that is whole or just becomes so."""
+    """Where set_closed is called: before all; or when a worker comes late, for a round that is whole or just now."""
     begun = Explored(first_world(2, 0))
     joined = next(world for world in begun.worlds if all(isinstance(one.join, Joined) for one in world.processes))
     just_whole = next(world for world in begun.worlds if world.processes[0].join.stage == master_join.PUBLISH)
