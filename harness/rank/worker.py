@@ -182,6 +182,9 @@ class StepRun:
     def store(self) -> Any:
         return self.handler.store
 
+    def use_store(self, store: Any) -> None:
+        self.handler.store = store
+
     def join(self) -> Dict[str, Any]:
         state = self._state
         if state is None:

@@ -37,11 +37,17 @@ class JoinErrors:
     def closed(self, because: str) -> RendezvousError:
         return RendezvousClosedError(self._message(because))
 
-    def withdrawn(self, withdrawn: Withdrawn) -> RendezvousError:
-        """The deadline came while the join waited for other ranks."""
+    def withdrawn(self, withdrawn: Withdrawn, whole: int = 0) -> RendezvousError:
+        """The deadline came while the join waited for other ranks.
+
+        Args:
+            whole: the number of the round that was whole without this handler when it came; 0 if there was none.
+        """
         awaited = [f"{_ranks(withdrawn.missing)} to join"] if withdrawn.missing else []
         awaited += [f"{_ranks(withdrawn.silent)} to answer"] if withdrawn.silent else []
-        return self.timed_out(" and ".join(awaited) or "rank 0 to say that the round is whole")
+        text = " and ".join(awaited) or "rank 0 to say that the round is whole"
+        late = f"; it came when round {whole} was whole, and round {whole + 1} needs every rank again" if whole else ""
+        return self.timed_out(f"{text}{late}")
 
     def timed_out(self, awaited: str, cause: Optional[BaseException] = None) -> RendezvousError:
         return _caused(RendezvousTimeoutError(self._message(f"gave up waiting for {awaited}")), cause)

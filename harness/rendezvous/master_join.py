@@ -105,15 +105,16 @@ class MasterJoin(Join):
         return self.at(INSPECT)
 
     def _ask_inspect(self) -> Request:
-        # The version before the slots: the round is committed only if the version has not changed since.
+        # The version before all else: the round is committed only if the version has not changed since. A process that
+        # closes the run writes `closed` before it raises the version.
         slots = MultiGet(self.keys.slots(range(self.participant.world_size)))
-        return Request((*self._standing(), Get(self.keys.version), slots))
+        return Request((Get(self.keys.version), *self._standing(), slots))
 
     def _standing(self) -> Tuple[Operation, ...]:
         return (Get(self.incarnation.closed), Get(keys.record(self.participant.run_id)))
 
     def _hear_inspect(
-        self, closed: str, record: str, version: str, slots: Tuple[str, ...]
+        self, version: str, closed: str, record: str, slots: Tuple[str, ...]
     ) -> Union[MasterJoin, Outcome]:
         if closed:
             return protocol.refusal(self.participant, protocol.CLOSED)

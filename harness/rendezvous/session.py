@@ -8,10 +8,11 @@ from typing import Callable, List, Tuple, Union
 from urllib.parse import unquote
 
 from harness.rendezvous import keys
+from harness.rendezvous.closing import Closing
 from harness.rendezvous.failures import NotAStore, TimedOut, Unreachable
 from harness.rendezvous.master_join import PUBLISH, MasterJoin
-from harness.rendezvous.operations import Add, Get, MultiGet, MultiSet, Operation, Replies, Set, Wait
-from harness.rendezvous.protocol import CLOSED, OUTCOMES, Outcome, Record, Request, Withdrawn
+from harness.rendezvous.operations import Get, MultiGet, Operation, Replies, Wait
+from harness.rendezvous.protocol import OUTCOMES, Outcome, Record, Request, Withdrawn
 from harness.rendezvous.resolve import resolve
 from harness.rendezvous.wire import Wire, connect_any
 from harness.rendezvous.worker_join import CLAIM, RECHECK, WorkerJoin
@@ -165,14 +166,8 @@ def was_reopened(host: str, port: int, run_id: str, incarnation: keys.Incarnatio
     return False
 
 
-def close_run(wire: Wire, incarnation: keys.Incarnation, open_round: int, world_size: int, deadline: float) -> None:
-    """Mark a run as closed, and refuse those who are joining its open round."""
-    round_keys = incarnation.round(open_round)
-    slots = MultiGet(round_keys.slots(range(world_size)))
-    closing = (Set(incarnation.closed, CLOSED), Add(round_keys.version, 1), slots)
-    names = wire.ask(closing, deadline)[-1]
-    assert isinstance(names, tuple)
-    nonces = [name.split(" ")[0] for name in names[1:] if " " in name]
-    pairs = [(key, CLOSED) for nonce in nonces for key in (round_keys.decision(nonce), round_keys.call(nonce))]
-    # The last reply shows that the server has it all.
-    wire.ask((*((MultiSet(tuple(pairs)),) if pairs else ()), Get(incarnation.closed)), deadline)
+def close_run(wire: Wire, run_id: str, deadline: float) -> None:
+    """Mark the run that is open on a server as closed, and refuse those who are joining it."""
+    closing = Closing(run_id)
+    while not closing.is_done:
+        closing = closing.hear(wire.ask(closing.ask(), deadline))

@@ -24,9 +24,10 @@ from harness.rendezvous.failures import PortTaken, TimedOut
 from harness.rendezvous.holders import holder
 from harness.rendezvous.join_errors import JoinErrors, unreachable
 from harness.rendezvous.master_join import MasterJoin
-from harness.rendezvous.protocol import Joined, Outcome, Participant, Refused, Withdrawn
+from harness.rendezvous.protocol import Join, Joined, Outcome, Participant, Refused, Withdrawn
+from harness.rendezvous.questions import Questions
 from harness.rendezvous.resolve import resolve
-from harness.rendezvous.session import FAILURES, Session, close_run, runs_at, was_reopened
+from harness.rendezvous.session import FAILURES, Session, runs_at
 from harness.rendezvous.store import BoundedStore, StrictStore
 from harness.rendezvous.wire import Wire, connect_any
 from harness.rendezvous.worker_join import WorkerJoin
@@ -34,11 +35,10 @@ from harness.rendezvous.worker_join import WorkerJoin
 __all__ = ["StaticTCPRendezvous", "create_rdzv_handler"]
 
 _DEFAULT_TIMEOUT_S = 600
+_SHUT_DOWN = "the handler was shut down"
 _SHORT_TRY_S = 0.5
 _AFTERWARDS_S = 0.7
 """How much of the second after the deadline may be used to withdraw the join, or to learn which runs are open."""
-_QUERY_S = 1.0
-"""How long a request outside a join may take."""
 
 _masters: weakref.WeakSet[StaticTCPRendezvous] = weakref.WeakSet()
 
@@ -83,7 +83,7 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
         self._is_closed = False
         self._is_shut_down = False
         self._is_agent_store = False
-        self._checked_reopening = 0.0
+        self._questions = Questions(self.master_addr, self.master_port, self.run_id)
 
     def get_backend(self) -> str:
         """Return the name of the rendezvous backend."""
@@ -118,63 +118,65 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
         endpoint = f"[{self.master_addr}]" if ":" in self.master_addr else self.master_addr
         errors = JoinErrors(f"{endpoint}:{self.master_port}", self.rank, self.run_id, timeout_s, begun)
         if self._is_shut_down or self._is_closed:
-            raise errors.closed(
-                "the handler was shut down" if self._is_shut_down else f"run {self.run_id!r} was closed"
-            )
+            raise errors.closed(_SHUT_DOWN if self._is_shut_down else f"run {self.run_id!r} was closed")
         call = _Call(self, errors, begun + timeout_s)
         try:
-            return self._info(call.join_as_master() if self.rank == 0 else call.join_as_worker())
+            return self._info(call.join_as_master() if self.rank == 0 else call.join_as_worker(), errors)
         finally:
             call.drop_error()
+            if self._is_shut_down:
+                # Another thread did that in the meantime, perhaps before this join had made its store.
+                self.shutdown()
 
-    def _info(self, joined: Joined) -> RendezvousInfo:
+    def _info(self, joined: Joined, errors: JoinErrors) -> RendezvousInfo:
         self.round, self.roster, self._incarnation = joined.round, list(joined.roster), joined.incarnation
-        assert self._bounded_store is not None
-        store = StrictStore(joined.incarnation.prefix(self.run_id, joined.round), self._bounded_store)
+        bounded = self._bounded_store
+        if bounded is None:
+            raise errors.closed(_SHUT_DOWN)
+        witness = joined.incarnation.round(joined.round).roster
+        store = StrictStore(joined.incarnation.prefix(self.run_id, joined.round), bounded, witness)
         address = RendezvousStoreInfo(self.master_addr, self.master_port)
         return RendezvousInfo(store, self.rank, self.world_size, address)
 
     def num_nodes_waiting(self) -> int:
-        """How many ranks have come to join the next round; torchrun restarts its workers to join it too."""
+        """How many ranks have come to join the next round; torchrun restarts its workers to join it too.
+
+        This, `is_closed` and `set_closed` take a second or two at most, and are not delayed by calls of the store.
+        """
         late = self._value_of(lambda incarnation: incarnation.round(self.round + 1).late)
         if late is None:
             return 1 if self._was_reopened() else 0
         return len(set(late.split()))
 
     def _was_reopened(self) -> bool:
-        """Whether the master, whose old server no longer answers, has opened the run anew; checked once a second."""
-        now = time.monotonic()
-        if self._is_shut_down or self._incarnation is None or now < self._checked_reopening + _QUERY_S:
+        """Whether the master, whose old server no longer answers, has opened the run anew."""
+        if self._is_shut_down or self._incarnation is None:
             return False
-        self._checked_reopening = now
-        return was_reopened(self.master_addr, self.master_port, self.run_id, self._incarnation, now + _QUERY_S)
+        return self._questions.was_reopened(self._incarnation)
 
     def is_closed(self) -> bool:
-        """Whether any rank has closed this run, as far as the server answers."""
+        """Whether this handler can join no more: it was shut down, or any rank has closed the run.
+
+        The second as far as the server answers; before its first join, a handler knows only what it has closed itself.
+        """
         self._is_closed = self._is_closed or bool(self._value_of(lambda incarnation: incarnation.closed))
-        return self._is_closed
+        return self._is_closed or self._is_shut_down
 
     def set_closed(self) -> None:
-        """Close the run for all ranks: a join, now or later, raises RendezvousClosedError. Takes a second at most."""
+        """Close the run for all ranks: a join, now or later, raises RendezvousClosedError.
+
+        A handler without a store asks the endpoint; one that was shut down has left the run to the others.
+        """
         self._is_closed = True
-        if self._bounded_store is None or self._incarnation is None:
-            return
-        connected, deadline = self._bounded_store.connected, time.monotonic() + _QUERY_S
-        with suppress(*FAILURES), Wire(connected.address, connected.port, deadline) as wire:
-            close_run(wire, self._incarnation, self.round + 1, self.world_size, deadline)
+        if not self._is_shut_down:
+            self._questions.close_run(None if self._bounded_store is None else self._bounded_store.connected)
 
     def _value_of(self, key_of: Callable[[keys.Incarnation], str]) -> Optional[str]:
         """The value of a key of the run, empty if it is missing; None if the server does not answer."""
         bounded, incarnation = self._bounded_store, self._incarnation
         if bounded is None or incarnation is None:
             return None
-        key = key_of(incarnation)
-        try:
-            with bounded.bounded("check", self.timeout.total_seconds()):
-                store = bounded.connected.store
-                return str(store.get(key).decode()) if store.check([key]) else ""
-        except RuntimeError:
-            return None
+        return self._questions.value_of(bounded.connected, key_of(incarnation))
 
     def _release_agent_store(self) -> None:
         """Release a server that workers used, so that the next round gets a fresh one at the port.
@@ -189,17 +191,18 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
     def shutdown(self) -> bool:
         """Close the connection and, on rank 0, free the port, unless another handler of this process serves there."""
         self._is_shut_down = True
+        self._questions.close()
         bounded, self._bounded_store = self._bounded_store, None
         if bounded is None:
             return True
-        own_socket, remaining = bounded.connected.socket, weakref.ref(bounded)
+        if self.rank == 0 and self._is_shared():
+            return True
+        bounded.end(_SHUT_DOWN)
+        remaining = weakref.ref(bounded)
         del bounded
-        if self.rank == 0:
-            # Torch's server ends by itself with its last store.
-            if remaining() is not None and not self._is_shared():
-                port.release(self.master_port)
-        elif own_socket is not None:
-            own_socket.cut()
+        # Torch's server ends by itself with its last store.
+        if self.rank == 0 and remaining() is not None:
+            port.release(self.master_port)
         return True
 
     def _is_shared(self) -> bool:
@@ -237,7 +240,7 @@ class _Call:
         join = MasterJoin(self._participant, incarnation, handler.round + 1)
         session = Session(join, self._deadline, lambda join, wire: None, lambda: handler._is_shut_down)
         try:
-            return self._joined(self._run_master(session))
+            return self._joined(self._run_master(session), session.join)
         except BaseException:
             if is_first:
                 handler._bounded_store = None
@@ -289,11 +292,11 @@ class _Call:
                 with self._connect() as wire:
                     outcome = session.run(wire, self._backoff.answer_s)
                     self._raise_if_run_is_absent(outcome, session, wire)
-                return self._joined(outcome)
+                return self._joined(outcome, session.join)
             except FAILURES as error:
                 late = self._pause_or_withdraw(error, session)
                 if late is not None:
-                    return self._joined(late)
+                    return self._joined(late, session.join)
 
     def _connect(self) -> Wire:
         # The greeting only: with more bytes after it, a link that sends in pieces of 5 bytes ended the join (F01).
@@ -350,14 +353,16 @@ class _Call:
 
     # Both.
 
-    def _joined(self, outcome: Outcome) -> Joined:
+    def _joined(self, outcome: Outcome, join: Join) -> Joined:
         if isinstance(outcome, Joined):
             return outcome
         if isinstance(outcome, Refused):
+            self._handler._is_closed = self._handler._is_closed or outcome.closed
             raise self._errors.refused(outcome)
         if self._handler._is_shut_down:
-            raise self._errors.closed("the handler was shut down")
-        raise self._errors.withdrawn(outcome)
+            raise self._errors.closed(_SHUT_DOWN)
+        whole = max(0, join.round - 1)
+        raise self._errors.withdrawn(outcome, 0 if whole == self._handler.round else whole)
 
     def _limit(self) -> float:
         return min(self._deadline, time.monotonic() + self._backoff.answer_s)
@@ -373,7 +378,7 @@ class _Call:
         is_short = isinstance(error, TimedOut) and time.monotonic() - self._try_begun < _SHORT_TRY_S
         self._last_error = self._last_error if is_short and self._last_error is not None else error
         if self._handler._is_shut_down:
-            raise self._errors.closed("the handler was shut down")
+            raise self._errors.closed(_SHUT_DOWN)
         if self._must_end():
             time.sleep(max(0.0, self._deadline - time.monotonic()))
             raise self._errors.failed(self._last_error, phase)

@@ -5,14 +5,17 @@ docs/rendezvous.md has what it promises, and what it cannot promise.
 
 from __future__ import annotations
 
+import datetime
 import threading
 import time
+import weakref
 from contextlib import contextmanager
 from typing import Any, Callable, Iterator, Optional
 
 from torch.distributed import DistNetworkError, PrefixStore
 
-from harness.rendezvous.construct import ConnectedStore
+from harness.rendezvous.construct import ConnectedStore, make_store
+from harness.rendezvous.failures import TimedOut
 from harness.rendezvous.keys import RUNS
 from harness.rendezvous.resolve import Address
 from harness.rendezvous.timers import timers
@@ -28,7 +31,8 @@ class BoundedStore:
     def __init__(self, connected: ConnectedStore) -> None:
         self.connected = connected
         self._where = f"{connected.address[1]}:{connected.port}"
-        self._is_cut = False
+        self._ended = ""
+        self._clones: weakref.WeakSet[BoundedStore] = weakref.WeakSet()
         # One call at a time, as in torch's client, so that a call's time begins when it is its turn.
         self._turn = threading.RLock()
 
@@ -36,23 +40,57 @@ class BoundedStore:
     def bounded(self, what: str, timeout_s: float) -> Iterator[None]:
         """Cut the connection if the block has sent a request and has no answer a grace after its timeout.
 
-        Raises DistNetworkError if it was cut.
+        Raises DistNetworkError, with the reason, if it was cut now or before.
         """
         with self._turn:
-            due = time.monotonic() + timeout_s + _GRACE_S
+            before = self._ended
+            due = time.monotonic() + max(0.0, timeout_s) + _GRACE_S
             running = timers()
             number = running.add(due, self._cutter())
             try:
                 yield
             except DistNetworkError as error:
-                if not self._is_cut:
+                if not self._ended:
                     raise
-                raise DistNetworkError(
-                    f"{what}: the store at {self._where} did not answer within {timeout_s:.3g} s; "
-                    "the connection was cut"
-                ) from error
+                because = (
+                    before
+                    or f"the store at {self._where} did not answer within {timeout_s:.3g} s; its connection was cut"
+                )
+                raise DistNetworkError(f"{what}: {because}") from error
             finally:
                 running.cancel(number)
+
+    def end(self, because: str) -> None:
+        """Cut the connection, and those of all clones; the errors of later calls give the reason."""
+        self._ended = self._ended or because
+        if self.connected.socket is not None:
+            self.connected.socket.cut()
+        for clone in list(self._clones):
+            clone.end(because)
+
+    def clone(self, timeout: datetime.timedelta, witness: str) -> BoundedStore:
+        """A store of the same server, with a connection of its own; it ends with this one, if `end` is called.
+
+        Args:
+            witness: a key that the server has. Without it, another server listens at the address by now.
+
+        Raises:
+            DistNetworkError: the server was not reached within the timeout, or is another one, or `end` was called.
+        """
+        timeout_s = timeout.total_seconds()
+        if self._ended:
+            raise DistNetworkError(f"clone: {self._ended}")
+        deadline = time.monotonic() + timeout_s
+        try:
+            connected = make_store(self.connected.address, self.connected.port, timeout, deadline, timeout_s)
+        except TimedOut as error:
+            raise DistNetworkError(f"clone: waited {timeout_s:.3g} s for {error}") from error
+        clone = BoundedStore(connected)
+        with clone.bounded("clone", timeout_s):
+            if not connected.store.check([witness]):
+                raise DistNetworkError(f"clone: the store at {self._where} is not the one that was joined")
+        self._clones.add(clone)
+        return clone
 
     def answers_at(self, address: Address, deadline: float) -> bool:
         """Whether this store, from an earlier round, is connected to this address and still answers."""
@@ -63,7 +101,7 @@ class BoundedStore:
                 self.connected.store.check([RUNS])
         except RuntimeError:
             return False
-        return not self._is_cut
+        return not self._ended
 
     def _cutter(self) -> Callable[[], Optional[float]]:
         socket = self.connected.socket
@@ -75,7 +113,7 @@ class BoundedStore:
             # Nothing was sent: the call waits behind one from C++, which may take as long as it likes.
             if sent >= 0 and socket.written_bytes() == sent:
                 return time.monotonic() + _AGAIN_S
-            self._is_cut = True
+            self._ended = self._ended or f"the connection to {self._where} was cut when an earlier call had no answer"
             socket.cut()
             return None
 
@@ -85,19 +123,55 @@ class BoundedStore:
 class StrictStore(PrefixStore):  # type: ignore[misc]
     """A PrefixStore whose methods, called from Python, return or raise within their timeout and a second.
 
-    A write returns when the server has it. Calls from C++, and stores that are made from this one, bypass these
-    methods: they behave like torch's own.
+    A write returns when the server has it. Calls from C++, `PrefixStore("x", store)` and `underlying_store` bypass
+    these methods: they behave like torch's own. A clone is a StrictStore too.
+
+    Args:
+        witness: a key that the server has, by which a clone knows it.
     """
 
-    def __init__(self, prefix: str, bounded_store: BoundedStore) -> None:
+    def __init__(self, prefix: str, bounded_store: BoundedStore, witness: str = RUNS) -> None:
         super().__init__(prefix, bounded_store.connected.store)
+        self._prefix = prefix
         self._bounded_store = bounded_store
+        self._witness = witness
+
+    def set_timeout(self, timeout: datetime.timedelta) -> None:
+        """As torch's: it applies to all stores of the same connection. Raises ValueError below 0."""
+        super().set_timeout(_checked(timeout))
 
     def wait(self, keys: Any, timeout: Any = None) -> None:
-        """As torch's; `timeout` is a timedelta, None means the store's own."""
-        given = self.timeout if timeout is None else timeout
-        with self._bounded_store.bounded("wait", given.total_seconds()):
+        """As torch's; `timeout` is a timedelta, None means the store's own. Raises ValueError below 0."""
+        given = self.timeout if timeout is None else _checked(timeout)
+        with self._bounded_store.bounded("wait", _seconds(given)):
             super().wait(keys, given)
+
+
+def _seconds(timeout: Any) -> float:
+    """Of what is no timedelta, 0: torch refuses it with a TypeError before anything is sent."""
+    return timeout.total_seconds() if isinstance(timeout, datetime.timedelta) else 0.0
+
+
+def _checked(timeout: Any) -> Any:
+    """The timeout; raises ValueError below 0, where torch would wait without end."""
+    if _seconds(timeout) < 0:
+        raise ValueError(f"timeout {_seconds(timeout):g} s is below 0")
+    return timeout
+
+
+def _barrier(self: StrictStore, key: str, world_size: int, timeout: Any = None) -> None:
+    """As torch's; without a timeout the store's own applies, which a PrefixStore of torch does not know."""
+    given = self.timeout if timeout is None else _checked(timeout)
+    with self._bounded_store.bounded("barrier", _seconds(given)):
+        PrefixStore.barrier(self, key, world_size, given)
+
+
+def _clone(self: StrictStore) -> StrictStore:
+    """A store with the same prefix, timeout and promises, over a connection of its own.
+
+    Raises DistNetworkError if the server is not reached within the timeout.
+    """
+    return StrictStore(self._prefix, self._bounded_store.clone(self.timeout, self._witness), self._witness)
 
 
 def _bounded(name: str, is_write: bool) -> Callable[..., Any]:
@@ -116,9 +190,14 @@ def _bounded(name: str, is_write: bool) -> Callable[..., Any]:
     return method
 
 
-# `barrier` and `queue_pop`, which wait for other clients, have deadlines of their own in torch. Torch 2.6 lacks some.
-_READS = ("get", "add", "compare_set", "check", "delete_key", "num_keys", "multi_get", "list_keys", "queue_len")
+_READS = ("get", "add", "compare_set", "check", "delete_key", "num_keys", "multi_get", "list_keys")
+_QUEUES = ("queue_len", "queue_pop")
 _WRITES = ("set", "append", "multi_set", "queue_push")
-for _name in _READS + _WRITES:
+# Torch 2.6 lacks the queues, `list_keys`, `barrier` and `clone`.
+for _name in _READS + _QUEUES + _WRITES:
     if hasattr(PrefixStore, _name):
         setattr(StrictStore, _name, _bounded(_name, _name in _WRITES))
+for _name, _method in (("barrier", _barrier), ("clone", _clone)):
+    if hasattr(PrefixStore, _name):
+        _method.__name__ = _name
+        setattr(StrictStore, _name, _method)

@@ -86,8 +86,11 @@ def test_verbs_of_a_torch_store(torch_ranks, port):
         step(11, "queue_push", key="q", value="first"),
         step(12, "queue_pop", key="q"),
         step(13, "is_closed"),
-        step(14, "set_closed"),
-        step(15, "shutdown"),
+        step(14, "num_nodes_waiting"),
+        step(15, "clone"),
+        step(16, "get", name="of-the-clone", key="b"),
+        step(17, "set_closed"),
+        step(18, "shutdown"),
     ]
     world = torch_ranks(steps, [handler_plan(0, 1, port)])
     world.play()
@@ -103,6 +106,9 @@ def test_verbs_of_a_torch_store(torch_ranks, port):
     }
     assert isinstance(ends["num_keys"].value, int)
     assert (ends["is_closed"].value, ends["shutdown"].value, ends["set_closed"].type) == (False, True, "ok")
+    assert (ends["num_nodes_waiting"].value, ends["of-the-clone"].value) == (0, "1é")
+    if ends["clone"].type == "info":
+        assert "cannot be cloned" in ends["clone"].value["because"]
     queues = [ends[name].type for name in ("queue_push", "queue_pop")]
     if queues == ["info", "info"]:
         assert "has no queues" in ends["queue_pop"].value["because"]

@@ -46,6 +46,8 @@ ARGUMENTS = {
     "shutdown": "",
     "set_closed": "",
     "is_closed": "",
+    "num_nodes_waiting": "",
+    "clone": "",
     "init_process_group": "~port",
     "all_reduce": "",
 }

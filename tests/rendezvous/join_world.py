@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.rendezvous import operations as op
+from harness.rendezvous.closing import Closing
 from harness.rendezvous.keys import Incarnation
 from harness.rendezvous.master_join import PUBLISH, MasterJoin
-from harness.rendezvous.protocol import OUTCOMES, Joined, Participant, Withdrawn
+from harness.rendezvous.protocol import OUTCOMES, Joined, Participant, Request, Withdrawn
 from harness.rendezvous.worker_join import WorkerJoin
 
 
@@ -66,6 +67,31 @@ def launched(rank: int, life: int, size: int) -> Process:
     participant = Participant("a", rank, size, f"n{rank}{life}", "p")
     join: Any = WorkerJoin(participant) if rank else MasterJoin(participant, Incarnation(f"i{life}"))
     return asking(Process(rank, life, join))
+
+
+@dataclass(frozen=True)
+class Closer:
+    """A call of set_closed, which takes part in a world as a join does; when it is done, it is over like one."""
+
+    closing: Closing
+    is_waiting = False
+
+    def ask(self) -> Request:
+        return Request(self.closing.ask())
+
+    def hear(self, replies: op.Replies) -> Closer | Withdrawn:
+        after = self.closing.hear(replies)
+        return Withdrawn() if after.is_done else Closer(after)
+
+
+def with_closer(world: World) -> World:
+    """With a call that closes the run; it has no rank."""
+    return replace(world, processes=(*world.processes, asking(Process(-1, 1, Closer(Closing("a"))))))
+
+
+def with_late_worker(world: World) -> World:
+    """With a second process of rank 1, which begins now."""
+    return replace(world, processes=(*world.processes, launched(1, 2, world.size)))
 
 
 def asking(process: Process) -> Process:
@@ -258,3 +284,8 @@ def is_whole(world: World) -> bool:
 
 def is_over(world: World) -> bool:
     return not is_whole(world)
+
+
+def is_at_rest(world: World) -> bool:
+    """Whether every call has ended."""
+    return all(process.done for process in world.processes)

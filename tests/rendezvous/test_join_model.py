@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import cache
 
 import pytest
-from join_world import World, faults, first_world, is_whole, steps, unsafe
+from join_world import (
+    World,
+    faults,
+    first_world,
+    is_at_rest,
+    is_over,
+    steps,
+    unsafe,
+    with_closer,
+    with_late_worker,
+)
 
-from harness.rendezvous import master_join, worker_join
+from harness.rendezvous import closing, master_join, worker_join
+from harness.rendezvous.closing import Closing
 from harness.rendezvous.master_join import MasterJoin
-from harness.rendezvous.protocol import Joined, Withdrawn, missing
+from harness.rendezvous.operations import Replies
+from harness.rendezvous.protocol import Joined, Request, Withdrawn, missing
 from harness.rendezvous.worker_join import WorkerJoin
 
 # Ranks, how many faults may happen, and which ranks have a second process.
@@ -50,9 +63,9 @@ class Explored:
             queue.append(world)
         return number
 
-    def stuck(self) -> list[World]:
-        """Worlds in which every rank has a process whose join goes on, and from which no join can end."""
-        reached = {number for number, world in enumerate(self.worlds) if not is_whole(world)}
+    def stuck(self, ended: Callable[[World], bool] = is_over) -> list[World]:
+        """Worlds that lead to no end; without another meaning, one rank has no process any more whose join goes on."""
+        reached = {number for number, world in enumerate(self.worlds) if ended(world)}
         queue = list(reached)
         while queue:
             for before in self._before[queue.pop()]:
@@ -83,6 +96,77 @@ def test_larger_worlds_are_safe_too(size: int, fault_count: int, doubled: tuple[
     check(size, fault_count, doubled)
 
 
+@cache
+def worlds_to_close() -> dict[str, World]:
+    """Where set_closed is called: before all; or when a worker comes late, for a round that is whole or just now."""
+    begun = Explored(first_world(2, 0))
+    joined = next(world for world in begun.worlds if all(isinstance(one.join, Joined) for one in world.processes))
+    just_whole = next(world for world in begun.worlds if world.processes[0].join.stage == master_join.PUBLISH)
+    return {
+        "first round": with_closer(first_world(2, 0)),
+        "late worker": with_closer(with_late_worker(joined)),
+        "late worker of a round just whole": with_closer(with_late_worker(just_whole)),
+    }
+
+
+CLOSED_IN = ("first round", "late worker", "late worker of a round just whole")
+
+
+@pytest.mark.parametrize("where", CLOSED_IN)
+def test_a_run_that_is_closed_at_any_moment_leaves_nobody_waiting(where: str) -> None:
+    """Every call can end, whichever order: a join returns with all others of its round, or each is refused."""
+    explored = Explored(worlds_to_close()[where])
+    assert [why for world in explored.worlds if (why := unsafe(world))] == []
+    assert explored.stuck(is_at_rest) == []
+
+
+def all_refused(self: Closing, replies: Replies) -> Closing:
+    """As `hear`, but a round that is whole is refused as well."""
+    open_ = [0 if isinstance(reply, int) else reply for reply in replies]
+    return HEAR(self, open_ if self.stage == closing.REFUSE else replies)
+
+
+HEAR = Closing.hear
+
+
+def closed_read_first(self: MasterJoin) -> Request:
+    version, *standing, slots = ASK(self).operations
+    return Request((*standing, version, slots))
+
+
+def heard_in_that_order(self: MasterJoin, closed: str, record: str, version: str, slots: tuple[str, ...]) -> object:
+    return HEAR_INSPECT(self, version, closed, record, slots)
+
+
+ASK, HEAR_INSPECT = MasterJoin._ask_inspect, MasterJoin._hear_inspect
+BROKEN_CLOSING: list[tuple[str, dict[tuple[type, str], Callable[..., object]], str]] = [
+    ("a round that is whole is refused", {(Closing, "hear"): all_refused}, "first round"),
+    (
+        "the round after the record's is not looked at",
+        {(Closing, "_rounds"): lambda self: (self.record.incarnation.round(self.record.round),)},
+        "late worker of a round just whole",
+    ),
+    (
+        "the master reads the mark before the version",
+        {(MasterJoin, "_ask_inspect"): closed_read_first, (MasterJoin, "_hear_inspect"): heard_in_that_order},
+        "first round",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("instead", "where"), [case[1:] for case in BROKEN_CLOSING], ids=[case[0] for case in BROKEN_CLOSING]
+)
+def test_a_broken_closing_is_detected(
+    monkeypatch: pytest.MonkeyPatch, instead: dict[tuple[type, str], Callable[..., object]], where: str
+) -> None:
+    """A round is split, or a worker is never answered."""
+    for (state, name), method in instead.items():
+        monkeypatch.setattr(state, name, method)
+    explored = Explored(worlds_to_close()[where])
+    assert any(unsafe(world) for world in explored.worlds) or explored.stuck(is_at_rest)
+
+
 def uncalled(self: MasterJoin, version: str, slots: tuple[str, ...]) -> MasterJoin:
     if missing(slots):
         return self.at(master_join.GATHER)
@@ -91,7 +175,7 @@ def uncalled(self: MasterJoin, version: str, slots: tuple[str, ...]) -> MasterJo
 
 BROKEN: list[tuple[type, str, Callable[..., object], tuple[int, ...]]] = [
     # The master does not call those who hold the slots.
-    (MasterJoin, "_hear_inspect", lambda self, *replies: uncalled(self, *replies[-2:]), ()),
+    (MasterJoin, "_hear_inspect", lambda self, *replies: uncalled(self, replies[0], replies[-1]), ()),
     # It commits although a join was withdrawn since it read the slots.
     (MasterJoin, "_hear_commit", lambda self, version: self.at(master_join.PUBLISH), ()),
     # A worker that withdraws does not read whether the round was whole already.

@@ -45,3 +45,16 @@ def test_the_store_keeps_what_a_wrapper_can_promise(check_inside: Callable[..., 
 def test_the_wire_speaks_as_this_torch_does(check_inside: Callable[..., None], name: str) -> None:
     """Each message of the join gets the reply that the join expects."""
     check_inside("wire_checks", name)
+
+
+@pytest.mark.parametrize("name", names_in("strict_handler"))
+def test_a_handler_keeps_the_promises_of_torchs_interface(check_inside: Callable[..., None], name: str) -> None:
+    """Closed, shut down, waited for: in every state, and soon whatever the server does."""
+    check_inside("strict_handler", name)
+
+
+@pytest.mark.parametrize("subject", ["static", "static-strict"])
+@pytest.mark.parametrize("name", names_in("torch_store"))
+def test_both_stores_pass_what_torchs_own_tests_ask(check_inside: Callable[..., None], subject: str, name: str) -> None:
+    """Where they differ, the check expects it."""
+    check_inside("torch_store", name, subject)

@@ -27,6 +27,9 @@ class Context(Protocol):
     def store(self) -> Any:
         """The newest store of the step's handler, with the methods of torch's Store; for verbs that need `store`."""
 
+    def use_store(self, store: Any) -> None:
+        """Take this for the newest store of the step's handler."""
+
     def join(self) -> Dict[str, Any]:
         """Build the handler if the rank has none of that name, and take it through its next rendezvous."""
 

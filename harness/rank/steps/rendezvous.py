@@ -74,3 +74,22 @@ def set_closed(context: Context, _arguments: Arguments) -> None:
 )
 def is_closed(context: Context, _arguments: Arguments) -> bool:
     return bool(context.handler.is_closed())
+
+
+def _counts_nobody(context: Context) -> str:
+    return "" if hasattr(context.handler, "num_nodes_waiting") else "the subject does not count ranks that wait"
+
+
+@step(
+    Declaration(
+        kind="num_nodes_waiting",
+        summary="Ask the handler how many ranks wait for the next round.",
+        example="{do: num_nodes_waiting, ranks: 0}",
+        details="Returns a number. Agents of torchrun restart their workers when it is not 0. Echo skips it.",
+    ),
+    needs="handler",
+    lacks=_counts_nobody,
+)
+def num_nodes_waiting(context: Context, _arguments: Arguments) -> int:
+    handler: Any = context.handler
+    return int(handler.num_nodes_waiting())

@@ -234,6 +234,25 @@ def queue_pop(context: Context, arguments: Arguments) -> str:
     return text(context.store.queue_pop(arguments["key"]))
 
 
+def _lacks_clones(context: Context) -> str:
+    return "" if hasattr(context.store, "clone") else "the store of this rank cannot be cloned; a later torch can"
+
+
+@step(
+    Declaration(
+        "clone",
+        "Clone the store; the rank's later steps with this handler use the clone.",
+        (),
+        "{do: clone, ranks: 1, thread: second}",
+        "A clone has a connection of its own. A call that waits already goes on. Skipped where torch has no clones.",
+    ),
+    needs="store",
+    lacks=_lacks_clones,
+)
+def clone(context: Context, _arguments: Arguments) -> None:
+    context.use_store(context.store.clone())
+
+
 # The default weights of `mix`: reads are the most frequent, as they are in real jobs. `get` is not among them: for a
 # key that does not exist it would only wait for the timeout.
 MIX_WEIGHTS: Dict[str, float] = {"set": 3, "check": 3, "add": 2, "append": 1, "compare_set": 1, "delete_key": 1}

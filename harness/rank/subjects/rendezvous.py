@@ -140,6 +140,9 @@ class TorchHandler:
     def is_closed(self) -> bool:
         return bool(self._handler.is_closed())
 
+    def num_nodes_waiting(self) -> int:
+        return int(self._handler.num_nodes_waiting())
+
     def release(self) -> None:
         handler = weakref.ref(self._handler)
         self.store = None
