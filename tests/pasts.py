@@ -60,6 +60,7 @@ class Past:
         life: int = 1,
         number: int = 1,
         lag: float = 0,
+        cpu: float = 0,
         **rest: Any,
     ) -> Past:
         """One call; `begin` None was skipped, `end` None still runs. `f` is the step's name unless given."""
@@ -70,10 +71,8 @@ class Past:
             type = {"ok": OK, "failed": FAIL}.get(outcome, INFO)
             shown = value if type == OK else {"outcome": outcome, **(value or {})} if type == INFO else None
             raised = (error or NETWORK) if type == FAIL else None
-            lag_ns = round(lag * SECOND)
-            self._ops.append(
-                Op(at(end), who, type, verb, step, number, value=shown, error=raised, lag_ns=lag_ns, **rest)
-            )
+            measured = {"lag_ns": round(lag * SECOND), "cpu_ns": round(cpu * SECOND)}
+            self._ops.append(Op(at(end), who, type, verb, step, number, value=shown, error=raised, **measured, **rest))
         return self
 
     def join(

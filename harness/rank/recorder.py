@@ -7,8 +7,9 @@ import os
 import struct
 import sys
 from contextlib import suppress
-from typing import Any, List, NoReturn, Tuple
+from typing import Any, List, NamedTuple, NoReturn, Tuple
 
+from harness import clock
 from harness.values.ops import ErrorInfo, Op
 
 CANNOT_RECORD = 94
@@ -72,6 +73,22 @@ def error_info(error: BaseException) -> ErrorInfo:
         causes.append(_one_line(cause))
         cause = _cause(cause)
     return ErrorInfo(type(error).__name__, _bases(type(error)), _message(error), tuple(causes))
+
+
+class Usage(NamedTuple):
+    """What this process has had of the processors so far.
+
+    Attributes:
+        lag_ns: for how long its threads have waited for one.
+        cpu_ns: for how long its threads have run, also those that have ended.
+    """
+
+    lag_ns: int
+    cpu_ns: int
+
+    @classmethod
+    def now(cls) -> Usage:
+        return cls(lag_ns(), clock.processor_time_ns())
 
 
 def lag_ns() -> int:

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, NoReturn, Optional, Tuple
 from harness import clock
 from harness.rank import step_modules
 from harness.rank.control import Control
-from harness.rank.recorder import Recorder, error_info, lag_ns
+from harness.rank.recorder import Recorder, Usage, error_info
 from harness.rank.steps import STEPS
 from harness.rank.steps.base import StepMember
 from harness.rank.subjects import CommandSubject, Handler, subject_of
@@ -230,17 +230,17 @@ class StepRun:
             self._skip_call(number, missing)
             return
         fields = self._handler_fields(member)
-        waited_ns = lag_ns()
+        before = Usage.now()
         self._write(INVOKE, verb, number, value=self._config() if member.configures_handler else arguments, **fields)
         try:
             value = member.run(self, arguments)
         except BaseException as error:
             self._worker.has_failed = True
-            self._complete(FAIL, verb, number, waited_ns, error=error_info(error), **fields)
+            self._complete(FAIL, verb, number, before, error=error_info(error), **fields)
         else:
             if member.configures_handler:
                 fields["round"] = value.get("round")
-            self._complete(OK, verb, number, waited_ns, value=value, **fields)
+            self._complete(OK, verb, number, before, value=value, **fields)
         if self._worker.exit_code is not None:
             self._worker.exit(self._worker.exit_code)
 
@@ -280,10 +280,10 @@ class StepRun:
         }
         return {**facts, "config": dict(plan.config)} if plan.config else facts
 
-    def _complete(self, type_: str, verb: str, number: int, waited_ns: int, **fields: Any) -> None:
-        ended_ns = clock.now_ns()
-        lag = max(0, lag_ns() - waited_ns)
-        self._write(type_, verb, number, time_ns=ended_ns, lag_ns=lag, **fields)
+    def _complete(self, type_: str, verb: str, number: int, before: Usage, **fields: Any) -> None:
+        ended_ns, after = clock.now_ns(), Usage.now()
+        lag_ns, cpu_ns = max(0, after.lag_ns - before.lag_ns), after.cpu_ns - before.cpu_ns
+        self._write(type_, verb, number, time_ns=ended_ns, lag_ns=lag_ns, cpu_ns=cpu_ns, **fields)
 
     def _skip_call(self, number: int, reason: str) -> None:
         self._write(INFO, self._step.do, number, value={"outcome": "skipped", "because": reason})

@@ -48,6 +48,11 @@ class Call:
         return self.end.time_ns - self.invoke.time_ns
 
     @property
+    def cpu_ns(self) -> Optional[int]:
+        """The processor time that its process used meanwhile, in all its threads; None where it was not measured."""
+        return self.end.cpu_ns or None if self.end is not None else None
+
+    @property
     def arguments(self) -> Mapping[str, Any]:
         """What the call was given; of a rendezvous: rank, world_size, endpoint, run_id, timeout_ns."""
         return mapping(self.invoke.value if self.invoke is not None else None)

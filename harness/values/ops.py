@@ -109,6 +109,8 @@ class Op:
         error: on `fail`, what was raised.
         lag_ns: how long the process waited for a processor during the call (ends of calls only), in nanoseconds; of a
             `lag`, how late the controller was, or how long the part that it names stood still.
+        cpu_ns: the processor time that all threads of the process used during the call (ends of calls only), in
+            nanoseconds; 0 where it was not measured.
     """
 
     time_ns: int
@@ -123,6 +125,7 @@ class Op:
     value: Any = None
     error: Optional[ErrorInfo] = None
     lag_ns: int = 0
+    cpu_ns: int = 0
     index: int = -1
 
     def to_json(self) -> Dict[str, Any]:
@@ -136,7 +139,7 @@ class Op:
             row["process"] = [self.process.rank, self.process.thread, self.process.life]
         if self.call != 1:
             row["call"] = self.call
-        for name in ("step", "handler", "run_id", "round", "value", "lag_ns"):
+        for name in ("step", "handler", "run_id", "round", "value", "lag_ns", "cpu_ns"):
             value = getattr(self, name)
             if value not in (None, "", 0) or (name in ("value", "round") and value is not None):
                 row[name] = value
@@ -167,6 +170,7 @@ class Op:
             value=row.get("value"),
             error=None if error is None else _error_info(error),
             lag_ns=fields.whole("lag_ns", 0, 0),
+            cpu_ns=fields.whole("cpu_ns", 0, 0),
             index=fields.whole("index", -1, -1),
         )
         if op.type == INFO and op.step and op.process.rank is not None and outcome_of(op) not in OUTCOMES:

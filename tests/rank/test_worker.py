@@ -25,6 +25,13 @@ def test_a_rank_reports_itself_first(ranks, port):
     assert first.value["pid"] > 0
 
 
+def test_a_call_that_sleeps_uses_no_processor(ranks, port):
+    """The processor time of the call is that of its process: it was measured, and is a part of what the call lasted."""
+    ops = ranks([step(0, "sleep", **{"for": 200_000_000})], _one(port)).play()[0]
+    begun, ended = ops[1:3]
+    assert 0 < ended.cpu_ns < (ended.time_ns - begun.time_ns) // 2
+
+
 def test_nothing_is_done_before_begin(ranks, port):
     """A rank that is ready waits; if `leave` comes first, it skips everything."""
     world = ranks([step(0, "rendezvous")], _one(port))

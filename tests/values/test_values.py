@@ -72,6 +72,7 @@ def test_a_process_is_named_by_what_is_not_usual(process: Process, text: str) ->
             "get",
             error=ErrorInfo("E", ("E", "Exception"), "text", ("Cause: x",)),
             lag_ns=5,
+            cpu_ns=7,
         ),
         *(Op(4, Process(0), "ok", "get", "get", value=value) for value in (None, 0, False, "", [], {})),
     ],
