@@ -18,6 +18,9 @@ WIRE = "wire"
 LINK = "link"
 """What passed one link, from a proxy server that reads the protocol: see `harness.machine.toxiproxy.engine_meter`."""
 
+HOLDS = "holds"
+"""What a living rank holds after a call: `{"after": verb, "handlers": [names], "counts": {"pipes": 2, ...}}`."""
+
 READY = "ready"
 """A rank has imported what it needs and waits to be released; `fail` if it cannot."""
 
