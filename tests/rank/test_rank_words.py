@@ -46,6 +46,10 @@ ARGUMENTS = {
     "shutdown": "",
     "set_closed": "",
     "is_closed": "",
+    "cycle": "calls",
+    "set_bytes": "key hex ~repeat",
+    "same_bytes": "key hex ~repeat",
+    "move_wall_clock": "by ~back",
     "init_process_group": "~port",
     "all_reduce": "",
 }
