@@ -84,7 +84,9 @@ def test_each_call_is_recorded_twice(ranks, port):
         "master_endpoint": f"127.0.0.1:{port}",
         "timeout_ns": 5_000_000_000,
     }
-    assert ops[2].value.pop("listeners")[0]["port"] == port
+    listener = ops[2].value.pop("listeners")[0]
+    assert listener["port"] == port
+    assert ops[2].value.pop("opened") == [listener["inode"]]
     assert ops[2].value == {
         "rank": 0,
         "world_size": 1,
