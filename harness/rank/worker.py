@@ -16,6 +16,7 @@ from harness.rank import step_modules
 from harness.rank.control import Control
 from harness.rank.holdings import holdings
 from harness.rank.recorder import Recorder, Usage, error_info
+from harness.rank.refused import Refusals
 from harness.rank.steps import STEPS
 from harness.rank.steps.base import StepMember
 from harness.rank.subjects import CommandSubject, Handler, subject_of
@@ -232,16 +233,27 @@ class StepRun:
             self._skip_call(number, missing)
             return
         fields = self._handler_fields(member)
+        refused = Refusals() if member.configures_handler else None
         before = Usage.now()
         self._write(INVOKE, verb, number, value=self._config() if member.configures_handler else arguments, **fields)
         try:
             value = member.run(self, arguments)
         except BaseException as error:
             self._worker.has_failed = True
-            self._complete(FAIL, verb, number, before, error=error_info(error), **fields)
+            self._complete(
+                FAIL,
+                verb,
+                number,
+                before,
+                value=refused.facts() if refused else None,
+                error=error_info(error),
+                **fields,
+            )
         else:
             if member.configures_handler:
                 fields["round"] = value.get("round")
+            if refused is not None:
+                value.update(refused.facts() or {})
             self._complete(OK, verb, number, before, value=value, **fields)
             self._record_holdings(verb, member)
         if self._worker.exit_code is not None:
