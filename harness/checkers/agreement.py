@@ -38,7 +38,7 @@ class Agreement(Checker):
             " subject is a backend of torch that chooses the ranks itself (`c10d`, `etcd`, `etcd-v2`). Where a subject"
             " reports no round, all joins of a run id are one round. Where it reports rosters, two rosters of one round"
             " that have a name in common must be equal. Links differ, so of the endpoint only this is judged: a process"
-            " that was given another host is not told `localhost` or a loopback address."
+            " that was given another host does not get `localhost` or a loopback address back."
         ),
     )
     standing = True
@@ -52,7 +52,7 @@ class Agreement(Checker):
         findings = [finding for group in _groups(returned) for finding in _disagreements(group)]
         if history.begin.get("subject") not in CHOOSE_RANKS:
             findings += [finding for join in returned for finding in _not_as_given(join)]
-        findings += [finding for join in returned for finding in _told_loopback(join)]
+        findings += [finding for join in returned for finding in _lost_at_loopback(join)]
         findings += [finding for join in returned if join.is_master for finding in _early(join, everybody)]
         return self.verdict(findings, f"{counted(len(returned), 'join')} returned without disagreement")
 
@@ -85,13 +85,15 @@ def _not_as_given(join: Join) -> Iterator[Finding]:
             yield _finding(f"process {join.call.rank} was given {what} {wanted}, and returned {what} {got}", [join])
 
 
-def _told_loopback(join: Join) -> Iterator[Finding]:
+def _lost_at_loopback(join: Join) -> Iterator[Finding]:
     """With such an address a process on another host would look for the master in itself."""
-    told, given = mapping(join.call.returned).get("master_addr"), join.call.arguments.get("endpoint")
-    if isinstance(told, str) and isinstance(given, str) and _is_loopback(told):
+    returned, given = mapping(join.call.returned).get("master_addr"), join.call.arguments.get("endpoint")
+    if isinstance(returned, str) and isinstance(given, str) and _is_loopback(returned):
         host = given.rpartition(":")[0]
         if host and not _is_loopback(host):
-            because = f"process {join.call.rank} was given the endpoint {given}, and told that the master is at {told}"
+            because = (
+                f"process {join.call.rank} was given the endpoint {given}, and returned the master's address {returned}"
+            )
             yield _finding(because, [join])
 
 

@@ -158,20 +158,20 @@ def test_a_backend_that_chooses_ranks_may_return_another() -> None:
     assert judged(past.whole()).status == PASSED
 
 
-@pytest.mark.parametrize("told", ["localhost", "127.0.0.1", "::1", "LOCALHOST."])
-def test_a_rank_of_another_host_that_is_told_localhost_is_rejected(told: str) -> None:
+@pytest.mark.parametrize("returned", ["localhost", "127.0.0.1", "::1", "LOCALHOST."])
+def test_a_rank_of_another_host_that_gets_localhost_is_rejected(returned: str) -> None:
     """It would look for the master on its own host."""
     past = Past(2).join(0, 0.001, 0.02, endpoint="r0:29500", returned={"master_addr": "r0"})
-    past.join(1, 0.002, 0.01, endpoint="r0:29500", returned={"master_addr": told})
+    past.join(1, 0.002, 0.01, endpoint="r0:29500", returned={"master_addr": returned})
     assert judged(past.whole()) == rejected(
-        f"process 1 was given the endpoint r0:29500, and told that the master is at {told}", 3, 4
+        f"process 1 was given the endpoint r0:29500, and returned the master's address {returned}", 3, 4
     )
 
 
 @pytest.mark.parametrize(
-    ("given", "told"), [("[::1]:29500", "127.0.0.1"), ("localhost:1", "127.0.0.1"), ("r0:1", "r0")]
+    ("given", "returned"), [("[::1]:29500", "127.0.0.1"), ("localhost:1", "127.0.0.1"), ("r0:1", "r0")]
 )
-def test_an_endpoint_on_this_host_may_be_told_as_it_is(given: str, told: str) -> None:
-    """A loopback address was given, or another one is told."""
-    past = Past(1).join(0, 0.001, 0.02, endpoint=given, returned={"master_addr": told})
+def test_an_endpoint_on_this_host_may_be_returned(given: str, returned: str) -> None:
+    """A loopback address was given, or another one is returned."""
+    past = Past(1).join(0, 0.001, 0.02, endpoint=given, returned={"master_addr": returned})
     assert judged(past.whole()).status == PASSED
