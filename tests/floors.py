@@ -44,6 +44,7 @@ TORCH_IN_FUNCTIONS = ("rank", "machine.launch.zygote")
 
 TIME = {
     "clock": "it is the clock",
+    "rank.wall_clock": "it moves the clock that others read",
     "rendezvous": "it must run alone, without the harness",
     "machine.launch.zygote": "it is one file that runs before the rest of the harness can be found",
 }

@@ -1,9 +1,10 @@
-"""Processes that returned agree: distinct ranks in range, one world size and roster, and the master waited for all."""
+"""Processes that returned agree: each is the rank it was given, and the master waited for all of one world."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from itertools import combinations
 from typing import Any
 
@@ -13,7 +14,13 @@ from harness.history.wording import counted, joined, ranks_named
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Declaration
 from harness.values.history import History
+from harness.values.json import mapping, whole
 from harness.values.verdict import Verdict
+
+CHOOSE_RANKS = frozenset(("c10d", "etcd", "etcd-v2"))
+"""The backends of torch that do not promise a process the rank that it asks for."""
+
+_LOCALHOST = frozenset(("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"))
 
 
 @CHECKERS.register("agreement")
@@ -27,9 +34,11 @@ class Agreement(Checker):
         details=(
             "Each process counts by its last return. The master (the process that was given rank 0) returns only when"
             " as many distinct ranks of its run id as its world size have begun; a rank out of range does not count as"
-            " one of them. Where a subject reports no round, all joins of a run id are one round. Where it reports"
-            " rosters, two rosters of one round that have a name in common must be equal. The endpoint is never judged,"
-            " since links differ."
+            " one of them. A process returns as the rank, and in a world of the size, that it was given, unless the"
+            " subject is a backend of torch that chooses the ranks itself (`c10d`, `etcd`, `etcd-v2`). Where a subject"
+            " reports no round, all joins of a run id are one round. Where it reports rosters, two rosters of one round"
+            " that have a name in common must be equal. Links differ, so of the endpoint only this is judged: a process"
+            " that was given another host does not get `localhost` or a loopback address back."
         ),
     )
     standing = True
@@ -41,6 +50,9 @@ class Agreement(Checker):
         if not returned:
             return self.nothing("no rendezvous returned")
         findings = [finding for group in _groups(returned) for finding in _disagreements(group)]
+        if history.begin.get("subject") not in CHOOSE_RANKS:
+            findings += [finding for join in returned for finding in _not_as_given(join)]
+        findings += [finding for join in returned for finding in _lost_at_loopback(join)]
         findings += [finding for join in returned if join.is_master for finding in _early(join, everybody)]
         return self.verdict(findings, f"{counted(len(returned), 'join')} returned without disagreement")
 
@@ -61,6 +73,35 @@ def _disagreements(group: list[Join]) -> Iterator[Finding]:
         each = [f"rank {join.call.rank} has {size}" for size, join in sizes.items()]
         yield _finding(f"the world size differs: {joined(each)}", list(sizes.values()))
     yield from _rosters(group)
+
+
+def _not_as_given(join: Join) -> Iterator[Finding]:
+    given = join.call.arguments
+    for what, wanted, got in (
+        ("rank", join.given_rank, join.returned_rank),
+        ("a world of", whole(given.get("world_size")), join.world_size),
+    ):
+        if wanted is not None and got is not None and wanted != got:
+            yield _finding(f"process {join.call.rank} was given {what} {wanted}, and returned {what} {got}", [join])
+
+
+def _lost_at_loopback(join: Join) -> Iterator[Finding]:
+    """With such an address a process on another host would look for the master in itself."""
+    returned, given = mapping(join.call.returned).get("master_addr"), join.call.arguments.get("endpoint")
+    if isinstance(returned, str) and isinstance(given, str) and _is_loopback(returned):
+        host = given.rpartition(":")[0]
+        if host and not _is_loopback(host):
+            because = (
+                f"process {join.call.rank} was given the endpoint {given}, and returned the master's address {returned}"
+            )
+            yield _finding(because, [join])
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]").partition("%")[0]).is_loopback
+    except ValueError:
+        return host.casefold().rstrip(".") in _LOCALHOST
 
 
 def _rosters(group: list[Join]) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""A join that raises does so with an exception class that callers can tell apart."""
+"""A join that raises does so with an exception class that callers can tell apart, and says by its cause what failed."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ CONTRACT = (
     "ValueError",  # the arguments
 )  # fmt: skip
 
+CAUSED = "RendezvousConnectionError"
+
 
 @CHECKERS.register("error_contract")
 class ErrorContract(Checker):
@@ -32,7 +34,9 @@ class ErrorContract(Checker):
         details=(
             "DistNetworkError or RendezvousConnectionError (refused, reset, unresolvable), DistStoreError or"
             " RendezvousTimeoutError (deadline, missing ranks), RendezvousStateError (not a store, or disagrees),"
-            " RendezvousClosedError, or ValueError (arguments); or a class derived from one of these."
+            " RendezvousClosedError, or ValueError (arguments); or a class derived from one of these. A"
+            " RendezvousConnectionError has a cause, which is what the system or torch reported: torch's own backends"
+            " chain it too. A DistNetworkError is itself what torch reported."
         ),
     )
 
@@ -41,11 +45,21 @@ class ErrorContract(Checker):
         if not raised:
             return self.nothing("no rendezvous raised")
         findings = [_finding(call) for call in raised if not _within_contract(call)]
+        findings += [_without_cause(call) for call in raised if _lacks_cause(call)]
         return self.verdict(findings, f"{counted(len(raised), 'join')} raised within the contract")
 
 
 def _within_contract(call: Call) -> bool:
     return call.error is not None and not {call.error.kind, *call.error.bases}.isdisjoint(CONTRACT)
+
+
+def _lacks_cause(call: Call) -> bool:
+    return call.error is not None and CAUSED in (call.error.kind, *call.error.bases) and not call.error.causes
+
+
+def _without_cause(call: Call) -> Finding:
+    kind = call.error.kind if call.error is not None else CAUSED
+    return Finding(f"{describe_call(call)} raised {kind} without a cause", f"{kind} without a cause", call.evidence)
 
 
 def _finding(call: Call) -> Finding:

@@ -30,7 +30,8 @@ class StoreReuse(Checker):
         example="{check: store_reuse, handlers: [main, second]}",
         details=(
             "There is something to judge when a master (the process that was given rank 0) returned from at least two"
-            " of these joins."
+            " of these joins. Beside the sockets at the endpoint's port, one counts that its process opened at any port"
+            " during a later join."
         ),
     )
 
@@ -54,9 +55,19 @@ def _listeners(join: Join) -> dict[Any, str]:
 
     Only on the port that the handler was given: torch's process groups have listeners of their own.
     """
-    rows = [mapping(row) for row in mapping(join.call.returned).get("listeners") or ()]
     port = _served_port(join)
-    return {row.get("inode"): _address(row) for row in rows if port in (0, row.get("port"))}
+    return {row.get("inode"): _address(row) for row in _rows(join) if port in (0, row.get("port"))}
+
+
+def _opened(join: Join) -> dict[Any, str]:
+    """What the process began to listen on during the join, at any port; empty where it was not recorded."""
+    opened = mapping(join.call.returned).get("opened")
+    inodes = opened if isinstance(opened, list) else []
+    return {row.get("inode"): _address(row) for row in _rows(join) if row.get("inode") in inodes}
+
+
+def _rows(join: Join) -> list[Mapping[str, Any]]:
+    return [mapping(row) for row in mapping(join.call.returned).get("listeners") or ()]
 
 
 def _address(row: Mapping[str, Any]) -> str:
@@ -72,8 +83,8 @@ def _served_port(join: Join) -> int:
 def _split(returns: list[Join]) -> list[Finding]:
     sockets: dict[Any, str] = {}
     opened_by: dict[Any, Join] = {}
-    for join in returns:
-        for inode, address in _listeners(join).items():
+    for number, join in enumerate(returns):
+        for inode, address in {**_listeners(join), **(_opened(join) if number else {})}.items():
             sockets.setdefault(inode, address)
             opened_by.setdefault(inode, join)
     if len(sockets) <= 1:

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional
 
 from harness.rank.control import ControlUntilBegun
 from harness.rank.recorder import CANNOT_RECORD, Recorder
-from harness.rank.subjects.rendezvous import STATIC, facts_of, registered, torchrun_config
+from harness.rank.subjects.rendezvous import STATIC, facts_of, listeners_of_master, registered, torchrun_config
 from harness.rank.worker import EXIT, MAIN, HandlerState, StepRun, Worker, end
 from harness.values.endpoint import Endpoint
 from harness.values.ops import INVOKE
@@ -118,13 +118,14 @@ class RecordedJoin:
         self.error: Optional[BaseException] = None
 
     def join(self) -> Dict[str, Any]:
+        before = listeners_of_master(self._plan)
         try:
             self.info = self._join()
         except BaseException as error:
             self.error = error
             raise
         self.store = self.info.store
-        return facts_of(self.info, self._handler, self._plan)
+        return facts_of(self.info, self._handler, self._plan, before)
 
     def shutdown(self) -> NoReturn:
         raise NotImplementedError("torchrun owns the handler and shuts it down itself")

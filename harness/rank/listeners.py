@@ -6,7 +6,7 @@ import os
 import socket
 import stat
 from contextlib import suppress
-from typing import Any, Dict, List
+from typing import Any, Dict, FrozenSet, List
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
@@ -24,6 +24,17 @@ def listening_sockets() -> List[Dict[str, Any]]:
             if stat.S_ISSOCK(status.st_mode):
                 _add_listener(int(name), status.st_ino, found)
     return [found[inode] for inode in sorted(found)]
+
+
+def listeners_since(before: FrozenSet[int]) -> Dict[str, Any]:
+    """The listening sockets now, and the inodes of those that were not there before."""
+    rows = listening_sockets()
+    return {"listeners": rows, "opened": [row["inode"] for row in rows if row["inode"] not in before]}
+
+
+def inodes_now() -> FrozenSet[int]:
+    """The inodes of the listening sockets."""
+    return frozenset(row["inode"] for row in listening_sockets())
 
 
 def _add_listener(fd: int, inode: int, found: Dict[int, Dict[str, Any]]) -> None:

@@ -14,13 +14,15 @@ from typing import Any, Callable, Dict, List, NoReturn, Optional, Tuple
 from harness import clock
 from harness.rank import step_modules
 from harness.rank.control import Control
+from harness.rank.holdings import holdings
 from harness.rank.recorder import Recorder, Usage, error_info
+from harness.rank.refused import Refusals
 from harness.rank.steps import STEPS
 from harness.rank.steps.base import StepMember
 from harness.rank.subjects import CommandSubject, Handler, subject_of
 from harness.rank.subjects.command import SKIP_REASON
 from harness.values.endpoint import Endpoint
-from harness.values.ops import FAIL, INFO, INVOKE, OK, Op, Process
+from harness.values.ops import FAIL, HOLDS, INFO, INVOKE, OK, Op, Process
 from harness.values.plan import HandlerPlan, Plan, StepPlan
 
 WORKER_FAILED = 70
@@ -57,6 +59,7 @@ class Worker:
         self.handlers: Dict[str, HandlerState] = {}
         self.exit_code: Optional[int] = None
         self.has_failed = False
+        self.joins = 0
 
     def run(self) -> None:
         """Report ready, wait for `begin`, and do the work of this life; ends the process."""
@@ -220,7 +223,7 @@ class StepRun:
         for number in range(1, self._calls + 1):
             verb, arguments = self._step.do, dict(self._step.arguments)
             if self._member.draw is not None:
-                verb, arguments = self._member.draw(random, arguments)
+                verb, arguments = self._member.draw(random, {**arguments, "number": number})
             self._call(number, verb, STEPS[verb], arguments)
 
     def skip(self, reason: str) -> None:
@@ -233,17 +236,29 @@ class StepRun:
             self._skip_call(number, missing)
             return
         fields = self._handler_fields(member)
+        refused = Refusals() if member.configures_handler else None
         before = Usage.now()
         self._write(INVOKE, verb, number, value=self._config() if member.configures_handler else arguments, **fields)
         try:
             value = member.run(self, arguments)
         except BaseException as error:
             self._worker.has_failed = True
-            self._complete(FAIL, verb, number, before, error=error_info(error), **fields)
+            self._complete(
+                FAIL,
+                verb,
+                number,
+                before,
+                value=refused.facts() if refused else None,
+                error=error_info(error),
+                **fields,
+            )
         else:
             if member.configures_handler:
                 fields["round"] = value.get("round")
+            if refused is not None:
+                value.update(refused.facts() or {})
             self._complete(OK, verb, number, before, value=value, **fields)
+            self._record_holdings(verb, member)
         if self._worker.exit_code is not None:
             self._worker.exit(self._worker.exit_code)
 
@@ -287,6 +302,13 @@ class StepRun:
         ended_ns, after = clock.now_ns(), Usage.now()
         lag_ns, cpu_ns = after.lag_ns(before), after.cpu_ns - before.cpu_ns
         self._write(type_, verb, number, time_ns=ended_ns, lag_ns=lag_ns, cpu_ns=cpu_ns, **fields)
+
+    def _record_holdings(self, verb: str, member: StepMember) -> None:
+        """After what frees something, and after each join but the first, which costs no time for this."""
+        self._worker.joins += member.configures_handler
+        if member.releases or (member.configures_handler and self._worker.joins > 1):
+            value = {"after": verb, "handlers": sorted(self._worker.handlers), "counts": holdings()}
+            self._worker.write(INFO, HOLDS, thread=self._step.thread, value=value)
 
     def _skip_call(self, number: int, reason: str) -> None:
         self._write(INFO, self._step.do, number, value={"outcome": "skipped", "because": reason})

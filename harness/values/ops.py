@@ -21,6 +21,9 @@ LINK = "link"
 WIRE_LOG = "wire_log"
 """The messages of the play were stored: `{"messages": how many, "dropped": ..., "undecoded": ...}` (see `Wire`)."""
 
+HOLDS = "holds"
+"""What a living rank holds after a call: `{"after": verb, "handlers": [names], "counts": {"pipes": 2, ...}}`."""
+
 READY = "ready"
 """A rank has imported what it needs and waits to be released; `fail` if it cannot."""
 

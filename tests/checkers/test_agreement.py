@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from pasts import Past, scenario
 
 from harness.checkers.agreement import Agreement
@@ -50,8 +51,8 @@ def test_two_run_ids_may_both_have_a_rank_0() -> None:
 
 
 def test_rounds_that_are_reported_are_judged_apart() -> None:
-    """A rank may change from one round to the next."""
-    past = Past(2)
+    """A rank may change from one round to the next, where the subject chooses the ranks."""
+    past = Past(2, subject="c10d")
     for rank in (0, 1):
         past.join(rank, 0.001, 0.01, returned={"round": 1})
         past.join(rank, 0.5, 0.6, step="again", returned={"round": 2, "rank": 1 - rank})
@@ -126,4 +127,51 @@ def test_rosters_with_nobody_in_common_are_those_of_two_openings() -> None:
     for life, roster in ((1, ["a", "b"]), (2, ["c", "d"])):
         past.join(0, life, life + 0.2, life=life, returned={"round": 1, "roster": roster})
     past.join(1, 1.001, 1.2, returned={"round": 1, "roster": ["a", "b"]})
+    assert judged(past.whole()).status == PASSED
+
+
+def test_ranks_that_were_exchanged_are_rejected() -> None:
+    """A whole world of distinct ranks, but no process is the rank that its node was given."""
+    past = Past(2).join(0, 0.001, 0.02, returned={"rank": 1}).join(1, 0.002, 0.01, returned={"rank": 0})
+    verdict = judged(past.whole())
+    assert verdict.status == FAILED
+    assert verdict.because == "process 0 was given rank 0, and returned rank 1 (and 1 more)"
+
+
+def test_a_rank_that_only_one_process_returned_wrongly_is_rejected() -> None:
+    """The other raised, so no rank is held twice."""
+    past = Past(2).join(0, 0.001, 2.0, "failed").join(1, 0.002, 0.01, returned={"rank": 0})
+    assert judged(past.whole()) == rejected("process 1 was given rank 1, and returned rank 0", 3, 4)
+
+
+def test_a_world_size_that_nobody_was_given_is_rejected() -> None:
+    """All agree on it, and it is wrong."""
+    past = Past(2).all_join(returned={"world_size": 3})
+    assert judged(past.whole()).because == ("process 0 was given a world of 2, and returned a world of 3 (and 2 more)")
+
+
+def test_a_backend_that_chooses_ranks_may_return_another() -> None:
+    """torch's `c10d` numbers the nodes itself."""
+    past = Past(2, subject="c10d")
+    for rank in (0, 1):
+        past.join(rank, 0.001, 0.01, returned={"rank": 1 - rank})
+    assert judged(past.whole()).status == PASSED
+
+
+@pytest.mark.parametrize("returned", ["localhost", "127.0.0.1", "::1", "LOCALHOST."])
+def test_a_rank_of_another_host_that_gets_localhost_is_rejected(returned: str) -> None:
+    """It would look for the master on its own host."""
+    past = Past(2).join(0, 0.001, 0.02, endpoint="r0:29500", returned={"master_addr": "r0"})
+    past.join(1, 0.002, 0.01, endpoint="r0:29500", returned={"master_addr": returned})
+    assert judged(past.whole()) == rejected(
+        f"process 1 was given the endpoint r0:29500, and returned the master's address {returned}", 3, 4
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "returned"), [("[::1]:29500", "127.0.0.1"), ("localhost:1", "127.0.0.1"), ("r0:1", "r0")]
+)
+def test_an_endpoint_on_this_host_may_be_returned(given: str, returned: str) -> None:
+    """A loopback address was given, or another one is returned."""
+    past = Past(1).join(0, 0.001, 0.02, endpoint=given, returned={"master_addr": returned})
     assert judged(past.whole()).status == PASSED

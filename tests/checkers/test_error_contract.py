@@ -20,8 +20,9 @@ def judged(history: History) -> Verdict:
 @pytest.mark.parametrize("kind", CONTRACT)
 def test_each_class_of_the_contract_is_accepted(kind: str) -> None:
     """And so is a class derived from it."""
-    derived = ErrorInfo("Special", ("Special", kind, "Exception"), "")
-    past = Past(2).join(0, 0, 1, "failed", error=ErrorInfo(kind, (kind, "Exception"), "x"))
+    causes = ("OSError: connection refused",)
+    derived = ErrorInfo("Special", ("Special", kind, "Exception"), "", causes)
+    past = Past(2).join(0, 0, 1, "failed", error=ErrorInfo(kind, (kind, "Exception"), "x", causes))
     past.join(1, 0, 1, "failed", error=derived)
     assert judged(past.whole()) == Verdict("error_contract", PASSED, "2 joins raised within the contract", RULE)
 
@@ -56,3 +57,11 @@ def test_every_join_is_judged() -> None:
     """The first is named, the others are counted."""
     past = Past(3).all_join(outcome="failed", error=RUNTIME)
     assert judged(past.whole()).because.endswith("Connection refused (and 2 more)")
+
+
+@pytest.mark.parametrize("kind", ["RendezvousConnectionError", "Special"])
+def test_a_connection_error_without_a_cause_is_rejected(kind: str) -> None:
+    """Nobody learns what the system reported; a class derived from it is no better."""
+    error = ErrorInfo(kind, (kind, "RendezvousConnectionError", "RendezvousError", "Exception"), "no connection")
+    verdict = judged(Past(1).join(0, 0, 1, "failed", error=error).whole())
+    assert (verdict.status, verdict.because) == (FAILED, f"rank 0's join raised {kind} without a cause")

@@ -89,3 +89,19 @@ def test_a_socket_that_replaced_the_first_is_rejected() -> None:
     """Closed and opened anew is not reused."""
     past = Past(2).join(0, 0, 0.1, returned=listening(7)).join(0, 1, 1.1, step="again", returned=listening(9))
     assert judged(past.whole()).status == FAILED
+
+
+def test_a_later_join_that_opens_a_socket_at_another_port_is_rejected() -> None:
+    """The told port is the old one, but the server of the second round is elsewhere."""
+    past = Past(2).join(0, 0, 0.1, returned={**listening(7), "opened": [7]})
+    other = {"listeners": [*listening(7)["listeners"], *listening(9, port=40001)["listeners"]], "opened": [9]}
+    verdict = judged(past.join(0, 1, 1.1, step="again", returned=other).whole())
+    assert verdict.status == FAILED
+    assert verdict.happened == "[::]:29500 (inode 7) and [::]:40001 (inode 9)"
+
+
+def test_a_socket_that_was_opened_between_two_joins_does_not_count() -> None:
+    """Gloo has opened it."""
+    past = Past(2).join(0, 0, 0.1, returned={**listening(7), "opened": [7]})
+    both = {"listeners": [*listening(7)["listeners"], *listening(8, port=40001)["listeners"]], "opened": []}
+    assert judged(past.join(0, 1, 1.1, step="again", returned=both).whole()).status == PASSED

@@ -293,6 +293,7 @@ AGENTS = {"size": 2, "timeout": "2s", "torchrun": {"max_restarts": 1}}
         ([{**JOIN, "after": "1s"}], "say when an agent comes with `start`"),
         ([JOIN, {"id": "next", "do": "rendezvous"}], "an agent has one rendezvous in each of its lives"),
         ([JOIN, {"do": "shutdown"}], "`shutdown` needs the handler, which is the agent's"),
+        ([JOIN, {"do": "cycle", "calls": 3}], "`cycle` needs the handler, which is the agent's"),
     ],
 )
 def test_the_one_rendezvous_of_agents_is_torchruns(workload: list[dict[str, Any]], message: str) -> None:

@@ -48,6 +48,10 @@ ARGUMENTS = {
     "is_closed": "",
     "num_nodes_waiting": "",
     "clone": "",
+    "cycle": "calls",
+    "set_bytes": "key hex ~repeat",
+    "same_bytes": "key hex ~repeat",
+    "move_wall_clock": "by ~back",
     "init_process_group": "~port",
     "all_reduce": "",
 }

@@ -32,6 +32,22 @@ def test_a_call_that_sleeps_uses_no_processor(ranks, port):
     assert 0 < ended.cpu_ns < (ended.time_ns - begun.time_ns) // 2
 
 
+def test_a_cycle_is_recorded_call_by_call_with_what_the_rank_holds(ranks, port):
+    """Joins but the first, shutdowns and drops are followed by a look; the next cycle has a new handler."""
+    ops = ranks([step(0, "cycle", calls=6)], _one(port)).play()[0]
+    assert [op.f for op in ops if op.type == "ok"] == ["rendezvous", "shutdown", "drop"] * 2
+    looks = [op.value for op in ops if op.f == "holds"]
+    assert [(look["after"], look["handlers"]) for look in looks] == [
+        ("shutdown", ["main"]),
+        ("drop", []),
+        ("rendezvous", ["main"]),
+        ("shutdown", ["main"]),
+        ("drop", []),
+    ]
+    assert looks[1] == looks[-1]
+    assert looks[2]["counts"]["listening sockets"] == 1
+
+
 def test_nothing_is_done_before_begin(ranks, port):
     """A rank that is ready waits; if `leave` comes first, it skips everything."""
     world = ranks([step(0, "rendezvous")], _one(port))
@@ -68,7 +84,9 @@ def test_each_call_is_recorded_twice(ranks, port):
         "master_endpoint": f"127.0.0.1:{port}",
         "timeout_ns": 5_000_000_000,
     }
-    assert ops[2].value.pop("listeners")[0]["port"] == port
+    listener = ops[2].value.pop("listeners")[0]
+    assert listener["port"] == port
+    assert ops[2].value.pop("opened") == [listener["inode"]]
     assert ops[2].value == {
         "rank": 0,
         "world_size": 1,

@@ -25,7 +25,7 @@ def check_torchrun(steps: Sequence[Step], entries: Sequence[Entry], size: int, r
     for step, entry in joins[:1]:
         _check_join(step, entry, steps.index(step), size, report)
     for step, entry in zip(steps, entries, strict=True):
-        if STEPS[step.do].needs == _HANDLERS:
+        if STEPS[step.do].needs == _HANDLERS or (STEPS[step.do].configures_handler and step.do != JOIN):
             message = f"`{step.do}` needs the handler, which is the agent's; the steps here are its worker's"
             report((*entry.location, "do"), message, "take the step out, or take `world.torchrun` out")
 

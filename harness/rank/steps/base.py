@@ -68,7 +68,9 @@ class StepMember:
         problems: what is wrong with arguments that are valid one by one but not together; the loader shows it at the
             step.
         lacks: what the rank's store does not have, so that the call is skipped; empty if nothing is lacking.
-        draw: for a verb that stands for others: draws the verb and the arguments of its next call.
+        draw: for a verb that stands for others: draws the verb and the arguments of its next call; it is given its
+            own arguments, and the number of the call, from 1, as `number`.
+        releases: whether the rank holds less after it, so that what it holds is recorded.
     """
 
     declaration: Declaration
@@ -78,6 +80,7 @@ class StepMember:
     problems: Callable[[Arguments], Sequence[str]] = _no_problems
     lacks: Lacks = _lacks_nothing
     draw: Optional[Draw] = None
+    releases: bool = False
 
 
 STEPS: Dict[str, StepMember] = {}
@@ -92,13 +95,16 @@ def step(
     problems: Callable[[Arguments], Sequence[str]] = _no_problems,
     lacks: Lacks = _lacks_nothing,
     draw: Optional[Draw] = None,
+    releases: bool = False,
 ) -> Callable[[Decorated], Decorated]:
     """Function decorator: register a verb under its declared kind; raises ValueError if the kind is taken."""
 
     def remember(run: Decorated) -> Decorated:
         if declaration.kind in STEPS:
             raise ValueError(f"two steps are called {declaration.kind!r}; rename one")
-        STEPS[declaration.kind] = StepMember(declaration, run, needs, configures_handler, problems, lacks, draw)
+        STEPS[declaration.kind] = StepMember(
+            declaration, run, needs, configures_handler, problems, lacks, draw, releases
+        )
         return run
 
     return remember

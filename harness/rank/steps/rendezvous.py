@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from random import Random
+from typing import Any, Dict, Tuple
 
 from harness.rank.steps.base import Arguments, Context, step
-from harness.values.attribute import Declaration
+from harness.values.attribute import Attribute, Declaration
 
 
 @step(
@@ -33,6 +34,7 @@ def rendezvous(context: Context, _arguments: Arguments) -> Dict[str, Any]:
         details="On the master this frees the port, unless something else holds the store.",
     ),
     needs="handler",
+    releases=True,
 )
 def drop(context: Context, _arguments: Arguments) -> None:
     context.drop()
@@ -46,6 +48,7 @@ def drop(context: Context, _arguments: Arguments) -> None:
         details="Returns what the subject returns: true if it shut down.",
     ),
     needs="handler",
+    releases=True,
 )
 def shutdown(context: Context, _arguments: Arguments) -> bool:
     return bool(context.handler.shutdown())
@@ -93,3 +96,27 @@ def _counts_nobody(context: Context) -> str:
 def num_nodes_waiting(context: Context, _arguments: Arguments) -> int:
     handler: Any = context.handler
     return int(handler.num_nodes_waiting())
+
+
+CYCLE = ("rendezvous", "shutdown", "drop")
+"""The verbs of one cycle."""
+
+
+def next_of_cycle(_random: Random, arguments: Arguments) -> Tuple[str, Dict[str, Any]]:
+    """The verb of the next call, in turn; its verbs have no arguments."""
+    return CYCLE[(arguments["number"] - 1) % len(CYCLE)], {}
+
+
+@step(
+    Declaration(
+        kind="cycle",
+        summary="Join with a new handler, shut it down and drop it, again and again.",
+        attributes=(Attribute("calls", "int", "how many calls: three for each cycle", minimum=1, maximum=100_000),),
+        example="{id: come-and-go, do: cycle, ranks: 1, calls: 24}",
+        details="The history has each call under its own verb: rendezvous, shutdown, drop, rendezvous, ...",
+    ),
+    configures_handler=True,
+    draw=next_of_cycle,
+)
+def cycle(_context: Context, _arguments: Arguments) -> None:
+    raise NotImplementedError("a cycle is made call by call; run the verb that `next_of_cycle` names")

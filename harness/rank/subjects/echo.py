@@ -17,7 +17,7 @@ from harness.rank.echo_client import (
     RendezvousTimeoutError,
 )
 from harness.rank.echo_server import EchoServer
-from harness.rank.listeners import listening_sockets
+from harness.rank.listeners import inodes_now, listeners_since
 from harness.values.endpoint import Endpoint
 from harness.values.plan import HandlerPlan
 from harness.values.quantity import format_ns
@@ -57,7 +57,7 @@ class EchoHandler:
         """Raises one of the Rendezvous errors, at the latest when the timeout has passed."""
         if self._is_shut_down:
             raise RendezvousClosedError(f"{self._who} was shut down")
-        begun_ns = clock.now_ns()
+        begun_ns, before = clock.now_ns(), inodes_now() if self._plan.rank == 0 else frozenset()
         if self._plan.rank == 0 and self._server is None:
             self._server = _serve(Endpoint(self._plan.host, self._plan.port), self._plan.run_id, self._who)
         answer = self._request_join(begun_ns)
@@ -70,7 +70,7 @@ class EchoHandler:
             "master_port": self._plan.port,
             **answer,
         }
-        return {**value, "listeners": listening_sockets()} if self._plan.rank == 0 else value
+        return {**value, **listeners_since(before)} if self._plan.rank == 0 else value
 
     def shutdown(self) -> bool:
         self._is_shut_down = True

@@ -7,9 +7,9 @@ import hashlib
 import importlib
 import sys
 import weakref
-from typing import Any, Dict, Iterable
+from typing import Any, Dict, FrozenSet, Iterable
 
-from harness.rank.listeners import listening_sockets
+from harness.rank.listeners import inodes_now, listeners_since
 from harness.values.endpoint import Endpoint
 from harness.values.plan import HandlerPlan
 
@@ -127,9 +127,10 @@ class TorchHandler:
         )
 
     def join(self) -> Dict[str, Any]:
+        before = listeners_of_master(self._plan)
         info = self._handler.next_rendezvous()
         self.store = info.store
-        return facts_of(info, self._handler, self._plan)
+        return facts_of(info, self._handler, self._plan, before)
 
     def shutdown(self) -> bool:
         return bool(self._handler.shutdown())
@@ -152,8 +153,17 @@ class TorchHandler:
             gc.collect()
 
 
-def facts_of(info: Any, handler: Any, plan: HandlerPlan) -> Dict[str, Any]:
-    """What a rendezvous returned, as JSON; on the master with the listening sockets of the process."""
+def listeners_of_master(plan: HandlerPlan) -> FrozenSet[int]:
+    """The listening sockets of the master's process, to be given to `facts_of`; of no other."""
+    return inodes_now() if plan.rank == 0 else frozenset()
+
+
+def facts_of(info: Any, handler: Any, plan: HandlerPlan, before: FrozenSet[int]) -> Dict[str, Any]:
+    """What a rendezvous returned, as JSON; on the master with the listening sockets of the process.
+
+    Args:
+        before: the inodes of those that were there when the rendezvous began.
+    """
     value = {"rank": info.rank, "world_size": info.world_size}
     address = getattr(info, "bootstrap_store_info", None)
     if address is not None:
@@ -163,7 +173,7 @@ def facts_of(info: Any, handler: Any, plan: HandlerPlan) -> Dict[str, Any]:
         if reported is not None:
             value[name] = _brief(reported)
     if plan.rank == 0:
-        value["listeners"] = listening_sockets()
+        value.update(listeners_since(before))
     return value
 
 
