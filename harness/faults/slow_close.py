@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.faults.base import FAULTS, Evidence
-from harness.faults.parts.toxics import ToxicFault
+from harness.faults.parts.toxics import ToxicFault, held_back
 from harness.proxies.base import Link, Traffic
 from harness.values.attribute import Attribute, Declaration
+from harness.values.toxic_effect import ToxicEffect
 
 
 @FAULTS.register("slow_close")
@@ -25,7 +26,11 @@ class SlowClose(ToxicFault):
     units = {"delay": (1_000_000, "ms")}
 
     def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
-        """The end of a connection counts as well, since this fault delays it."""
-        passed = super().evidence(links, before, after)
+        """Bytes are not delayed, so they do not count."""
+        found = super().evidence(links, before, after)
         ended = sum(new.ended - old.ended for old, new in zip(before, after, strict=True))
-        return Evidence(True if ended else passed.touched, {**passed.facts, "ended": ended})
+        return Evidence(found.touched, {**found.facts, "ended": ended})
+
+    def acted(self, effect: ToxicEffect) -> bool:
+        """An end was held for the whole delay, or is held still."""
+        return held_back(effect) or effect.longest_end_ns >= max(self.fault.attributes["delay"], 1)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from harness.scenario.moment import WireMoment
 from harness.values.endpoint import Endpoint
 from harness.values.errors import Unsupported
+from harness.values.toxic_effect import ToxicEffect
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,9 @@ class Link(Protocol):
 
     def traffic(self, fresh: bool = True) -> Traffic:
         """The traffic so far; only grows. `fresh` False: as of the last look at any link of this server."""
+
+    def effect(self, name: str) -> ToxicEffect | None:
+        """What a toxic had done at the last look at any link of this server; None if the server does not say."""
 
     def acts(self, name: str) -> int:
         """How often a toxic of the embedded engine has acted on this link, as of the last look; 0 for other servers."""

@@ -24,6 +24,7 @@ from harness.proxies.base import Link, LinkSpec, Proxies, RetainedBytes, Traffic
 from harness.scenario.moment import WireMoment
 from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError, ProxyLost, UsageError
+from harness.values.toxic_effect import ToxicEffect
 
 DEFAULT_PORT = 8474
 _NAME = "the proxy server"
@@ -88,6 +89,9 @@ class ToxiproxyLink:
             held=tuple(RetainedBytes(number, links) for number, links in self._meter.held(self.name)),
             complete=self._meter.is_complete,
         )
+
+    def effect(self, name: str) -> ToxicEffect | None:
+        return self._meter.effect(self.name, name) if isinstance(self._meter, EngineMeter) else None
 
     def acts(self, name: str) -> int:
         return self._meter.count(self.name).acts[name] if isinstance(self._meter, EngineMeter) else 0

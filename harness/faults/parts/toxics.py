@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from harness import clock
@@ -13,6 +13,7 @@ from harness.faults.base import Evidence, FaultContext, FaultMember
 from harness.faults.parts.evidence import link_evidence, links_of, traffic_of
 from harness.proxies.base import Link, Traffic
 from harness.scenario.scenario import Fault
+from harness.values.toxic_effect import ToxicEffect
 
 # A server counts a connection shortly after it has ended, without a notification: 20 looks, 100 ms in all.
 LOOK_AGAIN_NS, COUNTED_WITHIN_LOOKS = 5_000_000, 20
@@ -82,17 +83,46 @@ class ToxicFault(FaultMember):
         return found
 
     def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
-        """Whether a connection or a byte met the toxics: the traffic of the links meanwhile, in their direction.
+        """Whether a toxic did to the bytes what the fault promises: the embedded engine measures it.
 
-        The embedded engine also logs when a toxic acted, even on bytes that had arrived before the toxic.
+        That a byte passed the link is not enough.
         """
         met = link_evidence(self.streams, links, before, after)
-        acts = self.acts(links)
-        return Evidence(True, {**met.facts, "acts": acts}) if acts else met
+        effects = self.effects(links)
+        if None in effects.values():
+            return met
+        acted = {key: effect for key, effect in effects.items() if effect is not None and self.acted(effect)}
+        facts = {"acted_on": sorted({rank for rank, _ in acted}), "effect": _summary(effects.values())}
+        return Evidence(bool(acted), {**met.facts, **facts})
 
-    def acts(self, links: Sequence[Link]) -> int:
-        """How often the toxics acted (swallowed, cut, stalled, refused a client), where the server logs it."""
-        return sum(link.acts(toxic_name(self.fault, stream)) for link in links for stream in self.streams)
+    def acted(self, effect: ToxicEffect) -> bool:
+        """Whether this is at least what the fault promises; by default, whether any bytes were held or lost."""
+        return held_back(effect) or bool(effect.swallowed_bytes or effect.cuts)
+
+    def effects(self, links: Sequence[Link]) -> dict[tuple[int, str], ToxicEffect | None]:
+        """What the toxics did, by rank and stream; None where the server does not say."""
+        return {
+            (link.rank, stream): link.effect(toxic_name(self.fault, stream))
+            for link in links
+            for stream in self.streams
+        }
+
+
+def held_back(effect: ToxicEffect) -> bool:
+    """Whether bytes or an end are held now, or were until their connection ended or the toxics changed."""
+    return bool(effect.waiting_ns or effect.cut_short)
+
+
+_MOST = ("longest_ns", "longest_end_ns", "waiting_ns")
+
+
+def _summary(effects: Iterable[ToxicEffect | None]) -> dict[str, int]:
+    """The effects of several toxics together: sums, and of durations of single pieces the longest."""
+    found: dict[str, int] = {}
+    for effect in effects:
+        for name, value in effect.to_json().items() if effect is not None else ():
+            found[name] = max(found.get(name, 0), value) if name in _MOST else found.get(name, 0) + value
+    return found
 
 
 def toxic_name(fault: Fault, stream: str) -> str:
