@@ -28,13 +28,20 @@ class Tally:
         self._end_taken = False
         self._offered_ns: int | None = None
         self._free_since_ns = 0
+        self._refused_ns: int | None = None
 
     def arrived(self, size: int, now_ns: int) -> None:
         """A chunk has arrived, or the end (size 0)."""
         if size:
-            self._passing.append(_Passing(now_ns, size))
+            since_ns, self._refused_ns = now_ns if self._refused_ns is None else self._refused_ns, None
+            self._passing.append(_Passing(since_ns, size))
         elif self._end_since_ns is None:
             self._end_since_ns = now_ns
+
+    def refused(self, now_ns: int) -> None:
+        """The toxic has no room for the next chunk while it waits, so it holds that chunk too."""
+        if self._refused_ns is None:
+            self._refused_ns = now_ns
 
     def taken(self, is_end: bool) -> None:
         """The toxic has received the next item."""
@@ -99,6 +106,7 @@ class Tally:
         """It no longer acts on what it has received, and with the queue also not on what had only arrived."""
         if was_waiting and self.holds:
             self._effect.cut_short += 1
+        self._refused_ns = None
         while self._taken or (with_queue and self._passing):
             self._taken = max(1, self._taken)
             self._drop_first()
@@ -106,11 +114,11 @@ class Tally:
     @property
     def holds(self) -> bool:
         """Whether bytes or an end have arrived and were not sent on."""
-        return bool(self._passing) or self._end_since_ns is not None
+        return bool(self._passing) or self._end_since_ns is not None or self._refused_ns is not None
 
     def waiting_ns(self, now_ns: int) -> int:
         """How long the oldest of what it holds has been held."""
-        since_ns = self._passing[0].since_ns if self._passing else self._end_since_ns
+        since_ns = self._passing[0].since_ns if self._passing else self._refused_ns or self._end_since_ns
         return 0 if since_ns is None else max(0, now_ns - since_ns)
 
     def _drop_first(self) -> None:

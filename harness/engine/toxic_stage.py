@@ -200,6 +200,11 @@ class ToxicStage:
         limit = self.toxic.behaviour.queue_chunks if self.toxic is not None else 0
         return len(self._queue) < limit or (not self._queue and isinstance(self._action, Receive))
 
+    def keep_waiting(self, now_ns: int) -> None:
+        """The stage before it has a chunk that it does not take now."""
+        if self._tally is not None and isinstance(self._action, Wait):
+            self._tally.refused(now_ns)
+
     def waiting_ns(self, now_ns: int) -> int:
         """How long its toxic has held the oldest of what it holds back now; 0 if it holds nothing back."""
         waits = isinstance(self._action, Wait) and self._tally is not None and self._tally.holds
@@ -282,6 +287,8 @@ class ToxicStage:
             self._tally.offered(now_ns)
         if not sink.has_room():
             self._blocked = True
+            if isinstance(sink, ToxicStage):
+                sink.keep_waiting(now_ns)
             return False
         if self._tally is not None:
             self._tally.sent(len(action.item.data), now_ns)
