@@ -120,8 +120,8 @@ def _between(context: FaultContext, first: int, second: int) -> Iterator[tuple[s
 
 def _evidence(senders: Mapping[str, Sequence[str]], counts: firewall.Counts) -> Evidence:
     dropped: dict[str, Any] = {
-        f"{sender} to {receiver}": packets
+        f"{sender} to {receiver}": count.stopped
         for receiver, whose in senders.items()
-        for sender, packets in zip(whose, counts[receiver], strict=True)
+        for sender, count in zip(whose, counts[receiver], strict=True)
     }
     return Evidence(any(dropped.values()), {"dropped_packets": dropped})
