@@ -66,8 +66,11 @@ class Delay(FaultMember):
         seed = context.seed(f"delay {self.fault.name}")
         hosts = hosts_of(self.fault, context)
         with delaying.delayed(self.fault.name, hosts, given["way"], kept, seed) as facts:
-            yield lambda: _evidence(facts())
+            yield lambda: _evidence(facts(), given["delay"] - given["jitter"])
 
 
-def _evidence(facts: Mapping[str, Any]) -> Evidence:
-    return Evidence(facts["packets"] > 0, facts)
+def _evidence(facts: Mapping[str, Any], least_ns: int) -> Evidence:
+    """A packet was held for the shortest delay that can be drawn, or is held still; netem's own counters do not say."""
+    if "longest_ns" not in facts:
+        return Evidence(None if facts["packets"] else False, facts)
+    return Evidence(facts["longest_ns"] >= max(least_ns, 1) or facts["waiting"] > 0, facts)
