@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from harness.faults.base import FAULTS, FaultContext
 from harness.faults.parts.toxics import ToxicFault, held_back, toxic_name
 from harness.proxies.base import Link
@@ -60,6 +63,10 @@ class ResetPeer(ToxicFault):
             return
         self._armed.discard((link.name, stream))
         link.update_toxic(toxic_name(self.fault, stream), self.fault.toxicity, self.toxic_attributes)
+
+    def meets(self, facts: Mapping[str, Any]) -> bool:
+        """The end of a stream triggers it as well."""
+        return super().meets(facts) or bool(facts["ended"])
 
     def acted(self, effect: ToxicEffect) -> bool:
         """It has ended a stream or swallowed the bytes that trigger it, or its countdown runs."""

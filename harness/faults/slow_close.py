@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
-from harness.faults.base import FAULTS, Evidence
+from harness.faults.base import FAULTS
 from harness.faults.parts.toxics import ToxicFault, held_back
-from harness.proxies.base import Link, Traffic
 from harness.values.attribute import Attribute, Declaration
 from harness.values.toxic_effect import ToxicEffect
 
@@ -25,11 +25,9 @@ class SlowClose(ToxicFault):
     toxic_kind = "slow_close"
     units = {"delay": (1_000_000, "ms")}
 
-    def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
+    def meets(self, facts: Mapping[str, Any]) -> bool:
         """Bytes are not delayed, so they do not count."""
-        found = super().evidence(links, before, after)
-        ended = sum(new.ended - old.ended for old, new in zip(before, after, strict=True))
-        return Evidence(found.touched, {**found.facts, "ended": ended})
+        return bool(facts["ended"])
 
     def acted(self, effect: ToxicEffect) -> bool:
         """An end was held for the whole delay, or is held still."""

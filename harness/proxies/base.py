@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -90,6 +91,14 @@ class Link(Protocol):
 
     def effect(self, name: str) -> ToxicEffect | None:
         """What a toxic had done at the last look at any link of this server; None if the server does not say."""
+
+    def probe(
+        self, kind: str, stream: str, attributes: Mapping[str, int | str]
+    ) -> AbstractContextManager[Callable[[], ToxicEffect | None]]:
+        """Try a toxic on a connection of our own, on a server that does not say what its toxics do.
+
+        Yields a function that returns what was seen so far; None if nothing was tried.
+        """
 
     def acts(self, name: str) -> int:
         """How often a toxic of the embedded engine has acted on this link, as of the last look; 0 for other servers."""
