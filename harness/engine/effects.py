@@ -118,8 +118,9 @@ class Tally:
 
     def waiting_ns(self, now_ns: int) -> int:
         """How long the oldest of what it holds has been held."""
-        since_ns = self._passing[0].since_ns if self._passing else self._refused_ns or self._end_since_ns
-        return 0 if since_ns is None else max(0, now_ns - since_ns)
+        passing_ns = self._passing[0].since_ns if self._passing else None
+        since_ns = next((one for one in (passing_ns, self._refused_ns, self._end_since_ns) if one is not None), now_ns)
+        return max(0, now_ns - since_ns)
 
     def _drop_first(self) -> None:
         self._passing.popleft()

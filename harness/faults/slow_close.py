@@ -26,8 +26,8 @@ class SlowClose(ToxicFault):
     units = {"delay": (1_000_000, "ms")}
 
     def meets(self, facts: Mapping[str, Any]) -> bool:
-        """Bytes are not delayed, so they do not count."""
-        return bool(facts["ended"])
+        """Bytes are not delayed, so they do not count; an end that the server holds counts as one held byte."""
+        return bool(facts["ended"] or facts["held_bytes"])
 
     def acted(self, effect: ToxicEffect) -> bool:
         """An end was held for the whole delay, or is held still."""
