@@ -168,15 +168,14 @@ class _Patching(importlib.abc.MetaPathFinder):
         for finder in sys.meta_path:
             spec = None if finder is self else finder.find_spec(name, path, target)
             if spec is not None and spec.loader is not None:
-                execute = spec.loader.exec_module
-
-                def exec_module(module):
-                    execute(module)
-                    patch(module)
-
-                spec.loader.exec_module = exec_module
+                spec.loader.exec_module = functools.partial(_execute, spec.loader.exec_module, patch)
                 return spec
         return None
+
+
+def _execute(execute, patch, module):
+    execute(module)
+    patch(module)
 
 
 sys.meta_path.insert(0, _Patching())
