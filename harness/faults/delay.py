@@ -66,11 +66,11 @@ class Delay(FaultMember):
         seed = context.seed(f"delay {self.fault.name}")
         hosts = hosts_of(self.fault, context)
         with delaying.delayed(self.fault.name, hosts, given["way"], kept, seed) as facts:
-            yield lambda: _evidence(facts(), given["delay"] - given["jitter"])
+            yield lambda: _evidence(facts(), max(given["delay"] - given["jitter"], given["delay"] // 4))
 
 
 def _evidence(facts: Mapping[str, Any], least_ns: int) -> Evidence:
-    """A packet was held for the shortest delay that can be drawn, or is held still; netem's own counters do not say."""
+    """A packet was held for the shortest delay that can be drawn, at least a quarter; netem's own counters do not say."""
     if "longest_ns" not in facts:
         return Evidence(None if facts["packets"] else False, facts)
     return Evidence(facts["longest_ns"] >= max(least_ns, 1) or facts["waiting"] > 0, facts)

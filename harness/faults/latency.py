@@ -33,6 +33,10 @@ class Latency(ToxicFault):
     units = {"latency": _MS, "jitter": _MS}
 
     def acted(self, effect: ToxicEffect) -> bool:
-        """A piece was held for the shortest delay that can be drawn, or is held still."""
-        least_ns = self.fault.attributes["latency"] - self.fault.attributes["jitter"]
-        return held_back(effect) or effect.longest_ns >= max(least_ns, 1)
+        """A piece was held for the shortest delay that can be drawn, or is held still.
+
+        Where that is next to nothing, one must have been held for a quarter of `latency`: of ten draws around it, all
+        are shorter once in a billion.
+        """
+        latency_ns, jitter_ns = self.fault.attributes["latency"], self.fault.attributes["jitter"]
+        return held_back(effect) or effect.longest_ns >= max(latency_ns - jitter_ns, latency_ns // 4, 1)

@@ -39,6 +39,10 @@ class Tried:
     stream: str
     attributes: Mapping[str, int | str]
 
+    def certain(self) -> dict[str, int | str]:
+        """Its attributes, without what is drawn at random: one piece is too few to tell."""
+        return {**self.attributes, **({"jitter": 0} if "jitter" in self.attributes else {})}
+
     def payload(self) -> bytes | None:
         """The bytes that show its effect; none for one that acts on ends; None if they would be too many."""
         number = {name: int(value) for name, value in self.attributes.items()}
@@ -71,7 +75,7 @@ def probing(
             master = stack.enter_context(socket.create_server((LOOPBACK, 0)))
         (proxy,) = api.populate([(name, Endpoint(LOOPBACK, master.getsockname()[1]))], LOOPBACK)
         stack.callback(api.delete, proxy)
-        api.add_toxic(proxy, "probe", tried.kind, tried.stream, 1.0, tried.attributes)
+        api.add_toxic(proxy, "probe", tried.kind, tried.stream, 1.0, tried.certain())
         master.settimeout(MADE_WITHIN_S)
         try:
             with inside():
