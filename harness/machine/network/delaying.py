@@ -98,7 +98,7 @@ def _facts_of_netem(passage: shaping.Passage) -> Facts:
 
 def _facts_of_queue(kind: str, count: Mapping[str, int]) -> Facts:
     packets = {"packets": count["kept"] + count["at_once"], "at_once": count["at_once"]}
-    return {"by": kind, **packets, "longest_ns": count["longest_ns"], "waiting": count["waiting"]}
+    return {"by": kind, **packets, **{name: count[name] for name in ("shortest_ns", "longest_ns", "waiting")}}
 
 
 # -- the process that holds packets ------------------------------------------------------------------------------
