@@ -45,6 +45,6 @@ class ToxicEffect:
         return {name: value for name, value in asdict(self).items() if value}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> ToxicEffect:
+    def from_json(cls, record: Mapping[str, Any]) -> ToxicEffect:
         """What an engine tells; what it does not mention is 0, and what this version does not know is left out."""
-        return cls(**{one.name: int(told.get(one.name, 0)) for one in fields(cls)})
+        return cls(**{one.name: int(record.get(one.name, 0)) for one in fields(cls)})

@@ -119,8 +119,8 @@ class Count:
 
     def to_json(self) -> dict[str, Any]:
         done = {name: getattr(self, name) for name in ("unanswered", "untrue", "late", "longest_ns", "waiting")}
-        told = {name: number for name, number in done.items() if number}
-        return {"hit": self.hit, **told, "kinds": self.kinds, "clients": self.clients, "names": self.names}
+        facts = {name: number for name, number in done.items() if number}
+        return {"hit": self.hit, **facts, "kinds": self.kinds, "clients": self.clients, "names": self.names}
 
 
 # -- messages ------------------------------------------------------------------------------------------------------

@@ -162,9 +162,9 @@ class EngineMeter:
 
     def look(self) -> None:
         """Update all counts; open connections first, so that one that ends meanwhile is updated by its event."""
-        told = self._api.effects()
+        reply = self._api.effects()
         self._effects = (
-            None if told is None else {(one["proxy"], one["toxic"]): ToxicEffect.from_json(one) for one in told}
+            None if reply is None else {(one["proxy"], one["toxic"]): ToxicEffect.from_json(one) for one in reply}
         )
         live = self._api.connections()
         self._read_events()
