@@ -66,21 +66,21 @@ class Tally:
             first.rest -= part
             first.pieces += 1
             size -= part
-            if not first.rest:
-                self._passed(first, offered_ns)
+            self._piece_passed(first, offered_ns)
         if offered_ns < now_ns:
             self._free_since_ns = now_ns
 
-    def _passed(self, chunk: _Passing, offered_ns: int) -> None:
+    def _piece_passed(self, chunk: _Passing, offered_ns: int) -> None:
         effect = self._effect
         held_ns = max(0, offered_ns - max(chunk.since_ns, self._free_since_ns))
-        effect.chunks += 1
-        effect.held_ns += held_ns
         effect.longest_ns = max(effect.longest_ns, held_ns)
         if chunk.pieces > 1:
-            effect.split += 1
-            effect.pieces += chunk.pieces
-        self._drop_first()
+            effect.split += chunk.pieces == 2
+            effect.pieces += 2 if chunk.pieces == 2 else 1
+        if not chunk.rest:
+            effect.chunks += 1
+            effect.held_ns += held_ns
+            self._drop_first()
 
     def swallowed(self) -> None:
         """All bytes that it has received and not sent on are lost."""

@@ -17,8 +17,8 @@ class ToxicEffect:
 
     Attributes:
         chunks: that were sent on whole; `passed_bytes`: in all, also those of chunks that were not.
-        held_ns: the sum over these chunks; `longest_ns`: the most that one of them was held.
-        split: chunks that were sent on in two pieces or more; `pieces`: how many these were.
+        held_ns: the sum over these chunks; `longest_ns`: the most that a piece of one was held.
+        split: chunks that were sent on in two pieces or more, perhaps not to their end; `pieces`: how many these were.
         swallowed_bytes: that were received and will never be sent on.
         ends: of streams, that were sent on; `longest_end_ns`: the most that one of them was held.
         cuts: streams that it ended itself; `resets`: those of them that it ended with RST.

@@ -60,6 +60,14 @@ def test_a_stall_holds_the_chunk_that_it_has_no_room_for() -> None:
     assert (stalled.effect.chunks, stalled.effect.longest_ns) == (1, 400 * MS)
 
 
+def test_a_chunk_that_was_not_sent_to_its_end_was_sliced_all_the_same() -> None:
+    """The peer closes after the third of twelve pieces, so the rest is never sent."""
+    sliced = toxic("slicer", average_size=1, delay=50_000)
+    play = fed(sliced, until=100, items=(b"twelve bytes",))
+    play.pipeline.discard()
+    assert (sliced.effect.split, sliced.effect.pieces, sliced.effect.longest_ns) == (1, 3, 100 * MS)
+
+
 def test_a_toxic_that_is_spared_by_its_toxicity_has_done_nothing() -> None:
     """With toxicity 0 no connection draws it."""
     spared = toxic("latency", toxicity=0.0, latency=200)
