@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from harness import __version__
+from harness import __version__, clock
 from harness.engine import api, go_json, settings
 from harness.engine.connection import Connection
 from harness.engine.engine import Engine
@@ -32,6 +32,7 @@ class Extensions:
             "/x": {"GET": self._about},
             "/x/events": {"GET": self._events},
             "/x/messages": {"GET": self._messages},
+            "/x/effects": {"GET": self._effects},
             "/x/connections": {"GET": self._connections},
             f"/x/connections/{_NUMBER}": {"DELETE": self._close_connection},
             "/x/proxies": {"POST": self._create_with_toxics},
@@ -79,6 +80,11 @@ class Extensions:
     def _note_unanswered(self) -> None:
         for proxy in self._engine.proxies.values():
             proxy.note_unanswered()
+
+    async def _effects(self, request: Request) -> Response:
+        now_ns, wanted = clock.now_ns(), request.query_params.get("proxy")
+        proxies = [proxy for proxy in self._engine.proxies.values() if wanted in (None, proxy.name)]
+        return JSONResponse({"effects": [effect for proxy in proxies for effect in proxy.effects(now_ns)]})
 
     async def _connections(self, request: Request) -> Response:
         wanted = request.query_params.get("proxy")

@@ -137,7 +137,10 @@ class Link:
                 if self._pending is not None:
                     self.settle()
                 return
-            self.pipeline.feed(data, clock.now_ns())
+            now_ns = clock.now_ns()
+            self.pipeline.feed(data, now_ns)
+            self.settle(now_ns)  # so that a toxic's own measure of its delay begins where the delay itself does
+            return
         self.settle()
 
     def _source_over(self, cause: str) -> None:

@@ -58,6 +58,10 @@ class Pipeline:
         """When something moves by itself."""
         return earliest(self.stages)
 
+    def waiting_ns(self, toxic: Toxic, now_ns: int) -> int:
+        """How long a toxic has held the oldest of what it holds back now; 0 if it holds nothing back."""
+        return max((stage.waiting_ns(now_ns) for stage in self.stages if stage.toxic is toxic), default=0)
+
     def discard(self) -> None:
         """Drop everything that waits, since nothing more is written."""
         for stage in self.stages:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -164,6 +165,16 @@ class Proxy:
         """Remove all toxics."""
         for toxic in list(self.toxics):
             self.remove_toxic(toxic)
+
+    def effects(self, now_ns: int) -> list[dict[str, Any]]:
+        """The JSON of what each of its toxics has done so far, oldest toxic first."""
+        links = [link for connection in self.live() for link in connection.links]
+        found = []
+        for toxic in self.toxics:
+            waiting_ns = max((link.pipeline.waiting_ns(toxic, now_ns) for link in links), default=0)
+            effect = replace(toxic.effect, waiting_ns=waiting_ns).to_json()
+            found.append({"proxy": self.name, "toxic": toxic.name, "kind": toxic.kind, **effect})
+        return found
 
     def hits(self, message: Message, number: int, memories: dict[str, dict[str, Any]]) -> Iterator[Hit]:
         """What toxics do to a message on the connection of that number, which has these memories of them."""

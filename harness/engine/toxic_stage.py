@@ -9,9 +9,11 @@ from random import Random
 from typing import Any, Protocol
 
 from harness.engine.chunk import Chunk, Item
+from harness.engine.effects import Tally
 from harness.engine.script import EXPIRED, Action, Receive, Script, Send, Signal, Wait, passing
 from harness.engine.toxics.base import Behaviour
 from harness.engine.wire.fates import Fates
+from harness.values.toxic_effect import ToxicEffect
 
 
 class Watch(Protocol):
@@ -41,6 +43,7 @@ class Toxic:
     Attributes:
         stream: as it was given when the toxic was made.
         memory: its state over all connections.
+        effect: what it has done so far.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Toxic:
     toxicity: float
     behaviour: Behaviour
     memory: dict[str, Any] = field(default_factory=dict)
+    effect: ToxicEffect = field(default_factory=ToxicEffect)
 
     @property
     def kind(self) -> str:
@@ -107,6 +111,11 @@ class ToxicStage:
     _blocked: bool = False
     _signalled: bool = False
     _draws: int = 0
+    _tally: Tally | None = None
+
+    def __post_init__(self) -> None:
+        if self.toxic is not None:
+            self._tally = Tally(self.toxic.effect)
 
     # -- the toxic's life ----------------------------------------------------------------------------------------------
 
@@ -125,6 +134,7 @@ class ToxicStage:
         """Stop the toxic; the chunks that it held, in order."""
         left = list(self._leftovers)
         self._leftovers.clear()
+        self._stop_tally(with_queue=False)
         while not isinstance(self._action, (Receive, type(None))) and not self.is_ending:
             if isinstance(self._action, Send) and self._action.item is not None:
                 left.append(self._action.item)
@@ -148,6 +158,7 @@ class ToxicStage:
     def hand_over(self) -> list[Chunk]:
         """All chunks of the stage, when its toxic is removed."""
         left = [*self.interrupt(), *self._kept(), *self._queue]
+        self._stop_tally(with_queue=True)
         self._queue.clear()
         return left
 
@@ -157,6 +168,7 @@ class ToxicStage:
 
     def discard(self) -> None:
         """Drop all chunks and the toxic at work; nothing more comes out."""
+        self._stop_tally(with_queue=True)
         self._queue.clear()
         self._leftovers.clear()
         self._script, self._action, self._due_ns = None, None, None
@@ -191,7 +203,19 @@ class ToxicStage:
         limit = self.toxic.behaviour.queue_chunks if self.toxic is not None else 0
         return len(self._queue) < limit or (not self._queue and isinstance(self._action, Receive))
 
+    def keep_waiting(self, now_ns: int) -> None:
+        """The stage before it has a chunk that it does not take now."""
+        if self._tally is not None and isinstance(self._action, Wait):
+            self._tally.refused(now_ns)
+
+    def waiting_ns(self, now_ns: int) -> int:
+        """How long its toxic has held the oldest of what it holds back now; 0 if it holds nothing back."""
+        waits = isinstance(self._action, Wait) and self._tally is not None and self._tally.holds
+        return self._tally.waiting_ns(now_ns) if waits and self._tally is not None else 0
+
     def put(self, item: Item, now_ns: int) -> None:
+        if self._tally is not None and not self.closed:
+            self._tally.arrived(0 if item is None else len(item.data), now_ns)
         if item is None:
             self._ended = True
         elif not self.closed:
@@ -250,17 +274,27 @@ class ToxicStage:
                 self._idle_since_ns = now_ns
             return False
         self._idle_since_ns = -1
+        if self._tally is not None and item is not EXPIRED:
+            self._tally.taken(item is None)
         self._answer(item, at_ns)
         return True
 
     def _send(self, action: Send, now_ns: int, sink: Sink) -> bool:
         if action.item is None:
             self.closed, self._script, self._action = True, None, None
+            if self._tally is not None:
+                self._tally.ended(now_ns)
             sink.put(None, now_ns)
             return True
+        if self._tally is not None:
+            self._tally.offered(now_ns)
         if not sink.has_room():
             self._blocked = True
+            if isinstance(sink, ToxicStage):
+                sink.keep_waiting(now_ns)
             return False
+        if self._tally is not None:
+            self._tally.sent(len(action.item.data), now_ns)
         sink.put(action.item, now_ns)
         at_ns = now_ns if self._blocked else self.time_ns
         self._blocked = False
@@ -282,17 +316,27 @@ class ToxicStage:
             wait_ns = self._action.duration_ns
         elif isinstance(self._action, Receive):
             wait_ns = self._action.limit_ns
+            if self._tally is not None:
+                self._tally.swallowed()  # a toxic that asks for more sends on nothing of what it has received before
         self._due_ns = None if wait_ns is None else self.time_ns + wait_ns
 
     # -- for the toxic -------------------------------------------------------------------------------------------------
 
+    def _stop_tally(self, with_queue: bool) -> None:
+        if self._tally is not None:
+            self._tally.stopped(isinstance(self._action, Wait), with_queue)
+
     def reset_on_close(self) -> None:
+        if self._tally is not None:
+            self._tally.reset()
         self.context.reset_on_close()
 
     def abort(self, reset: bool) -> None:
         assert self.toxic is not None
         if self.context.fates is not None:
             self.context.fates.cut_by(self.toxic.name)
+        if reset and self._tally is not None:
+            self._tally.reset()
         self.context.abort(self.toxic.kind, reset)
 
     def note(self, event: str, **details: Any) -> None:

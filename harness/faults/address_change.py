@@ -10,7 +10,7 @@ from typing import cast
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
 from harness.faults.parts.evidence import hosts_of
 from harness.machine.names import hosts_file, resolution
-from harness.machine.network import sockets
+from harness.machine.network import own_interface, sockets
 from harness.machine.network.kernel_counters import counters
 from harness.machine.network.rtnetlink import Netlink
 from harness.values.attribute import Attribute, Declaration
@@ -61,7 +61,7 @@ class AddressChange(FaultMember):
         living = [host for host in hosts if host.name != context.proxy_host.name]
         before = _attempts(living)
         try:
-            yield lambda: _evidence(moves, hanging, _attempts(living) - before)
+            yield lambda: _evidence(moves, hanging, _attempts(living) - before, _unmoved(moving, moves))
         finally:
             _tell(hosts, moves)
 
@@ -104,6 +104,17 @@ def _attempts(hosts: Sequence[WorldHost]) -> int:
     return total
 
 
-def _evidence(moves: Moves, hanging: int, begun: int) -> Evidence:
+def _unmoved(hosts: Sequence[WorldHost], moves: Moves) -> list[str]:
+    """The hosts whose kernel still has the old address, or does not have the new one."""
+    unmoved = []
+    for host in hosts:
+        old, new = moves[host.name]
+        with host.inside():
+            if own_interface.has_address(old) or not own_interface.has_address(new):
+                unmoved.append(host.name)
+    return unmoved
+
+
+def _evidence(moves: Moves, hanging: int, begun: int, unmoved: Sequence[str]) -> Evidence:
     facts = {"moved": {name: list(move) for name, move in moves.items()}, "left_hanging": hanging, "begun": begun}
-    return Evidence(bool(hanging or begun), facts)
+    return Evidence(bool(hanging or begun) and not unmoved, {**facts, "unmoved": list(unmoved)})

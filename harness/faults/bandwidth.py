@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from harness.faults.base import FAULTS
-from harness.faults.parts.toxics import ToxicFault
+from harness.faults.parts.toxics import ToxicFault, held_back
 from harness.values.attribute import Attribute, Declaration
+from harness.values.toxic_effect import ToxicEffect
 
 
 @FAULTS.register("bandwidth")
@@ -23,3 +24,9 @@ class Bandwidth(ToxicFault):
     )
     toxic_kind = "bandwidth"
     units = {"rate": (1000, "KB/s")}
+
+    def acted(self, effect: ToxicEffect) -> bool:
+        """The bytes that passed were held for as long as they take at this rate, or some are held still."""
+        rate = self.fault.attributes["rate"]
+        due_ns = effect.passed_bytes * 1_000_000_000 // rate - effect.chunks if rate else 0
+        return held_back(effect) or effect.held_ns >= max(due_ns, 1)

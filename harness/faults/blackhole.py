@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.faults.base import FAULTS
 from harness.faults.parts.toxics import ToxicFault
 from harness.values.attribute import Attribute, Declaration
+from harness.values.toxic_effect import ToxicEffect
 
 
 @FAULTS.register("blackhole")
@@ -33,3 +34,7 @@ class Blackhole(ToxicFault):
     )
     toxic_kind = "timeout"
     units = {"timeout": (1_000_000, "ms")}
+
+    def acted(self, effect: ToxicEffect) -> bool:
+        """It has swallowed bytes, or closed a connection after its time."""
+        return bool(effect.swallowed_bytes or effect.cuts)

@@ -66,8 +66,16 @@ class Delay(FaultMember):
         seed = context.seed(f"delay {self.fault.name}")
         hosts = hosts_of(self.fault, context)
         with delaying.delayed(self.fault.name, hosts, given["way"], kept, seed) as facts:
-            yield lambda: _evidence(facts())
+            yield lambda: _evidence(facts(), given["delay"], given["jitter"])
 
 
-def _evidence(facts: Mapping[str, Any]) -> Evidence:
-    return Evidence(facts["packets"] > 0, facts)
+def _evidence(facts: Mapping[str, Any], delay_ns: int, jitter_ns: int) -> Evidence:
+    """No packet was held for less than the shortest delay that can be drawn, or one is held still.
+
+    Where that is next to nothing, one must have been held for a quarter of the delay. What netem does, its own counters
+    do not say.
+    """
+    if "longest_ns" not in facts:
+        return Evidence(None if facts["packets"] else False, facts)
+    held = facts["shortest_ns"] >= delay_ns - jitter_ns and facts["longest_ns"] >= max(delay_ns // 4, 1)
+    return Evidence(held or facts["waiting"] > 0, facts)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+from harness import clock
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
 from harness.faults.parts.evidence import links_of, refusals, traffic_of
+from harness.machine.network import sockets
+from harness.proxies.base import Link, Traffic
 from harness.values.attribute import Declaration
+
+# A server closes connections within microseconds of processor time: 20 looks, 100 ms in all.
+LOOK_AGAIN_NS, CLOSED_WITHIN_LOOKS = 5_000_000, 20
 
 
 @FAULTS.register("down")
@@ -29,15 +35,37 @@ class Down(FaultMember):
     def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
         links = links_of(self.fault, context)
         before = traffic_of(links)
-        cut, refused = sum(traffic.open for traffic in before), refusals(self.fault, context, links, before)
+        refused = refusals(self.fault, context, links, before)
         with contextlib.ExitStack() as disabled:
             for link in links:
                 disabled.callback(link.enable)
                 link.disable()
-            yield lambda: _evidence(cut, refused())
+            cut = _cut(links, before)
+            yield lambda: _evidence(cut, refused(), _listening(links, context))
 
 
-def _evidence(cut: int, refused: int | None) -> Evidence:
-    """Connections cut, and refused attempts to reach the links (not those of the proxy to reach the master)."""
-    touched = True if cut or refused else None if refused is None else False
-    return Evidence(touched, {"cut": cut, "refused": refused})
+def _cut(links: Sequence[Link], before: Sequence[Traffic]) -> int:
+    """How many of the open connections are no longer open; a server closes them a moment after it has answered."""
+    was = sum(traffic.open for traffic in before)
+    for _ in range(CLOSED_WITHIN_LOOKS):
+        still = sum(traffic.open for traffic in traffic_of(links))
+        if not still:
+            break
+        clock.sleep_ns(LOOK_AGAIN_NS)
+    return max(0, was - still)
+
+
+def _listening(links: Sequence[Link], context: FaultContext) -> list[int]:
+    """The ports of links on which somebody listens."""
+    with context.proxy_host.inside():
+        ports = {one.address.port for one in sockets.listeners(owners=False)}
+    return sorted(ports & {link.address.port for link in links})
+
+
+def _evidence(cut: int, refused: int | None, listening: Sequence[int]) -> Evidence:
+    """Connections cut, and refused attempts to reach the links (not those of the proxy to reach the master).
+
+    Where a link still listens, it is not down, and nothing that was refused was refused by this fault.
+    """
+    touched = False if listening else True if cut or refused else None if refused is None else False
+    return Evidence(touched, {"cut": cut, "refused": refused, "still_listening": list(listening)})

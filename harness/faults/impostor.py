@@ -14,7 +14,7 @@ from typing import Any
 
 from harness import clock
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
-from harness.machine.network import listening
+from harness.machine.network import listening, sockets
 from harness.values.attribute import Attribute, Declaration
 from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError
@@ -81,6 +81,7 @@ class Impostor(FaultMember):
                 connections, facts = counted()
                 wanted = context.master_join_begun_since(since_ns)
                 touched = True if connections or wanted else None if connections is None else False
+                touched = touched if facts["held"] else False
                 return Evidence(touched, {**facts, "connections": connections, "master_wanted_it": wanted})
 
             yield evidence
@@ -108,9 +109,17 @@ def _foreign_store(context: FaultContext, port: int) -> Iterator[_Count]:
             # The store does not count its connections, but the kernel keeps them.
             seen = listening.new_connections(before, _connections(context, port))
             unknown = seen == 0 and clock.now_ns() - since_ns > TRACE_NS
-            return (None if unknown else seen), {"port": port, "pid": pid}
+            held = _serves(context, port, pid)
+            return (None if unknown else seen), {"port": port, "pid": pid, "held": held}
 
         yield counted
+
+
+def _serves(context: FaultContext, port: int, pid: int) -> bool:
+    """Whether this process is the one that listens on the port; where its pid cannot be seen, whether any does."""
+    with context.master_host.inside():
+        holders = [one.pid for one in sockets.listeners() if one.address.port == port]
+    return any(holder in (None, pid) for holder in holders)
 
 
 def _connections(context: FaultContext, port: int) -> Mapping[listening.Pair, frozenset[int]]:
@@ -131,7 +140,15 @@ def _listening(host: Host, endpoint: Endpoint, behaviour: type[_Peer]) -> Iterat
             ) from error
         server = stack.enter_context(_Server(listener, behaviour))
         about = {"address": endpoint.host, "port": endpoint.port, "inode": listening.inode_of(listener)}
-        yield lambda: (server.accepted, {**about, "received_bytes": server.received, "sent_bytes": server.sent})
+
+        def counted() -> tuple[int, Mapping[str, Any]]:
+            with host.inside():
+                held = listening.holds(listener, endpoint.port)
+            return server.accepted, {
+                **about, "held": held, "received_bytes": server.received, "sent_bytes": server.sent,
+            }  # fmt: skip
+
+        yield counted
 
 
 class _Server:

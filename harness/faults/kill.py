@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,10 +23,17 @@ class _Victim:
     held: pidfd.PidfdProcess
     before: str
     after: str = ""
+    status: int | None = None
+
+    def by_itself(self) -> bool:
+        """Whether its wait status shows another end than SIGKILL; it shows none once its parent has collected it."""
+        return self.status is not None and not (
+            os.WIFSIGNALED(self.status) and os.WTERMSIG(self.status) == signal.SIGKILL
+        )
 
     def facts(self) -> dict[str, object]:
         about = {"rank": self.process.rank, "life": self.process.life, "pid": self.process.pid}
-        return {**about, "before": self.before, "after": self.after}
+        return {**about, "before": self.before, "after": self.after, "ended_by_itself": self.by_itself()}
 
 
 @FAULTS.register("kill")
@@ -61,7 +69,8 @@ class Kill(FaultMember):
                 "processes": [victim.facts() for victim in victims],
                 "missed": [rank for rank in self.fault.ranks if rank not in self.ended_ranks],
             }
-        yield lambda: Evidence(True, facts)
+        killed = [victim for victim in victims if not victim.by_itself()]
+        yield lambda: Evidence(bool(killed), facts)
 
     def _living(self, context: FaultContext, stack: contextlib.ExitStack) -> Iterator[_Victim]:
         for rank in self.fault.ranks:
@@ -79,6 +88,7 @@ class Kill(FaultMember):
                 f"rank {victim.process.rank} (pid {victim.process.pid}) did not end within {END_LIMIT_NS / 1e9:g} s of "
                 f"SIGKILL, its threads are {victim.held.states()!r}; look for a wedged file system or device"
             )
+        victim.status = pidfd.unreaped_status(victim.process.pid)
         victim.after = victim.held.states() or "gone"
 
 

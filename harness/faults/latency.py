@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from harness.faults.base import FAULTS
-from harness.faults.parts.toxics import ToxicFault
+from harness.faults.parts.toxics import ToxicFault, held_back
 from harness.values.attribute import Attribute, Declaration
+from harness.values.toxic_effect import ToxicEffect
 
 _MS = (1_000_000, "ms")
 
@@ -30,3 +31,12 @@ class Latency(ToxicFault):
     )
     toxic_kind = "latency"
     units = {"latency": _MS, "jitter": _MS}
+
+    def acted(self, effect: ToxicEffect) -> bool:
+        """A piece was held for the shortest delay that can be drawn, or is held still.
+
+        Where that is next to nothing, one must have been held for a quarter of `latency`: of ten draws around it, all
+        are shorter once in a billion.
+        """
+        latency_ns, jitter_ns = self.fault.attributes["latency"], self.fault.attributes["jitter"]
+        return held_back(effect) or effect.longest_ns >= max(latency_ns - jitter_ns, latency_ns // 4, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.faults.base import FAULTS
 from harness.faults.parts.toxics import ToxicFault
 from harness.values.attribute import Attribute, Declaration
+from harness.values.toxic_effect import ToxicEffect
 
 
 @FAULTS.register("limit_data")
@@ -22,3 +23,7 @@ class LimitData(ToxicFault):
         ),
     )
     toxic_kind = "limit_data"
+
+    def acted(self, effect: ToxicEffect) -> bool:
+        """It has ended a stream."""
+        return effect.cuts > 0

@@ -64,19 +64,18 @@ class Loss(FaultMember):
             yield lambda: _evidence(counts())
 
     def _rules(self, is_hit: bool, senders: Sequence[str]) -> list[Rule]:
-        """For one receiver: first all packets of each group are counted, then some are dropped."""
+        """For one receiver, a rule for each group of packets."""
         groups = [ANY_PACKET] if is_hit else []
         groups += [f"ether saddr {{ {', '.join(senders)} }} {ANY_PACKET}"] if senders else []
         parts = round(self.fault.attributes["share"] * _STEPS)
-        lost = (
-            "" if parts == _STEPS else f" numgen random mod {_STEPS} < {parts}"
-        )  # nft refuses a bound that is no bound
-        return [Rule("input", match, act) for one in groups for match, act in ((one, ""), (f"{one}{lost}", DROP))]
+        # nft refuses a bound that is no bound.
+        chance = "" if parts == _STEPS else f"numgen random mod {_STEPS} < {parts}"
+        return [Rule("input", one, DROP, chance) for one in groups]
 
 
 def _evidence(counts: firewall.Counts) -> Evidence:
-    met = sum(sum(numbers[::2]) for numbers in counts.values())
-    lost = {name: sum(numbers[1::2]) for name, numbers in counts.items()}
+    met = sum(one.met for rules in counts.values() for one in rules)
+    lost = {name: sum(one.stopped for one in rules) for name, rules in counts.items()}
     return Evidence(
         any(lost.values()), {"packets": met, "lost_packets": sum(lost.values()), "lost_on_the_way_to": lost}
     )

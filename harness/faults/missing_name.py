@@ -34,4 +34,4 @@ class MissingName(FaultMember):
         by, name = self.fault.name, self.fault.attributes["name"] or context.master_host.name
         hosts = hosts_of(self.fault, context)
         with resolution.served(context.proxy_host, hosts, by, (name,), instead={name.lower(): None}) as count:
-            yield lambda: Evidence((found := count())["hit"] > 0, found)
+            yield lambda: Evidence((found := count()).get("untrue", 0) > 0, found)

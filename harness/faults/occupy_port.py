@@ -62,13 +62,16 @@ class OccupyPort(FaultMember):
                 for connection in waiting:
                     stack.enter_context(connection)
                 wanted = context.master_join_begun_since(since_ns)
+                with host.inside():
+                    holds = listening.holds(listener, port)
                 facts = {
                     "address": address,
                     "port": port,
                     "inode": inode,
                     "connections": len(waiting),
                     "master_wanted_it": wanted,
+                    "held": holds,
                 }
-                return Evidence(bool(waiting) or wanted, facts)
+                return Evidence(holds and (bool(waiting) or wanted), facts)
 
             yield evidence

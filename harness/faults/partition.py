@@ -14,6 +14,7 @@ from harness.machine.network.network_tools import hardware_addresses
 from harness.scenario.scenario import Fault
 from harness.values.attribute import Attribute, Declaration
 from harness.values.errors import NothingToHit
+from harness.values.toxic_effect import ToxicEffect
 from harness.worlds.base import WorldHost
 
 
@@ -58,6 +59,10 @@ class Partition(ToxicFault):
     def streams(self) -> tuple[str, ...]:
         stream = self.fault.stream or self.fault.attributes.get("stream", "both")
         return ("upstream", "downstream") if stream == "both" else (stream,)
+
+    def acted(self, effect: ToxicEffect) -> bool:
+        """It has swallowed bytes; an end that only passes is nothing cut."""
+        return effect.swallowed_bytes > 0
 
     @property
     def toxic_attributes(self) -> dict[str, int]:
@@ -115,8 +120,8 @@ def _between(context: FaultContext, first: int, second: int) -> Iterator[tuple[s
 
 def _evidence(senders: Mapping[str, Sequence[str]], counts: firewall.Counts) -> Evidence:
     dropped: dict[str, Any] = {
-        f"{sender} to {receiver}": packets
+        f"{sender} to {receiver}": count.stopped
         for receiver, whose in senders.items()
-        for sender, packets in zip(whose, counts[receiver], strict=True)
+        for sender, count in zip(whose, counts[receiver], strict=True)
     }
     return Evidence(any(dropped.values()), {"dropped_packets": dropped})

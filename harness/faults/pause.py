@@ -46,11 +46,14 @@ class Pause(FaultMember):
             yield lambda: self._evidence(held)
 
     def _evidence(self, held: dict[int, tuple[RankProcess, pidfd.PidfdProcess]]) -> Evidence:
+        """Every thread of a process is still stopped; one that has ended since was seen to stop at the injection."""
         facts = [
             {"rank": rank, "life": process.life, "pid": process.pid, "threads": frozen.states() or "gone"}
             for rank, (process, frozen) in held.items()
         ]
-        return Evidence(True, {"processes": facts, "missed": [rank for rank in self.fault.ranks if rank not in held]})
+        still = [frozen.stopped() or frozen.ended() for _, frozen in held.values()]
+        missed = [rank for rank in self.fault.ranks if rank not in held]
+        return Evidence(all(still), {"processes": facts, "missed": missed})
 
 
 @contextlib.contextmanager

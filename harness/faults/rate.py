@@ -58,10 +58,12 @@ def _segments(host: WorldHost) -> int:
 
 
 def _evidence(passage: shaping.Passage, segments: Mapping[str, int]) -> Evidence:
-    """Whether TCP traffic met it: an idle host sends IPv6 announcements, so TCP segments must have passed too."""
+    """Whether it held or dropped packets, and TCP sent some: an idle host sends IPv6 announcements."""
     facts = {
         name: {way: {"packets": one.packets, "held": one.held, "dropped": one.dropped} for way, one in ways.items()}
         for name, ways in passage.items()
     }
-    touched = any(segments[name] and any(one.packets for one in ways.values()) for name, ways in passage.items())
+    touched = any(
+        segments[name] and any(one.held or one.dropped for one in ways.values()) for name, ways in passage.items()
+    )
     return Evidence(touched, {"hosts": facts})

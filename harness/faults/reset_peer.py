@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from harness.faults.base import FAULTS, FaultContext
-from harness.faults.parts.toxics import ToxicFault, toxic_name
+from harness.faults.parts.toxics import ToxicFault, held_back, toxic_name
 from harness.proxies.base import Link
 from harness.scenario.moment import START
 from harness.scenario.scenario import Fault
 from harness.values.attribute import Attribute, Declaration
+from harness.values.toxic_effect import ToxicEffect
 
 LONGEST_NS = 10_000_000_000
 """The server does not cancel a countdown: healing waits for it, and no request may take 25 s."""
@@ -59,3 +63,11 @@ class ResetPeer(ToxicFault):
             return
         self._armed.discard((link.name, stream))
         link.update_toxic(toxic_name(self.fault, stream), self.fault.toxicity, self.toxic_attributes)
+
+    def meets(self, facts: Mapping[str, Any]) -> bool:
+        """The end of a stream triggers it as well."""
+        return super().meets(facts) or bool(facts["ended"])
+
+    def acted(self, effect: ToxicEffect) -> bool:
+        """It has ended a stream or swallowed the bytes that trigger it, or its countdown runs."""
+        return bool(effect.cuts or effect.resets or held_back(effect))

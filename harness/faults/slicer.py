@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.faults.base import FAULTS
-from harness.faults.parts.toxics import ToxicFault
+from harness.faults.parts.toxics import ToxicFault, held_back
 from harness.values.attribute import Attribute, Declaration
+from harness.values.toxic_effect import ToxicEffect
 
 
 @FAULTS.register("slicer")
@@ -34,3 +35,8 @@ class Slicer(ToxicFault):
         average, variation = attributes["average_size"], attributes["size_variation"]
         too_wide = f"size_variation ({variation}B) must be below average_size ({average}B), else Toxiproxy crashes"
         return [*super().problems(attributes), *([too_wide] if variation >= average else [])]
+
+    def acted(self, effect: ToxicEffect) -> bool:
+        """A chunk passed in several pieces, with the delay between them, or its rest is held still."""
+        sliced = effect.split > 0 and effect.longest_ns >= self.fault.attributes["delay"]
+        return held_back(effect) or sliced

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
-from harness.faults.base import FAULTS, Evidence
-from harness.faults.parts.toxics import ToxicFault
-from harness.proxies.base import Link, Traffic
+from harness.faults.base import FAULTS
+from harness.faults.parts.toxics import ToxicFault, held_back
 from harness.values.attribute import Attribute, Declaration
+from harness.values.toxic_effect import ToxicEffect
 
 
 @FAULTS.register("slow_close")
@@ -24,8 +25,10 @@ class SlowClose(ToxicFault):
     toxic_kind = "slow_close"
     units = {"delay": (1_000_000, "ms")}
 
-    def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
-        """The end of a connection counts as well, since this fault delays it."""
-        passed = super().evidence(links, before, after)
-        ended = sum(new.ended - old.ended for old, new in zip(before, after, strict=True))
-        return Evidence(True if ended else passed.touched, {**passed.facts, "ended": ended})
+    def meets(self, facts: Mapping[str, Any]) -> bool:
+        """Bytes are not delayed, so they do not count; an end that the server holds counts as one held byte."""
+        return bool(facts["ended"] or facts["held_bytes"])
+
+    def acted(self, effect: ToxicEffect) -> bool:
+        """An end was held for the whole delay, or is held still."""
+        return held_back(effect) or effect.longest_end_ns >= max(self.fault.attributes["delay"], 1)

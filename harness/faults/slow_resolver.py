@@ -52,8 +52,12 @@ class SlowResolver(FaultMember):
         what = {"silent": silent, "delay_ns": 0 if silent else given["delay"], "one_in": given["one_in"]}
         hosts = hosts_of(self.fault, context)
         with resolution.served(context.proxy_host, hosts, self.fault.name, **what) as count:
-            yield lambda: _evidence(count())
+            yield lambda: _evidence(count(), what)
 
 
-def _evidence(count: Mapping[str, Any]) -> Evidence:
-    return Evidence(count["hit"] > 0, count)
+def _evidence(count: Mapping[str, Any], what: Mapping[str, Any]) -> Evidence:
+    """A query got no answer, or a late one, or waits for it; with no delay at all it is enough that one was asked."""
+    if what["silent"]:
+        return Evidence(count.get("unanswered", 0) > 0, count)
+    late = count.get("longest_ns", 0) >= what["delay_ns"] or count.get("waiting", 0) > 0
+    return Evidence(count["hit"] > 0 and late, count)

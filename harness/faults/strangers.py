@@ -62,6 +62,7 @@ class _Crowd:
         self._send = send
         self._open: list[socket.socket] = []
         self._sent_bytes = 0
+        self._reached = 0
         self._leave = threading.Event()
         self._first_round = threading.Event()
         self._thread = threading.Thread(target=self._gather, name="strangers", daemon=True)
@@ -88,7 +89,7 @@ class _Crowd:
             "dropped_by_master": sum(_is_dropped(connection) for connection in made),
             "sent_bytes": self._sent_bytes,
         }
-        return Evidence(bool(made), facts)
+        return Evidence(self._reached > 0, facts)
 
     def _gather(self) -> None:
         while len(self._open) < self._wanted and not self._leave.is_set():
@@ -107,6 +108,7 @@ class _Crowd:
             connection.close()
             return False
         with contextlib.suppress(OSError):  # already dropped; the evidence counts it
+            self._reached += connection.getpeername()[1] == self._endpoint.port
             connection.sendall(self._send)
             self._sent_bytes += len(self._send)
         connection.setblocking(False)

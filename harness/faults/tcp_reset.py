@@ -66,5 +66,5 @@ def _to(endpoint: Endpoint) -> Iterator[Rule]:
 
 
 def _evidence(counts: firewall.Counts) -> Evidence:
-    rejected = {name: sum(numbers) for name, numbers in counts.items()}
+    rejected = {name: sum(one.stopped for one in rules) for name, rules in counts.items()}
     return Evidence(any(rejected.values()), {"rejected_segments": rejected})

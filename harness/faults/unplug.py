@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
 from harness.faults.parts.evidence import hosts_of
-from harness.machine.network import sockets
+from harness.machine.network import own_interface, sockets
 from harness.values.attribute import Declaration
-from harness.worlds.base import Host
+from harness.worlds.base import Host, WorldHost
 
 
 @FAULTS.register("unplug")
@@ -40,7 +40,7 @@ class Unplug(FaultMember):
             for host in pulled:
                 out.callback(host.plug)
                 host.unplug()
-            yield lambda: _evidence(before, _silence(context.hosts, pulled))
+            yield lambda: _evidence(before, _silence(context.hosts, pulled), _plugged(pulled))
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,18 @@ def _silence(hosts: Sequence[Host], pulled: Sequence[Host]) -> dict[str, _Silenc
     return found
 
 
-def _evidence(before: Mapping[str, _Silence], now: Mapping[str, _Silence]) -> Evidence:
+def _plugged(hosts: Sequence[WorldHost]) -> list[str]:
+    """Those whose kernel sees a cable."""
+    plugged = []
+    for host in hosts:
+        with host.inside():
+            if own_interface.has_carrier(host.device):
+                plugged.append(host.name)
+    return plugged
+
+
+def _evidence(before: Mapping[str, _Silence], now: Mapping[str, _Silence], plugged: Sequence[str]) -> Evidence:
+    """Something stayed without an answer, and the kernel of no host sees its cable."""
     facts = {
         name: {
             "unanswered": one.unanswered,
@@ -81,5 +92,6 @@ def _evidence(before: Mapping[str, _Silence], now: Mapping[str, _Silence]) -> Ev
         }
         for name, one in now.items()
     }
-    touched = any(any(one.values()) for one in facts.values())
-    return Evidence(touched, {"hosts": {name: one for name, one in facts.items() if any(one.values())}})
+    touched = not plugged and any(any(one.values()) for one in facts.values())
+    hosts = {name: one for name, one in facts.items() if any(one.values())}
+    return Evidence(touched, {"hosts": hosts, "still_plugged": list(plugged)})

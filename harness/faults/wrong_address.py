@@ -43,7 +43,7 @@ class WrongAddress(FaultMember):
         hosts = hosts_of(self.fault, context)
         address = self._address(hosts, context)
         with resolution.served(context.proxy_host, hosts, by, (name,), instead={name.lower(): address}) as count:
-            yield lambda: Evidence((found := count())["hit"] > 0, {"address": address, **found})
+            yield lambda: Evidence((found := count()).get("untrue", 0) > 0, {"address": address, **found})
 
     def _address(self, hosts: Sequence[WorldHost], context: FaultContext) -> str:
         to, path = self.fault.attributes["to"], resolution.hosts_of(hosts[0])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.faults.base import FAULTS, Evidence
 from harness.faults.parts.engine_toxics import EngineFault
-from harness.faults.parts.evidence import link_evidence
+from harness.faults.parts.toxics import ToxicFault
 from harness.proxies.base import Link, Traffic
 from harness.values.attribute import Attribute, Declaration
 
@@ -31,11 +31,5 @@ class XStall(EngineFault):
     toxic_kind = "x_stall"
 
     def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
-        """A connection that was made, bytes that arrived, or bytes that it holds back now."""
-        met = link_evidence(self.streams, links, before, after)
-        kept = sum(max(0, _kept(traffic, stream)) for traffic in after for stream in self.streams)
-        return Evidence(True if kept else met.touched, {**met.facts, "kept_bytes": kept})
-
-
-def _kept(traffic: Traffic, stream: str) -> int:
-    return (getattr(traffic, f"{stream}_bytes") or 0) - (getattr(traffic, f"{stream}_sent") or 0)
+        """Bytes or ends that it holds back; a connection without any is not enough."""
+        return ToxicFault.evidence(self, links, before, after)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from harness.scenario.moment import WireMoment
 from harness.values.endpoint import Endpoint
 from harness.values.errors import Unsupported
+from harness.values.toxic_effect import ToxicEffect
 from harness.values.wire import Wire
 
 
@@ -87,6 +89,17 @@ class Link(Protocol):
 
     def traffic(self, fresh: bool = True) -> Traffic:
         """The traffic so far; only grows. `fresh` False: as of the last look at any link of this server."""
+
+    def effect(self, name: str) -> ToxicEffect | None:
+        """What a toxic had done at the last look at any link of this server; None if the server does not say."""
+
+    def probe(
+        self, kind: str, stream: str, attributes: Mapping[str, int | str]
+    ) -> AbstractContextManager[Callable[[], ToxicEffect | None]]:
+        """Try a toxic on a connection of our own, on a server that does not say what its toxics do.
+
+        Yields a function that returns what was seen so far; None if nothing was tried.
+        """
 
     def acts(self, name: str) -> int:
         """How often a toxic of the embedded engine has acted on this link, as of the last look; 0 for other servers."""

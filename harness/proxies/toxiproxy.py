@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from urllib.parse import urlsplit
 
 from harness.machine.network import sockets
 from harness.machine.process import stalls
-from harness.machine.toxiproxy import owners, token
+from harness.machine.toxiproxy import owners, probe, token
 from harness.machine.toxiproxy import server as proxy_server
 from harness.machine.toxiproxy.client import Api, Attributes, RemoteProxy
 from harness.machine.toxiproxy.engine_client import EngineApi
@@ -24,6 +26,7 @@ from harness.proxies.base import Link, LinkSpec, Proxies, RetainedBytes, Traffic
 from harness.scenario.moment import WireMoment
 from harness.values.endpoint import Endpoint
 from harness.values.errors import HarnessError, ProxyLost, UsageError
+from harness.values.toxic_effect import ToxicEffect
 from harness.values.wire import Wire
 
 DEFAULT_PORT = 8474
@@ -33,6 +36,9 @@ WORLDS_PER_SERVER = 64
 
 Meter = KernelMeter | EngineMeter
 
+Inside = Callable[[], AbstractContextManager[None]]
+"""A context in which the server's loopback is this thread's."""
+
 Announce = Callable[[Endpoint, str], None]
 """Says that proxies with this prefix at the beginning of their names must not outlive this process."""
 
@@ -40,7 +46,9 @@ Announce = Callable[[Endpoint, str], None]
 class ToxiproxyLink:
     """One proxy of the server; implements `harness.proxies.base.Link`."""
 
-    def __init__(self, spec: LinkSpec, proxy: RemoteProxy, api: Api, meter: Meter) -> None:
+    def __init__(
+        self, spec: LinkSpec, proxy: RemoteProxy, api: Api, meter: Meter, inside: Inside = contextlib.nullcontext
+    ) -> None:
         self.rank = spec.rank
         self.upstream = spec.upstream
         self.name: str = proxy.name
@@ -48,6 +56,7 @@ class ToxiproxyLink:
         self._proxy = proxy
         self._api = api
         self._meter = meter
+        self._inside = inside
         self._toxics: dict[str, tuple[str, str, int]] = {}
 
     def __repr__(self) -> str:
@@ -89,6 +98,17 @@ class ToxiproxyLink:
             held=tuple(RetainedBytes(number, links) for number, links in self._meter.held(self.name)),
             complete=self._meter.is_complete,
         )
+
+    def effect(self, name: str) -> ToxicEffect | None:
+        return self._meter.effect(self.name, name) if isinstance(self._meter, EngineMeter) else None
+
+    def probe(
+        self, kind: str, stream: str, attributes: Attributes
+    ) -> AbstractContextManager[Callable[[], ToxicEffect | None]]:
+        if isinstance(self._meter, EngineMeter):
+            return contextlib.nullcontext(lambda: None)
+        tried = probe.Tried(kind, stream, attributes)
+        return probe.probing(self._api, f"{self.name}-probe-{kind}-{stream}", tried, self._inside)
 
     def acts(self, name: str) -> int:
         return self._meter.count(self.name).acts[name] if isinstance(self._meter, EngineMeter) else 0
@@ -180,7 +200,9 @@ class Toxiproxy(Proxies):
         names = [f"{self._prefix}-{play}-{index}-rank{spec.rank}" for index, spec in enumerate(specs)]
         server = self._server
         proxies = server.api.populate([(n, spec.upstream) for n, spec in zip(names, specs, strict=True)], listen)
-        links = [ToxiproxyLink(s, p, server.api, server.meter) for s, p in zip(specs, proxies, strict=True)]
+        inside = contextlib.nullcontext if self._own is None else self._own.place.inside
+        made = zip(specs, proxies, strict=True)
+        links = [ToxiproxyLink(spec, proxy, server.api, server.meter, inside) for spec, proxy in made]
         for link in links:
             server.meter.add(link.name, link.address.port, link.upstream.port)
         return links

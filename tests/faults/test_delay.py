@@ -38,6 +38,7 @@ def test_an_answer_comes_late_by_the_delay_of_each_way(way: str, times: int, fam
     assert found.touched
     assert found.facts["by"] in ("netem", "nfqueue", "nfqueue through iptables")
     assert found.facts["packets"] >= 2
+    assert found.facts["longest_ns"] >= DELAY_NS
 
 
 def test_several_hosts_are_late_at_once(tmp_path: Path):

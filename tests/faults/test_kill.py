@@ -9,6 +9,7 @@ import pytest
 from fault_context import fault, rank_processes
 
 from harness.faults.base import FAULTS
+from harness.machine.process import pidfd
 from harness.values.errors import NothingToHit
 
 SLEEPER = "import time; print('ready', flush=True); time.sleep(60)"
@@ -68,3 +69,13 @@ def test_a_paused_process_is_killed_too():
         with FAULTS["pause"](fault("pause", 0)).hold(context):
             with FAULTS["kill"](fault("kill", 0)).hold(context):
                 assert context.ranks[0].process.wait() == -signal.SIGKILL
+
+
+def test_a_process_that_ended_by_itself_is_not_touched(monkeypatch: pytest.MonkeyPatch):
+    """It was alive at the injection, and its wait status shows that no SIGKILL ended it."""
+    monkeypatch.setattr(pidfd.PidfdProcess, "signal", lambda self, number: True)
+    with rank_processes("import time; print('ready', flush=True); time.sleep(0.3)", 0) as context:
+        with FAULTS["kill"](fault("kill", 0)).hold(context) as evidence:
+            found = evidence()
+    assert found.touched is False
+    assert found.facts["processes"][0]["ended_by_itself"] is True

@@ -110,3 +110,14 @@ def test_closed_connections_on_the_port_do_not_hinder_it():
         plain.bind(("127.0.0.1", port))
     with member.hold(context):
         assert connects("127.0.0.1", port)
+
+
+def test_another_port_than_the_endpoints_is_no_evidence(monkeypatch: pytest.MonkeyPatch):
+    """A listener elsewhere holds nothing, whatever connects to it and whatever the master wants."""
+    listen = listening.listen
+    monkeypatch.setattr(listening, "listen", lambda address, port: listen(address, 0))
+    for kind, more in (("occupy_port", {}), ("impostor", {"answers": "nothing"})):
+        context = FakeFaultContext(Endpoint("127.0.0.1", free_port()), master_joins=True)
+        with FAULTS[kind](fault(kind, address="127.0.0.1", **more)).hold(context) as evidence:
+            found = evidence()
+        assert (found.touched, found.facts["held"]) == (False, False)

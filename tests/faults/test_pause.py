@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 
 import pytest
 from fault_context import fault, rank_processes
@@ -41,6 +42,15 @@ def test_every_thread_stands_still_once_it_is_in_place():
         assert found.touched is True
         assert [(row["rank"], row["threads"]) for row in found.facts["processes"]] == [(0, "TT")]
         assert found.facts["missed"] == [1]
+
+
+def test_a_process_that_something_else_resumed_is_not_touched():
+    """It was stopped at the injection, and is not any more when the evidence is taken."""
+    with rank_processes(THREADED_ECHO, 0) as context:
+        with FAULTS["pause"](fault("pause", 0)).hold(context) as evidence:
+            context.ranks[0].process.send_signal(signal.SIGCONT)
+            assert context.ranks[0].ask("hello") == "hello"
+            assert evidence().touched is False
 
 
 def test_its_guard_is_stopped_and_started_with_it():

@@ -102,3 +102,13 @@ def _until_dropped(evidence) -> int:
         if dropped:
             return dropped
     return 0
+
+
+def test_connections_to_another_port_are_no_evidence(server: socket.socket, monkeypatch: pytest.MonkeyPatch):
+    """They were made, and the master has none of them."""
+    connect, elsewhere = socket.create_connection, server.getsockname()
+    monkeypatch.setattr(socket, "create_connection", lambda address, timeout=None: connect(elsewhere, timeout))
+    member, context = strangers(free_port())
+    with member.hold(context) as evidence:
+        found = evidence()
+    assert (found.touched, found.facts["connected"]) == (False, 1)

@@ -108,7 +108,7 @@ def drop(family: str) -> Any:
                 "px to r0": reached(px, r0),
                 "r0 to itself": reached(r0, r0),
             }
-            met = {name: list(numbers) for name, numbers in counts().items()}
+            met = {name: [(one.met, one.stopped) for one in rules] for name, rules in counts().items()}
         return {"seen": seen, "met": met, "after": reached(r1, r0), "open after": said_back(old, b"y")}
 
 
@@ -124,6 +124,16 @@ def reset(family: str) -> Any:
                 reached(world["r0"], world["r1"]),
             ]
         return [*seen, reached(world["r1"], world["r0"])]
+
+
+def accepted() -> Any:
+    """What a rule counts that stops nothing, although it is asked to stop: (met, stopped)."""
+    with hosts("r0", "r1") as world:
+        harmless = firewall.Rule("input", firewall.ANY_PACKET, "accept")
+        with firewall.ruled("harmless", [(world["r0"], [harmless])]) as counts:
+            said = reached(world["r1"], world["r0"])
+            (count,) = counts()["r0"]
+        return [said, count.met, count.stopped]
 
 
 def refused_rule() -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from harness import clock
@@ -13,6 +13,7 @@ from harness.faults.base import Evidence, FaultContext, FaultMember
 from harness.faults.parts.evidence import link_evidence, links_of, traffic_of
 from harness.proxies.base import Link, Traffic
 from harness.scenario.scenario import Fault
+from harness.values.toxic_effect import ToxicEffect
 
 # A server counts a connection shortly after it has ended, without a notification: 20 looks, 100 ms in all.
 LOOK_AGAIN_NS, COUNTED_WITHIN_LOOKS = 5_000_000, 20
@@ -65,34 +66,84 @@ class ToxicFault(FaultMember):
                     # Register the healing first: a toxic must be removed even if adding it fails half-way.
                     toxics.callback(link.remove_toxic, toxic_name(self.fault, stream))
                     self.place(link, stream)
-            yield lambda: self.settled_evidence(links, before)
+            tried = [
+                toxics.enter_context(links[0].probe(self.toxic_kind, stream, self.toxic_attributes))
+                for stream in self.streams
+            ]
+            yield lambda: self.settled_evidence(links, before, tried)
 
     def place(self, link: Link, stream: str) -> None:
         """Put the toxic on one link, in one direction."""
         name, toxicity = toxic_name(self.fault, stream), self.fault.toxicity
         link.add_toxic(name, self.toxic_kind, stream, toxicity, self.toxic_attributes)
 
-    def settled_evidence(self, links: Sequence[Link], before: Sequence[Traffic]) -> Evidence:
+    def settled_evidence(
+        self, links: Sequence[Link], before: Sequence[Traffic], tried: Sequence[Callable[[], ToxicEffect | None]]
+    ) -> Evidence:
         """The evidence; while it shows nothing, look again, because the server may count late."""
         for _ in range(COUNTED_WITHIN_LOOKS):
             found = self.evidence(links, before, traffic_of(links))
             if found.touched is not False:
                 break
             clock.sleep_ns(LOOK_AGAIN_NS)
-        return found
+        if found.touched is False or "effect" in found.facts or self.engine:
+            return found
+        return self._proved(found, [ask() for ask in tried])
+
+    def _proved(self, met: Evidence, seen: Sequence[ToxicEffect | None]) -> Evidence:
+        """What met the toxics of a server that does not say what they do, and what a probe of ours has seen."""
+        facts = {**met.facts, "probe": _summary(seen) if None not in seen else "no probe can show this effect"}
+        if None in seen:
+            return Evidence(None, facts)
+        return Evidence(met.touched if all(self.acted(one) for one in seen if one is not None) else False, facts)
 
     def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
-        """Whether a connection or a byte met the toxics: the traffic of the links meanwhile, in their direction.
+        """Whether a toxic did to the bytes what the fault promises: the embedded engine measures it.
 
-        The embedded engine also logs when a toxic acted, even on bytes that had arrived before the toxic.
+        That a byte passed the link is not enough. Of another server it is known what met the toxics.
         """
         met = link_evidence(self.streams, links, before, after)
-        acts = self.acts(links)
-        return Evidence(True, {**met.facts, "acts": acts}) if acts else met
+        ended = sum(new.ended - old.ended for old, new in zip(before, after, strict=True))
+        facts: dict[str, Any] = {**met.facts, "ended": ended}
+        effects = self.effects(links)
+        if None in effects.values():
+            return Evidence(False if met.touched and not self.meets(facts) else met.touched, facts)
+        acted = {key: effect for key, effect in effects.items() if effect is not None and self.acted(effect)}
+        facts |= {"acted_on": sorted({rank for rank, _ in acted}), "effect": _summary(effects.values())}
+        return Evidence(bool(acted), facts)
 
-    def acts(self, links: Sequence[Link]) -> int:
-        """How often the toxics acted (swallowed, cut, stalled, refused a client), where the server logs it."""
-        return sum(link.acts(toxic_name(self.fault, stream)) for link in links for stream in self.streams)
+    def meets(self, facts: Mapping[str, Any]) -> bool:
+        """Whether what passed is of the kind that the toxic acts on: bytes, or an unknown number of them."""
+        return facts["bytes"] is None or bool(facts["bytes"] or facts["held_bytes"])
+
+    def acted(self, effect: ToxicEffect) -> bool:
+        """Whether this is at least what the fault promises; by default, whether any bytes were held or lost."""
+        return held_back(effect) or bool(effect.swallowed_bytes or effect.cuts)
+
+    def effects(self, links: Sequence[Link]) -> dict[tuple[int, str], ToxicEffect | None]:
+        """What the toxics did, by rank and stream; None where the server does not say."""
+        return {
+            (link.rank, stream): link.effect(toxic_name(self.fault, stream))
+            for link in links
+            for stream in self.streams
+        }
+
+
+def held_back(effect: ToxicEffect) -> bool:
+    """Whether bytes or an end are held now, or were until their connection ended or the toxics changed."""
+    return bool(effect.waiting_ns or effect.cut_short)
+
+
+_MOST = ("longest_ns", "longest_end_ns", "waiting_ns")
+
+
+def _summary(effects: Iterable[ToxicEffect | None]) -> dict[str, int]:
+    """The effects of several toxics together: sums, and of durations of single pieces the longest."""
+    found: dict[str, int] = {}
+    for effect in effects:
+        for name, value in effect.to_json().items() if effect is not None else ():
+            found[name] = max(found.get(name, 0), value) if name in _MOST else found.get(name, 0) + value
+    return found
 
 
 def toxic_name(fault: Fault, stream: str) -> str:

@@ -82,10 +82,19 @@ class Count:
     Attributes:
         asked: how many there were.
         hit: how many of them were answered late or wrongly, or not at all.
+        unanswered: of those, the ones that get no answer.
+        untrue: the ones that got another answer than the hosts file has.
+        late: the ones that were answered after `delay_ns`; `longest_ns`: the longest time from query to answer.
+        waiting: the ones whose late answer is still to come.
         kinds, clients, names: how many there were of each.
     """
 
     hit: int = 0
+    unanswered: int = 0
+    untrue: int = 0
+    late: int = 0
+    longest_ns: int = 0
+    waiting: int = 0
     asked: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     clients: Counter[str] = field(default_factory=Counter)
@@ -102,8 +111,16 @@ class Count:
             self.names[question.name] += 1
         return is_hit
 
+    def answered_late(self, after_ns: int) -> None:
+        """Count an answer that was sent so long after its query."""
+        self.waiting -= 1
+        self.late += 1
+        self.longest_ns = max(self.longest_ns, after_ns)
+
     def to_json(self) -> dict[str, Any]:
-        return {"hit": self.hit, "kinds": self.kinds, "clients": self.clients, "names": self.names}
+        done = {name: getattr(self, name) for name in ("unanswered", "untrue", "late", "longest_ns", "waiting")}
+        facts = {name: number for name, number in done.items() if number}
+        return {"hit": self.hit, **facts, "kinds": self.kinds, "clients": self.clients, "names": self.names}
 
 
 # -- messages ------------------------------------------------------------------------------------------------------
@@ -183,6 +200,18 @@ def _wire_name(name: str) -> bytes:
 Send = Callable[[bytes], Any]
 
 
+@dataclass(order=True)
+class _Late:
+    """An answer that is still to be sent."""
+
+    due_ns: int
+    order: int
+    asked_ns: int = field(compare=False)
+    send: Send = field(compare=False)
+    message: bytes = field(compare=False)
+    counts: Sequence[Count] = field(compare=False)
+
+
 class NameServer:
     """Answers on one UDP socket and one TCP listener, in one thread."""
 
@@ -190,7 +219,7 @@ class NameServer:
         self._udp, self._tcp = udp, tcp
         self._rules: list[Rule] = []
         self._counts: dict[str, Count] = {}
-        self._late: list[tuple[int, int, Send, bytes]] = []
+        self._late: list[_Late] = []
         self._numbers = itertools.count()
         self._unread = b""
         self._selector = selectors.DefaultSelector()
@@ -206,12 +235,14 @@ class NameServer:
             self._send_due()
 
     def _seconds_to_next(self) -> float | None:
-        return max(0, self._late[0][0] - clock.now_ns()) / 1e9 if self._late else None
+        return max(0, self._late[0].due_ns - clock.now_ns()) / 1e9 if self._late else None
 
     def _send_due(self) -> None:
-        while self._late and self._late[0][0] <= clock.now_ns():
-            _, _, send, message = heapq.heappop(self._late)
-            _quietly(send, message)
+        while self._late and self._late[0].due_ns <= (now_ns := clock.now_ns()):
+            late = heapq.heappop(self._late)
+            _quietly(late.send, late.message)
+            for count in late.counts:
+                count.answered_late(now_ns - late.asked_ns)
 
     # Receiving queries.
 
@@ -264,11 +295,16 @@ class NameServer:
             return
         client, rules = self._rules_for(address)
         hits = [rule for rule in rules if self._hits(rule, question, client)]
-        if any(rule.silent for rule in hits):
+        if silent := [rule for rule in hits if rule.silent]:
+            for rule in silent:
+                self._counts[rule.name].unanswered += 1
             return
         instead = {name: address for rule in hits for name, address in rule.instead.items()}
-        data = answer(question, Path((hits or rules or self._rules)[0].hosts), instead)
-        self._send(data, sum(rule.delay_ns for rule in hits), send)
+        hosts = Path((hits or rules or self._rules)[0].hosts)
+        data = answer(question, hosts, instead)
+        for rule in hits if instead and data != answer(question, hosts, {}) else ():
+            self._counts[rule.name].untrue += bool(rule.instead)
+        self._send(data, [rule for rule in hits if rule.delay_ns], send)
 
     def _rules_for(self, address: str) -> tuple[str, list[Rule]]:
         """The client's name and the rules for it; a host that moved is found under its new address."""
@@ -280,11 +316,15 @@ class NameServer:
     def _hits(self, rule: Rule, question: Question, client: str) -> bool:
         return rule.concerns(question) and self._counts[rule.name].note(question, client, rule.one_in)
 
-    def _send(self, data: bytes, delay_ns: int, send: Send) -> None:
-        if delay_ns:
-            heapq.heappush(self._late, (clock.now_ns() + delay_ns, next(self._numbers), send, data))
-        else:
+    def _send(self, data: bytes, slow: Sequence[Rule], send: Send) -> None:
+        if not slow:
             _quietly(send, data)
+            return
+        now_ns, counts = clock.now_ns(), [self._counts[rule.name] for rule in slow]
+        due_ns = now_ns + sum(rule.delay_ns for rule in slow)
+        heapq.heappush(self._late, _Late(due_ns, next(self._numbers), now_ns, send, data, counts))
+        for count in counts:
+            count.waiting += 1
 
 
 def _quietly(send: Send, message: bytes) -> None:

@@ -97,7 +97,8 @@ def _facts_of_netem(passage: shaping.Passage) -> Facts:
 
 
 def _facts_of_queue(kind: str, count: Mapping[str, int]) -> Facts:
-    return {"by": kind, "packets": count["kept"] + count["at_once"], "at_once": count["at_once"]}
+    packets = {"packets": count["kept"] + count["at_once"], "at_once": count["at_once"]}
+    return {"by": kind, **packets, **{name: count[name] for name in ("shortest_ns", "longest_ns", "waiting")}}
 
 
 # -- the process that holds packets ------------------------------------------------------------------------------

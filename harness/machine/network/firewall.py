@@ -20,7 +20,7 @@ _CHAINS = {
     "input": 'iifname != "lo"',
     "output": 'oifname != "lo"',
 }
-_COUNTER = re.compile(r"counter c(\d+) \{\s*packets (\d+) bytes (\d+)")
+_COUNTER = re.compile(r"counter ([mvp]\d+) \{\s*packets (\d+) bytes (\d+)")
 _GONE = "No such file or directory"
 
 
@@ -32,19 +32,35 @@ class Rule:
         way: `input` or `output`. A packet dropped on output is an error that the sender sees, so loss drops packets on
             input.
         match: which packets, in nft's syntax; `ANY_PACKET` for all.
-        verdict: in nft's syntax; empty only counts.
+        verdict: in nft's syntax.
+        chance: which of the packets that match, in nft's syntax, if that is drawn for each; empty for all.
     """
 
     way: str
     match: str
     verdict: str
+    chance: str = ""
+
+
+@dataclass(frozen=True)
+class Count:
+    """The packets of one rule.
+
+    Attributes:
+        met: how many matched it, whatever the chance.
+        stopped: how many of them got its verdict and were not seen behind it: a later hook of the same table counts the
+            packets that still pass.
+    """
+
+    met: int
+    stopped: int
 
 
 Ruled = Sequence[tuple[Host, Sequence[Rule]]]
 """Hosts and their rules, each host once."""
 
-Counts = Mapping[str, Sequence[int]]
-"""By host name, how many packets matched each of its rules, in their order."""
+Counts = Mapping[str, Sequence[Count]]
+"""By host name, the packets of each of its rules, in their order."""
 
 
 def check() -> None:
@@ -90,19 +106,28 @@ def _table_name(name: str) -> str:
 
 
 def _table(name: str, rules: Sequence[Rule]) -> str:
-    """The table in the syntax of `nft -f`. Its hooks run before connection tracking."""
-    counters = [f"  counter c{index} {{ }}" for index in range(len(rules))]
-    chains = [line for way in _CHAINS for line in _chain(way, rules)]
+    """The table in the syntax of `nft -f`. Its hooks run before connection tracking.
+
+    Of each rule `m` counts the packets that match, `v` those that get the verdict, `p` those that still pass.
+    """
+    counters = [f"  counter {kind}{index} {{ }}" for index in range(len(rules)) for kind in "mvp"]
+    chains = [line for way in _CHAINS for line in _chains(way, rules)]
     return "\n".join([f"table inet {_table_name(name)} {{", *counters, *chains, "}", ""])
 
 
-def _chain(way: str, rules: Sequence[Rule]) -> Iterator[str]:
-    if any(rule.way == way for rule in rules):
-        yield f"  chain {way} {{ type filter hook {way} priority -300; policy accept;"
-        for index, rule in enumerate(rules):
-            if rule.way == way:
-                yield f'    {_CHAINS[way]} {rule.match} counter name "c{index}" {rule.verdict}'
-        yield "  }"
+def _chains(way: str, rules: Sequence[Rule]) -> Iterator[str]:
+    numbered = [(index, rule) for index, rule in enumerate(rules) if rule.way == way]
+    if not numbered:
+        return
+    yield f"  chain {way} {{ type filter hook {way} priority -300; policy accept;"
+    for index, rule in numbered:
+        met, hit = f'{_CHAINS[way]} {rule.match} counter name "m{index}"', f'counter name "v{index}"'
+        yield f"    {met} {rule.chance} {hit} {rule.verdict}"
+    yield "  }"
+    yield f"  chain behind-{way} {{ type filter hook {way} priority -299; policy accept;"
+    for index, rule in numbered:
+        yield f'    {_CHAINS[way]} {rule.match} counter name "p{index}"'
+    yield "  }"
 
 
 def _counts(name: str, hosts: Ruled) -> Counts:
@@ -112,9 +137,13 @@ def _counts(name: str, hosts: Ruled) -> Counts:
     return {done.task.host.name: _packets(done.output) for done in outcomes}
 
 
-def _packets(listing: str) -> list[int]:
-    found = {int(index): int(packets) for index, packets, _ in _COUNTER.findall(listing)}
-    return [found[index] for index in sorted(found)]
+def _packets(listing: str) -> list[Count]:
+    found = {name: int(packets) for name, packets, _ in _COUNTER.findall(listing)}
+    return [_count(*(found[f"{kind}{index}"] for kind in "mvp")) for index in range(len(found) // 3)]
+
+
+def _count(met: int, hit: int, passed: int) -> Count:
+    return Count(met, min(hit, max(0, met - passed)))
 
 
 def _raise_first(failed: Sequence[Done]) -> None:

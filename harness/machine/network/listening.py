@@ -65,6 +65,12 @@ def is_listening(inode: int) -> bool:
     return any(entry.inode == inode and entry.state == LISTEN_STATE for entry in tcp_entries())
 
 
+def holds(listener: socket.socket, port: int) -> bool:
+    """Whether a socket listens on this very port, as the system's tables show it."""
+    inode = inode_of(listener)
+    return any(one.inode == inode and one.state == LISTEN_STATE and one.local[1] == port for one in tcp_entries())
+
+
 def accept_all(listener: socket.socket) -> list[socket.socket]:
     """Every connection that waits on a non-blocking listener, including those closed meanwhile."""
     accepted: list[socket.socket] = []

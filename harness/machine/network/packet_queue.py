@@ -55,10 +55,19 @@ class Delay:
 
 @dataclass
 class Count:
-    """How many packets were held, and how many passed at once."""
+    """How many packets were held, and how many passed at once.
+
+    Attributes:
+        longest_ns, shortest_ns: how long one of `kept` was held at most and at least, until its verdict was sent; 0 if
+            none was. On a busy machine any packet may be late, but not all of them.
+        waiting: how many are held now.
+    """
 
     kept: int = 0
     at_once: int = 0
+    longest_ns: int = 0
+    shortest_ns: int = 0
+    waiting: int = 0
 
 
 def open_queue(number: int) -> socket.socket:
@@ -115,6 +124,7 @@ class _Kept:
     socket: socket.socket = field(compare=False)
     queue: int = field(compare=False)
     number: int = field(compare=False)
+    since_ns: int = field(compare=False)
 
     def release(self) -> None:
         verdict = attribute(_VERDICT_HEADER, struct.pack("!II", _ACCEPT, self.number))
@@ -139,8 +149,9 @@ class Keeper:
         while data := _received(queue):
             for number, packet in _packets(data):
                 order = self.count.kept + self.count.at_once
-                kept = _Kept(at_ns + self._drawn_ns(), order, queue, number, packet)
+                kept = _Kept(at_ns + self._drawn_ns(), order, queue, number, packet, at_ns)
                 heapq.heappush(self._kept, kept)
+        self.count.waiting = len(self._kept)
 
     def _drawn_ns(self) -> int:
         if self._delay.reorder and self._random.random() < self._delay.reorder:
@@ -153,7 +164,13 @@ class Keeper:
     def release(self, until_ns: int | None) -> None:
         """Release all packets that are due by then; all if None."""
         while self._kept and (until_ns is None or self._kept[0].due_ns <= until_ns):
-            heapq.heappop(self._kept).release()
+            kept = heapq.heappop(self._kept)
+            kept.release()
+            if kept.due_ns > kept.since_ns or not self._delay.delay_ns:
+                held_ns, count = now_ns() - kept.since_ns, self.count
+                count.longest_ns = max(count.longest_ns, held_ns)
+                count.shortest_ns = min(count.shortest_ns or held_ns, held_ns)
+            self.count.waiting = len(self._kept)
 
     def seconds_left(self, at_ns: int) -> float | None:
         """Seconds until the next packet is due; None if none waits."""

@@ -100,6 +100,11 @@ class EngineApi:
         connections: Sequence[Mapping[str, Any]] = answer["connections"]
         return connections
 
+    def effects(self) -> Sequence[Mapping[str, Any]] | None:
+        """What each toxic has really done so far; None from an engine of an older version, which does not say."""
+        status, answer = self._ask("GET", "/x/effects")
+        return None if status == 404 else answer["effects"]
+
     def arm(self, moment: Mapping[str, Any]) -> int:
         """Arm a moment from now on; returns its number."""
         return int(self._call("POST", "/x/moments", moment)[1]["id"])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.machine.toxiproxy.engine_client import EngineApi
+from harness.values.toxic_effect import ToxicEffect
 
 MOST_CONNECTIONS, MOST_KEYS = 64, 256
 """How many of a link a history lists; of the others it records the number."""
@@ -133,6 +134,7 @@ class EngineMeter:
         self._api = api
         self._last = 0
         self._counts: dict[str, LinkCount] = {}
+        self._effects: dict[tuple[str, str], ToxicEffect] | None = {}
 
     def add(self, name: str, port: int, upstream_port: int) -> None:
         """Count this link from now on."""
@@ -154,8 +156,16 @@ class EngineMeter:
         """Always empty: held bytes were read, and are counted like all others."""
         return ()
 
+    def effect(self, name: str, toxic: str) -> ToxicEffect | None:
+        """What a toxic of this link had done at the last look; None if the engine does not say."""
+        return None if self._effects is None else self._effects.get((name, toxic), ToxicEffect())
+
     def look(self) -> None:
         """Update all counts; open connections first, so that one that ends meanwhile is updated by its event."""
+        reply = self._api.effects()
+        self._effects = (
+            None if reply is None else {(one["proxy"], one["toxic"]): ToxicEffect.from_json(one) for one in reply}
+        )
         live = self._api.connections()
         self._read_events()
         for counters in live:

@@ -32,6 +32,11 @@ def hosts(tmp_path: Path) -> Path:
     return path
 
 
+def parsed_address(hosts: Path) -> str:
+    """The address of r0 in this hosts file."""
+    return next(line.split()[0] for line in hosts.read_text().splitlines() if "r0" in line.split()[1:])
+
+
 def query(name: str, kind: int = A, number: int = 7) -> bytes:
     """A query as a resolver sends it."""
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
@@ -178,7 +183,7 @@ def test_a_silent_rule_counts_the_queries_that_are_not_answered(server: Server, 
     for number in (1, 2):
         asking.send(query("r0", A, number))
     assert parsed(asking.recv(4096))[0] == 2
-    counted = {"hit": 1, "kinds": {"A": 2}, "clients": {"localhost": 2}, "names": {"r0": 2}}
+    counted = {"hit": 1, "unanswered": 1, "kinds": {"A": 2}, "clients": {"localhost": 2}, "names": {"r0": 2}}
     assert server.ask(count="mute") == counted
 
 
@@ -187,7 +192,12 @@ def test_a_late_answer_does_not_hold_up_another(server: Server, asking: socket.s
     server.rules(Rule("late", str(hosts), ["localhost"], delay_ns=500_000_000, one_in=2))
     for number in (1, 2):
         asking.send(query("r0", A, number))
-    assert [parsed(asking.recv(4096))[0] for _ in range(2)] == [2, 1]
+    assert parsed(asking.recv(4096))[0] == 2
+    assert server.ask(count="late")["waiting"] == 1
+    assert parsed(asking.recv(4096))[0] == 1
+    counted = server.ask(count="late")
+    assert (counted["late"], "waiting" in counted) == (1, False)
+    assert counted["longest_ns"] >= 500_000_000
 
 
 def test_a_rule_applies_to_its_clients_only(server: Server, asking: socket.socket, hosts: Path):
@@ -198,6 +208,17 @@ def test_a_rule_applies_to_its_clients_only(server: Server, asking: socket.socke
     hosts.write_text("127.0.0.1 r0\n")  # r0 moved to this address
     asking.send(query("r0"))
     assert parsed(asking.recv(4096))[1] == NO_SUCH_NAME
+    assert server.ask(count="wrong")["untrue"] == 1
+
+
+def test_an_answer_that_is_true_after_all_is_not_counted_as_untrue(server: Server, asking: socket.socket, hosts: Path):
+    """A rule that gives the address that the hosts file has, or none, hits the query and changes nothing."""
+    for instead in ({"r0": parsed_address(hosts)}, {}):
+        server.rules(Rule("harmless", str(hosts), ["localhost"], instead=instead))
+        asking.send(query("r0"))
+        assert parsed(asking.recv(4096))[1] == 0
+    counted = server.ask(count="harmless")
+    assert (counted["hit"], counted.get("untrue", 0), counted.get("longest_ns", 0)) == (2, 0, 0)
 
 
 def test_it_ends_with_its_input(server: Server):

@@ -31,9 +31,18 @@ def test_packets_of_one_host_are_dropped_where_they_come_in(user: User, family: 
         "r0 to itself": "connected",
     }
     # A SYN, the answer to a SYN, and a byte, each at least once.
-    assert saw["met"]["r0"][0] >= 3
+    met, stopped = saw["met"]["r0"][0]
+    assert met == stopped >= 3
     # Nothing was lost for good: TCP sends again what was not acknowledged.
     assert (saw["after"], saw["open after"]) == ("connected", "all")
+
+
+def test_what_a_rule_lets_pass_does_not_count_as_stopped(user: User) -> None:
+    """The packets met the rule and had its verdict, and a later hook has seen them all."""
+    said, met, stopped = user.ask_privately("network_faults.py", "accepted")
+    assert said == "connected"
+    assert met > 0
+    assert stopped == 0
 
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
