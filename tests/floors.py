@@ -67,7 +67,6 @@ RUN_WHAT_THEY_READ = ("cloudpickle", "dill", "joblib", "marshal", "multiprocessi
 
 MOST_LINES = 400
 LONGER: dict[str, str] = {
-    "tests/checkers/test_claims.py": "one test for each word that a claim may say",
     "tests/judge/test_judge.py": "one test for each rule of the verdict",
     "tests/loader/test_loader_malformed.py": "a table: malformed files beside the exact text they get",
 }

@@ -80,7 +80,7 @@ def installed(folder: Path) -> Iterator[None]:
 def all_cells(paths: Sequence[Path] = (SCENARIOS,), worlds: Sequence[str] = WORLDS) -> list[Scenario]:
     """The cells of these files and folders that mutants can be played in."""
     files = [file for path in paths for file in (sorted(path.rglob(f"*{SUFFIX}")) if path.is_dir() else [path])]
-    return [cell for file in files for cell in load(file) if cell.world.kind in worlds and not cell.unsupported]
+    return [cell for file in files for cell in load(file) if cell.world.kind in worlds]
 
 
 def in_order(cells: Sequence[Scenario], mutant: Mutant) -> list[Scenario]:

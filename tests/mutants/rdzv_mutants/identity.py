@@ -45,7 +45,7 @@ def world_size_off_by_one(base: Base) -> None:
 @mutant(
     IDENTITY,
     "a process whose rank another process holds returns from the join as if it were the only one",
-    ("a-duplicate-rank-does-not-replace-a-missing-one",),
+    ("a-duplicate-rank-in-a-complete-world-is-refused", *("a-duplicate-rank-does-not-replace-a-missing-one",)),
 )
 def doubled_rank_joins(base: Base) -> None:
     protocol = base.part("protocol")
@@ -62,7 +62,10 @@ def doubled_rank_joins(base: Base) -> None:
 @mutant(
     IDENTITY,
     "a process that was replaced by another of its rank never looks whether it still counts",
-    ("a-duplicate-rank-does-not-replace-a-missing-one", "a-restarted-worker-counts-once"),
+    (
+        "a-duplicate-rank-in-a-complete-world-is-refused",
+        *("a-duplicate-rank-does-not-replace-a-missing-one", "a-restarted-worker-counts-once"),
+    ),
 )
 def replaced_rank_never_looks(base: Base) -> None:
     base.part("worker_join").WorkerJoin.is_waiting = property(lambda self: False)

@@ -11,7 +11,11 @@ _SHARED = ("two-handlers-share-one-port", "a-dropped-handler-leaves-the-other-ru
 _AGAIN = ("a-second-round-reuses-the-store", "a-second-round-waits-for-everyone")
 
 
-@mutant(LIFECYCLE, "set_closed closes the run for its own handler only", _CLOSED)
+@mutant(
+    LIFECYCLE,
+    "set_closed closes the run for its own handler only",
+    ("a-run-that-another-rank-closed-is-closed-for-all", *_CLOSED),
+)
 def set_closed_is_local(base: Base) -> None:
     def set_closed(self: Any) -> None:
         self._is_closed = True
@@ -50,7 +54,11 @@ def closed_handlers_join_again(base: Base) -> None:
         return original(self)
 
 
-@mutant(LIFECYCLE, "shutdown of one handler ends the server that another handler of the process serves with", _SHARED)
+@mutant(
+    LIFECYCLE,
+    "shutdown of one handler ends the server that another handler of the process serves with",
+    ("a-shut-down-handler-leaves-the-other-run-alone", *_SHARED),
+)
 def shutdown_ends_anothers_server(base: Base) -> None:
     base.handler._is_shared = lambda self: False
 

@@ -11,7 +11,12 @@ from rdzv_mutants.catalogue import BOTH, NETWORK, Base, around, joined_with, mut
 _EVERYBODY = ("everybody-joins-in-time",)
 
 
-@mutant(NETWORK, "the port in the environment overrides that of the endpoint", ("everybody-joins-in-time",), of=BOTH)
+@mutant(
+    NETWORK,
+    "the port in the environment overrides that of the endpoint",
+    ("a-misleading-environment-does-not-move-the-endpoint", *("everybody-joins-in-time",)),
+    of=BOTH,
+)
 def environment_overrides_the_port(base: Base) -> None:
     @around(base.handler, "__init__")
     def init(original: Any, self: Any, *arguments: Any, **named: Any) -> None:

@@ -24,17 +24,32 @@ def _after_each_join(base: Base, leak: Callable[[Any], Any]) -> None:
         return info
 
 
-@mutant(RESOURCES, "each join leaves a descriptor open", _AGAIN, of=BOTH)
+@mutant(
+    RESOURCES,
+    "each join leaves a descriptor open",
+    ("joining-and-leaving-again-and-again-leaks-nothing", *_AGAIN),
+    of=BOTH,
+)
 def descriptors_leak(base: Base) -> None:
     _after_each_join(base, lambda handler: os.open(os.devnull, os.O_RDONLY))
 
 
-@mutant(RESOURCES, "each join leaves a connection to the master open", _AGAIN, of=BOTH)
+@mutant(
+    RESOURCES,
+    "each join leaves a connection to the master open",
+    ("joining-and-leaving-again-and-again-leaks-nothing", *_AGAIN),
+    of=BOTH,
+)
 def connections_leak(base: Base) -> None:
     _after_each_join(base, lambda handler: socket.create_connection((handler.master_addr, handler.master_port), 5))
 
 
-@mutant(RESOURCES, "each join leaves a thread that runs for ever", _AGAIN, of=BOTH)
+@mutant(
+    RESOURCES,
+    "each join leaves a thread that runs for ever",
+    ("joining-and-leaving-again-and-again-leaks-nothing", *_AGAIN),
+    of=BOTH,
+)
 def threads_leak(base: Base) -> None:
     _after_each_join(base, lambda handler: threading.Thread(target=threading.Event().wait, daemon=True).start())
 

@@ -8,7 +8,12 @@ from typing import Any
 from rdzv_mutants.catalogue import BOTH, STORE, Base, around, mutant
 
 
-@mutant(STORE, "check of several keys says yes when one of them exists", of=BOTH)
+@mutant(
+    STORE,
+    "check of several keys says yes when one of them exists",
+    ("a-check-of-several-keys-asks-for-all-of-them",),
+    of=BOTH,
+)
 def check_says_yes_for_any(base: Base) -> None:
     @around(base.store, "check")
     def check(original: Any, self: Any, keys: Any) -> bool:
@@ -16,7 +21,10 @@ def check_says_yes_for_any(base: Base) -> None:
 
 
 @mutant(
-    STORE, "append replaces the value instead of adding to it", ("two-runs-append-and-compare-separately",), of=BOTH
+    STORE,
+    "append replaces the value instead of adding to it",
+    ("an-append-keeps-what-was-there", *("two-runs-append-and-compare-separately",)),
+    of=BOTH,
 )
 def append_overwrites(base: Base) -> None:
     @around(base.store, "append")
@@ -24,14 +32,19 @@ def append_overwrites(base: Base) -> None:
         self.set(key, value)
 
 
-@mutant(STORE, "get removes white space from both ends of the value", (), of=BOTH)
+@mutant(STORE, "get removes white space from both ends of the value", ("a-value-comes-back-byte-by-byte",), of=BOTH)
 def get_strips_white_space(base: Base) -> None:
     @around(base.store, "get")
     def get(original: Any, self: Any, key: str) -> bytes:
         return bytes(original(self, key)).strip()
 
 
-@mutant(STORE, "get returns the value that it returned first for this key, even when it has changed", (), of=BOTH)
+@mutant(
+    STORE,
+    "get returns the value that it returned first for this key, even when it has changed",
+    ("a-get-returns-the-newest-value",),
+    of=BOTH,
+)
 def get_returns_an_older_value(base: Base) -> None:
     seen: dict[Any, bytes] = {}
 
@@ -48,7 +61,12 @@ def get_does_not_wait(base: Base) -> None:
         return bytes(original(self, key)) if self.check([key]) else b""
 
 
-@mutant(STORE, "set of a key that exists is lost", ("writes-keep-their-order",), of=BOTH)
+@mutant(
+    STORE,
+    "set of a key that exists is lost",
+    ("a-get-returns-the-newest-value", *("writes-keep-their-order",)),
+    of=BOTH,
+)
 def set_does_not_replace(base: Base) -> None:
     @around(base.store, "set")
     def set_(original: Any, self: Any, key: str, value: Any) -> None:
@@ -56,7 +74,7 @@ def set_does_not_replace(base: Base) -> None:
             original(self, key, value)
 
 
-@mutant(STORE, "values longer than 255 bytes are cut", ())
+@mutant(STORE, "values longer than 255 bytes are cut", ("a-value-comes-back-byte-by-byte",))
 def values_are_cut(base: Base) -> None:
     @around(base.store, "set")
     def set_(original: Any, self: Any, key: str, value: Any) -> None:
@@ -66,7 +84,7 @@ def values_are_cut(base: Base) -> None:
 @mutant(
     STORE,
     "two clients that add at the same time may both get the same sum",
-    ("two-runs-have-separate-counters",),
+    ("acknowledged-writes-fit-one-order", *("two-runs-have-separate-counters",)),
     of=BOTH,
 )
 def add_is_not_atomic(base: Base) -> None:
@@ -85,7 +103,12 @@ def add_wraps_at_32_bits(base: Base) -> None:
         return (int(original(self, key, amount)) + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
-@mutant(STORE, "compare_set writes whatever value was expected", ("two-runs-append-and-compare-separately",), of=BOTH)
+@mutant(
+    STORE,
+    "compare_set writes whatever value was expected",
+    ("acknowledged-writes-fit-one-order", *("two-runs-append-and-compare-separately",)),
+    of=BOTH,
+)
 def compare_set_ignores_what_is_expected(base: Base) -> None:
     @around(base.store, "compare_set")
     def compare_set(original: Any, self: Any, key: str, expected: str, desired: str) -> bytes:
@@ -119,14 +142,19 @@ def num_keys_is_off_by_one(base: Base) -> None:
         return int(original(self)) + 1
 
 
-@mutant(STORE, "multi_get returns the values in the reverse order", (), of=BOTH)
+@mutant(STORE, "multi_get returns the values in the reverse order", ("several-values-are-stored-as-one",), of=BOTH)
 def multi_get_reverses(base: Base) -> None:
     @around(base.store, "multi_get")
     def multi_get(original: Any, self: Any, keys: Any) -> Any:
         return list(reversed(original(self, keys)))
 
 
-@mutant(STORE, "multi_set sets all keys but the last", ("num-keys-counts-only-its-own-run",), of=BOTH)
+@mutant(
+    STORE,
+    "multi_set sets all keys but the last",
+    ("several-values-are-stored-as-one", *("num-keys-counts-only-its-own-run",)),
+    of=BOTH,
+)
 def multi_set_is_partial(base: Base) -> None:
     @around(base.store, "multi_set")
     def multi_set(original: Any, self: Any, keys: Any, values: Any) -> None:
@@ -147,7 +175,11 @@ def multi_set_is_not_atomic(base: Base) -> None:
             time.sleep(0.02)
 
 
-@mutant(STORE, "queue_pop returns the newest entry of the queue, not the oldest", ())
+@mutant(
+    STORE,
+    "queue_pop returns the newest entry of the queue, not the oldest",
+    ("a-queue-gives-its-texts-in-their-order",),
+)
 def queue_is_a_stack(base: Base) -> None:
     @around(base.store, "queue_pop")
     def queue_pop(original: Any, self: Any, key: str, *arguments: Any, **named: Any) -> bytes:

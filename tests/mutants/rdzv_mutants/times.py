@@ -53,14 +53,23 @@ def store_calls_are_not_cut(base: Base) -> None:
     base.part("store").BoundedStore._cutter = lambda self: lambda: None
 
 
-@mutant(TIMES, "wait ignores the timeout that it is given and takes the store's", (), of=BOTH)
+@mutant(
+    TIMES,
+    "wait ignores the timeout that it is given and takes the store's",
+    ("a-wait-ends-at-its-own-timeout",),
+    of=BOTH,
+)
 def wait_ignores_its_timeout(base: Base) -> None:
     @around(base.store, "wait")
     def wait(original: Any, self: Any, keys: Any, *timeout: Any) -> None:
         original(self, keys)
 
 
-@mutant(TIMES, "deadlines are measured with the wall clock: when that is set, a join ends too early or too late")
+@mutant(
+    TIMES,
+    "deadlines are measured with the wall clock: when that is set, a join ends too early or too late",
+    ("a-moved-wall-clock-does-not-change-the-timeout",),
+)
 def wall_clock_is_used(base: Base) -> None:
     # The clock is looked up with each call, as it is in code that says `time.time()`.
     wall = types.SimpleNamespace(monotonic=lambda: time.time(), sleep=time.sleep)
