@@ -17,19 +17,22 @@ NOBODY = "nobody"
 
 @FAULTS.register("wrong_address")
 class WrongAddress(FaultMember):
-    """A name server that answers with another address, and hosts files without the name."""
+    """A name server that answers with another address, or with another one first, and hosts files without the name."""
 
     declaration = Declaration(
         kind="wrong_address",
         summary="Gives a name the address of another host, or of none, on the hosts of its ranks.",
         attributes=(
             Attribute("to", "text", f"the host whose address it gets, or `{NOBODY}`", default=NOBODY),
+            Attribute("first", "flag", "whether the true address follows as the name's second", default=False),
             Attribute("name", "text", "the name", default=None, default_text="the name of the master's host"),
         ),
         example="{inject: wrong_address, ranks: 2, to: r1}",
         details=(
             "If `to` is a host without a listener, connecting is refused. `nobody` is an address of the world's "
             "network that no host has: connecting to it fails after some seconds, because the host is unreachable. "
+            "With `first`, the name has both addresses; which one a client tries first is its own choice: the C "
+            "library prefers the address of the host itself (`to` its own name). "
             "Ranks get the master's name only under `route: direct`. If nobody looked the name up, the cell is "
             "vacuous."
         ),
@@ -42,7 +45,8 @@ class WrongAddress(FaultMember):
         by, name = self.fault.name, self.fault.attributes["name"] or context.master_host.name
         hosts = hosts_of(self.fault, context)
         address = self._address(hosts, context)
-        with resolution.served(context.proxy_host, hosts, by, (name,), instead={name.lower(): address}) as count:
+        wrong = {"instead": {name.lower(): address}, "first": self.fault.attributes["first"]}
+        with resolution.served(context.proxy_host, hosts, by, (name,), **wrong) as count:
             yield lambda: Evidence((found := count()).get("untrue", 0) > 0, {"address": address, **found})
 
     def _address(self, hosts: Sequence[WorldHost], context: FaultContext) -> str:

@@ -202,7 +202,8 @@ def _calls(ops: Iterable[Op]) -> List[Call]:
             running[key] = (op.index, op)
             continue
         order, invoke = running.pop(key, (op.index, None))
-        found.append((order, _call(op, invoke, op, outcome_of(op))))
+        # The controller, which ends the call of a process that hung or died, knows the step and not what a mix drew.
+        found.append((order, _call(invoke or op, invoke, op, outcome_of(op))))
     found.extend((order, _call(invoke, invoke, None, "running")) for order, invoke in running.values())
     return [call for _, call in sorted(found, key=lambda item: item[0])]
 

@@ -16,9 +16,9 @@ from harness.values.errors import HarnessError
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root makes a network namespace without a user namespace")
 
 
-def wrong_address(to: str):
+def wrong_address(to: str, first: bool = False):
     """The fault on the host of rank 1, for the master's name."""
-    return FAULTS["wrong_address"](fault("wrong_address", 1, to=to, name=None))
+    return FAULTS["wrong_address"](fault("wrong_address", 1, to=to, name=None, first=first))
 
 
 def test_a_connection_to_the_name_reaches_the_other_host(tmp_path: Path):
@@ -41,6 +41,16 @@ def test_nobody_cannot_be_reached(family: str, tmp_path: Path):
             answer = asker.ask("connect", "r0", PORT, LIMIT_SECONDS)
             assert evidence().facts["address"] not in [host.address for host in here.hosts]
     assert answer == {"error": "OSError", "number": errno.EHOSTUNREACH}
+
+
+def test_the_true_address_may_follow_the_wrong_one(tmp_path: Path):
+    """The client's own address is preferred by the C library; the second one is the master's."""
+    with town(tmp_path) as here, here.asker("r1") as r1:
+        true, own = here.by_name["r0"].address, here.by_name["r1"].address
+        with wrong_address("r1", first=True).hold(here) as evidence:
+            assert r1.ask("addresses", "r0") == {"ok": sorted([own, true])}
+            assert evidence().touched
+        assert r1.ask("addresses", "r0") == {"ok": [true]}
 
 
 def test_a_host_that_is_not_there_is_told_with_those_that_are(tmp_path: Path):

@@ -50,6 +50,16 @@ def test_a_call_without_an_end_is_running() -> None:
     assert call.end_facts == {}
 
 
+@pytest.mark.parametrize("outcome", ["died", "hung"])
+def test_a_drawn_call_that_was_ended_from_outside_keeps_its_verb(outcome: str) -> None:
+    """The controller ends the call of a process that hung or died as one of its step, which drew an `add`."""
+    value = {"key": "n", "amount": 1}
+    begun = Op(at(1), Process(1), INVOKE, "add", "many", value=value)
+    ended = Op(at(2), Process(1), INFO, "mix", "many", value={"outcome": outcome})
+    (call,) = History.of([begun, ended]).calls
+    assert (call.f, call.step, call.outcome, call.arguments) == ("add", "many", outcome, value)
+
+
 def test_facts_that_are_no_mapping_read_as_none() -> None:
     """What a step returned may be anything."""
     (call,) = Past().call(0, "get", 1, 2, value=[1]).so_far().calls

@@ -6,7 +6,7 @@ It gets its sockets from its parent, so it serves the network that they were mad
 input and answers each with one line: `{"rules": [...]}` replaces the rules, `{"count": NAME}` asks for the count of a
 rule. It ends when its input ends, and with its parent.
 
-Messages are encoded by hand: one question, at most one answer, no compression to read. A library would add 20 ms
+Messages are encoded by hand: one question, at most two answers, no compression to read. A library would add 20 ms
 (dnslib) or 60 ms (dnspython) of processor time for its import, and every play with such a fault waits for it.
 """
 
@@ -22,7 +22,7 @@ import socket
 import struct
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,7 @@ class Rule:
         one_in: it hits the first of every so many queries.
         instead: by name, the address given in place of the true one; None: the name does not exist. A rule with any
             hits the queries for these names only.
+        first: whether the true address of these names follows as their second.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Rule:
     silent: bool = False
     one_in: int = 1
     instead: Mapping[str, str | None] = field(default_factory=dict)
+    first: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -153,26 +155,30 @@ def read(message: bytes) -> Question:
     return Question(number, flags, ".".join(labels).lower(), kind, message[_HEADER.size : at + 5])
 
 
-def reply(question: Question, code: int, data: bytes = b"") -> bytes:
-    """The reply to a question: `data` is one record of the kind asked for, with a time to live of 0."""
+def reply(question: Question, code: int, *records: bytes) -> bytes:
+    """The reply to a question, with these records of the kind asked for, each with a time to live of 0."""
     flags = _RESPONSE | (question.flags & _RECURSION) | code
-    header = _HEADER.pack(question.number, flags, 1, 1 if data else 0, 0, 0)
-    record = struct.pack("!HHHIH", 0xC000 | _HEADER.size, question.kind, 1, 0, len(data)) + data if data else b""
-    return header + question.wire + record
+    header = _HEADER.pack(question.number, flags, 1, len(records), 0, 0)
+    heads = (struct.pack("!HHHIH", 0xC000 | _HEADER.size, question.kind, 1, 0, len(record)) for record in records)
+    return header + question.wire + b"".join(head + record for head, record in zip(heads, records, strict=True))
 
 
-def answer(question: Question, hosts: Path, instead: Mapping[str, str | None]) -> bytes:
-    """The reply from the hosts file, except for the names in `instead`."""
+def answer(
+    question: Question, hosts: Path, instead: Mapping[str, str | None], first: Collection[str] = frozenset()
+) -> bytes:
+    """The reply from the hosts file, except for the names in `instead`; for those in `first` too, the true one last."""
     if question.kind == PTR:
         name = hosts_file.name_of(hosts, _address_in(question.name))
         return reply(question, NO_ERROR, _wire_name(name)) if name else reply(question, NO_SUCH_NAME)
+    true = hosts_file.address_of(hosts, question.name)
     known = question.name in instead
-    address = instead[question.name] if known else hosts_file.address_of(hosts, question.name)
-    if address is None:
+    found = [instead[question.name]] if known else [true]
+    found += [true] if known and question.name in first else []
+    packed = [ipaddress.ip_address(address).packed for address in found if address is not None]
+    if not packed:
         return reply(question, NO_SUCH_NAME)
-    packed = ipaddress.ip_address(address).packed
     # A name that has only an address of the other family exists, but has no such record.
-    return reply(question, NO_ERROR, packed if len(packed) == {A: 4, AAAA: 16}.get(question.kind) else b"")
+    return reply(question, NO_ERROR, *(one for one in packed if len(one) == {A: 4, AAAA: 16}.get(question.kind)))
 
 
 def _address_in(name: str) -> str:
@@ -300,8 +306,9 @@ class NameServer:
                 self._counts[rule.name].unanswered += 1
             return
         instead = {name: address for rule in hits for name, address in rule.instead.items()}
+        first = {name for rule in hits if rule.first for name in rule.instead}
         hosts = Path((hits or rules or self._rules)[0].hosts)
-        data = answer(question, hosts, instead)
+        data = answer(question, hosts, instead, first)
         for rule in hits if instead and data != answer(question, hosts, {}) else ():
             self._counts[rule.name].untrue += bool(rule.instead)
         self._send(data, [rule for rule in hits if rule.delay_ns], send)
