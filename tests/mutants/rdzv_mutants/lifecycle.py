@@ -76,7 +76,7 @@ def shutdown_keeps_the_port(base: Base) -> None:
     base.handler.shutdown = shutdown
 
 
-@mutant(LIFECYCLE, "shutdown says that it failed", ("a-shut-down-handler-frees-its-port",))
+@mutant(LIFECYCLE, "shutdown says that it failed", ("a-handler-that-was-shut-down-says-that-it-is-closed",))
 def shutdown_says_no(base: Base) -> None:
     @around(base.handler, "shutdown")
     def shutdown(original: Any, self: Any) -> bool:

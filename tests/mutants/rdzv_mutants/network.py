@@ -73,7 +73,7 @@ def another_port_is_returned(base: Base) -> None:
 @mutant(
     NETWORK,
     "of the addresses of a name only the first is tried",
-    ("a-name-with-an-unused-address-fails-within-the-timeout",),
+    ("a-name-with-two-addresses-leads-to-the-one-that-answers",),
 )
 def first_address_only(base: Base) -> None:
     @around(base.module, "connect_any")
