@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, TypeVar
 
 from harness.values.json import mapping, whole
 from harness.values.ops import INVOKE, ErrorInfo, Op, Process, outcome_of
 from harness.values.stall import Stall, stall_of
 from harness.values.wire import Wire
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -116,13 +118,26 @@ class History:
 
     ops: Tuple[Op, ...] = ()
     wire: Optional[Wire] = None
-    _cache: Dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    _cache: Dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @classmethod
     def of(cls, ops: Iterable[Op], wire: Optional[Wire] = None) -> History:
         """A history of these operations, sorted by time (stable) and numbered."""
         ordered = sorted(ops, key=lambda op: op.time_ns)
         return cls(tuple(replace(op, index=index) for index, op in enumerate(ordered)), wire)
+
+    def once(self, name: str, about: object, find: Callable[[], T]) -> T:
+        """What `find` returns, found once for this history.
+
+        Args:
+            name: of the question; each has one of its own.
+            about: what the answer depends on beside the history. Only the answer about the last such object is kept.
+        """
+        known = self._cache.get(name)
+        if known is None or known[0] is not about:
+            known = self._cache[name] = (about, find())
+        found: T = known[1]
+        return found
 
     def __iter__(self) -> Iterator[Op]:
         return iter(self.ops)

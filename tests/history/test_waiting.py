@@ -7,15 +7,19 @@ depends on (lags, links, what was left behind).
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from harness.archive import read_ops
-from harness.history.waiting import Waits, who_waits
+from harness.history.waiting import Waits, waiting, who_waits
+from harness.history.waiting.stuck import Stuck, stuck_calls
 from harness.judge.judge import judge
 from harness.loader import load_text
+from harness.reports.parts.waits import lines, of_history
 from harness.scenario.scenario import Scenario
 from harness.values.history import History
 
@@ -284,6 +288,25 @@ def test_a_run_that_was_cut_short_names_the_same_missing_ranks_or_none(name: str
     for edge in who_waits(plan(name), half).edges:
         if edge.call.f == "rendezvous" and edge.cause.why in ("rank never began", "rank died", "rank gave up"):
             assert not returned.intersection(edge.cause.by), edge.text
+
+
+def test_the_judgement_and_the_reports_find_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They ask for the same scenario and history, and a large world takes a while."""
+    name = "deleted-key-and-killed-writer"
+    past = History.of(read_ops(RECORDED / f"{name}.jsonl"))
+    asked: list[History] = []
+
+    def counted(scenario: Scenario, history: History) -> Iterator[Stuck]:
+        asked.append(history)
+        return stuck_calls(scenario, history)
+
+    monkeypatch.setattr(waiting, "stuck_calls", counted)
+    notes = judge(plan(name), past).notes
+    assert of_history(plan(name), past).sentence in notes
+    assert [*lines(plan(name), past)]
+    assert len(asked) == 1
+    of_history(replace(plan(name), title="another"), past)
+    assert len(asked) == 2, "of another scenario it is found anew"
 
 
 def test_a_sentence_about_some_operations_begins_with_their_call() -> None:

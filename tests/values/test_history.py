@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pasts import NETWORK, SECOND, Past, at
 
 from harness.values.history import History
 from harness.values.ops import INFO, INVOKE, NEMESIS, OK, Op, Process
+from harness.values.wire import Wire
 
 
 def test_operations_are_sorted_by_time_and_numbered() -> None:
@@ -102,3 +105,10 @@ def test_the_end_of_a_process_has_facts() -> None:
         INFO,
         {"outcome": "died", "signal": 9, "by": "guard"},
     )
+
+
+def test_what_is_found_once_belongs_to_one_history() -> None:
+    """A copy with something else in it, such as the messages on the wire, finds its own."""
+    past, about = Past().so_far(), object()
+    assert [past.once("question", about, lambda: 1), past.once("question", about, lambda: 2)] == [1, 1]
+    assert replace(past, wire=Wire()).once("question", about, lambda: 3) == 3

@@ -24,8 +24,13 @@ MOST_EXPLAINED = 64
 def who_waits(scenario: Scenario, history: History) -> Waits:
     """The edges of every join and store call that hung, timed out or was never seen to end, and the run's sentence.
 
-    A cause is named only if the history shows it. Where nothing went wrong there is no edge.
+    A cause is named only if the history shows it. Where nothing went wrong there is no edge. The judgement and several
+    reports ask for it, so it is found once for a history.
     """
+    return history.once("who waits", scenario, lambda: _find(scenario, history))
+
+
+def _find(scenario: Scenario, history: History) -> Waits:
     stuck = list(stuck_calls(scenario, history))
     if not stuck:
         return Waits()
