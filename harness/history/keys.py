@@ -53,6 +53,8 @@ class WireKeys:
         return any(kind in _CHANGING for kind in self.keys.get(key, ()))
 
 
+_LARGEST_VALUE = 8 << 20
+"""Torch's store refuses a longer message."""
 _CHANGING = ("set", "compare_set", "add", "append", "multi_set", "queue_push", "queue_pop", "delete_key")
 
 
@@ -98,8 +100,20 @@ def writes_of(call: Call) -> tuple[Write, ...]:
         return tuple(Write(key, "add", arguments.get("amount", 1)) for key in keys_of(call))
     if call.f == "compare_set":
         return tuple(Write(key, "set", arguments.get("desired")) for key in keys_of(call) if _may_have_swapped(call))
+    if call.f == "set_bytes":
+        return tuple(Write(key, "set", _text_of_bytes(arguments)) for key in keys_of(call))
     kind = {"set": "set", "append": "append", "queue_push": "append"}.get(call.f)
     return () if kind is None else tuple(Write(key, kind, arguments.get("value")) for key in keys_of(call))
+
+
+def _text_of_bytes(arguments: Mapping[str, Any]) -> str | None:
+    """What a `get` returns of these bytes; None if they cannot be read, or are more than a store takes."""
+    try:
+        stored = bytes.fromhex(str(arguments.get("hex")))
+    except ValueError:
+        return None
+    times = whole(arguments.get("repeat", 1)) or 0
+    return (stored * times).decode("utf-8", "backslashreplace") if len(stored) * times <= _LARGEST_VALUE else None
 
 
 def _may_have_swapped(call: Call) -> bool:

@@ -41,6 +41,9 @@ def test_a_call_names_its_keys(arguments: dict[str, Any], keys: tuple[str, ...])
     [
         (call("set", key="x", value="1"), [Write("x", "set", "1")]),
         (call("set", outcome="failed", key="x", value="1"), [Write("x", "set", "1")]),
+        (call("set_bytes", key="x", hex="31ff", repeat=2), [Write("x", "set", r"1\xff1\xff")]),
+        (call("set_bytes", key="x", hex="3", repeat=1), [Write("x", "set", None)]),
+        (call("set_bytes", key="x", hex="31", repeat=10**12), [Write("x", "set", None)]),
         (call("append", key="x", value="1"), [Write("x", "append", "1")]),
         (call("queue_push", key="x", value="1"), [Write("x", "append", "1")]),
         (call("add", 3, key="x", amount=2), [Write("x", "add", 2)]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from pasts import SECOND, TIMEOUT, Past, at, scenario, step
 
 from harness.history.keys import keys_of
-from harness.history.waiting import who_waits
+from harness.history.waiting import Edge, Waits, who_waits
+from harness.history.waiting.edges import Cause
 from harness.scenario.scenario import Fault, Scenario
 from harness.values.history import History
 from harness.values.ops import CONTROLLER, NEVER_START, OK, REAP, RELEASE, RESUME, SUSPEND, Op, Process
@@ -107,6 +109,73 @@ def test_a_key_that_somebody_else_wrote_on_the_wire_is_not_called_never_set() ->
     )  # fmt: skip
     assert who_waits(reads(), with_wire(past, message(1, 0.5, 0, QUERY, "set"))).edges == ()
     assert [edge.cause.why for edge in who_waits(reads(), past.so_far()).edges] == ["key never set"]
+
+
+def test_a_write_that_arrived_is_not_taken_for_a_later_one_that_was_lost() -> None:
+    """The same rank sets the key twice, and the second message is swallowed: the key was there."""
+    past = Past().all_join()
+    for number, seconds in enumerate((0.2, 0.5), 1):
+        arguments = {"key": "ready", "value": "1"}
+        past.call(0, "set", seconds, seconds + 0.01, arguments=arguments, run_id="train", number=number)
+    past.call(1, "get", 1.0, 3.0, "failed", arguments={"key": "ready"}, run_id="train", error=TIMEOUT)
+    arrived, lost = message(1, 0.2, 0, QUERY, "set", sent_ns=at(0.21)), message(2, 0.5, 0, QUERY, "set", fate=DROPPED)
+    assert [edge.cause.sure for edge in who_waits(reads(), with_wire(past, arrived, lost)).edges] == ["unknown"]
+
+
+QUEUE = scenario(
+    step("join"),
+    step("push", 0, do="queue_push", arguments={"key": "ready", "value": "1"}),
+    step("pop", 1, do="queue_pop", arguments={"key": "ready"}),
+)
+
+
+def queue(pushes: int, *pops: tuple[int, float, str]) -> History:
+    """Pushes of rank 0 by +0.5 s, then pops by rank, begin and outcome, and at last one of rank 1 that times out."""
+    past = Past(4).all_join()
+    about: dict[str, Any] = {"arguments": {"key": "ready"}, "run_id": "train"}
+    for number in range(pushes):
+        past.call(0, "push", 0.1 + number / 10, 0.15 + number / 10, f="queue_push", number=number + 1, **about)
+    for rank, begin, outcome in pops:
+        value = "1" if outcome == "ok" else None
+        past.call(rank, "pop", begin, begin + 0.1, outcome, f="queue_pop", value=value, **about)
+    return past.call(1, "pop", 2.0, 4.0, "failed", f="queue_pop", number=2, error=TIMEOUT, **about).so_far()
+
+
+def test_a_queue_is_empty_when_each_of_its_texts_was_taken() -> None:
+    """Then the rank that took the last one is named, and not one whose pop may have taken nothing."""
+    history = queue(1, (2, 1.0, "ok"), (3, 1.5, "died"))
+    (edge,) = who_waits(QUEUE, history).edges
+    assert (edge.cause.why, edge.cause.by, edge.cause.sure) == ("key deleted", (2,), "certain")
+
+
+def test_a_queue_that_has_a_text_left_was_not_taken_away() -> None:
+    """Two pushes and one pop: nothing shows why the second text did not come."""
+    assert who_waits(QUEUE, queue(2, (2, 1.0, "ok"))).edges == ()
+    (edge,) = who_waits(QUEUE, queue(2, (2, 1.0, "ok"), (3, 1.5, "died"))).edges
+    assert edge.cause.sure == "likely", "the process that died may have taken it"
+
+
+def test_bytes_are_a_value_too() -> None:
+    """A key that a step sets as bytes has a writer, and a step that compares bytes waits for its key."""
+    about: dict[str, Any] = {"key": "ready", "hex": "31"}
+    both = scenario(
+        step("join"), step("put", 0, do="set_bytes", arguments=about), step("same", 1, do="same_bytes", arguments=about)
+    )
+    past = Past().all_join()
+    past.call(1, "same", 1.0, 3.0, "failed", f="same_bytes", arguments=about, run_id="train", error=TIMEOUT)
+    (edge,) = who_waits(both, past.so_far()).edges
+    assert (edge.cause.why, edge.cause.by, edge.cause.sure) == ("key never set", (0,), "certain")
+    past.call(0, "put", 0.2, 0.21, f="set_bytes", arguments=about, run_id="train")
+    assert [edge.cause.why for edge in who_waits(both, past.so_far()).edges] == ["no cause in the history"]
+
+
+def test_a_likely_cause_is_not_told_as_a_certain_one() -> None:
+    """Two ranks wait for the same reason, and of one of them it is not certain."""
+    sure = Cause("frozen", "certain", ": rank 0 was frozen from +1.00 s on", (0,))
+    past = Past(3).call(1, "get", 1.0, 9.0, "hung").call(2, "get", 1.0, 9.0, "hung").so_far()
+    first, second = past.calls
+    edges = (Edge(first, sure, "get"), Edge(second, replace(sure, sure="likely"), "get"))
+    assert Waits(edges).sentence == "rank 1 waits in get: rank 0 was frozen from +1.00 s on (and 1 more wait)"
 
 
 def test_a_step_of_another_package_may_have_set_the_key() -> None:

@@ -41,6 +41,8 @@ KINDS_ON_WIRE: Mapping[str, tuple[str, ...]] = {
     "multi_get": ("wait", "multi_get", "cancel_wait"),
     "queue_pop": ("wait", "queue_pop", "cancel_wait"),
     "num_keys": ("getnumkeys",),
+    "set_bytes": ("set",),
+    "same_bytes": ("wait", "get", "cancel_wait"),
 }
 """The kinds of messages of a store call (torch 2.6 to 2.15); of others the kind is the call's own name."""
 
@@ -252,7 +254,7 @@ class Paths:
         given = played.attributes
         side = "query" if played.kind == "x_drop_query" else "reply"
         fits = stuck.call.f == JOIN or (
-            given.get(side) in (*_kinds(stuck.call), "*") and given.get("key") in (None, "*", *keys_of(stuck.call))
+            given.get(side) in (*kinds_of(stuck.call), "*") and given.get("key") in (None, "*", *keys_of(stuck.call))
         )
         overlaps = played.span.overlap_ns(stuck.begun_ns, stuck.until_ns) > 0
         if played.injection.touched is not True or not fits or not overlaps:
@@ -280,12 +282,13 @@ def became_of(message: WireMessage, until_ns: int) -> tuple[str, str] | None:
 def _is_of(message: WireMessage, call: Call) -> bool:
     if call.f == JOIN:
         return True
-    return message.kind in _kinds(call) and (
+    return message.kind in kinds_of(call) and (
         not message.keys or not keys_of(call) or any(names_on_wire(key, keys_of(call)) for key in message.keys)
     )
 
 
-def _kinds(call: Call) -> tuple[str, ...]:
+def kinds_of(call: Call) -> tuple[str, ...]:
+    """The kinds of messages that a store call sends."""
     return KINDS_ON_WIRE.get(call.f, (call.f,))
 
 

@@ -95,8 +95,12 @@ def _of(edges: Sequence[Edge], call: Call) -> Edge | None:
 
 
 def _alike(edges: Sequence[Edge], first: Edge) -> list[Edge]:
-    """The edges of other ranks that say the same."""
-    return [edge for edge in edges if (edge.where, edge.cause.phrase) == (first.where, first.cause.phrase)]
+    """The edges of other ranks that say the same, and as surely."""
+    return [
+        edge
+        for edge in edges
+        if (edge.where, edge.cause.phrase, edge.cause.sure) == (first.where, first.cause.phrase, first.cause.sure)
+    ]
 
 
 def _together(edges: Sequence[Edge]) -> str:

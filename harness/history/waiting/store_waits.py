@@ -27,7 +27,7 @@ from harness.history.waiting.edges import (
     WRITE_RUNS,
     Cause,
 )
-from harness.history.waiting.paths import Paths, became_of
+from harness.history.waiting.paths import Paths, became_of, kinds_of
 from harness.history.waiting.ranks import RankFacts
 from harness.history.waiting.stuck import STORE, Stuck, quoted
 from harness.history.wording import ranks_named
@@ -37,9 +37,10 @@ from harness.values.plan import JOIN
 from harness.values.quantity import format_ns
 from harness.values.wire import QUERY
 
-_WRITE_KEY = ("set", "add", "append", "queue_push", "compare_set")
+_WRITE_KEY = ("set", "set_bytes", "add", "append", "queue_push", "compare_set")
 _WRITE_NOTHING = ("get", "wait", "multi_get", "queue_pop", "check", "delete_key", "num_keys", JOIN, "sleep", "exit",
-                  "bind", "drop", "shutdown", "set_closed", "is_closed", "fork_child")  # fmt: skip
+                  "bind", "drop", "shutdown", "set_closed", "is_closed", "fork_child", "num_nodes_waiting", "cycle",
+                  "clone", "move_wall_clock")  # fmt: skip
 _CHANGES = ("set", "compare_set", "add", "append", "multi_set", "queue_push")
 _RANKS_NAMED = 4
 UNDER_WAY_NS = 50_000_000
@@ -198,11 +199,18 @@ class KeyWaits:
             yield from self._did_not_arrive(stuck, key, writes)
 
     def _deleted(self, stuck: Stuck, key: str, writes: Sequence[Call], deletes: Sequence[Call]) -> Iterator[Cause]:
-        """Only if it is sure that a delete came after every write."""
+        """Only if it is sure that a delete came after every write; of a queue each takes one text."""
+        is_queue = all(call.f == "queue_pop" for call in deletes)
+        if is_queue:
+            took = [call for call in deletes if call.outcome == "ok"]
+            deletes = took if len(took) >= len(writes) else deletes
+        if is_queue and len(deletes) < len(writes):
+            return
         last = max(deletes, key=lambda call: call.begun_ns or 0)
         if any(write.ended_ns is None or write.ended_ns > (last.begun_ns or 0) for write in writes):
             return
-        done = last.outcome == "ok" and last.ended_ns is not None and last.ended_ns <= stuck.begun_ns
+        needed = deletes if is_queue else [last]
+        done = all(call.outcome == "ok" and (call.ended_ns or 0) <= stuck.begun_ns for call in needed)
         verb = "taken" if last.f == "queue_pop" else "deleted"
         name = "the key" if self._it(stuck, key) == "it" else quoted(key)
         phrase = f": rank {last.rank} had {verb} {name}, and nobody set it again"
@@ -233,17 +241,21 @@ class KeyWaits:
         wire = self.history.wire
         if wire is None:
             return self._lost_to_a_fault(stuck, key, write)
-        for message in wire.messages:
-            if message.rank != write.rank or message.side != QUERY or message.kind != write.f:
-                continue
-            if not (write.begun_ns or 0) <= message.time_ns <= stuck.until_ns:
-                continue
-            became = became_of(message, stuck.until_ns)
-            if became is not None and any(names_on_wire(one, [key]) for one in message.keys):
-                why, said = became
-                phrase = f" for rank {write.rank}'s {write.f}, which {said}{self.paths.doer(message)}"
-                return Cause(why, CERTAIN, phrase, (write.rank,), PROXY, key, None, write.evidence)
-        return None
+        queries = [
+            message
+            for message in wire.messages
+            if message.rank == write.rank
+            and message.side == QUERY
+            and message.kind in kinds_of(write)
+            and (write.begun_ns or 0) <= message.time_ns <= stuck.until_ns
+            and any(names_on_wire(one, [key]) for one in message.keys)
+        ]
+        became = [became_of(message, stuck.until_ns) for message in queries]
+        if not queries or became[0] is None or None in became:
+            return None  # one of them arrived, and it may be this call's
+        why, said = became[0]
+        phrase = f" for rank {write.rank}'s {write.f}, which {said}{self.paths.doer(queries[0])}"
+        return Cause(why, CERTAIN, phrase, (write.rank,), PROXY, key, None, write.evidence)
 
     def _lost_to_a_fault(self, stuck: Stuck, key: str, write: Call) -> Cause | None:
         begun_ns, ended_ns = write.begun_ns or 0, write.ended_ns or 0
