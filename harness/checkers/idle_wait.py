@@ -14,7 +14,7 @@ from harness.values.history import Call, History
 from harness.values.quantity import format_ns
 from harness.values.verdict import Verdict
 
-_WAITING = frozenset(("rendezvous", "get", "wait", "multi_get", "queue_pop"))
+_WAITING = frozenset(("rendezvous", "get", "wait", "multi_get", "queue_pop", "same_bytes"))
 SHORTEST_NS = 500_000_000
 """A shorter call may be work all through: a rank that was forked copies its memory in its first calls."""
 PART_OF_FREE_TIME, PART_OF_ALL = 0.5, 0.2

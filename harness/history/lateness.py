@@ -14,7 +14,7 @@ from harness.values.stall import CONTROLLER, LAG, STOPPED, stall_of
 
 # What the master answers at once: other ranks that are late do not delay it.
 _ANSWERED_AT_ONCE = frozenset(
-    ("set", "add", "compare_set", "check", "delete_key", "num_keys", "append", "multi_set", "queue_push")
+    ("set", "set_bytes", "add", "compare_set", "check", "delete_key", "num_keys", "append", "multi_set", "queue_push")
 )
 
 _MOST_NAMED = 3

@@ -15,7 +15,7 @@ from harness.values.quantity import SLACK_NS
 # A store is made with its handler's timeout, and every one of these calls has it.
 _STORE_CALLS = frozenset(
     ("set", "get", "add", "compare_set", "wait", "check", "delete_key", "num_keys", "append", "multi_get", "multi_set",
-     "queue_push", "queue_pop")
+     "queue_push", "queue_pop", "set_bytes", "same_bytes")
 )  # fmt: skip
 
 

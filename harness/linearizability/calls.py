@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from harness.history.joins import handler_of
-from harness.history.keys import keys_of
+from harness.history.keys import keys_of, writes_of
 from harness.linearizability.model import UNKNOWN, VALUE_VERBS, Action
 from harness.linearizability.narrowing import Narrowed, narrow
 from harness.values.history import Call, History
 from harness.values.json import mapping, whole
 
-NO_REPLY = ("set", "append", "multi_set", "queue_push")
+NO_REPLY = ("set", "set_bytes", "append", "multi_set", "queue_push")
 """Writes that torch's server does not acknowledge: `ok` says that the bytes were handed to the kernel."""
 _WRITES = (*NO_REPLY, "add", "compare_set", "delete_key", "queue_pop")
 _REPLIES = ("get", "add", "compare_set", "wait", "check", "delete_key", "num_keys", "multi_get", "queue_pop")
@@ -168,6 +168,13 @@ def _multi_get(call: Call, strict: bool) -> Iterator[Action]:
         yield from (Action("get", (key,), (), value) for key, value in zip(keys, values, strict=True))
 
 
+def _set_bytes(call: Call, _strict: bool) -> Iterator[Action]:
+    """A set of the text that a `get` returns of these bytes."""
+    yield from (
+        Action("set", (write.key,), (str(write.value),)) for write in writes_of(call) if write.value is not None
+    )
+
+
 def _multi_set(call: Call, strict: bool) -> Iterator[Action]:
     values = {str(key): str(value) for key, value in mapping(call.arguments.get("values")).items()}
     if strict and values:
@@ -179,6 +186,7 @@ def _multi_set(call: Call, strict: bool) -> Iterator[Action]:
 _ACTIONS: dict[str, Callable[[Call, bool], Iterator[Action]]] = {
     **{verb: _with("value") for verb in ("set", "append", "queue_push")},
     **{verb: _with() for verb in ("get", "delete_key", "queue_pop")},
+    "set_bytes": _set_bytes,
     "compare_set": _with("expected", "desired"),
     "add": _add,
     "wait": _wait,
@@ -198,6 +206,6 @@ def mixed_keys(calls: Iterable[Call]) -> frozenset[str]:
         keys = (*keys_of(call), *(map(str, mapping(call.arguments.get("values")))))
         if call.f in ("queue_push", "queue_pop"):
             as_queue.update(keys)
-        elif call.f in VALUE_VERBS:
+        elif call.f in VALUE_VERBS or call.f == "set_bytes":
             as_value.update(keys)
     return frozenset(as_queue & as_value)

@@ -12,6 +12,9 @@ from harness.history.keys import names_on_wire, writes_of
 from harness.values.history import Call, History
 from harness.values.wire import CUT, DROPPED, KEPT, PASSED, QUERY, REPLY, Wire, WireMessage
 
+_KINDS = {"set_bytes": "set"}
+"""The kind of a call's query; of others it is the verb."""
+
 
 @dataclass(frozen=True)
 class Narrowed:
@@ -43,7 +46,7 @@ def narrow(history: History, unsure: Sequence[Call]) -> Mapping[int, Narrowed]:
     groups: dict[tuple[int, str, tuple[str, ...]], list[Call]] = defaultdict(list)
     for call in history.calls:
         if call.begun_ns is not None and call.outcome != "skipped" and _written(call):
-            groups[call.rank, call.f, _written(call)].append(call)
+            groups[call.rank, _KINDS.get(call.f, call.f), _written(call)].append(call)
     wanted = {id(call) for call in unsure}
     found = {}
     for (rank, verb, keys), calls in groups.items():

@@ -77,7 +77,7 @@ def test_a_late_join_is_rejected() -> None:
     )
 
 
-@pytest.mark.parametrize("verb", ["get", "add", "check", "compare_set", "wait", "num_keys", "queue_pop"])
+@pytest.mark.parametrize("verb", ["get", "add", "check", "compare_set", "wait", "num_keys", "queue_pop", "same_bytes"])
 def test_a_late_store_call_is_rejected(verb: str) -> None:
     """F02: the store's timeout is its handler's."""
     past = Past(2).all_join().call(1, verb, 1, 4.5, handler="main")

@@ -62,6 +62,13 @@ def test_reads_of_what_was_written_are_accepted() -> None:
     )
 
 
+def test_bytes_are_read_as_the_text_that_a_get_returns() -> None:
+    """A read of bytes that a step stored is no impossible call; a read of others is."""
+    calls = Calls().call(1, "set_bytes", "x", hex="31ff", repeat=1).call(2, "get", "x", returned=r"1\xff")
+    assert status(calls) == PASSED
+    assert status(calls.call(2, "get", "x", returned="1")) == FAILED
+
+
 def test_a_read_of_what_was_overwritten_is_rejected_in_words() -> None:
     """The impossible call, the order of those before it, what the key held, and the operations as proof."""
     calls = Calls().call(1, "set", "x", value="old").call(1, "get", "x", returned="old")

@@ -57,6 +57,12 @@ def test_a_query_that_never_left_the_proxy_server_was_not_done(fate: str) -> Non
     assert judged == [FAILED, PASSED]
 
 
+def test_bytes_are_set_by_the_query_of_a_set() -> None:
+    """So a set_bytes whose query passed is not taken for one that never left."""
+    past = call(Past(3), 1, "write", "set_bytes", 1, arguments={"key": "x", "hex": "31", "repeat": 1})
+    assert not said(past, query(1, 1.01), reply(2, 1.03, to=1))["write"].never_done
+
+
 @pytest.mark.parametrize("fate", [CUT, KEPT])
 def test_a_multi_set_that_went_on_in_part_may_be_done(fate: str) -> None:
     """The server may have stored some of its values; only one that was dropped is certainly not done."""
