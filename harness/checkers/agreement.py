@@ -29,7 +29,7 @@ class Agreement(Checker):
 
     declaration = Declaration(
         kind="agreement",
-        summary="processes that return for one run id and round have distinct ranks in range, and one world size",
+        summary="each process returns as the rank that it was given, and the ranks of a round in one world",
         example="{check: agreement}",
         details=(
             "Each process counts by its last return. The master (the process that was given rank 0) returns only when"

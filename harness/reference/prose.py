@@ -173,12 +173,12 @@ VERDICT = Prose(
     """
 The verdict of a cell is the first that fits:
 
-1. `error`: harness or machine; no statement about the subject. Also when, after a red verdict, the same world
-   without faults does not join; when a bound was missed by less than the scheduling lag measured in its window; and
-   when a part of the harness stood still and that can explain what broke (see below).
+1. `error`: harness or machine; no statement about the subject. Also when, after a red verdict with faults, the same
+   world without faults joins neither with the subject nor with `echo`; when a part of the harness stood still and that
+   can explain what broke (see below); and when a check cannot decide, as `linearizable` may not.
 2. `failed`: a standing invariant is broken.
-3. `vacuous`: the premise was missing: a fault was never injected or touched nothing, or a check had nothing to
-   judge.
+3. `vacuous`: the premise was missing: a fault was never injected or did not do what it promises (it touched nothing),
+   or a check had nothing to judge.
 4. `failed`: a claim is not met. A claim about a call that was skipped is not met, unless it says `skipped`.
 5. `passed`.
 
@@ -193,10 +193,21 @@ a wrong value, a crash, or broken `agreement`, `linearizable`, `prefix_isolation
 failure is gone. A proxy server given by URL is watched if its process can be seen; else the report says that it is not.
 A rank that stands still is the subject's affair.
 
-Standing invariants are judged in every run: `agreement`, `prefix_isolation`, `no_hang`, `no_crash`,
-`nothing_left_behind`. `waive` is for a fault that makes one of them meaningless.
+Standing invariants are judged in every run: `agreement`, `prefix_isolation`, `no_hang`, `no_crash`, `no_leak`,
+`no_storm`, `idle_wait`, `nothing_left_behind`. `waive` is for a fault that makes one of them meaningless.
 """,
-    ("status", "invariants", "agreement", "prefix_isolation", "no_hang", "no_crash", "nothing_left_behind"),
+    (
+        "status",
+        "invariants",
+        "agreement",
+        "prefix_isolation",
+        "no_hang",
+        "no_crash",
+        "no_leak",
+        "no_storm",
+        "idle_wait",
+        "nothing_left_behind",
+    ),
 )
 
 KNOWN = Prose(

@@ -17,7 +17,8 @@ class Verdict:
 
     Attributes:
         name: the claim's or the invariant's name; what `known.breaks` lists.
-        status: `passed`, `failed`, `vacuous` (nothing to judge) or `error` (a busy machine, a checker that crashed).
+        status: `passed`, `failed`, `vacuous` (nothing to judge) or `error` (a part of the harness stood
+            still, a checker that cannot decide or crashed).
         because: one sentence a person reads.
         expected, happened: what should have happened and what did, in short; may be empty.
         evidence: indexes of the operations that prove it.
