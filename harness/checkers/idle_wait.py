@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
+from harness.history.keys import AWAITING
 from harness.history.wording import counted, describe_call, outcome_phrase
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Declaration
 from harness.values.history import Call, History
+from harness.values.plan import JOIN
 from harness.values.quantity import format_ns
 from harness.values.verdict import Verdict
 
-_WAITING = frozenset(("rendezvous", "get", "wait", "multi_get", "queue_pop", "same_bytes"))
+_WAITING = (JOIN, *AWAITING)
 SHORTEST_NS = 500_000_000
 """A shorter call may be work all through: a rank that was forked copies its memory in its first calls."""
 PART_OF_FREE_TIME, PART_OF_ALL = 0.5, 0.2

@@ -10,6 +10,14 @@ from harness.values.history import Call, History
 from harness.values.json import mapping, whole
 from harness.values.ops import LINK, Op
 
+AWAITING = ("get", "same_bytes", "wait", "multi_get", "queue_pop")
+"""The calls of a store that wait for a key."""
+ANSWERED_AT_ONCE = ("set", "set_bytes", "add", "compare_set", "check", "delete_key", "num_keys", "append", "multi_set",
+                    "queue_push")  # fmt: skip
+"""The others: the server waits for nobody."""
+STORE = (*AWAITING, *ANSWERED_AT_ONCE)
+"""The calls of a store: each of them needs the server, and has the store's timeout."""
+
 
 @dataclass(frozen=True)
 class Write:

@@ -7,15 +7,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from harness.history.joins import joins
+from harness.history.keys import ANSWERED_AT_ONCE
 from harness.history.wording import joined
 from harness.values.history import Call, History
 from harness.values.quantity import format_ns
 from harness.values.stall import CONTROLLER, LAG, STOPPED, stall_of
-
-# What the master answers at once: other ranks that are late do not delay it.
-_ANSWERED_AT_ONCE = frozenset(
-    ("set", "set_bytes", "add", "compare_set", "check", "delete_key", "num_keys", "append", "multi_set", "queue_push")
-)
 
 _MOST_NAMED = 3
 
@@ -88,10 +84,11 @@ def lateness(history: History, window: tuple[int, int], ranks: Collection[int] |
 def ranks_needed(history: History, call: Call) -> Collection[int] | None:
     """The ranks that a call's end can have waited for; None is all.
 
-    A call that returned may have waited for any: a join for the last rank, a `get` for who sets the key. A call that
-    raised or hung did not get what it waited for, so besides its own rank only a master can have kept it.
+    A call that returned may have waited for any, unless the master answers it at once: a join for the last rank, a
+    `get` for who sets the key. A call that raised or hung did not get what it waited for, so besides its own rank only
+    a master can have kept it.
     """
-    if call.outcome == "ok" and call.f not in _ANSWERED_AT_ONCE:
+    if call.outcome == "ok" and call.f not in ANSWERED_AT_ONCE:
         return None
     return {call.rank, *(join.call.rank for join in joins(history) if join.is_master)}
 

@@ -6,17 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from harness.history.joins import handler_config
+from harness.history.keys import STORE
 from harness.history.lateness import Lateness, lateness, ranks_needed
 from harness.scenario.scenario import Scenario
 from harness.values.history import Call, History
 from harness.values.json import whole
 from harness.values.quantity import SLACK_NS
-
-# A store is made with its handler's timeout, and every one of these calls has it.
-_STORE_CALLS = frozenset(
-    ("set", "get", "add", "compare_set", "wait", "check", "delete_key", "num_keys", "append", "multi_get", "multi_set",
-     "queue_push", "queue_pop", "set_bytes", "same_bytes")
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,7 +66,7 @@ def _timeout_ns(scenario: Scenario, call: Call) -> int | None:
     """The timeout of the call in nanoseconds; None if it has none."""
     if call.f == "rendezvous":
         return _handler_timeout_ns(scenario, call, whole(call.arguments.get("timeout_ns")))
-    if call.f not in _STORE_CALLS:
+    if call.f not in STORE:
         return None
     own = whole(call.arguments.get("timeout"))
     return own if own is not None else _handler_timeout_ns(scenario, call, None)

@@ -8,6 +8,7 @@ import pytest
 from pasts import Past
 
 from harness.history.keys import (
+    STORE,
     Count,
     Sighting,
     Write,
@@ -20,6 +21,8 @@ from harness.history.keys import (
     wire_keys,
     writes_of,
 )
+from harness.linearizability.calls import STORE_VERBS
+from harness.steps import STEP_MEMBERS
 from harness.values.history import Call
 
 
@@ -124,6 +127,13 @@ def test_a_count_lies_between_the_least_and_the_greatest_sum() -> None:
     """An add with an unknown outcome may have been done or not; it may also subtract."""
     assert possible_counts([]) == (0, 0)
     assert possible_counts([(2, True), (3, False), (-4, False), (-1, True)]) == (-3, 4)
+
+
+def test_every_verb_of_the_store_is_known() -> None:
+    """Else waits for it, its timeout and its order are not judged. Steps that make other calls are named here."""
+    verbs = {kind for kind in STEP_MEMBERS if STEP_MEMBERS[kind].needs == "store"}
+    assert verbs - {"mix", "clone", "init_process_group"} == set(STORE)
+    assert set(STORE) - set(STORE_VERBS) == {"same_bytes"}
 
 
 def test_the_keys_on_the_wire_are_those_of_the_links() -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from harness.checkers.base import CHECKERS
 from harness.loader import catalogue, discover, load_text
 from harness.loader.keys.members import fault_members
 from harness.reference import explain, schema, template
 from harness.reference.json_schema import COMMITTED
 from harness.reference.pages import every_page, member_pages
+from harness.reference.prose import VERDICT
 from harness.reference.reference import reference
 from harness.values.errors import UsageError
 
@@ -31,6 +33,12 @@ def test_the_reference_page_is_current() -> None:
     """`python -m harness.reference.reference > docs/format.md` was run after the last change to a model or a member."""
     page = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
     assert page == reference(), "run: python -m harness.reference.reference > docs/format.md"
+
+
+def test_every_standing_invariant_is_named_where_the_verdict_is_explained() -> None:
+    """A new one judges every run, so a reader must find it there."""
+    standing = {kind for kind in CHECKERS if CHECKERS[kind].standing}
+    assert {kind for kind in standing if f"`{kind}`" in VERDICT.text.partition("Standing invariants")[2]} == standing
 
 
 def test_every_member_is_in_the_schema() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from harness.history.joins import handler_of, run_id_of
-from harness.history.keys import deletes_of, keys_of, names_on_wire, wire_keys, writes_of
+from harness.history.keys import STORE, deletes_of, keys_of, names_on_wire, wire_keys, writes_of
 from harness.history.waiting.edges import (
     BEGAN_LATE,
     CERTAIN,
@@ -29,7 +29,7 @@ from harness.history.waiting.edges import (
 )
 from harness.history.waiting.paths import Paths, became_of, kinds_of
 from harness.history.waiting.ranks import RankFacts
-from harness.history.waiting.stuck import STORE, Stuck, quoted
+from harness.history.waiting.stuck import Stuck, quoted
 from harness.history.wording import ranks_named
 from harness.scenario.scenario import Scenario, Step
 from harness.values.history import Call, History

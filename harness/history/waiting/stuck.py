@@ -7,17 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.history.joins import handler_config
-from harness.history.keys import keys_of
+from harness.history.keys import STORE, keys_of
 from harness.scenario.scenario import Scenario
 from harness.values.history import Call, History
 from harness.values.json import whole
 from harness.values.plan import JOIN
-
-AWAITING = ("get", "same_bytes", "wait", "multi_get", "queue_pop")
-"""The calls of a store that wait for a key."""
-STORE = (*AWAITING, "set", "set_bytes", "add", "compare_set", "check", "delete_key", "num_keys", "append", "multi_set",
-         "queue_push")  # fmt: skip
-"""The calls of a store: each of them needs the server."""
 
 _SAYS_TIMEOUT = re.compile(r"time[d]?[ _-]?out|gave up", re.IGNORECASE)
 _KEYS_SHOWN = 3

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from harness.history.joins import run_id_of
+from harness.history.keys import AWAITING
 from harness.history.waiting.edges import CERTAIN, LIKELY, Cause, Edge
 from harness.history.waiting.join_waits import JoinWaits
 from harness.history.waiting.paths import Paths
 from harness.history.waiting.ranks import RankFacts
 from harness.history.waiting.sentence import Waits
 from harness.history.waiting.store_waits import KeyWaits
-from harness.history.waiting.stuck import AWAITING, Stuck, named, stuck_calls
+from harness.history.waiting.stuck import Stuck, named, stuck_calls
 from harness.scenario.scenario import Scenario
 from harness.values.history import History
 from harness.values.plan import JOIN
