@@ -134,10 +134,10 @@ class Paths:
     def concerned(self) -> frozenset[int]:
         """The ranks whose own path shows anything: a fault, a stop of the process, messages."""
         hit = {rank for injection in self.history.injections for rank in injection.ranks}
-        return frozenset(hit | self.ranks.ever_frozen | set(self._messages))
+        return frozenset(hit | self.ranks.ever_frozen | set(self.messages))
 
     @cached_property
-    def _messages(self) -> Mapping[int, Sequence[WireMessage]]:
+    def messages(self) -> Mapping[int, Sequence[WireMessage]]:
         """The messages of each rank's link."""
         found: dict[int, list[WireMessage]] = defaultdict(list)
         for message in self.history.wire.messages if self.history.wire is not None else ():
@@ -174,7 +174,7 @@ class Paths:
 
     def _wire(self, stuck: Stuck, rank: int) -> Iterator[Cause]:
         """The messages of the call that did not arrive; of a join, which tries again, it is only likely."""
-        for message in self._messages.get(rank, ()):
+        for message in self.messages.get(rank, ()):
             if not stuck.begun_ns <= message.time_ns <= stuck.until_ns:
                 continue
             if not _is_of(message, stuck.call):

@@ -238,14 +238,12 @@ class KeyWaits:
 
     def _lost(self, stuck: Stuck, key: str, write: Call) -> Cause | None:
         """What kept a write from the store: by the log of the wire, else by the faults on its rank's link then."""
-        wire = self.history.wire
-        if wire is None:
+        if self.history.wire is None:
             return self._lost_to_a_fault(stuck, key, write)
         queries = [
             message
-            for message in wire.messages
-            if message.rank == write.rank
-            and message.side == QUERY
+            for message in self.paths.messages.get(write.rank, ())
+            if message.side == QUERY
             and message.kind in kinds_of(write)
             and (write.begun_ns or 0) <= message.time_ns <= stuck.until_ns
             and any(names_on_wire(one, [key]) for one in message.keys)
