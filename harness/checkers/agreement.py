@@ -18,7 +18,7 @@ from harness.values.json import mapping, whole
 from harness.values.verdict import Verdict
 
 CHOOSE_RANKS = frozenset(("c10d", "etcd", "etcd-v2"))
-"""The backends of torch that do not promise a process the rank that it asks for."""
+"""The backends of torch that do not promise a process the rank that it asks for. Others say so in what they return."""
 
 _LOCALHOST = frozenset(("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"))
 
@@ -34,11 +34,12 @@ class Agreement(Checker):
         details=(
             "Each process counts by its last return. The master (the process that was given rank 0) returns only when"
             " as many distinct ranks of its run id as its world size have begun; a rank out of range does not count as"
-            " one of them. A process returns as the rank, and in a world of the size, that it was given, unless the"
-            " subject is a backend of torch that chooses the ranks itself (`c10d`, `etcd`, `etcd-v2`). Where a subject"
-            " reports no round, all joins of a run id are one round. Where it reports rosters, two rosters of one round"
-            " that have a name in common must be equal. Links differ, so of the endpoint only this is judged: a process"
-            " that was given another host does not get `localhost` or a loopback address back."
+            " one of them. A process returns as the rank, and in a world of the size, that it was given. Links differ,"
+            " so of the endpoint only this is judged: a process that was given another host does not get `localhost` or"
+            " a loopback address back. Neither is judged where the subject chooses the ranks itself: `c10d`, `etcd`,"
+            " `etcd-v2`, torch's dynamic rendezvous over any store, and a backend whose class of handlers says so with"
+            " `chooses_ranks = True`. Where a subject reports no round, all joins of a run id are one round. Where it"
+            " reports rosters, two rosters of one round that have a name in common must be equal."
         ),
     )
     standing = True
@@ -50,9 +51,8 @@ class Agreement(Checker):
         if not returned:
             return self.nothing("no rendezvous returned")
         findings = [finding for group in _groups(returned) for finding in _disagreements(group)]
-        if history.begin.get("subject") not in CHOOSE_RANKS:
-            findings += [finding for join in returned for finding in _not_as_given(join)]
-        findings += [finding for join in returned for finding in _lost_at_loopback(join)]
+        promised = [join for join in returned if not _chooses_ranks(history, join)]
+        findings += [finding for join in promised for finding in (*_not_as_given(join), *_lost_at_loopback(join))]
         findings += [finding for join in returned if join.is_master for finding in _early(join, everybody)]
         return self.verdict(findings, f"{counted(len(returned), 'join')} returned without disagreement")
 
@@ -75,10 +75,17 @@ def _disagreements(group: list[Join]) -> Iterator[Finding]:
     yield from _rosters(group)
 
 
+def _chooses_ranks(history: History, join: Join) -> bool:
+    """Whether the subject gives out ranks, and with rank 0 the master's address, by itself."""
+    said = mapping(join.call.returned).get("chooses_ranks") is True
+    return said or history.begin.get("subject") in CHOOSE_RANKS
+
+
 def _not_as_given(join: Join) -> Iterator[Finding]:
     given = join.call.arguments
+    raw = "rank" in mapping(given.get("config"))  # what the handler itself was given instead
     for what, wanted, got in (
-        ("rank", join.given_rank, join.returned_rank),
+        ("rank", None if raw else join.given_rank, join.returned_rank),
         ("a world of", whole(given.get("world_size")), join.world_size),
     ):
         if wanted is not None and got is not None and wanted != got:

@@ -10,15 +10,20 @@ from harness.values.toxic_effect import ToxicEffect
 
 @dataclass
 class _Passing:
-    """A chunk that has not been sent on whole; `rest`: how many of its bytes are still to come."""
+    """A chunk, read at `read_ns`, that has not been sent on whole; `rest`: how many of its bytes are still to come."""
 
     since_ns: int
     rest: int
+    read_ns: int
     pieces: int = 0
 
 
 class Tally:
-    """Follows the bytes of one stage from their arrival until they are sent on, and adds them to an effect."""
+    """Follows the bytes of one stage from their arrival until they are sent on, and adds them to an effect.
+
+    Attributes:
+        acts: whether the toxic was drawn for this connection; what passes another one does not count.
+    """
 
     def __init__(self, effect: ToxicEffect) -> None:
         self._effect = effect
@@ -29,12 +34,13 @@ class Tally:
         self._offered_ns: int | None = None
         self._free_since_ns = 0
         self._refused_ns: int | None = None
+        self.acts = True
 
-    def arrived(self, size: int, now_ns: int) -> None:
+    def arrived(self, size: int, now_ns: int, read_ns: int) -> None:
         """A chunk has arrived, or the end (size 0)."""
         if size:
             since_ns, self._refused_ns = now_ns if self._refused_ns is None else self._refused_ns, None
-            self._passing.append(_Passing(since_ns, size))
+            self._passing.append(_Passing(since_ns, size, read_ns))
         elif self._end_since_ns is None:
             self._end_since_ns = now_ns
 
@@ -59,7 +65,7 @@ class Tally:
         """Bytes that it had received were sent on."""
         offered_ns = now_ns if self._offered_ns is None else self._offered_ns
         self._offered_ns = None
-        self._effect.passed_bytes += size
+        self._effect.passed_bytes += size if self.acts else 0
         while size > 0 and self._taken:
             first = self._passing[0]
             part = min(size, first.rest)
@@ -74,11 +80,13 @@ class Tally:
         effect = self._effect
         held_ns = max(0, offered_ns - max(chunk.since_ns, self._free_since_ns))
         effect.longest_ns = max(effect.longest_ns, held_ns)
+        if held_ns:
+            effect.longest_age_ns = max(effect.longest_age_ns, offered_ns - chunk.read_ns)
         if chunk.pieces > 1:
             effect.split += chunk.pieces == 2
             effect.pieces += 2 if chunk.pieces == 2 else 1
         if not chunk.rest:
-            effect.chunks += 1
+            effect.chunks += self.acts
             effect.held_ns += held_ns
             self._drop_first()
 

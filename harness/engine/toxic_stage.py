@@ -215,7 +215,7 @@ class ToxicStage:
 
     def put(self, item: Item, now_ns: int) -> None:
         if self._tally is not None and not self.closed:
-            self._tally.arrived(0 if item is None else len(item.data), now_ns)
+            self._tally.arrived(*((0, now_ns, now_ns) if item is None else (len(item.data), now_ns, item.time_ns)))
         if item is None:
             self._ended = True
         elif not self.closed:
@@ -349,7 +349,10 @@ class ToxicStage:
             return passing() if watch is None else watch.script(self)
         self.random = Random(f"{self.context.seed}/{self.toxic.name}/{self._draws}")
         self._draws += 1
-        if self.random.random() < self.toxic.toxicity:
+        is_hit = self.random.random() < self.toxic.toxicity
+        if self._tally is not None:
+            self._tally.acts = is_hit
+        if is_hit:
             script, fates = self.toxic.behaviour.script(self), self.context.fates
             return script if fates is None else fates.follow(script, self.toxic.name)
         self._leftovers.extend(self._kept())

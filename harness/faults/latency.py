@@ -39,4 +39,5 @@ class Latency(ToxicFault):
         are shorter once in a billion.
         """
         latency_ns, jitter_ns = self.fault.attributes["latency"], self.fault.attributes["jitter"]
-        return held_back(effect) or effect.longest_ns >= max(latency_ns - jitter_ns, latency_ns // 4, 1)
+        longest_ns = max(effect.longest_ns, effect.longest_age_ns)
+        return held_back(effect) or longest_ns >= max(latency_ns - jitter_ns, latency_ns // 4, 1)

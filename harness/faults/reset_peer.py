@@ -64,9 +64,9 @@ class ResetPeer(ToxicFault):
         self._armed.discard((link.name, stream))
         link.update_toxic(toxic_name(self.fault, stream), self.fault.toxicity, self.toxic_attributes)
 
-    def meets(self, facts: Mapping[str, Any]) -> bool:
+    def meets(self, facts: Mapping[str, Any]) -> bool | None:
         """The end of a stream triggers it as well."""
-        return super().meets(facts) or bool(facts["ended"])
+        return True if facts["ended"] else super().meets(facts)
 
     def acted(self, effect: ToxicEffect) -> bool:
         """It has ended a stream or swallowed the bytes that trigger it, or its countdown runs."""

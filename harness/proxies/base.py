@@ -94,11 +94,12 @@ class Link(Protocol):
         """What a toxic had done at the last look at any link of this server; None if the server does not say."""
 
     def probe(
-        self, kind: str, stream: str, attributes: Mapping[str, int | str]
+        self, name: str, kind: str, stream: str, attributes: Mapping[str, int | str]
     ) -> AbstractContextManager[Callable[[], ToxicEffect | None]]:
         """Try a toxic on a connection of our own, on a server that does not say what its toxics do.
 
-        Yields a function that returns what was seen so far; None if nothing was tried.
+        The name is that of the link's toxic; it tells this probe from others at the same time. Yields a function that
+        returns what was seen so far; None if nothing was tried.
         """
 
     def acts(self, name: str) -> int:

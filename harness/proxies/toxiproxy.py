@@ -103,12 +103,12 @@ class ToxiproxyLink:
         return self._meter.effect(self.name, name) if isinstance(self._meter, EngineMeter) else None
 
     def probe(
-        self, kind: str, stream: str, attributes: Attributes
+        self, name: str, kind: str, stream: str, attributes: Attributes
     ) -> AbstractContextManager[Callable[[], ToxicEffect | None]]:
         if isinstance(self._meter, EngineMeter):
             return contextlib.nullcontext(lambda: None)
         tried = probe.Tried(kind, stream, attributes)
-        return probe.probing(self._api, f"{self.name}-probe-{kind}-{stream}", tried, self._inside)
+        return probe.probing(self._api, f"{self.name}-probe-{name}", tried, self._inside)
 
     def acts(self, name: str) -> int:
         return self._meter.count(self.name).acts[name] if isinstance(self._meter, EngineMeter) else 0

@@ -18,12 +18,18 @@ _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 def holdings() -> Dict[str, int]:
     """How many of each of `KINDS`; what the process has none of is left out.
 
+    Empty where it cannot be counted, as in a process that may open no more descriptors.
+
     A socket counts as accepted while this process also listens on its port: how many there are depends on the clients.
     """
+    try:
+        names, threads = os.listdir("/proc/self/fd"), len(os.listdir("/proc/self/task"))
+    except OSError:
+        return {}
     counts: Counter[str] = Counter()
     listening: Set[int] = set()
     connected: List[int] = []
-    for name in os.listdir("/proc/self/fd"):
+    for name in names:
         # A descriptor may be closed meanwhile, like the one of this listing.
         with suppress(OSError):
             kind, port = _kind(int(name), os.readlink(f"/proc/self/fd/{name}"))
@@ -35,7 +41,7 @@ def holdings() -> Dict[str, int]:
                 listening.add(port)
     counts[ACCEPTED] = sum(port in listening for port in connected)
     counts[CONNECTED] = len(connected) - counts[ACCEPTED]
-    counts[THREADS] = len(os.listdir("/proc/self/task"))
+    counts[THREADS] = threads
     return {kind: counts[kind] for kind in KINDS if counts[kind]}
 
 

@@ -6,7 +6,7 @@ import os
 import socket
 import stat
 from contextlib import suppress
-from typing import Any, Dict, FrozenSet, List
+from typing import Any, Dict, FrozenSet, List, Optional
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
@@ -26,15 +26,22 @@ def listening_sockets() -> List[Dict[str, Any]]:
     return [found[inode] for inode in sorted(found)]
 
 
-def listeners_since(before: FrozenSet[int]) -> Dict[str, Any]:
-    """The listening sockets now, and the inodes of those that were not there before."""
-    rows = listening_sockets()
-    return {"listeners": rows, "opened": [row["inode"] for row in rows if row["inode"] not in before]}
+def listeners_since(before: Optional[FrozenSet[int]]) -> Dict[str, Any]:
+    """The listening sockets now, and the inodes of those that were not there before; what is unknown is left out."""
+    try:
+        rows = listening_sockets()
+    except OSError:
+        return {}
+    opened = {} if before is None else {"opened": [row["inode"] for row in rows if row["inode"] not in before]}
+    return {"listeners": rows, **opened}
 
 
-def inodes_now() -> FrozenSet[int]:
-    """The inodes of the listening sockets."""
-    return frozenset(row["inode"] for row in listening_sockets())
+def inodes_now() -> Optional[FrozenSet[int]]:
+    """The inodes of the listening sockets; None in a process that may open no more descriptors, not even to look."""
+    try:
+        return frozenset(row["inode"] for row in listening_sockets())
+    except OSError:
+        return None
 
 
 def _add_listener(fd: int, inode: int, found: Dict[int, Dict[str, Any]]) -> None:

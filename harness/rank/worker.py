@@ -307,8 +307,10 @@ class StepRun:
         """After what frees something, and after each join but the first, which costs no time for this."""
         self._worker.joins += member.configures_handler
         if member.releases or (member.configures_handler and self._worker.joins > 1):
-            value = {"after": verb, "handlers": sorted(self._worker.handlers), "counts": holdings()}
-            self._worker.write(INFO, HOLDS, thread=self._step.thread, value=value)
+            counts = holdings()
+            if counts:
+                value = {"after": verb, "handlers": sorted(self._worker.handlers), "counts": counts}
+                self._worker.write(INFO, HOLDS, thread=self._step.thread, value=value)
 
     def _skip_call(self, number: int, reason: str) -> None:
         self._write(INFO, self._step.do, number, value={"outcome": "skipped", "because": reason})

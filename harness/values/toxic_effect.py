@@ -18,6 +18,9 @@ class ToxicEffect:
     Attributes:
         chunks: that were sent on whole; `passed_bytes`: in all, also those of chunks that were not.
         held_ns: the sum over these chunks; `longest_ns`: the most that a piece of one was held.
+        longest_age_ns: the most that had passed since the read from the connection, when a piece that was held at all
+            was sent on: a latency counts from there, and holds a piece for less if another toxic has held it before.
+            What another latency has added does not count.
         split: chunks that were sent on in two pieces or more, perhaps not to their end; `pieces`: how many these were.
         swallowed_bytes: that were received and will never be sent on.
         ends: of streams, that were sent on; `longest_end_ns`: the most that one of them was held.
@@ -30,6 +33,7 @@ class ToxicEffect:
     passed_bytes: int = 0
     held_ns: int = 0
     longest_ns: int = 0
+    longest_age_ns: int = 0
     split: int = 0
     pieces: int = 0
     swallowed_bytes: int = 0

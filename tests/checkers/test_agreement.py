@@ -175,3 +175,28 @@ def test_an_endpoint_on_this_host_may_be_returned(given: str, returned: str) -> 
     """A loopback address was given, or another one is returned."""
     past = Past(1).join(0, 0.001, 0.02, endpoint=given, returned={"master_addr": returned})
     assert judged(past.whole()).status == PASSED
+
+
+def test_a_backend_of_others_may_say_that_it_chooses_the_ranks() -> None:
+    """Then told and returned may differ, as with `c10d`; two processes with one rank may not."""
+    chosen = {"chooses_ranks": True, "master_addr": "localhost"}
+    swapped = Past(2, subject="theirs")
+    for rank in (0, 1):
+        swapped.join(rank, 0.001, 0.01, endpoint="10.0.0.1:29500", returned={**chosen, "rank": 1 - rank})
+    assert judged(swapped.whole()).status == PASSED
+    doubled = Past(2, subject="theirs")
+    for rank in (0, 1):
+        doubled.join(rank, 0.001, 0.01, returned={**chosen, "rank": 1})
+    assert judged(doubled.whole()).status == FAILED
+
+
+def test_a_rank_that_was_passed_raw_is_the_rank_that_was_given() -> None:
+    """A scenario may pass `config: {rank: "1"}` to the handler, beside the rank of the process."""
+    past = Past(2)
+    for rank in (0, 1):
+        past.call(
+            rank, "join", 0.001, 0.01, f="rendezvous", run_id="train", handler="main",
+            arguments={"rank": rank, "world_size": 2, "run_id": "train", "config": {"rank": str(1 - rank)}},
+            value={"rank": 1 - rank, "world_size": 2},
+        )  # fmt: skip
+    assert judged(past.whole()).status == PASSED

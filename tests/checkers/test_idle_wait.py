@@ -64,3 +64,12 @@ def test_a_call_beside_another_thread_is_not_judged() -> None:
 def test_a_call_that_works_is_not_judged() -> None:
     """A sleep, a job's sum."""
     assert judged(Past(2).all_join().call(0, "reduce", 1, 3, f="all_reduce", cpu=2)).status == VACUOUS
+
+
+@pytest.mark.parametrize(("waiting", "calls", "status"), [(0, 400, VACUOUS), (0, 20, FAILED), (1, 400, FAILED)])
+def test_a_master_that_serves_many_calls_meanwhile_is_not_judged(waiting: int, calls: int, status: str) -> None:
+    """In its process the store answers them; a worker serves nobody, and a few calls explain no 1.9 s of 2 s."""
+    past = Past(2).call(waiting, "get", 1, 3, f="get", cpu=1.9)
+    for number in range(calls):
+        past.call(1 - waiting, "mix", 1 + number / 500, 1.001 + number / 500, f="set", number=number + 1)
+    assert IdleWait().check(scenario(), past.whole(), {}).status == status

@@ -102,3 +102,21 @@ def test_a_receiver_that_does_not_read_makes_no_delay() -> None:
     play.pipeline.advance(play.now_ns)
     assert play.bytes == b"firstsecond"
     assert used.effect.longest_ns <= 1 * MS
+
+
+def test_a_latency_behind_another_toxic_counts_from_the_read_of_the_chunk() -> None:
+    """It adds what is missing to its delay; one that does nothing there has no age."""
+    narrow, slow = toxic("bandwidth", rate=1), toxic("latency", latency=50)
+    fed(narrow, slow)
+    assert (slow.effect.longest_ns, slow.effect.longest_age_ns) == (38 * MS, 50 * MS)
+    narrow, idle = toxic("bandwidth", rate=1), toxic("latency", latency=5)
+    fed(narrow, idle)
+    assert (idle.effect.longest_ns, idle.effect.longest_age_ns) == (0, 0)
+
+
+def test_what_passes_a_connection_that_was_not_drawn_does_not_count() -> None:
+    """A bandwidth is judged by the time that its bytes took: those of other connections took none."""
+    spared = toxic("bandwidth", rate=1)
+    spared.toxicity = 0.0
+    fed(spared)
+    assert spared.effect.to_json() == {"ends": 1}

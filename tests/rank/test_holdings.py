@@ -1,5 +1,6 @@
 """What a process says that it holds."""
 
+import errno
 import os
 import socket
 import threading
@@ -8,6 +9,7 @@ from collections import Counter
 import pytest
 
 from harness.rank.holdings import ACCEPTED, CONNECTED, EVENTS, FILES, LISTENING, PIPES, SOCKETS, THREADS, holdings
+from harness.rank.listeners import inodes_now, listeners_since
 
 
 def grown(before):
@@ -79,3 +81,22 @@ def test_a_thread_counts():
     finally:
         may_end.set()
         thread.join()
+
+
+def test_a_process_without_a_free_descriptor_is_not_counted(monkeypatch):
+    """A limit of open files is a fault of the harness: looking must not end the rank, nor its join."""
+
+    def refused(path):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+
+    monkeypatch.setattr(os, "listdir", refused)
+    assert holdings() == {}
+    assert inodes_now() is None
+    assert listeners_since(None) == {}
+
+
+def test_what_was_there_before_is_told_only_if_it_is_known():
+    """An unknown past does not make every listening socket a new one."""
+    with socket.create_server(("127.0.0.1", 0)):
+        assert "opened" not in listeners_since(None)
+        assert listeners_since(inodes_now())["opened"] == []

@@ -17,7 +17,7 @@ from harness.rank.listeners import listening_sockets
 from harness.rank.recorder import Usage, error_info
 from harness.rank.steps import STEPS
 from harness.rank.steps import store as store_steps
-from harness.rank.subjects.rendezvous import torchrun_config
+from harness.rank.subjects.rendezvous import chooses_ranks, torchrun_config
 from harness.values.attribute import ATTRIBUTE_KINDS, REQUIRED
 from harness.values.plan import HandlerPlan
 
@@ -272,3 +272,10 @@ def test_a_rank_needs_the_standard_library_only(version):
     done = subprocess.run([python, "-c", IMPORT_ALL, str(HARNESS)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""
+
+
+def test_a_handler_says_by_an_attribute_of_its_class_that_it_chooses_ranks():
+    """Only True counts: a handler may have a method of that name."""
+    kinds = {"theirs": {"chooses_ranks": True}, "other": {}, "odd": {"chooses_ranks": lambda self: False}}
+    said = {name: chooses_ranks(type(name, (), attributes)()) for name, attributes in kinds.items()}
+    assert said == {"theirs": True, "other": False, "odd": False}

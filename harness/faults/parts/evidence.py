@@ -91,6 +91,13 @@ def link_evidence(
     return Evidence(None if doubtful or not all(new.complete for new in after) else False, facts)
 
 
+def may_be_more(links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> bool:
+    """Whether more may have come than was counted: unnoticed, or held back on one of these links or of others."""
+    held, names = after[0].held[len(before[0].held) :], frozenset(link.name for link in links)
+    shared = any(entry.bytes and entry.links & names and not entry.links <= names for entry in held)
+    return shared or not all(new.complete for new in after)
+
+
 def _moved(streams: Sequence[str], before: Traffic, after: Traffic) -> bool:
     return after.accepted > before.accepted or any(_grown(before, after, stream) for stream in streams)
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from harness import clock
 from harness.faults.base import Evidence, FaultContext, FaultMember
-from harness.faults.parts.evidence import link_evidence, links_of, traffic_of
+from harness.faults.parts.evidence import link_evidence, links_of, may_be_more, traffic_of
 from harness.proxies.base import Link, Traffic
 from harness.scenario.scenario import Fault
 from harness.values.toxic_effect import ToxicEffect
@@ -67,7 +67,9 @@ class ToxicFault(FaultMember):
                     toxics.callback(link.remove_toxic, toxic_name(self.fault, stream))
                     self.place(link, stream)
             tried = [
-                toxics.enter_context(links[0].probe(self.toxic_kind, stream, self.toxic_attributes))
+                toxics.enter_context(
+                    links[0].probe(toxic_name(self.fault, stream), self.toxic_kind, stream, self.toxic_attributes)
+                )
                 for stream in self.streams
             ]
             yield lambda: self.settled_evidence(links, before, tried)
@@ -93,9 +95,10 @@ class ToxicFault(FaultMember):
     def _proved(self, met: Evidence, seen: Sequence[ToxicEffect | None]) -> Evidence:
         """What met the toxics of a server that does not say what they do, and what a probe of ours has seen."""
         facts = {**met.facts, "probe": _summary(seen) if None not in seen else "no probe can show this effect"}
-        if None in seen:
-            return Evidence(None, facts)
-        return Evidence(met.touched if all(self.acted(one) for one in seen if one is not None) else False, facts)
+        if not self.fault.toxicity or not all(self.acted(one) for one in seen if one is not None):
+            return Evidence(False, facts)
+        # Of a toxicity below 1 the server does not say which connections it has drawn.
+        return Evidence(None if None in seen or self.fault.toxicity < 1 else met.touched, facts)
 
     def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
         """Whether a toxic did to the bytes what the fault promises: the embedded engine measures it.
@@ -107,14 +110,16 @@ class ToxicFault(FaultMember):
         facts: dict[str, Any] = {**met.facts, "ended": ended}
         effects = self.effects(links)
         if None in effects.values():
-            return Evidence(False if met.touched and not self.meets(facts) else met.touched, facts)
+            meets = self.meets(facts)
+            unmet = None if may_be_more(links, before, after) else False
+            return Evidence(met.touched if meets is None else meets or unmet, facts)
         acted = {key: effect for key, effect in effects.items() if effect is not None and self.acted(effect)}
         facts |= {"acted_on": sorted({rank for rank, _ in acted}), "effect": _summary(effects.values())}
         return Evidence(bool(acted), facts)
 
-    def meets(self, facts: Mapping[str, Any]) -> bool:
-        """Whether what passed is of the kind that the toxic acts on: bytes, or an unknown number of them."""
-        return facts["bytes"] is None or bool(facts["bytes"] or facts["held_bytes"])
+    def meets(self, facts: Mapping[str, Any]) -> bool | None:
+        """Whether what came is of the kind that the toxic acts on, here bytes; None if their number is unknown."""
+        return True if facts["bytes"] or facts["held_bytes"] else None if facts["bytes"] is None else False
 
     def acted(self, effect: ToxicEffect) -> bool:
         """Whether this is at least what the fault promises; by default, whether any bytes were held or lost."""
@@ -134,7 +139,7 @@ def held_back(effect: ToxicEffect) -> bool:
     return bool(effect.waiting_ns or effect.cut_short)
 
 
-_MOST = ("longest_ns", "longest_end_ns", "waiting_ns")
+_MOST = ("longest_ns", "longest_age_ns", "longest_end_ns", "waiting_ns")
 
 
 def _summary(effects: Iterable[ToxicEffect | None]) -> dict[str, int]:

@@ -25,7 +25,7 @@ BANDWIDTH_PART = 50
 
 MADE_WITHIN_S = 2.0
 ARRIVES_WITHIN_S = 0.05
-"""What nothing holds arrives within a millisecond; a busy machine gets some turns of its scheduler."""
+"""After it was sent. What nothing holds takes a millisecond; a busy machine gets some turns of its scheduler."""
 
 # In struct tcp_info (linux/tcp.h) since Linux 4.6: how many segments with data have arrived.
 _DATA_SEGMENTS_IN, _TCP_INFO_BYTES = 152, 160
@@ -44,8 +44,10 @@ class Tried:
         return {**self.attributes, **({"jitter": 0} if "jitter" in self.attributes else {})}
 
     def payload(self) -> bytes | None:
-        """The bytes that show its effect; none for one that acts on ends; None if they would be too many."""
+        """The bytes that show its effect; none for one that acts on ends; None if no such bytes show it for certain."""
         number = {name: int(value) for name, value in self.attributes.items()}
+        if self.kind == "latency" and not number.get("latency"):
+            return None  # the rest is drawn at random
         wanted = {
             "slow_close": 0,
             "limit_data": number.get("bytes", 0) + 1,
@@ -129,7 +131,7 @@ class _Receiver:
 
     def effect(self) -> ToxicEffect:
         """What was seen so far, as the toxic's effect."""
-        self._news.wait(ARRIVES_WITHIN_S)
+        self._news.wait(max(0.0, ARRIVES_WITHIN_S - (clock.now_ns() - self._began_ns) / 1e9))
         size, received, whole_ns, end_ns = len(self._payload), self._received, self._whole_ns, self._end_ns
         waited_ns = clock.now_ns() - self._began_ns
         if not size:

@@ -7,7 +7,7 @@ import hashlib
 import importlib
 import sys
 import weakref
-from typing import Any, Dict, FrozenSet, Iterable
+from typing import Any, Dict, FrozenSet, Iterable, Optional
 
 from harness.rank.listeners import inodes_now, listeners_since
 from harness.values.endpoint import Endpoint
@@ -153,16 +153,16 @@ class TorchHandler:
             gc.collect()
 
 
-def listeners_of_master(plan: HandlerPlan) -> FrozenSet[int]:
+def listeners_of_master(plan: HandlerPlan) -> Optional[FrozenSet[int]]:
     """The listening sockets of the master's process, to be given to `facts_of`; of no other."""
     return inodes_now() if plan.rank == 0 else frozenset()
 
 
-def facts_of(info: Any, handler: Any, plan: HandlerPlan, before: FrozenSet[int]) -> Dict[str, Any]:
+def facts_of(info: Any, handler: Any, plan: HandlerPlan, before: Optional[FrozenSet[int]]) -> Dict[str, Any]:
     """What a rendezvous returned, as JSON; on the master with the listening sockets of the process.
 
     Args:
-        before: the inodes of those that were there when the rendezvous began.
+        before: the inodes of those that were there when the rendezvous began; None if unknown.
     """
     value = {"rank": info.rank, "world_size": info.world_size}
     address = getattr(info, "bootstrap_store_info", None)
@@ -172,9 +172,21 @@ def facts_of(info: Any, handler: Any, plan: HandlerPlan, before: FrozenSet[int])
         reported = getattr(info, name, getattr(handler, name, None))
         if reported is not None:
             value[name] = _brief(reported)
+    if chooses_ranks(handler):
+        value["chooses_ranks"] = True
     if plan.rank == 0:
         value.update(listeners_since(before))
     return value
+
+
+def chooses_ranks(handler: Any) -> bool:
+    """Whether the handler gives a process a rank of its own choice: it says so, or is torch's dynamic rendezvous.
+
+    A backend says so with `chooses_ranks = True` in its class of handlers.
+    """
+    dynamic: Any = sys.modules.get(f"{_RENDEZVOUS}.dynamic_rendezvous")
+    derived = dynamic is not None and isinstance(handler, dynamic.DynamicRendezvousHandler)
+    return derived or getattr(handler, "chooses_ranks", False) is True
 
 
 def _brief(reported: Any) -> Any:
