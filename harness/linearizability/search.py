@@ -5,6 +5,7 @@ G. Lowe, Testing for linearizability, Concurrency and Computation: Practice and 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,6 +16,9 @@ LINEARIZABLE, NOT_LINEARIZABLE, UNDECIDED = "linearizable", "not linearizable", 
 
 FOREVER = 1 << 80
 """Later than any time in nanoseconds."""
+
+PASSED_OVER = 32
+"""So many operations that are passed over cost one step: without that, thousands of unknown outcome take minutes."""
 
 
 @dataclass(frozen=True)
@@ -128,21 +132,23 @@ class _Search:
         self._begins = [operations[position].begun_ns for position in self._musts]
         self._place = {position: place for place, position in enumerate(self._musts)}
         self._bit = {position: 1 << place for place, position in enumerate(self._maybes)}
-        self._twin = self._twins()
+        self._groups = self._grouped()
         # One that others come after may have to be done although it changes nothing.
         self._awaited = {earlier for operation in operations for earlier in operation.after}
 
-    def _twins(self) -> dict[int, int]:
-        """For an operation that is like others, the bit of the one that began before it: that one is used first."""
-        last: dict[str, int] = {}
-        found = {}
+    def _grouped(self) -> list[list[int]]:
+        """Those that may have taken effect, by their beginning; of those that are alike, the earliest is used first."""
+        alike: dict[str, list[int]] = {}
+        groups: list[list[int]] = []
         for position in self._maybes:
-            alike = self._operations[position].alike
-            if alike:
-                if alike in last:
-                    found[position] = self._bit[last[alike]]
-                last[alike] = position
-        return found
+            text = self._operations[position].alike
+            if text in alike:
+                alike[text].append(position)
+                continue
+            groups.append([position])
+            if text:
+                alike[text] = groups[-1]
+        return groups
 
     def run(self, initial: State) -> Order:
         start = _Point(0, 0, 0, initial)
@@ -192,18 +198,22 @@ class _Search:
         likely = self._likely
         if likely is not None and len(found) > 1:
             found.sort(key=lambda further: not likely(further.state))
-        for position in self._maybes:
-            operation, bit = self._operations[position], self._bit[position]
-            if operation.begun_ns > until_ns:
+        passed_over = 0
+        for group in self._groups:
+            if self._operations[group[0]].begun_ns > until_ns:
                 break
-            if point.maybes & bit or (position in self._twin and not point.maybes & self._twin[position]):
+            place = bisect_left(group, True, key=lambda position: not point.maybes & self._bit[position])
+            if place == len(group) or self._operations[group[place]].begun_ns > until_ns:
+                passed_over += 1
                 continue
+            position, bit = group[place], self._bit[group[place]]
             if not self._budget.spend():
                 return None
             state = self._state_after(position, point)
             if state is not IMPOSSIBLE and (state != point.state or position in self._awaited):
                 maybes = point.maybes | bit
                 found.append(_Point(point.low, point.done, maybes, state, point.number, position, point))
+        self._budget.steps -= passed_over // PASSED_OVER
         return found
 
     def _possible_now(self, point: _Point) -> tuple[list[int], int]:
