@@ -142,15 +142,17 @@ def _check(result: Any) -> Step:
     return lambda state: state if (state is not None) is bool(result) else IMPOSSIBLE
 
 
-_LEADING_NUMBER = re.compile(r"\s*[+-]?\d+")
+_HALF = 1 << 63
+_LEADING_NUMBER = re.compile(r"\s*[+-]?\d+", re.ASCII)
 
 
 def number_in(state: State) -> int | None:
-    """What `add` reads: torch's `stoll` takes the number that the text begins with; None if there is none."""
+    """What `add` reads: torch's `stoll` takes the number that the text begins with; None if it has none in 64 bits."""
     if state is None:
         return 0
     found = _LEADING_NUMBER.match(state) if isinstance(state, str) else None
-    return None if found is None else int(found.group())
+    number = None if found is None else int(found.group())
+    return number if number is not None and -_HALF <= number < _HALF else None
 
 
 def _add(amount: int, result: Any) -> Step:
@@ -159,7 +161,7 @@ def _add(amount: int, result: Any) -> Step:
         if number is None:
             # The server ends the connection without changing the key (F45).
             return state if result is UNKNOWN else IMPOSSIBLE
-        total = number + amount
+        total = (number + amount + _HALF) % (2 * _HALF) - _HALF  # torch's sum wraps around (found with 2.15)
         return str(total) if result is UNKNOWN or result == total else IMPOSSIBLE
 
     return apply
