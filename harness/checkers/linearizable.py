@@ -10,7 +10,7 @@ from typing import Any
 from harness.checkers.base import CHECKERS, Checker, Finding
 from harness.history.joins import Join, handler_config, joins, run_id_of
 from harness.history.wording import counted, describe_call, joined
-from harness.linearizability.calls import STORE_VERBS, Timed, mixed_keys, timed
+from harness.linearizability.calls import STORE_VERBS, Timed, mixed_keys, queue_keys, timed
 from harness.linearizability.components import Component, components, decide
 from harness.linearizability.counts import too_few
 from harness.linearizability.explain import described, evidence, explained
@@ -105,7 +105,7 @@ class _Results:
         self._mixed: set[str] = set()
 
     def add(self, prefix: _Prefix, judged: _Judged, not_one_store: str) -> None:
-        if not_one_store and judged.judged:
+        if not_one_store and (judged.judged or judged.findings):
             self.unknown.append(f"unknown: {not_one_store}")
             return
         self.findings.extend(judged.findings)
@@ -157,7 +157,8 @@ def _judged(
         elif found.verdict == UNDECIDED:
             undecided.append(_advice(component))
     if wanted is None:
-        findings.extend(_too_few(calls, parts))
+        queues = queue_keys(calls)  # `num_keys` does not count them, though `check` and `wait` see them
+        findings.extend(_too_few(calls, [part for part in parts if queues.isdisjoint(part.action.keys)]))
     shown_mixed = frozenset(key for one in groups for key in one.keys if key in mixed)
     return _Judged(tuple(findings), tuple(undecided), tuple(judged), shown_mixed)
 

@@ -97,6 +97,16 @@ def keys_of(call: Call) -> tuple[str, ...]:
     return tuple(str(key) for key in keys) if isinstance(keys, (list, tuple)) else ()
 
 
+def text_of_bytes(call: Call) -> str:
+    """What `get` returns of the bytes that a `set_bytes` or a `same_bytes` was given."""
+    repeat = whole(call.arguments.get("repeat", 1)) or 0
+    try:
+        value = bytes.fromhex(str(call.arguments.get("hex", ""))) * repeat
+    except ValueError:
+        return ""  # the loader refuses it
+    return value.decode("utf-8", "backslashreplace")
+
+
 def writes_of(call: Call) -> tuple[Write, ...]:
     """What the call wrote, or may have written if it failed after it began."""
     if call.invoke is None:
@@ -104,6 +114,8 @@ def writes_of(call: Call) -> tuple[Write, ...]:
     arguments = call.arguments
     if call.f == "multi_set":
         return tuple(Write(str(key), "set", value) for key, value in mapping(arguments.get("values")).items())
+    if call.f == "set_bytes":
+        return tuple(Write(key, "set", text_of_bytes(call)) for key in keys_of(call))
     if call.f == "add":
         return tuple(Write(key, "add", arguments.get("amount", 1)) for key in keys_of(call))
     if call.f == "compare_set":

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from harness.history.joins import handler_of
-from harness.history.keys import keys_of, writes_of
-from harness.linearizability.model import UNKNOWN, VALUE_VERBS, Action
+from harness.history.keys import keys_of, text_of_bytes
+from harness.linearizability.connections import Replacements
+from harness.linearizability.model import QUEUE_VERBS, UNKNOWN, VALUE_VERBS, Action
 from harness.linearizability.narrowing import Narrowed, narrow
 from harness.values.history import Call, History
 from harness.values.json import mapping, whole
@@ -16,7 +17,8 @@ from harness.values.json import mapping, whole
 NO_REPLY = ("set", "set_bytes", "append", "multi_set", "queue_push")
 """Writes that torch's server does not acknowledge: `ok` says that the bytes were handed to the kernel."""
 _WRITES = (*NO_REPLY, "add", "compare_set", "delete_key", "queue_pop")
-_REPLIES = ("get", "add", "compare_set", "wait", "check", "delete_key", "num_keys", "multi_get", "queue_pop")
+_READS = ("get", "same_bytes", "wait", "check", "num_keys", "multi_get")
+_REPLIES = (*_READS, "add", "compare_set", "delete_key", "queue_pop")
 _DID_NOTHING = ("QueueEmptyError",)
 """Errors that say that the call changed nothing."""
 
@@ -28,7 +30,7 @@ class Timed:
     Attributes:
         call: the call. One that is not atomic has several parts.
         begun_ns, ended_ns, must: as in `harness.linearizability.search.Operation`.
-        after: what came before it on its connection.
+        after: what came before it on its connection: of each key the last, which has its own.
     """
 
     call: Call
@@ -53,8 +55,9 @@ def timed(history: History, calls: Iterable[Call], strict: bool) -> list[Timed]:
     """
     begun = [call for call in calls if call.begun_ns is not None and call.outcome != "skipped"]
     unsure = [call for call in begun if _is_unsure(call, strict)]
-    narrowed = narrow(history, unsure)
-    connections: dict[tuple[int, int, str, str], _Connection] = defaultdict(_Connection)
+    replacements = Replacements(history)
+    narrowed = narrow(history, unsure, replacements)
+    connections: dict[tuple[int, int, str, str], _Connection] = defaultdict(lambda: _Connection(replacements))
     for call in begun:
         connections[call.rank, call.life, call.thread, handler_of(call)].take(call, strict, narrowed.get(id(call)))
     parts = [part for connection in connections.values() for part in connection.parts()]
@@ -71,24 +74,27 @@ def _is_unsure(call: Call, strict: bool) -> bool:
 class _Connection:
     """The calls of one thread through one store, whose requests the server handles in the order of sending."""
 
-    def __init__(self) -> None:
+    def __init__(self, replacements: Replacements) -> None:
+        self._replacements = replacements
         self._parts: list[Timed] = []
         self._waiting: list[int] = []
         """Places of writes that returned without a reply, and that no later reply has confirmed."""
+        self._last: dict[str, int] = {}
+        """Of these, the last one on each key."""
 
     def parts(self) -> list[Timed]:
         return self._parts
 
     def take(self, call: Call, strict: bool, narrowed: Narrowed | None) -> None:
         """The next call."""
-        if call.f == "rendezvous":
-            self._waiting.clear()  # the store may have another connection from here on
+        if self._waiting and self._replacements.may_part(self._parts[self._waiting[0]].call, call):
+            self._wait_no_longer()
         if narrowed is not None and narrowed.never_done:
             return
         replied = call.outcome == "ok" and call.f in _REPLIES
         if replied:
             self._confirm(call)
-        before = tuple(self._parts[place] for place in self._waiting)
+        before = tuple(self._parts[place] for place in sorted(set(self._last.values())))
         is_maybe = _is_unsure(call, strict)
         for action in actions_of(call, strict):
             part = Timed(call, action, call.begun_ns or 0, None if is_maybe else call.ended_ns, not is_maybe, ())
@@ -104,8 +110,13 @@ class _Connection:
             self._parts.append(part)
             if is_maybe and call.outcome == "ok":
                 self._waiting.append(len(self._parts) - 1)
+                self._last.update(dict.fromkeys(action.keys, len(self._parts) - 1))
         if replied:
-            self._waiting.clear()
+            self._wait_no_longer()
+
+    def _wait_no_longer(self) -> None:
+        self._waiting.clear()
+        self._last.clear()
 
     def _confirm(self, call: Call) -> None:
         """What was sent before an answered request was handled before it."""
@@ -142,6 +153,16 @@ def _with(*names: str) -> Callable[[Call, bool], Iterator[Action]]:
     return actions
 
 
+def _set_bytes(call: Call, _strict: bool) -> Iterator[Action]:
+    yield from (Action("set", (key,), (text_of_bytes(call),)) for key in keys_of(call))
+
+
+def _same_bytes(call: Call, _strict: bool) -> Iterator[Action]:
+    """If they differed, it returned no more than their beginning."""
+    if call.returned is True:
+        yield from (Action("get", (key,), (), text_of_bytes(call)) for key in keys_of(call))
+
+
 def _add(call: Call, _strict: bool) -> Iterator[Action]:
     amount = whole(call.arguments.get("amount", 1))
     if amount is not None:
@@ -168,13 +189,6 @@ def _multi_get(call: Call, strict: bool) -> Iterator[Action]:
         yield from (Action("get", (key,), (), value) for key, value in zip(keys, values, strict=True))
 
 
-def _set_bytes(call: Call, _strict: bool) -> Iterator[Action]:
-    """A set of the text that a `get` returns of these bytes."""
-    yield from (
-        Action("set", (write.key,), (str(write.value),)) for write in writes_of(call) if write.value is not None
-    )
-
-
 def _multi_set(call: Call, strict: bool) -> Iterator[Action]:
     values = {str(key): str(value) for key, value in mapping(call.arguments.get("values")).items()}
     if strict and values:
@@ -187,6 +201,7 @@ _ACTIONS: dict[str, Callable[[Call, bool], Iterator[Action]]] = {
     **{verb: _with("value") for verb in ("set", "append", "queue_push")},
     **{verb: _with() for verb in ("get", "delete_key", "queue_pop")},
     "set_bytes": _set_bytes,
+    "same_bytes": _same_bytes,
     "compare_set": _with("expected", "desired"),
     "add": _add,
     "wait": _wait,
@@ -198,14 +213,19 @@ _ACTIONS: dict[str, Callable[[Call, bool], Iterator[Action]]] = {
 STORE_VERBS = (*_ACTIONS, "num_keys")
 
 
+def queue_keys(calls: Iterable[Call]) -> frozenset[str]:
+    """Keys that are used as a queue."""
+    return frozenset(key for call in calls if call.f in QUEUE_VERBS for key in keys_of(call))
+
+
 def mixed_keys(calls: Iterable[Call]) -> frozenset[str]:
     """Keys that are used both as a queue and as a value: torch keeps these apart, but `check` sees either."""
     as_queue: set[str] = set()
     as_value: set[str] = set()
     for call in calls:
         keys = (*keys_of(call), *(map(str, mapping(call.arguments.get("values")))))
-        if call.f in ("queue_push", "queue_pop"):
+        if call.f in QUEUE_VERBS:
             as_queue.update(keys)
-        elif call.f in VALUE_VERBS or call.f == "set_bytes":
+        elif call.f in VALUE_VERBS or call.f in ("set_bytes", "same_bytes"):
             as_value.update(keys)
     return frozenset(as_queue & as_value)

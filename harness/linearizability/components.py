@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.linearizability.calls import Timed
-from harness.linearizability.model import UNKNOWN, Action, State, step_of
+from harness.linearizability.model import READS, UNKNOWN, Action, State, step_of
 from harness.linearizability.search import LINEARIZABLE, UNDECIDED, Budget, Operation, Order, search
 
 _UNSEEN = "\0unseen"
@@ -197,6 +197,33 @@ def _likely(parts: Sequence[Timed]) -> Callable[[State], bool] | None:
     return likely
 
 
+def _places_before(
+    part: Timed, position: Mapping[tuple[int, tuple[str, ...]], int], keys: Container[str]
+) -> tuple[int, ...]:
+    """The positions of what came before it on its connection; in place of a part that is left out, what came before.
+
+    Parts on keys of other components are passed over: `after` has the last part on each key.
+    """
+    found: list[int] = []
+    looked_at: set[tuple[int, tuple[str, ...]]] = set()
+    to_look_at = list(part.after)
+    while to_look_at:
+        earlier = to_look_at.pop()
+        if earlier.action.keys[0] not in keys or earlier.identity in looked_at:
+            continue
+        looked_at.add(earlier.identity)
+        if earlier.identity in position:
+            found.append(position[earlier.identity])
+        else:
+            to_look_at.extend(earlier.after)
+    return tuple(found)
+
+
+def _is_read(action: Action) -> bool:
+    """Whether the call, as it returned, changes nothing in any order that allows it."""
+    return action.verb in READS or (action.verb == "delete_key" and action.result is False)
+
+
 def _operations(keys: Sequence[str], parts: Sequence[Timed]) -> list[Operation]:
     places = {key: place for place, key in enumerate(keys)}
     position = {part.identity: place for place, part in enumerate(parts)}
@@ -207,8 +234,9 @@ def _operations(keys: Sequence[str], parts: Sequence[Timed]) -> list[Operation]:
         action = part.action
         if _is_unseen_set(part, seen) and action.keys[0] not in built_upon:
             action = Action("set", action.keys, (_UNSEEN,))
-        after = tuple(position[earlier.identity] for earlier in part.after if earlier.identity in position)
+        after = _places_before(part, position, places)
         is_free = not part.must and not after and part.identity not in awaited
         alike = repr((action.verb, action.keys, action.arguments, action.result)) if is_free else ""
-        found.append(Operation(step_of(action, places), part.begun_ns, part.ended_ns, part.must, after, alike))
+        step = step_of(action, places)
+        found.append(Operation(step, part.begun_ns, part.ended_ns, part.must, after, alike, _is_read(action)))
     return found

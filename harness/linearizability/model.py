@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 QUEUE_VERBS = ("queue_push", "queue_pop")
+READS = ("get", "wait", "check", "multi_get")
 VALUE_VERBS = ("set", "get", "add", "append", "compare_set", "delete_key", "multi_get", "multi_set")
 """What reads or writes the value of a key. `check` and `wait` only ask whether it is there, also of a queue."""
 

@@ -5,6 +5,7 @@ G. Lowe, Testing for linearizability, Concurrency and Computation: Practice and 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,6 +16,9 @@ LINEARIZABLE, NOT_LINEARIZABLE, UNDECIDED = "linearizable", "not linearizable", 
 
 FOREVER = 1 << 80
 """Later than any time in nanoseconds."""
+
+PASSED_OVER = 32
+"""So many operations that are passed over cost one step: without that, thousands of unknown outcome take minutes."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Operation:
         after: positions of operations that took effect before it, if it did.
         alike: operations that may have taken effect, do the same, and have the same text here, differ only in their
             beginning; empty if it is like no other.
+        is_read: whether it changes no state at all, wherever it stands in an order.
     """
 
     step: Step
@@ -36,6 +41,7 @@ class Operation:
     must: bool = True
     after: tuple[int, ...] = ()
     alike: str = ""
+    is_read: bool = False
 
 
 @dataclass
@@ -128,21 +134,23 @@ class _Search:
         self._begins = [operations[position].begun_ns for position in self._musts]
         self._place = {position: place for place, position in enumerate(self._musts)}
         self._bit = {position: 1 << place for place, position in enumerate(self._maybes)}
-        self._twin = self._twins()
+        self._groups = self._grouped()
         # One that others come after may have to be done although it changes nothing.
         self._awaited = {earlier for operation in operations for earlier in operation.after}
 
-    def _twins(self) -> dict[int, int]:
-        """For an operation that is like others, the bit of the one that began before it: that one is used first."""
-        last: dict[str, int] = {}
-        found = {}
+    def _grouped(self) -> list[list[int]]:
+        """Those that may have taken effect, by their beginning; of those that are alike, the earliest is used first."""
+        alike: dict[str, list[int]] = {}
+        groups: list[list[int]] = []
         for position in self._maybes:
-            alike = self._operations[position].alike
-            if alike:
-                if alike in last:
-                    found[position] = self._bit[last[alike]]
-                last[alike] = position
-        return found
+            text = self._operations[position].alike
+            if text in alike:
+                alike[text].append(position)
+                continue
+            groups.append([position])
+            if text:
+                alike[text] = groups[-1]
+        return groups
 
     def run(self, initial: State) -> Order:
         start = _Point(0, 0, 0, initial)
@@ -169,10 +177,10 @@ class _Search:
         return Order(NOT_LINEARIZABLE, best.order(), best.state)
 
     def _following(self, point: _Point) -> list[_Point] | None:
-        """Every point one operation further; one alone if an operation changes nothing. None without budget.
+        """Every point one operation further; one alone if a read is possible now. None without budget.
 
-        An operation that is possible now and leaves the state as it is may always come first: whatever order exists
-        from here, exists with this operation moved to its front.
+        A read that is possible now may always come first: whatever order exists from here, exists with it moved to its
+        front. That is not true of a write that leaves this state as it is: it may be needed after a delete.
         """
         found: list[_Point] = []
         places, until_ns = self._possible_now(point)
@@ -186,24 +194,28 @@ class _Search:
             if state is IMPOSSIBLE:
                 continue
             further = self._with_must(point, place, position, state)
-            if state == point.state:
+            if self._operations[position].is_read:
                 return [further]
             found.append(further)
         likely = self._likely
         if likely is not None and len(found) > 1:
             found.sort(key=lambda further: not likely(further.state))
-        for position in self._maybes:
-            operation, bit = self._operations[position], self._bit[position]
-            if operation.begun_ns > until_ns:
+        passed_over = 0
+        for group in self._groups:
+            if self._operations[group[0]].begun_ns > until_ns:
                 break
-            if point.maybes & bit or (position in self._twin and not point.maybes & self._twin[position]):
+            place = bisect_left(group, True, key=lambda position: not point.maybes & self._bit[position])
+            if place == len(group) or self._operations[group[place]].begun_ns > until_ns:
+                passed_over += 1
                 continue
+            position, bit = group[place], self._bit[group[place]]
             if not self._budget.spend():
                 return None
             state = self._state_after(position, point)
             if state is not IMPOSSIBLE and (state != point.state or position in self._awaited):
                 maybes = point.maybes | bit
                 found.append(_Point(point.low, point.done, maybes, state, point.number, position, point))
+        self._budget.steps -= passed_over // PASSED_OVER
         return found
 
     def _possible_now(self, point: _Point) -> tuple[list[int], int]:

@@ -332,3 +332,43 @@ def test_what_is_impossible_is_reported_beside_what_is_unknown(monkeypatch: pyte
     for number in range(9):
         calls.call(1, "add", "y", amount=1, returned=number + 1)
     assert status(calls) == FAILED
+
+
+# -- what a correct store does, and is not rejected for ----------------------------------------------------------
+
+
+def test_bytes_that_were_set_are_a_write() -> None:
+    """A `get` returns them as text; `same_bytes` reads them."""
+    calls = Calls().call(1, "set", "x", value="a").call(1, "set_bytes", "x", hex="62", repeat=2)
+    calls.call(1, "same_bytes", "x", hex="6262", returned=True)
+    assert status(calls.call(2, "get", "x", returned="bb")) == PASSED
+    assert status(calls.call(2, "get", "x", returned="a")) == FAILED
+
+
+def test_a_reply_to_a_clone_confirms_nothing_of_the_store_before() -> None:
+    """The clone has a connection of its own, on which the write may be overtaken; any thread may have made it."""
+    for rest in ({}, {"thread": "second"}):
+        calls = Calls().call(1, "set", "x", value="1")
+        calls.past.call(1, "clone", 1.5, 1.6, run_id="train", handler="main", **rest)
+        calls.call(1, "check", "y", returned=False)
+        assert status(calls.call(2, "check", "x", returned=False)) == PASSED
+
+
+def test_num_keys_does_not_count_queues() -> None:
+    """As torch's does not, though `wait` sees them."""
+    calls = Calls().call(1, "queue_push", "q", value="1").call(1, "wait", "q")
+    assert status(calls.call(2, "num_keys", returned=0)) == PASSED
+
+
+def test_num_keys_of_several_servers_is_unknown() -> None:
+    """The second server has none of the keys of the first one."""
+    calls = Calls().call(1, "set", "x", value="1")
+    calls.past.join(0, 2.5, 2.6, life=2)
+    assert status(calls.call(1, "num_keys", returned=0), strict=True) == ERROR
+
+
+def test_writes_of_one_connection_keep_their_order_across_one_that_nobody_saw() -> None:
+    """Each remembers the last one on each key only; the third still comes after the first."""
+    calls = Calls().call(1, "set", "x", value="1").call(1, "set", "x", value="unseen").call(1, "set", "x", value="3")
+    calls.call(2, "get", "x", returned="3")
+    assert status(calls.call(2, "get", "x", returned="1")) == FAILED

@@ -8,6 +8,7 @@ import pytest
 from pasts import Past, at, scenario
 
 from harness.checkers.linearizable import Linearizable
+from harness.linearizability.connections import Replacements
 from harness.linearizability.narrowing import Narrowed, narrow
 from harness.values.history import History
 from harness.values.verdict import FAILED, PASSED
@@ -38,7 +39,7 @@ def said(past: Past, *messages: WireMessage, dropped: int = 0) -> dict[str, Narr
     ops = past.so_far().ops
     history = History.of(ops, Wire(messages, dropped))
     calls = [each for each in history.calls if each.rank == 1]
-    found = narrow(history, calls)
+    found = narrow(history, calls, Replacements(history))
     return {each.step: found[id(each)] for each in calls if id(each) in found}
 
 
@@ -147,3 +148,39 @@ def test_a_key_that_ends_like_another_is_not_matched() -> None:
     past = call(Past(3), 1, "write", "set", 1)
     call(past, 1, "other", "set", 2, arguments={"key": "b/x", "value": "1"})
     assert "write" not in said(past, query(1, 2.01, keys=("train/b/x",)))
+
+
+def test_calls_before_and_after_a_clone_are_not_matched() -> None:
+    """The query of the first one never came to the proxy server, and that of the second came over a connection of its
+    own: it is not the first one's."""
+    past = call(Past(3), 1, "one", "set", 1)
+    call(past, 1, "clone", "clone", 2, arguments={})
+    call(past, 1, "two", "set", 3)
+    assert said(past, query(1, 3.01, connection=2)) == {}
+
+
+def test_the_calls_of_a_handler_that_serves_are_not_matched() -> None:
+    """Its rank has a link for another handler, but a master's own calls pass none."""
+    past = Past(3).join(1, 0.5, 0.6, handler="main", as_rank=0)
+    call(past, 1, "write", "set", 1)
+    assert said(past, query(1, 0.9, "get", keys=("other/y",))) == {}
+
+
+def test_a_store_that_sends_another_verb_is_not_matched() -> None:
+    """It may set a key by `compare_set`: that no `set` came does not say that nothing was done."""
+    past = call(Past(3), 1, "write", "set", 1)
+    assert said(past, query(1, 1.01, "compare_set")) == {}
+
+
+def test_a_multi_set_that_never_came_whole_may_be_done_in_part() -> None:
+    """Its sender may have died in the middle of it; then the proxy server sends on what it has."""
+    past = call(Past(3), 1, "write", "multi_set", 1, "died", arguments={"values": {"a": "1", "b": "2"}})
+    assert said(past, query(1, 1.01, "get", keys=("train/y",))) == {}
+
+
+def test_a_set_of_bytes_is_matched_to_a_set() -> None:
+    """On the wire it is one."""
+    past = call(Past(3), 1, "bytes", "set_bytes", 1, arguments={"key": "x", "hex": "62"})
+    call(past, 1, "write", "set", 2)
+    found = said(past, query(1, 1.01), query(2, 2.01, fate=DROPPED))
+    assert found == {"bytes": Narrowed(begun_ns=at(1.01)), "write": Narrowed(never_done=True)}

@@ -127,3 +127,12 @@ def test_the_impossible_call_is_the_first_by_whose_end_no_order_is_left(parts: l
             earlier = [one.ended_ns for one in component.parts if one.must and one.ended_ns is not None]
             before = max((end for end in earlier if end < found.first_end_ns), default=None)
             assert before is None or is_linearizable(until(component.parts, before))
+
+
+def test_a_write_that_changes_nothing_now_may_be_needed_later() -> None:
+    """The second set of the same text comes after the delete, although it could also come before it."""
+    first = part("first", Action("set", ("b",), ("2",)), 0, 0)
+    gone = part("gone", Action("delete_key", ("b",), (), True), 0, 0, after=(first,))
+    there = part("there", Action("wait", ("b",)), 1, 1, after=(gone,))
+    second = part("second", Action("set", ("b",), ("2",)), 0, 0)
+    assert verdict([first, gone, there, second]) == LINEARIZABLE
