@@ -104,7 +104,11 @@ class Nemesis:
 
     def _heal(self, active: ActiveFault, restarts: bool) -> None:
         self._note(active.fault, INVOKE, "heal", {})
-        evidence = active.found or _ask(active.evidence)
+        try:
+            evidence = active.found or _ask(active.evidence)
+        except Exception:  # a bug in a fault, which must be healed all the same
+            active.context.__exit__(None, None, None)
+            raise
         found = {"touched": evidence.touched, "facts": dict(evidence.facts)}
         try:
             active.context.__exit__(None, None, None)

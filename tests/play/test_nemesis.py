@@ -136,6 +136,15 @@ def test_evidence_that_cannot_be_read_is_unproven_and_healing_goes_on() -> None:
     assert (healed["touched"], healed["facts"]) == (None, {"unreadable": "no counters"})
 
 
+def test_a_fault_whose_evidence_has_a_bug_is_healed_all_the_same() -> None:
+    """At once, not when its context happens to be collected; the bug is raised."""
+    trial = Trial(fault("cut", evidence=KeyError("m0")))
+    trial.nemesis.inject("cut")
+    with pytest.raises(KeyError) as bug:
+        trial.nemesis.heal_all()
+    assert (trial.log, bug.type) == (["inject cut", "ask cut", "heal cut"], KeyError)
+
+
 def test_the_latest_fault_is_healed_first() -> None:
     """Faults are healed in the reverse order of their injection."""
     trial = Trial(fault("first"), fault("second"), fault("third"))

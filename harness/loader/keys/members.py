@@ -32,7 +32,11 @@ SUBJECTS = (
         kind="static-strict",
         summary="The static rendezvous that this project implements, registered with torch as an out-of-tree backend.",
         example="rdzv-harness run --subject static-strict scenarios/",
-        details="Any other backend in torch's registry (`c10d`, your own) is chosen by its name in the same way.",
+        details=(
+            "Any other backend in torch's registry (`c10d`, your own) is chosen by its name in the same way. One of "
+            "your own that chooses the ranks itself says so with `chooses_ranks = True` in its class of handlers: else "
+            "`agreement` is broken wherever a process returns as another rank than it was given."
+        ),
     ),
     Declaration(
         kind="echo",
