@@ -69,9 +69,9 @@ two tries and looks at its deadline between them, so a call may end that much la
 
 No slack is needed for a busy machine. The harness measures how late each process was that took part in a call: its own
 rank, the master, other ranks that it waited for, proxy server, name servers and controller. So much longer an upper
-bound is, for `within` and for checks that bound a time. A call that holds only by this passes, and a note says so. Time
-for which the ranks themselves ran does not count, since a subject that keeps the processor busy is late by its own
-doing. A lower bound never gets shorter by this, except where `since` is a moment that was recorded late.
+bound is, for `within` and for checks that bound a time. A time in which several of them were late counts once. A call
+that holds only by this passes, and a note says so. Time for which the ranks themselves ran does not count, since a
+subject that keeps the processor busy is late by its own doing. A lower bound never gets shorter by this, except where `since` is a moment that was recorded late.
 
 Each quantity has a range, and one outside it is an error when the file is read:
 
@@ -174,8 +174,8 @@ VERDICT = Prose(
 The verdict of a cell is the first that fits:
 
 1. `error`: harness or machine; no statement about the subject. Also when, after a red verdict, the same world
-   without faults does not join; when a bound was missed by less than the scheduling lag measured in its window; and
-   when a part of the harness stood still and that can explain what broke (see below).
+   without faults joins neither with the subject nor with `echo`; and when a part of the harness stood still and that
+   can explain what broke (see below).
 2. `failed`: a standing invariant is broken.
 3. `vacuous`: the premise was missing: a fault was never injected or touched nothing, or a check had nothing to
    judge.
@@ -193,8 +193,8 @@ a wrong value, a crash, or broken `agreement`, `linearizable`, `prefix_isolation
 failure is gone. A proxy server given by URL is watched if its process can be seen; else the report says that it is not.
 A rank that stands still is the subject's affair.
 
-Standing invariants are judged in every run: `agreement`, `prefix_isolation`, `no_hang`, `no_crash`,
-`nothing_left_behind`. `waive` is for a fault that makes one of them meaningless.
+Standing invariants are judged in every run: `agreement`, `prefix_isolation`, `no_hang`, `no_crash`, `idle_wait`,
+`no_leak`, `no_storm`, `nothing_left_behind`. `waive` is for a fault that makes one of them meaningless.
 """,
     ("status", "invariants", "agreement", "prefix_isolation", "no_hang", "no_crash", "nothing_left_behind"),
 )
