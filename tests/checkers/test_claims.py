@@ -392,15 +392,6 @@ def test_an_alternative_that_holds_with_the_lateness_measured_is_enough() -> Non
     assert (verdict.status, verdict.granted_ns) == (PASSED, SECOND // 100)
 
 
-def test_an_alternative_that_surely_holds_is_the_one_that_is_told() -> None:
-    """Whichever is written first: a `known` entry must not read a claim that holds as one that needed the lateness."""
-    slow = StepClaim("quick", ("join",), ranks=(1,), within=seconds(None, 4))
-    history = Past(2).join(0, 0, 1).join(1, 0, 4.01, lag=0.1).whole()
-    for claims in ((slow, JOINED), (JOINED, slow)):
-        verdict = judge_claim(PLAN, history, alternatives(*claims))
-        assert (verdict.status, verdict.granted_ns) == (PASSED, 0)
-
-
 def test_alternatives_with_nothing_to_judge_are_vacuous() -> None:
     """None of them had."""
     checks = alternatives(CheckClaim("store_reuse", "store_reuse", {}), CheckClaim("recovery", "recovery", {}))
