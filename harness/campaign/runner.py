@@ -21,7 +21,7 @@ from harness.campaign.source import Queue, Repeats, Source, Trial
 from harness.history.time_to_error import times_to_error
 from harness.judge.judge import judge, judge_skipped
 from harness.judge.result import Result
-from harness.judge.steady import ECHO, needs_echo, needs_steady_state
+from harness.judge.steady import ECHO, needs_echo, needs_steady_state, says_nothing
 from harness.machine.facts import facts
 from harness.machine.process.interpreter import require
 from harness.machine.toxiproxy.server import require_server
@@ -221,10 +221,10 @@ class Runner:
 
     def _judge_record(self, ended: Ended, task: _Task) -> Result | None:
         trial = task.trial
-        if ended.problem:
-            return self._result(trial, task, Judgement(ERROR, ended.problem))
         if ended.order.run_dir != task.run_dir:
             return self._judge_steady(ended, task)
+        if ended.problem:
+            return self._result(trial, task, Judgement(ERROR, ended.problem))
         task.history = read_history(task.run_dir)
         unsupported = (task.history.ended or {}).get("unsupported")
         if unsupported:
@@ -237,7 +237,11 @@ class Runner:
 
     def _judge_steady(self, ended: Ended, task: _Task) -> Result | None:
         """The result, given what was played without faults; None if the subject `echo` is to be tried too."""
-        scenario, played = task.trial.scenario, read_history(ended.order.run_dir)
+        scenario = task.trial.scenario
+        if ended.problem:
+            red = judge(scenario, task.history)
+            return self._result(task.trial, task, says_nothing(red, ended.problem))
+        played = read_history(ended.order.run_dir)
         if task.steady is not None:
             return self._result(task.trial, task, judge(scenario, task.history, task.steady, played))
         task.steady = played

@@ -62,7 +62,8 @@ def _judge_any(scenario: Scenario, history: History, claim: AnyClaim) -> Verdict
     verdicts = [judge_claim(scenario, history, part) for part in claim.claims]
     fits = [verdict for verdict in verdicts if verdict.status == PASSED]
     if fits:
-        return replace(fits[0], name=claim.name, line=claim.line)
+        surest = min(fits, key=lambda verdict: verdict.granted_ns)  # one that holds however late anything was
+        return replace(surest, name=claim.name, line=claim.line)
     statuses = [verdict.status for verdict in verdicts]
     status = next((status for status in (ERROR, FAILED) if status in statuses), VACUOUS)
     each = "; ".join(f"{verdict.name}: {verdict.because}" for verdict in verdicts)

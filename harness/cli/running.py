@@ -203,13 +203,14 @@ def _play(
 
 
 def _slim(result: Result) -> Result:
-    """A result to keep by the thousand: of a run that went well, reports need the first operation only."""
+    """A result to keep by the thousand: of a run that went well, reports need the first operation and the waits."""
+    from harness.reports.parts import waits
     from harness.reports.parts.facts import RED
     from harness.values.history import History
 
     if result.status in RED:
         return result
-    return replace(result, history=History(result.history.ops[:1]))
+    return replace(result, history=History(result.history.ops[:1]), waits=waits.of(result))
 
 
 def _say_all(failures: Sequence[HarnessError]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.history.joins import joins
@@ -11,9 +12,10 @@ from harness.history.keys import ANSWERED_AT_ONCE
 from harness.history.wording import joined
 from harness.values.history import Call, History
 from harness.values.quantity import format_ns
-from harness.values.stall import CONTROLLER, LAG, STOPPED, stall_of
+from harness.values.stall import CONTROLLER, LAG, STOPPED, WAITED, Stall, stall_of
 
 _MOST_NAMED = 3
+_UNNAMED = ""
 
 
 @dataclass(frozen=True)
@@ -23,15 +25,21 @@ class Lateness:
     Attributes:
         waited: of each process that waited for a processor, its name and for how long in nanoseconds, longest first.
         stopped: likewise of each that was stopped or frozen from outside.
+        most_ns: in how much of the window any of them can have been late; None if that is not known.
     """
 
     waited: tuple[tuple[str, int], ...] = ()
     stopped: tuple[tuple[str, int], ...] = ()
+    most_ns: int | None = None
 
     @property
     def total_ns(self) -> int:
-        """All of it: a call may have needed every one of these processes, one after another."""
-        return sum(ns for _, ns in (*self.waited, *self.stopped))
+        """By how much a call can have been late: it may have needed these processes, one after another.
+
+        At each moment it needs one of them, so a time in which several were late delays it once.
+        """
+        added_ns = sum(ns for _, ns in (*self.waited, *self.stopped))
+        return added_ns if self.most_ns is None else min(added_ns, self.most_ns)
 
     def of(self, who: str) -> int:
         """How late one process was, in nanoseconds."""
@@ -62,23 +70,24 @@ def lateness(history: History, window: tuple[int, int], ranks: Collection[int] |
     ran_ns = ranks_ran_ns(history, window)
     waits: dict[str, int] = defaultdict(int)
     stops: dict[str, int] = defaultdict(int)
-    unnamed_ns = 0
+    stretches: list[tuple[int, int, int]] = []
     for op in history.ops:
         if op.f != LAG or op.process.rank is not None:
             continue
-        stall = stall_of(op)
-        if stall is None:
-            unnamed_ns += _fitting(op.lag_ns, (op.time_ns - op.lag_ns, op.time_ns), window)
-        else:
-            found = stops if stall.how == STOPPED else waits
-            found[stall.part] += _fitting(stall.lasted_ns, (stall.since_ns, stall.until_ns), window)
+        stall = stall_of(op) or Stall(_UNNAMED, WAITED, op.time_ns - op.lag_ns, op.time_ns, op.lag_ns)
+        fits_ns = _fitting(stall.lasted_ns, (stall.since_ns, stall.until_ns), window)
+        found = stops if stall.how == STOPPED else waits
+        found[stall.part] += fits_ns
+        stretches.append((max(stall.since_ns, window[0]), min(stall.until_ns, window[1]), fits_ns))
     # Releases before this one measured the controller in two ways, and one of them named no part.
-    waits[CONTROLLER] = max(waits[CONTROLLER], unnamed_ns)
+    waits[CONTROLLER] = max(waits[CONTROLLER], waits.pop(_UNNAMED, 0))
     for rank, rank_ns in _ranks_waited_ns(history, window).items():
         if ranks is None or rank in ranks:
             waits[f"rank {rank}"] = rank_ns
-    most_ns = window[1] - window[0]
-    return Lateness(_longest_first(waits, ran_ns, most_ns), _longest_first(stops, 0, most_ns))
+            stretches.append((*window, rank_ns))
+    whole_ns = window[1] - window[0]
+    waited, stopped = _longest_first(waits, ran_ns, whole_ns), _longest_first(stops, 0, whole_ns)
+    return Lateness(waited, stopped, _one_at_a_time(stretches)) if waited or stopped else Lateness()
 
 
 def ranks_needed(history: History, call: Call) -> Collection[int] | None:
@@ -141,6 +150,30 @@ def _of_processes(
 def _fitting(amount_ns: int, measured: tuple[int, int], window: tuple[int, int]) -> int:
     """As much of what was measured in one stretch of time as fits into the part of it that is in the window."""
     return max(0, min(amount_ns, min(measured[1], window[1]) - max(measured[0], window[0])))
+
+
+def _one_at_a_time(stretches: Iterable[tuple[int, int, int]]) -> int:
+    """The most time that they can cover together; each is (since, until, how much of the time between them).
+
+    Where in its stretch a process was late is not known. What covers most is to take, at each moment, one of those that
+    can still be late then, whose stretch ends first.
+    """
+    coming = sorted((one for one in stretches if one[2] > 0), reverse=True)
+    open_: list[tuple[int, int]] = []
+    now_ns = covered_ns = 0
+    while coming or open_:
+        if not open_:
+            now_ns = max(now_ns, coming[-1][0])
+        while coming and coming[-1][0] <= now_ns:
+            _, until_ns, amount_ns = coming.pop()
+            heapq.heappush(open_, (until_ns, amount_ns))
+        until_ns, left_ns = heapq.heappop(open_)
+        next_ns = coming[-1][0] if coming else until_ns
+        step_ns = max(0, min(left_ns, min(until_ns, next_ns) - now_ns))
+        now_ns, covered_ns, left_ns = now_ns + step_ns, covered_ns + step_ns, left_ns - step_ns
+        if left_ns and now_ns < until_ns:
+            heapq.heappush(open_, (until_ns, left_ns))
+    return covered_ns
 
 
 def _longest_first(found: Mapping[str, int], without_ns: int, most_ns: int) -> tuple[tuple[str, int], ...]:

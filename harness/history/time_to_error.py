@@ -38,8 +38,7 @@ class TimeToError:
         phase: one of `PHASES`.
         end: one of `ENDS`.
         asked_ns: the timeout that it was given.
-        took_ns: from its begin to its error, without time for which a fault suspended it; of a call that hung, until
-            its guard ended it.
+        took_ns: from its begin to its error, or until its guard ended it, as `TimedCall.elapsed_ns` says.
     """
 
     rank: int

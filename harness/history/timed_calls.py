@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -13,6 +14,9 @@ from harness.values.history import Call, History
 from harness.values.json import whole
 from harness.values.quantity import SLACK_NS
 
+# A raw timeout may be any number; what is reported is at most what JSON's readers take (2**63, in a float's precision).
+_LONGEST_NS = 9e18
+
 
 @dataclass(frozen=True)
 class TimedCall:
@@ -21,7 +25,8 @@ class TimedCall:
     Attributes:
         timeout_ns: what it was asked to keep.
         slack_ns: what it may take beyond that.
-        elapsed_ns: from its begin to its end, without the time for which a fault suspended its process.
+        elapsed_ns: from its begin to its end; of what goes beyond the timeout, without the time for which faults
+            suspended its process, which makes no call earlier.
     """
 
     call: Call
@@ -59,7 +64,9 @@ def timed_call(scenario: Scenario, history: History, call: Call, slack_ns: int =
     timeout_ns = _timeout_ns(scenario, call)
     if timeout_ns is None or call.elapsed_ns is None or call.outcome not in ("ok", "failed", "hung"):
         return None
-    return TimedCall(call, timeout_ns, slack_ns, call.elapsed_ns - _suspended_ns(scenario, history, call), history)
+    unsuspended_ns = call.elapsed_ns - _suspended_ns(scenario, history, call)
+    elapsed_ns = max(unsuspended_ns, min(call.elapsed_ns, timeout_ns))
+    return TimedCall(call, timeout_ns, slack_ns, elapsed_ns, history)
 
 
 def _timeout_ns(scenario: Scenario, call: Call) -> int | None:
@@ -78,25 +85,30 @@ def _handler_timeout_ns(scenario: Scenario, call: Call, recorded_ns: int | None)
         return recorded_ns
     raw = _seconds(config.config.get("timeout"))
     if raw is not None:
-        return round(raw * 1e9)
+        return round(max(-_LONGEST_NS, min(raw * 1e9, _LONGEST_NS)))
     return config.timeout_ns if recorded_ns is None else recorded_ns
 
 
 def _seconds(raw: object) -> float | None:
-    """The raw timeout of `config` in seconds; None if it cannot be read as such."""
+    """The raw timeout of `config` in seconds, perhaps infinite; None if it cannot be read as such."""
     try:
-        return None if raw is None else float(str(raw))
+        seconds = math.nan if raw is None else float(str(raw))
     except ValueError:
         return None
+    return None if math.isnan(seconds) else seconds
 
 
 def _suspended_ns(scenario: Scenario, history: History, call: Call) -> int:
     """For how long faults suspended the caller during its call."""
     from_ns, to_ns = history.window_of(call)
     suspending = {fault.name for fault in scenario.faults if fault.suspends_ranks}
+    spans = sorted(
+        (max(from_ns, fault.injected_ns), to_ns if fault.healed_ns is None else min(to_ns, fault.healed_ns))
+        for fault in history.injections
+        if fault.fault in suspending and call.rank in fault.ranks and fault.injected_ns is not None
+    )
     total = 0
-    for fault in history.injections:
-        if fault.fault in suspending and call.rank in fault.ranks and fault.injected_ns is not None:
-            until_ns = to_ns if fault.healed_ns is None else fault.healed_ns
-            total += max(0, min(to_ns, until_ns) - max(from_ns, fault.injected_ns))
+    for since_ns, until_ns in spans:  # faults may overlap
+        total += max(0, until_ns - max(from_ns, since_ns))
+        from_ns = max(from_ns, until_ns)
     return total

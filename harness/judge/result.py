@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.history.time_to_error import TimeToError
+from harness.history.waiting import Waits
 from harness.scenario.scenario import Scenario
 from harness.values.history import History
 from harness.values.verdict import Judgement
@@ -29,6 +30,7 @@ class Result:
         origin: what `run.json` says of when, where and what was played: `started_at` (ISO 8601, UTC), `machine`
             (see `harness.machine.facts`), `ranks` (their torch and python), `play` (see `harness.archive.play_id`);
             empty if nothing was played, or if a release that stored none of this played it.
+        waits: who waited for whom, where the history is no longer whole; None: the history tells.
     """
 
     scenario: Scenario
@@ -42,6 +44,7 @@ class Result:
     command: str = ""
     times_to_error: tuple[TimeToError, ...] = ()
     origin: Mapping[str, Any] = field(default_factory=dict)
+    waits: Waits | None = None
 
     @property
     def status(self) -> str:

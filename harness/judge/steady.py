@@ -50,17 +50,18 @@ def judge_steady(scenario: Scenario, judgement: Judgement, steady: History, echo
     because += f", and {stalls}" if stalls else ""
     alone = f"the same world without faults does not join ({because})"
     if echo is None:
-        return _says_nothing(judgement, alone)
+        return says_nothing(judgement, alone)
     not_even_echo = _does_not_join(scenario, echo)
     if not_even_echo:
-        return _says_nothing(judgement, f"{alone}, and neither does it with the subject {ECHO} ({not_even_echo})")
+        return says_nothing(judgement, f"{alone}, and neither does it with the subject {ECHO} ({not_even_echo})")
     subject = steady.begin.get("subject")
     note = f"steady/ has the history of {subject} without faults, steady-echo/ that of {ECHO}"
     cause = f"{alone}, and it joins with the subject {ECHO}, so the cause is {subject} and not the machine"
     return replace(judgement, because=f"{judgement.because}; {cause}", notes=(*judgement.notes, note))
 
 
-def _says_nothing(judgement: Judgement, why: str) -> Judgement:
+def says_nothing(judgement: Judgement, why: str) -> Judgement:
+    """A red judgement, when what was played without faults could not clear the machine."""
     red = f"steady state: {why}, so the red verdict says nothing"
     return replace(judgement, status=ERROR, because=f"{red}; it was: {judgement.because}")
 

@@ -69,9 +69,10 @@ two tries and looks at its deadline between them, so a call may end that much la
 
 No slack is needed for a busy machine. The harness measures how late each process was that took part in a call: its own
 rank, the master, other ranks that it waited for, proxy server, name servers and controller. So much longer an upper
-bound is, for `within` and for checks that bound a time. A call that holds only by this passes, and a note says so. Time
-for which the ranks themselves ran does not count, since a subject that keeps the processor busy is late by its own
-doing. A lower bound never gets shorter by this, except where `since` is a moment that was recorded late.
+bound is, for `within` and for checks that bound a time. A time in which several of them were late counts once. A call
+that holds only by this passes, and a note says so. Time for which the ranks themselves ran does not count, since a
+subject that keeps the processor busy is late by its own doing. A lower bound never gets shorter by this, except where
+`since` is a moment that was recorded late.
 
 Each quantity has a range, and one outside it is an error when the file is read:
 

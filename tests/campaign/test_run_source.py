@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_controllers import FACTS, FakeControllers, joined
+from fake_controllers import FACTS, FakeController, FakeControllers, joined
 from pasts import SECOND, Past, scenario
 
 from harness.archive import read_history
@@ -16,7 +16,7 @@ from harness.campaign.source import Trial
 from harness.judge.judge import judge
 from harness.judge.result import Result
 from harness.loader import load_text
-from harness.play.options import RunOptions
+from harness.play.options import Order, RunOptions
 from harness.scenario.scenario import Fault, Scenario, StepClaim
 from harness.values.errors import HarnessError
 from harness.values.history import History
@@ -149,6 +149,34 @@ def test_where_a_subject_never_joins_echo_is_tried(
     assert result.status == status
     again = judge(result.scenario, *map(read_history, places))
     assert again == result.judgement
+
+
+@pytest.mark.parametrize("lost", ["steady", "steady-echo"])
+def test_a_controller_lost_without_faults_leaves_the_red_run_in_sight(
+    lost: str, runner_of: RunnerOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error, with its verdicts and what it was; judged again from the archive, it is an error too."""
+    send = FakeController.send
+
+    def send_or_die(self: FakeController, order: Order) -> None:
+        if order.run_dir.name == lost:
+            self.dies()
+        else:
+            send(self, order)
+
+    monkeypatch.setattr(FakeController, "send", send_or_die)
+    with runner_of(FakeControllers(lambda one: faulted(one, "failed"))) as runner:
+        result, *others = runner.run([replace(CELL, faults=(CUT,))])
+    assert (result.status, others) == (ERROR, [])
+    assert result.judgement.because.startswith(
+        "steady state: controller 1 is gone, so the red verdict says nothing; it was: joins: rank 0's join raised"
+    )
+    assert [verdict.name for verdict in result.judgement.broken] == ["joins"]
+    assert result.run_dir is not None
+    steady = [
+        read_history(path) for path in (result.run_dir / "steady", result.run_dir / "steady-echo") if path.exists()
+    ]
+    assert judge(result.scenario, result.history, *steady).status == ERROR
 
 
 def test_a_scenario_without_faults_is_its_own_steady_state(runner_of: RunnerOf) -> None:

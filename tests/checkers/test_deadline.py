@@ -54,6 +54,21 @@ def test_time_for_which_the_caller_was_paused_does_not_count() -> None:
     assert judged(past.whole()).status == FAILED
 
 
+def test_two_pauses_at_one_time_count_once() -> None:
+    """Neither the bound nor the time to the error may profit twice."""
+    faults = tuple(Fault(name, "pause", (1,), {}, suspends_ranks=True) for name in ("one", "two"))
+    past = Past(2).join(1, 0, 8, "failed").fault("one", 0.5, 4, kind="pause").fault("two", 1, 4.5, kind="pause")
+    plan = replace(scenario(), faults=faults)
+    assert judged(past.whole(), plan).status == FAILED
+    assert [one.elapsed_ns for one in timed_calls(plan, past.whole())] == [4 * SECOND]
+
+
+def test_a_pause_makes_no_call_early() -> None:
+    """It asked for 2 s and ended after 2.2 s, of which it was stopped for one."""
+    past = Past(2).join(1, 0, 2.2, "failed").fault("pause", 0.5, 1.5, kind="pause")
+    assert [one.elapsed_ns for one in timed_calls(pausing(1), past.whole())] == [2 * SECOND]
+
+
 def test_a_timeout_handed_on_raw_is_the_one_that_counts() -> None:
     """`config: {timeout: "6"}` is what the subject saw."""
     spec = RankSpec(

@@ -9,7 +9,7 @@ from pasts import SECOND, Past, scenario, step
 
 from harness.checkers.claims import judge_claim
 from harness.scenario.moment import AllMoments, FaultMoment, StepMoment, TimeMoment, WireMoment
-from harness.scenario.scenario import StepClaim
+from harness.scenario.scenario import AnyClaim, StepClaim
 from harness.values.history import History
 from harness.values.stall import WAITED
 from harness.values.verdict import ERROR, FAILED, PASSED, Verdict
@@ -39,6 +39,16 @@ def test_an_upper_bound_is_longer_by_the_lateness_that_was_measured() -> None:
         (2, 3),
         granted_ns=SECOND // 20,
     )
+
+
+def test_an_alternative_that_surely_holds_is_the_one_that_is_told() -> None:
+    """Whichever is written first: a `known` entry must not read a claim that holds as one that needed the lateness."""
+    quick = StepClaim("quick", ("join",), ranks=(1,), within=seconds(None, 4))
+    returned = StepClaim("returned", ("join",), outcomes=("ok",))
+    history = Past(2).join(0, 0, 1).join(1, 0, 4.01, lag=0.1).whole()
+    for claims in ((quick, returned), (returned, quick)):
+        verdict = judge_claim(PLAN, history, AnyClaim("either", claims))
+        assert (verdict.status, verdict.granted_ns) == (PASSED, 0)
 
 
 def test_a_bound_missed_by_more_than_the_lateness_is_failed() -> None:

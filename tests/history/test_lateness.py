@@ -2,19 +2,63 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from pasts import SECOND, Past, at
 
+from harness.history import lateness as lateness_module
 from harness.history.lateness import Lateness, lateness, ranks_needed, ranks_ran_ns
 from harness.values.history import History
 from harness.values.quantity import format_ns
-from harness.values.stall import WAITED
+from harness.values.stall import CONTROLLER, WAITED
 
 SERVER = "the proxy server"
 
 
 def total(history: History, since: float, until: float) -> float:
     return lateness(history, (at(since), at(until))).total_ns / SECOND
+
+
+def test_a_time_in_which_two_were_late_delays_a_call_once() -> None:
+    """A machine that stands still for 0.6 s stops both; a controller that is seen in two ways is late once."""
+    past = Past(2).stall(1, 1.6).stall(1, 1.6, CONTROLLER)
+    assert total(past.so_far(), 0, 4) == 0.6
+    assert total(past.stall(2, 2.5, CONTROLLER, WAITED).stall(2.1, 2.5, CONTROLLER, WAITED).so_far(), 0, 4) == 1.1
+    assert total(past.so_far(), 1.4, 2.2) == pytest.approx(0.4)
+
+
+def _most_by_trying(stretches: list[tuple[int, int, int]]) -> int:
+    """How many of eight moments can each have a stretch of their own that has not used up its amount."""
+    owners: dict[int, int] = {}
+    units = [(since, until) for since, until, amount in stretches for _ in range(amount)]
+
+    def finds(unit: int, tried: set[int]) -> bool:
+        for moment in set(range(*units[unit])) - tried:
+            tried.add(moment)
+            if moment not in owners or finds(owners[moment], tried):
+                owners[moment] = unit
+                return True
+        return False
+
+    return sum(finds(unit, set()) for unit in range(len(units)))
+
+
+def test_what_any_of_them_can_have_been_late_is_what_trying_out_gives() -> None:
+    """The greedy choice covers as much as the best one, in 2,000 small cases."""
+    random = Random(14)
+    for _ in range(2_000):
+        starts = [random.randint(0, 7) for _ in range(random.randint(0, 4))]
+        spans = [(since, random.randint(since, 8)) for since in starts]
+        stretches = [(since, until, random.randint(0, until - since)) for since, until in spans]
+        assert lateness_module._one_at_a_time(stretches) == _most_by_trying(stretches), stretches
+
+
+def test_what_was_late_somewhere_in_a_longer_stretch_counts_beside_another() -> None:
+    """A call measures its rank without saying when it was late: that may have been before the proxy server was."""
+    past = Past(2).join(1, 0, 2, lag=0.4).stall(0.1, 0.6, how=WAITED).stall(0.5, 0.7, "the name server", WAITED)
+    assert total(past.so_far(), 0, 2) == pytest.approx(1.0)  # 0.4 of the rank, and 0.6 of the two others
+    assert total(past.so_far(), 0, 0.8) == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize(
@@ -37,10 +81,10 @@ def test_what_was_measured_counts_as_far_as_it_fits_into_the_window(window: tupl
 
 
 def test_a_call_may_have_needed_every_process_one_after_another() -> None:
-    """So all count, each once."""
+    """So all count; of a time in which several were late, it needed one at each moment."""
     past = Past(3).join(0, 0, 2, lag=0.1).join(1, 0, 2, lag=0.2).stall(1, 1.3, how=WAITED).stall(1.4, 1.5, how=WAITED)
     found = lateness(past.stall(0.5, 1.5, "the name server").so_far(), (at(0), at(2)))
-    assert (found.total_ns, found.of(SERVER), found.of("rank 2")) == (17 * SECOND // 10, 4 * SECOND // 10, 0)
+    assert (found.total_ns, found.of(SERVER), found.of("rank 2")) == (13 * SECOND // 10, 4 * SECOND // 10, 0)
     assert str(found) == (
         "the name server stood still for 1.00 s and the proxy server waited 400 ms, rank 1 200 ms and rank 0 100 ms for"
         " a processor"

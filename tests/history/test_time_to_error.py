@@ -141,6 +141,17 @@ def test_a_call_that_hung_is_counted_until_its_guard() -> None:
     assert (found.end, found.took_ns) == (HUNG, 9_000 * MS)
 
 
+@pytest.mark.parametrize(
+    ("raw", "asked_ns"),
+    [("inf", 9 * 10**18), ("-1e300", -9 * 10**18), ("1e10", 9 * 10**18), ("nan", 2_000 * MS), ("-1", -1_000 * MS)],
+)
+def test_any_raw_timeout_gives_a_time_that_json_can_carry(raw: str, asked_ns: int) -> None:
+    """A user may hand on any number; what is not a number counts as not given."""
+    text = JOINS.replace("timeout: 2s}", f'timeout: 2s, config: {{timeout: "{raw}"}}}}')
+    (found,) = times_to_error(load_text(text, Path("a.rdzv.yaml"))[0], History.of(a_call()))
+    assert (found.asked_ns, TimeToError.from_json(found.to_json())) == (asked_ns, found)
+
+
 def test_calls_that_returned_or_died_are_left_out() -> None:
     """Neither ended in an error."""
     returned = [replace(op, type="ok", error=None) if op.type == "fail" else op for op in a_call()]

@@ -25,7 +25,9 @@ from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, STATUS
 JOINS = StepClaim("joins", ("join",), outcomes=("ok",), line=9)
 REFUSED = StepClaim("refused", ("join",), outcomes=("failed",), line=10)
 CUT = Fault("cut", "blackhole", (1,), {}, "downstream", line=7)
-STANDING = ("agreement", "no_crash", "no_hang", "nothing_left_behind", "prefix_isolation")
+STANDING = (
+    "agreement", "idle_wait", "no_crash", "no_hang", "no_leak", "no_storm", "nothing_left_behind", "prefix_isolation"
+)  # fmt: skip
 
 
 def plan(*claims: Any, **keys: Any) -> Scenario:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import happenings
+import pytest
 from happenings import error, op
 
+from harness.cli.running import _slim
 from harness.reports.parts import facts, red
 from harness.reports.parts.operations import describe, since_start
+from harness.reports.parts.rows import row
 from harness.reports.parts.safe import short_json, shorten
 from harness.reports.parts.stacks import FRAMES_SHOWN, THREADS_SHOWN, shortened, stacks_of
 from harness.values.history import History
@@ -32,6 +35,14 @@ Thread 13 (idle): "control"
 Thread 14 (active): "watchdog"
     poll (selectors.py:415)
 """
+
+
+@pytest.mark.parametrize("status", [PASSED, KNOWN])
+def test_a_result_whose_history_was_dropped_has_the_same_row(status: str) -> None:
+    """With --repeat only red runs keep theirs; the JSON report says of a known failure who waited, all the same."""
+    result = happenings.result(Judgement(status, "as expected"))
+    assert row(result)["waits"]["edges"]
+    assert row(_slim(result)) == row(result)
 
 
 def test_control_characters_become_visible() -> None:

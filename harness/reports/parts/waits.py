@@ -15,7 +15,7 @@ from harness.values.verdict import FAILED
 
 def of(result: Result) -> Waits:
     """The waits of a result; of a run whose operations do not fit together, none."""
-    return of_history(result.scenario, result.history)
+    return of_history(result.scenario, result.history) if result.waits is None else result.waits
 
 
 def of_history(scenario: Scenario, history: History) -> Waits:
