@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import permutations
 from pathlib import Path
 
-from harness.linearizability.model import IMPOSSIBLE, Action, State, step_of
+from harness.linearizability.model import IMPOSSIBLE, Action, State, is_read, step_of
 from harness.linearizability.search import LINEARIZABLE, NOT_LINEARIZABLE, UNDECIDED, Budget, Operation, search
 
 LIMIT_SECONDS = 2
@@ -42,11 +42,12 @@ def history(count: int, draw: random.Random, impossible: bool) -> list[Operation
         step = step_of(action, {"key": 0})
         state = step(state)
         now = 10 * number
-        operations.append(Operation(step, now - draw.randrange(SPREAD), now + draw.randrange(SPREAD)))
+        begun, ended = now - draw.randrange(SPREAD), now + draw.randrange(SPREAD)
+        operations.append(Operation(step, begun, ended, is_read=is_read(action)))
     if impossible:
         last = 10 * count + SPREAD
         step = step_of(Action("get", ("key",), (), "nobody wrote this"), {"key": 0})
-        operations.append(Operation(step, last, last + 1))
+        operations.append(Operation(step, last, last + 1, is_read=True))
     draw.shuffle(operations)  # the order in which they are given must help nobody
     return operations
 

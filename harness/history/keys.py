@@ -97,14 +97,17 @@ def keys_of(call: Call) -> tuple[str, ...]:
     return tuple(str(key) for key in keys) if isinstance(keys, (list, tuple)) else ()
 
 
-def text_of_bytes(call: Call) -> str:
-    """What `get` returns of the bytes that a `set_bytes` or a `same_bytes` was given."""
-    repeat = whole(call.arguments.get("repeat", 1)) or 0
+def text_of_bytes(call: Call) -> str | None:
+    """What `get` returns of the bytes that a `set_bytes` or a `same_bytes` was given.
+
+    None if they cannot be read, or are more than a store takes.
+    """
     try:
-        value = bytes.fromhex(str(call.arguments.get("hex", ""))) * repeat
+        value = bytes.fromhex(str(call.arguments.get("hex", "")))
     except ValueError:
-        return ""  # the loader refuses it
-    return value.decode("utf-8", "backslashreplace")
+        return None
+    times = whole(call.arguments.get("repeat", 1)) or 0
+    return (value * times).decode("utf-8", "backslashreplace") if len(value) * times <= _LARGEST_VALUE else None
 
 
 def writes_of(call: Call) -> tuple[Write, ...]:
@@ -120,20 +123,8 @@ def writes_of(call: Call) -> tuple[Write, ...]:
         return tuple(Write(key, "add", arguments.get("amount", 1)) for key in keys_of(call))
     if call.f == "compare_set":
         return tuple(Write(key, "set", arguments.get("desired")) for key in keys_of(call) if _may_have_swapped(call))
-    if call.f == "set_bytes":
-        return tuple(Write(key, "set", _text_of_bytes(arguments)) for key in keys_of(call))
     kind = {"set": "set", "append": "append", "queue_push": "append"}.get(call.f)
     return () if kind is None else tuple(Write(key, kind, arguments.get("value")) for key in keys_of(call))
-
-
-def _text_of_bytes(arguments: Mapping[str, Any]) -> str | None:
-    """What a `get` returns of these bytes; None if they cannot be read, or are more than a store takes."""
-    try:
-        stored = bytes.fromhex(str(arguments.get("hex")))
-    except ValueError:
-        return None
-    times = whole(arguments.get("repeat", 1)) or 0
-    return (stored * times).decode("utf-8", "backslashreplace") if len(stored) * times <= _LARGEST_VALUE else None
 
 
 def _may_have_swapped(call: Call) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.linearizability.calls import Timed
-from harness.linearizability.model import READS, UNKNOWN, Action, State, step_of
+from harness.linearizability.model import UNKNOWN, Action, State, is_read, step_of
 from harness.linearizability.search import LINEARIZABLE, UNDECIDED, Budget, Operation, Order, search
 
 _UNSEEN = "\0unseen"
@@ -219,11 +219,6 @@ def _places_before(
     return tuple(found)
 
 
-def _is_read(action: Action) -> bool:
-    """Whether the call, as it returned, changes nothing in any order that allows it."""
-    return action.verb in READS or (action.verb == "delete_key" and action.result is False)
-
-
 def _operations(keys: Sequence[str], parts: Sequence[Timed]) -> list[Operation]:
     places = {key: place for place, key in enumerate(keys)}
     position = {part.identity: place for place, part in enumerate(parts)}
@@ -238,5 +233,5 @@ def _operations(keys: Sequence[str], parts: Sequence[Timed]) -> list[Operation]:
         is_free = not part.must and not after and part.identity not in awaited
         alike = repr((action.verb, action.keys, action.arguments, action.result)) if is_free else ""
         step = step_of(action, places)
-        found.append(Operation(step, part.begun_ns, part.ended_ns, part.must, after, alike, _is_read(action)))
+        found.append(Operation(step, part.begun_ns, part.ended_ns, part.must, after, alike, is_read(action)))
     return found

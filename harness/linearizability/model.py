@@ -55,6 +55,11 @@ class Action:
         return self.verb not in ("set", "append", "multi_set", "queue_push") and self.result is not UNKNOWN
 
 
+def is_read(action: Action) -> bool:
+    """Whether the call, as it returned, changes nothing in any order that allows it."""
+    return action.verb in READS or (action.verb == "delete_key" and action.result is False)
+
+
 def step_of(action: Action, places: Mapping[str, int]) -> Step:
     """The action as a function of the state.
 

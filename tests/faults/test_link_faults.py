@@ -45,7 +45,7 @@ def met(evidence: Evidence) -> int:
 def test_latency_delays_what_passes(wire: Wire):
     """A byte comes no earlier than the delay; the other direction is not delayed."""
     client, master = wire.connect(1)
-    with held(wire, member("latency", 1, stream="downstream", latency=100 * MS)) as evidence:
+    with held(wire, member("latency", 1, stream="downstream", latency=150 * MS)) as evidence:
         began = time.monotonic()
         master.sendall(b"x")
         assert receive(client, 1) == b"x"

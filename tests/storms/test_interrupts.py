@@ -42,9 +42,16 @@ def problems_of(harness: Harness, is_reported: bool = True) -> list[str]:
     problems = [f"left: {one}" for one in left]
     problems += [f"exit code {code}: {stderr}"] if code != 130 and (began or code not in BEFORE_MAIN) else []
     problems += [f"stderr: {stderr}"] if began and "Traceback" in stderr else []
-    if began and is_reported and json.loads(harness.report.read_text())["meta"]["interrupted"] is not True:
-        problems.append("the report does not say that the run was interrupted")
+    if began and is_reported:
+        problems += _of_report(harness)
     return problems
+
+
+def _of_report(harness: Harness) -> list[str]:
+    if not harness.report.exists():
+        return ["there is no report"]
+    interrupted = json.loads(harness.report.read_text())["meta"]["interrupted"]
+    return [] if interrupted is True else ["the report does not say that the run was interrupted"]
 
 
 @pytest.mark.parametrize(("kind", "count"), STORMS)

@@ -111,7 +111,8 @@ class ToxicFault(FaultMember):
         effects = self.effects(links)
         if None in effects.values():
             meets = self.meets(facts)
-            unmet = None if may_be_more(links, before, after) else False
+            # The server counts what it has sent on, not what a toxic still held when its connection ended.
+            unmet = None if ended or may_be_more(links, before, after) else False
             return Evidence(met.touched if meets is None else meets or unmet, facts)
         acted = {key: effect for key, effect in effects.items() if effect is not None and self.acted(effect)}
         facts |= {"acted_on": sorted({rank for rank, _ in acted}), "effect": _summary(effects.values())}

@@ -108,7 +108,8 @@ def test_a_share_of_packets_goes_at_once(kernel: Kernel) -> None:
     keeper.release(0)
     at_once = kernel.released()
     assert 30 < len(at_once) < 70
-    assert keeper.count == Count(kept=100 - len(at_once), at_once=len(at_once))
+    kept = 100 - len(at_once)
+    assert keeper.count == Count(kept=kept, at_once=len(at_once), waiting=kept)
     keeper.release(50 * MS)
     assert sorted(at_once + kernel.released()) == list(range(100))
 
