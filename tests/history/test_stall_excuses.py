@@ -56,7 +56,7 @@ def test_a_lag_that_names_no_part_explains_nothing() -> None:
     """Histories of older releases: a bound is longer by it."""
     history = Past().lag(3, 2).so_far()
     assert (history.stalls, explanation(history, (at(0), at(9)))) == ((), None)
-    assert lateness(history, (at(0), at(9))) == Lateness((("the controller", 2 * SECOND),), 2 * SECOND)
+    assert lateness(history, (at(0), at(9))) == Lateness((("the controller", 2 * SECOND),), most_ns=2 * SECOND)
 
 
 @pytest.mark.parametrize(("cpu", "counts"), [(0.1, True), (1.2, False)])
