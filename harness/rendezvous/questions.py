@@ -8,10 +8,11 @@ from contextlib import suppress
 from typing import Optional
 
 from harness.rendezvous.construct import ConnectedStore
+from harness.rendezvous.failures import Unreachable
 from harness.rendezvous.keys import Incarnation
 from harness.rendezvous.operations import Get
 from harness.rendezvous.resolve import resolve
-from harness.rendezvous.session import FAILURES, close_run, was_reopened
+from harness.rendezvous.session import FAILURES, close_run, has_incarnation, was_reopened
 from harness.rendezvous.wire import Wire, connect_any
 
 _LONGEST_S = 1.0
@@ -35,8 +36,8 @@ class Questions:
     def __del__(self) -> None:
         self.close()
 
-    def value_of(self, server: ConnectedStore, key: str) -> Optional[str]:
-        """The value of a key, empty if it is missing; None if there was no answer.
+    def value_of(self, server: ConnectedStore, incarnation: Incarnation, key: str) -> Optional[str]:
+        """The value of a key of this incarnation of the run, empty if it is missing; None if there was no answer.
 
         After a question without an answer, the next one is asked a second later at the earliest.
         """
@@ -45,18 +46,21 @@ class Questions:
             if server is self._server and deadline - _LONGEST_S < self._next:
                 return None
             try:
-                (value,) = self._wire_to(server, deadline).ask((Get(key),), deadline)
+                (value,) = self._wire_to(server, incarnation, deadline).ask((Get(key),), deadline)
             except FAILURES:
                 self.close()
                 self._next = time.monotonic() + _LONGEST_S
                 return None
             return str(value)
 
-    def _wire_to(self, server: ConnectedStore, deadline: float) -> Wire:
+    def _wire_to(self, server: ConnectedStore, incarnation: Incarnation, deadline: float) -> Wire:
         if server is not self._server or self._wire is None:
             self.close()
             self._server = server
             self._wire = Wire(server.address, server.port, deadline)
+            # A server that has replaced this one listens at the same port, and has none of the old run's keys.
+            if not has_incarnation(self._wire, self._run_id, incarnation, deadline):
+                raise Unreachable("another server listens at the port")
         return self._wire
 
     def was_reopened(self, incarnation: Incarnation) -> bool:

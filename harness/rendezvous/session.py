@@ -157,6 +157,15 @@ def runs_at(wire: Wire, deadline: float) -> List[str]:
     return [name for name, record in zip(names, records) if record]
 
 
+def has_incarnation(wire: Wire, run_id: str, incarnation: keys.Incarnation, deadline: float) -> bool:
+    """Whether a server has the run in this incarnation; raises one of FAILURES if it does not answer."""
+    (found,) = wire.ask((Get(keys.record(run_id)),), deadline)
+    try:
+        return bool(found) and Record.of(str(found)).incarnation == incarnation
+    except ValueError:
+        return False
+
+
 def was_reopened(host: str, port: int, run_id: str, incarnation: keys.Incarnation, deadline: float) -> bool:
     """Whether the server at this endpoint has the run in another incarnation; false if that cannot be found out."""
     with suppress(*FAILURES, ValueError):

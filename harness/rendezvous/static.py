@@ -176,7 +176,7 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
         bounded, incarnation = self._bounded_store, self._incarnation
         if bounded is None or incarnation is None:
             return None
-        return self._questions.value_of(bounded.connected, key_of(incarnation))
+        return self._questions.value_of(bounded.connected, incarnation, key_of(incarnation))
 
     def _release_agent_store(self) -> None:
         """Release a server that workers used, so that the next round gets a fresh one at the port.

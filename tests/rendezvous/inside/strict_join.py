@@ -166,6 +166,17 @@ class Rounds(unittest.TestCase):
         waiting.wait()
         self.assertEqual(handlers[1].num_nodes_waiting(), 0)
 
+    def test_a_first_question_that_meets_the_new_server_sees_that_the_master_waits(self):
+        """The new server has no late ranks of the old run: that it has another run says more."""
+        handlers = world(2)
+        join(handlers)
+        self.assertTrue(all(one.use_agent_store for one in handlers))
+        waiting = Call(handlers[0])
+        until(lambda: handlers[1]._was_reopened())
+        until(lambda: handlers[1].num_nodes_waiting() == 1)
+        handlers[1].next_rendezvous()
+        waiting.wait()
+
     def test_a_dead_store_is_replaced_in_the_next_round(self):
         """The new store works."""
         handlers = world(2)
