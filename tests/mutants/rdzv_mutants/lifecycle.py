@@ -141,7 +141,10 @@ def servers_are_not_shared(base: Base) -> None:
 @mutant(
     LIFECYCLE,
     "a rank that waits for the next round is not noticed, and a job goes on without it",
-    ("a-job-whose-worker-crashed-sums-again", "both-nodes-share-one-attempt-or-the-job-ends"),
+    (
+        "a-worker-restarted-alone-joins-the-next-round",
+        *("a-job-whose-worker-crashed-sums-again", "both-nodes-share-one-attempt-or-the-job-ends"),
+    ),
 )
 def nobody_seems_to_wait(base: Base) -> None:
     base.handler.num_nodes_waiting = lambda self: 0

@@ -49,7 +49,7 @@ def master_listens_on_loopback(base: Base) -> None:
 @mutant(
     NETWORK,
     "a join returns localhost as the master's address",
-    (*_EVERYBODY, "a-far-rank-does-not-delay-the-others"),
+    ("an-ipv6-only-world-joins", *(*_EVERYBODY, "a-far-rank-does-not-delay-the-others")),
     of=BOTH,
 )
 def localhost_is_returned(base: Base) -> None:
