@@ -12,7 +12,7 @@ from harness.rendezvous.failures import Unreachable
 from harness.rendezvous.keys import Incarnation
 from harness.rendezvous.operations import Get
 from harness.rendezvous.resolve import resolve
-from harness.rendezvous.session import FAILURES, close_run, has_incarnation, was_reopened
+from harness.rendezvous.session import FAILURES, close_run, incarnation_at, was_reopened
 from harness.rendezvous.wire import Wire, connect_any
 
 _LONGEST_S = 1.0
@@ -59,7 +59,7 @@ class Questions:
             self._server = server
             self._wire = Wire(server.address, server.port, deadline)
             # A server that has replaced this one listens at the same port, and has none of the old run's keys.
-            if not has_incarnation(self._wire, self._run_id, incarnation, deadline):
+            if incarnation_at(self._wire, self._run_id, deadline) != incarnation:
                 raise Unreachable("another server listens at the port")
         return self._wire
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import Callable, List, Tuple, Union
+from typing import Callable, List, Optional, Tuple, Union
 from urllib.parse import unquote
 
 from harness.rendezvous import keys
@@ -157,21 +157,20 @@ def runs_at(wire: Wire, deadline: float) -> List[str]:
     return [name for name, record in zip(names, records) if record]
 
 
-def has_incarnation(wire: Wire, run_id: str, incarnation: keys.Incarnation, deadline: float) -> bool:
-    """Whether a server has the run in this incarnation; raises one of FAILURES if it does not answer."""
+def incarnation_at(wire: Wire, run_id: str, deadline: float) -> Optional[keys.Incarnation]:
+    """The incarnation in which a server has a run; None if it does not have it. Raises one of FAILURES."""
     (found,) = wire.ask((Get(keys.record(run_id)),), deadline)
     try:
-        return bool(found) and Record.of(str(found)).incarnation == incarnation
+        return Record.of(str(found)).incarnation if found else None
     except ValueError:
-        return False
+        return None
 
 
 def was_reopened(host: str, port: int, run_id: str, incarnation: keys.Incarnation, deadline: float) -> bool:
     """Whether the server at this endpoint has the run in another incarnation; false if that cannot be found out."""
-    with suppress(*FAILURES, ValueError):
+    with suppress(*FAILURES):
         with connect_any(resolve(host, deadline), port, deadline) as wire:
-            (found,) = wire.ask((Get(keys.record(run_id)),), deadline)
-        return bool(found) and Record.of(str(found)).incarnation != incarnation
+            return incarnation_at(wire, run_id, deadline) not in (None, incarnation)
     return False
 
 
