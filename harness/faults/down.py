@@ -5,15 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
-from harness import clock
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
-from harness.faults.parts.evidence import links_of, refusals, traffic_of
+from harness.faults.parts.evidence import links_of, refusals, settled, traffic_of
 from harness.machine.network import sockets
 from harness.proxies.base import Link, Traffic
 from harness.values.attribute import Declaration
-
-# A server closes connections within microseconds of processor time: 20 looks, 100 ms in all.
-LOOK_AGAIN_NS, CLOSED_WITHIN_LOOKS = 5_000_000, 20
 
 
 @FAULTS.register("down")
@@ -47,11 +43,7 @@ class Down(FaultMember):
 def _cut(links: Sequence[Link], before: Sequence[Traffic]) -> int:
     """How many of the open connections are no longer open; a server closes them a moment after it has answered."""
     was = sum(traffic.open for traffic in before)
-    for _ in range(CLOSED_WITHIN_LOOKS):
-        still = sum(traffic.open for traffic in traffic_of(links))
-        if not still:
-            break
-        clock.sleep_ns(LOOK_AGAIN_NS)
+    still = settled(lambda: sum(traffic.open for traffic in traffic_of(links)), lambda number: not number)
     return max(0, was - still)
 
 

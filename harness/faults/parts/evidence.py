@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
+from harness import clock
 from harness.faults.base import Evidence, FaultContext
 from harness.machine.network import sockets
 from harness.proxies.base import Link, Traffic
 from harness.scenario.scenario import Fault
 from harness.values.errors import NothingToHit
 from harness.worlds.base import Host, WorldHost
+
+_LOOK_AGAIN_NS, _LOOKS = 5_000_000, 20
+
+Seen = TypeVar("Seen")
 
 
 def links_of(fault: Fault, context: FaultContext) -> Sequence[Link]:
@@ -59,6 +64,21 @@ def _refused_attempts(context: FaultContext, hosts: Iterable[Host]) -> int | Non
         with host.inside():
             refused += sockets.tcp_counters().attempts_failed
     return refused
+
+
+def settled(look: Callable[[], Seen], is_settled: Callable[[Seen], bool]) -> Seen:
+    """What a look shows once it is settled, or after the last look.
+
+    A server closes and counts connections within microseconds of processor time after it has answered, and says nothing
+    about it: 20 looks, 100 ms in all.
+    """
+    seen = look()
+    for _ in range(_LOOKS - 1):
+        if is_settled(seen):
+            break
+        clock.sleep_ns(_LOOK_AGAIN_NS)
+        seen = look()
+    return seen
 
 
 def traffic_of(links: Sequence[Link]) -> list[Traffic]:

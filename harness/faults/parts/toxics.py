@@ -8,15 +8,11 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from harness import clock
 from harness.faults.base import Evidence, FaultContext, FaultMember
-from harness.faults.parts.evidence import link_evidence, links_of, may_be_more, traffic_of
+from harness.faults.parts.evidence import link_evidence, links_of, may_be_more, settled, traffic_of
 from harness.proxies.base import Link, Traffic
 from harness.scenario.scenario import Fault
 from harness.values.toxic_effect import ToxicEffect
-
-# A server counts a connection shortly after it has ended, without a notification: 20 looks, 100 ms in all.
-LOOK_AGAIN_NS, COUNTED_WITHIN_LOOKS = 5_000_000, 20
 
 
 class ToxicFault(FaultMember):
@@ -83,11 +79,9 @@ class ToxicFault(FaultMember):
         self, links: Sequence[Link], before: Sequence[Traffic], tried: Sequence[Callable[[], ToxicEffect | None]]
     ) -> Evidence:
         """The evidence; while it shows nothing, look again, because the server may count late."""
-        for _ in range(COUNTED_WITHIN_LOOKS):
-            found = self.evidence(links, before, traffic_of(links))
-            if found.touched is not False:
-                break
-            clock.sleep_ns(LOOK_AGAIN_NS)
+        found = settled(
+            lambda: self.evidence(links, before, traffic_of(links)), lambda evidence: evidence.touched is not False
+        )
         if found.touched is False or "effect" in found.facts or self.engine:
             return found
         return self._proved(found, [ask() for ask in tried])
