@@ -72,6 +72,4 @@ class Journal:
 
 
 def _characters(event: dict[str, Any] | LoggedMessage) -> int:
-    if isinstance(event, LoggedMessage):
-        return sum(map(len, event.message.keys))
-    return 0
+    return event.key_characters if isinstance(event, LoggedMessage) else 0

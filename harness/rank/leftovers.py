@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import stat
 import sys
 import traceback
 from typing import Callable, List
+
+from harness.rank.listeners import own_sockets
 
 
 def other_threads() -> List[str]:
@@ -57,13 +58,7 @@ def leaves_nothing(what: str, import_it: Callable[[], object]) -> bool:
 
 
 def _sockets() -> List[int]:
-    found = []
-    for name in os.listdir("/proc/self/fd"):
-        # The descriptor of the listing itself is gone by now.
-        with contextlib.suppress(OSError):
-            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
-                found.append(int(name))
-    return found
+    return [descriptor for descriptor, _ in own_sockets()]
 
 
 def _is_listening(descriptor: int) -> bool:

@@ -6,7 +6,7 @@ import os
 import socket
 import stat
 from contextlib import suppress
-from typing import Any, Dict, FrozenSet, List, Optional
+from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Tuple
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
@@ -17,13 +17,20 @@ def listening_sockets() -> List[Dict[str, Any]]:
     The kernel's table of all sockets has the same facts, but reading it takes milliseconds, in the middle of a join.
     """
     found: Dict[int, Dict[str, Any]] = {}
+    for fd, inode in own_sockets():
+        with suppress(OSError):
+            _add_listener(fd, inode, found)
+    return [found[inode] for inode in sorted(found)]
+
+
+def own_sockets() -> Iterator[Tuple[int, int]]:
+    """Descriptor and inode of each socket of this process, of any family; each may be closed by the time it is used."""
     for name in os.listdir("/proc/self/fd"):
         # A descriptor may be closed meanwhile, like the one of this listing.
         with suppress(OSError):
             status = os.fstat(int(name))
             if stat.S_ISSOCK(status.st_mode):
-                _add_listener(int(name), status.st_ino, found)
-    return [found[inode] for inode in sorted(found)]
+                yield int(name), status.st_ino
 
 
 def listeners_since(before: Optional[FrozenSet[int]]) -> Dict[str, Any]:

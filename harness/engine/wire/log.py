@@ -47,6 +47,11 @@ class LoggedMessage:
     begin: int = 0
     end: int = UNKNOWN_END
 
+    @property
+    def key_characters(self) -> int:
+        """Of all its keys: what it takes in memory beside its fixed size."""
+        return sum(map(len, self.message.keys))
+
     def event(self) -> dict[str, Any]:
         """Its event in the event log."""
         message = self.message
@@ -104,15 +109,14 @@ class MessageLog:
         logged = LoggedMessage(proxy, connection, message, time_ns, clock.now_ns())
         self._number(logged)
         self._messages.append(logged)
-        if message.keys:
-            self._key_characters += sum(map(len, message.keys))
+        self._key_characters += logged.key_characters
         while len(self._messages) > self.kept or self._key_characters > KEPT_KEY_CHARACTERS:
             self._drop()
         return logged
 
     def _drop(self) -> None:
         oldest = self._messages.popleft()
-        self._key_characters -= sum(map(len, oldest.message.keys))
+        self._key_characters -= oldest.key_characters
         self._dropped[oldest.proxy] += 1
 
     def gave_up(self, proxy: str) -> None:
@@ -125,7 +129,7 @@ class MessageLog:
             counts.pop(proxy, None)
         if any(one.proxy == proxy for one in self._messages):
             self._messages = deque(one for one in self._messages if one.proxy != proxy)
-            self._key_characters = sum(len(key) for one in self._messages for key in one.message.keys)
+            self._key_characters = sum(one.key_characters for one in self._messages)
 
     def page(self, proxies: Collection[str], since: int) -> Mapping[str, Any]:
         """The JSON of the API: messages after that number, of these proxies (of all if none is named).
