@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from everybody_joins import TWO_CELLS as TEXT
 from pasts import Past
 
 from harness import archive, clock
@@ -19,17 +20,6 @@ from harness.values.history import History
 from harness.values.ops import Op
 from harness.values.verdict import PASSED, Judgement, Verdict
 
-TEXT = """\
-schema: rdzv-scenario/v1
-title: Everybody joins
-world: {size: 2, timeout: 2s}
-workload:
-  - {id: join, do: rendezvous}
-matrix:
-  world.timeout: [1s, 5s]
-expect:
-  - {step: join, is: ok}
-"""
 JUDGEMENT = Judgement(PASSED, "1 claim holds", (Verdict("join", PASSED, "2 calls are as claimed", line=9),), ("F1",))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from everybody_joins import ONE_CELL as TEXT
 
 from harness import archive
 from harness.archive import RunDirs, holder, keeping
@@ -21,15 +22,6 @@ from harness.machine.process import lock
 from harness.scenario.scenario import Scenario
 from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS, Judgement
 
-TEXT = """\
-schema: rdzv-scenario/v1
-title: Everybody joins
-world: {size: 2, timeout: 2s}
-workload:
-  - {id: join, do: rendezvous}
-expect:
-  - {step: join, is: ok}
-"""
 HOLDING = """
 import subprocess, sys
 from pathlib import Path

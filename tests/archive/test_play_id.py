@@ -7,21 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from everybody_joins import TWO_CELLS as TEXT
 
 from harness.archive import play_id
 from harness.loader import load_text
 
-TEXT = """\
-schema: rdzv-scenario/v1
-title: Everybody joins
-world: {size: 2, timeout: 2s}
-workload:
-  - {id: join, do: rendezvous}
-matrix:
-  world.timeout: [1s, 5s]
-expect:
-  - {step: join, is: ok}
-"""
 CELLS = load_text(TEXT, Path("here/everybody-joins.rdzv.yaml"))
 INPUTS: dict[str, Any] = {
     "scenario": CELLS[0],

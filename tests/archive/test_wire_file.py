@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from everybody_joins import ONE_CELL as TEXT
 from pasts import Past
 
 from harness import archive
@@ -17,15 +18,6 @@ from harness.values.errors import HarnessError, UsageError
 from harness.values.ops import CONTROLLER, OK, WIRE_LOG, Op, Process
 from harness.values.wire import CUT, QUERY, REPLY, Wire, WireMessage
 
-TEXT = """\
-schema: rdzv-scenario/v1
-title: Everybody joins
-world: {size: 2, timeout: 2s}
-workload:
-  - {id: join, do: rendezvous}
-expect:
-  - {step: join, is: ok}
-"""
 WIRE = Wire(
     (
         WireMessage(1, 10, 1, 7, QUERY, "add", ("/n", "/\u00fc\U0001f600"), sent_ns=11, held_ns=1, by="slow-upstream"),

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import break_scenarios
 import pytest
+from asked import run_options
 from break_scenarios import NO_FAULTS, TURNED, Variant, variants
 
 from harness.campaign.runner import Runner
 from harness.loader import load, load_text
-from harness.play.options import RunOptions
 from harness.scenario.moment import FaultMoment, StepMoment, TimeMoment
 from harness.scenario.scenario import Scenario, StepClaim
 from harness.values.verdict import SKIPPED
@@ -40,13 +40,7 @@ expect:
 
 @pytest.fixture(scope="module")
 def runner(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    options = RunOptions(
-        subject=pytestconfig.getoption("--rdzv-subject"),
-        python=pytestconfig.getoption("--rdzv-python"),
-        toxiproxy=pytestconfig.getoption("--rdzv-toxiproxy"),
-        runs_dir=tmp_path_factory.mktemp("runs"),
-    )
-    with Runner(options) as runner:
+    with Runner(run_options(pytestconfig, tmp_path_factory.mktemp("runs"))) as runner:
         yield runner
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from asked import run_options
 
 from harness.campaign.runner import Runner
 from harness.loader import load
-from harness.play.options import RunOptions
 from harness.scenario.scenario import Scenario
 from harness.values.verdict import ERROR, FAILED, SKIPPED, VACUOUS
 
@@ -43,12 +43,7 @@ def _cells(path: Path) -> list[Scenario]:
 @pytest.fixture(scope="module")
 def neutral(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     """A runner whose controllers, and all that they start, are of the neutral build."""
-    options = RunOptions(
-        subject=pytestconfig.getoption("--rdzv-subject"),
-        python=pytestconfig.getoption("--rdzv-python"),
-        toxiproxy=pytestconfig.getoption("--rdzv-toxiproxy"),
-        runs_dir=tmp_path_factory.mktemp("runs"),
-    )
+    options = run_options(pytestconfig, tmp_path_factory.mktemp("runs"))
     with pytest.MonkeyPatch.context() as environment:
         paths = [str(HERE / "neutral_build"), os.environ.get("PYTHONPATH", "")]
         environment.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
