@@ -56,9 +56,12 @@ def read_history(run_dir: Path) -> History:
 
 def _history(run_dir: Path, sums: Checksums | None) -> History:
     merged = run_dir / HISTORY
-    if os.path.lexists(merged):
-        history = _merged(merged, sums)
-        return replace(history, wire=_wire(run_dir / WIRE, history, sums))
+    history = _merged(merged, sums) if os.path.lexists(merged) else _of_processes(run_dir)
+    return replace(history, wire=_wire(run_dir / WIRE, history, sums))
+
+
+def _of_processes(run_dir: Path) -> History:
+    """What the processes of a play that was cut short had written."""
     ops: list[Op] = []
     left = MOST_BYTES
     for part in sorted((run_dir / OPS).glob("*.jsonl")):
@@ -66,8 +69,7 @@ def _history(run_dir: Path, sums: Checksums | None) -> History:
         left -= len(content)
         ops += _ops(part, content)
     # Nobody knows whether these files are whole, so they have no end: such a run is shown, and never judged.
-    history = History.of(op for op in ops if op.f != "end" or op.process.rank is not None)
-    return replace(history, wire=_wire(run_dir / WIRE, history, sums))
+    return History.of(op for op in ops if op.f != "end" or op.process.rank is not None)
 
 
 def _merged(path: Path, sums: Checksums | None) -> History:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history.joins import Join, handler_config, joins, run_id_of
+from harness.history.joins import Join, configured_run_id, joins, recorded_round
 from harness.history.wording import counted, describe_call, joined
 from harness.linearizability.calls import STORE_VERBS, Timed, mixed_keys, queue_keys, timed
 from harness.linearizability.components import Component, components, decide
@@ -134,12 +134,7 @@ def _by_prefix(scenario: Scenario, history: History) -> dict[_Prefix, list[Call]
 
 
 def _prefix(scenario: Scenario, call: Call) -> _Prefix:
-    run_id = run_id_of(call)
-    if run_id is None:
-        config = handler_config(scenario, call)
-        run_id = scenario.world.run_id if config is None else config.run_id
-    rounds = [op.round for op in (call.invoke, call.end) if op is not None and op.round is not None]
-    return _Prefix(run_id, rounds[0] if rounds else 0)
+    return _Prefix(configured_run_id(scenario, call), recorded_round(call) or 0)
 
 
 def _judged(

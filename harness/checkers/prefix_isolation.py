@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
-from harness.history.joins import Rounds, handler_config, run_id_of
+from harness.history.joins import Rounds, configured_run_id
 from harness.history.keys import (
     Count,
     Sighting,
@@ -126,18 +126,10 @@ def _used(scenario: Scenario, history: History) -> list[tuple[Call, Tenant]]:
     """Every call that may have touched a key, and the tenant whose store it used."""
     rounds = Rounds(history)
     return [
-        (call, Tenant(_run_id(scenario, call), rounds.at(call)))
+        (call, Tenant(configured_run_id(scenario, call), rounds.at(call)))
         for call in history.calls
         if writes_of(call) or deletes_of(call) or sightings_of(call)
     ]
-
-
-def _run_id(scenario: Scenario, call: Call) -> str:
-    recorded = run_id_of(call)
-    if recorded is not None:
-        return recorded
-    config = handler_config(scenario, call)
-    return scenario.world.run_id if config is None else config.run_id
 
 
 class _Touches:

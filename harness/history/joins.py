@@ -65,7 +65,8 @@ class Join:
 
 def joins(history: History) -> tuple[Join, ...]:
     """Every rendezvous call that began, ordered by begin."""
-    return tuple(_join(call) for call in history.rendezvous_calls if call.invoke is not None)
+    begun = (call for call in history.rendezvous_calls if call.invoke is not None)
+    return history.once("joins", None, lambda: tuple(map(_join, begun)))
 
 
 def _join(call: Call) -> Join:
@@ -101,6 +102,20 @@ def run_id_of(call: Call) -> str | None:
     return run_id if isinstance(run_id, str) else None
 
 
+def configured_run_id(scenario: Scenario, call: Call) -> str:
+    """Likewise; where the history does not say, the run id of the call's handler in the scenario."""
+    recorded = run_id_of(call)
+    if recorded is not None:
+        return recorded
+    config = handler_config(scenario, call)
+    return scenario.world.run_id if config is None else config.run_id
+
+
+def recorded_round(call: Call) -> int | None:
+    """The round that the call was recorded with; None where it has none."""
+    return next((op.round for op in (call.invoke, call.end) if op is not None and op.round is not None), None)
+
+
 def handler_config(scenario: Scenario, call: Call) -> HandlerConfig | None:
     """How the scenario configures the handler of a call; None for a rank or a handler that it does not have."""
     ranks = scenario.world.ranks
@@ -130,9 +145,9 @@ class Rounds:
 
     def at(self, call: Call) -> int:
         """The round of the store that a call uses; 0 before the first return."""
-        for op in (call.invoke, call.end):
-            if op is not None and op.round is not None:
-                return op.round
+        recorded = recorded_round(call)
+        if recorded is not None:
+            return recorded
         past = self._before(call)
         reported = past[-1].round if past else None
         return len(past) if reported is None else reported

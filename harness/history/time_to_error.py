@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.history.timed_calls import timed_calls
-from harness.scenario.scenario import Scenario
+from harness.scenario.scenario import EXIT, Scenario
 from harness.values.history import Call, History
 from harness.values.json import LARGEST, Fields, whole
+from harness.values.plan import JOIN as RENDEZVOUS
 from harness.values.wire import QUERY, REPLY, Wire, WireMessage
 
 CONNECT, GREETING, JOIN, KEY, UNKNOWN = "connect", "greeting", "join", "key", "unknown"
@@ -96,7 +97,7 @@ def phase_of(history: History, call: Call) -> str:
 
     The error's own words count before the wire: a process may have several connections, and a message names none.
     """
-    if call.f != "rendezvous":
+    if call.f != RENDEZVOUS:
         return KEY
     message = _message(call)
     if _JOINING.search(message):
@@ -124,7 +125,7 @@ def _on_the_wire(history: History, call: Call) -> str:
 def _shares_its_link(history: History, call: Call) -> bool:
     """Whether other calls of the same process ran meanwhile, whose messages are on the same link."""
     begun_ns, ended_ns = history.window_of(call)
-    others = (other for other in history.calls if other is not call and other.rank == call.rank and other.f != "exit")
+    others = (other for other in history.calls if other is not call and other.rank == call.rank and other.f != EXIT)
     return any(window[0] < ended_ns and window[1] > begun_ns for window in map(history.window_of, others))
 
 

@@ -81,6 +81,11 @@ def ranks_named(ranks: Sequence[int]) -> str:
     return f"{'rank' if len(ranks) == 1 else 'ranks'} {joined([str(rank) for rank in ranks])}"
 
 
+def fault_named(name: str, kind: str) -> str:
+    """`cut (blackhole)`; a fault without a name of its own has that of its kind."""
+    return name if name == kind else f"{name} ({kind})"
+
+
 def counted(count: int, one: str, several: str = "") -> str:
     """`1 call`, `2 calls`."""
     return f"{count} {one if count == 1 else several or f'{one}s'}"

@@ -9,9 +9,9 @@ from harness.checkers.base import CHECKERS, Checker
 from harness.checkers.claims import judge_claim, named_calls
 from harness.history.stalls import describe_stall, excuse, stood_still
 from harness.history.waiting import who_waits
-from harness.history.wording import and_n_more, counted, joined
+from harness.history.wording import and_n_more, counted, fault_named, joined
 from harness.judge.known import entries_that_fit, judge_known
-from harness.judge.steady import cut_short, judge_steady
+from harness.judge.steady import cut_short, is_red, judge_steady
 from harness.scenario.scenario import EXIT, CheckClaim, Claim, Fault, Scenario
 from harness.values.errors import HarnessError
 from harness.values.history import History, Injection
@@ -93,7 +93,7 @@ def _judge(scenario: Scenario, history: History, steady: History | None, echo: H
     if entries and not (found.premise and judgement.status == FAILED):
         instead = [_claim(scenario, history, it) for it in entries[0].instead]
         judgement = judge_known(judgement, entries[0], instead, _stalls(history))
-    if steady is not None and judgement.status == FAILED and any(one.status == FAILED for one in judgement.verdicts):
+    if steady is not None and is_red(judgement):
         judgement = judge_steady(scenario, judgement, steady, echo)
     return judgement
 
@@ -211,7 +211,7 @@ def _did_not_happen(injection: Injection | None) -> str:
 
 
 def _fault(fault: Fault) -> str:
-    return f"the fault {fault.name}" + (f" ({fault.kind})" if fault.kind != fault.name else "")
+    return f"the fault {fault_named(fault.name, fault.kind)}"
 
 
 # -- what a reader should know -----------------------------------------------------------------------------------

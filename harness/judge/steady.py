@@ -19,8 +19,12 @@ def needs_steady_state(scenario: Scenario, judgement: Judgement) -> bool:
 
     A scenario without faults is its own steady state.
     """
-    has_failed = judgement.status == FAILED and any(verdict.status == FAILED for verdict in judgement.verdicts)
-    return has_failed and bool(scenario.faults)
+    return is_red(judgement) and bool(scenario.faults)
+
+
+def is_red(judgement: Judgement) -> bool:
+    """Whether something broke, so that the machine is a possible cause; a stale `known` entry breaks nothing."""
+    return judgement.status == FAILED and any(verdict.status == FAILED for verdict in judgement.verdicts)
 
 
 def needs_echo(scenario: Scenario, steady: History) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from harness.history.joins import handler_of
 from harness.history.keys import keys_of, text_of_bytes
 from harness.linearizability.connections import Replacements
-from harness.linearizability.model import QUEUE_VERBS, UNKNOWN, VALUE_VERBS, Action
+from harness.linearizability.model import QUEUE_VERBS, READS, UNKNOWN, VALUE_VERBS, Action
 from harness.linearizability.narrowing import Narrowed, narrow
 from harness.values.history import Call, History
 from harness.values.json import mapping, whole
@@ -17,7 +17,7 @@ from harness.values.json import mapping, whole
 NO_REPLY = ("set", "set_bytes", "append", "multi_set", "queue_push")
 """Writes that torch's server does not acknowledge: `ok` says that the bytes were handed to the kernel."""
 _WRITES = (*NO_REPLY, "add", "compare_set", "delete_key", "queue_pop")
-_READS = ("get", "same_bytes", "wait", "check", "num_keys", "multi_get")
+_READS = (*READS, "same_bytes", "num_keys")
 _REPLIES = (*_READS, "add", "compare_set", "delete_key", "queue_pop")
 _DID_NOTHING = ("QueueEmptyError",)
 """Errors that say that the call changed nothing."""
@@ -55,7 +55,7 @@ def timed(history: History, calls: Iterable[Call], strict: bool) -> list[Timed]:
     """
     begun = [call for call in calls if call.begun_ns is not None and call.outcome != "skipped"]
     unsure = [call for call in begun if _is_unsure(call, strict)]
-    replacements = Replacements(history)
+    replacements = history.once("replacements", None, lambda: Replacements(history))
     narrowed = narrow(history, unsure, replacements)
     connections: dict[tuple[int, int, str, str], _Connection] = defaultdict(lambda: _Connection(replacements))
     for call in begun:

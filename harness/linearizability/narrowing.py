@@ -11,10 +11,11 @@ from itertools import pairwise, zip_longest
 from harness.history.joins import handler_of, joins
 from harness.history.keys import names_on_wire, writes_of
 from harness.linearizability.connections import Replacements
+from harness.linearizability.model import READS
 from harness.values.history import Call, History
 from harness.values.wire import CUT, DROPPED, KEPT, PASSED, QUERY, REPLY, Wire, WireMessage
 
-_READS = ("get", "multi_get", "wait", "check", "queue_len")
+_READS = (*READS, "queue_len")
 """Queries that name keys and change none."""
 
 
@@ -44,7 +45,8 @@ def narrow(history: History, unsure: Sequence[Call], replacements: Replacements)
     wire = history.wire
     if wire is None or not wire.is_complete or not unsure:
         return {}
-    links, groups = _Links(wire), _groups(history)
+    links = history.once("messages by link", None, lambda: _Links(wire))
+    groups = history.once("writes by keys", None, lambda: _groups(history))
     masters = {(join.call.rank, join.handler) for join in joins(history) if join.is_master}
     written: dict[int, dict[tuple[str, ...], set[str]]] = defaultdict(lambda: defaultdict(set))
     for rank, verb, keys in groups:

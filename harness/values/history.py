@@ -131,7 +131,8 @@ class History:
 
         Args:
             name: of the question; each has one of its own.
-            about: what the answer depends on beside the history. Only the answer about the last such object is kept.
+            about: what the answer depends on beside the history; None if it does not. Only the answer about the last
+                such object is kept.
         """
         known = self._cache.get(name)
         if known is None or known[0] is not about:
@@ -170,10 +171,7 @@ class History:
     @property
     def calls(self) -> Tuple[Call, ...]:
         """Every call of every rank, `exit` included, ordered by begin (skipped ones by when they were skipped)."""
-        if "calls" not in self._cache:
-            self._cache["calls"] = tuple(_calls(self.ops))
-        calls: Tuple[Call, ...] = self._cache["calls"]
-        return calls
+        return self.once("calls", None, lambda: tuple(_calls(self.ops)))
 
     def calls_of(self, step: str) -> Tuple[Call, ...]:
         """The calls of one step, by its unique name."""
@@ -192,18 +190,12 @@ class History:
     @property
     def injections(self) -> Tuple[Injection, ...]:
         """Every fault whose injection was tried, in the order of these tries."""
-        if "injections" not in self._cache:
-            self._cache["injections"] = tuple(_injections(self.ops))
-        injections: Tuple[Injection, ...] = self._cache["injections"]
-        return injections
+        return self.once("injections", None, lambda: tuple(_injections(self.ops)))
 
     @property
     def stalls(self) -> Tuple[Stall, ...]:
         """Every time that a part of the harness stood still or waited for a processor, ordered by its end."""
-        if "stalls" not in self._cache:
-            self._cache["stalls"] = tuple(stall for stall in map(stall_of, self.ops) if stall is not None)
-        stalls: Tuple[Stall, ...] = self._cache["stalls"]
-        return stalls
+        return self.once("stalls", None, lambda: tuple(stall for op in self.ops if (stall := stall_of(op)) is not None))
 
 
 def _calls(ops: Iterable[Op]) -> List[Call]:

@@ -26,9 +26,9 @@ from harness.history.waiting.edges import (
     STORE_GONE,
     Cause,
 )
-from harness.history.waiting.ranks import RankFacts, Span, fault_named
+from harness.history.waiting.ranks import RankFacts, Span
 from harness.history.waiting.stuck import Stuck
-from harness.history.wording import ranks_named
+from harness.history.wording import fault_named, ranks_named
 from harness.scenario.scenario import Fault, Scenario
 from harness.values.history import Call, History, Injection
 from harness.values.json import whole
@@ -78,7 +78,7 @@ class _Played:
 
     @property
     def name(self) -> str:
-        return fault_named(self.injection.fault, self.injection.kind)
+        return f"the fault {fault_named(self.injection.fault, self.injection.kind)}"
 
     @property
     def ranks(self) -> tuple[int, ...]:
@@ -206,7 +206,7 @@ class Paths:
             return ""
         for injection in self.history.injections:
             if message.by in (injection.fault, *(f"{injection.fault}-{side}" for side in ("upstream", "downstream"))):
-                return f" by {fault_named(injection.fault, injection.kind)}"
+                return f" by the fault {fault_named(injection.fault, injection.kind)}"
         return f" by {message.by}"
 
     # -- faults ------------------------------------------------------------------------------------------------

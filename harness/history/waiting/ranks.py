@@ -20,6 +20,7 @@ from harness.history.waiting.edges import (
     SKIPPED,
 )
 from harness.history.waiting.stuck import named
+from harness.history.wording import fault_named
 from harness.scenario.scenario import EXIT, Scenario, Step
 from harness.values.history import Call, History
 from harness.values.json import mapping, whole
@@ -203,7 +204,7 @@ class RankFacts:
             if rank not in injection.ranks or tried_ns is None or placed_ns is None:
                 continue
             if tried_ns <= span.since_ns <= placed_ns:
-                return f" by {fault_named(injection.fault, injection.kind)}"
+                return f" by the fault {fault_named(injection.fault, injection.kind)}"
         return ""
 
     def _on_its_way(self, rank: int, time_ns: int, steps: list[Step]) -> Iterator[Absence]:
@@ -229,8 +230,3 @@ class RankFacts:
 
 def _items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def fault_named(name: str, kind: str) -> str:
-    """`the fault cut (blackhole)`; a fault without a name of its own has that of its kind."""
-    return f"the fault {name}" if name == kind else f"the fault {name} ({kind})"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from harness.history.joins import handler_of, run_id_of
+from harness.history.joins import handler_of, recorded_round, run_id_of
 from harness.history.keys import STORE, deletes_of, keys_of, names_on_wire, wire_keys, writes_of
 from harness.history.waiting.edges import (
     BEGAN_LATE,
@@ -267,16 +267,12 @@ class KeyWaits:
 
 def _same_place(one: Call, other: Call) -> bool:
     """Whether two calls may mean the same key: not if they are known to belong to different runs or rounds."""
-    runs, rounds = (run_id_of(one), run_id_of(other)), (_round(one), _round(other))
+    runs, rounds = (run_id_of(one), run_id_of(other)), (recorded_round(one), recorded_round(other))
     return not (None not in runs and runs[0] != runs[1]) and not (None not in rounds and rounds[0] != rounds[1])
 
 
-def _round(call: Call) -> int | None:
-    return next((op.round for op in (call.invoke, call.end) if op is not None and op.round is not None), None)
-
-
 def _place(call: Call) -> str:
-    number = _round(call)
+    number = recorded_round(call)
     return f"run {run_id_of(call)}" + ("" if number is None else f", round {number}")
 
 

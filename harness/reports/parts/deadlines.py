@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.history.time_to_error import ENDS, PHASES, TIMED_OUT, TimeToError
+from harness.values.plan import JOIN
 from harness.values.quantity import format_ns
 
 
@@ -60,7 +61,7 @@ def lines(times: Iterable[TimeToError]) -> list[Line]:
 
 def _order(key: tuple[str, str, int, str]) -> tuple[bool, str, int, int, int]:
     f, phase, asked_ns, end = key
-    return f != "rendezvous", f, PHASES.index(phase), asked_ns, ENDS.index(end)
+    return f != JOIN, f, PHASES.index(phase), asked_ns, ENDS.index(end)
 
 
 HEAD = ("call", "phase", "ended", "asked", "calls", "early", "least", "median", "95 %", "most")

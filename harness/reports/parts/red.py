@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from textwrap import dedent
 
 from harness.checkers.base import CHECKERS, standing_invariants
+from harness.history.wording import fault_named
 from harness.judge.result import Result
 from harness.reports.parts import waits
 from harness.reports.parts.operations import describe, since_start
@@ -122,8 +123,7 @@ def _faults(history: History) -> Iterator[Section]:
 
 def _fault(history: History, injection: Injection) -> str:
     ranks = f" on rank {', '.join(map(str, injection.ranks))}" if injection.ranks else ""
-    name = injection.fault if injection.fault == injection.kind else f"{injection.fault} ({injection.kind})"
-    return printable(f"{name}{ranks}: {_played(history, injection)}")
+    return printable(f"{fault_named(injection.fault, injection.kind)}{ranks}: {_played(history, injection)}")
 
 
 def _played(history: History, injection: Injection) -> str:
