@@ -89,7 +89,7 @@ def main() -> int:
     with busy(arguments.busy), tempfile.TemporaryDirectory(prefix="rdzv-false-reds-") as runs:
         for subject in arguments.subject:
             options = RunOptions(
-                subject=subject, python=arguments.python, jobs=arguments.jobs, runs_dir=Path(runs) / subject
+                subject=subject, python=arguments.python, jobs=arguments.jobs, runs_dir=Path(runs) / subject, replays=0
             )
             if arguments.joins:
                 clean = load_text(CLEAN, Path("clean.rdzv.yaml"))

@@ -18,6 +18,7 @@ from harness import clock
 from harness.archive import STEADY, STEADY_ECHO, RunDirs, fill_run, play_id, read_history, write_judgement
 from harness.campaign.pool import Ended, Member, Pool, StartController, start_process
 from harness.campaign.source import Queue, Repeats, Source, Trial
+from harness.history.stalls import describe_stalls
 from harness.history.time_to_error import times_to_error
 from harness.judge.judge import judge, judge_skipped
 from harness.judge.result import Result
@@ -80,6 +81,7 @@ class Runner:
         self._run_dirs = run_dirs or RunDirs(options.runs_dir, options.keep)
         self._releases = run_dirs is None
         self._tasks: dict[Path, _Task] = {}
+        self._again: deque[Trial] = deque()
         self._found: set[str] = set()
         self._problem: HarnessError | None = None
 
@@ -126,7 +128,7 @@ class Runner:
         queue = Queue(source, self.options.worlds, self._prepared)
         self._problem = None
         try:
-            while self._problem is None and queue.fill(self._pool.running):
+            while self._problem is None and self._fill(queue):
                 for result in chain(self._feed(queue.waiting, observer), self._collect(queue.waiting)):
                     queue.add_result(result)
                     yield result
@@ -137,6 +139,12 @@ class Runner:
         finally:
             self._pool.end_running()
             self._tasks.clear()
+            self._again.clear()
+
+    def _fill(self, queue: Queue) -> bool:
+        queue.waiting.extendleft(self._again)
+        self._again.clear()
+        return queue.fill(self._pool.running)
 
     def _prepared(self, trial: Trial) -> Trial:
         """The trial in the kind of world that is asked for; raises at once for what every trial would meet."""
@@ -211,13 +219,26 @@ class Runner:
         self._pool.play(member, Order(scenario, run_dir, options or self.options, self._seed(task.trial)))
 
     def _judge(self, ended: Ended) -> Result | None:
-        """The result of a play; None if its steady state is played first."""
+        """The result of a play; None if its steady state is played first, or the trial is played again."""
         task = self._tasks.pop(ended.order.run_dir)
         try:
-            return self._judge_record(ended, task)
+            result = self._judge_record(ended, task)
         except (HarnessError, OSError) as error:  # the play cannot be read, or the steady state not be played
             problem = describe(error) if isinstance(error, OSError) else str(error)
-            return self._result(task.trial, task, Judgement(ERROR, problem))
+            result = self._result(task.trial, task, Judgement(ERROR, problem))
+        return None if result is not None and self._is_played_again(task, result) else result
+
+    def _is_played_again(self, task: _Task, result: Result) -> bool:
+        """Whether a result says nothing because a part of the harness stood still; then its trial waits once more.
+
+        Such a result is no verdict, so another play hides none: a failure that no stall can explain is never one.
+        """
+        stalls = describe_stalls(task.history) or (task.steady is not None and describe_stalls(task.steady))
+        if result.status != ERROR or not stalls or len(task.trial.disturbed) >= self.options.replays:
+            return False
+        why = f"{stalls} ({task.run_dir})"
+        self._again.append(replace(task.trial, disturbed=(*task.trial.disturbed, why)))
+        return True
 
     def _judge_record(self, ended: Ended, task: _Task) -> Result | None:
         trial = task.trial
@@ -286,6 +307,7 @@ class Runner:
             command=self._command(trial),
             times_to_error=times_to_error(trial.scenario, task.history) if task else (),
             origin=task.origin if task else {},
+            disturbed=trial.disturbed,
         )
 
     def _seed(self, trial: Trial) -> int:

@@ -53,6 +53,7 @@ def run(
     seed: o.Seed = None,
     require: o.Require = None,
     keep: o.Keep = 50,
+    replays: o.Replays = 2,
     runs_dir: o.RunsDir = o.RUNS_DIR,
     report: o.Reports = None,
     junit: o.JUnit = None,
@@ -82,6 +83,7 @@ def run(
         seed=seed,
         runs_dir=runs_dir,
         keep=keep,
+        replays=replays,
         require=frozenset(require or ()),
     )
     return running.run(request, options)

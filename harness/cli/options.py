@@ -25,6 +25,7 @@ RUNS_DIR = Path(".rdzv/runs")
 MOST_JOBS = 1000
 """Worlds side by side: each is some processes and a few hundred descriptors."""
 MOST_RUNS = 1_000_000
+MOST_REPLAYS = 100
 """Runs of a cell, run directories that stay, lines of a time line: a million of them take weeks."""
 LARGEST_SEED = (1 << 53) - 1
 """Every reader of JSON takes it as it is, and so does the seed of a repetition."""
@@ -93,6 +94,15 @@ Require = Annotated[
 Keep = Annotated[
     int,
     typer.Option(min=0, max=MOST_RUNS, metavar="N", help="how many run directories stay; red ones outlive others"),
+]
+Replays = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=MOST_REPLAYS,
+        metavar="N",
+        help="how often a run that says nothing, because a part of the harness stood still, is played again",
+    ),
 ]
 RunsDir = Annotated[Path, typer.Option(metavar="DIR", help="where run directories go")]
 Reports = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.history.lateness import ranks_ran_ns
+from harness.history.wording import joined
 from harness.values.history import History
 from harness.values.quantity import format_ns
 from harness.values.stall import STOPPED, WAITED, Stall
@@ -45,8 +46,14 @@ def _counts(history: History, stall: Stall) -> bool:
 
 def describe_stall(history: History, stall: Stall) -> str:
     """`the proxy server stood still for 6.00 s, from 1.20 s on`."""
-    since_ns = max(0, stall.since_ns - history.start_ns)
-    return f"{stall.part} stood still for {format_ns(stall.lasted_ns)}, from {format_ns(since_ns)} on"
+    since_ns = stall.since_ns - history.start_ns
+    since = f"{format_ns(since_ns)} on" if since_ns >= 0 else f"{format_ns(-since_ns)} before the clock started"
+    return f"{stall.part} stood still for {format_ns(stall.lasted_ns)}, from {since}"
+
+
+def describe_stalls(history: History) -> str:
+    """Each part that stood still long enough to count, as a sentence; empty if none did."""
+    return joined([describe_stall(history, stall) for stall in stood_still(history)])
 
 
 def excuse(history: History, stall: Stall) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from harness.checkers.base import CHECKERS, Checker
 from harness.checkers.claims import judge_claim, named_calls
-from harness.history.stalls import describe_stall, excuse, stood_still
+from harness.history.stalls import describe_stall, describe_stalls, excuse, stood_still
 from harness.history.waiting import who_waits
-from harness.history.wording import and_n_more, counted, fault_named, joined
+from harness.history.wording import and_n_more, counted, fault_named
 from harness.judge.known import entries_that_fit, judge_known
 from harness.judge.steady import cut_short, is_red, judge_steady
 from harness.scenario.scenario import EXIT, CheckClaim, Claim, Fault, Scenario
@@ -92,7 +92,7 @@ def _judge(scenario: Scenario, history: History, steady: History | None, echo: H
         return replace(judgement, status=ERROR, because=because)
     if entries and not (found.premise and judgement.status == FAILED):
         instead = [_claim(scenario, history, it) for it in entries[0].instead]
-        judgement = judge_known(judgement, entries[0], instead, _stalls(history))
+        judgement = judge_known(judgement, entries[0], instead, describe_stalls(history))
     if steady is not None and is_red(judgement):
         judgement = judge_steady(scenario, judgement, steady, echo)
     return judgement
@@ -125,7 +125,7 @@ def _find(scenario: Scenario, history: History) -> _Findings:
     }
     judging = {kind: verdict for kind, verdict in standing.items() if kind not in scenario.waived}
     return _Findings(
-        certain=tuple(_broken_safety(scenario, claims, judging)) if _stalls(history) else (),
+        certain=tuple(_broken_safety(scenario, claims, judging)) if stood_still(history) else (),
         claims=claims,
         premise=tuple(_unless_stalled(history, verdict) for verdict in (*_missing_premises(scenario, history), *idle)),
         standing=tuple(judging.values()),
@@ -159,11 +159,6 @@ def _why_not_judged(what: str, error: Exception) -> str:
 
 
 # -- parts of the harness that stood still -----------------------------------------------------------------------
-
-
-def _stalls(history: History) -> str:
-    """Which parts stood still, as a sentence; empty if none did."""
-    return joined([describe_stall(history, stall) for stall in stood_still(history)])
 
 
 def _broken_safety(

@@ -30,6 +30,7 @@ class Result:
         origin: what `run.json` says of when, where and what was played: `started_at` (ISO 8601, UTC), `machine`
             (see `harness.machine.facts`), `ranks` (their torch and python), `play` (see `harness.archive.play_id`);
             empty if nothing was played, or if a release that stored none of this played it.
+        disturbed: of each earlier play that said nothing, which part of the harness stood still, and its run directory.
         waits: who waited for whom, where the history is no longer whole; None: the history tells.
     """
 
@@ -44,6 +45,7 @@ class Result:
     command: str = ""
     times_to_error: tuple[TimeToError, ...] = ()
     origin: Mapping[str, Any] = field(default_factory=dict)
+    disturbed: tuple[str, ...] = ()
     waits: Waits | None = None
 
     @property

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.history.stalls import describe_stall, stood_still
-from harness.history.wording import and_n_more, describe_call, describe_end, joined
+from harness.history.stalls import describe_stalls, stood_still
+from harness.history.wording import and_n_more, describe_call, describe_end
 from harness.scenario.scenario import EXIT, Scenario
 from harness.values.history import History
 from harness.values.verdict import ERROR, FAILED, Judgement
@@ -50,7 +50,7 @@ def judge_steady(scenario: Scenario, judgement: Judgement, steady: History, echo
     because = _does_not_join(scenario, steady)
     if not because:
         return judgement
-    stalls = joined([describe_stall(steady, stall) for stall in stood_still(steady)])
+    stalls = describe_stalls(steady)
     because += f", and {stalls}" if stalls else ""
     alone = f"the same world without faults does not join ({because})"
     if echo is None:

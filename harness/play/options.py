@@ -44,6 +44,7 @@ class RunOptions:
         runs_dir: the folder of the run directories.
         keep: how many run directories stay; see `harness.archive.RunDirs`.
         require: kinds of need (`torch`, `world`, `proxy`, ...) whose absence is an error instead of a skip.
+        replays: how often a play that says nothing is played again, because a part of the harness stood still.
     """
 
     subject: str = "static"
@@ -57,6 +58,7 @@ class RunOptions:
     runs_dir: Path = Path(".rdzv/runs")
     keep: int = 50
     require: frozenset[str] = frozenset()
+    replays: int = 2
 
     @property
     def worlds(self) -> int:
@@ -78,7 +80,7 @@ class RunOptions:
         return options
 
 
-ORDER_VERSION = 1
+ORDER_VERSION = 2
 """Of the JSON of an order; a controller refuses any other. It changes with every field of what an order contains."""
 
 

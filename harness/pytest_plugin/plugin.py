@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SUFFIX = ".rdzv.yaml"
 RUNNER: pytest.StashKey[Any] = pytest.StashKey()
+DISTURBED = "rdzv-disturbed"
+"""The property of a scenario's report that says why it was played more than once."""
 MARK = "rdzv"
 """The marker of every scenario item, beside its tags: `pytest -m rdzv`."""
 
@@ -134,6 +136,19 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         runner.__exit__(None, None, None)
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Names the scenarios that needed more than one play because a part of the harness stood still."""
+    lines = [
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == DISTURBED and report.when == "setup"
+    ]
+    for line in lines:
+        terminalreporter.write_line(line)
+
+
 def required(config: pytest.Config) -> frozenset[str]:
     """The kinds of need whose absence is an error; raises UsageError for an unknown one."""
     words = config.getoption("--rdzv-require")
@@ -242,6 +257,7 @@ class ScenarioItem(pytest.Item):
 
     def setup(self) -> None:
         from harness.pytest_plugin.reporting import PROPERTY
+        from harness.reports.parts import facts
         from harness.reports.parts.rows import row
         from harness.values.errors import HarnessError
         from harness.values.refusals import describe
@@ -257,6 +273,7 @@ class ScenarioItem(pytest.Item):
             pytest.fail(describe(error), pytrace=False)
         life.leave_if_over(self.session)
         self.user_properties.append((PROPERTY, json.dumps(row(result))))
+        self.user_properties += [(DISTURBED, line) for line in facts.disturbed([result])]
         if result.status == SKIPPED:
             pytest.skip(result.judgement.because)
         if result.status == ERROR:

@@ -168,6 +168,8 @@ class ConsoleReport(Report):
         unnamed = sum(result.judgement.unnamed_calls for result in results)
         if unnamed:
             self._console.print(Text(f"calls that no claim names: {unnamed}", "dim"))
+        for line in facts.disturbed(results):
+            self._console.print(Text(line, STYLES[ERROR]), soft_wrap=True)
 
     def _print_deadlines(self, results: Sequence[Result]) -> None:
         lines = deadlines.lines(time for result in results for time in result.times_to_error)

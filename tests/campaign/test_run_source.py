@@ -118,6 +118,49 @@ def test_a_source_can_bisect_a_parameter_of_a_scenario(runner_of: RunnerOf) -> N
     assert len(controllers.started[0].orders) == len(results) + 2
 
 
+def disturbed(times: int, then: str) -> Callable[[Scenario], History]:
+    """Plays whose joins fail while the proxy server stands still, so many times; then joins come out like this."""
+    plays = iter(range(times))
+
+    def play(one: Scenario) -> History:
+        if next(plays, None) is None:
+            return joined(one, then)
+        return Past(one.world.size, "echo").stall(0, 1).all_join(step=one.steps[0].name, outcome="failed").whole()
+
+    return play
+
+
+@pytest.mark.parametrize(
+    ("times", "then", "status", "orders", "said"),
+    [
+        (0, "ok", PASSED, 1, 0),
+        (1, "ok", PASSED, 2, 1),
+        (1, "failed", FAILED, 2, 1),  # a verdict stands
+        (2, "ok", PASSED, 3, 2),
+        (3, "ok", ERROR, 3, 2),  # not for ever
+    ],
+)
+def test_a_play_that_a_stall_disturbed_is_played_again(
+    runner_of: RunnerOf, times: int, then: str, status: str, orders: int, said: int
+) -> None:
+    """One result for each trial; it says which part stood still, and where that play is stored."""
+    controllers = FakeControllers(disturbed(times, then))
+    with runner_of(controllers) as runner:
+        (result,) = runner.run([CELL])
+    assert (result.status, len(controllers.started[0].orders), len(result.disturbed)) == (status, orders, said)
+    for sentence, order in zip(result.disturbed, controllers.started[0].orders, strict=False):
+        assert sentence == f"the proxy server stood still for 1.00 s, from 0 s on ({order.run_dir})"
+        assert (order.run_dir / "history.jsonl").exists()
+
+
+def test_every_cell_of_a_run_is_reported_when_some_are_played_again(runner_of: RunnerOf) -> None:
+    """Also when the source has nothing left to give by then."""
+    with runner_of(FakeControllers(disturbed(2, "ok")), jobs=2) as runner:
+        results = list(runner.run([CELL], repeat=3))
+    assert sorted(result.attempt for result in results) == [1, 2, 3]
+    assert sum(len(result.disturbed) for result in results) == 2
+
+
 @pytest.mark.parametrize(
     ("echo", "status", "played"),
     [

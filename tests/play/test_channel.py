@@ -102,7 +102,10 @@ def test_both_ends_see_that_the_other_is_gone(ends: tuple[ParentEnd, ControllerE
     [
         ("5", "an order has a version and an order"),
         ("{}", "an order has a version and an order"),
-        (json.dumps({"version": ORDER_VERSION + 1, "order": {}}), "version 2 of an order in place of 1"),
+        (
+            json.dumps({"version": ORDER_VERSION + 1, "order": {}}),
+            f"version {ORDER_VERSION + 1} of an order in place of {ORDER_VERSION}",
+        ),
         (json.dumps({"version": ORDER_VERSION, "order": {}}), "Order: missing or unknown: options, run_dir"),
         ("[" * 100_000, "it is nested too deeply"),
     ],

@@ -12,6 +12,7 @@ from harness.play.options import RunOptions
 ALL = RunOptions(
     subject="command", command=("sh", "-c", "true"), python="/venv/bin/python", toxiproxy="real", isolation="host",
     world="namespaces", jobs=3, seed=0, runs_dir=Path("/runs"), keep=9, require=frozenset({"torch", "proxy"}),
+    replays=0,
 )  # fmt: skip
 
 

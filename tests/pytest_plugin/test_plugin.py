@@ -132,6 +132,22 @@ def test_workers_of_xdist_each_play_in_worlds_of_their_own(pytester: pytest.Pyte
     assert "rdzv-harness run" in junit.read_text()
 
 
+def test_a_scenario_that_was_played_again_is_named_in_the_summary(pytester: pytest.Pytester) -> None:
+    """Although it passed, and whichever worker of xdist played it."""
+    pytester.makeconftest("""
+        from dataclasses import replace
+        from harness.campaign.runner import Runner
+
+        def disturbed(self, scenario, play=Runner.play):
+            return replace(play(self, scenario), disturbed=("the zygote stood still for 4.12 s",))
+
+        Runner.play = disturbed
+    """)
+    result = played(pytester, "-n", "2", a=PASSES)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["played again: a: the zygote stood still for 4.12 s"])
+
+
 def test_reports_that_cannot_be_written_are_a_usage_error(pytester: pytest.Pytester) -> None:
     """All of them at once, before anything is played."""
     (pytester.path / "file").write_text("x")

@@ -95,6 +95,16 @@ def test_a_quiet_run_tells_what_is_red_only() -> None:
     assert "a-muted-link" not in text
 
 
+def test_a_cell_that_was_played_again_is_named_although_it_passed() -> None:
+    """With the part that stood still, and the run directory of the play that said nothing."""
+    why = "the zygote stood still for 4.12 s, from 0 s on (/runs/1)"
+    text = printed(
+        [happenings.result(Judgement(PASSED, ""), disturbed=(why,)), happenings.result(Judgement(PASSED, ""))]
+    )
+    (line,) = (line for line in text.splitlines() if "played again" in line)
+    assert line.endswith(why)
+
+
 def test_an_interrupted_run_says_so() -> None:
     """What was not played must not look as if it had passed."""
     text = printed([happenings.result()], interrupted=True)

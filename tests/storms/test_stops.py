@@ -174,6 +174,7 @@ def stop_one(
     scenario, report = folder / f"{mark}.rdzv.yaml", folder / f"{mark}.json"
     scenario.write_text(world.scenario)
     argv = [sys.executable, "-m", "harness.cli", "run", str(scenario), "--python", PYTHON, "--json", str(report)]
+    argv += ["--replays", "0"]  # what the stop made of it, not what came after
     argv += ["--runs-dir", str(folder / "runs"), *world.options]
     quiet = subprocess.DEVNULL
     with subprocess.Popen(argv, cwd=ROOT, env=environment(mark), stdout=quiet, stderr=quiet) as harness:

@@ -121,6 +121,15 @@ def summary(results: Sequence[Result], seconds: float | None = None) -> str:
     return f"{len(results)} {what}: {numbers}{wall}"
 
 
+def disturbed(results: Iterable[Result]) -> list[str]:
+    """A line for each result that needed more than one play because a part of the harness stood still."""
+    return [
+        printable(f"played again: {result.scenario.id}: {'; '.join(result.disturbed)}")
+        for result in results
+        if result.disturbed
+    ]
+
+
 def why(result: Result) -> str:
     """Why this status, in a few words; empty for what passed."""
     if result.status == PASSED:

@@ -31,6 +31,7 @@ def row(result: Result) -> dict[str, Any]:
         "known_refs": list(judgement.known_refs),
         "unnamed_calls": judgement.unnamed_calls,
         "notes": list(judgement.notes),
+        "disturbed": list(result.disturbed),
         "waits": waits.of(result).to_json(),
         "verdicts": [verdict.to_json() for verdict in judgement.verdicts],
         "times_to_error": [time.to_json() for time in result.times_to_error],
