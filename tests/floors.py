@@ -22,6 +22,7 @@ FLOORS = (
     ("judge", "reports", "loader", "reference", "archive"),
     ("play",),
     ("campaign",),
+    ("explore",),
     ("cli", "pytest_plugin"),
 )
 PLACES = {room: (floor, place) for floor, rooms in enumerate(FLOORS) for place, room in enumerate(rooms)}
@@ -54,8 +55,11 @@ FEW_PLACES = {
     "ruamel": ("loader", "reference.json_schema"),
 }
 
-PURE = ("values", "scenario", "schedule", "history", "linearizability", "judge", "checkers", "reports.parts.statistics")
 # fmt: off
+PURE = (
+    "values", "scenario", "schedule", "history", "linearizability", "judge", "checkers", "reports.parts.statistics",
+    "explore.draft", "explore.observation",
+)
 EFFECTS = (
     "asyncio", "ctypes", "docker", "io", "logging", "multiprocessing", "os", "psutil", "random", "requests", "resource",
     "select", "selectors", "shutil", "signal", "socket", "subprocess", "tempfile", "threading", "time", "urllib",

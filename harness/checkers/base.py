@@ -16,7 +16,7 @@ from harness.values.attribute import Declaration
 from harness.values.history import Call, History
 from harness.values.quantity import format_ns
 from harness.values.stall import STOPPED, Stall
-from harness.values.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
+from harness.values.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict, Violation
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ def verdict_of(kind: str, findings: Sequence[Finding], expected: str, fine: str)
         expected,
         first.happened or first.because,
         _evidence(shown),
+        violations=tuple(Violation(kind, finding.because, finding.evidence) for finding in certain),
     )
 
 

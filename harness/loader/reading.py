@@ -85,10 +85,10 @@ def load_mapping(keys: AnyMapping[str, Any], name: str) -> list[Scenario]:
     """
     path = Path(name if name.endswith(".rdzv.yaml") else f"{name}.rdzv.yaml")
     whole = {"schema": SCHEMA, "title": name, **keys}
-    return load_text(_written(whole, path), path)
+    return load_text(written(whole, path), path)
 
 
-def _written(keys: AnyMapping[str, Any], path: Path) -> str:
+def written(keys: AnyMapping[str, Any], path: Path = Path()) -> str:
     """The keys as a YAML file."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError

@@ -12,6 +12,21 @@ STATUSES = (PASSED, FAILED, VACUOUS, ERROR, KNOWN, SKIPPED)
 
 
 @dataclass(frozen=True)
+class Violation:
+    """One violation of a property; a verdict may have several.
+
+    Attributes:
+        check: the checker or the claim that is violated.
+        because: one sentence a person reads.
+        evidence: indexes of the operations that prove it.
+    """
+
+    check: str
+    because: str
+    evidence: Tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The verdict of one checker or one claim on one history.
 
@@ -25,6 +40,7 @@ class Verdict:
         line: the claim's line in the scenario file, from 1; 0 for standing invariants.
         granted_ns: if it passed only because a bound of time is as much longer as processes were late, by how much the
             bound was missed at most, in nanoseconds; else 0.
+        violations: of a `failed` one, each violation; not stored, since judging the run again finds them again.
     """
 
     name: str
@@ -35,6 +51,7 @@ class Verdict:
     evidence: Tuple[int, ...] = ()
     line: int = 0
     granted_ns: int = 0
+    violations: Tuple[Violation, ...] = field(default=(), compare=False, repr=False)
 
     def to_json(self) -> Dict[str, Any]:
         """As JSON; `granted_ns` only where it is not 0."""
