@@ -117,11 +117,19 @@ class Checker(ABC):
         declaration: its name and its parameters.
         standing: whether it judges every run, also without being asked for.
         safety: whether what it finds proves a defect of the subject however long anything took.
+        explored: whether `{check: invariants}` asks it. It must be right about any scenario, with its default
+            parameters: nobody has looked at what the run is about. A standing one judges every run anyway.
     """
 
     declaration: ClassVar[Declaration]
     standing: ClassVar[bool] = False
     safety: ClassVar[bool] = False
+    explored: ClassVar[bool] = False
+
+    @classmethod
+    def problems(cls, parameters: Mapping[str, Any]) -> Sequence[str]:
+        """What is wrong with parameters that are valid one by one; the loader reports it at the claim."""
+        return ()
 
     @abstractmethod
     def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
@@ -129,6 +137,13 @@ class Checker(ABC):
 
         The verdict's `name` is the checker's kind; the caller replaces it with the claim's, and adds the line.
         """
+
+    def explore(self, scenario: Scenario, history: History) -> Verdict:
+        """The verdict for `{check: invariants}`.
+
+        A checker overrides it that would be wrong, without a further guard, about a run of which nothing is known.
+        """
+        return self.check(scenario, history, {})
 
     def nothing(self, because: str) -> Verdict:
         """The verdict that there was nothing to judge."""
@@ -145,3 +160,8 @@ CHECKERS: Registry[type[Checker]] = Registry("check", "harness.checkers", "rdzv_
 def standing_invariants() -> tuple[str, ...]:
     """The kinds of the checkers that judge every run, sorted."""
     return tuple(kind for kind, member in CHECKERS.items() if member.standing)
+
+
+def explored_invariants() -> tuple[str, ...]:
+    """The kinds of the checkers that `{check: invariants}` asks, sorted; without those that judge every run."""
+    return tuple(kind for kind, member in CHECKERS.items() if member.explored and not member.standing)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding, late
+from harness.history.disturbances import Disturbances
 from harness.history.timed_calls import TimedCall, timed_calls
 from harness.history.wording import counted, describe_call, outcome_phrase, with_stacks
 from harness.scenario.scenario import Scenario
@@ -33,10 +34,23 @@ class Deadline(Checker):
             " not count. The default slack is the `slack` of durations."
         ),
     )
+    explored = True
+
+    def explore(self, scenario: Scenario, history: History) -> Verdict:
+        """Without timeouts that are none, which a join refuses, and without a documented limit of static-strict.
+
+        That is F11: look-ups that torch makes, and nothing bounds.
+        """
+        disturbances = Disturbances(scenario, history)
+        if disturbances.is_strict and disturbances.delays_lookups:
+            return self.nothing("look-ups were slow, and torch's own have no deadline")
+        return self._judged(history, [one for one in timed_calls(scenario, history) if one.timeout_ns > 0])
 
     def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
         slack_ns = whole(parameters.get("slack"))
-        timed = list(timed_calls(scenario, history, SLACK_NS if slack_ns is None else slack_ns))
+        return self._judged(history, list(timed_calls(scenario, history, SLACK_NS if slack_ns is None else slack_ns)))
+
+    def _judged(self, history: History, timed: Sequence[TimedCall]) -> Verdict:
         if not timed:
             return self.nothing("no call with a timeout ended")
         findings = [_overrun(history, one) for one in timed if one.elapsed_ns > one.bound_ns]

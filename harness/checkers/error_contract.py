@@ -39,6 +39,7 @@ class ErrorContract(Checker):
             " chain it too. A DistNetworkError is itself what torch reported."
         ),
     )
+    explored = True
 
     def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
         raised = [call for call in history.rendezvous_calls if call.outcome == "failed"]

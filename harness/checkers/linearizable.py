@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
+from harness.history.disturbances import Disturbances
 from harness.history.joins import Join, configured_run_id, joins, recorded_round
+from harness.history.keys import keys_of, writes_of
 from harness.history.wording import counted, describe_call, joined
 from harness.linearizability.calls import STORE_VERBS, Timed, mixed_keys, queue_keys, timed
 from harness.linearizability.components import Component, components, decide
@@ -23,6 +25,8 @@ from harness.values.verdict import ERROR, Verdict
 STEPS = 300_000
 """For all searches of one check: some seconds."""
 STEPS_TO_EXPLAIN = 100_000
+LARGEST_SUM, DIGITS = 2**63 - 1, 20
+"""Of a sum in torch's server; a number of so many digits is larger."""
 
 
 @CHECKERS.register("linearizable")
@@ -57,6 +61,7 @@ class Linearizable(Checker):
         ),
     )
     safety = True
+    explored = True
 
     def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
         keys, strict = parameters.get("keys"), bool(parameters.get("strict"))
@@ -64,7 +69,21 @@ class Linearizable(Checker):
         found = _Results()
         budget = Budget(STEPS)
         for prefix, calls in _by_prefix(scenario, history).items():
-            found.add(prefix, _judged(history, calls, strict, wanted, budget), _not_one_store(history, prefix))
+            judged = _judged(history, calls, _Reading(strict, strict, wanted), budget)
+            found.add(judged, _not_one_store(history, prefix))
+        return self._verdict(found)
+
+    def explore(self, scenario: Scenario, history: History) -> Verdict:
+        """With what the subject promises, and only of prefixes that one server served in one round."""
+        found = _Results()
+        budget = Budget(STEPS)
+        for prefix, calls in _by_prefix(scenario, history).items():
+            if not _not_one_store(history, prefix):
+                reading = _as_promised(Disturbances(scenario, history), calls)
+                found.add(_judged(history, calls, reading, budget), "")
+        return self._verdict(found)
+
+    def _verdict(self, found: _Results) -> Verdict:
         if found.findings:
             return self.verdict(found.findings, "")
         if found.unknown:
@@ -104,7 +123,7 @@ class _Results:
         self.calls = self.maybes = self.keys = 0
         self._mixed: set[str] = set()
 
-    def add(self, prefix: _Prefix, judged: _Judged, not_one_store: str) -> None:
+    def add(self, judged: _Judged, not_one_store: str) -> None:
         if not_one_store and (judged.judged or judged.findings):
             self.unknown.append(f"unknown: {not_one_store}")
             return
@@ -137,10 +156,41 @@ def _prefix(scenario: Scenario, call: Call) -> _Prefix:
     return _Prefix(configured_run_id(scenario, call), recorded_round(call) or 0)
 
 
-def _judged(
-    history: History, calls: Sequence[Call], strict: bool, wanted: frozenset[str] | None, budget: Budget
-) -> _Judged:
-    parts, mixed = timed(history, calls, strict), mixed_keys(calls)
+@dataclass(frozen=True)
+class _Reading:
+    """How calls are read: `strict` and `atomic` as `timed` has them, and the keys to judge (None is all)."""
+
+    strict: bool
+    atomic: bool
+    wanted: frozenset[str] | None = None
+
+
+def _as_promised(disturbances: Disturbances, calls: Sequence[Call]) -> _Reading:
+    """Static-strict's writes are done when they return, and torch's server keeps no `multi_set` whole (F47).
+
+    Its sums may wrap around, as torch's do (F46): counters that may get so far are not judged.
+    """
+    if not disturbances.is_strict:
+        return _Reading(strict=False, atomic=False)
+    far = _may_wrap_around(calls)
+    keys = frozenset(key for call in calls for key in (*keys_of(call), *(write.key for write in writes_of(call))))
+    return _Reading(strict=True, atomic=False, wanted=keys - far if far else None)
+
+
+def _may_wrap_around(calls: Sequence[Call]) -> frozenset[str]:
+    """The keys whose numbers, all added up, are more than a sum holds."""
+    most: dict[str, int] = defaultdict(int)
+    for call in calls:
+        for write in writes_of(call):
+            digits = str(write.value).strip().lstrip("+-")
+            if digits.isdecimal():
+                most[write.key] += int(digits) if len(digits) < DIGITS else LARGEST_SUM + 1
+    return frozenset(key for key, reached in most.items() if reached > LARGEST_SUM)
+
+
+def _judged(history: History, calls: Sequence[Call], reading: _Reading, budget: Budget) -> _Judged:
+    wanted = reading.wanted
+    parts, mixed = timed(history, calls, reading.strict, reading.atomic), mixed_keys(calls)
     groups = [one for one in components(parts) if wanted is None or not wanted.isdisjoint(one.keys)]
     judged = [one for one in groups if one.tells and mixed.isdisjoint(one.keys)]
     findings, undecided = [], []

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
+from harness.history.disturbances import Disturbances
 from harness.history.joins import Join, joins
 from harness.history.wording import describe_call, joined
 from harness.scenario.scenario import Scenario
@@ -36,6 +37,19 @@ class StoreReuse(Checker):
     )
 
     safety = True
+    explored = True
+
+    def explore(self, scenario: Scenario, history: History) -> Verdict:
+        """Only of masters that asked for one port, and never let a server go: after that a new one is no fault."""
+        everybody = [join for join in joins(history) if join.is_master]
+        fails = any(not join.returned for join in everybody)
+        ports = {(join.call.rank, _served_port(join)) for join in everybody}
+        several = len(ports) > len({rank for rank, _ in ports})
+        disturbances = Disturbances(scenario, history)
+        released = disturbances.released(disturbances.masters, history.ops[-1].time_ns if history.ops else 0)
+        if scenario.world.torchrun is not None or fails or several or released:
+            return self.nothing("a master served several ports, let a server go, or failed to join")
+        return self.check(scenario, history, {})
 
     def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
         handlers = parameters.get("handlers")

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding, unless_stalled
+from harness.history.disturbances import RELEASING, Disturbances
 from harness.history.joins import Join, Rounds, joins, ranks_missing
 from harness.history.wording import and_n_more, counted, describe_call, ranks_named
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Declaration
 from harness.values.history import History
+from harness.values.json import whole
 from harness.values.verdict import Verdict
 
 
@@ -29,17 +31,64 @@ class Together(Checker):
             " counts as neither."
         ),
     )
+    explored = True
 
     def check(self, scenario: Scenario, history: History, parameters: Mapping[str, Any]) -> Verdict:
-        rounds = Rounds(history)
-        groups: dict[tuple[str | None, int], list[Join]] = defaultdict(list)
-        for join in joins(history):
-            groups[join.run_id, rounds.of(join)].append(join)
+        groups = _rounds(history)
         settled = [join for group in groups.values() for join in group if join.call.outcome in ("ok", "failed")]
         if not settled:
             return self.nothing("no rendezvous returned or raised")
         findings = [finding for group in groups.values() for finding in (*_early(group), *_split(history, group))]
         return self.verdict(findings, f"{counted(len(groups), 'round')} joined together")
+
+    def explore(self, scenario: Scenario, history: History) -> Verdict:
+        """Only of a subject that knows who joined; whether all or none, where no message and no process can be lost."""
+        disturbances = Disturbances(scenario, history)
+        if not disturbances.is_strict:
+            return self.nothing("the subject does not know who joined, so a clean join is a race")
+        groups = list(_rounds(history).values())
+        findings = [finding for group in groups if not _was_restarted(group) for finding in _early(group)]
+        for group in groups:
+            if _is_whole(group) and not _is_disturbed(history, disturbances, group):
+                findings += _split(history, group)
+        if not any(join.returned for group in groups for join in group):
+            return self.nothing("no rendezvous returned")
+        return self.verdict(findings, f"{counted(len(groups), 'round')} joined together")
+
+
+def _rounds(history: History) -> Mapping[tuple[str | None, int], list[Join]]:
+    """The joins by run id and round."""
+    rounds = Rounds(history)
+    groups: dict[tuple[str | None, int], list[Join]] = defaultdict(list)
+    for join in joins(history):
+        groups[join.run_id, rounds.of(join)].append(join)
+    return groups
+
+
+def _was_restarted(group: list[Join]) -> bool:
+    """Whether a later life joined: which round one of its joins was for is not known if it raised."""
+    return any(join.call.life > 1 for join in group)
+
+
+def _is_whole(group: list[Join]) -> bool:
+    """Whether each rank joined once, with one world size, and had begun before anybody returned."""
+    sizes = {whole(join.call.arguments.get("world_size")) for join in group}
+    ranks = sorted(join.given_rank for join in group if join.given_rank is not None)
+    returns = [join.ended_ns for join in group if join.returned]
+    begun_ns = max(join.begun_ns for join in group)
+    return sizes == {len(group)} and ranks == list(range(len(group))) and begun_ns <= min(returns, default=begun_ns)
+
+
+def _is_disturbed(history: History, disturbances: Disturbances, group: list[Join]) -> bool:
+    """Whether a message or a process may have been lost: then one rank may return and another raise."""
+    ranks = {*(join.call.rank for join in group), *disturbances.masters}
+    windows = [history.window_of(join.call) for join in group]
+    window = min(begun for begun, _ in windows), max(ended for _, ended in windows)
+    return (
+        disturbances.hit(ranks, window)
+        or disturbances.gone(ranks, window[1])
+        or disturbances.released(ranks, window[1], (*RELEASING, "set_closed"))
+    )
 
 
 def _early(group: list[Join]) -> Iterator[Finding]:

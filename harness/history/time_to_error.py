@@ -84,7 +84,12 @@ def _times(scenario: Scenario, history: History) -> Iterator[TimeToError]:
 def _end(call: Call) -> str:
     if call.outcome == "hung":
         return HUNG
-    return TIMED_OUT if _TIMEOUT.search(_message(call)) else OTHER
+    return TIMED_OUT if says_timed_out(call) else OTHER
+
+
+def says_timed_out(call: Call) -> bool:
+    """Whether the error of a call says that its time was up."""
+    return _TIMEOUT.search(_message(call)) is not None
 
 
 def _message(call: Call) -> str:

@@ -46,12 +46,13 @@ class Timed:
         return id(self.call), self.action.keys
 
 
-def timed(history: History, calls: Iterable[Call], strict: bool) -> list[Timed]:
+def timed(history: History, calls: Iterable[Call], strict: bool, atomic: bool) -> list[Timed]:
     """The parts of these calls, in the order of their beginning.
 
     Args:
         calls: store calls on the keys of one prefix.
-        strict: whether `ok` of a write without reply means done, and whether `multi_set` and `multi_get` are atomic.
+        strict: whether `ok` of a write without reply means done.
+        atomic: whether `multi_set` and `multi_get` are.
     """
     begun = [call for call in calls if call.begun_ns is not None and call.outcome != "skipped"]
     unsure = [call for call in begun if _is_unsure(call, strict)]
@@ -59,7 +60,9 @@ def timed(history: History, calls: Iterable[Call], strict: bool) -> list[Timed]:
     narrowed = narrow(history, unsure, replacements)
     connections: dict[tuple[int, int, str, str], _Connection] = defaultdict(lambda: _Connection(replacements))
     for call in begun:
-        connections[call.rank, call.life, call.thread, handler_of(call)].take(call, strict, narrowed.get(id(call)))
+        connections[call.rank, call.life, call.thread, handler_of(call)].take(
+            call, strict, atomic, narrowed.get(id(call))
+        )
     parts = [part for connection in connections.values() for part in connection.parts()]
     return sorted(parts, key=lambda part: part.begun_ns)
 
@@ -85,7 +88,7 @@ class _Connection:
     def parts(self) -> list[Timed]:
         return self._parts
 
-    def take(self, call: Call, strict: bool, narrowed: Narrowed | None) -> None:
+    def take(self, call: Call, strict: bool, atomic: bool, narrowed: Narrowed | None) -> None:
         """The next call."""
         if self._waiting and self._replacements.may_part(self._parts[self._waiting[0]].call, call):
             self._wait_no_longer()
@@ -96,7 +99,7 @@ class _Connection:
             self._confirm(call)
         before = tuple(self._parts[place] for place in sorted(set(self._last.values())))
         is_maybe = _is_unsure(call, strict)
-        for action in actions_of(call, strict):
+        for action in actions_of(call, atomic):
             part = Timed(call, action, call.begun_ns or 0, None if is_maybe else call.ended_ns, not is_maybe, ())
             if narrowed is not None:
                 part = replace(
@@ -129,10 +132,10 @@ class _Connection:
 # -- what a call does --------------------------------------------------------------------------------------------
 
 
-def actions_of(call: Call, strict: bool) -> Iterator[Action]:
+def actions_of(call: Call, atomic: bool) -> Iterator[Action]:
     """The atomic parts of a call; none if it is no store call, or a read that returned nothing."""
     if call.f in _WRITES or (call.outcome == "ok" and call.f in _ACTIONS):
-        yield from _ACTIONS[call.f](call, strict)
+        yield from _ACTIONS[call.f](call, atomic)
 
 
 def _result(call: Call) -> object:
@@ -146,52 +149,52 @@ def _text(call: Call, name: str) -> str:
 
 
 def _with(*names: str) -> Callable[[Call, bool], Iterator[Action]]:
-    def actions(call: Call, _strict: bool) -> Iterator[Action]:
+    def actions(call: Call, _atomic: bool) -> Iterator[Action]:
         arguments = tuple(_text(call, name) for name in names)
         yield from (Action(call.f, (key,), arguments, _result(call)) for key in keys_of(call))
 
     return actions
 
 
-def _set_bytes(call: Call, _strict: bool) -> Iterator[Action]:
+def _set_bytes(call: Call, _atomic: bool) -> Iterator[Action]:
     yield from (Action("set", (key,), (text_of_bytes(call),)) for key in keys_of(call))
 
 
-def _same_bytes(call: Call, _strict: bool) -> Iterator[Action]:
+def _same_bytes(call: Call, _atomic: bool) -> Iterator[Action]:
     """If they differed, it returned no more than their beginning."""
     if call.returned is True:
         yield from (Action("get", (key,), (), text_of_bytes(call)) for key in keys_of(call))
 
 
-def _add(call: Call, _strict: bool) -> Iterator[Action]:
+def _add(call: Call, _atomic: bool) -> Iterator[Action]:
     amount = whole(call.arguments.get("amount", 1))
     if amount is not None:
         yield from (Action("add", (key,), (amount,), _result(call)) for key in keys_of(call))
 
 
-def _wait(call: Call, _strict: bool) -> Iterator[Action]:
+def _wait(call: Call, _atomic: bool) -> Iterator[Action]:
     """A wait ends once each key has been there, not necessarily all of them at the same time."""
     yield from (Action("wait", (key,)) for key in keys_of(call))
 
 
-def _check(call: Call, _strict: bool) -> Iterator[Action]:
+def _check(call: Call, _atomic: bool) -> Iterator[Action]:
     if keys_of(call):
         yield Action("check", keys_of(call), (), call.returned)
 
 
-def _multi_get(call: Call, strict: bool) -> Iterator[Action]:
+def _multi_get(call: Call, atomic: bool) -> Iterator[Action]:
     keys, values = keys_of(call), call.returned
     if not keys or not isinstance(values, (list, tuple)) or len(values) != len(keys):
         return
-    if strict:
+    if atomic:
         yield Action("multi_get", keys, (), tuple(values))
     else:
         yield from (Action("get", (key,), (), value) for key, value in zip(keys, values, strict=True))
 
 
-def _multi_set(call: Call, strict: bool) -> Iterator[Action]:
+def _multi_set(call: Call, atomic: bool) -> Iterator[Action]:
     values = {str(key): str(value) for key, value in mapping(call.arguments.get("values")).items()}
-    if strict and values:
+    if atomic and values:
         yield Action("multi_set", tuple(values), tuple(values.values()))
     else:
         yield from (Action("set", (key,), (value,)) for key, value in values.items())

@@ -188,4 +188,6 @@ def test_a_finding_without_a_stall_is_a_plain_one() -> None:
 def test_the_safety_checkers_are_those_that_time_cannot_break() -> None:
     """What they find is proof, however long anything took."""
     safe = {kind for kind, member in CHECKERS.items() if member.safety}
-    assert safe == {"agreement", "linearizable", "no_crash", "prefix_isolation", "store_reuse"}
+    assert safe == {
+        *("add_once", "agreement", "join_identity", "linearizable", "no_crash", "prefix_isolation", "store_reuse")
+    }

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.checkers.base import standing_invariants
+from harness.checkers.base import CHECKERS, standing_invariants
 from harness.loader.keys import unions
 from harness.loader.keys.entries import Entry, read_entries
 from harness.loader.keys.members import attributes_of, check_declarations
 from harness.loader.keys.models import AnyClaimKeys, CheckClaimKeys, StepClaimKeys
 from harness.loader.keys.scope import Scope, unique_names
 from harness.loader.resolve.moments import Moments, check_ranks_have
+from harness.loader.resolve.steps import report_member_problems
 from harness.loader.tree.nodes import Listing, Location, Node, plain
 from harness.loader.tree.nodes import Mapping as MappingNode
 from harness.loader.tree.problems import Reporter
@@ -62,6 +63,7 @@ class Claims:
             self.report(entry.location, message, "give it an id")
         if isinstance(keys, CheckClaimKeys):
             parameters = attributes_of(keys, check_declarations()[entry.kind])
+            report_member_problems(entry, CHECKERS[entry.kind].problems(parameters), self.report)
             return CheckClaim(name, entry.kind, parameters, entry.line, source(entry.node))
         return self._any_claim(entry, name) if isinstance(keys, AnyClaimKeys) else self._step_claim(keys, entry, name)
 

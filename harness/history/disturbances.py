@@ -1,0 +1,84 @@
+"""What stood in the way of a call, if anything: faults, processes that ended, servers that were let go."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+
+from harness.history.joins import joins
+from harness.history.waiting.paths import ON_LINKS
+from harness.scenario.scenario import EXIT, Scenario
+from harness.values.history import History, Injection
+from harness.values.json import mapping
+
+_STRICT = "static-strict"
+_ON_RANKS = ("kill", "pause", "cpu_limit", "memory_limit")
+"""The faults that hit the processes of their ranks and nothing else."""
+_RESOLVERS = ("resolver_gone", "slow_resolver")
+RELEASING = ("drop", "shutdown")
+"""The verbs after which a server may be gone, and with it every store that it served."""
+
+
+@dataclass(frozen=True)
+class Disturbances:
+    """What may have disturbed the calls of a run. In doubt the answer is that something did."""
+
+    scenario: Scenario
+    history: History
+
+    @cached_property
+    def masters(self) -> frozenset[int]:
+        """The rank processes that serve a store, or are to."""
+        ranks = enumerate(self.scenario.world.ranks)
+        planned = (number for number, one in ranks if any(config.rank == 0 for config in one.handlers.values()))
+        return frozenset((*planned, *(join.call.rank for join in joins(self.history) if join.is_master)))
+
+    @cached_property
+    def is_strict(self) -> bool:
+        """Whether the subject is static-strict, or made from it: then its joins say who was in the round.
+
+        docs/rendezvous.md has what it promises beyond stock, and its limits.
+        """
+        of_rosters = (mapping(join.call.returned).get("roster") for join in joins(self.history))
+        return self.history.begin.get("subject") == _STRICT or any(roster is not None for roster in of_rosters)
+
+    @property
+    def delays_lookups(self) -> bool:
+        """Whether a fault made look-ups slow: torch makes some of its own, which no deadline bounds (F11)."""
+        return any(injection.kind in _RESOLVERS for injection in self.history.injections)
+
+    def hit(self, ranks: Collection[int], window: tuple[int, int]) -> bool:
+        """Whether a fault that can concern these ranks was in place in the window, or was about to be."""
+        return any(
+            _overlaps(injection, window) and (self._hits_all(injection) or not set(injection.ranks).isdisjoint(ranks))
+            for injection in self.history.injections
+        )
+
+    def gone(self, ranks: Collection[int], until_ns: int) -> bool:
+        """Whether a process of these ranks had ended by then, or was about to."""
+        ends = (call for call in self.history.calls if call.step == EXIT and call.rank in ranks)
+        times = (end.ended_ns if end.begun_ns is None else end.begun_ns for end in ends)
+        return any(time_ns is not None and time_ns <= until_ns for time_ns in times)
+
+    def released(self, ranks: Collection[int], until_ns: int, verbs: Collection[str] = RELEASING) -> bool:
+        """Whether a process of these ranks had begun a call of such a verb by then."""
+        return any(
+            call.f in verbs and call.rank in ranks and call.begun_ns is not None and call.begun_ns <= until_ns
+            for call in self.history.calls
+        )
+
+    def _hits_all(self, injection: Injection) -> bool:
+        """Faults of the port and of hosts concern everybody; so does one of which nothing is known."""
+        if not injection.ranks:
+            return True
+        faults = (fault for fault in self.scenario.faults if fault.name == injection.fault)
+        is_toxic = any(fault.stream is not None for fault in faults)
+        return not (is_toxic or injection.kind in (*ON_LINKS, *_ON_RANKS))
+
+
+def _overlaps(injection: Injection, window: tuple[int, int]) -> bool:
+    tried_ns = injection.injected_ns if injection.tried_ns is None else injection.tried_ns
+    if tried_ns is None:
+        return False
+    return tried_ns <= window[1] and (injection.healed_ns is None or injection.healed_ns >= window[0])

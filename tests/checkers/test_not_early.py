@@ -1,0 +1,91 @@
+"""Not early: histories it accepts, and histories it rejects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pasts import NETWORK, Past, scenario
+
+from harness.checkers.not_early import NotEarly
+from harness.values.history import History
+from harness.values.ops import ErrorInfo
+from harness.values.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
+
+RULE = NotEarly.declaration.summary
+WAITED = ErrorInfo("DistStoreError", ("DistStoreError", "RuntimeError"), "wait timeout after 2000ms, keys: /a/k")
+
+
+def judged(history: History) -> Verdict:
+    return NotEarly().check(scenario(size=3), history, {})
+
+
+def timing_out(past: Past, after: float = 0.5, error: ErrorInfo = WAITED, **more: Any) -> History:
+    """Rank 2's get, which has 2 s, ends so many seconds after its begin."""
+    return past.call(2, "get", 1, 1 + after, "failed", error=error, **more).whole()
+
+
+def world() -> Past:
+    return Past(3).all_join()
+
+
+def test_a_call_that_lasts_for_its_timeout_is_fine() -> None:
+    """A little less is too: torch counts milliseconds."""
+    assert judged(timing_out(world(), 2.0)) == Verdict(
+        "not_early", PASSED, "1 call timed out, none before its time", RULE
+    )
+    assert judged(timing_out(world(), 1.81)).status == PASSED
+
+
+def test_a_call_that_gives_up_early_is_rejected() -> None:
+    """Whatever was late, it was late by its own clock too."""
+    because = "rank 2's get raised DistStoreError after 500 ms, before its timeout of 2.00 s: " + WAITED.message
+    assert judged(timing_out(world(), lag=5)) == Verdict(
+        "not_early", FAILED, because, RULE, "raised DistStoreError after 500 ms", (8, 9)
+    )
+
+
+def test_a_join_that_gives_up_early_is_rejected() -> None:
+    """Rank 0 is missing, and rank 1 does not wait for it."""
+    error = ErrorInfo("RendezvousTimeoutError", ("RendezvousTimeoutError",), "gave up waiting for rank 0 after 1.0 s")
+    assert judged(Past(3).join(1, 0, 1.0, "failed", error=error).whole()).status == FAILED
+
+
+def test_a_waits_own_timeout_counts() -> None:
+    """It was given 400 ms."""
+    own = {"arguments": {"keys": ["k"], "timeout": 400_000_000}, "f": "wait"}
+    assert judged(timing_out(world(), 0.4, **own)).status == PASSED
+    assert judged(timing_out(world(), 0.2, **own)).status == FAILED
+
+
+def test_an_error_that_does_not_speak_of_time_is_not_judged() -> None:
+    """A connection that was reset ends a call at once."""
+    assert judged(timing_out(world(), error=NETWORK)).status == VACUOUS
+
+
+@pytest.mark.parametrize(
+    "past",
+    [
+        world().fault("cut", 1.2, None, ranks=(2,)),
+        world().fault("frozen", 0.5, 1.2, ranks=(0,), kind="pause"),
+        world().fault("port", 0.5, None, ranks=(), kind="impostor"),
+        world().ends(0, 0.9, 1.0),
+        world().call(0, "shutdown", 0.9, 1.0, value=True),
+        world().call(2, "shutdown", 1.1, 1.2, value=True, thread="other"),
+    ],
+)
+def test_what_may_have_ended_the_call_excuses(past: Past) -> None:
+    """A fault on its rank, the master or the port; a master that is gone; a store that was shut down."""
+    assert judged(timing_out(past)).status == VACUOUS
+
+
+def test_a_fault_that_is_over_excuses_nothing() -> None:
+    """Neither does one of another rank."""
+    assert judged(timing_out(world().fault("cut", 0.5, 0.9, ranks=(2,)))).status == FAILED
+    assert judged(timing_out(world().fault("cut", 0.5, None, ranks=(1,)))).status == FAILED
+
+
+def test_a_stop_makes_it_an_error_and_a_wait_does_not() -> None:
+    """What a stopped part makes another process do may end a call; waiting for a processor only delays."""
+    assert judged(timing_out(world().stall(1.1, 1.3))).status == ERROR
+    assert judged(timing_out(world().stall(0.5, 1.3, how="waited"))).status == FAILED
