@@ -48,9 +48,9 @@ class JoinIdentity(Checker):
         details=(
             "A join of torch adds 1 to a counter of the server; one of `static-strict` claims the slot of its rank. Of"
             " what one server has answered or taken, each run id and rank is counted once, and a slot is claimed by"
-            " processes of that rank only. A rank that is counted twice is counted in place of a missing one, also if this run"
-            " did not suffer from it. Not judged is a message while its process was in several joins, and nothing where"
-            " no proxy server decoded the messages, or not all of them."
+            " processes of that rank only. A rank that is counted twice is counted in place of a missing one, also if"
+            " this run did not suffer from it. Not judged is a message while its process was in several joins, and"
+            " nothing where no proxy server decoded the messages, or not all of them."
         ),
     )
     explored = True
