@@ -51,13 +51,14 @@ class Draws:
         return things[int(self._random() * len(things))]
 
     def weighted(self, weights: Mapping[Thing, float]) -> Thing:
-        """One of several by their weights, of which one must be above 0."""
-        left = self._random() * sum(weights.values())
-        for thing, weight in weights.items():
+        """One of several by their weights, of which one must be above 0; raises IndexError if none is."""
+        possible = [(thing, weight) for thing, weight in weights.items() if weight > 0]
+        left = self._random() * sum(weight for _, weight in possible)
+        for thing, weight in possible[:-1]:
             left -= weight
             if left < 0:
                 return thing
-        return next(thing for thing, weight in reversed(weights.items()) if weight > 0)
+        return possible[-1][0]
 
     def shuffled(self, things: Sequence[Thing]) -> list[Thing]:
         """All of them, in any order."""

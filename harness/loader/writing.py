@@ -20,6 +20,8 @@ _PLAIN = re.compile(
     r"[A-Za-z_][A-Za-z0-9_./ *+-]*|[0-9.]+ ?[A-Za-z]+(/s)?( [+-] [0-9a-z]+)*|[0-9]+ \* timeout|[0-9]+-[0-9]+"
 )
 """Texts without quotes; the writer still puts some around what would be read as no text, such as `true`."""
+_FREE = re.compile(r"[A-Za-z][A-Za-z0-9_./ *+,;'-]*[A-Za-z0-9.]")
+"""Texts without quotes beside a key at the top, where commas have no meaning."""
 _BLOCKS = ("world", "matrix", "needs")
 """Mappings that are written below their key where they do not fit beside it."""
 
@@ -55,14 +57,15 @@ def _section(key: str, value: Any) -> Any:
     """What stands below or beside a key at the top."""
     if isinstance(value, list | tuple) and any(isinstance(one, Mapping) for one in value):
         return _rows(value)
-    if key in _BLOCKS and isinstance(value, Mapping) and len(str(value)) > WIDTH - len(key):
+    if key in _BLOCKS and isinstance(value, Mapping) and _length(value) > WIDTH - len(key) - 2:
         return _block({name: _below(one) for name, one in value.items()})
-    return _flow(value)
+    is_free = isinstance(value, str) and _FREE.fullmatch(value)
+    return value if is_free else _flow(value)
 
 
 def _below(value: Any) -> Any:
     """What stands in a mapping that is written below its key: one that is long is written below its own key too."""
-    if isinstance(value, Mapping) and len(str(value)) > WIDTH:
+    if isinstance(value, Mapping) and _length(value) > WIDTH - 8:
         return _block({name: _flow(one) for name, one in value.items()})
     return _flow(value)
 
@@ -77,9 +80,9 @@ def _rows(entries: Any) -> Any:
 
 def _row(entry: Any) -> Any:
     """An entry of a list: a line, or a line for each key if it does not fit into one."""
-    if not isinstance(entry, Mapping) or len(str(entry)) < WIDTH:
+    if not isinstance(entry, Mapping) or _length(entry) <= WIDTH - 4:
         return _flow(entry)
-    is_listed = {key: isinstance(value, list | tuple) and len(str(value)) > WIDTH for key, value in entry.items()}
+    is_listed = {key: isinstance(value, list | tuple) and _length(value) > WIDTH - 8 for key, value in entry.items()}
     return _block({key: _rows(value) if is_listed[key] else _flow(value) for key, value in entry.items()})
 
 
@@ -112,3 +115,12 @@ def _scalar(value: Any) -> Any:
     if isinstance(value, str) and not _PLAIN.fullmatch(value):
         return DoubleQuotedScalarString(value)
     return value
+
+
+def _length(value: Any) -> int:
+    """About how many characters a value takes in one line."""
+    if isinstance(value, Mapping):
+        return 2 + sum(_length(key) + 2 + _length(one) + 2 for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return 2 + sum(_length(one) + 2 for one in value)
+    return len(str(value)) + (2 if isinstance(value, str) and not _PLAIN.fullmatch(value) else 0)
