@@ -71,7 +71,7 @@ def _bytes_at_once(document: Mapping[str, Any]) -> int:
     values = calls = 0
     for step in steps_of(document):
         values += len(step.get("hex", "")) // 2 * int(step.get("repeat", 1))
-        calls += int(step.get("calls", step.get("times", 1)))
+        calls += int(step.get("calls") or step.get("times") or 1)
     return BYTES_OF_A_JOIN + BYTES_OF_A_CALL * calls + values
 
 

@@ -30,13 +30,14 @@ from harness.explore.ranges import faults_for
 from harness.explore.workloads import FAMILIES
 from harness.values.errors import ScenarioError
 
-COUNTS = {1: 55, 2: 28, 3: 12, 4: 5}
+COUNTS = {1: 62, 2: 26, 3: 9, 4: 3}
 """Faults of a drawn draft, and how often there are so many."""
 CODA = 0.85
 """How often a draft ends with a coda, where it can."""
 BENIGN = 0.08
 """How often all faults of a draft change nothing."""
-GATED = 0.6
+GATED = 0.8
+"""How often the step that comes next waits for the fault."""
 TRIES = 8
 ENDING = "faults expect"
 """The keys that come last in a file, in this order."""

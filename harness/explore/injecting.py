@@ -34,6 +34,14 @@ MOST_FAULTS = 4
 STREAMS = ("upstream", "downstream", "both")
 AT_START, AT_FAULT, AT_TIME = "start", "fault", "time"
 """Kinds of moments beside those of anchors."""
+MESSAGES = ("query ", "reply ")
+"""The begins of kinds of anchors that are messages."""
+OTHERS = 0.8
+"""How often a further fault is of a kind that is not there yet: two pauses of one rank are one."""
+PARTIAL = 0.04
+"""How often a toxic hits half of the connections only."""
+SHORTEST_NS = 50 * MS
+"""The least time until a fault is healed: what waits for it must begin meanwhile."""
 LATER_NS = 500 * MS
 """How long after the end of a clean run a fault at a drawn time may come."""
 
@@ -60,12 +68,12 @@ class Placing:
     """How faults are placed in one draft.
 
     Attributes:
-        where: draws the moment, given the document so far.
+        where: draws the moment, given the document so far and the layer of the fault.
         gates: how often the steps that come next wait for the fault, so that it is in place when they begin.
         heals: whether every fault is healed some time after its injection, so that a coda can follow.
     """
 
-    where: Callable[[Draws, Document, Profile], Where]
+    where: Callable[[Draws, Document, Profile, str], Where]
     gates: float
     heals: bool
 
@@ -83,11 +91,20 @@ def kind_of(document: Mapping[str, Any]) -> str:
 # -- moments --------------------------------------------------------------------------------------------------------
 
 
-def at_anchor(draws: Draws, document: Document, profile: Profile) -> Where:
-    """An anchor, each kind of anchor as likely as another; or the start, or a moment of an earlier fault."""
+def at_anchor(draws: Draws, document: Document, profile: Profile, layer: str) -> Where:
+    """An anchor, each kind of anchor as likely as another; or the start, or a moment of an earlier fault.
+
+    A fault that works on links comes before the last message of its link, so that it meets something. One that works
+    on the port is there from the start more often, since the master takes the port only once.
+    """
     earlier = faults_of(document)
-    form = draws.weighted({"anchor": 82, "start": 8, "fault": 40 if earlier else 0})
+    start = {"port": 60, "link": 8}.get(layer, 3)
+    form = draws.weighted({"anchor": 90 - start, "start": start, "fault": 40 if earlier else 0})
     anchors = usable_anchors(document, profile)
+    if layer == "link":
+        last = last_messages(profile)
+        ends = max(last.values(), default=len(profile.anchors))
+        anchors = [(place, one) for place, one in anchors if place < last.get(one.rank, ends)]
     if form == "fault":
         return _at_fault(draws, earlier)
     if form == "start" or not anchors:
@@ -95,6 +112,11 @@ def at_anchor(draws: Draws, document: Document, profile: Profile) -> Where:
     kinds = sorted({(anchor.kind, anchor.role) for _, anchor in anchors})
     kind = draws.choice(kinds)
     return where_of(*draws.choice([one for one in anchors if (one[1].kind, one[1].role) == kind]), draws)
+
+
+def last_messages(profile: Profile) -> dict[int, int]:
+    """By rank with a link, the position of the last anchor that is a message."""
+    return {one.rank: place for place, one in enumerate(profile.anchors) if one.kind.startswith(MESSAGES)}
 
 
 def where_of(place: int, anchor: Anchor, draws: Draws | None = None) -> Where:
@@ -124,7 +146,7 @@ def _at_fault(draws: Draws, earlier: list[Entry]) -> Where:
     return Where(moment, AT_FAULT)
 
 
-def at_time(draws: Draws, _document: Document, profile: Profile) -> Where:
+def at_time(draws: Draws, _document: Document, profile: Profile, _layer: str) -> Where:
     """A time, uniform over the run as it was without faults and a little longer, in whole milliseconds."""
     return Where(f"{int(draws.uniform(0, profile.lasted_ns + LATER_NS)) // MS}ms", AT_TIME)
 
@@ -136,8 +158,12 @@ def with_fault(
     draws: Draws, document: Mapping[str, Any], profile: Profile, kinds: Mapping[str, float], placing: Placing
 ) -> tuple[Document, str]:
     """The document with one fault more, of a kind drawn by weight, and its cell."""
-    where = placing.where(draws, copied(document), profile)
-    return with_fault_at(draws, document, profile, draws.weighted(kinds), where, placing)
+    found = copied(document)
+    there = {fault["inject"] for fault in faults_of(found)}
+    new = {kind: weight for kind, weight in kinds.items() if kind not in there}
+    kind = draws.weighted(new if new and draws.chance(OTHERS) else kinds)
+    where = placing.where(draws, found, profile, FAULTS[kind].layer)
+    return with_fault_at(draws, found, profile, kind, where, placing)
 
 
 def with_fault_at(
@@ -154,7 +180,7 @@ def with_fault_at(
     A kind for which no attributes fit becomes `pause`, which needs none.
     """
     found = copied(document)
-    ranks = _targets(draws, kind, where, found) if ranks is None else ranks
+    ranks = _targets(draws, kind, where, found, profile) if ranks is None else ranks
     scope = scope_of(found, profile, where, ranks)
     attributes = fault_attributes(draws, kind, kind_of(found), ranks, scope)
     if attributes is None:
@@ -167,7 +193,7 @@ def with_fault_at(
     if member.toxic:
         fault["stream"] = draws.choice(STREAMS)
     fault |= attributes
-    if member.toxic and draws.chance(0.08):
+    if member.toxic and draws.chance(PARTIAL):
         fault["toxicity"] = 0.5
     if where.moment is not None:
         fault["after"] = where.moment
@@ -182,10 +208,10 @@ def with_benign_fault(
 ) -> tuple[Document, str]:
     """The document with a fault that changes nothing, and its cell."""
     found = copied(document)
-    where = placing.where(draws, found, profile)
     drawn = benign_fault(draws, found)
+    where = placing.where(draws, found, profile, FAULTS[drawn["inject"]].layer)
     kind, length = drawn.pop("inject"), drawn.pop("for", None) or written_share(draws, timeout_ns_of(found), 0.05, 1)
-    (rank, *_) = _targets(draws, kind, where, found)
+    (rank, *_) = _targets(draws, kind, where, found, profile)
     fault: Entry = {"id": fresh_name(kind, names_of(found)), "inject": kind, "ranks": rank, **drawn}
     if where.moment is not None:
         fault["after"] = where.moment
@@ -219,13 +245,13 @@ def scope_of(document: Document, profile: Profile, where: Where, ranks: tuple[in
     words = frozenset(
         anchor.kind.partition(" ")[2]
         for place, anchor in enumerate(profile.anchors)
-        if place > where.place and anchor.rank in ranks and anchor.kind.startswith(("query ", "reply "))
+        if place > where.place and anchor.rank in ranks and anchor.kind.startswith(MESSAGES)
     )
     keys = sorted({step["key"] for step in steps_of(document) if "key" in step})
     return Scope(timeout_ns_of(document), size_of(document), tuple(keys) or ("a",), words=words)
 
 
-def _targets(draws: Draws, kind: str, where: Where, document: Document) -> tuple[int, ...]:
+def _targets(draws: Draws, kind: str, where: Where, document: Document, profile: Profile) -> tuple[int, ...]:
     """The ranks that a fault hits: mostly the one whose moment it is."""
     layer = FAULTS[kind].layer
     if layer == "port":
@@ -237,6 +263,8 @@ def _targets(draws: Draws, kind: str, where: Where, document: Document) -> tuple
         return tuple(able)
     if where.rank in able and draws.chance(0.7):
         return (where.rank,)
+    last = last_messages(profile) if layer == "link" else {}
+    able = [rank for rank in able if last.get(rank, where.place) > where.place] or able
     served = [rank for rank in able if rank in masters]
     return (draws.choice(served if served and draws.chance(0.5) else able),)
 
@@ -244,7 +272,7 @@ def _targets(draws: Draws, kind: str, where: Where, document: Document) -> tuple
 def _healing(draws: Draws, document: Document, placing: Placing) -> Entry:
     """`for` or `until`; nothing if it lasts until the end of the play."""
     timeout_ns = timeout_ns_of(document)
-    length = written_ns(int(draws.log_uniform(20 * MS, 3 * timeout_ns // 2)) // MS * MS)
+    length = written_ns(int(draws.log_uniform(SHORTEST_NS, 3 * timeout_ns // 2)) // MS * MS)
     form = "for" if placing.heals else draws.weighted({"for": 4, "until": 2, "never": 4})
     if form == "until":
         return {"until": {"step": name_of(draws.choice(steps_of(document))), "is": "ended"}}
@@ -289,7 +317,7 @@ def restart_of(draws: Draws, document: Mapping[str, Any], profile: Profile, plac
     """The document with a kill of the rank that has steps for a second life, and its cell."""
     (victim, *_) = [step["ranks"] for step in steps_of(document) if step.get("life") == 2]
     found = copied(document)
-    where = placing.where(draws, found, profile)
+    where = placing.where(draws, found, profile, FAULTS["kill"].layer)
     return with_fault_at(draws, found, profile, "kill", where, placing, (victim,))
 
 

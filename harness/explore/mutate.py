@@ -119,7 +119,9 @@ class _Change:
     def move_fault(self) -> None:
         """Another moment for one fault; what waited for it still does."""
         fault = self.draws.choice(self._faults)
-        where = at_anchor(self.draws, {**self.document, "faults": self._without(fault)}, self.profile)
+        where = at_anchor(
+            self.draws, {**self.document, "faults": self._without(fault)}, self.profile, FAULTS[fault["inject"]].layer
+        )
         if name_of(fault) in self._needed_before(where.moment):
             return
         moved = {key: value for key, value in fault.items() if key != "after"}

@@ -25,6 +25,8 @@ TRIES = 30
 
 EDGES = (0, 1, 5, 64, 1000, 1448, 4095, 4096, 4097, 16_384, 65_535, 65_536, 131_072)
 """Sizes at which buffers, segments and pages end."""
+FEW_BYTES = 1500
+"""What a connection carries in a join and a few calls: most sizes are less."""
 LARGEST_DRAWN = 200_000
 """Bytes, and bytes per second times 1000: what is larger is never reached by the traffic of a rendezvous."""
 FEW, WIDEST = 12, 1000
@@ -134,11 +136,12 @@ def _duration(draws: Draws, attribute: Attribute, scope: Scope) -> Drawn:
 
 def _size(draws: Draws, attribute: Attribute, _scope: Scope) -> Drawn:
     lowest, highest = _bounds(attribute, 0, LARGEST_DRAWN)
-    edges = [edge for edge in EDGES if lowest <= edge <= highest]
+    largest = LARGEST_DRAWN if draws.chance(0.2) else FEW_BYTES
+    edges = [edge for edge in EDGES if lowest <= edge <= min(highest, largest)]
     if edges and draws.chance(0.5):
         value = draws.choice(edges)
     else:
-        value = min(max(int(draws.log_uniform(1, LARGEST_DRAWN)), lowest), highest)
+        value = min(max(int(draws.log_uniform(1, largest)), lowest), highest)
     return Drawn(f"{value}B", value)
 
 
