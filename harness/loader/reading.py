@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping as AnyMapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ from harness.loader.tree.matrix import Cell, read_matrix
 from harness.loader.tree.nodes import Listing, Mapping
 from harness.loader.tree.problems import Problems, TooManyProblems
 from harness.loader.tree.tidy import tidied
+from harness.loader.writing import written
 from harness.scenario.scenario import Scenario
-from harness.values.errors import ScenarioError
 
 
 def load(path: Path) -> list[Scenario]:
@@ -86,30 +85,3 @@ def load_mapping(keys: AnyMapping[str, Any], name: str) -> list[Scenario]:
     path = Path(name if name.endswith(".rdzv.yaml") else f"{name}.rdzv.yaml")
     whole = {"schema": SCHEMA, "title": name, **keys}
     return load_text(written(whole, path), path)
-
-
-def written(keys: AnyMapping[str, Any], path: Path = Path()) -> str:
-    """The keys as a YAML file."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    writer = YAML(typ="safe", pure=True)
-    writer.default_flow_style = False
-    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    writer.representer.ignore_aliases = lambda *_: True
-    target = io.StringIO()
-    try:
-        writer.dump(_listed(dict(keys)), target)
-    except (YAMLError, RecursionError, TypeError, ValueError) as error:
-        hint = "give dicts, lists, text, numbers and flags only"
-        raise ScenarioError([f"{path}: these keys cannot be written as YAML: {error}\n  {hint}"]) from None
-    return target.getvalue()
-
-
-def _listed(value: Any) -> Any:
-    """Tuples as lists, so that they are written as such."""
-    if isinstance(value, AnyMapping):
-        return {key: _listed(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_listed(one) for one in value]
-    return value

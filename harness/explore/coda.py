@@ -1,0 +1,84 @@
+"""The end of a draft: when every fault is healed, a fresh handler of each rank must join, write and read in time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.explore.documents import (
+    WORKERS,
+    Document,
+    Entry,
+    copied,
+    faults_of,
+    joined,
+    name_of,
+    removed,
+    steps_of,
+)
+from harness.explore.workloads import FAMILIES, MOST_STEPS
+from harness.faults.base import FAULTS
+
+CODA = "coda"
+"""Handler, run id and thread of its steps, the begin of their names, and of the names of its claims."""
+CODA_STEPS = 3
+TO_START = "500ms"
+"""For a rank that is started again: its process must be there before the others' joins, which wait for it, begin."""
+
+
+def with_coda(document: Mapping[str, Any]) -> Document:
+    """The document with a coda in place of one that it has; as it is where a coda would claim too much.
+
+    The handler is a new one with a run id of its own, so its connections are new: a client whose connection was cut
+    never gets another (F15), and does not count. Its steps have a thread of their own, so that what hangs elsewhere
+    does not keep them from beginning. No rank is missing, since every rank of the world is there or started again.
+    """
+    bare = without_coda(document)
+    if not allows_coda(bare):
+        return bare
+    healed = [_healed(fault) for fault in faults_of(bare)]
+    where = {"handler": CODA, "thread": CODA}
+    steps: list[Entry] = [
+        {"id": "coda-join", "do": "rendezvous", "run_id": CODA, **where, "after": joined(_everybody(bare), *healed)},
+        {"id": "coda-set", "do": "set", "ranks": 0, **where, "key": CODA, "value": "alive"},
+        {"id": "coda-get", "do": "get", "ranks": WORKERS, **where, "key": CODA},
+    ]
+    claims: list[Entry] = [
+        {"id": "coda-joins", "step": "coda-join", "is": "ok", "within": "timeout + slack"},
+        {"id": "coda-reads", "step": "coda-get", "is": "ok", "value": "alive", "within": "timeout + slack"},
+    ]
+    found = copied(bare)
+    found["workload"] = [*found["workload"], *steps]
+    found["expect"] = [*found["expect"], *claims]
+    return found
+
+
+def without_coda(document: Mapping[str, Any]) -> Document:
+    """The document without its coda."""
+    gone = [name_of(step) for step in steps_of(document) if step.get("handler") == CODA]
+    return removed(document, gone) if gone else copied(document)
+
+
+def can_end_with_coda(document: Mapping[str, Any], family: str) -> bool:
+    """Whether all ranks of the workload can join afresh once nothing is in the way, and there is room for it."""
+    return FAMILIES[family].has_coda and len(steps_of(without_coda(document))) + CODA_STEPS <= MOST_STEPS
+
+
+def allows_coda(document: Mapping[str, Any]) -> bool:
+    """Whether there are faults, and each is healed some time after its injection, whatever else happens.
+
+    With `until` it may be healed by something that a fault prevents.
+    """
+    faults = faults_of(document)
+    return bool(faults) and all("for" in fault for fault in faults)
+
+
+def _healed(fault: Entry) -> Entry:
+    moment: Entry = {"fault": name_of(fault), "is": "healed"}
+    return {**moment, "plus": TO_START} if FAULTS[fault["inject"]].restarts_ranks else moment
+
+
+def _everybody(document: Document) -> Any:
+    """When the last rank comes, if one is late by a time; None if all come with the clock."""
+    ranks = document["world"].get("ranks") or {}
+    return joined(*(one["start"] for one in ranks.values() if "start" in one))

@@ -1,0 +1,161 @@
+"""From a workload and what one run of it has shown to drafts with faults: in turn, drawn, or drawn at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from harness.explore.benign import with_benign_claims
+from harness.explore.coda import can_end_with_coda, with_coda
+from harness.explore.documents import Document, copied, faults_of
+from harness.explore.draft import SYSTEMATIC, UNIFORM, Anchor, Draft, Profile
+from harness.explore.draws import Draws
+from harness.explore.injecting import (
+    Placing,
+    at_anchor,
+    at_time,
+    has_second_life,
+    kind_of,
+    masters_of,
+    present_of,
+    restart_of,
+    usable_anchors,
+    where_of,
+    with_benign_fault,
+    with_fault,
+    with_fault_at,
+)
+from harness.explore.ranges import faults_for
+from harness.explore.workloads import FAMILIES
+from harness.values.errors import ScenarioError
+
+COUNTS = {1: 62, 2: 26, 3: 9, 4: 3}
+"""Faults of a drawn draft, and how often there are so many."""
+CODA = 0.85
+"""How often a draft ends with a coda, where it can."""
+BENIGN = 0.08
+"""How often all faults of a draft change nothing."""
+GATED = 0.8
+"""How often the step that comes next waits for the fault."""
+TRIES = 8
+ENDING = "faults expect"
+"""The keys that come last in a file, in this order."""
+
+
+def uniform(draws: Draws, draft: Draft, profile: Profile) -> Draft:
+    """The workload with faults at anchors, drawn without regard to what was seen before."""
+    return _drawn(draws, draft, profile, Placing(at_anchor, GATED, draws.chance(CODA)))
+
+
+def timed(draws: Draws, draft: Draft, profile: Profile) -> Draft:
+    """The workload with faults of the same kinds at drawn times: what tools without anchors do, to compare with."""
+    return _drawn(draws, draft, profile, Placing(at_time, 0, draws.chance(CODA)))
+
+
+def systematic(draft: Draft, profile: Profile) -> Iterator[Draft]:
+    """The workload with each fault at each anchor in each role, once, and then with pairs of these.
+
+    Anchors of one kind and role are one, the first. The order is drawn from the draft's seed, so that a part of it
+    has some of everything.
+    """
+    draws = Draws(draft.seed).child("systematic")
+    singles = draws.shuffled(_singles(draft, profile))
+    placing = Placing(at_anchor, 1, can_end_with_coda(draft.document, draft.workload))
+    for kind, place, anchor, rank in singles:
+        made = with_fault_at(draws, draft.document, profile, kind, where_of(place, anchor), placing, rank)
+        yield from _finished([made], draft, profile, SYSTEMATIC, draft.seed)
+    for kind, place, anchor, rank in singles:
+        other, other_place, other_anchor, other_rank = draws.choice(singles)
+        first = with_fault_at(draws, draft.document, profile, kind, where_of(place, anchor), placing, rank)
+        where = where_of(other_place, other_anchor)
+        second = with_fault_at(draws, first[0], profile, other, where, replace(placing, gates=0), other_rank)
+        yield from _finished([first, second], draft, profile, SYSTEMATIC, draft.seed)
+
+
+def _singles(draft: Draft, profile: Profile) -> list[tuple[str, int, Anchor, tuple[int, ...]]]:
+    """Every fault with every kind of anchor, for each role that it can hit."""
+    found = []
+    firsts: dict[tuple[str, str], tuple[int, Anchor]] = {}
+    for place, anchor in usable_anchors(copied(draft.document), profile):
+        firsts.setdefault((anchor.kind, anchor.role), (place, anchor))
+    for kind, member in faults_for(kind_of(draft.document)).items():
+        for place, anchor in firsts.values():
+            for ranks in _in_each_role(member.layer, anchor, draft.document):
+                found.append((kind, place, anchor, ranks))
+    return found
+
+
+def _in_each_role(layer: str, anchor: Anchor, document: Mapping[str, Any]) -> list[tuple[int, ...]]:
+    """One master and one worker; the anchor's own rank is the first choice for its role."""
+    if layer == "port":
+        return [()]
+    masters, present = masters_of(document), present_of(document)
+    workers = [rank for rank in present if rank not in masters]
+    served = [] if layer == "link" else [rank for rank in present if rank in masters]
+    return [(anchor.rank if anchor.rank in ranks else ranks[0],) for ranks in (workers, served) if ranks]
+
+
+def _drawn(draws: Draws, draft: Draft, profile: Profile, placing: Placing) -> Draft:
+    """A draft that loads; without steps that wait for faults in the end, since only these may form a circle."""
+    for number in range(TRIES):
+        last = number == TRIES - 1
+        found = list(
+            _finished(
+                _inject(draws, draft, profile, replace(placing, gates=0) if last else placing),
+                draft,
+                profile,
+                UNIFORM,
+                draws.seed,
+            )
+        )
+        if found:
+            return found[0]
+    raise AssertionError(f"no draft of workload {draft.id} loads")
+
+
+def _inject(draws: Draws, draft: Draft, profile: Profile, placing: Placing) -> list[tuple[Document, str]]:
+    """The document after each fault, and the cell of each."""
+    document: Document = copied(draft.document)
+    heals = placing.heals and can_end_with_coda(document, draft.workload)
+    placing = replace(placing, heals=heals)
+    kinds = draws.swarm(sorted(faults_for(kind_of(document))))
+    count, is_benign = draws.weighted(COUNTS), draws.chance(BENIGN)
+    made: list[tuple[Document, str]] = []
+    for number in range(min(count, 2) if is_benign else count):
+        if is_benign:
+            made.append(with_benign_fault(draws, document, profile, placing))
+        elif number == 0 and has_second_life(document) and draws.chance(0.75):
+            made.append(restart_of(draws, document, profile, placing))
+        else:
+            made.append(with_fault(draws, document, profile, kinds, placing))
+        document = made[-1][0]
+    return made
+
+
+def _finished(
+    made: list[tuple[Document, str]], draft: Draft, profile: Profile, lane: str, seed: int
+) -> Iterator[Draft]:
+    """The draft of a document with its faults, if it loads."""
+    document, cells = made[-1][0], tuple(cell for _, cell in made)
+    found = Draft(dressed(document, draft.workload, profile), lane, seed, draft.workload, draft.parent, cells)
+    if loads(found):
+        yield found
+
+
+def dressed(document: Mapping[str, Any], family: str, profile: Profile) -> Document:
+    """The document with all that follows from its steps and faults: the coda, claims, and the title."""
+    found = with_coda(document) if can_end_with_coda(document, family) else copied(document)
+    found = with_benign_claims(found, profile)
+    kinds = dict.fromkeys(fault["inject"] for fault in faults_of(found))
+    under = f", under {' and '.join(kinds)}" if kinds else ""
+    found["title"] = f"The invariants hold while {FAMILIES[family].title}{under}"
+    return {key: found[key] for key in sorted(found, key=lambda key: (key in ENDING, ENDING.find(key)))}
+
+
+def loads(draft: Draft) -> bool:
+    """Whether the loader takes it."""
+    try:
+        return bool(draft.scenario.steps)
+    except ScenarioError:
+        return False

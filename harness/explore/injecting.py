@@ -1,0 +1,326 @@
+"""Faults on top of a workload: what is injected, where, at which moment, and when it is healed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.explore.benign import benign_fault
+from harness.explore.documents import (
+    ALL,
+    Document,
+    Entry,
+    changed,
+    choice_of,
+    copied,
+    faults_of,
+    fresh_name,
+    joined,
+    name_of,
+    names_of,
+    ranks_in,
+    size_of,
+    steps_of,
+)
+from harness.explore.draft import Anchor, Profile
+from harness.explore.draws import Draws
+from harness.explore.ranges import MS, Scope, fault_attributes, written_ns
+from harness.explore.traffic import written_share
+from harness.faults.base import FAULTS
+from harness.values.quantity import parse_duration
+
+MOST_FAULTS = 4
+STREAMS = ("upstream", "downstream", "both")
+AT_START, AT_FAULT, AT_TIME = "start", "fault", "time"
+"""Kinds of moments beside those of anchors."""
+MESSAGES = ("query ", "reply ")
+"""The begins of kinds of anchors that are messages."""
+OTHERS = 0.8
+"""How often a further fault is of a kind that is not there yet: two pauses of one rank are one."""
+PARTIAL = 0.04
+"""How often a toxic hits half of the connections only."""
+SHORTEST_NS = 50 * MS
+"""The least time until a fault is healed: what waits for it must begin meanwhile."""
+LATER_NS = 500 * MS
+"""How long after the end of a clean run a fault at a drawn time may come."""
+
+
+@dataclass(frozen=True)
+class Where:
+    """A moment to inject at.
+
+    Attributes:
+        moment: `after` of the fault; None is the start.
+        kind: of the anchor, for the budget of its cell.
+        rank: whose message or call it is; None if nobody's.
+        place: position of its anchor in the profile; -1 if all of the run comes after it.
+    """
+
+    moment: Any
+    kind: str
+    rank: int | None = None
+    place: int = -1
+
+
+@dataclass(frozen=True)
+class Placing:
+    """How faults are placed in one draft.
+
+    Attributes:
+        where: draws the moment, given the document so far and the layer of the fault.
+        gates: how often the steps that come next wait for the fault, so that it is in place when they begin.
+        heals: whether every fault is healed some time after its injection, so that a coda can follow.
+    """
+
+    where: Callable[[Draws, Document, Profile, str], Where]
+    gates: float
+    heals: bool
+
+
+def timeout_ns_of(document: Mapping[str, Any]) -> int:
+    """Of the world."""
+    return parse_duration(document["world"]["timeout"]).offset_ns
+
+
+def kind_of(document: Mapping[str, Any]) -> str:
+    """Of the world."""
+    return str(document["world"].get("kind", "processes"))
+
+
+# -- moments --------------------------------------------------------------------------------------------------------
+
+
+def at_anchor(draws: Draws, document: Document, profile: Profile, layer: str) -> Where:
+    """An anchor, each kind of anchor as likely as another; or the start, or a moment of an earlier fault.
+
+    A fault that works on links comes before the last message of its link, so that it meets something. One that works
+    on the port is there from the start more often, since the master takes the port only once.
+    """
+    earlier = faults_of(document)
+    start = {"port": 60, "link": 8}.get(layer, 3)
+    form = draws.weighted({"anchor": 90 - start, "start": start, "fault": 40 if earlier else 0})
+    anchors = usable_anchors(document, profile)
+    if layer == "link":
+        last = last_messages(profile)
+        ends = max(last.values(), default=len(profile.anchors))
+        anchors = [(place, one) for place, one in anchors if place < last.get(one.rank, ends)]
+    if form == "fault":
+        return _at_fault(draws, earlier)
+    if form == "start" or not anchors:
+        return Where(None, AT_START)
+    kinds = sorted({(anchor.kind, anchor.role) for _, anchor in anchors})
+    kind = draws.choice(kinds)
+    return where_of(*draws.choice([one for one in anchors if (one[1].kind, one[1].role) == kind]), draws)
+
+
+def last_messages(profile: Profile) -> dict[int, int]:
+    """By rank with a link, the position of the last anchor that is a message."""
+    return {one.rank: place for place, one in enumerate(profile.anchors) if one.kind.startswith(MESSAGES)}
+
+
+def where_of(place: int, anchor: Anchor, draws: Draws | None = None) -> Where:
+    """The moment of an anchor; sometimes a little later."""
+    moment = dict(anchor.moment)
+    if draws is not None and draws.chance(0.15):
+        moment["plus"] = f"{draws.choice((1, 2, 5, 10, 20, 50))}ms"
+    return Where(moment, anchor.kind, anchor.rank, place)
+
+
+def usable_anchors(document: Document, profile: Profile) -> list[tuple[int, Anchor]]:
+    """The anchors that can still come in this document, which may have lost steps, with their positions."""
+    names = names_of(document)
+    return [
+        (place, anchor)
+        for place, anchor in enumerate(profile.anchors)
+        if ("step" not in anchor.moment or anchor.moment["step"] in names) and anchor.rank < size_of(document)
+    ]
+
+
+def _at_fault(draws: Draws, earlier: list[Entry]) -> Where:
+    fault = draws.choice(earlier)
+    state = "healed" if "for" in fault and draws.chance(0.4) else "injected"
+    moment: Entry = {"fault": name_of(fault), "is": state}
+    if draws.chance(0.5):
+        moment["plus"] = f"{draws.choice((5, 20, 50, 100))}ms"
+    return Where(moment, AT_FAULT)
+
+
+def at_time(draws: Draws, _document: Document, profile: Profile, _layer: str) -> Where:
+    """A time, uniform over the run as it was without faults and a little longer, in whole milliseconds."""
+    return Where(f"{int(draws.uniform(0, profile.lasted_ns + LATER_NS)) // MS}ms", AT_TIME)
+
+
+# -- faults ---------------------------------------------------------------------------------------------------------
+
+
+def with_fault(
+    draws: Draws, document: Mapping[str, Any], profile: Profile, kinds: Mapping[str, float], placing: Placing
+) -> tuple[Document, str]:
+    """The document with one fault more, of a kind drawn by weight, and its cell."""
+    found = copied(document)
+    there = {fault["inject"] for fault in faults_of(found)}
+    new = {kind: weight for kind, weight in kinds.items() if kind not in there}
+    kind = draws.weighted(new if new and draws.chance(OTHERS) else kinds)
+    where = placing.where(draws, found, profile, FAULTS[kind].layer)
+    return with_fault_at(draws, found, profile, kind, where, placing)
+
+
+def with_fault_at(
+    draws: Draws,
+    document: Mapping[str, Any],
+    profile: Profile,
+    kind: str,
+    where: Where,
+    placing: Placing,
+    ranks: tuple[int, ...] | None = None,
+) -> tuple[Document, str]:
+    """The document with a fault of this kind, at this moment, and its cell; the ranks are drawn if they are not given.
+
+    A kind for which no attributes fit becomes `pause`, which needs none.
+    """
+    found = copied(document)
+    ranks = _targets(draws, kind, where, found, profile) if ranks is None else ranks
+    scope = scope_of(found, profile, where, ranks)
+    attributes = fault_attributes(draws, kind, kind_of(found), ranks, scope)
+    if attributes is None:
+        return with_fault_at(draws, document, profile, "pause", where, placing, ranks or (0,))
+    member = FAULTS[kind]
+    fault: Entry = {"id": fresh_name(kind.removeprefix("x_").replace("_", "-"), names_of(found)), "inject": kind}
+    if member.layer != "port":
+        chosen = choice_of(ranks, size_of(found))
+        fault["ranks"] = ALL if chosen is None else chosen
+    if member.toxic:
+        fault["stream"] = draws.choice(STREAMS)
+    fault |= attributes
+    if member.toxic and draws.chance(PARTIAL):
+        fault["toxicity"] = 0.5
+    if where.moment is not None:
+        fault["after"] = where.moment
+    fault |= _healing(draws, found, placing)
+    found = _gated(draws, found, profile, where, ranks, name_of(fault), placing)
+    found["faults"] = [*faults_of(found), fault]
+    return found, cell_of(fault, where, found)
+
+
+def with_benign_fault(
+    draws: Draws, document: Mapping[str, Any], profile: Profile, placing: Placing
+) -> tuple[Document, str]:
+    """The document with a fault that changes nothing, and its cell."""
+    found = copied(document)
+    drawn = benign_fault(draws, found)
+    where = placing.where(draws, found, profile, FAULTS[drawn["inject"]].layer)
+    kind, length = drawn.pop("inject"), drawn.pop("for", None) or written_share(draws, timeout_ns_of(found), 0.05, 1)
+    (rank, *_) = _targets(draws, kind, where, found, profile)
+    fault: Entry = {"id": fresh_name(kind, names_of(found)), "inject": kind, "ranks": rank, **drawn}
+    if where.moment is not None:
+        fault["after"] = where.moment
+    fault["for"] = length
+    found["faults"] = [*faults_of(found), fault]
+    return found, cell_of(fault, where, found)
+
+
+def cell_of(fault: Entry, where: Where, document: Document) -> str:
+    """What the budget of a fault counts."""
+    ranks = ranks_in(fault.get("ranks"), size_of(document))
+    is_port = FAULTS[fault["inject"]].layer == "port"
+    role = "master" if is_port or masters_of(document) & {*ranks} else "worker"
+    return f"{fault['inject']}|{fault.get('stream', '')}|{role}|{where.kind}"
+
+
+def masters_of(document: Mapping[str, Any]) -> set[int]:
+    """The ranks that are given rank 0: they serve the store, and have no link."""
+    given = document["world"].get("ranks") or {}
+    return {rank for rank in range(size_of(document)) if (given.get(rank) or {}).get("as_rank", rank) == 0}
+
+
+def present_of(document: Mapping[str, Any]) -> list[int]:
+    """The ranks that come."""
+    given = document["world"].get("ranks") or {}
+    return [rank for rank in range(size_of(document)) if (given.get(rank) or {}).get("start") != "never"]
+
+
+def scope_of(document: Document, profile: Profile, where: Where, ranks: tuple[int, ...]) -> Scope:
+    """What the values of a fault may speak of: keys of the workload, and kinds of messages that come after a moment."""
+    words = frozenset(
+        anchor.kind.partition(" ")[2]
+        for place, anchor in enumerate(profile.anchors)
+        if place > where.place and anchor.rank in ranks and anchor.kind.startswith(MESSAGES)
+    )
+    keys = sorted({step["key"] for step in steps_of(document) if "key" in step})
+    return Scope(timeout_ns_of(document), size_of(document), tuple(keys) or ("a",), words=words)
+
+
+def _targets(draws: Draws, kind: str, where: Where, document: Document, profile: Profile) -> tuple[int, ...]:
+    """The ranks that a fault hits: mostly the one whose moment it is."""
+    layer = FAULTS[kind].layer
+    if layer == "port":
+        return ()
+    present, masters = present_of(document), masters_of(document)
+    able = [rank for rank in present if layer != "link" or rank not in masters]
+    able = able or [rank for rank in range(size_of(document)) if layer != "link" or rank not in masters]
+    if layer == "link" and draws.chance(0.15):
+        return tuple(able)
+    if where.rank in able and draws.chance(0.7):
+        return (where.rank,)
+    last = last_messages(profile) if layer == "link" else {}
+    able = [rank for rank in able if last.get(rank, where.place) > where.place] or able
+    served = [rank for rank in able if rank in masters]
+    return (draws.choice(served if served and draws.chance(0.5) else able),)
+
+
+def _healing(draws: Draws, document: Document, placing: Placing) -> Entry:
+    """`for` or `until`; nothing if it lasts until the end of the play."""
+    timeout_ns = timeout_ns_of(document)
+    length = written_ns(int(draws.log_uniform(SHORTEST_NS, 3 * timeout_ns // 2)) // MS * MS)
+    form = "for" if placing.heals else draws.weighted({"for": 4, "until": 2, "never": 4})
+    if form == "until":
+        return {"until": {"step": name_of(draws.choice(steps_of(document))), "is": "ended"}}
+    return {"for": length} if form == "for" else {}
+
+
+def _gated(
+    draws: Draws,
+    document: Document,
+    profile: Profile,
+    where: Where,
+    ranks: tuple[int, ...],
+    fault: str,
+    placing: Placing,
+) -> Document:
+    """The document in which the step that comes next waits for the fault; sometimes as it was.
+
+    Without that a workload is often over before the fault is in place: its calls take less than the injection.
+    """
+    if not draws.chance(placing.gates):
+        return document
+    hit = ranks or tuple(range(size_of(document)))
+    next_steps = [
+        str(anchor.moment["step"])
+        for place, anchor in enumerate(profile.anchors)
+        if place > where.place and anchor.rank in hit and anchor.kind.endswith(" begun")
+    ]
+    steps = {name_of(step): step for step in steps_of(document)}
+    held = [name for name in next_steps if name in steps and steps[name]["do"] != "rendezvous"]
+    if where.moment is None or not held:
+        return document
+    return changed(
+        document, "workload", held[0], lambda step: {**_no_after(step), "after": joined(step.get("after"), fault)}
+    )
+
+
+def _no_after(step: Entry) -> Entry:
+    return {key: value for key, value in step.items() if key != "after"}
+
+
+def restart_of(draws: Draws, document: Mapping[str, Any], profile: Profile, placing: Placing) -> tuple[Document, str]:
+    """The document with a kill of the rank that has steps for a second life, and its cell."""
+    (victim, *_) = [step["ranks"] for step in steps_of(document) if step.get("life") == 2]
+    found = copied(document)
+    where = placing.where(draws, found, profile, FAULTS["kill"].layer)
+    return with_fault_at(draws, found, profile, "kill", where, placing, (victim,))
+
+
+def has_second_life(document: Mapping[str, Any]) -> bool:
+    """Whether a step is for a rank that was started again."""
+    return any(step.get("life") == 2 for step in steps_of(document))

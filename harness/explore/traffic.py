@@ -1,0 +1,171 @@
+"""Store traffic of a drawn workload: which verbs, by which ranks, on which keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.explore.documents import Entry, choice_of, fresh_name, joined, name_of, ranks_in
+from harness.explore.draws import Draws
+from harness.explore.ranges import MS, Scope, attributes_for, steps_for, unique_text, written_ns
+from harness.history.keys import AWAITING
+from harness.linearizability.model import QUEUE_VERBS
+from harness.rank.steps import STEPS
+from harness.steps import STEP_MEMBERS
+
+LEFT_OUT: Mapping[str, str] = {
+    "bind": "for a moment it takes the port, which a fresh master may want just then",
+    "exit": "the rank is missing from then on, and nothing can be said of what the others can do",
+    "fork_child": "after a kill of the master the child still holds the port",
+    "init_process_group": "gloo connects every pair of ranks with timeouts of its own",
+}
+"""Verbs of ours that are not drawn, and why: a correct subject could break an invariant with them."""
+
+TEXTS, COUNTERS, LOGS, QUEUES = ("a", "b", "c"), ("n", "m"), ("log",), ("jobs",)
+NOBODY_SETS = "absent"
+_OWN_KEYS = {"add": COUNTERS, "append": LOGS, **dict.fromkeys(QUEUE_VERBS, QUEUES)}
+"""Torch's server closes the connection at an `add` to a text (F45), so what counts has keys of its own."""
+
+MIX = ("set", "check", "add", "append", "compare_set", "delete_key", "num_keys", "multi_set")
+MIX_READS = ("get", "multi_get")
+MOST_MIXED = 40
+"""Calls of a mix by one rank: the search for an order of them stays short."""
+SHORTEST_NS = 50 * MS
+FLOW = 0.06
+"""How often a step is one that needs no store, such as a pause of the rank's own."""
+
+
+_FIRST = "ranks handler run_id thread life"
+"""The order in which a person writes the keys of a step; its moment comes last."""
+
+
+class Steps:
+    """The workload while it is made: steps go in one by one.
+
+    Attributes:
+        size, timeout_ns: of the world.
+        steps: what is written so far.
+    """
+
+    def __init__(self, draws: Draws, size: int, timeout_ns: int) -> None:
+        self.draws, self.size, self.timeout_ns = draws, size, timeout_ns
+        self.steps: list[Entry] = []
+
+    def add(self, verb: str, name: str = "", **keys: Any) -> str:
+        """Write a step; None leaves a key out. Its name."""
+        name = name or fresh_name(verb.replace("_", "-"), map(name_of, self.steps))
+        order = sorted(keys, key=lambda key: (key == "after", key not in _FIRST, _FIRST.find(key)))
+        self.steps.append({"id": name, "do": verb, **{key: keys[key] for key in order if keys[key] is not None}})
+        return name
+
+    def some_ranks(self) -> Any:
+        """One rank, the workers, or all."""
+        form = self.draws.weighted({"one": 6, "workers": 2, "all": 3})
+        if form == "one":
+            return self.draws.whole(0, self.size - 1)
+        return choice_of(range(1 if form == "workers" else 0, self.size), self.size)
+
+
+class Traffic:
+    """Draws store steps of one handler and thread.
+
+    Args:
+        after: the moment before which the first step of each rank may not begin; None where its own join is enough.
+        where: `handler`, `thread` and `life` of every step.
+        may_wait: whether calls may wait for keys. Not where threads share a connection: one call of torch's client
+            waits for the other (F17).
+    """
+
+    def __init__(
+        self, steps: Steps, after: Any = None, where: Mapping[str, Any] | None = None, may_wait: bool = True
+    ) -> None:
+        self._steps, self._draws = steps, steps.draws
+        self._after, self._where, self._may_wait = after, dict(where or {}), may_wait
+        self._writers: dict[str, str] = {}
+        self._is_deleted = False
+        kinds = [*(kind for kind, member in steps_for("store").items() if member.draw is None), "mix"]
+        self._verbs = self._draws.swarm([kind for kind in kinds if self._fits(kind)])
+        flow = {kind: 1.0 for kind in steps_for("") if kind not in LEFT_OUT}
+        self._flow = self._draws.swarm(sorted(flow)) if flow else {}
+
+    def _fits(self, kind: str) -> bool:
+        return kind not in LEFT_OUT and (self._may_wait or kind not in AWAITING)
+
+    def draw(self, count: int, ranks: Any = "drawn") -> list[str]:
+        """Write so many steps, of these ranks or of drawn ones; their names."""
+        return [self._one(self._steps.some_ranks() if ranks == "drawn" else ranks) for _ in range(count)]
+
+    def seed_keys(self, ranks: Any = 0) -> str:
+        """Write texts that later steps read."""
+        keys = self._draws.some(TEXTS, self._draws.whole(2, 3))
+        values = {key: unique_text(self._draws) for key in keys}
+        name = self._write("multi_set", ranks, values=values)
+        self._writers.update(dict.fromkeys(keys, name))
+        return name
+
+    def _one(self, ranks: Any) -> str:
+        verbs = self._flow if self._flow and self._draws.chance(FLOW) else self._verbs
+        verb = self._draws.weighted(verbs)
+        if verb == "mix":
+            return self._mix(ranks)
+        if verb in AWAITING:
+            return self._waiting(verb, ranks)
+        return self._plain(verb, ranks, _OWN_KEYS.get(verb, TEXTS))
+
+    def _plain(self, verb: str, ranks: Any, keys: tuple[str, ...]) -> str:
+        """A call that waits for nobody."""
+        member = STEP_MEMBERS[verb]
+        attributes = attributes_for(self._draws, member.declaration, member.problems, self._scope(keys)) or {}
+        self._is_deleted |= verb == "delete_key"
+        times = self._draws.whole(2, 5) if verb in ("add", "check") and self._draws.chance(0.3) else None
+        if verb == "compare_set" and self._draws.chance(0.7):
+            attributes["expected"] = ""  # another text is for a key that holds it, which few do
+        name = self._write(verb, ranks, times=times, **attributes)
+        written = attributes.get("values") or ([attributes["key"]] if "key" in attributes else [])
+        if verb not in ("check", "delete_key") and member.needs == "store":
+            self._writers.update(dict.fromkeys(written, name))
+        return name
+
+    def _waiting(self, verb: str, ranks: Any) -> str:
+        """A call that waits for a key: most are for one that was written, after that; some for one that never is."""
+        member = STEP_MEMBERS[verb]
+        keys = [key for key in self._writers if (key in QUEUES) == (verb in QUEUE_VERBS)]
+        if not keys and not self._draws.chance(0.1):
+            writer = QUEUE_VERBS[0] if verb in QUEUE_VERBS else "set"
+            return self._plain(writer, ranks, _OWN_KEYS.get(writer, TEXTS))
+        if not keys or self._draws.chance(0.1):
+            attributes = attributes_for(self._draws, member.declaration, member.problems, self._scope((NOBODY_SETS,)))
+            return self._write(verb, self._one_of(ranks), **(attributes or {}))
+        scope = self._scope(tuple(keys))
+        attributes = attributes_for(self._draws, member.declaration, member.problems, scope) or {}
+        named = attributes.get("keys") or [attributes["key"]] if attributes else []
+        after = None if self._draws.chance(0.2) else joined(*(self._writers[key] for key in named))
+        if verb in QUEUE_VERBS:
+            ranks = self._one_of(ranks)
+        return self._write(verb, ranks, after=after, **attributes)
+
+    def _one_of(self, ranks: Any) -> int:
+        return self._draws.choice(ranks_in(ranks, self._steps.size))
+
+    def _mix(self, ranks: Any) -> str:
+        keys, verbs, after = list(TEXTS[:2]), list(MIX), None
+        read = [key for key in TEXTS if key in self._writers]
+        if self._may_wait and read and not self._is_deleted and self._draws.chance(0.5):
+            keys = read
+            verbs = [verb for verb in MIX if verb != "delete_key"] + list(MIX_READS)
+            after = joined(*(self._writers[key] for key in read))
+        weights = {verb: round(weight) for verb, weight in self._draws.swarm(verbs).items()}
+        self._is_deleted |= "delete_key" in weights
+        calls = int(self._draws.log_uniform(5, MOST_MIXED + 1))
+        return self._write("mix", ranks, after=after, calls=calls, keys=keys, weights=weights)
+
+    def _write(self, verb: str, ranks: Any, after: Any = None, **attributes: Any) -> str:
+        return self._steps.add(verb, ranks=ranks, after=joined(self._after, after), **self._where, **attributes)
+
+    def _scope(self, keys: tuple[str, ...]) -> Scope:
+        return Scope(self._steps.timeout_ns, self._steps.size, keys, words=frozenset(STEPS), shortest_ns=SHORTEST_NS)
+
+
+def written_share(draws: Draws, timeout_ns: int, least: float, most: float) -> str:
+    """A duration that is a share of the timeout, in whole milliseconds."""
+    return written_ns(int(draws.uniform(least, most) * timeout_ns) // MS * MS)

@@ -1,0 +1,223 @@
+"""Workloads without faults, drawn family by family: who comes when, and what they do with the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.explore.documents import WORKERS, Document, choice_of, joined
+from harness.explore.draft import CLEAN, Draft
+from harness.explore.draws import Draws
+from harness.explore.ranges import S, steps_for
+from harness.explore.traffic import LEFT_OUT, Steps, Traffic, written_share
+
+SCHEMA = "rdzv-scenario/v1"
+INVARIANTS: Mapping[str, Any] = {"check": "invariants"}
+"""The claim that every draft makes."""
+GUARD = "timeout + 2s"
+"""A hang costs this long; what a correct call may take ends a second earlier."""
+TIMEOUTS = {1: 70, 2: 15, 3: 15}
+"""Seconds, and how often."""
+MOST_STEPS = 12
+"""Of a draft; three of them are the coda's."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of workload.
+
+    Attributes:
+        title: what the ranks do, as the end of a sentence.
+        draw: writes the steps, and returns what the world needs besides size and timeout.
+        share: how often it is drawn.
+        world: keys of the world, of every draft of the family.
+        has_coda: whether all ranks can join afresh when every fault is healed.
+    """
+
+    title: str
+    draw: Callable[[Steps], Mapping[str, Any]]
+    share: float
+    sizes: tuple[int, ...] = (2, 3, 4)
+    timeouts: Mapping[int, float] = field(default_factory=lambda: TIMEOUTS)
+    guard: str = GUARD
+    has_coda: bool = True
+
+
+def workload(draws: Draws, kind: str = "processes") -> Draft:
+    """A workload of a drawn family, which claims the invariants only.
+
+    Args:
+        kind: of the world.
+    """
+    name = draws.weighted({name: family.share for name, family in FAMILIES.items()})
+    family = FAMILIES[name]
+    timeout_s = draws.weighted(family.timeouts)
+    steps = Steps(draws, draws.choice(family.sizes), timeout_s * S)
+    more = family.draw(steps)
+    world: Document = {"size": steps.size, "timeout": f"{timeout_s}s", "guard": family.guard}
+    if kind != "processes":
+        world["kind"] = kind
+    document: Document = {
+        "schema": SCHEMA,
+        "title": f"The invariants hold while {family.title}",
+        "world": {**world, **more},
+        "workload": steps.steps,
+        "expect": [dict(INVARIANTS)],
+    }
+    return Draft(document, CLEAN, draws.seed, name)
+
+
+# -- the families ---------------------------------------------------------------------------------------------------
+
+
+def _traffic(steps: Steps) -> Mapping[str, Any]:
+    join = steps.add("rendezvous", "join")
+    _after_join(steps, join, 7)
+    return {}
+
+
+def _after_join(steps: Steps, join: str, most: int) -> None:
+    """Traffic that begins with keys to read, mostly, and mostly when all have joined."""
+    after = join if steps.draws.chance(0.6) else None
+    traffic = Traffic(steps, after)
+    if steps.draws.chance(0.7):
+        traffic.seed_keys(steps.draws.whole(0, steps.size - 1))
+    traffic.draw(steps.draws.whole(1, most - 1))
+
+
+def _late(steps: Steps) -> Mapping[str, Any]:
+    draws = steps.draws
+    late = draws.whole(0, steps.size - 1)
+    join = steps.add("rendezvous", "join")
+    _after_join(steps, join, 5)
+    return {"ranks": {late: {"start": written_share(draws, steps.timeout_ns, 0.02, 0.4)}}}
+
+
+def _missing(steps: Steps) -> Mapping[str, Any]:
+    draws = steps.draws
+    missing = draws.whole(0, steps.size - 1)
+    steps.add("rendezvous", "join")
+    if draws.chance(0.5):
+        Traffic(steps).draw(draws.whole(1, 2))
+    if draws.chance(0.5):
+        steps.add("rendezvous", "retry")
+    return {"ranks": {missing: {"start": "never"}}}
+
+
+def _restarted(steps: Steps) -> Mapping[str, Any]:
+    """One rank may be restarted: its second life joins again, and so do the others. Without a kill nobody does."""
+    draws = steps.draws
+    victim = draws.whole(0, steps.size - 1)
+    others = choice_of((rank for rank in range(steps.size) if rank != victim), steps.size)
+    join = steps.add("rendezvous", "join")
+    Traffic(steps, where={"life": 1}).draw(draws.whole(1, 3))
+    again = {"step": join, "ranks": victim, "life": 2, "is": "begun"}
+    handler = "second" if victim == 0 or draws.chance(0.3) else None
+    rejoin = steps.add("rendezvous", "again", ranks=others, handler=handler, after=again)
+    late = Traffic(steps, where={"life": 2})
+    late.draw(draws.whole(1, 2), victim)
+    Traffic(steps, rejoin, {"handler": handler} if handler else None).draw(draws.whole(1, 2), others)
+    return {}
+
+
+def _two_runs(steps: Steps) -> Mapping[str, Any]:
+    """Every rank has two handlers on one port, each with a run id of its own and the same keys."""
+    draws = steps.draws
+    thread = {"thread": "second"} if draws.chance(0.5) else {}
+    steps.add("rendezvous", "join-a", handler="a", run_id="a")
+    steps.add("rendezvous", "join-b", ranks=WORKERS, handler="b", run_id="b", **thread)
+    begun = {"step": "join-b", "is": "begun"}
+    steps.add("rendezvous", "open-b", ranks=0, handler="b", run_id="b", after=begun, **thread)
+    after = ["join-b", "open-b"] if draws.chance(0.6) else None
+    for where in draws.shuffled([{"handler": "a"}, {"handler": "b", **thread}]):
+        Traffic(steps, after, where).draw(draws.whole(1, 3))
+    return {}
+
+
+def _two_jobs(steps: Steps) -> Mapping[str, Any]:
+    """A second job, with a master of its own, is given the port of the first."""
+    draws = steps.draws
+    first = steps.size - 2
+    steps.add("rendezvous", "join")
+    Traffic(steps, where={}).draw(draws.whole(1, 4))
+    start = {"step": "join", "ranks": 0, "is": "begun", "plus": written_share(draws, steps.timeout_ns, 0.01, 0.4)}
+    ranks: dict[int, Any] = {rank: {"run_id": "a", "world_size": draws.choice((first, 2))} for rank in range(first)}
+    ranks[0]["as_rank"] = 0
+    for number, rank in enumerate((first, first + 1)):
+        ranks[rank] = {"run_id": "b", "as_rank": number, "world_size": 2, "start": dict(start)}
+    return {"ranks": ranks}
+
+
+def _second_round(steps: Steps) -> Mapping[str, Any]:
+    draws = steps.draws
+    join = steps.add("rendezvous", "join")
+    Traffic(steps, join if draws.chance(0.5) else None).draw(draws.whole(1, 3))
+    again = steps.add("rendezvous", "again", after=join)
+    Traffic(steps, again if draws.chance(0.5) else None).draw(draws.whole(1, 4))
+    return {}
+
+
+def _threads(steps: Steps) -> Mapping[str, Any]:
+    """Two threads of each rank, through one store or each through its own."""
+    draws = steps.draws
+    join = steps.add("rendezvous", "join")
+    if draws.chance(0.5):
+        Traffic(steps, join, may_wait=False).draw(draws.whole(1, 3))
+        Traffic(steps, join, {"thread": "second"}, may_wait=False).draw(draws.whole(1, 4))
+        return {}
+    second = steps.add("rendezvous", "join-second", handler="second", run_id="second", thread="second")
+    Traffic(steps, join).draw(draws.whole(1, 3))
+    Traffic(steps, second, {"handler": "second", "thread": "second"}).draw(draws.whole(1, 3))
+    return {}
+
+
+def _closing(steps: Steps) -> Mapping[str, Any]:
+    """Handlers are closed, shut down, asked and dropped; then some join again."""
+    draws = steps.draws
+    join = steps.add("rendezvous", "join")
+    Traffic(steps, join if draws.chance(0.5) else None).draw(draws.whole(1, 3))
+    verbs = draws.swarm(sorted(verb for verb in steps_for("handler") if verb not in LEFT_OUT))
+    for _ in range(draws.whole(1, 3)):
+        last = steps.steps[-1]["id"]
+        after = last if draws.chance(0.5) else None
+        steps.add(draws.weighted(verbs), ranks=steps.some_ranks(), after=after)
+    if draws.chance(0.6):
+        own = {} if draws.chance(0.5) else {"handler": "next", "run_id": draws.choice(("train", "next"))}
+        again = steps.add("rendezvous", "again", ranks=steps.some_ranks(), after=steps.steps[-1]["id"], **own)
+        Traffic(steps, joined(again), {"handler": "next"} if own else None).draw(1)
+    return {}
+
+
+def _cycle(steps: Steps) -> Mapping[str, Any]:
+    """A worker comes and goes, while the master joins round after round."""
+    rounds = steps.draws.whole(2, 5)
+    steps.add("rendezvous", "rounds", ranks=0, times=rounds)
+    steps.add("cycle", "come-and-go", ranks=1, calls=3 * rounds)
+    return {}
+
+
+def _torchrun(steps: Steps) -> Mapping[str, Any]:
+    draws = steps.draws
+    steps.add("rendezvous", "join")
+    Traffic(steps, may_wait=False).draw(draws.whole(1, 3))
+    restarts = draws.whole(0, 1)
+    if draws.chance(0.4):
+        steps.add("exit", "crash", ranks=draws.whole(0, 1), life=1, code=1)
+    return {"torchrun": {"max_restarts": restarts}}
+
+
+FAMILIES: Mapping[str, Family] = {
+    "traffic": Family("ranks exchange values", _traffic, 22),
+    "late": Family("one rank comes late", _late, 10),
+    "missing": Family("one rank is missing", _missing, 6, has_coda=False),
+    "restarted": Family("one rank may be restarted", _restarted, 14),
+    "two-runs": Family("two runs share one port and their keys", _two_runs, 10),
+    "two-jobs": Family("a second job comes to the port of the first", _two_jobs, 4, (3, 4), has_coda=False),
+    "second-round": Family("the ranks join a second time", _second_round, 10),
+    "threads": Family("two threads of each rank call the store", _threads, 10),
+    "closing": Family("handlers are closed and dropped", _closing, 10),
+    "cycle": Family("a worker comes and goes", _cycle, 2, (2,)),
+    "torchrun": Family("agents of torchrun share a store", _torchrun, 2, (2,), {3: 1}, "timeout + 15s", has_coda=False),
+}
+"""By name."""
