@@ -33,6 +33,7 @@ LONGEST_FEATURE = 200
 NOTHING, OPENED, ENDED = "-", "^", "$"
 """In place of a message: there is none, a connection begins, a sequence ends."""
 
+_SOON = " <T/4"
 STRICT = "static-strict"
 _STRICT_STAGES = {
     "": "runs", "=": "record", "v": "version", "r": "roster", "w": "late", "s": "slot", "t": "call", "a": "answer",
@@ -57,26 +58,32 @@ def features(scenario: Scenario, history: History) -> frozenset[str]:
 
 
 def _of_calls(scenario: Scenario, history: History) -> Iterator[str]:
-    """How each call ended, and which ended call followed which in one thread; repetitions count once.
+    """How each call ended, and what it followed in its thread if one of both did not go smoothly.
 
     Pairs, not whole sequences: a sequence as one feature would be new for each new workload, whatever happened in it.
+    For the same reason there is no pair of two calls that went smoothly: it only says what the workload is.
     """
-    sequences: dict[tuple[int, str], list[str]] = defaultdict(list)
+    sequences: dict[tuple[int, str], list[tuple[str, bool]]] = defaultdict(list)
     for call in history.calls:
         if call.invoke is not None or call.step != EXIT:
             sequences[call.rank, call.thread].append(_call(scenario, call))
     for (rank, _), calls in sequences.items():
         role = role_of(scenario, rank)
-        collapsed = list(_collapsed(calls))
-        yield from (f"call {role} {one}" for one in collapsed)
-        yield from (f"calls {role} {first} > {then}" for first, then in pairwise(collapsed))
+        yield from (f"call {role} {one}" for one, _ in calls)
+        for (first, is_smooth), (then, was_smooth) in pairwise(calls):
+            if first != then and not (is_smooth and was_smooth):
+                yield f"calls {role} {first} > {then}"
 
 
-def _call(scenario: Scenario, call: Call) -> str:
-    """Verb, outcome, class of the error, and how long it took in timeouts; a later life says so."""
+def _call(scenario: Scenario, call: Call) -> tuple[str, bool]:
+    """Verb, outcome, class of the error, how long it took in timeouts, and whether it is of a later life.
+
+    Also whether the call went smoothly: it was `ok`, soon, in the first life.
+    """
     error = "" if call.error is None else f" {call.error.kind}"
-    life = "" if call.life == 1 else " again"
-    return f"{call.f} {call.outcome}{error}{_bucket(scenario, call)}{life}"
+    took, life = _bucket(scenario, call), "" if call.life == 1 else " again"
+    is_smooth = call.outcome == "ok" and took in ("", _SOON) and not life
+    return f"{call.f} {call.outcome}{error}{took}{life}", is_smooth
 
 
 def _bucket(scenario: Scenario, call: Call) -> str:
@@ -85,7 +92,7 @@ def _bucket(scenario: Scenario, call: Call) -> str:
         return ""
     timeout_ns = _timeout_ns(scenario, call)
     if elapsed_ns < timeout_ns / 4:
-        return " <T/4"
+        return _SOON
     if elapsed_ns < timeout_ns:
         return " <T"
     return " <T+1" if elapsed_ns < timeout_ns + SLACK_NS else " later"
