@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.loader.finding import discover
     from harness.loader.keys.members import catalogue
-    from harness.loader.reading import load, load_mapping, load_text
+    from harness.loader.reading import load, load_keys, load_mapping, load_text
     from harness.loader.writing import written
 
 # pydantic and ruamel.yaml take a tenth of a second to import: only a program that loads a scenario pays for them.
 _WHERE = {
     "load": "reading",
     "load_text": "reading",
+    "load_keys": "reading",
     "load_mapping": "reading",
     "written": "writing",
     "discover": "finding",
     "catalogue": "keys.members",
 }
 
-__all__ = ["catalogue", "discover", "load", "load_mapping", "load_text", "written"]
+__all__ = ["catalogue", "discover", "load", "load_keys", "load_mapping", "load_text", "written"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping as AnyMapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from harness.loader.tree import document
 from harness.loader.tree.file import read_text
 from harness.loader.tree.limits import MOST_AXES, MOST_ENTRIES, MOST_TURNS
 from harness.loader.tree.matrix import Cell, read_matrix
-from harness.loader.tree.nodes import Listing, Mapping
+from harness.loader.tree.nodes import Listing, Mapping, plain
 from harness.loader.tree.problems import Problems, TooManyProblems
 from harness.loader.tree.tidy import tidied
 from harness.loader.writing import written
@@ -39,6 +40,19 @@ def load_text(text: str, path: Path) -> list[Scenario]:
         found = []
     problems.raise_if_any(path, text)
     return found
+
+
+def load_keys(text: str, path: Path) -> dict[str, Any]:
+    """The keys of a file that is read already, as they are written: plain values, which need not make a scenario.
+
+    Raises ScenarioError for what is not a mapping in YAML.
+    """
+    problems, tree = Problems(), None
+    with contextlib.suppress(TooManyProblems):
+        tree = document.parse(text.removeprefix("\ufeff"), problems)
+    problems.raise_if_any(path, text)
+    keys: dict[str, Any] = {} if tree is None else plain(tree)
+    return keys
 
 
 def _read(whole: Mapping, path: Path, text: str, problems: Problems) -> list[Scenario]:

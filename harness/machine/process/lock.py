@@ -43,6 +43,18 @@ def create(path: Path) -> int:
         os.close(descriptor)  # somebody took it over and deleted it before it was locked
 
 
+def take(path: Path) -> int | None:
+    """Hold a lock file that stays where it is, made if there is none, until the descriptor returned is closed.
+
+    None if a living process holds it, or if its file system has no locks. Raises OSError where it cannot be made.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o644)
+    if _lock(descriptor, fcntl.LOCK_EX):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
 @contextlib.contextmanager
 def taken_over(path: Path) -> Iterator[bool]:
     """Take an existing lock whose holder has ended, for the block; yields whether it was free.
