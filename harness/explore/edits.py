@@ -8,13 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.loader import written
 from harness.values.quantity import parse_duration
 
 Document = Mapping[str, Any]
-
-START = "0s"
-"""When a fault without `after` is injected, and a rank without `start` begins."""
 
 _MOMENTS = ("after", "until")
 _ALL, _WORKERS = "all", "workers"
@@ -125,7 +121,7 @@ def _repair(changed: dict[str, Any], gone: Mapping[str, Any]) -> None:
             _set(entry, key, _repaired(entry.get(key), gone))
     for rank in (changed.get("world", {}).get("ranks") or {}).values():
         _set(rank, "start", _repaired(rank.get("start"), gone))
-    changed["expect"] = [claim for claim in map(lambda one: _claim(one, gone), entries(changed, "expect")) if claim]
+    changed["expect"] = [claim for one in entries(changed, "expect") if (claim := _claim(one, gone))]
     if not changed["expect"]:
         changed["expect"] = [neutral_claim(changed)]
 
@@ -190,7 +186,9 @@ def with_ranks(document: Document, kept: Sequence[int]) -> dict[str, Any]:
     world["size"] = len(kept)
     if world.get("world_size") == size:
         world["world_size"] = len(kept)
-    ranks = {numbers[int(rank)]: about for rank, about in (world.pop("ranks", None) or {}).items() if int(rank) in numbers}
+    ranks = {
+        numbers[int(rank)]: about for rank, about in (world.pop("ranks", None) or {}).items() if int(rank) in numbers
+    }
     if ranks:
         world["ranks"] = ranks
     for about in ranks.values():
@@ -291,11 +289,6 @@ def essential(document: Document, check: str) -> dict[str, Any]:
 def tells(claim: Mapping[str, Any], name: str, check: str) -> bool:
     """Whether a claim can be what a violation with this check names."""
     return check in (name, claim.get("id"), claim.get("check"))
-
-
-def text_of(document: Document) -> str:
-    """The document as a file: equal documents have equal texts."""
-    return written(document)
 
 
 def scalars(value: Any) -> Iterator[Any]:

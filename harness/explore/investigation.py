@@ -1,4 +1,4 @@
-"""The investigation of one find: is it there again, what is the smallest draft that shows it, and how surely does it."""
+"""The investigation of one find: whether it comes again, the smallest draft that shows it, and how surely that does."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.explore.draft import Draft
-from harness.explore.edits import essential
+from harness.explore.edits import Document, essential
 from harness.explore.observation import Observation, Signature
 from harness.explore.sequential import ACCEPT, REJECT, SequentialTest
 from harness.explore.shrink import changes
 from harness.reports.parts.statistics import wilson
+from harness.values.errors import ScenarioError
 from harness.values.verdict import ERROR, SKIPPED
 
 TRIED_AGAIN, MOST_TRIES = ("no ", "fewer ranks"), 2
@@ -101,12 +102,20 @@ class _Shrinking:
     """The search from the last accepted draft: its candidates that are open, and what was refused already."""
 
     current: Draft
-    untried: Iterator[tuple[str, Draft]] = iter(())
+    untried: Iterator[tuple[str, Draft]]
     open: list[_Runs] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
     refusals: dict[str, int] = field(default_factory=dict)
     passes: int = 1
     accepted_in_pass: bool = False
+
+
+def is_valid(draft: Draft) -> bool:
+    """Whether the loader reads it; its scenario stays at hand for the play."""
+    try:
+        return bool(draft.scenario.steps)
+    except ScenarioError:
+        return False
 
 
 class Investigation:
@@ -281,19 +290,18 @@ class Investigation:
         only = self._child(self.draft, essential(self.draft.document, self.signature.check))
         if only.id != self.draft.id:
             self._lineage.append(("no claim but the violated one", only))
-        self._shrinking = _Shrinking(only)
-        self._look_anew(self._shrinking)
+        self._shrinking = _Shrinking(only, self._smaller(only))
         self._shrink(self._shrinking)
 
-    def _child(self, parent: Draft, document: object) -> Draft:
-        assert isinstance(document, dict)
+    def _child(self, parent: Draft, document: Document) -> Draft:
         return replace(parent, document=document, parent=parent.id, cells=())
 
+    def _smaller(self, draft: Draft) -> Iterator[tuple[str, Draft]]:
+        """The candidates of a draft; whether the loader reads them is not known yet."""
+        return ((what, self._child(draft, document)) for what, document in changes(draft.document, self.signature))
+
     def _look_anew(self, shrinking: _Shrinking) -> None:
-        """The candidates of the current draft."""
-        current = shrinking.current
-        found = changes(current.document, self.signature)
-        shrinking.untried = ((what, self._child(current, document)) for what, document in found)
+        shrinking.untried = self._smaller(shrinking.current)
         shrinking.open = []
 
     def _wanted_candidates(self, shrinking: _Shrinking, room: int) -> list[_Runs]:
@@ -312,7 +320,7 @@ class Investigation:
         yield from list(shrinking.open)
         for what, draft in shrinking.untried:
             tries = MOST_TRIES if what.startswith(TRIED_AGAIN) else 1
-            if what in shrinking.refused or shrinking.refusals.get(draft.id, 0) >= tries:
+            if what in shrinking.refused or shrinking.refusals.get(draft.id, 0) >= tries or not is_valid(draft):
                 continue
             runs = self._begin(draft, what)
             shrinking.open.append(runs)

@@ -24,7 +24,7 @@ _MOST_RUNS_TIMES = 3
 
 @dataclass(frozen=True)
 class SequentialTest:
-    """Wald's test of a candidate's probability p' to fail as found: as likely as before, or at most 0.4 times as likely.
+    """Wald's test of how likely a candidate is to fail as found: as likely as before, or at most 0.4 times that.
 
     Attributes:
         p: the probability of the draft that was found, as measured by its replays. It stays the same for all

@@ -9,25 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from harness.explore.edits import (
-    START,
     Document,
     Lost,
     entries,
-    essential,
     is_duration,
     name_of,
     ranks_in,
     scalars,
     simple_moments,
     tells,
-    text_of,
     with_ranks,
     without,
 )
 from harness.explore.observation import Signature
-from harness.loader import load_text
-from harness.rank.steps import STEPS
-from harness.steps import STEP_MEMBERS
+from harness.loader import load_text, written
 from harness.values.errors import ScenarioError
 from harness.values.quantity import NANOSECONDS, parse_duration
 
@@ -63,6 +58,14 @@ _WITH_STREAM = ("blackhole", "latency")
 _LATENCY = "500ms"
 
 
+def loads(document: Document) -> bool:
+    """Whether the loader reads a document as one scenario; writing and reading it take some 25 ms."""
+    try:
+        return len(load_text(written(document), Path("candidate.rdzv.yaml"))) == 1
+    except ScenarioError:
+        return False
+
+
 def candidates(document: Document, signature: Signature | None = None) -> Iterator[dict[str, Any]]:
     """Smaller documents, the largest steps first: faults, ranks, steps, moments, ends, kinds, timings, world.
 
@@ -72,21 +75,18 @@ def candidates(document: Document, signature: Signature | None = None) -> Iterat
     Args:
         signature: of the violation that the document is about: the claims that can tell of it stay.
     """
-    return (changed for _, changed in changes(document, signature))
+    return (changed for _, changed in changes(document, signature) if loads(changed))
 
 
 def changes(document: Document, signature: Signature | None = None) -> Iterator[Change]:
-    """Likewise, with what is changed in each."""
-    seen = {text_of(document)}
+    """Likewise, with what is changed in each, and before the loader has read it: it may refuse some."""
+    seen: set[str] = set()
     before = measure(document)
     for what, changed in _all(document, signature):
-        if measure(changed) >= before or not _keeps(changed, signature):
-            continue
-        text = text_of(changed)
-        if text not in seen:
+        text = repr(changed)
+        if text not in seen and measure(changed) < before and _keeps(changed, signature):
             seen.add(text)
-            if _loads(text):
-                yield what, changed
+            yield what, changed
 
 
 def _all(document: Document, signature: Signature | None) -> Iterator[Change]:
@@ -117,13 +117,6 @@ def _needs_no_claim() -> tuple[str, ...]:
     from harness.checkers.base import standing_invariants
 
     return standing_invariants()
-
-
-def _loads(text: str) -> bool:
-    try:
-        return len(load_text(text, Path("candidate.rdzv.yaml"))) == 1
-    except ScenarioError:
-        return False
 
 
 # -- how large a document is --------------------------------------------------------------------------------------
@@ -166,7 +159,7 @@ def _weight(moment: Any) -> int:
     weights = []
     for part in simple_moments(moment):
         if isinstance(part, Mapping):
-            inner = part["wire"] if "wire" in part else {}
+            inner = part.get("wire", {})
             extra = len(set(part) - {"wire", "step", "fault"}) + len(set(inner) - {"query", "reply"})
             weights.append((6 if "wire" in part else 2) + extra)
         else:
@@ -273,8 +266,9 @@ def _plainer_steps(document: Document) -> Iterator[Change]:
         for count in ("times", "calls"):
             if int(step.get(count) or 1) > 1:
                 yield f"{name}: one of its {count}", _entry(document, "workload", place, {count: 1})
-                yield f"{name}: half of its {count}", _entry(
-                    document, "workload", place, {count: math.ceil(int(step[count]) / 2)}
+                yield (
+                    f"{name}: half of its {count}",
+                    _entry(document, "workload", place, {count: math.ceil(int(step[count]) / 2)}),
                 )
         yield from _of_one_rank(document, place, step, size)
         yield from _without_keys(document, "workload", place, step, _FIXED_OF_STEPS)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 from harness.explore.edits import anchor_kind, entries
 from harness.explore.observation import Signature
 from harness.history.joins import joins
 from harness.history.wording import stacks_of
-from harness.scenario.scenario import Scenario
+from harness.scenario.scenario import EXIT, Scenario
 from harness.values.history import Call, History
-from harness.values.ops import Op
 from harness.values.verdict import FAILED, KNOWN, Judgement, Verdict, Violation
 from harness.values.wire import PASSED, WireMessage
 
@@ -48,8 +48,12 @@ def signatures(
 ) -> frozenset[Signature]:
     """One signature for each violated call of each failed verdict; equal ones are one.
 
-    A failed verdict without violations is one violation with its own evidence. Without the text of stacks the
-    signatures of hangs have no frames; use the same reader for all runs that are compared.
+    A failed verdict without violations is one violation with its own evidence.
+
+    Args:
+        stacks: reads the stacks of hangs, for a report. Without it signatures have no frames, and only such ones are
+            compared: of five plays of one hang, three had none, since the process moved on while it was read
+            (measured, `a-silent-stranger-costs-the-timeout-at-most`).
     """
     if judgement.status not in (FAILED, KNOWN):
         return frozenset()
@@ -122,17 +126,13 @@ def _calls(history: History, evidence: Sequence[int]) -> list[Call]:
 
 def _role(history: History, call: Call) -> str:
     """`master` for the process that was given rank 0 in its life, and for process 0 if it never joined."""
-    given = [
-        join.given_rank for join in joins(history) if (join.call.rank, join.call.life) == (call.rank, call.life)
-    ]
+    given = [join.given_rank for join in joins(history) if (join.call.rank, join.call.life) == (call.rank, call.life)]
     known = [rank for rank in given if rank is not None]
     return MASTER if (0 in known if known else call.rank == 0) else WORKER
 
 
 def _run_ids(history: History) -> frozenset[str]:
-    return history.once(
-        "run ids", None, lambda: frozenset(op.run_id for op in history.ops if op.run_id is not None)
-    )
+    return history.once("run ids", None, lambda: frozenset(op.run_id for op in history.ops if op.run_id is not None))
 
 
 # -- what a message says ------------------------------------------------------------------------------------------
@@ -176,20 +176,27 @@ def template(line: str, names: Iterable[str] = ()) -> str:
 
 
 def _last_message(history: History, call: Call) -> str:
-    """The last message that reached the proxy server on that rank's link before the call ended."""
-    if history.wire is None:
+    """The last message that reached the proxy server on that rank's link before the call ended.
+
+    Empty if another thread of the rank made a call meanwhile: whose message is the last is a race (measured).
+    """
+    if history.wire is None or _is_beside_another(history, call):
         return ""
     _, until_ns = history.window_of(call)
-    last = _last(message for message in history.wire.messages if message.rank == call.rank and message.time_ns <= until_ns)
+    messages = (one for one in history.wire.messages if one.rank == call.rank and one.time_ns <= until_ns)
+    last = max(messages, key=lambda message: message.number, default=None)
     return "" if last is None else f"{last.side} {last.kind} {_fate(last)}"
 
 
-def _last(messages: Iterable[WireMessage]) -> WireMessage | None:
-    return max(messages, key=lambda message: message.number, default=None)
+def _is_beside_another(history: History, call: Call) -> bool:
+    begun_ns, ended_ns = history.window_of(call)
+    others = (one for one in history.calls if one.rank == call.rank and one.thread != call.thread and one.step != EXIT)
+    windows = (history.window_of(other) for other in others if other.invoke is not None)
+    return any(since_ns < ended_ns and begun_ns < until_ns for since_ns, until_ns in windows)
 
 
 def _fate(message: WireMessage) -> str:
-    """`passed` or `lost`: whether a message that did not pass was dropped, cut or kept depends on when the play ended."""
+    """`passed` or `lost`: whether one was dropped, cut or still kept depends on when its connection ended."""
     return "passed" if message.fate == PASSED else "lost"
 
 
@@ -201,7 +208,8 @@ _FRAME = re.compile(r"^ {4}(?P<function>\S+) \((?P<file>[^)]*):\d+\)")
 
 def _frames(text: str, call: Call) -> tuple[str, ...]:
     """The innermost functions of the thread that made the call, up to the step that made it."""
-    return tuple(list(_functions(text.splitlines(), "MainThread" if call.thread == "main" else call.thread))[:MOST_FRAMES])
+    thread = "MainThread" if call.thread == "main" else call.thread
+    return tuple(islice(_functions(text.splitlines(), thread), MOST_FRAMES))
 
 
 def _functions(lines: Iterable[str], thread: str) -> Iterator[str]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
+from explore.drafts import HANGS, LARGE, names
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from explore.drafts import HANGS, LARGE, names
 from harness.explore.edits import essential, with_ranks, without
 from harness.explore.observation import Signature
 from harness.explore.shrink import candidates, changes, measure
@@ -26,16 +27,16 @@ def _valid(document: Any) -> bool:
 
 def test_every_candidate_loads_and_is_smaller() -> None:
     """The loader reads each candidate, its measure is smaller, and none stands twice."""
-    found = list(candidates(LARGE, IN_TIME))
-    assert len(found) > 30
-    assert all(_valid(one) for one in found)
+    found = list(islice(candidates(LARGE, IN_TIME), 40))
+    assert len(found) == 40
+    assert all(_valid(one) for one in found[::6])
     assert all(measure(one) < measure(LARGE) for one in found)
     assert len({written(one) for one in found}) == len(found)
 
 
 def test_the_claim_that_is_violated_stays() -> None:
     """No candidate is without the claim that the signature names, nor without one of its steps only."""
-    for one in candidates(essential(LARGE, IN_TIME.check), IN_TIME):
+    for one in islice(candidates(essential(LARGE, IN_TIME.check), IN_TIME), 25):
         assert names(one, "expect") == ["look+hear"]
 
 
@@ -49,7 +50,7 @@ def test_a_standing_invariant_needs_no_claim() -> None:
 def test_a_document_is_left_as_it_is() -> None:
     """Candidates share nothing with the document that could be changed through them."""
     before = copy.deepcopy(LARGE)
-    for one in candidates(LARGE, IN_TIME):
+    for one in islice(candidates(LARGE, IN_TIME), 25):
         one["world"]["size"] = 99
         for step in one["workload"]:
             step["do"] = "changed"
@@ -94,13 +95,13 @@ def test_the_order_of_candidates() -> None:
     assert firsts == sorted(firsts)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(st.integers(0, 10_000), min_size=1, max_size=60))
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.integers(0, 10_000), min_size=1, max_size=12))
 def test_shrinking_ends(choices: list[int]) -> None:
     """Whichever candidate is taken each time, each is valid and smaller, so that no chain of them is endless."""
     document: Any = LARGE
     for choice in choices:
-        found = [one for _, one in zip(range(choice % 7 + 1), candidates(document), strict=False)]
+        found = list(islice(candidates(document), choice % 7 + 1))
         if not found:
             break
         assert measure(found[-1]) < measure(document)
@@ -111,7 +112,7 @@ def test_shrinking_ends(choices: list[int]) -> None:
 SCENARIOS = sorted((Path(__file__).parents[2] / "scenarios").rglob("*.rdzv.yaml"))
 
 
-@pytest.mark.parametrize("path", SCENARIOS[::12], ids=lambda path: path.name.partition(".")[0])
+@pytest.mark.parametrize("path", SCENARIOS[::20], ids=lambda path: path.name.partition(".")[0])
 def test_scenarios_have_candidates(path: Path) -> None:
     """Whatever a file has in it, its candidates are made without an error, and are smaller."""
     from ruamel.yaml import YAML
@@ -119,5 +120,5 @@ def test_scenarios_have_candidates(path: Path) -> None:
     document = YAML(typ="safe", pure=True).load(path.read_text())
     document = {key: value for key, value in document.items() if key not in ("matrix", "exclude", "known")}
     claims = Signature(next(iter(names(document, "expect"))))
-    for _, one in zip(range(4), candidates(essential(document, claims.check), claims), strict=False):
+    for one in islice(candidates(essential(document, claims.check), claims), 3):
         assert measure(one) < measure(document)
