@@ -15,12 +15,12 @@ from harness.explore.edits import (
     is_duration,
     name_of,
     ranks_in,
-    scalars,
     simple_moments,
     tells,
     with_ranks,
     without,
 )
+from harness.explore.measure import FIXED_OF_FAULTS, FIXED_OF_STEPS, FIXED_OF_WORLDS, SIMPLER_KINDS, measure, seconds
 from harness.explore.observation import Signature
 from harness.loader import load_text, written
 from harness.values.errors import ScenarioError
@@ -33,27 +33,6 @@ JOIN = "rendezvous"
 GROUPS = ("coda-", "benign-")
 """How the ids of the steps begin that a draft has for its oracles: they go together."""
 
-_FIXED_OF_STEPS = ("id", "do", "key", "keys", "value", "values", "after", "ranks")
-_FIXED_OF_FAULTS = ("id", "inject", "ranks", "after", "until", "for", "stream")
-_FIXED_OF_WORLDS = ("size", "timeout", "guard", "ranks")
-_SIMPLER_KINDS: Mapping[str, Sequence[str]] = {
-    "x_stall": ("blackhole",),
-    "x_hold": ("blackhole",),
-    "x_drop_query": ("blackhole",),
-    "x_drop_reply": ("blackhole",),
-    "x_accept_never_read": ("blackhole",),
-    "pause": ("blackhole",),
-    "limit_data": ("blackhole", "down"),
-    "x_cut": ("x_rst_now", "down"),
-    "reset_peer": ("down",),
-    "x_rst_now": ("down",),
-    "x_half_close": ("down",),
-    "x_refuse": ("down",),
-    "bandwidth": ("latency",),
-    "slicer": ("latency",),
-}
-"""By kind, simpler faults with the same effect on the rank: bytes that vanish, connections that end, bytes that come
-late. A cause that shows under the simpler one has one key, whichever fault found it."""
 _WITH_STREAM = ("blackhole", "latency")
 _LATENCY = "500ms"
 
@@ -117,75 +96,6 @@ def _needs_no_claim() -> tuple[str, ...]:
     from harness.checkers.base import standing_invariants
 
     return standing_invariants()
-
-
-# -- how large a document is --------------------------------------------------------------------------------------
-
-
-def measure(document: Document) -> tuple[int, ...]:
-    """How large it is; the first number that differs decides which of two documents is smaller.
-
-    Faults, ranks, steps, calls, settings of steps and ranks, claims, moments, ends of faults, settings of faults,
-    timings, world, values.
-    """
-    steps, faults, world = entries(document, "workload"), entries(document, "faults"), document["world"]
-    ranks: Mapping[Any, Mapping[str, Any]] = world.get("ranks") or {}
-    size = int(world["size"])
-    moments = [entry.get("after") for entry in (*steps, *faults)] + [about.get("start") for about in ranks.values()]
-    return (
-        len(faults),
-        size,
-        len(steps),
-        sum(_calls(step, size) for step in steps),
-        sum(len(set(step) - set(_FIXED_OF_STEPS)) for step in steps)
-        + sum(map(len, ranks.values()))
-        + len(set(world) - set(_FIXED_OF_WORLDS)),
-        len(entries(document, "expect")),
-        sum(_weight(moment) for moment in moments),
-        sum(2 if "until" in fault else 1 if "for" in fault else 0 for fault in faults),
-        sum(_fault_weight(fault) for fault in faults),
-        sum(map(_digits, scalars([steps, faults, list(ranks.values())]))),
-        _seconds(world.get("timeout")),
-        len(list(scalars(document))),
-    )
-
-
-def _calls(step: Mapping[str, Any], size: int) -> int:
-    return len(ranks_in(step.get("ranks", "all"), size)) * max(int(step.get("times") or 1), int(step.get("calls") or 1))
-
-
-def _weight(moment: Any) -> int:
-    """None 0, the start and a time 1, the end of a step or a fault in place 2, other moments of them 3, a message 6."""
-    weights = []
-    for part in simple_moments(moment):
-        if isinstance(part, Mapping):
-            inner = part.get("wire", {})
-            extra = len(set(part) - {"wire", "step", "fault"}) + len(set(inner) - {"query", "reply"})
-            weights.append((6 if "wire" in part else 2) + extra)
-        else:
-            weights.append(1 if is_duration(part) else 2)
-    return sum(weights) + max(0, len(weights) - 1)
-
-
-def _fault_weight(fault: Mapping[str, Any]) -> int:
-    """A kind with simpler ones beside it counts most, then both streams, then each attribute."""
-    kind, depth = str(fault.get("inject")), 0
-    while kind in _SIMPLER_KINDS:
-        kind, depth = _SIMPLER_KINDS[kind][0], depth + 1
-    attributes = set(fault) - set(_FIXED_OF_FAULTS)
-    return 10 * depth + 2 * (fault.get("stream") == "both") + len(attributes)
-
-
-def _digits(value: Any) -> int:
-    """How far from a round number a duration is: its significant digits, less for 1, 2 and 5."""
-    if not isinstance(value, str) or not is_duration(value):
-        return 0
-    digits = str(abs(parse_duration(value).offset_ns)).strip("0")
-    return 2 * len(digits) - (digits in ("1", "2", "5", ""))
-
-
-def _seconds(timeout: Any) -> int:
-    return parse_duration(timeout or "5s").offset_ns // NANOSECONDS["s"]
 
 
 # -- leaps --------------------------------------------------------------------------------------------------------
@@ -271,7 +181,7 @@ def _plainer_steps(document: Document) -> Iterator[Change]:
                     _entry(document, "workload", place, {count: math.ceil(int(step[count]) / 2)}),
                 )
         yield from _of_one_rank(document, place, step, size)
-        yield from _without_keys(document, "workload", place, step, _FIXED_OF_STEPS)
+        yield from _without_keys(document, "workload", place, step, FIXED_OF_STEPS)
 
 
 def _of_one_rank(document: Document, place: int, step: Mapping[str, Any], size: int) -> Iterator[Change]:
@@ -361,8 +271,8 @@ def _plainer_faults(document: Document) -> Iterator[Change]:
         if fault.get("stream") == "both":
             for stream in ("downstream", "upstream"):
                 yield f"{name}: {stream}", _entry(document, "faults", place, {"stream": stream})
-        yield from _without_keys(document, "faults", place, fault, _FIXED_OF_FAULTS)
-        for kind in _SIMPLER_KINDS.get(str(fault.get("inject")), ()):
+        yield from _without_keys(document, "faults", place, fault, FIXED_OF_FAULTS)
+        for kind in SIMPLER_KINDS.get(str(fault.get("inject")), ()):
             for stream in ("downstream", "upstream") if kind in _WITH_STREAM else ("",):
                 yield f"{name}: {kind} {stream}", _of_kind(document, place, fault, kind, stream)
 
@@ -412,9 +322,9 @@ def _plainer_world(document: Document) -> Iterator[Change]:
             left = {other: value for other, value in about.items() if other != key}
             yield f"rank {rank}: no {key}", _world(document, ranks={**world["ranks"], rank: left})
     for key in world:
-        if key not in _FIXED_OF_WORLDS:
+        if key not in FIXED_OF_WORLDS:
             yield f"world: no {key}", _world(document, **{key: None})
-    if _seconds(world.get("timeout")) > 1:
+    if seconds(world.get("timeout")) > 1:
         yield "world: timeout of 1s", _world(document, timeout="1s")
 
 

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.explore.edits import essential, with_ranks, without
+from harness.explore.measure import measure
 from harness.explore.observation import Signature
-from harness.explore.shrink import candidates, changes, measure
+from harness.explore.shrink import candidates, changes
 from harness.loader import load_text, written
 
 IN_TIME = Signature("look+hear", "get", "worker", "failed")

@@ -104,7 +104,7 @@ def test_the_process_that_was_given_rank_0_is_the_master() -> None:
 
 
 def test_a_violation_of_several_calls_of_one_verb() -> None:
-    """Their roles and outcomes together, in one order whoever was first."""
+    """Their roles and outcomes together, in one order, whichever was first."""
     history = Past(2).join(0, 0.001, 1.0).join(1, 0.001, 2.0, "failed").whole()
     judgement = _failed("together", evidence=(*_evidence(history, "join", 1), *_evidence(history, "join", 0)))
     assert signatures(scenario(), history, judgement) == {
