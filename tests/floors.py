@@ -58,8 +58,9 @@ FEW_PLACES = {
 # fmt: off
 PURE = (
     "values", "scenario", "schedule", "history", "linearizability", "judge", "checkers", "reports.parts.statistics",
-    "explore.draft", "explore.observation",
-    "explore.profile", "explore.novelty", "explore.statistics", "explore.effort",
+    "explore.draft", "explore.observation", "explore.profile", "explore.novelty", "explore.statistics",
+    "explore.effort", "explore.edits", "explore.signature", "explore.sequential", "explore.shrink",
+    "explore.investigation", "explore.measure",
 )
 EFFECTS = (
     "asyncio", "ctypes", "docker", "io", "logging", "multiprocessing", "os", "psutil", "random", "requests", "resource",
