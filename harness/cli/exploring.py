@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -76,7 +76,9 @@ class Playing(Protocol):
 MakeRunner = Callable[["RunOptions"], tuple[AbstractContextManager[Playing], "Forget"]]
 """A runner, and what says that a run directory of it is needed no longer."""
 
-MakeParts = Callable[[Request], AbstractContextManager["Parts"]]
+MakeParts = Callable[[Request, "RunOptions"], AbstractContextManager["Parts"]]
+FindFiles = Callable[[Path, Path], Mapping[str, Path]]
+"""The scenario files of a corpus and of findings, by their ids."""
 
 
 def explore(
@@ -84,6 +86,7 @@ def explore(
     options: RunOptions,
     make_runner: MakeRunner | None = None,
     make_parts: MakeParts | None = None,
+    find_files: FindFiles | None = None,
 ) -> int:
     """Explore, or play one draft again; returns the exit code.
 
@@ -91,10 +94,10 @@ def explore(
     """
     span_ns = _span_ns(request)
     _lanes(request)
+    if request.replay is not None:
+        return _replay(request, options, find_files or _real_files)
     with ExitStack() as held:
-        parts = held.enter_context((make_parts or _real_parts)(request))
-        if request.replay is not None:
-            return _replay(request, options, parts)
+        parts = held.enter_context((make_parts or _real_parts)(request, options))
         make = make_runner or partial(_real_runner, held)
         return _explore(request, options, span_ns, parts, make)
 
@@ -186,9 +189,9 @@ def _exit_code(tally: Tally, wants_canary: bool) -> int:
 # -- one draft again -------------------------------------------------------------------------------------------------
 
 
-def _replay(request: Request, options: RunOptions, parts: Parts) -> int:
+def _replay(request: Request, options: RunOptions, find_files: FindFiles) -> int:
     """Play one entry of the corpus or one finding as `run` does."""
-    files = parts.files()
+    files = find_files(request.corpus, request.findings)
     path = files.get(request.replay or "")
     if path is None:
         near = nearest(request.replay, files)
@@ -234,17 +237,25 @@ def _lanes(request: Request) -> Collection[str]:
 # -- the real ends ---------------------------------------------------------------------------------------------------
 
 
-def _real_parts(request: Request) -> AbstractContextManager[Parts]:
+def _real_parts(request: Request, options: RunOptions) -> AbstractContextManager[Parts]:
     from harness.explore.wiring import parts
+    from harness.machine.process.interpreter import require
 
-    return parts(request.corpus, request.findings)
+    check_machine(options)
+    torch = require(Path(options.python), options.needs_torch).torch if options.needs_torch else ""
+    return parts(request.corpus, request.findings, options.subject, torch or "")
+
+
+def _real_files(corpus: Path, findings: Path) -> Mapping[str, Path]:
+    from harness.explore.wiring import files
+
+    return files(corpus, findings)
 
 
 def _real_runner(held: ExitStack, options: RunOptions) -> tuple[AbstractContextManager[Playing], Forget]:
     from harness.archive import RunDirs
     from harness.campaign.runner import Runner
 
-    check_machine(options)
     run_dirs = RunDirs(options.runs_dir, options.keep)
     held.callback(run_dirs.release)
     return Runner(options, run_dirs=run_dirs), run_dirs.let_go

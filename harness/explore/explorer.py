@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -63,14 +63,16 @@ class Explorer:
         self._lanes = Lanes(parts, settings.lanes, draw, lambda: next(self._seeds) % LARGEST_SEED)
         self._hunts = Hunts(parts.investigation, settings.side_by_side, forget)
         self._awaited: dict[tuple[Path, int], deque[_Given]] = {}
-        self._ended_signatures: set[Signature] = set()
+        self._ended: set[Signature] = set()
+        self._causes: dict[Signature, str] = {}
+        self._about = ("", "")
         self._given = self._given_to_hunts = 0
         self._until_canary = 0
         self._deadline_ns = 0
         self._grace_until_ns: int | None = None
         self._is_closed = False
-        for draft, signature in parts.library.unfinished():
-            self._hunts.offer(signature, Observation(draft, FAILED, frozenset((signature,))))
+        for observation, signature in parts.library.unfinished():
+            self._hunts.offer(signature, observation)
 
     def next(self, results: Sequence[Result]) -> Sequence[Trial] | None:
         """The next trial; nothing while the last investigations wait for results; None at the end."""
@@ -183,58 +185,77 @@ class Explorer:
         given = queue.popleft()
         if not queue:
             del self._awaited[key]
+        self._about = (result.subject, torch_of(result) or self._about[1])
         observation = observe(given.draft, result, self._parts.signatures, self._parts.features)
         self.tally.statuses[result.status] += 1
         if given.hunt is not None:
             self.tally.investigated += 1
             self._hunts.learn(given.hunt, observation)
-            if not is_canary(given.hunt.signature):  # what else is violated on the way is a find of its own
-                self._look_at(observation, result, {given.hunt.signature})
             for hunt in self._hunts.poll():
                 self._store(hunt)
         elif given.draft.lane == CANARY:
             for signature in filter(is_canary, observation.signatures):
-                self._offer(signature, observation, first=True)
+                self._hunts.offer(signature, observation, first=True)
         else:
             new = self._parts.knowledge.add(observation)
             self._lanes.learn(observation, result, bool(new))
-            self._look_at(observation, result)
+            self._look_at(observation)
         if result.run_dir is not None and not self._hunts.needs(result.run_dir):
             self._forget(result.run_dir)
 
-    def _look_at(self, observation: Observation, result: Result, besides: Collection[Signature] = ()) -> None:
-        """Count what is explained or stored, and have the rest investigated."""
-        for signature in sorted(observation.signatures.difference(besides)):
-            known = self._parts.explained(signature, result.subject, torch_of(result))
-            cause = self._parts.library.cause_of(signature) if known is None else None
-            if known is not None:
-                self.tally.explained[known] += 1
-            elif cause is None:
-                self._offer(signature, observation)
-            else:
-                if cause not in self.tally.again:
-                    self._parts.library.seen(cause, observation)
-                self.tally.again[cause] += 1
+    def _look_at(self, observation: Observation) -> None:
+        """Count what is explained or stored, and have the rest investigated.
 
-    def _offer(self, signature: Signature, observation: Observation, first: bool = False) -> None:
-        if signature not in self._ended_signatures:
-            self._hunts.offer(signature, observation, first)
+        Of several the principal one: one cause often violates several properties, and the investigation finds out
+        which of the others go together with it.
+        """
+        unknown = [one for one in sorted(observation.signatures) if not self._is_known(one, observation)]
+        if any(map(self._hunts.has, unknown)):
+            unknown = [one for one in unknown if self._hunts.has(one)]
+        principal = self._parts.principal(unknown)
+        if principal is not None:
+            self._hunts.offer(principal, observation)
+
+    def _is_known(self, signature: Signature, observation: Observation) -> bool:
+        """Whether a violation is explained, stored or investigated already; the first two are counted."""
+        known = self._parts.explained(signature, *self._about, observation.draft.document)
+        if known is not None:
+            self.tally.explained[known] += 1
+            return True
+        cause = self._causes.get(signature) or self._parts.library.cause_of(signature)
+        if cause is not None:
+            if cause not in self.tally.again:
+                self._parts.library.seen(cause)
+            self.tally.again[cause] += 1
+        return cause is not None or signature in self._ended
 
     def _store(self, hunt: Hunt) -> None:
-        """Keep what an investigation has found out."""
-        self._ended_signatures.add(hunt.signature)
-        outcome = hunt.task.outcome
+        """Keep what an investigation has found out, and look at what else it has met."""
+        outcome = hunt.task.found_out
+        smallest = outcome.minimal or hunt.draft
+        cause = self._parts.cause_key(hunt.signature, smallest.document)
         unproven = UNREPRODUCED if hunt.task.is_done else UNCONFIRMED
-        cause = self._parts.cause_key(hunt.signature, (outcome.minimal or hunt.draft).document)
         status = unproven if outcome.minimal is None else CONFIRMED
-        find = Find(hunt.signature, hunt.draft, status, cause, outcome, hunt.shown)
+        explained_by = self._parts.explained(hunt.signature, *self._about, smallest.document) or ""
+        find = Find(hunt.signature, hunt.draft, status, cause, outcome, hunt.best(outcome.minimal), explained_by)
+        self._ended |= {hunt.signature, *outcome.companions}
+        self._hunts.drop(self._ended)
         if is_canary(hunt.signature):
             self.tally.canary = find
         else:
-            is_new = not self._parts.library.has(cause)
+            is_new = not explained_by and not self._parts.library.has(cause)
             self.tally.finds.append(Stored(find, self._parts.library.add(find), is_new))
-        if hunt.shown.run_dir is not None and not self._hunts.needs(hunt.shown.run_dir):
-            self._forget(hunt.shown.run_dir)
+            self._go_on_from(hunt, find)
+        self._hunts.finished(hunt)
+
+    def _go_on_from(self, hunt: Hunt, find: Find) -> None:
+        if find.explained_by:
+            self.tally.explained[find.explained_by] += 1
+        elif find.status == CONFIRMED:
+            self._causes.update(dict.fromkeys((find.signature, *find.outcome.companions), find.cause))
+        if not self._is_closed:
+            for draft, signature in hunt.task.others:
+                self._look_at(Observation(draft, FAILED, frozenset((signature,))))
 
     def _note(self) -> None:
         """Bring the tally up to date."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,9 @@ from harness.explore.parts import Forget, Investigation
 
 MOST_WAITING = 200
 """So many finds wait to be investigated; what comes when there are more is seen again later, or by the next session."""
+
+CONFIRMING = 5
+"""So many plays the progress calls confirming."""
 
 MOST_REFUSED = 50
 """An investigation that wants so many drafts which cannot be loaded is broken, and ends."""
@@ -24,7 +27,8 @@ class Hunt:
 
     Attributes:
         draft: as it was found.
-        shown: the play that shows it best: of the smallest draft, the newest.
+        found: the play that found it.
+        shown: by id of a draft, the newest play that shows it.
         wanted: drafts that it has asked for and that were not given yet.
         awaited: how many plays of it are under way.
         plays: how many have ended.
@@ -33,8 +37,9 @@ class Hunt:
 
     draft: Draft
     signature: Signature
-    shown: Observation
+    found: Observation
     task: Investigation
+    shown: dict[str, Observation] = field(default_factory=dict)
     wanted: deque[Draft] = field(default_factory=deque)
     awaited: int = 0
     plays: int = 0
@@ -56,7 +61,18 @@ class Hunt:
     @property
     def described(self) -> str:
         """What is done with it now, for the progress."""
-        return f"{self.task.stage} {self.signature.check}{f' of {self.signature.verb}' if self.signature.verb else ''}"
+        doing = "confirming" if self.plays < CONFIRMING else "shrinking"
+        verb = f" of {self.signature.verb}" if self.signature.verb else ""
+        return f"{doing} {self.signature.check}{verb} ({self.plays} plays)"
+
+    def best(self, minimal: Draft | None) -> Observation:
+        """A play of the smallest draft that shows it; else the one that found it."""
+        return self.found if minimal is None else self.shown.get(minimal.id, self.found)
+
+    @property
+    def run_dirs(self) -> Iterator[Path]:
+        """Those that show it."""
+        yield from (one.run_dir for one in (self.found, *self.shown.values()) if one.run_dir is not None)
 
 
 class Hunts:
@@ -87,8 +103,17 @@ class Hunts:
 
     def needs(self, run_dir: Path) -> bool:
         """Whether a run directory shows one of them."""
-        shown = [*self._waiting.values(), *(hunt.shown for hunt in self._active)]
-        return any(one.run_dir == run_dir for one in shown)
+        waiting = (one.run_dir == run_dir for one in self._waiting.values())
+        return any(waiting) or any(run_dir in hunt.run_dirs for hunt in self._active)
+
+    def has(self, signature: Signature) -> bool:
+        """Whether it is being investigated or waits for it."""
+        return signature in self._waiting or any(hunt.signature == signature for hunt in self._active)
+
+    def drop(self, signatures: Collection[Signature]) -> None:
+        """Have these wait no longer."""
+        for signature in [one for one in self._waiting if one in signatures]:
+            self._release(self._waiting.pop(signature).run_dir)
 
     def offer(self, signature: Signature, observation: Observation, first: bool = False) -> None:
         """Investigate a find, unless it is being investigated; of one that waits the smallest draft is kept.
@@ -103,7 +128,7 @@ class Hunts:
             return
         if before is None or len(observation.draft.text) < len(before.draft.text):
             self._waiting[signature] = observation
-            self._release(before)
+            self._release(before.run_dir if before is not None else None)
         if first:
             self._waiting = {signature: self._waiting.pop(signature), **self._waiting}
 
@@ -138,9 +163,10 @@ class Hunts:
             return
         hunt.plays += 1
         hunt.task.add(observation)
-        if hunt.signature in observation.signatures and len(observation.draft.text) <= len(hunt.shown.draft.text):
-            before, hunt.shown = hunt.shown, observation
-            self._release(before)
+        if hunt.signature in observation.signatures:
+            before = hunt.shown.get(observation.draft.id)
+            hunt.shown[observation.draft.id] = observation
+            self._release(before.run_dir if before is not None else None)
 
     def refused(self, hunt: Hunt, observation: Observation) -> None:
         """Learn that the loader has refused a draft of one of them."""
@@ -160,6 +186,11 @@ class Hunts:
         task = self._investigate(observation.draft, signature)
         self._active.append(Hunt(observation.draft, signature, observation, task))
 
-    def _release(self, observation: Observation | None) -> None:
-        if observation is not None and observation.run_dir is not None and not self.needs(observation.run_dir):
-            self._forget(observation.run_dir)
+    def _release(self, run_dir: Path | None) -> None:
+        if run_dir is not None and not self.needs(run_dir):
+            self._forget(run_dir)
+
+    def finished(self, hunt: Hunt) -> None:
+        """Release the run directories of one that was taken out and stored."""
+        for run_dir in set(hunt.run_dirs):
+            self._release(run_dir)

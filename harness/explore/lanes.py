@@ -9,7 +9,6 @@ from harness.explore.draft import CLEAN, MUTATION, SYSTEMATIC, UNIFORM, Draft, P
 from harness.explore.observation import Observation
 from harness.explore.parts import Draw, Parts
 from harness.judge.result import Result
-from harness.values.errors import ScenarioError
 from harness.values.verdict import ERROR, SKIPPED
 
 SHARES: Mapping[str, float] = {SYSTEMATIC: 0.2, MUTATION: 0.4, UNIFORM: 0.3, CLEAN: 0.1}
@@ -65,6 +64,7 @@ class Lanes:
         self._asked: set[str] = set()
         self._refused: set[str] = set()
         self._origins: dict[str, str] = {}
+        self._given: dict[str, str] = {}
         self._lanes = {
             SYSTEMATIC: self._systematic,
             MUTATION: self._mutation,
@@ -85,17 +85,24 @@ class Lanes:
     def learn(self, observation: Observation, result: Result, is_entry: bool) -> None:
         """Learn of a play of one of these drafts; `is_entry`: whether the corpus has it now."""
         draft = observation.draft
+        origin = self._given.pop(draft.id, None)
         if draft.lane == CLEAN:
             self._asked.discard(draft.id)
             self._learn_workload(draft, result)
-        elif is_entry and draft.parent:
+        elif is_entry and origin is not None:
             if len(self._origins) >= MOST_ORIGINS:
                 del self._origins[next(iter(self._origins))]
-            self._origins[draft.id] = self._origins.get(draft.parent, draft.parent)
+            self._origins[draft.id] = origin
 
     def refused(self, draft: Draft) -> None:
         """Learn that the loader has refused a draft."""
         self._asked.discard(draft.id)
+        self._given.pop(draft.id, None)
+
+    def _made(self, draft: Draft, origin: str) -> Draft:
+        """A draft that is given, and the workload that it was made from."""
+        self._given[draft.id] = origin
+        return draft
 
     def _learn_workload(self, draft: Draft, result: Result) -> None:
         """Keep a workload and its profile; a red one too, because a subject may break an invariant in each run."""
@@ -136,7 +143,9 @@ class Lanes:
 
     def _uniform(self) -> Draft | None:
         workload = self._any_workload()
-        return self._parts.uniform(self._seed(), workload.clean, workload.profile) if workload else None
+        if workload is None:
+            return None
+        return self._made(self._parts.uniform(self._seed(), workload.clean, workload.profile), workload.clean.id)
 
     def _systematic(self) -> Draft | None:
         """The most promising of what some workloads have next; those whose budgets are used up are passed over."""
@@ -150,49 +159,41 @@ class Lanes:
             for one in ahead.values() if chosen is None else (ahead[id(chosen)],):
                 one.ahead = None
             if chosen is not None:
-                return chosen
+                return self._made(chosen, ahead[id(chosen)].clean.id)
         return None
 
     def _mutation(self) -> Draft | None:
         """The most promising of some changes of entries; or the workload of an entry, if it has no profile yet."""
-        made: list[Draft] = []
+        made: dict[str, tuple[Draft, str]] = {}
         for _ in range(TRIES):
             entry = self._parts.knowledge.entry(self._draw)
             if entry is None:
                 return None
-            profile = self._profile_of(entry)
-            if isinstance(profile, Draft):
-                return profile
-            if profile is not None:
-                other = self._parts.knowledge.entry(self._draw)
-                mutant = self._parts.mutated(self._seed(), entry, profile, other)
-                made += [mutant] if mutant is not None else []
+            workload = self._workload_of(entry)
+            if isinstance(workload, Draft):
+                return workload
+            if workload is not None:
+                other = self._parts.knowledge.entry(self._draw) or entry
+                mutant = self._parts.mutated(self._seed(), entry, workload.profile, other)
+                if mutant is not None:
+                    made[mutant.id] = (mutant, workload.clean.id)
             if len(made) == CANDIDATES:
                 break
-        return self._parts.knowledge.choose(made, self._draw) if made else None
+        chosen = self._parts.knowledge.choose([mutant for mutant, _ in made.values()], self._draw) if made else None
+        return self._made(*made[chosen.id]) if chosen is not None else None
 
-    def _profile_of(self, entry: Draft) -> Profile | Draft | None:
-        """The profile of an entry's workload, or that workload if it must be played first; None if it cannot be."""
+    def _workload_of(self, entry: Draft) -> _Workload | Draft | None:
+        """The workload of an entry; its draft if it must be played first; None if it cannot be."""
         origin = self._workloads.get(self._origins.get(entry.id, entry.id))
         if origin is not None:
-            return origin.profile
-        clean = without_any_fault(entry)
+            return origin
+        clean = self._parts.clean(entry)
         if clean is None:
             return None
         self._origins[entry.id] = clean.id
         if clean.id in self._workloads:
-            return self._workloads[clean.id].profile
+            return self._workloads[clean.id]
         if clean.id in self._asked or clean.id in self._refused:
             return None
         self._asked.add(clean.id)
         return clean
-
-
-def without_any_fault(draft: Draft) -> Draft | None:
-    """The clean draft below one with faults; None if there is none, because a step waits for one of its faults."""
-    document = {key: value for key, value in draft.document.items() if key != "faults"}
-    clean = Draft(document, CLEAN, draft.seed, draft.workload)
-    try:
-        return clean if clean.scenario else None
-    except ScenarioError:
-        return None

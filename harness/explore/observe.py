@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from harness.explore.draft import Draft
@@ -15,7 +16,7 @@ from harness.scenario.scenario import Claim, Scenario
 from harness.values.history import History
 from harness.values.verdict import ERROR, SKIPPED, VACUOUS, Judgement
 
-Signatures = Callable[[Scenario, History, Judgement], frozenset[Signature]]
+Signatures = Callable[[Scenario, History, Judgement, Path | None], frozenset[Signature]]
 Features = Callable[[Scenario, History], frozenset[str]]
 
 
@@ -38,7 +39,7 @@ def observe(draft: Draft, result: Result, signatures: Signatures, features: Feat
     return replace(
         seen,
         untouched=untouched,
-        signatures=signatures(scenario, result.history, judgement) if judgement.status != ERROR else frozenset(),
+        signatures=signatures(scenario, result.history, judgement, result.run_dir),
         features=features(result.scenario, result.history),
     )
 

@@ -49,11 +49,11 @@ class Investigation(Task, Protocol):
     """A find that is confirmed, shrunk and certified."""
 
     @property
-    def stage(self) -> str:
-        """What is being done with it, in a word or two."""
+    def others(self) -> Sequence[tuple[Draft, Signature]]:
+        """What else was found on the way, and in which draft; without what goes together with this find."""
 
     @property
-    def outcome(self) -> Outcome:
+    def found_out(self) -> Outcome:
         """What is known of it now."""
 
 
@@ -64,11 +64,15 @@ class Outcome:
     Attributes:
         hits, plays: how often the draft below failed as found, and of how many plays.
         minimal: the smallest draft that fails as found; None as long as it was not confirmed.
+        companions: what else was violated in these plays: the same cause, as other checks see it.
+        ancestry: the ids from the draft that was found to the smallest.
     """
 
     hits: int = 0
     plays: int = 0
     minimal: Draft | None = None
+    companions: frozenset[Signature] = frozenset()
+    ancestry: tuple[str, ...] = ()
 
 
 CONFIRMED, UNREPRODUCED, UNCONFIRMED = "confirmed", "unreproduced", "unconfirmed"
@@ -82,7 +86,8 @@ class Find:
         draft: as it was found.
         status: `confirmed`; `unreproduced`: played again it did not fail as found; `unconfirmed`: there was no time.
         cause: the key of its cause.
-        shown: the play that shows it best.
+        shown: a play of the smallest draft that shows it, else of the draft as it was found.
+        explained_by: the known cause that it turned out to be; empty if there is none.
     """
 
     signature: Signature
@@ -91,6 +96,7 @@ class Find:
     cause: str
     outcome: Outcome
     shown: Observation
+    explained_by: str = ""
 
     @property
     def smallest(self) -> Draft:
@@ -107,8 +113,8 @@ class Library(Protocol):
     def has(self, cause: str) -> bool:
         """Whether a finding of that cause is stored."""
 
-    def unfinished(self) -> Sequence[tuple[Draft, Signature]]:
-        """What an earlier session had no time to confirm."""
+    def unfinished(self) -> Sequence[tuple[Observation, Signature]]:
+        """What an earlier session had no time to confirm; raises HarnessError where it cannot be listed."""
 
     def add(self, find: Find) -> Path:
         """Store a find, or that one was seen again; returns the scenario file that shows it best.
@@ -116,8 +122,8 @@ class Library(Protocol):
         Raises HarnessError if it cannot be stored.
         """
 
-    def seen(self, cause: str, observation: Observation) -> None:
-        """A stored finding has been seen again."""
+    def seen(self, cause: str) -> None:
+        """A stored finding has been seen again; raises HarnessError if that cannot be stored."""
 
 
 @dataclass(frozen=True)
@@ -129,29 +135,31 @@ class Parts:
         systematic: each fault at each anchor in turn.
         uniform: a clean draft with faults, drawn without regard to what was seen.
         mutated: a change of a draft; None if it has none. The profile is that of its workload, and the last draft is
-            another entry of the corpus, or None.
+            another entry of the corpus.
+        clean: the workload of a draft, without its faults; None if there is none that can be played.
         profile: of a play without faults.
         features: what was seen in a play.
-        signatures: of what a judgement says is violated.
+        signatures: of what a judgement says is violated, given the run directory, which has the stacks.
+        principal: the one of several signatures of a play to begin with.
         cause_key: of a signature and the smallest document that shows it.
-        explained: the known cause of a violation, given the subject and the version of torch, by its F-number.
+        explained: the known cause of a violation by its F-number, given subject, version of torch, and document.
         investigation: of a find.
-        files: the scenario files of all entries of the corpus and of all findings, by their ids.
     """
 
     workload: Callable[[int], Draft]
     systematic: Callable[[Draft, Profile], Iterator[Draft]]
     uniform: Callable[[int, Draft, Profile], Draft]
-    mutated: Callable[[int, Draft, Profile, Draft | None], Draft | None]
+    mutated: Callable[[int, Draft, Profile, Draft], Draft | None]
+    clean: Callable[[Draft], Draft | None]
     profile: Callable[[Scenario, History], Profile]
     features: Callable[[Scenario, History], frozenset[str]]
-    signatures: Callable[[Scenario, History, Judgement], frozenset[Signature]]
+    signatures: Callable[[Scenario, History, Judgement, Path | None], frozenset[Signature]]
+    principal: Callable[[Collection[Signature]], Signature | None]
     cause_key: Callable[[Signature, Mapping[str, Any]], str]
-    explained: Callable[[Signature, str, str], str | None]
+    explained: Callable[[Signature, str, str, Mapping[str, Any]], str | None]
     investigation: Callable[[Draft, Signature], Investigation]
     knowledge: Knowledge
     library: Library
-    files: Callable[[], Mapping[str, Path]]
 
 
 @dataclass(frozen=True)

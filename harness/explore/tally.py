@@ -68,5 +68,6 @@ class Tally:
         return self.runs - self.statuses[ERROR] - self.statuses[SKIPPED]
 
     def with_status(self, status: str, new: bool = True) -> list[Stored]:
-        """The finds with this status."""
-        return [one for one in self.finds if one.find.status == status and one.is_new is new]
+        """The finds with this status that nothing explains."""
+        unexplained = [one for one in self.finds if not one.find.explained_by]
+        return [one for one in unexplained if one.find.status == status and one.is_new is new]

@@ -57,6 +57,11 @@ def _with_fault(of: str, parent: str, lane: str, number: int, seed: int) -> Draf
     return Draft(document(title, [FAULTS[number % len(FAULTS)]]), lane, seed, "plain", parent)
 
 
+def clean(draft: Draft) -> Draft:
+    """Without its faults."""
+    return Draft({key: value for key, value in draft.document.items() if key != "faults"}, CLEAN, draft.seed)
+
+
 def play(scenario: Scenario) -> History:
     """Every call is `ok`, but joins where a link is down, and a get of a key that nobody sets; a slicer is idle."""
     past = Past(scenario.world.size, "echo")
@@ -80,7 +85,9 @@ def play(scenario: Scenario) -> History:
     return past.whole()
 
 
-def signatures(scenario: Scenario, history: History, judgement: Judgement) -> frozenset[Signature]:
+def signatures(
+    scenario: Scenario, history: History, judgement: Judgement, run_dir: Path | None
+) -> frozenset[Signature]:
     """By the broken claim and what happened, without its numbers."""
     broken = [verdict for verdict in judgement.verdicts if verdict.status == FAILED]
     return frozenset(Signature(one.name, message=re.sub(r"[0-9.]+ ?m?s?", "#", one.happened)) for one in broken)
@@ -134,7 +141,7 @@ class FakeLibrary:
     def __init__(self) -> None:
         self.finds: list[Find] = []
         self.again: list[str] = []
-        self.left: list[tuple[Draft, Signature]] = []
+        self.left: list[tuple[Observation, Signature]] = []
 
     def cause_of(self, signature: Signature) -> str | None:
         found = [find.cause for find in self.finds if find.signature == signature and find.status == CONFIRMED]
@@ -143,14 +150,14 @@ class FakeLibrary:
     def has(self, cause: str) -> bool:
         return any(find.cause == cause for find in self.finds)
 
-    def unfinished(self) -> Sequence[tuple[Draft, Signature]]:
+    def unfinished(self) -> Sequence[tuple[Observation, Signature]]:
         return self.left
 
     def add(self, find: Find) -> Path:
         self.finds.append(find)
         return Path(f"findings/{find.cause}/minimal.rdzv.yaml")
 
-    def seen(self, cause: str, observation: Observation) -> None:
+    def seen(self, cause: str) -> None:
         self.again.append(cause)
 
 
@@ -160,14 +167,11 @@ class FakeInvestigation:
     def __init__(self, draft: Draft, signature: Signature) -> None:
         self.signature, self.best = signature, draft
         self.plays = self.hits = 0
-        self.outcome = Outcome()
+        self.found_out = Outcome()
+        self.others: list[tuple[Draft, Signature]] = []
         self.is_done = False
         self._candidates: Iterator[Draft] | None = None
         self._asked: Draft | None = None
-
-    @property
-    def stage(self) -> str:
-        return "confirming" if self._candidates is None else "shrinking"
 
     def next(self) -> Sequence[Draft]:
         if self._asked is not None or self.is_done:
@@ -187,14 +191,14 @@ class FakeInvestigation:
             self._asked = None
             if shows:
                 self.best = observation.draft
-                self.outcome = Outcome(self.hits, self.plays, self.best)
+                self.found_out = Outcome(self.hits, self.plays, self.best)
                 self._candidates = smaller(self.best)
             return
         self.plays, self.hits = self.plays + 1, self.hits + shows
         if self.plays == 3:
             self._asked = None
             self.is_done = self.hits < 2
-            self.outcome = Outcome(self.hits, self.plays, None if self.is_done else self.best)
+            self.found_out = Outcome(self.hits, self.plays, None if self.is_done else self.best)
             self._candidates = smaller(self.best)
 
 
@@ -219,14 +223,15 @@ def fake_parts(**others: Any) -> Parts:
         "systematic": lambda draft, profile: (with_fault(draft, SYSTEMATIC, number) for number in range(len(FAULTS))),
         "uniform": lambda seed, draft, profile: with_fault(draft, UNIFORM, seed % 3),
         "mutated": lambda seed, draft, profile, other: with_fault(draft, MUTATION, seed % 3),
+        "clean": clean,
         "profile": lambda scenario, history: Profile(lasted_ns=1),
         "features": features,
         "signatures": signatures,
+        "principal": lambda found: min(found, default=None),
         "cause_key": lambda signature, whole: f"{signature.check}-{len(whole.get('faults') or ())}",
-        "explained": lambda signature, subject, torch: None,
+        "explained": lambda signature, subject, torch, whole: None,
         "investigation": FakeInvestigation,
         "knowledge": FakeKnowledge(),
         "library": FakeLibrary(),
-        "files": dict,
     }
     return Parts(**{**parts, **others})

@@ -176,7 +176,7 @@ def test_what_is_explained_is_counted_and_not_investigated(session: MakeSession)
     """By its cause, given the subject and the version of torch."""
     asked: set[tuple[str, str]] = set()
 
-    def explained(signature: object, subject: str, torch: str) -> str:
+    def explained(signature: object, subject: str, torch: str, whole: object) -> str:
         asked.add((subject, torch))
         return "F02"
 
@@ -244,7 +244,7 @@ def test_without_grace_a_find_is_stored_unconfirmed(session: MakeSession) -> Non
     (find,) = library_of(parts).finds
     assert (find.status, len(tally.finds)) == (UNCONFIRMED, 1)
     again = fake_parts()
-    library_of(again).left = [(find.draft, find.signature)]
+    library_of(again).left = [(find.shown, find.signature)]
     session().play(again, runs=20, lanes=(CLEAN,))
     assert [one.status for one in library_of(again).finds] == [CONFIRMED]
 
