@@ -91,6 +91,11 @@ class RunDirs:
         self._prune()
         self._delete(lambda deleted: deleted < DELETED_AT_ONCE)
 
+    def let_go(self, run_dir: Path) -> None:
+        """Say that a judged one is needed no longer, so that it is pruned while its runner lives."""
+        if self._states.get(run_dir.name) == _NEEDED:
+            self._states[run_dir.name] = _RED
+
     def finish(self) -> None:
         """Prune for the last time; all that go are gone by name, and deleted as far as `CLEANING_LIMIT_NS` allows."""
         self._look()

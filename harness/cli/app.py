@@ -90,6 +90,49 @@ def run(
 
 
 @app.command()
+def explore(
+    subject: o.Subject = "static",
+    python: o.Python = o.OWN_PYTHON,
+    toxiproxy: o.Toxiproxy = "auto",
+    isolation: o.Isolation = "auto",
+    world: o.World = None,
+    span: o.Span = None,
+    runs: o.Runs = None,
+    seed: o.Seed = None,
+    jobs: o.Jobs = None,
+    corpus: o.Corpus = o.CORPUS,
+    findings: o.Findings = o.FINDINGS,
+    replay: o.Replay = None,
+    lane: o.Lane = None,
+    require_canary: o.RequireCanary = False,
+    keep: o.Keep = 50,
+    runs_dir: o.RunsDir = o.RUNS_DIR,
+    quiet: o.Quiet = False,
+) -> int:
+    """Draw scenarios, play and judge them, and shrink and keep what fails."""
+    from harness.cli import exploring
+    from harness.cli.selecting import check_isolation, check_world, interpreter
+    from harness.play.options import RunOptions
+
+    exploring.check_subject(subject)
+    request = exploring.Request(
+        span, runs, corpus, findings, tuple(lane or ()), replay, wants_canary=require_canary, quiet=quiet
+    )
+    options = RunOptions(
+        subject=subject,
+        python=interpreter(python),
+        toxiproxy=toxiproxy,
+        isolation=check_isolation(isolation),
+        world=check_world(world),
+        jobs=jobs,
+        seed=seed,
+        runs_dir=runs_dir,
+        keep=keep,
+    )
+    return exploring.explore(request, options)
+
+
+@app.command()
 def validate(paths: o.Paths) -> int:
     """Check scenario files, without playing them."""
     from harness.cli import looking

@@ -160,3 +160,27 @@ TokenFile = Annotated[
         metavar="PATH", help="the token that all requests must carry; default: $RDZV_TOXIPROXY_TOKEN, or none"
     ),
 ]
+
+CORPUS = Path(".rdzv/corpus")
+FINDINGS = Path(".rdzv/findings")
+
+Span = Annotated[
+    str | None,
+    typer.Option("--for", metavar="TIME", help="explore for so long: 90s, 10m, 3h; by default 10m"),
+]
+Runs = Annotated[
+    int | None,
+    typer.Option(min=1, max=MOST_RUNS, metavar="N", help="explore until so many plays; with --replay, play it N times"),
+]
+Corpus = Annotated[Path, typer.Option(metavar="DIR", help="what was learned so far; it is gone on from, and kept")]
+Findings = Annotated[Path, typer.Option(metavar="DIR", help="where findings go")]
+Replay = Annotated[
+    str | None, typer.Option(metavar="ID", help="play a draft of the corpus or a finding again, and explore nothing")
+]
+Lane = Annotated[
+    list[str] | None,
+    typer.Option(metavar="LANE", help="only this lane: systematic, mutation, uniform, clean, canary; repeatable"),
+]
+RequireCanary = Annotated[
+    bool, typer.Option("--require-canary", help="plant a claim that cannot hold; exit 3 unless it is found and shrunk")
+]

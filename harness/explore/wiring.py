@@ -1,0 +1,266 @@
+"""The parts of exploration as they are: the one place that knows all of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache, partial
+from pathlib import Path
+
+from harness.explore.benign import without_benign_claims
+from harness.explore.causes import explained
+from harness.explore.coda import without_coda
+from harness.explore.corpus import SUFFIX, Corpus
+from harness.explore.documents import faults_of, name_of, removed
+from harness.explore.draft import CLEAN, MUTATION, Draft
+from harness.explore.draws import Draws
+from harness.explore.effort import Arm, Effort
+from harness.explore.finding import UNREPRODUCED as UNFILED
+from harness.explore.findings import FOUND, MINIMAL, RUN, Findings, NewFinding, read_document
+from harness.explore.generate import loads, systematic, uniform
+from harness.explore.investigation import Investigation
+from harness.explore.mutate import mutated
+from harness.explore.novelty import features
+from harness.explore.observation import Observation, Signature
+from harness.explore.parts import UNCONFIRMED, Draw, Find, Outcome, Parts
+from harness.explore.profile import profile
+from harness.explore.signature import cause_key, principal, signatures
+from harness.explore.workloads import FAMILIES, workload
+from harness.faults.base import FAULTS
+from harness.machine.regular import NotReadable, read_regular
+from harness.scenario.scenario import Scenario
+from harness.values.errors import HarnessError
+from harness.values.history import History
+from harness.values.verdict import FAILED, Judgement
+
+MOST_BYTES_OF_STACKS = 1 << 20
+"""Of the file with the stacks of one hang."""
+
+MOST_DRAFTS = 500
+"""So many drafts of the corpus are kept as they were read; to read one takes some 10 ms."""
+
+_STACKS = re.compile(r"stacks/[\w.-]+")
+
+NEWEST, OF_NEWEST = 50, 0.5
+"""Half of the mutants are made of one of the newest entries, which were changed least so far; the others of any."""
+
+
+@contextmanager
+def parts(corpus: Path, findings: Path, subject: str, torch: str) -> Iterator[Parts]:
+    """All parts, with a corpus that is open until the end.
+
+    Raises UsageError for a corpus that cannot be used or that another explorer uses, HarnessError for a damaged one.
+    """
+    with Corpus(corpus, subject, torch) as opened:
+        yield Parts(
+            workload=lambda seed: workload(Draws(seed)),
+            systematic=systematic,
+            uniform=lambda seed, draft, profile: uniform(Draws(seed), draft, profile),
+            mutated=lambda seed, draft, profile, other: mutated(Draws(seed), draft, profile, other),
+            clean=clean,
+            profile=profile,
+            features=features,
+            signatures=_signatures,
+            principal=principal,
+            cause_key=cause_key,
+            explained=explained,
+            investigation=Investigated,
+            knowledge=Known(opened),
+            library=Stored(Findings(findings)),
+        )
+
+
+def files(corpus: Path, findings: Path) -> Mapping[str, Path]:
+    """The scenario files of all entries of a corpus and of all findings, by their ids and the names of folders."""
+    found = {path.name.removesuffix(SUFFIX): path for path in corpus.glob(f"*{SUFFIX}")}
+    for stored in (Findings(findings / UNFILED), Findings(findings)):
+        found.update((name, stored.folder / name / MINIMAL) for name in stored.names())
+    return found
+
+
+def clean(draft: Draft) -> Draft | None:
+    """The workload of a draft, as its family writes it: without faults, coda and claims that follow from these."""
+    if draft.workload not in FAMILIES:
+        return None
+    bare = without_benign_claims(without_coda(draft.document))
+    document = removed(bare, map(name_of, faults_of(bare)))
+    document["title"] = f"The invariants hold while {FAMILIES[draft.workload].title}"
+    found = Draft(document, CLEAN, draft.seed, draft.workload)
+    return found if loads(found) else None
+
+
+def _signatures(
+    scenario: Scenario, history: History, judgement: Judgement, run_dir: Path | None
+) -> frozenset[Signature]:
+    """With the stacks of the run directory, if it is there."""
+    return signatures(scenario, history, judgement, partial(_text, run_dir))
+
+
+def _text(run_dir: Path | None, name: str) -> str:
+    """A file of stacks; a history names it, so only what lies in the folder of stacks is read."""
+    if run_dir is None or not _STACKS.fullmatch(name):
+        return ""
+    try:
+        return read_regular(run_dir / name, MOST_BYTES_OF_STACKS).decode("utf-8", "replace")
+    except (NotReadable, OSError):
+        return ""
+
+
+class Known:
+    """The corpus, and the effort that follows from what it knows."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._corpus = corpus
+        self._effort = Effort()
+        self._draft = lru_cache(MOST_DRAFTS)(corpus.draft)
+        for row in corpus.recent:
+            self._learn(row.cells, row.workload, len(row.new), row.seconds)
+
+    @property
+    def runs(self) -> int:
+        return self._corpus.runs
+
+    @property
+    def features(self) -> int:
+        return self._corpus.seen
+
+    @property
+    def chance_of_new(self) -> float | None:
+        discovery = self._corpus.discovery
+        return discovery.chance_of_new if discovery.n else None
+
+    def add(self, observation: Observation) -> frozenset[str]:
+        new = self._corpus.add(observation)
+        draft = observation.draft
+        self._learn(draft.cells, draft.workload, len(new), observation.seconds)
+        return new
+
+    def _learn(self, cells: Sequence[str], family: str, new: int, seconds: float) -> None:
+        self._effort.spend(cells, new)
+        arms = _arms(cells, family)
+        if arms:
+            self._effort.learn(arms, new, seconds)
+
+    def entry(self, draw: Draw) -> Draft | None:
+        entries = self._corpus.entries
+        while entries:
+            some = entries[-NEWEST:] if draw() < OF_NEWEST else entries
+            chosen = some[int(draw() * len(some))]
+            draft = self._draft(chosen.id)
+            if draft is not None:
+                return draft
+            entries = tuple(entry for entry in entries if entry is not chosen)
+        return None
+
+    def choose(self, drafts: Sequence[Draft], draw: Draw) -> Draft | None:
+        may = [draft for draft in drafts if self._effort.accepts(draft.cells)]
+        arms = sorted({arm for draft in may for arm in _arms(draft.cells, draft.workload)})
+        if not arms:
+            return may[0] if may else None
+        best = self._effort.arm(_Random(draw), arms)
+        return next((draft for draft in may if best in _arms(draft.cells, draft.workload)), may[0])
+
+
+class _Random:
+    """Draws of a function, as `Effort` wants them."""
+
+    def __init__(self, draw: Draw) -> None:
+        self.random = draw
+
+
+def _arms(cells: Sequence[str], family: str) -> Collection[Arm]:
+    """The layers of the faults of a draft's cells, each with its family of workloads."""
+    kinds = {cell.partition("|")[0] for cell in cells}
+    return {Arm(FAULTS[kind].layer, family) for kind in kinds if kind in FAULTS}
+
+
+class Investigated(Investigation):
+    """An investigation as the explorer knows it."""
+
+    @property
+    def found_out(self) -> Outcome:
+        end = self.outcome
+        if end is None:
+            return Outcome()
+        minimal = None if end.unreproduced else end.draft
+        return Outcome(end.hits, end.runs, minimal, end.companions, end.ancestry)
+
+
+class Stored:
+    """The findings on disk.
+
+    What there was no time to confirm lies with those that were not reproduced, and was played 0 times: so the next
+    session knows it.
+    """
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._causes: dict[Signature, str] = {}
+        self._unfinished: dict[Signature, Path] = {}
+        for name in findings.names():
+            with suppress(HarnessError):  # `findings list` tells of what is damaged
+                stored = findings.read(name)
+                self._causes[stored.signature] = stored.cause
+
+    def cause_of(self, signature: Signature) -> str | None:
+        return self._causes.get(signature)
+
+    def has(self, cause: str) -> bool:
+        return self._findings.known(cause)
+
+    def unfinished(self) -> Sequence[tuple[Observation, Signature]]:
+        found = []
+        unfiled = Findings(self._findings.folder / UNFILED)
+        for name in unfiled.names():
+            with suppress(HarnessError):
+                stored, path = unfiled.read(name), unfiled.path(name)
+                if not stored.of:
+                    draft = Draft(read_document(path / FOUND), MUTATION, stored.seed)
+                    observation = Observation(draft, FAILED, frozenset((stored.signature,)), run_dir=path / RUN)
+                    self._unfinished[stored.signature] = path
+                    found.append((observation, stored.signature))
+        return found
+
+    def add(self, find: Find) -> Path:
+        """Store a find; one that is unfinished still stays as it was stored."""
+        left = self._unfinished.pop(find.signature, None)
+        if left is None:
+            return self._add(find, find.shown.run_dir)
+        if find.status == UNCONFIRMED:
+            return left / FOUND
+        # What it finds out now may have the same name.
+        aside = left.with_name(f".left-{secrets.token_hex(8)}")
+        os.rename(left, aside)
+        try:
+            run_dir = find.shown.run_dir
+            return self._add(find, aside / RUN if run_dir == left / RUN else run_dir)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _add(self, find: Find, run_dir: Path | None) -> Path:
+        if run_dir is None:
+            raise HarnessError(f"{find.cause}: no play of it is stored; report this as a defect of the harness")
+        outcome = find.outcome
+        new = NewFinding(
+            cause=find.cause,
+            signature=find.signature,
+            failed=outcome.hits,
+            of=outcome.plays,
+            found=find.draft,
+            minimal=find.smallest,
+            run_dir=run_dir,
+            ancestry=outcome.ancestry or (find.draft.id,),
+            explained_by=find.explained_by,
+        )
+        stored = self._findings.add(new)
+        if not stored.unreproduced:
+            self._causes[find.signature] = find.cause
+        return self._findings.path(stored.cause, stored.unreproduced) / MINIMAL
+
+    def seen(self, cause: str) -> None:
+        if self._findings.known(cause):
+            self._findings.seen(cause)
