@@ -59,6 +59,7 @@ FEW_PLACES = {
 PURE = (
     "values", "scenario", "schedule", "history", "linearizability", "judge", "checkers", "reports.parts.statistics",
     "explore.draft", "explore.observation",
+    "explore.finding", "explore.promote", "explore.traits",
 )
 EFFECTS = (
     "asyncio", "ctypes", "docker", "io", "logging", "multiprocessing", "os", "psutil", "random", "requests", "resource",
