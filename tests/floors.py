@@ -60,7 +60,7 @@ PURE = (
     "values", "scenario", "schedule", "history", "linearizability", "judge", "checkers", "reports.parts.statistics",
     "explore.draft", "explore.observation", "explore.profile", "explore.novelty", "explore.statistics",
     "explore.effort", "explore.edits", "explore.signature", "explore.sequential", "explore.shrink",
-    "explore.investigation", "explore.measure",
+    "explore.investigation", "explore.measure", "explore.finding", "explore.promote", "explore.traits",
 )
 EFFECTS = (
     "asyncio", "ctypes", "docker", "io", "logging", "multiprocessing", "os", "psutil", "random", "requests", "resource",

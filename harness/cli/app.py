@@ -26,6 +26,9 @@ app.add_typer(proxy, name="proxy")
 docker = typer.Typer(help="The Docker engine that worlds of containers need, and its images.", rich_markup_mode=None)
 app.add_typer(docker, name="docker")
 
+findings = typer.Typer(help="What the explorer has found.", rich_markup_mode=None)
+app.add_typer(findings, name="findings")
+
 
 @app.callback()
 def every_command(
@@ -260,3 +263,32 @@ def stop_engine(directory: o.EngineDirectory) -> int:
 
     private_engine.stop(directory)
     return 0
+
+
+@findings.command("list")
+def list_findings(folder: o.FindingsDir = o.FINDINGS_DIR) -> int:
+    """Print a line for each finding."""
+    from harness.cli import finding_commands
+
+    return finding_commands.list_findings(folder)
+
+
+@findings.command("show")
+def show_finding(cause: o.Cause, folder: o.FindingsDir = o.FINDINGS_DIR) -> int:
+    """Print one finding: how often it fails, its scenario, its time line, what to do with it."""
+    from harness.cli import finding_commands
+
+    return finding_commands.show(cause, folder)
+
+
+@findings.command()
+def promote(
+    cause: o.Cause,
+    name: o.ScenarioName = "",
+    directory: o.Directory = o.REGRESSIONS,
+    folder: o.FindingsDir = o.FINDINGS_DIR,
+) -> int:
+    """Write the scenario of a finding that fails each time, with its known failures."""
+    from harness.cli import finding_commands
+
+    return finding_commands.promote(cause, folder, name, directory)

@@ -17,7 +17,6 @@ from harness.values.printable import printable
 if TYPE_CHECKING:
     from harness.archive import Archived
     from harness.judge.result import Result
-    from harness.values.verdict import Judgement
 
 SUFFIX = ".rdzv.yaml"
 
@@ -126,6 +125,7 @@ def judge_again(run_dirs: Sequence[Path]) -> int:
 def _judged_again(run_dir: Path) -> Result:
     """The result of a stored run; raises HarnessError for a directory that is damaged."""
     from harness.archive import read_run
+    from harness.archive.results import result_of
     from harness.judge.judge import has_crashed, judge
 
     archived = read_run(run_dir)
@@ -136,7 +136,7 @@ def _judged_again(run_dir: Path) -> Result:
         print(printable(f"{run_dir}: was {archived.judgement.status}, is now {judgement.status}"))
     if not archived.is_checked:
         print(printable(f"{run_dir}: has no checksums, as of older releases; damage may go unnoticed"))
-    return _result(archived, judgement)
+    return result_of(archived, judgement)
 
 
 def show(run_dir: Path, ranks: str | None, lines: int | None) -> int:
@@ -145,6 +145,7 @@ def show(run_dir: Path, ranks: str | None, lines: int | None) -> int:
     Raises HarnessError for a run directory that is damaged.
     """
     from harness.archive import read_run
+    from harness.archive.results import result_of
     from harness.reports.timeline import LINES_SHOWN, View, of_history, of_result, terminal_width
 
     archived = read_run(run_dir)
@@ -155,7 +156,7 @@ def show(run_dir: Path, ranks: str | None, lines: int | None) -> int:
         if judgement is None:
             text = of_history(archived.history, view, archived.scenario)
         else:
-            text = of_result(_result(archived, judgement), view)
+            text = of_result(result_of(archived, judgement), view)
     except Exception as error:  # its operations are sound each by itself, and odd together
         raise _odd(archived, "shown", f"{type(error).__name__}: {error}") from error
     print(text, end="")
@@ -172,28 +173,6 @@ def _odd(archived: Archived, done: str, because: str) -> HarnessError:
     else:
         advice = "the file is as it was stored, so report this as a defect of the harness, with the run directory"
     return HarnessError(f"{path}: cannot be {done} ({because}); {advice}")
-
-
-def _result(archived: Archived, judgement: Judgement) -> Result:
-    """A stored run as a result; its duration was not stored, so it is taken from the history."""
-    from harness.history.time_to_error import times_to_error
-    from harness.judge.result import Result
-
-    ops = archived.history.ops
-    meta = archived.meta
-    return Result(
-        scenario=archived.scenario,
-        judgement=judgement,
-        history=archived.history,
-        run_dir=archived.run_dir,
-        seconds=(ops[-1].time_ns - ops[0].time_ns) / 1e9 if ops else 0.0,
-        attempt=meta.get("attempt", 1),
-        subject=meta.get("subject", "static"),
-        seed=meta.get("seed", 0),
-        command=meta.get("command", ""),
-        times_to_error=times_to_error(archived.scenario, archived.history),
-        origin={name: meta[name] for name in ("started_at", "machine", "ranks", "play") if name in meta},
-    )
 
 
 def parse_ranks(text: str | None, size: int) -> tuple[int, ...]:

@@ -21,6 +21,8 @@ def _print_version(wanted: bool) -> None:
 
 OWN_PYTHON = sys.executable
 RUNS_DIR = Path(".rdzv/runs")
+FINDINGS_DIR = Path(".rdzv/findings")
+REGRESSIONS = Path("scenarios/regressions")
 
 MOST_JOBS = 1000
 """Worlds side by side: each is some processes and a few hundred descriptors."""
@@ -120,6 +122,14 @@ Deadlines = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="only red results, and the summary")]
 
+Cause = Annotated[
+    str, typer.Argument(metavar="CAUSE", help="its name, as `findings list` prints it, or how only its name begins")
+]
+FindingsDir = Annotated[Path, typer.Option("--findings", metavar="DIR", help="where findings are")]
+ScenarioName = Annotated[
+    str,
+    typer.Option("--name", metavar="NAME", help="of the file: the claim in hyphens; by default made from the title"),
+]
 Directory = Annotated[Path, typer.Option("--dir", metavar="DIR", help="the folder it goes to")]
 Ranks = Annotated[str | None, typer.Option(metavar="RANKS", help="only these columns, as 0,3 or 4-7")]
 Lines = Annotated[

@@ -1,0 +1,87 @@
+"""What a scenario has that decides which known causes a failure can have: faults, verbs, the shape of its world."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.values.json import mapping
+
+SHAPES = (
+    "missing rank", "late rank", "killed rank comes back", "joins again", "second run", "second handler",
+    "several threads", "another rank", "another world size", "slash in a run id",
+)  # fmt: skip
+"""`joins again`: a rank calls one handler twice; `second run`: more than one run id; `another ...`: a process is given
+another rank or world size than that of its place."""
+
+_RUN_ID = "train"
+
+
+def traits(document: Mapping[str, Any]) -> frozenset[str]:
+    """`fault KIND` for each fault, `verb VERB` for each step, and those of `SHAPES` that hold; of any mapping."""
+    steps, faults = _items(document, "workload"), _items(document, "faults")
+    found = {f"fault {fault.get('inject')}" for fault in faults} | {f"verb {step.get('do')}" for step in steps}
+    found.update(_of_world(mapping(document.get("world")), [one for one in steps if one.get("do") == "rendezvous"]))
+    found.update(_of_joins(mapping(document.get("world")), steps))
+    if any(fault.get("inject") == "kill" and ("for" in fault or "until" in fault) for fault in faults):
+        found.add("killed rank comes back")
+    return frozenset(found)
+
+
+def _items(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    items = document.get(key)
+    return [mapping(item) for item in items] if isinstance(items, list | tuple) else []
+
+
+def _of_world(world: Mapping[str, Any], joins: list[Mapping[str, Any]]) -> Iterator[str]:
+    """What the configurations of ranks and handlers say."""
+    ranks = [mapping(one) for one in mapping(world.get("ranks")).values()]
+    starts = [one["start"] for one in ranks if "start" in one]
+    if "never" in starts:
+        yield "missing rank"
+    if any(start not in ("never", "0s") for start in starts):
+        yield "late rank"
+    configured = [world, *ranks, *joins]
+    if any("as_rank" in one or "rank" in one or "rank" in mapping(one.get("config")) for one in (*ranks, *joins)):
+        yield "another rank"
+    if len({one["world_size"] for one in configured if "world_size" in one} | {world.get("size")}) > 1:
+        yield "another world size"
+    run_ids = {str(one["run_id"]) for one in configured if "run_id" in one}
+    if len(run_ids | ({str(world.get("run_id", _RUN_ID))})) > 1:
+        yield "second run"
+    if any("/" in run_id for run_id in run_ids):
+        yield "slash in a run id"
+
+
+def _of_joins(world: Mapping[str, Any], steps: list[Mapping[str, Any]]) -> Iterator[str]:
+    """What the steps say of handlers, and of how often each rank calls one."""
+    size = world.get("size")
+    calls: Counter[tuple[int, str]] = Counter()
+    for step in steps:
+        if step.get("do") == "rendezvous":
+            times = step.get("times", 1)
+            for rank in _ranks(step.get("ranks", "all"), size if isinstance(size, int) else 1):
+                calls[rank, str(step.get("handler", "main"))] += times if isinstance(times, int) else 1
+    if any(count > 1 for count in calls.values()):
+        yield "joins again"
+    if len({handler for _, handler in calls}) > 1:
+        yield "second handler"
+    if len({str(step.get("thread", "main")) for step in steps}) > 1:
+        yield "several threads"
+
+
+def _ranks(named: Any, size: int) -> Iterator[int]:
+    """The ranks of a step as the format writes them; none for what it does not allow."""
+    size = min(size, 1000)
+    if named in ("all", "workers"):
+        yield from range(named == "workers", size)
+    elif isinstance(named, list | tuple):
+        for one in named:
+            yield from _ranks(one, size)
+    elif isinstance(named, int):
+        yield named
+    elif isinstance(named, str):
+        first, _, last = named.partition("-")
+        if first.isdigit() and (last or first).isdigit():
+            yield from range(int(first), min(int(last or first), size) + 1)
