@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
 from harness.history.disturbances import RELEASING, Disturbances
-from harness.history.joins import Join, configured_run_id, joins
+from harness.history.joins import Join, configured_run_id, handler_of, joins
 from harness.history.wording import counted, describe_call
 from harness.scenario.scenario import EXIT, Scenario
 from harness.values.attribute import Declaration
@@ -48,9 +48,10 @@ class JoinIdentity(Checker):
         details=(
             "A join of torch adds 1 to a counter of the server; one of `static-strict` claims the slot of its rank. Of"
             " what one server has answered or taken, each run id and rank is counted once, and a slot is claimed by"
-            " processes of that rank only. A rank that is counted twice is counted in place of a missing one, also if"
-            " this run did not suffer from it. Not judged is a message while its process was in several joins, and"
-            " nothing where no proxy server decoded the messages, or not all of them."
+            " processes of that rank only. A rank that is counted twice is counted in place of a missing one, even if"
+            " this run did not suffer from it. A rank that had joined and let its handler go joins anew. Not judged is"
+            " a message while its process was in several joins, and nothing where no proxy server decoded the messages,"
+            " or not all of them."
         ),
     )
     explored = True
@@ -93,10 +94,22 @@ def _doubled(scenario: Scenario, history: History, reached: list[_Counted]) -> I
             continue
         server = _servers_before(history, masters, one.message.time_ns)
         identity = server, configured_run_id(scenario, one.join.call), one.join.given_rank
-        first = known.setdefault(identity, one)
-        if first is not one:
+        first = known.get(identity)
+        known[identity] = one
+        if first is not None and not _was_released(history, first.join, one.message.time_ns):
             who = describe_call(one.join.call)
             yield _finding(one, f"{who} was counted by the server, which had counted {describe_call(first.join.call)}")
+
+
+def _was_released(history: History, join: Join, until_ns: int) -> bool:
+    """Whether a join had returned, and its handler was let go: the next one is a new join, and no retry."""
+    handler = join.call.rank, join.call.life, join.handler
+    return join.returned and any(
+        call.f in RELEASING
+        and (call.rank, call.life, handler_of(call)) == handler
+        and join.ended_ns <= (call.begun_ns or 0) <= until_ns
+        for call in history.calls
+    )
 
 
 def _servers_before(history: History, masters: frozenset[int], time_ns: int) -> int:

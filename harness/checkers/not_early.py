@@ -12,7 +12,8 @@ from harness.history.timed_calls import TimedCall, timed_calls
 from harness.history.wording import counted, describe_call, outcome_phrase
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Declaration
-from harness.values.history import History
+from harness.values.history import Call, History
+from harness.values.plan import JOIN
 from harness.values.quantity import format_ns
 from harness.values.verdict import Verdict
 
@@ -31,7 +32,9 @@ class NotEarly(Checker):
         details=(
             "A call timed out if its error says so: `timed out`, `timeout after`, and the like. It has the timeout of"
             " the check `deadline`, and may end a tenth of it, or 100 ms, too early. Not judged is a call during which"
-            " a fault was in place on its rank, a master, the port or a host, or whose master had ended."
+            " a fault was in place on its rank, a master, the port or a host, or whose master had ended. With"
+            " `static-strict` a worker tries to join until its deadline, whatever happens to its connections: there a"
+            " `RendezvousConnectionError` counts as a timeout too, and faults excuse nothing."
         ),
     )
     explored = True
@@ -52,14 +55,31 @@ def _judged(scenario: Scenario, history: History) -> Iterator[TimedCall]:
     disturbances = Disturbances(scenario, history)
     for timed in timed_calls(scenario, history):
         call = timed.call
-        if call.outcome == "failed" and says_timed_out(call) and timed.timeout_ns > 0:
-            concerned = {call.rank, *disturbances.masters}
-            if not (
-                disturbances.hit(concerned, timed.window)
-                or disturbances.gone(disturbances.masters - {call.rank}, timed.window[1])
-                or disturbances.released(concerned, timed.window[1])
-            ):
+        if call.outcome != "failed" or timed.timeout_ns <= 0:
+            continue
+        if disturbances.is_strict and _is_of_worker(call):
+            gave_up = says_timed_out(call) or _is_unconnected(call)
+            if gave_up and not disturbances.released({call.rank}, timed.window[1]):
                 yield timed
+        elif says_timed_out(call) and not _is_disturbed(disturbances, timed):
+            yield timed
+
+
+def _is_disturbed(disturbances: Disturbances, timed: TimedCall) -> bool:
+    rank, masters = timed.call.rank, disturbances.masters
+    return (
+        disturbances.hit({rank, *masters}, timed.window)
+        or disturbances.gone(masters - {rank}, timed.window[1])
+        or disturbances.released({rank, *masters}, timed.window[1])
+    )
+
+
+def _is_of_worker(call: Call) -> bool:
+    return call.f == JOIN and call.arguments.get("rank") != 0
+
+
+def _is_unconnected(call: Call) -> bool:
+    return call.error is not None and "RendezvousConnectionError" in (call.error.kind, *call.error.bases)
 
 
 def _early(history: History, timed: TimedCall) -> Finding:

@@ -10,7 +10,7 @@ from harness.checkers.base import CHECKERS, Checker, Finding, unless_stalled
 from harness.history.disturbances import RELEASING, Disturbances
 from harness.history.joins import Join, Rounds, joins, ranks_missing
 from harness.history.wording import and_n_more, counted, describe_call, ranks_named
-from harness.scenario.scenario import Scenario
+from harness.scenario.scenario import EXIT, Scenario
 from harness.values.attribute import Declaration
 from harness.values.history import History
 from harness.values.json import whole
@@ -48,6 +48,8 @@ class Together(Checker):
             return self.nothing("the subject does not know who joined, so a clean join is a race")
         groups = list(_rounds(history).values())
         findings = [finding for group in groups if not _was_restarted(group) for finding in _early(group)]
+        findings += [finding for group in groups for finding in _with_the_dead(history, group)]
+        findings += [] if _starts_anew(disturbances) else _twice(groups)
         for group in groups:
             if _is_whole(group) and not _is_disturbed(history, disturbances, group):
                 findings += _split(history, group)
@@ -71,12 +73,17 @@ def _was_restarted(group: list[Join]) -> bool:
 
 
 def _is_whole(group: list[Join]) -> bool:
-    """Whether each rank joined once, with one world size, and had begun before anybody returned."""
-    sizes = {whole(join.call.arguments.get("world_size")) for join in group}
-    ranks = sorted(join.given_rank for join in group if join.given_rank is not None)
+    """Whether each rank joined once, and had begun before anybody returned."""
     returns = [join.ended_ns for join in group if join.returned]
     begun_ns = max(join.begun_ns for join in group)
-    return sizes == {len(group)} and ranks == list(range(len(group))) and begun_ns <= min(returns, default=begun_ns)
+    return _is_one_each(group) and begun_ns <= min(returns, default=begun_ns)
+
+
+def _is_one_each(group: list[Join]) -> bool:
+    """Whether each rank of one world joined once."""
+    sizes = {whole(join.call.arguments.get("world_size")) for join in group}
+    ranks = sorted(join.given_rank for join in group if join.given_rank is not None)
+    return sizes == {len(group)} and ranks == list(range(len(group)))
 
 
 def _is_disturbed(history: History, disturbances: Disturbances, group: list[Join]) -> bool:
@@ -100,6 +107,51 @@ def _early(group: list[Join]) -> Iterator[Finding]:
         if missing:
             because = f"{describe_call(join.call)} returned before {ranks_named(missing)} had begun to join"
             yield Finding(because, evidence=join.call.evidence)
+
+
+def _with_the_dead(history: History, group: list[Join]) -> Iterator[Finding]:
+    """A rank that returned with one whose only process had ended before the last rank began.
+
+    Each process is asked once more after the last rank has come, so the dead one cannot have answered.
+    """
+    ends = {(call.rank, call.life): call.ended_ns or 0 for call in history.calls if call.step == EXIT}
+    last_ns = {
+        join.given_rank: max(one.begun_ns for one in group if one.given_rank == join.given_rank) for join in group
+    }
+    for join in group if _is_one_each(group) else ():
+        dead = [
+            other.given_rank
+            for other in group
+            if other.given_rank is not None
+            and ends.get((other.call.rank, other.call.life), join.ended_ns) < max(last_ns.values())
+        ]
+        if join.returned and dead:
+            because = (
+                f"{describe_call(join.call)} returned with {ranks_named(dead)}, which had ended before all had come"
+            )
+            yield Finding(because, evidence=join.call.evidence)
+
+
+def _starts_anew(disturbances: Disturbances) -> bool:
+    """Whether a master may have opened its run anew: then rounds count from 1 again."""
+    last_ns = disturbances.history.ops[-1].time_ns
+    lives = [join for join in joins(disturbances.history) if join.is_master and join.call.life > 1]
+    failed = [join for join in joins(disturbances.history) if join.is_master and not join.returned]
+    return bool(lives or failed) or disturbances.released(disturbances.masters, last_ns)
+
+
+def _twice(groups: list[list[Join]]) -> Iterator[Finding]:
+    """Joins of one handler that returned from the same round: the later one waited for nobody."""
+    for group in groups:
+        first: dict[tuple[int, int, str], Join] = {}
+        for join in group:
+            if join.returned and join.round is not None:
+                handler = join.call.rank, join.call.life, join.handler
+                earlier = first.setdefault(handler, join)
+                if earlier is not join:
+                    before = describe_call(earlier.call)
+                    because = f"{describe_call(join.call)} returned from round {join.round}, as {before} had"
+                    yield Finding(because, evidence=join.call.evidence)
 
 
 def _split(history: History, group: list[Join]) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding, late, unless_stalled
 from harness.history.disturbances import Disturbances
-from harness.history.joins import Join, handler_of, joins
+from harness.history.joins import Join, configured_run_id, handler_of, joins
 from harness.history.keys import ANSWERED_AT_ONCE, keys_of, writes_of
 from harness.history.wording import counted, describe_call, describe_end, with_stacks
 from harness.scenario.scenario import Scenario
@@ -34,8 +34,8 @@ class Unaffected(Checker):
         details=(
             f"These are {', '.join(ANSWERED_AT_ONCE)}: the server waits for nobody. Each is ok within"
             f" {format_ns(WITHIN_NS)}. It is judged if, from the begin of its handler's join on, no fault was in place"
-            " on its rank's link or process, on a master's, on the port or on a host; and if no master had ended,"
-            " dropped a handler or shut one down by then, and its own handler was neither. Not judged are calls of"
+            " on its rank's link or process, on a master's, on the port or on a host; and if no master had ended, and"
+            " neither it nor its own rank had dropped a handler of its run or shut one down. Not judged are calls of"
             f" torchrun's agents, values of more than {MOST_CHARACTERS} characters, and with `static-strict` calls"
             " after an `add` to a key that holds text, for which torch's server ends the connection (F45)."
         ),
@@ -77,10 +77,11 @@ def _join_of(call: Call, everybody: tuple[Join, ...]) -> Join | None:
 
 def _is_disturbed(disturbances: Disturbances, call: Call, join: Join) -> bool:
     masters, ended_ns = disturbances.masters, call.ended_ns or 0
+    run_id = configured_run_id(disturbances.scenario, call)
     return (
         disturbances.hit({call.rank, *masters}, (join.begun_ns, ended_ns))
         or disturbances.gone(masters, ended_ns)
-        or disturbances.released({call.rank, *masters}, ended_ns)
+        or disturbances.released({call.rank, *masters}, ended_ns, run_id=run_id)
     )
 
 

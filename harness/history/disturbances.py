@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
-from harness.history.joins import joins
+from harness.history.joins import configured_run_id, joins
 from harness.history.waiting.paths import ON_LINKS
 from harness.scenario.scenario import EXIT, Scenario
 from harness.values.history import History, Injection
@@ -61,10 +61,16 @@ class Disturbances:
         times = (end.ended_ns if end.begun_ns is None else end.begun_ns for end in ends)
         return any(time_ns is not None and time_ns <= until_ns for time_ns in times)
 
-    def released(self, ranks: Collection[int], until_ns: int, verbs: Collection[str] = RELEASING) -> bool:
-        """Whether a process of these ranks had begun a call of such a verb by then."""
+    def released(
+        self, ranks: Collection[int], until_ns: int, verbs: Collection[str] = RELEASING, run_id: str | None = None
+    ) -> bool:
+        """Whether a process of these ranks had begun a call of such a verb by then; of this run, if one is given."""
         return any(
-            call.f in verbs and call.rank in ranks and call.begun_ns is not None and call.begun_ns <= until_ns
+            call.f in verbs
+            and call.rank in ranks
+            and call.begun_ns is not None
+            and call.begun_ns <= until_ns
+            and run_id in (None, configured_run_id(self.scenario, call))
             for call in self.history.calls
         )
 

@@ -25,8 +25,8 @@ def strict(**keys: object) -> Past:
 def test_what_invariants_asks_is_listed() -> None:
     """A new one needs its guards against false reds, and its histories."""
     assert explored_invariants() == (
-        *("add_once", "deadline", "error_contract", "fresh_join", "join_identity", "linearizable", "not_early"),
-        *("store_reuse", "together", "unaffected"),
+        *("add_once", "closing", "deadline", "error_contract", "fresh_join", "join_identity", "linearizable"),
+        *("not_early", "store_reuse", "together", "unaffected"),
     )
     assert not set(explored_invariants()) & set(standing_invariants())
 
@@ -111,6 +111,50 @@ def test_an_early_return_is_rejected_beside_any_fault() -> None:
     assert together(past) == FAILED
     past.join(2, 0.8, 0.9, "failed", life=2)
     assert together(past) == PASSED
+
+
+def whole_round(number: int) -> dict[str, object]:
+    return {"returned": {"round": number, "roster": ["a", "b", "c"]}, "step": f"join-{number}"}
+
+
+def test_a_round_that_returns_twice_is_rejected() -> None:
+    """The second join waited for nobody; each handler's is a violation."""
+    past = Past(3).all_join(**ROSTER).all_join(1, 1.1, **{**ROSTER, "step": "again"})
+    verdict = Together().explore(PLAN, past.whole())
+    assert len(verdict.violations) == 3
+    assert verdict.because == "rank 0's again returned from round 1, as rank 0's join had (and 2 more)"
+    assert together(Past(3).all_join(**whole_round(1)).all_join(1, 1.1, **whole_round(2))) == PASSED
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        Past(3).all_join(**ROSTER).call(0, "shutdown", 0.5, 0.6, value=True),
+        Past(3).all_join(**ROSTER).join(0, 0.5, 0.6, "failed", step="failing"),
+        Past(3).all_join(**ROSTER).ends(0, None, 0.5, signal=9, by="fault kill").join(0, 0.6, 1.1, life=2, **ROSTER),
+    ],
+)
+def test_a_run_that_was_opened_anew_counts_from_one(between: Past) -> None:
+    """The master let its server go, or was started again."""
+    assert together(between.join(1, 1, 1.1, **{**ROSTER, "step": "again"})) == PASSED
+
+
+def test_a_round_with_a_rank_that_was_dead_is_rejected() -> None:
+    """Rank 1 had ended before rank 2 came, so it cannot have answered when all had."""
+    past = Past(3).join(1, 0.1, 0.5, "died").ends(1, None, 0.5, signal=9, by="fault kill")
+    past.join(0, 0.1, 1.2, **ROSTER).join(2, 1, 1.2, **ROSTER)
+    verdict = Together().explore(PLAN, past.whole())
+    because = "rank 0's join returned with rank 1, which had ended before all had come (and 1 more)"
+    assert (verdict.status, verdict.because) == (FAILED, because)
+
+
+def test_a_rank_that_died_after_all_had_come_may_have_answered() -> None:
+    """And one that was started again in time has."""
+    past = Past(3).join(1, 0.1, 1.1, "died").ends(1, None, 1.1, signal=9, by="fault kill")
+    assert together(past.join(0, 0.1, 1.2, **ROSTER).join(2, 1, 1.2, **ROSTER)) == PASSED
+    past = Past(3).join(1, 0.1, 0.5, "died").ends(1, None, 0.5, signal=9, by="fault kill")
+    past.join(1, 0.8, 1.2, life=2, **ROSTER)
+    assert together(past.join(0, 0.1, 1.2, **ROSTER).join(2, 1, 1.2, **ROSTER)) == PASSED
 
 
 # -- deadline ----------------------------------------------------------------------------------------------------------

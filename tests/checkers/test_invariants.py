@@ -95,7 +95,7 @@ def test_a_kind_that_it_does_not_ask_is_an_error_of_the_file() -> None:
         with pytest.raises(ScenarioError) as raised:
             load_text(FILE.format(kinds=f"[{kind}]"), Path("a.rdzv.yaml"))
         assert f"a.rdzv.yaml:7:5: `without` has '{kind}', which `invariants` does not ask" in str(raised.value)
-        assert "it asks add_once, deadline, " in str(raised.value)
+        assert "it asks add_once, closing, deadline, " in str(raised.value)
     assert judged(Past(3).all_join().whole(), without=("no_hang",)).status == ERROR
 
 

@@ -63,6 +63,14 @@ def test_two_processes_of_one_rank_are_rejected() -> None:
     assert judged(past, message(0.1, 1), message(0.2, 2)).status == FAILED
 
 
+def test_a_rank_that_had_joined_and_let_its_handler_go_joins_anew() -> None:
+    """As `cycle` does; nobody's place is taken."""
+    past = Past(3).all_join(0, 0.5).call(1, "drop", 0.55, 0.56).join(1, 0.6, 1, step="anew")
+    assert judged(past, message(0.1, 1), message(0.7, 1)).status == PASSED
+    dropped = retried().call(1, "drop", 0.55, 0.56)  # its join had raised
+    assert judged(dropped, message(0.1, 1), message(0.7, 1)).status == FAILED
+
+
 @pytest.mark.parametrize("fate", [CUT, DROPPED, KEPT])
 def test_a_count_that_never_reached_the_server_does_not_count(fate: str) -> None:
     """The retry is the first that does."""

@@ -85,6 +85,28 @@ def test_a_fault_that_is_over_excuses_nothing() -> None:
     assert judged(timing_out(world().fault("cut", 0.5, None, ranks=(1,)))).status == FAILED
 
 
+UNCONNECTED = ErrorInfo("RendezvousConnectionError", ("RendezvousConnectionError",), "no connection: refused")
+
+
+@pytest.mark.parametrize("after", [0.5, 2.0])
+def test_a_worker_of_static_strict_tries_until_its_deadline(after: float) -> None:
+    """Whatever happens to its connections; stock's may end when one is cut, and a master's when its port is taken."""
+
+    def joins(subject: str, rank: int) -> str:
+        past = Past(3, subject=subject).fault("cut", 0.1, None, ranks=(1,))
+        return judged(past.join(rank, 0, after, "failed", error=UNCONNECTED).whole()).status
+
+    assert joins("static-strict", 1) == (FAILED if after < 2 else PASSED)
+    assert joins("static", 1) == VACUOUS
+    assert joins("static-strict", 0) == VACUOUS
+
+
+def test_a_worker_that_was_shut_down_need_not_try() -> None:
+    """Its own thread ended it."""
+    past = Past(3, subject="static-strict").join(1, 0, 0.5, "failed", error=UNCONNECTED)
+    assert judged(past.call(1, "shutdown", 0.4, 0.5, value=True, thread="other").whole()).status == VACUOUS
+
+
 def test_a_stop_makes_it_an_error_and_a_wait_does_not() -> None:
     """What a stopped part makes another process do may end a call; waiting for a processor only delays."""
     assert judged(timing_out(world().stall(1.1, 1.3))).status == ERROR

@@ -88,6 +88,13 @@ def test_what_stood_in_the_way_excuses(past: Past) -> None:
     assert judged(failing(past)).status == VACUOUS
 
 
+def test_a_handler_of_another_run_that_was_let_go_excuses_nothing() -> None:
+    """The server serves on, as long as another handler of its process does."""
+    for verb in ("drop", "shutdown"):
+        past = world().call(0, verb, 0.5, 0.6, handler="second", run_id="again")
+        assert judged(failing(past)).status == FAILED
+
+
 def test_a_fault_that_was_healed_before_the_join_excuses_nothing() -> None:
     """Its connection is a new one."""
     past = Past(3).fault("cut", 0, 0.1, ranks=(2,)).all_join(0.2, 0.3)
