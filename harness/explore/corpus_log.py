@@ -21,7 +21,7 @@ from harness.values.verdict import STATUSES
 NAME = "corpus.jsonl"
 SCHEMA = "rdzv-corpus/v1"
 
-MOST_BYTES = 16 << 20
+MOST_BYTES = 8 << 20
 """Of the file, some 20,000 runs of 100 features; a longer one is shortened to counts and entries."""
 
 _MOST_BYTES_READ = 16 * MOST_BYTES

@@ -17,10 +17,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from harness.explore.profile import MASTER, role_of
-from harness.history.joins import handler_config, joins
+from harness.history.joins import joins
+from harness.history.timed_calls import timed_call
 from harness.scenario.scenario import EXIT, Fault, Scenario
 from harness.values.history import Call, History, Injection
-from harness.values.json import whole
 from harness.values.quantity import SLACK_NS
 from harness.values.wire import PASSED, WireMessage
 
@@ -61,47 +61,52 @@ def _of_calls(scenario: Scenario, history: History) -> Iterator[str]:
     """How each call ended, and what it followed in its thread if one of both did not go smoothly.
 
     Pairs, not whole sequences: a sequence as one feature would be new for each new workload, whatever happened in it.
-    For the same reason there is no pair of two calls that went smoothly: it only says what the workload is.
+    For the same reason there is no pair of two calls that went smoothly: it only says what the workload is. A skipped
+    call is in no pair: what came before says why it was skipped.
     """
     sequences: dict[tuple[int, str], list[tuple[str, bool]]] = defaultdict(list)
     for call in history.calls:
-        if call.invoke is not None or call.step != EXIT:
-            sequences[call.rank, call.thread].append(_call(scenario, call))
+        role = role_of(scenario, call.rank)
+        if call.invoke is None:
+            yield f"call {role} {call.f} {call.outcome}"
+            continue
+        what, is_smooth = _call(scenario, history, call)
+        yield f"call {role} {what}"
+        sequences[call.rank, call.thread].append((what, is_smooth))
     for (rank, _), calls in sequences.items():
         role = role_of(scenario, rank)
-        yield from (f"call {role} {one}" for one, _ in calls)
         for (first, is_smooth), (then, was_smooth) in pairwise(calls):
             if first != then and not (is_smooth and was_smooth):
                 yield f"calls {role} {first} > {then}"
 
 
-def _call(scenario: Scenario, call: Call) -> tuple[str, bool]:
+def _call(scenario: Scenario, history: History, call: Call) -> tuple[str, bool]:
     """Verb, outcome, class of the error, how long it took in timeouts, and whether it is of a later life.
 
     Also whether the call went smoothly: it was `ok`, soon, in the first life.
     """
     error = "" if call.error is None else f" {call.error.kind}"
-    took, life = _bucket(scenario, call), "" if call.life == 1 else " again"
+    took, life = _bucket(scenario, history, call), "" if call.life == 1 else " again"
     is_smooth = call.outcome == "ok" and took in ("", _SOON) and not life
     return f"{call.f} {call.outcome}{error}{took}{life}", is_smooth
 
 
-def _bucket(scenario: Scenario, call: Call) -> str:
-    elapsed_ns = call.elapsed_ns
+def _bucket(scenario: Scenario, history: History, call: Call) -> str:
+    """How long the call took, in timeouts; the time for which the machine let its processes wait does not count."""
+    elapsed_ns, timeout_ns = call.elapsed_ns, scenario.world.timeout_ns
     if elapsed_ns is None or call.step == EXIT or call.f == "sleep":
         return ""
-    timeout_ns = _timeout_ns(scenario, call)
+    timed = timed_call(scenario, history, call)
+    if timed is not None:
+        timeout_ns = max(1, timed.timeout_ns)
+        if elapsed_ns >= timeout_ns / 4:
+            elapsed_ns -= timed.lateness.total_ns
     if elapsed_ns < timeout_ns / 4:
         return _SOON
-    if elapsed_ns < timeout_ns:
+    # A call that raises at its timeout took no less, however late the machine was.
+    if elapsed_ns < timeout_ns and not (call.outcome == "failed" and (call.elapsed_ns or 0) >= timeout_ns):
         return " <T"
     return " <T+1" if elapsed_ns < timeout_ns + SLACK_NS else " later"
-
-
-def _timeout_ns(scenario: Scenario, call: Call) -> int:
-    own = whole(call.arguments.get("timeout")) or whole(call.arguments.get("timeout_ns"))
-    config = handler_config(scenario, call)
-    return own or (scenario.world.timeout_ns if config is None else config.timeout_ns)
 
 
 def _collapsed(items: Iterable[str]) -> Iterator[str]:
@@ -121,8 +126,8 @@ def _of_messages(scenario: Scenario, history: History) -> Iterator[str]:
     for connection in _connections(history):
         rank = connection[0].rank
         marks = sorted(_marks(history, faults, rank))
-        events = [(message.time_ns, _message(message)) for message in connection]
-        opened_ns = events[0][0]
+        events = [(_went_on_ns(message), _message(message)) for message in connection]
+        opened_ns = connection[0].time_ns
         under = "+".join(sorted({mark.removeprefix("inject ") for mark in _active(history, faults, rank, opened_ns)}))
         sequence = [f"{OPENED} under {under}" if under else OPENED]
         later = [(time_ns, mark) for time_ns, mark in marks if time_ns >= opened_ns]
@@ -142,6 +147,11 @@ def _connections(history: History) -> Iterable[Sequence[WireMessage]]:
 def _message(message: WireMessage) -> str:
     fate = "" if message.fate == PASSED else f" {message.fate}"
     return f"{message.side} {message.kind}{fate}"
+
+
+def _went_on_ns(message: WireMessage) -> int:
+    """When it was sent on: what waits in the proxy server while a fault is injected comes after the fault."""
+    return message.time_ns if message.sent_ns is None else message.sent_ns
 
 
 def _marks(history: History, faults: dict[str, Fault], rank: int) -> Iterator[tuple[int, str]]:
@@ -180,7 +190,7 @@ def _of_faults(scenario: Scenario, history: History) -> Iterator[str]:
     """For each fault and rank: the last message before it was in place, and how the rank fared afterwards."""
     faults = {fault.name: fault for fault in scenario.faults}
     messages = history.wire.messages if history.wire is not None else ()
-    passed = [message for message in messages if message.fate == PASSED]
+    passed = sorted((message for message in messages if message.fate == PASSED), key=_went_on_ns)
     for injection in history.injections:
         what = _kind(faults, injection)
         if injection.injected_ns is None:
@@ -197,7 +207,7 @@ def _of_faults(scenario: Scenario, history: History) -> Iterator[str]:
 
 def _last_before(messages: Sequence[WireMessage], time_ns: int) -> str:
     """The last message before a time; of the master, who has no link, on any link."""
-    index = bisect_right([message.time_ns for message in messages], time_ns)
+    index = bisect_right([_went_on_ns(message) for message in messages], time_ns)
     return _message(messages[index - 1]) if index else NOTHING
 
 

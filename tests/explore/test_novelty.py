@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pasts import NETWORK, Past, scenario, step
+from pasts import NETWORK, Past, at, scenario, step
 from wires import Links
 
 from harness.explore.novelty import LONGEST_FEATURE, MOST_FEATURES, Noise, features
 from harness.scenario.scenario import Fault
 from harness.values.history import History
 from harness.values.ops import ErrorInfo
-from harness.values.wire import DROPPED, QUERY
+from harness.values.wire import DROPPED, QUERY, Wire
 
 STEPS = (step("join", 0, 1, 2), step("tell", 0, do="set"), step("hear", 1, 2, do="get"))
 
@@ -111,6 +111,17 @@ def test_a_fault_is_a_cell_with_its_place_and_its_effect() -> None:
     assert of("fault", found(past, links(), HOLE)) == {
         "blackhole upstream worker after reply validate then get failed DistNetworkError"
     }
+
+
+def test_what_waits_while_a_fault_is_injected_comes_after_it() -> None:
+    """A reply that had arrived before, and was sent on afterwards, is not the last message before the fault."""
+    history = Links().asked(1, 0.1, "add").of(joined().fault("f", 0.2, 0.5, ranks=(1,)))
+    assert history.wire is not None
+    query, reply = history.wire.messages
+    held = Wire((query, replace(reply, sent_ns=at(0.3))))
+    given = features(scenario(*STEPS, size=3, faults=(HOLE,)), replace(history, wire=held))
+    assert "blackhole upstream worker after query add then ok" in of("fault", given)
+    assert "inject blackhole upstream > reply add" in of("wire", given)
 
 
 def test_a_fault_at_the_master_sees_the_messages_of_all_links() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.loader import load_mapping, load_text
+from harness.loader import load_keys, load_mapping, load_text, written
 from harness.scenario.moment import AllMoments, FaultMoment, StepMoment, TimeMoment, WireMoment
 from harness.scenario.scenario import Scenario
 from harness.values.errors import ScenarioError
@@ -306,3 +306,13 @@ def test_agents_need_a_step_for_their_rendezvous() -> None:
     assert "the rendezvous of the agents has no step" in problems(
         world=AGENTS, workload=[{"id": "join", "do": "sleep", "for": "1s"}]
     )
+
+
+def test_the_keys_of_a_file_come_back_as_they_were_written() -> None:
+    """Texts stay texts and numbers numbers: a file that the harness wrote can be written again, byte by byte."""
+    keys = {"title": "yes", "a": ["1", 1, 1.5, True, None, {"0": "s", 1: "2s"}], "empty": {}, "text": "a: b\n\u00fc"}
+    assert load_keys(written(keys), Path("x")) == keys
+    with pytest.raises(ScenarioError):
+        load_keys("- 1", Path("x"))
+    with pytest.raises(ScenarioError):
+        load_keys("a: [", Path("x"))

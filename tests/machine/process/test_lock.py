@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -63,3 +64,16 @@ def test_a_program_that_the_holder_starts_does_not_hold_it(tmp_path: Path):
     path.touch()
     assert not lock.is_held(path)
     other.communicate()
+
+
+def test_a_lock_file_that_stays_has_one_holder_at_a_time(tmp_path: Path):
+    """While it is taken another one gets nothing; afterwards the file is there, and can be taken."""
+    path = tmp_path / "lock"
+    held = lock.take(path)
+    assert held is not None
+    assert lock.take(path) is None
+    os.close(held)
+    assert path.exists()
+    again = lock.take(path)
+    assert again is not None
+    os.close(again)
