@@ -13,7 +13,7 @@ from harness.values.quantity import parse_duration
 Document = Mapping[str, Any]
 
 _MOMENTS = ("after", "until")
-_ALL, _WORKERS = "all", "workers"
+ALL, WORKERS = "all", "workers"
 
 
 class Lost(Exception):
@@ -244,8 +244,8 @@ def _renumbered_claim(claim: dict[str, Any], choice: Callable[[Any], Any]) -> di
 
 def _choice(value: Any, size: int, numbers: Mapping[int, int]) -> Any:
     """A choice of ranks in new numbers: as it is if it names no numbers, else one number or a list, perhaps empty."""
-    if value is None or value in (_ALL, _WORKERS):
-        return [] if value == _WORKERS and len(numbers) == 1 else value
+    if value is None or value in (ALL, WORKERS):
+        return [] if value == WORKERS and len(numbers) == 1 else value
     left = [numbers[rank] for rank in ranks_in(value, size) if rank in numbers]
     return left[0] if len(left) == 1 else left
 
@@ -259,7 +259,7 @@ def ranks_in(choice: Any, size: int) -> list[int]:
     span = re.fullmatch(r"(\d+) *- *(\d+)", str(choice))
     if span:
         return list(range(int(span[1]), int(span[2]) + 1))
-    return list(range(1 if choice == _WORKERS else 0, size))
+    return list(range(1 if choice == WORKERS else 0, size))
 
 
 # -- what a document needs of its claims --------------------------------------------------------------------------

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.explore.edits import (
+    WORKERS,
     Document,
     Lost,
     entries,
     is_duration,
     name_of,
     ranks_in,
+    scalars,
     simple_moments,
     tells,
     with_ranks,
@@ -102,17 +105,67 @@ def _needs_no_claim() -> tuple[str, ...]:
 
 
 def _leaps(document: Document, signature: Signature | None) -> Iterator[Change]:
-    """Several steps at once: without those of the oracles, and with joins and the violated verb only."""
-    steps = entries(document, "workload")
+    """Many parts at once, since a play that fails often takes longer than all that do not.
+
+    One fault alone, with the steps that it and the violated verb need, first in a world of its ranks; then without the
+    steps of the oracles; then with the steps that all faults need.
+    """
+    size, faults = int(document["world"]["size"]), entries(document, "faults")
+    for place in range(len(faults)) if signature is not None and signature.verb else ():
+        alone = without(document, _unneeded(document, signature, [place]), set(range(len(faults))) - {place})
+        left = entries(alone, "faults")
+        hit = [rank for rank in ranks_in(left[0].get("ranks", WORKERS), size) if rank > 0] if left else []
+        for kept in ([0, *hit[:1]], [0, *hit]):
+            if 1 < len(kept) < size:
+                with contextlib.suppress(Lost):
+                    yield f"only {name_of(faults[place])} in {len(kept)} ranks", with_ranks(alone, kept)
+        yield f"only {name_of(faults[place])}", alone
     for group in GROUPS:
-        places = [place for place, step in enumerate(steps) if name_of(step).startswith(group)]
+        places = [place for place, step in enumerate(entries(document, "workload")) if _is_of(step, group)]
         if places:
             yield f"no {group}", without(document, places)
     if signature is not None and signature.verb:
-        needed = (JOIN, signature.verb)
-        others = [place for place, step in enumerate(steps) if step.get("do") not in needed]
-        if len(others) > 1:
-            yield f"only {signature.verb}", without(document, others)
+        unneeded = _unneeded(document, signature, range(len(faults)))
+        if len(unneeded) > 1:
+            yield f"only {signature.verb}", without(document, unneeded)
+
+
+def _unneeded(document: Document, signature: Signature | None, faults: Iterable[int]) -> list[int]:
+    """The steps that do not join, have another verb and other keys than the violated one, and that no fault names."""
+    verb = "" if signature is None else signature.verb
+    steps = entries(document, "workload")
+    own = [step for step in steps if not _is_of_oracle(step)]
+    steps_with = own if any(step.get("do") == verb for step in own) else steps
+    violated = [step for step in steps_with if step.get("do") == verb]
+    keys = {key for step in violated for key in _keys_of(step)}
+    chosen = [entries(document, "faults")[place] for place in faults]
+    named = {word for fault in chosen for word in scalars(fault) if isinstance(word, str)}
+
+    def is_needed(step: Mapping[str, Any]) -> bool:
+        return (
+            step.get("do") in (JOIN, verb)
+            or bool(keys.intersection(_keys_of(step)))
+            or name_of(step) in named
+            or step.get("do") in named
+        )
+
+    needed = [id(step) for step in steps_with if is_needed(step)]
+    return [place for place, step in enumerate(steps) if id(step) not in needed]
+
+
+def _keys_of(step: Mapping[str, Any]) -> list[str]:
+    keys = step.get("keys")
+    several = [keys] if isinstance(keys, str) else list(keys or ())
+    return [*([step["key"]] if "key" in step else []), *several, *(step.get("values") or ())]
+
+
+def _is_of(step: Mapping[str, Any], group: str) -> bool:
+    return name_of(step).startswith(group)
+
+
+def _is_of_oracle(step: Mapping[str, Any]) -> bool:
+    """Whether a step is there for an oracle of the draft: see `GROUPS`."""
+    return any(_is_of(step, group) for group in GROUPS)
 
 
 # -- fewer of something -------------------------------------------------------------------------------------------

@@ -91,9 +91,27 @@ def test_the_order_of_candidates() -> None:
     order = [what for what, _ in changes(essential(LARGE, "no_hang"), HANGS)]
     firsts = [
         next(place for place, what in enumerate(order) if what.startswith(prefix))
-        for prefix in ("no coda-", "no fault", "fewer ranks", "no step", "hear: ", "cut: at once", "halt: never healed")
+        for prefix in (
+            "only slow",
+            "no coda-",
+            "no fault",
+            "fewer ranks",
+            "no step",
+            "hear: ",
+            "cut: at once",
+            "halt: never healed",
+        )
     ]
     assert firsts == sorted(firsts)
+
+
+def test_the_first_candidate_leaps_to_what_the_failure_may_need() -> None:
+    """One fault, a world of its ranks, the joins, the violated verb, and the steps that share its key."""
+    found = dict(changes(essential(LARGE, "no_hang"), HANGS))
+    leap = found["only cut in 2 ranks"]
+    assert (leap["world"]["size"], names(leap, "faults")) == (2, ["cut"])
+    assert names(leap, "workload") == ["join", "tell", "count", "look", "hear", "late"]
+    assert leap["faults"][0]["ranks"] == 1
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
