@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.explore.draft import Draft
-from harness.explore.edits import Document, essential
+from harness.explore.edits import NEUTRAL, Document, essential
 from harness.explore.observation import Observation, Signature
 from harness.explore.sequential import ACCEPT, REJECT, SequentialTest
 from harness.explore.shrink import changes
@@ -184,7 +184,8 @@ class Investigation:
         if self.is_done:
             return
         for signature in observation.signatures:
-            self._others.setdefault(signature, observation.draft)
+            if signature.check != NEUTRAL:
+                self._others.setdefault(signature, observation.draft)
         if runs is not None:
             self._count(runs, observation)
         self._go_on()
