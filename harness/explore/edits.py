@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.values.quantity import parse_duration
+from harness.values.quantity import is_duration, parse_duration
 
 Document = Mapping[str, Any]
 
@@ -37,15 +37,6 @@ def name_of(entry: Mapping[str, Any]) -> str:
         if isinstance(value, list | tuple):
             return "+".join(map(str, value))
     return "any" if "any" in entry else ""
-
-
-def is_duration(value: object) -> bool:
-    """Whether a text reads as a duration, and so is no name."""
-    try:
-        parse_duration(value)
-    except ValueError:
-        return False
-    return True
 
 
 def simple_moments(moment: Any) -> list[Any]:

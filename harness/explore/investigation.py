@@ -337,18 +337,21 @@ class Investigation:
 
     def _shrink(self, shrinking: _Shrinking) -> None:
         for runs in list(shrinking.open):
-            decision = REJECT if self._is_hopeless(runs) else self._test.decide(runs.hits, runs.misses)
-            if decision == ACCEPT:
-                self._accept(shrinking, runs)
-                break
-            if decision == REJECT:
+            if self._decided(runs) == REJECT:
                 shrinking.open.remove(runs)
                 shrinking.refused.add(runs.what)
                 shrinking.refusals[runs.draft.id] = shrinking.refusals.get(runs.draft.id, 0) + 1
+        # Those in front take more away: one that has begun to fail as found is waited for.
+        first = next((runs for runs in shrinking.open if runs.hits), None)
+        if first is not None and self._decided(first) == ACCEPT:
+            self._accept(shrinking, first)
         if self._runs_left() <= 0:
             self._finish_shrinking(complete=False)
         elif not shrinking.open and next(self._candidates(shrinking), None) is None:
             self._end_pass(shrinking)
+
+    def _decided(self, runs: _Runs) -> str | None:
+        return REJECT if self._is_hopeless(runs) else self._test.decide(runs.hits, runs.misses)
 
     def _accept(self, shrinking: _Shrinking, runs: _Runs) -> None:
         shrinking.current = runs.draft

@@ -14,7 +14,6 @@ from harness.explore.edits import (
     Document,
     Lost,
     entries,
-    is_duration,
     name_of,
     ranks_in,
     scalars,
@@ -27,7 +26,7 @@ from harness.explore.measure import FIXED_OF_FAULTS, FIXED_OF_STEPS, FIXED_OF_WO
 from harness.explore.observation import Signature
 from harness.loader import load_text, written
 from harness.values.errors import ScenarioError
-from harness.values.quantity import NANOSECONDS, parse_duration
+from harness.values.quantity import NANOSECONDS, is_duration, parse_duration
 
 Change = tuple[str, dict[str, Any]]
 """What was changed, in words that stay the same while other parts change, and the changed document."""
@@ -110,24 +109,33 @@ def _leaps(document: Document, signature: Signature | None) -> Iterator[Change]:
     One fault alone, with the steps that it and the violated verb need, first in a world of its ranks; then without the
     steps of the oracles; then with the steps that all faults need.
     """
-    size, faults = int(document["world"]["size"]), entries(document, "faults")
-    for place in range(len(faults)) if signature is not None and signature.verb else ():
-        alone = without(document, _unneeded(document, signature, [place]), set(range(len(faults))) - {place})
-        left = entries(alone, "faults")
-        hit = [rank for rank in ranks_in(left[0].get("ranks", WORKERS), size) if rank > 0] if left else []
-        for kept in ([0, *hit[:1]], [0, *hit]):
-            if 1 < len(kept) < size:
-                with contextlib.suppress(Lost):
-                    yield f"only {name_of(faults[place])} in {len(kept)} ranks", with_ranks(alone, kept)
-        yield f"only {name_of(faults[place])}", alone
+    if signature is not None and signature.verb:
+        yield from _of_one_fault(document, signature)
     for group in GROUPS:
         places = [place for place, step in enumerate(entries(document, "workload")) if _is_of(step, group)]
         if places:
             yield f"no {group}", without(document, places)
     if signature is not None and signature.verb:
-        unneeded = _unneeded(document, signature, range(len(faults)))
+        unneeded = _unneeded(document, signature, range(len(entries(document, "faults"))))
         if len(unneeded) > 1:
             yield f"only {signature.verb}", without(document, unneeded)
+
+
+def _of_one_fault(document: Document, signature: Signature) -> Iterator[Change]:
+    """For each fault the document with it alone: with the first worker that it hits, with all of these, with all."""
+    size, faults = int(document["world"]["size"]), entries(document, "faults")
+    alone = []
+    for place in range(len(faults)):
+        left = without(document, _unneeded(document, signature, [place]), set(range(len(faults))) - {place})
+        hit = [rank for rank in ranks_in(faults[place].get("ranks", WORKERS), size) if rank > 0]
+        alone.append((name_of(faults[place]), left, hit or [1]))
+    for most in (1, size):
+        for name, left, hit in alone:
+            kept = [0, *hit[:most]]
+            if len(kept) < size:
+                with contextlib.suppress(Lost):
+                    yield f"only {name} in {len(kept)} ranks", with_ranks(left, kept)
+    yield from ((f"only {name}", left) for name, left, _ in alone)
 
 
 def _unneeded(document: Document, signature: Signature | None, faults: Iterable[int]) -> list[int]:
