@@ -8,12 +8,15 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.values.quantity import parse_duration
+from harness.values.quantity import is_duration, parse_duration
 
 Document = Mapping[str, Any]
 
+NEUTRAL = "ends"
+"""The name of a claim that is there only because a file needs one; that it is violated is no find."""
+
 _MOMENTS = ("after", "until")
-_ALL, _WORKERS = "all", "workers"
+ALL, WORKERS = "all", "workers"
 
 
 class Lost(Exception):
@@ -34,15 +37,6 @@ def name_of(entry: Mapping[str, Any]) -> str:
         if isinstance(value, list | tuple):
             return "+".join(map(str, value))
     return "any" if "any" in entry else ""
-
-
-def is_duration(value: object) -> bool:
-    """Whether a text reads as a duration, and so is no name."""
-    try:
-        parse_duration(value)
-    except ValueError:
-        return False
-    return True
 
 
 def simple_moments(moment: Any) -> list[Any]:
@@ -127,9 +121,9 @@ def _repair(changed: dict[str, Any], gone: Mapping[str, Any]) -> None:
 
 
 def neutral_claim(document: Document) -> dict[str, Any]:
-    """A claim that asks as little as a file can: the first step ends by itself."""
+    """A claim that asks as little as a file can, since it must have one: the first step ends in any way."""
     steps = entries(document, "workload")
-    return {"step": name_of(steps[0]) if steps else "exit"}
+    return {"id": NEUTRAL, "step": name_of(steps[0]) if steps else "exit", "is": ["ok", "failed", "died", "skipped"]}
 
 
 def _set(entry: dict[str, Any], key: str, value: Any) -> None:
@@ -244,8 +238,8 @@ def _renumbered_claim(claim: dict[str, Any], choice: Callable[[Any], Any]) -> di
 
 def _choice(value: Any, size: int, numbers: Mapping[int, int]) -> Any:
     """A choice of ranks in new numbers: as it is if it names no numbers, else one number or a list, perhaps empty."""
-    if value is None or value in (_ALL, _WORKERS):
-        return [] if value == _WORKERS and len(numbers) == 1 else value
+    if value is None or value in (ALL, WORKERS):
+        return [] if value == WORKERS and len(numbers) == 1 else value
     left = [numbers[rank] for rank in ranks_in(value, size) if rank in numbers]
     return left[0] if len(left) == 1 else left
 
@@ -259,7 +253,7 @@ def ranks_in(choice: Any, size: int) -> list[int]:
     span = re.fullmatch(r"(\d+) *- *(\d+)", str(choice))
     if span:
         return list(range(int(span[1]), int(span[2]) + 1))
-    return list(range(1 if choice == _WORKERS else 0, size))
+    return list(range(1 if choice == WORKERS else 0, size))
 
 
 # -- what a document needs of its claims --------------------------------------------------------------------------

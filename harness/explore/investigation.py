@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.explore.draft import Draft
-from harness.explore.edits import Document, essential
+from harness.explore.edits import NEUTRAL, Document, essential
 from harness.explore.observation import Observation, Signature
 from harness.explore.sequential import ACCEPT, REJECT, SequentialTest
 from harness.explore.shrink import changes
@@ -184,7 +184,8 @@ class Investigation:
         if self.is_done:
             return
         for signature in observation.signatures:
-            self._others.setdefault(signature, observation.draft)
+            if signature.check != NEUTRAL:
+                self._others.setdefault(signature, observation.draft)
         if runs is not None:
             self._count(runs, observation)
         self._go_on()
@@ -336,18 +337,21 @@ class Investigation:
 
     def _shrink(self, shrinking: _Shrinking) -> None:
         for runs in list(shrinking.open):
-            decision = REJECT if self._is_hopeless(runs) else self._test.decide(runs.hits, runs.misses)
-            if decision == ACCEPT:
-                self._accept(shrinking, runs)
-                break
-            if decision == REJECT:
+            if self._decided(runs) == REJECT:
                 shrinking.open.remove(runs)
                 shrinking.refused.add(runs.what)
                 shrinking.refusals[runs.draft.id] = shrinking.refusals.get(runs.draft.id, 0) + 1
+        # Those in front take more away: one that has begun to fail as found is waited for.
+        first = next((runs for runs in shrinking.open if runs.hits), None)
+        if first is not None and self._decided(first) == ACCEPT:
+            self._accept(shrinking, first)
         if self._runs_left() <= 0:
             self._finish_shrinking(complete=False)
         elif not shrinking.open and next(self._candidates(shrinking), None) is None:
             self._end_pass(shrinking)
+
+    def _decided(self, runs: _Runs) -> str | None:
+        return REJECT if self._is_hopeless(runs) else self._test.decide(runs.hits, runs.misses)
 
     def _accept(self, shrinking: _Shrinking, runs: _Runs) -> None:
         shrinking.current = runs.draft

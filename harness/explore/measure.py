@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.explore.edits import Document, entries, is_duration, ranks_in, scalars, simple_moments
-from harness.values.quantity import NANOSECONDS, parse_duration
+from harness.explore.edits import Document, entries, ranks_in, scalars, simple_moments
+from harness.values.quantity import NANOSECONDS, is_duration, parse_duration
 
 FIXED_OF_STEPS = ("id", "do", "key", "keys", "value", "values", "after", "ranks")
 FIXED_OF_FAULTS = ("id", "inject", "ranks", "after", "until", "for", "stream")

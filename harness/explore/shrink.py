@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.explore.edits import (
+    WORKERS,
     Document,
     Lost,
     entries,
-    is_duration,
     name_of,
     ranks_in,
+    scalars,
     simple_moments,
     tells,
     with_ranks,
@@ -24,7 +26,7 @@ from harness.explore.measure import FIXED_OF_FAULTS, FIXED_OF_STEPS, FIXED_OF_WO
 from harness.explore.observation import Signature
 from harness.loader import load_text, written
 from harness.values.errors import ScenarioError
-from harness.values.quantity import NANOSECONDS, parse_duration
+from harness.values.quantity import NANOSECONDS, is_duration, parse_duration
 
 Change = tuple[str, dict[str, Any]]
 """What was changed, in words that stay the same while other parts change, and the changed document."""
@@ -102,17 +104,76 @@ def _needs_no_claim() -> tuple[str, ...]:
 
 
 def _leaps(document: Document, signature: Signature | None) -> Iterator[Change]:
-    """Several steps at once: without those of the oracles, and with joins and the violated verb only."""
-    steps = entries(document, "workload")
+    """Many parts at once, since a play that fails often takes longer than all that do not.
+
+    One fault alone, with the steps that it and the violated verb need, first in a world of its ranks; then without the
+    steps of the oracles; then with the steps that all faults need.
+    """
+    if signature is not None and signature.verb:
+        yield from _of_one_fault(document, signature)
     for group in GROUPS:
-        places = [place for place, step in enumerate(steps) if name_of(step).startswith(group)]
+        places = [place for place, step in enumerate(entries(document, "workload")) if _is_of(step, group)]
         if places:
             yield f"no {group}", without(document, places)
     if signature is not None and signature.verb:
-        needed = (JOIN, signature.verb)
-        others = [place for place, step in enumerate(steps) if step.get("do") not in needed]
-        if len(others) > 1:
-            yield f"only {signature.verb}", without(document, others)
+        unneeded = _unneeded(document, signature, range(len(entries(document, "faults"))))
+        if len(unneeded) > 1:
+            yield f"only {signature.verb}", without(document, unneeded)
+
+
+def _of_one_fault(document: Document, signature: Signature) -> Iterator[Change]:
+    """For each fault the document with it alone: with the first worker that it hits, with all of these, with all."""
+    size, faults = int(document["world"]["size"]), entries(document, "faults")
+    alone = []
+    for place in range(len(faults)):
+        left = without(document, _unneeded(document, signature, [place]), set(range(len(faults))) - {place})
+        hit = [rank for rank in ranks_in(faults[place].get("ranks", WORKERS), size) if rank > 0]
+        alone.append((name_of(faults[place]), left, hit or [1]))
+    for most in (1, size):
+        for name, left, hit in alone:
+            kept = [0, *hit[:most]]
+            if len(kept) < size:
+                with contextlib.suppress(Lost):
+                    yield f"only {name} in {len(kept)} ranks", with_ranks(left, kept)
+    yield from ((f"only {name}", left) for name, left, _ in alone)
+
+
+def _unneeded(document: Document, signature: Signature | None, faults: Iterable[int]) -> list[int]:
+    """The steps that do not join, have another verb and other keys than the violated one, and that no fault names."""
+    verb = "" if signature is None else signature.verb
+    steps = entries(document, "workload")
+    own = [step for step in steps if not _is_of_oracle(step)]
+    steps_with = own if any(step.get("do") == verb for step in own) else steps
+    violated = [step for step in steps_with if step.get("do") == verb]
+    keys = {key for step in violated for key in _keys_of(step)}
+    chosen = [entries(document, "faults")[place] for place in faults]
+    named = {word for fault in chosen for word in scalars(fault) if isinstance(word, str)}
+
+    def is_needed(step: Mapping[str, Any]) -> bool:
+        return (
+            step.get("do") in (JOIN, verb)
+            or bool(keys.intersection(_keys_of(step)))
+            or name_of(step) in named
+            or step.get("do") in named
+        )
+
+    needed = [id(step) for step in steps_with if is_needed(step)]
+    return [place for place, step in enumerate(steps) if id(step) not in needed]
+
+
+def _keys_of(step: Mapping[str, Any]) -> list[str]:
+    keys = step.get("keys")
+    several = [keys] if isinstance(keys, str) else list(keys or ())
+    return [*([step["key"]] if "key" in step else []), *several, *(step.get("values") or ())]
+
+
+def _is_of(step: Mapping[str, Any], group: str) -> bool:
+    return name_of(step).startswith(group)
+
+
+def _is_of_oracle(step: Mapping[str, Any]) -> bool:
+    """Whether a step is there for an oracle of the draft: see `GROUPS`."""
+    return any(_is_of(step, group) for group in GROUPS)
 
 
 # -- fewer of something -------------------------------------------------------------------------------------------

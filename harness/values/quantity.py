@@ -88,6 +88,15 @@ def parse_duration(value: object) -> Duration:
         position += 1
 
 
+def is_duration(value: object) -> bool:
+    """Whether a value reads as a duration, and so cannot be a name."""
+    try:
+        parse_duration(value)
+    except ValueError:
+        return False
+    return True
+
+
 def parse_size(value: object) -> int:
     """Read `5B`, `100KB` or `512MiB` as bytes, at most MOST_BYTES; raises ValueError with a hint."""
     return _parse_units(value, BYTES, "a size", "5B, 100KB, 512MiB", MOST_BYTES)

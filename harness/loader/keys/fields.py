@@ -19,7 +19,7 @@ from pydantic import (
 
 from harness.loader.keys.scope import DEFAULT_TIMEOUT_NS, SECOND_NS, Scope
 from harness.scenario.scenario import EXIT
-from harness.values.quantity import LONGEST_NS, parse_duration
+from harness.values.quantity import LONGEST_NS, is_duration, parse_duration
 
 NEVER = "never"
 RESERVED = (EXIT, NEVER)
@@ -90,15 +90,6 @@ def _check_id(text: str) -> str:
     if is_duration(text):
         raise ValueError(f"the name {text!r} would be read as a duration; choose another")
     return text
-
-
-def is_duration(text: str) -> bool:
-    """Whether a text reads as a duration, and so cannot be a name."""
-    try:
-        parse_duration(text)
-    except ValueError:
-        return False
-    return True
 
 
 def listed(value: Any) -> Any:

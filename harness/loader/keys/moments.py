@@ -25,13 +25,13 @@ from harness.loader.keys.fields import (
     StepName,
     StepStates,
     check_many,
-    is_duration,
     key,
     read_length,
     scope_in,
 )
 from harness.scenario.moment import FaultMoment, Moment, StepMoment, TimeMoment
 from harness.scenario.scenario import EXIT
+from harness.values.quantity import is_duration
 
 LONGEST_PATTERN = 500
 """Characters of a pattern of keys: the engine compares it with every message."""
