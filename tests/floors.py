@@ -59,6 +59,7 @@ FEW_PLACES = {
 PURE = (
     "values", "scenario", "schedule", "history", "linearizability", "judge", "checkers", "reports.parts.statistics",
     "explore.draft", "explore.observation",
+    "explore.canary", "explore.hunts", "explore.lanes", "explore.observe", "explore.parts", "explore.tally",
 )
 EFFECTS = (
     "asyncio", "ctypes", "docker", "io", "logging", "multiprocessing", "os", "psutil", "random", "requests", "resource",

@@ -151,13 +151,13 @@ def _explained(tally: Tally) -> Counter[str]:
 def _rate(tally: Tally, seconds: float) -> str:
     errors = f", {tally.statuses[ERROR]} errors" if tally.statuses[ERROR] else ""
     failed = f", {tally.statuses[FAILED]} red" if tally.statuses[FAILED] else ""
-    return f"{tally.runs:,} runs ({tally.runs / max(seconds, 1e-9):.1f}/s{failed}{errors})"
+    return f"{tally.runs:,} runs ({tally.runs / max(seconds, 1):.1f}/s{failed}{errors})"
 
 
 def _chance(tally: Tally) -> str:
     if tally.chance is None:
         return ""
-    return f"the next run shows something new with a probability of about {tally.chance:.1%}"
+    return f"chance that the next run shows something new: {tally.chance:.1%}"
 
 
 def _clock(seconds: float) -> str:
