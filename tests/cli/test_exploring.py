@@ -168,9 +168,8 @@ def test_the_summary_says_what_to_do_next(explore: Explore, capsys: pytest.Captu
         "            rdzv-harness findings show hung.get--down",
         "            rdzv-harness run findings/hung/minimal.rdzv.yaml",
         "unconfirmed hung.get--down, 18 of 20 plays: no_hang worker get: hung",
-        "            rdzv-harness findings show hung.get--down",
         "            rdzv-harness run findings/hung/minimal.rdzv.yaml",
-        "stored      1 seen once and not again; `rdzv-harness findings list` shows them",
+        "stored      1 seen and not reproduced: findings",
     ]
 
 
