@@ -207,14 +207,19 @@ def test_wrong_words_are_explained(words: list[str], said: str, capsys: pytest.C
 
 def test_an_unknown_id_names_the_nearest(tmp_path: Path) -> None:
     """Nothing is played, and no corpus is opened."""
-    files = {"0123456789ab": tmp_path / "a", "hung.get--down": tmp_path / "b"}
-    for wrong, hint in (("hung.get--don", "did you mean hung.get--down"), ("zzz", "`rdzv-harness findings list`")):
+    files = {"0123456789ab": tmp_path / "a", "hung.get--down": tmp_path / "b", "hung.set--down": tmp_path / "c"}
+    for wrong, hint in (
+        ("hung.get--don.", "did you mean hung.get--down"),
+        ("zzz", "`rdzv-harness findings list`"),
+        ("hung", "2 ids begin so, hung.get--down and hung.set--down among them"),
+    ):
         with pytest.raises(UsageError, match=hint):
             exploring.explore(replace(REQUEST, replay=wrong), OPTIONS, find_files=lambda *_: files)
 
 
-def test_a_replay_is_a_run_of_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As often as asked for, with the options of the session; its exit code is that of `run`."""
+@pytest.mark.parametrize("word", ["abc", "ab"])
+def test_a_replay_is_a_run_of_its_file(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As often as asked for, with the options of the session; its exit code is that of `run`. The begin suffices."""
     asked: list[Any] = []
 
     def run(request: Any, options: Any) -> int:
@@ -222,8 +227,8 @@ def test_a_replay_is_a_run_of_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
         return 4
 
     monkeypatch.setattr(exploring, "run_files", run)
-    request = replace(REQUEST, replay="ab", runs=20, quiet=True)
-    code = exploring.explore(request, OPTIONS, find_files=lambda *_: {"ab": Path("ab.rdzv.yaml")})
+    request = replace(REQUEST, replay=word, runs=20, quiet=True)
+    code = exploring.explore(request, OPTIONS, find_files=lambda *_: {"abc": Path("ab.rdzv.yaml")})
     assert (code, asked) == (4, [((Path("ab.rdzv.yaml"),), 20, True, OPTIONS)])
 
 
