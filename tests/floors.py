@@ -61,6 +61,7 @@ PURE = (
     "explore.draft", "explore.observation", "explore.profile", "explore.novelty", "explore.statistics",
     "explore.effort", "explore.edits", "explore.signature", "explore.sequential", "explore.shrink",
     "explore.investigation", "explore.measure", "explore.finding", "explore.promote", "explore.traits",
+    "explore.canary", "explore.hunts", "explore.lanes", "explore.observe", "explore.parts", "explore.tally",
 )
 EFFECTS = (
     "asyncio", "ctypes", "docker", "io", "logging", "multiprocessing", "os", "psutil", "random", "requests", "resource",

@@ -192,12 +192,20 @@ def _exit_code(tally: Tally, wants_canary: bool) -> int:
 def _replay(request: Request, options: RunOptions, find_files: FindFiles) -> int:
     """Play one entry of the corpus or one finding as `run` does."""
     files = find_files(request.corpus, request.findings)
-    path = files.get(request.replay or "")
-    if path is None:
-        near = nearest(request.replay, files)
-        hint = f"did you mean {near}?" if near else f"`rdzv-harness findings list` and {request.corpus} have the ids"
-        raise UsageError(f"--replay {request.replay}: there is no such draft or finding; {hint}")
+    path = _file_of(request.replay or "", files, request.corpus)
     return run_files(RunRequest((path,), repeat=request.runs, quiet=request.quiet), options)
+
+
+def _file_of(word: str, files: Mapping[str, Path], corpus: Path) -> Path:
+    """The file of an id, of which the begin suffices; raises UsageError if it is none or not the only one."""
+    fits = [word] if word in files else sorted(name for name in files if name.startswith(word))
+    if len(fits) == 1:
+        return files[fits[0]]
+    if fits:
+        raise UsageError(f"--replay {word}: {len(fits)} ids begin so, {fits[0]} and {fits[1]} among them; write more")
+    near = nearest(word, files)
+    hint = f"did you mean {near}?" if near else f"`rdzv-harness findings list` and {corpus} have the ids"
+    raise UsageError(f"--replay {word}: there is no such draft or finding; {hint}")
 
 
 # -- what was asked for ----------------------------------------------------------------------------------------------

@@ -28,6 +28,9 @@ MOST_REFUSED_IN_A_ROW = 200
 CANARY_EVERY = 50
 """While the canary is wanted and not found, it is played again after so many plays."""
 
+SEEDS_PER_RUN = 1_009
+"""More drafts and plays than a session makes for one play that the corpus counts."""
+
 LARGEST_SEED = (1 << 53) - 1
 """Every reader of JSON takes it as it is."""
 
@@ -43,7 +46,7 @@ class _Given:
 class Explorer:
     """Decides what is played in a session, and learns from each result; a source of a campaign.
 
-    What it learns is stored at once. Whoever ends the session early calls `close`, which stores what is unfinished.
+    What it learns is stored at once. After an end from outside, `close` must be called: it stores what is unfinished.
 
     Args:
         forget: is called with run directories that are needed no longer.
@@ -57,9 +60,9 @@ class Explorer:
         self.tally = Tally(features=parts.knowledge.features, chance=parts.knowledge.chance_of_new)
         self._parts, self._settings, self._forget, self._now_ns = parts, settings, forget, now_ns
         # A next session with the same seed goes on, and does not draw the same again.
-        self._seeds = count(settings.seed + parts.knowledge.runs)
-        self._play_seeds = count(settings.seed + parts.knowledge.runs)
-        draw = random.Random(settings.seed + parts.knowledge.runs).random
+        first = settings.seed + SEEDS_PER_RUN * parts.knowledge.runs
+        self._seeds, self._play_seeds = count(first), count(first)
+        draw = random.Random(first).random
         self._lanes = Lanes(parts, settings.lanes, draw, lambda: next(self._seeds) % LARGEST_SEED)
         self._hunts = Hunts(parts.investigation, settings.side_by_side, forget)
         self._awaited: dict[tuple[Path, int], deque[_Given]] = {}

@@ -11,8 +11,8 @@ from harness.explore.draft import Draft
 from harness.explore.observation import Observation, Signature
 from harness.judge.judge import judge
 from harness.judge.result import Result
-from harness.scenario.moment import FaultMoment
-from harness.scenario.scenario import Claim, Scenario
+from harness.scenario.moment import FaultMoment, StepMoment
+from harness.scenario.scenario import AnyClaim, Claim, Scenario, StepClaim
 from harness.values.history import History
 from harness.values.verdict import ERROR, SKIPPED, VACUOUS, Judgement
 
@@ -34,7 +34,8 @@ def observe(draft: Draft, result: Result, signatures: Signatures, features: Feat
     untouched = faults_without_effect(result)
     scenario, judgement = result.scenario, result.judgement
     if untouched:
-        scenario = without_faults(scenario, untouched)
+        played = {one.fault for one in result.history.injections if one.injected_ns is not None}
+        scenario = without_faults(scenario, untouched, frozenset(untouched) - played)
         judgement = judge(scenario, result.history)
     return replace(
         seen,
@@ -51,14 +52,44 @@ def faults_without_effect(result: Result) -> tuple[str, ...]:
     return tuple(name for name in vacuous if name in names)
 
 
-def without_faults(scenario: Scenario, names: Collection[str]) -> Scenario:
-    """The scenario without these faults, and without the claims that refer to them."""
+def without_faults(scenario: Scenario, names: Collection[str], never: Collection[str] = ()) -> Scenario:
+    """The scenario without these faults, and without the claims that they make meaningless.
+
+    Those are the claims that count from one of them, and those about steps that wait for one that never came.
+
+    Args:
+        never: of these faults, those that were not injected.
+    """
+    waiting = _waiting_for(scenario, never)
     return replace(
         scenario,
         faults=tuple(fault for fault in scenario.faults if fault.name not in names),
-        expect=tuple(claim for claim in scenario.expect if not _refers(claim, names)),
+        expect=tuple(one for one in scenario.expect if not _names(one, names, ()) and not _is_about(one, waiting)),
         known=(),
     )
+
+
+def _waiting_for(scenario: Scenario, faults: Collection[str]) -> frozenset[str]:
+    """The steps that do not begin without these faults: also those that wait for such a step, or stand behind it."""
+    waiting: set[str] = set()
+    before = -1
+    while before < len(waiting):
+        before = len(waiting)
+        blocked: set[tuple[int, str]] = set()
+        for step in scenario.steps:
+            turns = {(rank, step.thread) for rank in step.ranks}
+            stands_behind = step.after is None and turns & blocked
+            if step.name in waiting or stands_behind or _names(step.after, faults, waiting):
+                waiting.add(step.name)
+                blocked |= turns
+    return frozenset(waiting)
+
+
+def _is_about(claim: Claim, steps: Collection[str]) -> bool:
+    """Whether a claim is about one of these steps."""
+    if isinstance(claim, AnyClaim):
+        return any(_is_about(part, steps) for part in claim.claims)
+    return isinstance(claim, StepClaim) and any(step in steps for step in claim.steps)
 
 
 def torch_of(result: Result) -> str:
@@ -67,12 +98,14 @@ def torch_of(result: Result) -> str:
     return str(versions.get("torch") or "") if isinstance(versions, Mapping) else ""
 
 
-def _refers(value: Claim | Any, names: Collection[str]) -> bool:
-    """Whether a moment of one of these faults is in a claim."""
+def _names(value: Any, faults: Collection[str], steps: Collection[str]) -> bool:
+    """Whether a moment of one of these faults or steps is in a claim or a moment."""
     if isinstance(value, FaultMoment):
-        return value.fault in names
+        return value.fault in faults
+    if isinstance(value, StepMoment):
+        return value.step in steps
     if is_dataclass(value):
-        return any(_refers(getattr(value, one.name), names) for one in fields(value))
+        return any(_names(getattr(value, one.name), faults, steps) for one in fields(value))
     if isinstance(value, Mapping):
-        return any(_refers(one, names) for one in value.values())
-    return isinstance(value, list | tuple) and any(_refers(one, names) for one in value)
+        return any(_names(one, faults, steps) for one in value.values())
+    return isinstance(value, list | tuple) and any(_names(one, faults, steps) for one in value)

@@ -114,9 +114,10 @@ def _summary(tally: Tally, seconds: float, what: str, wants_canary: bool) -> Ite
         yield from _new("unconfirmed", stored)
     if len(unproven) > UNPROVEN_SHOWN:
         yield f"unconfirmed {len(unproven) - UNPROVEN_SHOWN} more"
-    unreproduced = len(tally.with_status(UNREPRODUCED)) + len(tally.with_status(UNREPRODUCED, new=False))
+    unreproduced = [*tally.with_status(UNREPRODUCED), *tally.with_status(UNREPRODUCED, new=False)]
     if unreproduced:
-        yield f"stored      {unreproduced} seen once and not again; `rdzv-harness findings list` shows them"
+        places = sorted({str(one.file.parent.parent) for one in unreproduced if one.file is not None})
+        yield f"stored      {len(unreproduced)} seen and not reproduced: {', '.join(map(printable, places))}"
     if wants_canary:
         why = why_not_found(tally.canary)
         yield f"canary      {f'NOT found: {why}' if why else 'found, confirmed and shrunk to its core'}"
@@ -127,7 +128,8 @@ def _summary(tally: Tally, seconds: float, what: str, wants_canary: bool) -> Ite
 def _new(title: str, stored: Stored) -> Iterator[str]:
     cause = stored.find.cause
     yield f"{title:12}{_in_short(stored)}"
-    yield f"{'':12}rdzv-harness findings show {shlex.quote(cause)}"
+    if stored.find.status == CONFIRMED:
+        yield f"{'':12}rdzv-harness findings show {shlex.quote(cause)}"
     if stored.file is not None:
         yield f"{'':12}rdzv-harness run {shlex.quote(str(stored.file))}"
 
@@ -151,13 +153,13 @@ def _explained(tally: Tally) -> Counter[str]:
 def _rate(tally: Tally, seconds: float) -> str:
     errors = f", {tally.statuses[ERROR]} errors" if tally.statuses[ERROR] else ""
     failed = f", {tally.statuses[FAILED]} red" if tally.statuses[FAILED] else ""
-    return f"{tally.runs:,} runs ({tally.runs / max(seconds, 1e-9):.1f}/s{failed}{errors})"
+    return f"{tally.runs:,} runs ({tally.runs / max(seconds, 1):.1f}/s{failed}{errors})"
 
 
 def _chance(tally: Tally) -> str:
     if tally.chance is None:
         return ""
-    return f"the next run shows something new with a probability of about {tally.chance:.1%}"
+    return f"chance that the next run shows something new: {tally.chance:.1%}"
 
 
 def _clock(seconds: float) -> str:

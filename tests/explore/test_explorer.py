@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_controllers import FakeControllers
-from fake_parts import FakeInvestigation, FakeKnowledge, FakeLibrary, document, fake_parts, play, with_fault
+from fake_parts import FakeInvestigation, FakeKnowledge, FakeLibrary, document, fake_parts, play, signatures, with_fault
 
 from harness.campaign.runner import Runner
 from harness.campaign.source import Trial
@@ -16,7 +17,7 @@ from harness.explore.canary import why_not_found
 from harness.explore.draft import CANARY, CLEAN, LANES, MUTATION, SYSTEMATIC, UNIFORM, Draft
 from harness.explore.explorer import Explorer
 from harness.explore.lanes import SHARES
-from harness.explore.observation import Observation
+from harness.explore.observation import Observation, Signature
 from harness.explore.parts import CONFIRMED, UNCONFIRMED, UNREPRODUCED, Parts, Settings
 from harness.explore.tally import Tally
 from harness.judge.judge import judge
@@ -25,7 +26,7 @@ from harness.play.options import RunOptions
 from harness.scenario.scenario import Scenario
 from harness.values.errors import HarnessError
 from harness.values.history import History
-from harness.values.verdict import FAILED
+from harness.values.verdict import FAILED, Judgement
 
 ALL = tuple(lane for lane in LANES if lane != CANARY)
 SECOND = 1_000_000_000
@@ -393,3 +394,61 @@ def test_it_is_a_source_of_the_real_runner(tmp_path: Path) -> None:
         results = list(runner.run_source(explorer))
     assert explorer.tally.runs == len(results) >= 40
     assert [find.cause for find in library_of(parts).finds] == ["joins-1"]
+
+
+def two_signatures(
+    scenario: Scenario, history: History, judgement: Judgement, run_dir: Path | None
+) -> frozenset[Signature]:
+    """Each red play violates a second thing too."""
+    found = signatures(scenario, history, judgement, run_dir)
+    return found | {Signature("late", message=one.message) for one in found}
+
+
+def test_what_goes_together_with_a_find_is_no_other_find(session: MakeSession) -> None:
+    """The principal violation of a play is investigated, and tells which others have the same cause."""
+
+    class Companions(FakeInvestigation):
+        met: frozenset[Signature] = frozenset()
+
+        def add(self, observation: Observation) -> None:
+            super().add(observation)
+            self.met |= observation.signatures - {self.signature}
+            self.found_out = replace(self.found_out, companions=self.met)
+
+    parts = fake_parts(signatures=two_signatures, investigation=Companions)
+    tally = session().play(parts, runs=120)
+    assert [find.signature.check for find in library_of(parts).finds] == ["joins"]
+    assert tally.again["joins-1"] > 10
+
+
+def test_what_is_met_on_the_way_is_investigated_too(session: MakeSession) -> None:
+    """As a find of its own, unless it is explained."""
+
+    class Meets(FakeInvestigation):
+        @property
+        def others(self) -> list[tuple[Draft, Signature]]:  # type: ignore[override]
+            met = with_fault(Draft(document("Met"), CLEAN, 0), MUTATION, 1)
+            return [(met, replace(self.signature, check=check)) for check in ("late", "F02")]
+
+        @others.setter
+        def others(self, _: object) -> None:
+            pass
+
+    def explained(signature: Signature, *_: object) -> str | None:
+        return "F02" if signature.check == "F02" else None
+
+    parts = fake_parts(signatures=two_signatures, investigation=Meets, explained=explained)
+    session().play(parts, runs=120)
+    assert [find.signature.check for find in library_of(parts).finds] == ["joins", "late"]
+
+
+def test_a_find_that_shrinks_to_a_known_cause_is_explained(session: MakeSession) -> None:
+    """It is stored with that cause, and is not new."""
+
+    def explained(signature: Signature, subject: str, torch: str, whole: Mapping[str, Any]) -> str | None:
+        return "F02" if len(whole["workload"]) == 1 else None
+
+    parts = fake_parts(explained=explained)
+    tally = session().play(parts, runs=100)
+    (stored,) = tally.finds
+    assert (stored.find.explained_by, stored.is_new, tally.explained) == ("F02", False, {"F02": 1})

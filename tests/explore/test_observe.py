@@ -1,0 +1,74 @@
+"""What is learned from a play whose faults did nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fake_parts import features, signatures
+from pasts import Past
+
+from harness.explore.draft import UNIFORM, Draft
+from harness.explore.observation import Observation
+from harness.explore.observe import observe, without_faults
+from harness.judge.judge import judge
+from harness.judge.result import Result
+from harness.values.history import History
+
+DOCUMENT = {
+    "schema": "rdzv-scenario/v1",
+    "title": "A coda waits for its fault",
+    "world": {"size": 2, "timeout": "1s"},
+    "workload": [
+        {"id": "join", "do": "rendezvous"},
+        {"id": "coda", "do": "set", "ranks": 0, "thread": "coda", "key": "a", "value": "1", "after": "slow"},
+        {"id": "behind", "do": "get", "ranks": 0, "thread": "coda", "key": "a"},
+        {"id": "far", "do": "get", "ranks": 1, "key": "a", "after": {"step": "behind", "is": "ended"}},
+        {"id": "free", "do": "set", "ranks": 1, "thread": "other", "key": "b", "value": "1"},
+    ],
+    "faults": [
+        {"id": "slow", "inject": "latency", "ranks": 1, "stream": "downstream", "latency": "10ms", "after": "free"},
+        {"id": "idle", "inject": "latency", "ranks": 1, "stream": "downstream", "latency": "20ms"},
+    ],
+    "expect": [
+        {"id": "joins", "step": "join", "is": "ok"},
+        {"id": "coda-sets", "step": "coda", "is": "ok"},
+        {"id": "reads", "any": [{"step": "far", "is": "ok"}, {"step": "behind", "is": "ok"}]},
+        {"id": "soon", "step": "free", "is": "ok", "within": "1s", "since": "slow"},
+        {"id": "sets", "step": "free", "is": "ok"},
+    ],
+}
+DRAFT = Draft(DOCUMENT, UNIFORM, 1)
+
+
+def seen(history: History) -> Observation:
+    result = Result(DRAFT.scenario, judge(DRAFT.scenario, history), history, Path("run"), 1.0, seed=4)
+    return observe(DRAFT, result, signatures, features)
+
+
+def past(join: str) -> Past:
+    """The second fault was in place and touched nothing."""
+    made = Past(2).all_join(step="join", outcome=join).call(1, "free", 0.02, 0.03, f="set", thread="other")
+    return made.fault("idle", 0.0, 0.9, kind="latency", touched=False)
+
+
+def test_a_step_that_waits_for_a_fault_which_never_came_breaks_no_claim() -> None:
+    """It did not begin, and neither did what waits for it or stands behind it: that is no violation."""
+    observation = seen(past("ok").whole())
+    assert (observation.status, observation.untouched) == ("vacuous", ("slow", "idle"))
+    assert observation.signatures == frozenset()
+    assert (observation.seed, observation.run_dir) == (4, Path("run"))
+    assert observation.features
+
+
+def test_what_is_violated_beside_an_idle_fault_is_seen() -> None:
+    """The verdict says vacuous; the broken claim is none that the fault makes meaningless."""
+    assert {one.check for one in seen(past("failed").whole()).signatures} == {"joins"}
+
+
+def test_only_claims_that_need_the_fault_go() -> None:
+    """Where the fault was in place, the steps that wait for it have begun, and their claims stay."""
+    never = without_faults(DRAFT.scenario, ("slow",), ("slow",))
+    assert [claim.name for claim in never.expect] == ["joins", "sets"]
+    assert [fault.name for fault in never.faults] == ["idle"]
+    came = without_faults(DRAFT.scenario, ("slow",))
+    assert [claim.name for claim in came.expect] == ["joins", "coda-sets", "reads", "sets"]

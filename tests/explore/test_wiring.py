@@ -1,0 +1,119 @@
+"""The session's view of the corpus, the generator and the findings as they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from stored_findings import SIGNATURE, draft, findings, red_run
+
+from harness.explore.corpus import Corpus
+from harness.explore.draft import CLEAN, UNIFORM, Profile
+from harness.explore.draws import Draws
+from harness.explore.generate import uniform
+from harness.explore.investigation import Investigation
+from harness.explore.observation import Observation
+from harness.explore.parts import CONFIRMED, UNCONFIRMED, UNREPRODUCED, Find, Outcome
+from harness.explore.wiring import Investigated, Known, Stored, clean, files, parts
+from harness.explore.workloads import workload
+from harness.values.errors import UsageError
+from harness.values.verdict import FAILED, PASSED
+
+
+def find(folder: Path, status: str = CONFIRMED, cause: str = "a-cause") -> Find:
+    found, minimal = draft("As it was found"), draft()
+    outcome = Outcome(20, 20, minimal) if status == CONFIRMED else Outcome()
+    if status == UNREPRODUCED:
+        outcome = Outcome(1, 20)
+    played = minimal if status == CONFIRMED else found
+    shown = Observation(played, FAILED, frozenset({SIGNATURE}), run_dir=red_run(folder, played))
+    return Find(SIGNATURE, found, status, cause, outcome, shown)
+
+
+def test_a_confirmed_find_is_known_to_the_next_session(tmp_path: Path) -> None:
+    """By its signature and by its cause; its file is the smallest draft."""
+    library = Stored(findings(tmp_path / "findings"))
+    assert (library.cause_of(SIGNATURE), library.has("a-cause")) == (None, False)
+    path = library.add(find(tmp_path))
+    assert path.read_text() == draft().text
+    later = Stored(findings(tmp_path / "findings"))
+    for one in (library, later):
+        assert (one.cause_of(SIGNATURE), one.has("a-cause")) == ("a-cause", True)
+    later.seen("a-cause")
+    assert findings(tmp_path / "findings").read("a-cause").seen == 2
+    assert files(tmp_path / "corpus", tmp_path / "findings") == {"a-cause": path}
+
+
+@pytest.mark.parametrize("then", [CONFIRMED, UNREPRODUCED])
+def test_what_is_unfinished_is_investigated_by_the_next_session(tmp_path: Path, then: str) -> None:
+    """Once it is finished it is unfinished no longer, also if its play is the one that was stored."""
+    assert Stored(findings(tmp_path / "findings")).add(find(tmp_path, UNCONFIRMED)).exists()
+    later = Stored(findings(tmp_path / "findings"))
+    ((observation, signature),) = later.unfinished()
+    assert (observation.draft.text, signature) == (draft("As it was found").text, SIGNATURE)
+    assert later.cause_of(SIGNATURE) is None
+    again = replace(find(tmp_path, then), shown=observation)
+    assert later.add(again).exists()
+    last = Stored(findings(tmp_path / "findings"))
+    assert list(last.unfinished()) == []
+    assert last.has("a-cause") is (then == CONFIRMED)
+
+
+def test_what_stays_unfinished_stays_as_it_was_stored(tmp_path: Path) -> None:
+    """A session without time for it loses nothing."""
+    Stored(findings(tmp_path / "findings")).add(find(tmp_path, UNCONFIRMED))
+    for _ in range(2):
+        later = Stored(findings(tmp_path / "findings"))
+        ((observation, _),) = later.unfinished()
+        later.add(replace(find(tmp_path, UNCONFIRMED), shown=observation))
+
+
+def test_the_workload_of_a_draft_is_found_again() -> None:
+    """Of every family: the draft that its faults were put into, so that its profile fits."""
+    for seed in range(40):
+        plain = workload(Draws(seed))
+        faulty = uniform(Draws(seed), plain, Profile(lasted_ns=1))
+        found = clean(faulty)
+        assert found is not None
+        assert (found.id, found.lane) == (plain.id, CLEAN)
+    assert clean(draft()) is None
+
+
+def test_the_corpus_gives_entries_and_goes_on(tmp_path: Path) -> None:
+    """Effort is learned again from its runs: what has used up its budgets is not chosen."""
+    plain = workload(Draws(1))
+    faulty = replace(uniform(Draws(1), plain, Profile(lasted_ns=1)), lane=UNIFORM)
+    with Corpus(tmp_path) as corpus:
+        known = Known(corpus)
+        assert (known.entry(lambda: 0.0), known.chance_of_new) == (None, None)
+        seen = Observation(faulty, PASSED, features=frozenset({"a"}), seconds=1.0)
+        assert known.add(seen) == {"a"}
+        assert known.choose([faulty], lambda: 0.3) == faulty
+        for _ in range(10):
+            known.add(seen)
+        assert known.choose([faulty], lambda: 0.3) is None
+        assert (known.runs, known.features, known.chance_of_new) == (11, 1, 3 / 11)
+    with Corpus(tmp_path) as corpus:
+        known = Known(corpus)
+        entry = known.entry(lambda: 0.0)
+        assert entry is not None
+        assert entry.id == faulty.id
+        assert known.choose([faulty], lambda: 0.3) is None
+
+
+def test_an_investigation_says_what_it_has_found_out() -> None:
+    """Nothing until it is done."""
+    one = Investigated(draft(), SIGNATURE)
+    assert isinstance(one, Investigation)
+    assert one.found_out == Outcome()
+    for _ in range(30):
+        for played in one.next():
+            one.add(Observation(played, PASSED))
+    assert (one.is_done, one.found_out.minimal) == (True, None)
+
+
+def test_two_sessions_do_not_share_a_corpus(tmp_path: Path) -> None:
+    """The second is refused, with what to do."""
+    with parts(tmp_path / "c", tmp_path / "f", "static", "2.15.0"), pytest.raises(UsageError, match="another explorer"):
+        parts(tmp_path / "c", tmp_path / "f", "static", "2.15.0").__enter__()
