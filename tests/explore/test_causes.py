@@ -45,6 +45,7 @@ MEASURED = [
     ("F02", call("deadline", "get", "failed", error="DistNetworkError", message=LOST), world("blackhole")),
     ("F02", call("deadline", "rendezvous", "failed", error="DistNetworkError", message=LOST), world("partition")),
     ("F02", call("no_hang", "clone", "hung", wire="reply get passed"), world("x_cut", "x_drop_query")),
+    ("F02", call("no_hang", "check", "hung", wire="reply get passed"), world("x_cut", how="silence")),
     ("F02", call("no_hang", "rendezvous", "hung", wire="reply ping lost"), world("x_drop_query")),
     ("F03", call("deadline", "rendezvous"), world("pause")),
     ("F03", call("deadline", "num_keys"), world("pause")),
@@ -53,6 +54,11 @@ MEASURED = [
     ("F05", call("agreement", "rendezvous", role="master"), {**world(), "faults": [{"inject": "kill", "for": "1s"}]}),
     ("F05", call("join_identity", "rendezvous", wire="reply add passed"), world("x_cut", **AGAIN)),
     ("F05", call("join_identity", "rendezvous"), world(steps=[{"do": "cycle", "ranks": 1}])),
+    (
+        "F05",
+        call("join_identity", "rendezvous", "failed", error="DistNetworkError", message=LOST),
+        world("partition", steps=[{"do": "rendezvous", "handler": "next", "run_id": "train"}]),
+    ),
     ("F06", call("agreement", "rendezvous"), world(world={"ranks": {1: {"as_rank": 7}}})),
     ("F06", call("agreement", "rendezvous", role="master+worker"), world(world={"ranks": {1: {"world_size": 4}}})),
     ("F07", call("agreement", "rendezvous", role="master"), world(world={"ranks": {0: {"run_id": "a"}}})),
@@ -94,6 +100,7 @@ def test_the_same_of_another_subject_is_new(_: str, signature: Signature, docume
 NEW = [
     (call("no_hang", "get", "hung", role="master"), world("blackhole")),
     (call("no_hang", "get", "hung"), world("kill")),
+    (call("no_hang", "get", "hung"), world("x_cut")),
     (call("no_hang", "set", "hung"), world("blackhole")),
     (call("deadline", "rendezvous", "failed", error="DistNetworkError", message="another text"), world("blackhole")),
     (call("deadline", "get", "failed", error="RuntimeError", message=LOST), world("blackhole")),
@@ -156,7 +163,7 @@ def test_every_reference_exists_and_is_a_documented_limit_of_static_strict() -> 
 
 def test_no_entry_explains_all_that_a_check_finds() -> None:
     """It names its check in full, but for claims whose names the explorer makes; and all that it names exists."""
-    words = {f"fault {member.kind}" for member in catalogue()["fault"]}
+    words = {f"fault {member.kind}" for member in catalogue()["fault"]} | {"fault x_cut silence"}
     words |= {f"verb {member.kind}" for member in catalogue()["step"]} | set(SHAPES)
     for cause in reviewed():
         assert [one for one in cause.fields["check"] if "*" in one and one != "benign-*"] == []
