@@ -161,7 +161,7 @@ class StoredFinding:
             python=fields.text("python"),
             harness=fields.text("harness"),
             engine=fields.text("engine"),
-            ancestry=fields.texts("ancestry"),
+            ancestry=_some(fields, "ancestry"),
             first_seen=_time(fields, "first_seen"),
             last_seen=_time(fields, "last_seen"),
             seen=fields.whole("seen", 1),
@@ -185,6 +185,13 @@ def _share(fields: Fields) -> tuple[int, int]:
     if failed > of:
         raise ValueError(f"failed is {failed}, and of is {of}")
     return failed, of
+
+
+def _some(fields: Fields, name: str) -> tuple[str, ...]:
+    found = fields.texts(name)
+    if not found:
+        raise ValueError(f"{name} is empty")
+    return found
 
 
 def _time(fields: Fields, name: str) -> str:
