@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -39,13 +39,7 @@ class Tried:
     breaks: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "subject": self.subject,
-            "torch": self.torch,
-            "failed": self.failed,
-            "of": self.of,
-            "breaks": list(self.breaks),
-        }
+        return asdict(self)
 
     @classmethod
     def from_json(cls, row: Any) -> Tried:
@@ -116,30 +110,8 @@ class StoredFinding:
         return replace(self, last_seen=max(now, self.last_seen), seen=self.seen + 1, tried=tuple(by_subject.values()))
 
     def to_json(self) -> dict[str, Any]:
-        lowest, highest = self.interval
-        return {
-            "format": _FORMAT,
-            "cause": self.cause,
-            "signature": self.signature.to_json(),
-            "failed": self.failed,
-            "of": self.of,
-            "interval": [round(lowest, 4), round(highest, 4)],
-            "breaks": list(self.breaks),
-            "seed": self.seed,
-            "played_with": self.played_with,
-            "subject": self.subject,
-            "torch": self.torch,
-            "python": self.python,
-            "harness": self.harness,
-            "engine": self.engine,
-            "ancestry": list(self.ancestry),
-            "first_seen": self.first_seen,
-            "last_seen": self.last_seen,
-            "seen": self.seen,
-            "explained_by": self.explained_by,
-            "tried": [one.to_json() for one in self.tried],
-            "unreproduced": self.unreproduced,
-        }
+        """Every field, and the interval for people to read."""
+        return {"format": _FORMAT, **asdict(self), "interval": [round(bound, 4) for bound in self.interval]}
 
     @classmethod
     def from_json(cls, row: Any) -> StoredFinding:
