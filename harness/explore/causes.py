@@ -130,8 +130,13 @@ def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
+def _flat(value: Any) -> list[Any]:
+    """The items of a list, and those of the lists in it, as an alias of a list has them."""
+    return [item for one in value for item in _flat(one)] if isinstance(value, list | tuple) else [value]
+
+
 def _texts(key: str, value: Any, refuse: Callable[[str], HarnessError]) -> Alternatives:
-    found = _listed(value)
+    found = _flat(value)
     if not found or not all(isinstance(one, str) for one in found):
         raise refuse(f"{key} is not a text, or a list of texts")
     return tuple(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -39,13 +39,7 @@ class Tried:
     breaks: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "subject": self.subject,
-            "torch": self.torch,
-            "failed": self.failed,
-            "of": self.of,
-            "breaks": list(self.breaks),
-        }
+        return asdict(self)
 
     @classmethod
     def from_json(cls, row: Any) -> Tried:
@@ -116,30 +110,8 @@ class StoredFinding:
         return replace(self, last_seen=max(now, self.last_seen), seen=self.seen + 1, tried=tuple(by_subject.values()))
 
     def to_json(self) -> dict[str, Any]:
-        lowest, highest = self.interval
-        return {
-            "format": _FORMAT,
-            "cause": self.cause,
-            "signature": self.signature.to_json(),
-            "failed": self.failed,
-            "of": self.of,
-            "interval": [round(lowest, 4), round(highest, 4)],
-            "breaks": list(self.breaks),
-            "seed": self.seed,
-            "played_with": self.played_with,
-            "subject": self.subject,
-            "torch": self.torch,
-            "python": self.python,
-            "harness": self.harness,
-            "engine": self.engine,
-            "ancestry": list(self.ancestry),
-            "first_seen": self.first_seen,
-            "last_seen": self.last_seen,
-            "seen": self.seen,
-            "explained_by": self.explained_by,
-            "tried": [one.to_json() for one in self.tried],
-            "unreproduced": self.unreproduced,
-        }
+        """Every field, and the interval for people to read."""
+        return {"format": _FORMAT, **asdict(self), "interval": [round(bound, 4) for bound in self.interval]}
 
     @classmethod
     def from_json(cls, row: Any) -> StoredFinding:
@@ -161,7 +133,7 @@ class StoredFinding:
             python=fields.text("python"),
             harness=fields.text("harness"),
             engine=fields.text("engine"),
-            ancestry=fields.texts("ancestry"),
+            ancestry=_some(fields, "ancestry"),
             first_seen=_time(fields, "first_seen"),
             last_seen=_time(fields, "last_seen"),
             seen=fields.whole("seen", 1),
@@ -185,6 +157,13 @@ def _share(fields: Fields) -> tuple[int, int]:
     if failed > of:
         raise ValueError(f"failed is {failed}, and of is {of}")
     return failed, of
+
+
+def _some(fields: Fields, name: str) -> tuple[str, ...]:
+    found = fields.texts(name)
+    if not found:
+        raise ValueError(f"{name} is empty")
+    return found
 
 
 def _time(fields: Fields, name: str) -> str:

@@ -57,7 +57,7 @@ class NewFinding:
         failed, of: how many fresh plays of the minimal draft failed with this signature.
         found, minimal: the draft that found it, and the smallest that still fails; equal if nothing could be left out.
         run_dir: the run directory of a red play of the minimal draft, which is copied.
-        ancestry, explained_by, tried: as a `StoredFinding` has them.
+        ancestry, explained_by, tried: as a `StoredFinding` has them; without ancestry it is these two drafts.
     """
 
     cause: str
@@ -112,7 +112,10 @@ class Findings:
             raise cannot(f"list {self.folder}", error, ANOTHER_DIR) from error
 
     def read(self, cause: str, unreproduced: bool = False) -> StoredFinding:
-        """What is stored of a cause; raises HarnessError with file and field for what is damaged or gone."""
+        """What is stored of a cause, or in the folder of that name.
+
+        Raises HarnessError with file and field for what is damaged or gone.
+        """
         return read_finding(self.path(cause, unreproduced))
 
     def add(self, new: NewFinding) -> StoredFinding:
@@ -186,7 +189,7 @@ class Findings:
             python=facts.python,
             harness=str(versions.get("harness") or ""),
             engine=facts.proxy,
-            ancestry=new.ancestry,
+            ancestry=new.ancestry or tuple(dict.fromkeys((new.found.id, new.minimal.id))),
             first_seen=now,
             last_seen=now,
             explained_by=new.explained_by,

@@ -7,23 +7,36 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.values.json import mapping
+from harness.values.quantity import parse_size
 
 SHAPES = (
     "missing rank", "late rank", "killed rank comes back", "joins again", "second run", "second handler",
-    "several threads", "another rank", "another world size", "slash in a run id",
+    "threads share a handler", "greeting in pieces", "another rank", "another world size", "slash in a run id",
+    "no fault", "huge amount",
 )  # fmt: skip
-"""`joins again`: a rank calls one handler twice; `second run`: more than one run id; `another ...`: a process is given
-another rank or world size than that of its place."""
+"""`joins again`: a rank joins one run twice; `second run`: more than one run id; `another ...`: a process is given
+another rank or world size than that of its place; `huge amount`: a number that a sum of 64 bits may wrap around at."""
 
 _RUN_ID = "train"
+_HUGE = 1 << 62
+_GREETING_BYTES = 5
 
 
 def traits(document: Mapping[str, Any]) -> frozenset[str]:
-    """`fault KIND` for each fault, `verb VERB` for each step, and those of `SHAPES` that hold; of any mapping."""
+    """`fault KIND` for each fault, `verb VERB` for each step, and those of `SHAPES` that hold; of any mapping.
+
+    A cut is known by how it is made: `fault x_cut silence` keeps the connection open, and is none of the others.
+    """
     steps, faults = _items(document, "workload"), _items(document, "faults")
-    found = {f"fault {fault.get('inject')}" for fault in faults} | {f"verb {step.get('do')}" for step in steps}
+    found = {f"fault {_kind(fault)}" for fault in faults} | {f"verb {step.get('do')}" for step in steps}
     found.update(_of_world(mapping(document.get("world")), [one for one in steps if one.get("do") == "rendezvous"]))
     found.update(_of_joins(mapping(document.get("world")), steps))
+    if not faults:
+        found.add("no fault")
+    if any(_cuts_greetings(fault) for fault in faults):
+        found.add("greeting in pieces")
+    if any(_is_huge(step.get(key)) for step in steps for key in ("value", "amount")):
+        found.add("huge amount")
     if any(fault.get("inject") == "kill" and ("for" in fault or "until" in fault) for fault in faults):
         found.add("killed rank comes back")
     return frozenset(found)
@@ -32,6 +45,26 @@ def traits(document: Mapping[str, Any]) -> frozenset[str]:
 def _items(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     items = document.get(key)
     return [mapping(item) for item in items] if isinstance(items, list | tuple) else []
+
+
+def _kind(fault: Mapping[str, Any]) -> str:
+    return f"{fault.get('inject')}{' silence' if fault.get('how') == 'silence' else ''}"
+
+
+def _cuts_greetings(fault: Mapping[str, Any]) -> bool:
+    if fault.get("inject") != "slicer" or fault.get("stream") == "downstream":
+        return False
+    try:
+        smallest = parse_size(str(fault.get("average_size"))) - parse_size(str(fault.get("size_variation", "0B")))
+    except ValueError:
+        return False
+    return smallest < _GREETING_BYTES
+
+
+def _is_huge(value: Any) -> bool:
+    """Whether it is a number, or the text of one, of the size of the largest."""
+    digits = str(value).strip().lstrip("+-")
+    return digits.isdecimal() and len(digits) <= 1000 and int(digits) >= _HUGE
 
 
 def _of_world(world: Mapping[str, Any], joins: list[Mapping[str, Any]]) -> Iterator[str]:
@@ -55,20 +88,26 @@ def _of_world(world: Mapping[str, Any], joins: list[Mapping[str, Any]]) -> Itera
 
 
 def _of_joins(world: Mapping[str, Any], steps: list[Mapping[str, Any]]) -> Iterator[str]:
-    """What the steps say of handlers, and of how often each rank calls one."""
+    """What the steps say of handlers, and of how often each rank joins one run."""
     size = world.get("size")
     calls: Counter[tuple[int, str]] = Counter()
+    run_ids: dict[str, str] = {}
     for step in steps:
+        handler = str(step.get("handler", "main"))
         if step.get("do") == "rendezvous":
+            run_id = run_ids.setdefault(handler, str(step.get("run_id", world.get("run_id", _RUN_ID))))
             times = step.get("times", 1)
             for rank in _ranks(step.get("ranks", "all"), size if isinstance(size, int) else 1):
-                calls[rank, str(step.get("handler", "main"))] += times if isinstance(times, int) else 1
+                calls[rank, run_id] += times if isinstance(times, int) else 1
+        elif step.get("do") == "cycle":
+            yield "joins again"
     if any(count > 1 for count in calls.values()):
         yield "joins again"
-    if len({handler for _, handler in calls}) > 1:
+    if len(run_ids) > 1:
         yield "second handler"
-    if len({str(step.get("thread", "main")) for step in steps}) > 1:
-        yield "several threads"
+    used = {(str(step.get("handler", "main")), str(step.get("thread", "main"))) for step in steps}
+    if len({handler for handler, _ in used}) < len(used):
+        yield "threads share a handler"
 
 
 def _ranks(named: Any, size: int) -> Iterator[int]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stored_findings import CAUSE, new_finding
+from stored_findings import CAUSE, draft, new_finding, red_run
 
 from harness.cli.entry import main
 from harness.explore.findings import FINDING, MINIMAL, Findings
 from harness.loader import load
+from harness.values.verdict import KNOWN
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -136,3 +138,15 @@ def test_promote_refuses_what_does_not_fail_each_time(run: Run, folder: Path, tm
     assert code == 2
     assert "18 of 20 failed" in errors
     assert not (tmp_path / "scenarios").exists()
+
+
+def test_a_promoted_scenario_plays_as_a_known_failure(folder: Path, tmp_path: Path) -> None:
+    """With the subject that failed; here the claim that the join fails, which `echo` breaks each time."""
+    minimal = draft(world={"size": 2, "timeout": "4s", "route": "direct"})
+    run_dir = red_run(tmp_path / "runs", minimal, "echo", None)
+    Findings(folder).add(new_finding(tmp_path / "runs", cause="by-echo", minimal=minimal, run_dir=run_dir))
+    assert main(["findings", "promote", "by-echo", "--findings", str(folder), "--dir", str(tmp_path)]) == 0
+    report = tmp_path / "report.json"
+    words = ["--subject", "echo", "--runs-dir", str(tmp_path / "played"), "--json", str(report)]
+    assert main(["run", *map(str, tmp_path.glob("*.rdzv.yaml")), *words]) == 0
+    assert [result["status"] for result in json.loads(report.read_text())["results"]] == [KNOWN]

@@ -183,14 +183,15 @@ def later(really: Callable[[Any], bool], path: Path) -> Callable[[Any], bool]:
 )
 def test_any_text_is_a_cause_and_its_folder_lies_in_the_folder_of_findings(cause: str, tmp_path: Path) -> None:
     """Whatever a cause key has in it, its folder has a name that every file system takes."""
-    found = stored(tmp_path, cause=cause)
+    found = stored(tmp_path, cause=cause, ancestry=())
     path = found.path(cause)
     assert path.parent == found.folder
     assert path.name not in (".", "..", UNREPRODUCED)
     assert not path.name.startswith((".", "-"))
     assert len(os.fsencode(path.name)) <= 100
     assert found.names() == [path.name]
-    assert found.read(cause).cause == cause
+    assert found.read(cause) == found.read(path.name)
+    assert (found.read(cause).cause, len(found.read(cause).ancestry)) == (cause, 2)
 
 
 def test_different_causes_have_different_folders() -> None:
@@ -211,6 +212,7 @@ def test_different_causes_have_different_folders() -> None:
         ("of", "20", "of is a text, not an integer"),
         ("breaks", [1], "an item of breaks is an integer, not a text"),
         ("ancestry", "abc", "ancestry is a text, not a list"),
+        ("ancestry", [], "ancestry is empty"),
         ("first_seen", "yesterday", "first_seen is 'yesterday', not a time"),
         ("seen", 0, "seen is out of range"),
         ("tried", [{"subject": "static"}], "tried: failed is missing"),
