@@ -177,7 +177,9 @@ def _links(scenario: Scenario) -> str:
     )
     target, codec = f'("{host}", play.port)', "Messages" if decoded else "None"
     each = ", ".join(map(str, linked))
-    return f"lambda play: {{rank: Link(rank, {target}, {codec}, play.events) for rank in ({each},)}}"
+    return (
+        f"lambda play: {{rank: Link(rank, {target}, {codec}{', play.events' if waited else ''}) for rank in ({each},)}}"
+    )
 
 
 def _moments(scenario: Scenario) -> list[Moment]:
@@ -207,8 +209,8 @@ def _header(of: Script, seen: Seen | None) -> str:
         _wrapped(f"What happens: {of.because}. {broken}." if of.because else f"{broken}."),
         _seen(seen),
         _wrapped(
-            "Run it with an interpreter that has torch (2.6 or later). Exit status 1: it fails as described; 0: all "
-            "claims hold; 2: it cannot tell."
+            "What is played stands at the end, as SCENE; the rest plays it. Run it with an interpreter that has torch "
+            "(2.6 or later). Exit status 1: it fails as described; 0: all claims hold; 2: it cannot tell."
         ),
         _wrapped(f"Written by `rdzv-harness reproduce` from the scenario {scenario.id}."),
     ]

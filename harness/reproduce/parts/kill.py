@@ -21,5 +21,4 @@ class Kill(Fault):
 
     def heal(self, play: Any) -> None:
         for rank in self.ranks:
-            play.life[rank] += 1
-            play.begin(play.process(rank))
+            play.life[rank] += 1  # its next process waits for its calls

@@ -20,7 +20,7 @@ class Cut(Exception):
 class Link:
     """Listens for one rank, and passes the bytes of each connection through the faults."""
 
-    def __init__(self, rank: int, target: tuple[str, int], codec: Callable[[], Any] | None, events: Any) -> None:
+    def __init__(self, rank: int, target: tuple[str, int], codec: Callable[[], Any] | None, events: Any = None) -> None:
         self.rank, self.target, self.codec, self.events = rank, target, codec, events
         self.port = 0
         self.faults: list[Any] = []
@@ -51,6 +51,8 @@ class Connection:
         self.link, self.ends = link, (client, server)
         self.codec = link.codec() if link.codec is not None else None
         self.memory: dict[Any, Any] = {}  # of faults
+        self.go = threading.Event()  # both directions may pass bytes
+        self.go.set()
         for direction, source, target in (("upstream", client, server), ("downstream", server, client)):
             source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             arrived: queue.Queue[tuple[float, bytes]] = queue.Queue()
@@ -71,17 +73,14 @@ class Connection:
         try:
             while data:
                 time_of_arrival, data = arrived.get()
-                for whole in self.codec.split(direction, data) if self.codec is not None else (data,):
+                self.go.wait()
+                for whole in (data,) if self.codec is None else self.codec.split(direction, data):
                     pieces: Iterator[bytes] = iter((whole,))
                     for fault in self.link.faults:
                         if direction in fault.streams:
                             pieces = fault.shape(self, pieces, time_of_arrival)
                     for piece in pieces:
-                        if self.codec is not None:
-                            self.codec.passes(piece)
-                        target.sendall(piece)
-                        if self.codec is not None:
-                            self.codec.passed(self.link, piece)
+                        target.sendall(piece) if self.codec is None else self.codec.send(self, piece, target)
         except Cut as cut:
             self.close(how=str(cut))
         except OSError:

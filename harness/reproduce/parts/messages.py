@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections import deque
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
-from harness.reproduce.parts.link import Connection, Cut, Link, LinkFault
+from harness.reproduce.parts.link import Connection, Cut, LinkFault
 from harness.reproduce.parts.scene import Moment
 
 # By the code of a query: its fields and its reply's. u is 32 bits, i 64 bits, k a key, v a value, K a count and keys,
@@ -115,16 +116,20 @@ class Messages:
             pass
         return query.kind, query.keys
 
-    def passes(self, piece: bytes) -> None:
+    def send(self, connection: Connection, piece: bytes, target: socket.socket) -> None:
+        """Send it; where the play waits for messages, nothing else passes before it has acted on this one."""
         if isinstance(piece, Message) and piece.side == "query" and GRAMMAR[piece.kind][1]:
             self.asked.append(piece)
-
-    def passed(self, link: Link, piece: bytes) -> None:
-        """Tell the play, and let it act before anything else passes."""
-        if isinstance(piece, Message):
-            seen = threading.Event()
-            link.events.put((link, {"outcome": "passed", "message": piece, "time": time.monotonic(), "seen": seen}))
-            seen.wait(1)
+        if connection.link.events is None or not isinstance(piece, Message):
+            target.sendall(piece)
+            return
+        seen = threading.Event()
+        connection.go.clear()
+        target.sendall(piece)
+        facts = {"outcome": "passed", "message": piece, "time": time.monotonic(), "seen": seen}
+        connection.link.events.put((connection.link, facts))
+        seen.wait(1)
+        connection.go.set()
 
 
 def when_message(
