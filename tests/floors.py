@@ -22,7 +22,7 @@ FLOORS = (
     ("judge", "reports", "loader", "reference", "archive"),
     ("play",),
     ("campaign",),
-    ("explore",),
+    ("explore", "reproduce"),
     ("cli", "pytest_plugin"),
 )
 PLACES = {room: (floor, place) for floor, rooms in enumerate(FLOORS) for place, room in enumerate(rooms)}
@@ -37,17 +37,19 @@ IN_RANKS = {
     "rank": ("values", "clock", "rendezvous", "rank"),
     "machine.process.boot": (),
     "machine.launch.zygote": ("values", "clock", "rank"),
+    "reproduce.parts": ("reproduce.parts",),
 }
 WITH_TORCH = ("torch", "importlib_metadata")
 """Not of the standard library, but there wherever torch is; the second on Python 3.9 only."""
 TORCH_ANYWHERE = ("rendezvous",)
-TORCH_IN_FUNCTIONS = ("rank", "machine.launch.zygote")
+TORCH_IN_FUNCTIONS = ("rank", "machine.launch.zygote", "reproduce.parts")
 
 TIME = {
     "clock": "it is the clock",
     "rank.wall_clock": "it moves the clock that others read",
     "rendezvous": "it must run alone, without the harness",
     "machine.launch.zygote": "it is one file that runs before the rest of the harness can be found",
+    "reproduce.parts": "it becomes part of scripts that run without the harness",
 }
 # What is awkward about a library is handled in one or two places.
 FEW_PLACES = {
@@ -62,6 +64,7 @@ PURE = (
     "explore.effort", "explore.edits", "explore.signature", "explore.sequential", "explore.shrink",
     "explore.investigation", "explore.measure", "explore.finding", "explore.promote", "explore.traits",
     "explore.canary", "explore.hunts", "explore.lanes", "explore.observe", "explore.parts", "explore.tally",
+    "reproduce.claims", "reproduce.issue", "reproduce.limits", "reproduce.script", "reproduce.written",
 )
 EFFECTS = (
     "asyncio", "ctypes", "docker", "io", "logging", "multiprocessing", "os", "psutil", "random", "requests", "resource",

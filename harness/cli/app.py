@@ -200,6 +200,25 @@ def compare(reports: o.JsonReports) -> int:
 
 
 @app.command()
+def reproduce(
+    what: o.ScriptOf,
+    output: o.ScriptFile = Path("repro.py"),
+    python: o.Python = o.OWN_PYTHON,
+    subject: o.Subject = "static",
+    names: o.Names = None,
+    runs: o.ScriptRuns = 5,
+    issue: o.Issue = False,
+    no_run: o.NoRun = False,
+) -> int:
+    """Write a script that shows a failure with the standard library and torch alone."""
+    from harness.cli import reproducing
+    from harness.cli.selecting import interpreter
+
+    count = 0 if no_run else runs
+    return reproducing.reproduce(reproducing.Wish(what, output, interpreter(python), subject, names, count, issue))
+
+
+@app.command()
 def doctor(python: o.Python = o.OWN_PYTHON, require: o.MustPass = None) -> int:
     """Check what this machine can do, and what it lacks."""
     from harness.cli import doctor as checks

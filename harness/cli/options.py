@@ -130,6 +130,18 @@ ScenarioName = Annotated[
     str,
     typer.Option("--name", metavar="NAME", help="of the file: the claim in hyphens; by default made from the title"),
 ]
+ScriptOf = Annotated[
+    str, typer.Argument(metavar="FILE|ID", help="a scenario file, or the name of a finding in .rdzv/findings")
+]
+ScriptFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="where the script goes")]
+ScriptRuns = Annotated[
+    int, typer.Option(min=1, max=1000, metavar="N", help="how often it is run; its header says how often it failed")
+]
+NoRun = Annotated[bool, typer.Option("--no-run", help="write it, and do not run it")]
+Issue = Annotated[
+    bool, typer.Option("--issue", help="also write a bug report, beside the script and with the suffix .md")
+]
+
 Directory = Annotated[Path, typer.Option("--dir", metavar="DIR", help="the folder it goes to")]
 Ranks = Annotated[str | None, typer.Option(metavar="RANKS", help="only these columns, as 0,3 or 4-7")]
 Lines = Annotated[

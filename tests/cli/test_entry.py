@@ -40,6 +40,7 @@ def test_help_names_every_command_and_the_exit_codes(words: list[str], capsys: C
         "judge",
         "show",
         "compare",
+        "reproduce",
         "doctor",
         "toxiproxy",
         "proxy",

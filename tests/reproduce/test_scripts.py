@@ -1,0 +1,250 @@
+"""The text of a script: it is Python, it needs the standard library and torch alone, and it says what it shows."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.loader import load, load_mapping
+from harness.reproduce.compose import PARTS, Piece, composed, reached
+from harness.reproduce.limits import missing
+from harness.reproduce.script import Seen, known_entry, script
+from harness.reproduce.trying import AS_EXPECTED, AS_FOUND, UNDECIDED, Run, others, seen_in
+from harness.reproduce.written import STEPS, VERBS, literal, text
+from harness.scenario.scenario import Scenario
+from harness.values.errors import UsageError
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+PARTS_FOLDER = Path(__file__).parents[2] / "harness" / "reproduce" / "parts"
+
+LONGEST, LONGEST_WITH_MESSAGES = 750, 900
+"""Lines of a script; one that reads the store's protocol has a decoder. The longest are 721 and 837 lines long."""
+
+
+def broken_by_stock() -> list[Scenario]:
+    """The first cell of each scenario that stock breaks, in a world that a script can play.
+
+    Most of the others are left out by a look at their text, since reading all files takes seconds.
+    """
+    cells = []
+    for path in sorted(SCENARIOS.rglob("*.rdzv.yaml")):
+        source = path.read_text(encoding="utf-8")
+        if "subject: static\n" in source and not any(word in source for word in ("kind: ", "torchrun:")):
+            cells.append(load(path)[0])
+    return [cell for cell in cells if known_entry(cell, "static") and not missing(cell, "static")]
+
+
+def text_of(scenario: Scenario, seen: Seen | None = None) -> str:
+    entry = known_entry(scenario, "static")
+    assert entry is not None
+    return script(scenario, "static", entry.breaks, entry.because).text(seen)
+
+
+def world(**changes: Any) -> Scenario:
+    keys: dict[str, Any] = {
+        "world": {"size": 2, "timeout": "1s"},
+        "workload": [{"id": "join", "do": "rendezvous"}],
+        "expect": [{"step": "join", "is": "ok"}],
+    }
+    (scenario,) = load_mapping({**keys, **changes}, "made-up")
+    return scenario
+
+
+@pytest.fixture(scope="module")
+def texts() -> dict[str, str]:
+    """The scripts of all that stock breaks and a script can judge."""
+    found = {}
+    for cell in broken_by_stock():
+        with contextlib.suppress(UsageError):  # of checks that only the harness can make
+            found[cell.id] = text_of(cell)
+    return found
+
+
+def test_most_scenarios_that_stock_breaks_have_a_script(texts: dict[str, str]) -> None:
+    """Of the cells that a script can play, nearly all are judged by it too."""
+    assert len(texts) >= 50
+
+
+def test_each_script_is_python_of_torchs_oldest_python(texts: dict[str, str]) -> None:
+    """Torch 2.6 runs on Python 3.9."""
+    for name, source in texts.items():
+        ast.parse(source, name, feature_version=(3, 9))
+
+
+def test_a_script_imports_the_standard_library_and_torch_alone(texts: dict[str, str]) -> None:
+    """So it runs wherever torch does."""
+    for source in texts.values():
+        for node in ast.walk(ast.parse(source)):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                assert name.split(".")[0] in {*sys.stdlib_module_names, "torch"}
+
+
+def test_every_name_that_a_script_uses_is_defined_in_it(texts: dict[str, str]) -> None:
+    """Each piece that one needs is there: names are read from the source, since a call that never comes hides one."""
+    builtin = set(dir(__builtins__)) if not isinstance(__builtins__, dict) else set(__builtins__)
+    for name, source in texts.items():
+        tree = ast.parse(source)
+        bound = {one.id for one in ast.walk(tree) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+        bound |= {one.arg for one in ast.walk(tree) if isinstance(one, ast.arg)}
+        bound |= {one.name for one in ast.walk(tree) if isinstance(one, (ast.FunctionDef, ast.ClassDef))}
+        bound |= {one.name for one in ast.walk(tree) if isinstance(one, ast.ExceptHandler) and one.name}
+        for one in ast.walk(tree):
+            if isinstance(one, (ast.Import, ast.ImportFrom)):
+                bound |= {(alias.asname or alias.name).split(".")[0] for alias in one.names}
+        used = {one.id for one in ast.walk(tree) if isinstance(one, ast.Name)}
+        assert used - bound - builtin - {"__file__", "__name__"} == set(), name
+
+
+def test_a_script_has_only_what_it_uses(texts: dict[str, str]) -> None:
+    """Without a fault on a link there is no proxy, and without messages no decoder."""
+    plain = texts["a-closed-rendezvous-cannot-be-joined"]
+    assert "class Link" not in plain
+    assert "class Kill" not in plain
+    assert "class Link" in texts["a-write-that-returned-is-visible"]
+    assert "GRAMMAR" not in texts["a-write-that-returned-is-visible"]
+    assert "GRAMMAR" in texts["an-add-whose-reply-is-lost-ends-in-time"]
+
+
+def test_scripts_stay_readable(texts: dict[str, str]) -> None:
+    """A length that a person reads, in lines that fit."""
+    for name, source in texts.items():
+        lines = source.splitlines()
+        assert len(lines) < (LONGEST_WITH_MESSAGES if "GRAMMAR" in source else LONGEST), name
+        assert max(map(len, lines)) <= 121, name
+
+
+def test_no_script_mentions_the_harness_but_for_one_line(texts: dict[str, str]) -> None:
+    """Its reader need not know the harness."""
+    for source in texts.values():
+        assert source.count("harness") == 1
+        assert "Written by `rdzv-harness reproduce`" in source
+
+
+def test_the_header_says_how_often_it_failed() -> None:
+    """As it was run, with where and what was broken; before that, that it was not run."""
+    (cell,) = load(SCENARIOS / "store_reuse/a-closed-rendezvous-cannot-be-joined.rdzv.yaml")
+    assert "It has not been run yet." in text_of(cell)
+    seen = Seen(4, 5, "torch 2.15.0, Python 3.11.7, Linux", ("closed: rank 0: again ok",))
+    header = ast.get_docstring(ast.parse(text_of(cell, seen))) or ""
+    assert "It failed as described in 4 of 5 runs (torch 2.15.0, Python 3.11.7, Linux):\n    closed: rank 0" in header
+    assert header.startswith("A closed rendezvous reports that it is closed, and cannot be joined.")
+    assert "set_closed does nothing" in header
+
+
+def test_a_refusal_names_everything_at_once() -> None:
+    """World, steps, faults and claims, so that nobody has to ask twice."""
+    scenario = world(
+        world={"size": 2, "timeout": "1s", "kind": "namespaces"},
+        workload=[
+            {"id": "join", "do": "rendezvous"},
+            {"do": "mix", "calls": 3},
+            {"id": "grouped", "do": "init_process_group"},
+        ],
+        faults=[
+            {"inject": "unplug", "ranks": 1},
+            {"inject": "latency", "ranks": 1, "stream": "upstream", "latency": "5ms", "toxicity": 0.5},
+        ],
+        expect=[{"step": "exit", "is": "ok"}, {"check": "linearizable"}],
+    )
+    with pytest.raises(UsageError) as refused:
+        script(scenario, "static-strict", ("linearizable",))
+    for part in (
+        "the subject static-strict",
+        "a world of namespaces",
+        "the step mix",
+        "the step init_process_group",
+        "the fault unplug",
+        "a toxicity below 1",
+        "a claim about the end of a process",
+        "the check linearizable",
+        "`rdzv-harness run`",
+    ):
+        assert part in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ({"inject": "blackhole", "stream": "upstream", "timeout": "1s"}, "a blackhole that closes"),
+        ({"inject": "x_cut"}, "an x_cut after no bytes"),
+        ({"inject": "x_drop_query", "query": "set", "per": "connection"}, "counts messages for each connection"),
+        ({"inject": "impostor", "answers": "store"}, "an impostor that is a store"),
+    ],
+)
+def test_a_form_of_a_fault_that_a_script_lacks_is_refused(fault: dict[str, Any], reason: str) -> None:
+    """Rather than played as something else."""
+    assert any(reason in one for one in missing(world(faults=[{"ranks": 1, **fault}]), "static"))
+
+
+def test_a_claim_that_breaks_beside_one_that_is_not_judged_is_enough() -> None:
+    """The script judges what it can, and says only that."""
+    (cell,) = load(SCENARIOS / "prefix_isolation/run-ids-with-slashes-do-not-collide.rdzv.yaml")
+    made = script(cell, "static", ("apart", "prefix_isolation"))
+    assert made.breaks == ("apart",)
+
+
+def test_a_scenario_without_a_known_failure_fails_by_any_claim() -> None:
+    """The invariants that a script can judge stand beside the file's claims."""
+    source = script(world(), "static", ()).text()
+    assert "found=()" in source
+    assert '"no_hang": no_hang' in source
+    assert '"agreement": agreement' in source
+
+
+def test_the_pieces_are_all_in_the_order_of_a_script() -> None:
+    """A piece that is not listed would never be used."""
+    assert sorted(PARTS) == sorted(path.stem for path in PARTS_FOLDER.glob("*.py") if path.stem != "__init__")
+
+
+def test_a_definition_brings_what_it_uses() -> None:
+    """Also indirectly, and nothing else."""
+    pieces = {
+        "a": Piece("a", "", frozenset({"b"})),
+        "b": Piece("b", "", frozenset({"print"})),
+        "c": Piece("c", "", frozenset({"a"})),
+    }
+    assert reached(["a", "nothing"], pieces) == {"a", "b"}
+
+
+def test_a_piece_keeps_its_comment_and_loses_remarks_for_tools() -> None:
+    """What a reader needs stays."""
+    imports, source = composed(["GRAMMAR"])
+    assert imports == ""
+    assert source.startswith("# By the code of a query")
+    assert "fmt: skip" not in source
+
+
+@pytest.mark.parametrize("value", ["plain", 'a "quoted" word', "it's", "a\\b\n", (1,), [True, None], {"k": (0.5, "v")}])
+def test_values_are_written_as_python(value: Any) -> None:
+    """What is read back is equal."""
+    assert ast.literal_eval(literal(value)) == value
+
+
+def test_texts_have_double_quotes_where_they_can() -> None:
+    """As people write them."""
+    assert text("ready") == '"ready"'
+    assert text('say "x"') == "'say \"x\"'"
+
+
+def test_every_verb_that_is_written_is_a_step_of_the_harness() -> None:
+    """A verb that was renamed would never be written again."""
+    from harness.steps import STEPS as known
+
+    assert set(STEPS) <= set(known)
+    assert set(VERBS) < STEPS
+
+
+def test_runs_are_counted_by_their_exit_status() -> None:
+    """k of n, with what the first that failed has printed."""
+    output = "torch 2.15.0, Python 3\n 0.1 s  rank 0: join ok\nBROKEN closed: rank 0: again ok\n"
+    runs = [Run(AS_EXPECTED, "torch 2.15.0\n"), Run(AS_FOUND, output), Run(UNDECIDED, ""), Run(-9, "")]
+    assert seen_in(runs) == Seen(1, 4, "torch 2.15.0, Python 3", ("closed: rank 0: again ok",))
+    assert others(runs) == "1 as expected, 1 undecided, 1 exit status -9"
+    assert seen_in(runs[:1]) == Seen(0, 1, "torch 2.15.0", ())
