@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from rdzv_mutants.catalogue import LIFECYCLE, STOCK, Base, around, mutant
 
 _CLOSED = ("a-closed-rendezvous-cannot-be-joined",)
+_LEFT_ALONE = ("a-dropped-handler-leaves-the-other-run-alone", "a-shut-down-handler-leaves-the-other-run-alone")
 _SHARED = ("two-handlers-share-one-port", "a-dropped-handler-leaves-the-other-run-alone")
 _AGAIN = ("a-second-round-reuses-the-store", "a-second-round-waits-for-everyone")
 
@@ -123,15 +125,26 @@ def second_round_serves_anew(base: Base) -> None:
         return original(self)
 
 
-@mutant(LIFECYCLE, "the master makes a new server in each round", _AGAIN, of=(STOCK,))
+@mutant(LIFECYCLE, "each round after the first ends the server and starts a new one", _AGAIN, of=(STOCK,))
 def store_is_made_anew(base: Base) -> None:
     @around(base.handler, "next_rendezvous")
     def join(original: Any, self: Any) -> Any:
-        self._store = None
+        if self._store is not None:
+            self._store = _made_anew(base, self)
         return original(self)
 
 
-@mutant(LIFECYCLE, "two handlers of one process cannot serve one port", ("two-handlers-share-one-port",), of=(STOCK,))
+def _made_anew(base: Base, handler: Any) -> Any:
+    """The store of a new server at the same port; the old server ends, although somebody still holds its store."""
+    is_master, endpoint = handler.rank == 0, (handler.master_addr, handler.master_port)
+    if is_master:
+        base.part("port").release(handler.master_port)
+    else:
+        time.sleep(0.2)  # so that the new server is there
+    return base.module.TCPStore(*endpoint, handler.world_size, is_master, handler.timeout)
+
+
+@mutant(LIFECYCLE, "two handlers of one process cannot serve one port", _LEFT_ALONE, of=(STOCK,))
 def servers_are_not_shared(base: Base) -> None:
     @around(base.module, "TCPStore")
     def make(original: Any, *arguments: Any, **named: Any) -> Any:

@@ -49,15 +49,13 @@ def greeting_is_split(base: Base) -> None:
         original(self, data[3:], deadline)
 
 
-@mutant(MANNERS, "a waiting master asks for the slots a thousand times a second", ("a-late-worker-is-waited-for",))
+@mutant(
+    MANNERS, "a master that waits asks for the slots again and again, without a pause", ("a-late-worker-is-waited-for",)
+)
 def slots_are_polled(base: Base) -> None:
     session = base.part("session")
-    session._RECHECK_S = 0.001
-
-    @around(base.part("wire").Wire, "_greet")
-    def greet(original: Any, self: Any, *arguments: Any) -> None:
-        original(self, *arguments)
+    session._PAUSE_S = 0.0
 
     @around(session.Session, "_wait")
     def wait(original: Any, self: Any, wire: Any, operation: Any, recheck_s: float) -> bool:
-        return bool(original(self, wire, operation, 0.001))
+        return bool(original(self, wire, operation, 0.0))
