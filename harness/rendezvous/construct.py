@@ -13,7 +13,7 @@ from torch.distributed import TCPStore
 from harness.rendezvous.backoff import LONGEST_TRY_S
 from harness.rendezvous.descriptors import Descriptor, appeared, connected_to, listening, sockets
 from harness.rendezvous.failures import PortTaken, TimedOut
-from harness.rendezvous.port import check_free, own_address
+from harness.rendezvous.port import check_free, own_address, was_released
 from harness.rendezvous.resolve import Address
 from harness.rendezvous.timers import timers
 
@@ -38,17 +38,27 @@ def make_server(
 ) -> ConnectedStore:
     """A TCPStore that serves the port; unless `alone`, it may share a server that this process has there already.
 
-    A server whose port was released lives on as long as its last store, and torch would share it.
+    A server whose port was released lives on as long as its last store, and torch would share it although nobody can
+    reach it. So the next server at such a port is one that torch does not share, and further stores of this process
+    are its clients: whoever has one must keep the server's own store alive.
 
     Raises as `make_store` does, and PortTaken if the port belongs to another process.
     """
     _take_turn(deadline)
     try:
         check_free(port, host, deadline)
+        is_served = bool(listening(port))
+        is_client = is_served and not alone and was_released(port)
         try:
             own_timeout = _own_timeout(deadline, LONGEST_TRY_S)
             connected = _construct(
-                own_address(), port, timeout, deadline, own_timeout, is_master=True, multi_tenant=not alone
+                own_address(),
+                port,
+                timeout,
+                deadline,
+                own_timeout,
+                is_master=not is_client,
+                multi_tenant=not alone and not was_released(port),
             )
         except RuntimeError as error:
             # Another process may have taken the port since.

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 from contextlib import suppress
+from typing import Set
 
 from harness.rendezvous.descriptors import Descriptor, accepted, listening
 from harness.rendezvous.failures import PortTaken, TimedOut, Unreachable
@@ -13,6 +14,8 @@ from harness.rendezvous.resolve import Address, resolve
 
 _ANYWHERE: Address = (socket.AF_INET6, "::")
 _ANYWHERE_IPV4: Address = (socket.AF_INET, "0.0.0.0")
+
+_released: Set[int] = set()
 
 
 def check_free(port: int, host: str, deadline: float) -> None:
@@ -75,10 +78,16 @@ def release(port: int) -> None:
 
     The server's thread stays until its last store is gone, without work.
     """
+    _released.add(port)
     for one in listening(port):
         _replace(one)
     for one in accepted(port):
         one.cut()
+
+
+def was_released(port: int) -> bool:
+    """Whether this process has released the port: torch may still know a server there, which nobody can reach."""
+    return port in _released
 
 
 def _replace(one: Descriptor) -> None:

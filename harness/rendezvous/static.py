@@ -24,6 +24,7 @@ from harness.rendezvous.failures import PortTaken, TimedOut
 from harness.rendezvous.holders import holder
 from harness.rendezvous.join_errors import JoinErrors, unreachable
 from harness.rendezvous.master_join import MasterJoin
+from harness.rendezvous.masters import held_by_others, is_shared, masters
 from harness.rendezvous.protocol import Join, Joined, Outcome, Participant, Refused, Withdrawn
 from harness.rendezvous.questions import Questions
 from harness.rendezvous.resolve import resolve
@@ -39,8 +40,6 @@ _SHUT_DOWN = "the handler was shut down"
 _SHORT_TRY_S = 0.5
 _AFTERWARDS_S = 0.7
 """How much of the second after the deadline may be used to withdraw the join, or to learn which runs are open."""
-
-_masters: weakref.WeakSet[StaticTCPRendezvous] = weakref.WeakSet()
 
 
 class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
@@ -79,6 +78,7 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
         self.round = 0
         self.roster: List[str] = []
         self._bounded_store: Optional[BoundedStore] = None
+        self._kept: List[BoundedStore] = []
         self._incarnation: Optional[keys.Incarnation] = None
         self._is_closed = False
         self._is_shut_down = False
@@ -184,7 +184,7 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
         An agent's workers have keys there without a prefix: those of the next round would take them for their own
         (F25).
         """
-        if self._is_agent_store and self._bounded_store is not None and not self._is_shared() and not self.is_closed():
+        if self._is_agent_store and self._bounded_store is not None and not is_shared(self) and not self.is_closed():
             port.release(self.master_port)
             self._bounded_store = None
 
@@ -195,19 +195,16 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
         bounded, self._bounded_store = self._bounded_store, None
         if bounded is None:
             return True
-        if self.rank == 0 and self._is_shared():
+        if self.rank == 0 and is_shared(self):
             return True
         bounded.end(_SHUT_DOWN)
-        remaining = weakref.ref(bounded)
+        remaining = [weakref.ref(one) for one in (bounded, *self._kept)]
         del bounded
+        self._kept.clear()
         # Torch's server ends by itself with its last store.
-        if self.rank == 0 and remaining() is not None:
+        if self.rank == 0 and any(one() is not None for one in remaining):
             port.release(self.master_port)
         return True
-
-    def _is_shared(self) -> bool:
-        others = (one for one in _masters if one is not self and one.master_port == self.master_port)
-        return any(one._bounded_store is not None for one in others)
 
 
 class _Call:
@@ -277,7 +274,8 @@ class _Call:
             except RuntimeError as error:
                 raise unreachable(error) from error
             handler._bounded_store = BoundedStore(server)
-            _masters.add(handler)
+            handler._kept = held_by_others(handler)
+            masters.add(handler)
         return handler._bounded_store
 
     # A worker.

@@ -62,7 +62,7 @@ def closed_handlers_join_again(base: Base) -> None:
     ("a-shut-down-handler-leaves-the-other-run-alone", *_SHARED),
 )
 def shutdown_ends_anothers_server(base: Base) -> None:
-    base.handler._is_shared = lambda self: False
+    base.module.is_shared = lambda handler: False
 
 
 @mutant(

@@ -1,11 +1,24 @@
 """The handler outside a join: what it says when it is closed, shut down or waited for, and how long that takes."""
 
+import socket
 import time
 import unittest
 
 from torch.distributed import DistNetworkError, PrefixStore
 from torch.distributed.elastic.rendezvous import RendezvousClosedError, RendezvousTimeoutError
-from worlds import Call, Stopwatch, descriptors_now, free_port, frozen, handler, has_claimed, join, other_master, until
+from worlds import (
+    HOST,
+    Call,
+    Stopwatch,
+    descriptors_now,
+    free_port,
+    frozen,
+    handler,
+    has_claimed,
+    join,
+    other_master,
+    until,
+)
 from worlds import world as world_of
 
 HAS_CLONES = hasattr(PrefixStore, "clone")
@@ -69,6 +82,26 @@ class Closed(unittest.TestCase):
                 self.assertIsNone(calls[rank].handler._store)
                 calls[1 - rank].handler.shutdown()
                 self.assertRaises(RendezvousClosedError, calls[1 - rank].wait, 5)
+
+
+class Again(unittest.TestCase):
+    def test_a_port_that_was_released_is_served_again_and_shared_again(self):
+        """Although somebody still has the first store, so that torch still knows the server that nobody can reach."""
+        port = free_port()
+        first = handler(0, 1, port)
+        held = first.next_rendezvous().store
+        first.shutdown()
+        second, third = handler(0, 1, port, run_id="second"), handler(0, 1, port, run_id="third")
+        stores = [one.next_rendezvous().store for one in (second, third)]
+        second.shutdown()
+        stores[1].set("k", "1")
+        self.assertEqual(stores[1].get("k"), b"1")
+        third.shutdown()
+        with socket.create_server((HOST, port)):  # it is free
+            self.assertRaises(RuntimeError, held.get, "k")
+        fourth = handler(0, 1, port, run_id="fourth")
+        self.assertFalse(fourth.next_rendezvous().store.check(["k"]))
+        fourth.shutdown()
 
 
 class Late(unittest.TestCase):
