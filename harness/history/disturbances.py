@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,8 @@ from harness.values.history import History, Injection
 from harness.values.json import mapping
 
 _STRICT = "static-strict"
+_MESSAGE = re.compile(r"rank [0-9]+ of run ")
+"""What each message of a join of static-strict begins with."""
 _ON_RANKS = ("kill", "pause", "cpu_limit", "memory_limit")
 """The faults that hit the processes of their ranks and nothing else."""
 _RESOLVERS = ("resolver_gone", "slow_resolver")
@@ -36,12 +39,16 @@ class Disturbances:
 
     @cached_property
     def is_strict(self) -> bool:
-        """Whether the subject is static-strict, or made from it: then its joins say who was in the round.
+        """Whether the subject is static-strict, or made from it: its joins return rosters, or raise with its messages.
 
         docs/rendezvous.md has what it promises beyond stock, and its limits.
         """
-        of_rosters = (mapping(join.call.returned).get("roster") for join in joins(self.history))
-        return self.history.begin.get("subject") == _STRICT or any(roster is not None for roster in of_rosters)
+        if self.history.begin.get("subject") == _STRICT:
+            return True
+        calls = [join.call for join in joins(self.history)]
+        raised = [call.error.first_line for call in calls if call.error is not None]
+        returned = [mapping(call.returned).get("roster") for call in calls]
+        return any(map(_MESSAGE.match, raised)) or any(roster is not None for roster in returned)
 
     @property
     def delays_lookups(self) -> bool:

@@ -276,4 +276,4 @@ def add_is_sent_again(base: Base) -> None:
         except DistNetworkError:
             connected = self._bounded_store.connected
             anew = TCPStore(connected.address[1], connected.port, timeout=self.timeout, wait_for_workers=False)
-            return int(PrefixStore(self.prefix, anew).add(key, amount))
+            return int(PrefixStore(self._prefix, anew).add(key, amount))
