@@ -59,6 +59,8 @@ FEW_PLACES = {
 PURE = (
     "values", "scenario", "schedule", "history", "linearizability", "judge", "checkers", "reports.parts.statistics",
     "explore.draft", "explore.observation",
+    "explore.benign", "explore.coda", "explore.documents", "explore.generate", "explore.injecting", "explore.mutate",
+    "explore.ranges", "explore.traffic", "explore.workloads",
 )
 EFFECTS = (
     "asyncio", "ctypes", "docker", "io", "logging", "multiprocessing", "os", "psutil", "random", "requests", "resource",

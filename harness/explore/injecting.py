@@ -28,6 +28,7 @@ from harness.explore.draws import Draws
 from harness.explore.ranges import MS, Scope, fault_attributes, written_ns
 from harness.explore.traffic import written_share
 from harness.faults.base import FAULTS
+from harness.steps import STEP_MEMBERS
 from harness.values.quantity import parse_duration
 
 MOST_FAULTS = 4
@@ -42,6 +43,8 @@ PARTIAL = 0.04
 """How often a toxic hits half of the connections only."""
 SHORTEST_NS = 50 * MS
 """The least time until a fault is healed: what waits for it must begin meanwhile."""
+SHORTEST_AT_START_NS = 200 * MS
+"""The same for a fault that is there before the ranks are."""
 LATER_NS = 500 * MS
 """How long after the end of a clean run a fault at a drawn time may come."""
 
@@ -94,17 +97,14 @@ def kind_of(document: Mapping[str, Any]) -> str:
 def at_anchor(draws: Draws, document: Document, profile: Profile, layer: str) -> Where:
     """An anchor, each kind of anchor as likely as another; or the start, or a moment of an earlier fault.
 
-    A fault that works on links comes before the last message of its link, so that it meets something. One that works
-    on the port is there from the start more often, since the master takes the port only once.
+    A fault of a link or a rank comes before the last step of its rank, which can wait for it, so that it meets
+    something. One that works on the port is there from the start more often, since the master takes the port only once.
     """
     earlier = faults_of(document)
-    start = {"port": 60, "link": 8}.get(layer, 3)
-    form = draws.weighted({"anchor": 90 - start, "start": start, "fault": 40 if earlier else 0})
-    anchors = usable_anchors(document, profile)
-    if layer == "link":
-        last = last_messages(profile)
-        ends = max(last.values(), default=len(profile.anchors))
-        anchors = [(place, one) for place, one in anchors if place < last.get(one.rank, ends)]
+    start = {"port": 70, "link": 6}.get(layer, 3)
+    form = draws.weighted({"anchor": 90 - start, "start": start, "fault": 110 if earlier else 0})
+    last = last_places(profile)
+    anchors = [(place, one) for place, one in usable_anchors(document, profile) if place < last.get(one.rank, 0)]
     if form == "fault":
         return _at_fault(draws, earlier)
     if form == "start" or not anchors:
@@ -114,9 +114,22 @@ def at_anchor(draws: Draws, document: Document, profile: Profile, layer: str) ->
     return where_of(*draws.choice([one for one in anchors if (one[1].kind, one[1].role) == kind]), draws)
 
 
-def last_messages(profile: Profile) -> dict[int, int]:
-    """By rank with a link, the position of the last anchor that is a message."""
-    return {one.rank: place for place, one in enumerate(profile.anchors) if one.kind.startswith(MESSAGES)}
+def last_places(profile: Profile) -> dict[int, int]:
+    """By rank, the position before which a fault meets something: where its last call of the store begins.
+
+    Of a rank that makes none, the position of its first reply: the rest of its join is still to come.
+    """
+    found: dict[int, int] = {}
+    for place, one in enumerate(profile.anchors):
+        if one.kind.startswith("reply "):
+            found.setdefault(one.rank, place)
+    return found | {one.rank: place for place, one in enumerate(profile.anchors) if _begins_call(one)}
+
+
+def _begins_call(anchor: Anchor) -> bool:
+    """Whether a call of the store begins."""
+    verb = anchor.kind.removeprefix("step ").removesuffix(" begun")
+    return verb in STEP_MEMBERS and STEP_MEMBERS[verb].needs == "store" and anchor.kind == f"step {verb} begun"
 
 
 def where_of(place: int, anchor: Anchor, draws: Draws | None = None) -> Where:
@@ -197,7 +210,7 @@ def with_fault_at(
         fault["toxicity"] = 0.5
     if where.moment is not None:
         fault["after"] = where.moment
-    fault |= _healing(draws, found, placing)
+    fault |= _healing(draws, found, placing, where)
     found = _gated(draws, found, profile, where, ranks, name_of(fault), placing)
     found["faults"] = [*faults_of(found), fault]
     return found, cell_of(fault, where, found)
@@ -248,7 +261,7 @@ def scope_of(document: Document, profile: Profile, where: Where, ranks: tuple[in
         if place > where.place and anchor.rank in ranks and anchor.kind.startswith(MESSAGES)
     )
     keys = sorted({step["key"] for step in steps_of(document) if "key" in step})
-    return Scope(timeout_ns_of(document), size_of(document), tuple(keys) or ("a",), words=words)
+    return Scope(timeout_ns_of(document), size_of(document), tuple(keys) or ("a",), words=words, texts=tuple(keys))
 
 
 def _targets(draws: Draws, kind: str, where: Where, document: Document, profile: Profile) -> tuple[int, ...]:
@@ -263,16 +276,16 @@ def _targets(draws: Draws, kind: str, where: Where, document: Document, profile:
         return tuple(able)
     if where.rank in able and draws.chance(0.7):
         return (where.rank,)
-    last = last_messages(profile) if layer == "link" else {}
-    able = [rank for rank in able if last.get(rank, where.place) > where.place] or able
+    last = last_places(profile)
+    able = [rank for rank in able if last.get(rank, -1) > where.place] or able
     served = [rank for rank in able if rank in masters]
     return (draws.choice(served if served and draws.chance(0.5) else able),)
 
 
-def _healing(draws: Draws, document: Document, placing: Placing) -> Entry:
+def _healing(draws: Draws, document: Document, placing: Placing, where: Where) -> Entry:
     """`for` or `until`; nothing if it lasts until the end of the play."""
-    timeout_ns = timeout_ns_of(document)
-    length = written_ns(int(draws.log_uniform(SHORTEST_NS, 3 * timeout_ns // 2)) // MS * MS)
+    shortest_ns = SHORTEST_NS if where.moment is not None else SHORTEST_AT_START_NS
+    length = written_ns(int(draws.log_uniform(shortest_ns, 3 * timeout_ns_of(document) // 2)) // MS * MS)
     form = "for" if placing.heals else draws.weighted({"for": 4, "until": 2, "never": 4})
     if form == "until":
         return {"until": {"step": name_of(draws.choice(steps_of(document))), "is": "ended"}}
@@ -295,13 +308,14 @@ def _gated(
     if not draws.chance(placing.gates):
         return document
     hit = ranks or tuple(range(size_of(document)))
-    next_steps = [
-        str(anchor.moment["step"])
-        for place, anchor in enumerate(profile.anchors)
-        if place > where.place and anchor.rank in hit and anchor.kind.endswith(" begun")
+    begun = [(place, one) for place, one in enumerate(profile.anchors) if _begins_call(one)]
+    under_way = {one.moment.get("step") for place, one in begun if place <= where.place}
+    there = names_of(document)
+    held = [
+        str(one.moment["step"])
+        for place, one in begun
+        if place > where.place and one.rank in hit and one.moment.get("step") in there - under_way
     ]
-    steps = {name_of(step): step for step in steps_of(document)}
-    held = [name for name in next_steps if name in steps and steps[name]["do"] != "rendezvous"]
     if where.moment is None or not held:
         return document
     return changed(
