@@ -30,7 +30,7 @@ from harness.explore.ranges import faults_for, written_ns
 from harness.explore.workloads import FAMILIES
 from harness.values.errors import ScenarioError
 
-COUNTS = {1: 62, 2: 26, 3: 9, 4: 3}
+COUNTS = {1: 68, 2: 23, 3: 7, 4: 2}
 """Faults of a drawn draft, and how often there are so many."""
 CODA = 0.85
 """How often a draft ends with a coda, where it can."""

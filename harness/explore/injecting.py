@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.explore.benign import benign_fault
@@ -39,6 +39,10 @@ MESSAGES = ("query ", "reply ")
 """The begins of kinds of anchors that are messages."""
 OTHERS = 0.8
 """How often a further fault is of a kind that is not there yet: two pauses of one rank are one."""
+RECONNECTED = 0.2
+"""How often the ranks of a link that is hit open one more connection under the fault."""
+MOST_BODY = 9
+"""Steps that leave room for the coda."""
 PARTIAL = 0.04
 """How often a toxic hits half of the connections only."""
 SHORTEST_NS = 50 * MS
@@ -101,8 +105,10 @@ def at_anchor(draws: Draws, document: Document, profile: Profile, layer: str) ->
     something. One that works on the port is there from the start more often, since the master takes the port only once.
     """
     earlier = faults_of(document)
-    start = {"port": 70, "link": 6}.get(layer, 3)
-    form = draws.weighted({"anchor": 90 - start, "start": start, "fault": 110 if earlier else 0})
+    start = {"port": 75, "link": 6}.get(layer, 3)
+    restarts = any(FAULTS[fault["inject"]].restarts_ranks for fault in earlier)
+    after = 0 if not earlier or (layer == "port" and not restarts) else 110
+    form = draws.weighted({"anchor": 90 - start, "start": start, "fault": after})
     last = last_places(profile)
     anchors = [(place, one) for place, one in usable_anchors(document, profile) if place < last.get(one.rank, 0)]
     if form == "fault":
@@ -194,7 +200,8 @@ def with_fault_at(
     """
     found = copied(document)
     ranks = _targets(draws, kind, where, found, profile) if ranks is None else ranks
-    scope = scope_of(found, profile, where, ranks)
+    held = _next_call(found, profile, where, ranks) if draws.chance(placing.gates) else None
+    scope = scope_of(found, profile, where if held is None else replace(where, place=held[0] - 1), ranks)
     attributes = fault_attributes(draws, kind, kind_of(found), ranks, scope)
     if attributes is None:
         return with_fault_at(draws, document, profile, "pause", where, placing, ranks or (0,))
@@ -211,7 +218,10 @@ def with_fault_at(
     if where.moment is not None:
         fault["after"] = where.moment
     fault |= _healing(draws, found, placing, where)
-    found = _gated(draws, found, profile, where, ranks, name_of(fault), placing)
+    if held is not None:
+        found = _gated(found, held[1], name_of(fault))
+        if member.layer == "link" and draws.chance(RECONNECTED) and len(steps_of(found)) < MOST_BODY:
+            found = _reconnected(found, held[1], ranks)
     found["faults"] = [*faults_of(found), fault]
     return found, cell_of(fault, where, found)
 
@@ -292,35 +302,37 @@ def _healing(draws: Draws, document: Document, placing: Placing, where: Where) -
     return {"for": length} if form == "for" else {}
 
 
-def _gated(
-    draws: Draws,
-    document: Document,
-    profile: Profile,
-    where: Where,
-    ranks: tuple[int, ...],
-    fault: str,
-    placing: Placing,
-) -> Document:
-    """The document in which the step that comes next waits for the fault; sometimes as it was.
-
-    Without that a workload is often over before the fault is in place: its calls take less than the injection.
-    """
-    if not draws.chance(placing.gates):
-        return document
+def _next_call(document: Document, profile: Profile, where: Where, ranks: tuple[int, ...]) -> tuple[int, str] | None:
+    """The step whose first call comes next on a rank that is hit, and the position of that call; None without one."""
+    if where.moment is None:
+        return None
     hit = ranks or tuple(range(size_of(document)))
     begun = [(place, one) for place, one in enumerate(profile.anchors) if _begins_call(one)]
     under_way = {one.moment.get("step") for place, one in begun if place <= where.place}
-    there = names_of(document)
-    held = [
-        str(one.moment["step"])
-        for place, one in begun
-        if place > where.place and one.rank in hit and one.moment.get("step") in there - under_way
-    ]
-    if where.moment is None or not held:
-        return document
-    return changed(
-        document, "workload", held[0], lambda step: {**_no_after(step), "after": joined(step.get("after"), fault)}
-    )
+    waiting = names_of(document) - under_way
+    for place, one in begun:
+        if place > where.place and one.rank in hit and one.moment.get("step") in waiting:
+            return place, str(one.moment["step"])
+    return None
+
+
+def _gated(document: Document, step: str, fault: str) -> Document:
+    """The document in which a step waits for a fault.
+
+    Without that a workload is often over before the fault is in place: its calls take less than the injection.
+    """
+    return changed(document, "workload", step, lambda one: {**_no_after(one), "after": joined(one.get("after"), fault)})
+
+
+def _reconnected(document: Document, step: str, ranks: tuple[int, ...]) -> Document:
+    """The document in which these ranks clone their stores before a step: some faults meet new connections only."""
+    found, steps = copied(document), steps_of(document)
+    at = [name_of(one) for one in steps].index(step)
+    like: Entry = {key: steps[at][key] for key in ("handler", "thread", "life", "after") if key in steps[at]}
+    own = sorted({*ranks} & {*ranks_in(steps[at].get("ranks"), size_of(document))})
+    clone: Entry = {"id": fresh_name("clone", names_of(document)), "do": "clone", "ranks": choice_of(own, 0), **like}
+    found["workload"] = [*steps[:at], clone, *steps[at:]]
+    return found
 
 
 def _no_after(step: Entry) -> Entry:
