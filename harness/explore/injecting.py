@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from harness.explore.benign import benign_fault
@@ -17,6 +17,7 @@ from harness.explore.documents import (
     faults_of,
     fresh_name,
     joined,
+    keys_in,
     name_of,
     names_of,
     ranks_in,
@@ -39,13 +40,13 @@ MESSAGES = ("query ", "reply ")
 """The begins of kinds of anchors that are messages."""
 OTHERS = 0.8
 """How often a further fault is of a kind that is not there yet: two pauses of one rank are one."""
-RECONNECTED = 0.2
+RECONNECTED = 0.35
 """How often the ranks of a link that is hit open one more connection under the fault."""
 MOST_BODY = 9
 """Steps that leave room for the coda."""
 PARTIAL = 0.04
 """How often a toxic hits half of the connections only."""
-SHORTEST_NS = 50 * MS
+SHORTEST_NS = 150 * MS
 """The least time until a fault is healed: what waits for it must begin meanwhile."""
 SHORTEST_AT_START_NS = 200 * MS
 """The same for a fault that is there before the ranks are."""
@@ -105,7 +106,7 @@ def at_anchor(draws: Draws, document: Document, profile: Profile, layer: str) ->
     something. One that works on the port is there from the start more often, since the master takes the port only once.
     """
     earlier = faults_of(document)
-    start = {"port": 75, "link": 6}.get(layer, 3)
+    start = {"port": 86, "link": 6}.get(layer, 3)
     restarts = any(FAULTS[fault["inject"]].restarts_ranks for fault in earlier)
     after = 0 if not earlier or (layer == "port" and not restarts) else 110
     form = draws.weighted({"anchor": 90 - start, "start": start, "fault": after})
@@ -121,15 +122,18 @@ def at_anchor(draws: Draws, document: Document, profile: Profile, layer: str) ->
 
 
 def last_places(profile: Profile) -> dict[int, int]:
-    """By rank, the position before which a fault meets something: where its last call of the store begins.
+    """By rank, the position before which a fault meets something: where its last step with calls of the store begins.
 
-    Of a rank that makes none, the position of its first reply: the rest of its join is still to come.
+    Of a rank that has none, the position of its first reply: the rest of its join is still to come.
     """
-    found: dict[int, int] = {}
+    replies: dict[int, int] = {}
+    steps: dict[tuple[int, Any], int] = {}
     for place, one in enumerate(profile.anchors):
         if one.kind.startswith("reply "):
-            found.setdefault(one.rank, place)
-    return found | {one.rank: place for place, one in enumerate(profile.anchors) if _begins_call(one)}
+            replies.setdefault(one.rank, place)
+        elif _begins_call(one):
+            steps.setdefault((one.rank, one.moment.get("step")), place)
+    return replies | {rank: place for (rank, _), place in steps.items()}
 
 
 def _begins_call(anchor: Anchor) -> bool:
@@ -201,7 +205,8 @@ def with_fault_at(
     found = copied(document)
     ranks = _targets(draws, kind, where, found, profile) if ranks is None else ranks
     held = _next_call(found, profile, where, ranks) if draws.chance(placing.gates) else None
-    scope = scope_of(found, profile, where if held is None else replace(where, place=held[0] - 1), ranks)
+    place, waiting = (where.place, "") if held is None else held
+    scope = scope_of(found, profile, place, ranks, waiting)
     attributes = fault_attributes(draws, kind, kind_of(found), ranks, scope)
     if attributes is None:
         return with_fault_at(draws, document, profile, "pause", where, placing, ranks or (0,))
@@ -263,15 +268,20 @@ def present_of(document: Mapping[str, Any]) -> list[int]:
     return [rank for rank in range(size_of(document)) if (given.get(rank) or {}).get("start") != "never"]
 
 
-def scope_of(document: Document, profile: Profile, where: Where, ranks: tuple[int, ...]) -> Scope:
-    """What the values of a fault may speak of: keys of the workload, and kinds of messages that come after a moment."""
+def scope_of(document: Document, profile: Profile, place: int, ranks: tuple[int, ...], step: str = "") -> Scope:
+    """What the values of a fault may speak of: messages of these ranks that come after a position, and keys.
+
+    Args:
+        step: the one that waits for the fault; its keys are the first to be met. Empty if none does.
+    """
     words = frozenset(
-        anchor.kind.partition(" ")[2]
-        for place, anchor in enumerate(profile.anchors)
-        if place > where.place and anchor.rank in ranks and anchor.kind.startswith(MESSAGES)
+        anchor.kind
+        for number, anchor in enumerate(profile.anchors)
+        if number > place and anchor.rank in ranks and anchor.kind.startswith(MESSAGES)
     )
-    keys = sorted({step["key"] for step in steps_of(document) if "key" in step})
-    return Scope(timeout_ns_of(document), size_of(document), tuple(keys) or ("a",), words=words, texts=tuple(keys))
+    steps = steps_of(document)
+    keys = keys_in(one for one in steps if name_of(one) == step) or keys_in(steps) or ("a",)
+    return Scope(timeout_ns_of(document), size_of(document), keys, words=words, texts=keys)
 
 
 def _targets(draws: Draws, kind: str, where: Where, document: Document, profile: Profile) -> tuple[int, ...]:

@@ -42,7 +42,7 @@ class Scope:
     Attributes:
         timeout_ns: of the world.
         keys: of the store.
-        words: what was seen in a run, or is known to be there: kinds of messages, verbs.
+        words: what was seen in a run, or is known to be there: verbs, and kinds of messages with their side, `query add`.
         texts: what a text says mostly, such as the key of a message.
         shortest_ns: the least duration of an attribute that declares none. To torch, 0 is no timeout at all.
     """
@@ -140,7 +140,7 @@ def _size(draws: Draws, attribute: Attribute, _scope: Scope) -> Drawn:
     lowest, highest = _bounds(attribute, 0, LARGEST_DRAWN)
     largest = LARGEST_DRAWN if draws.chance(0.2) else FEW_BYTES
     edges = [edge for edge in EDGES if lowest <= edge <= min(highest, largest)]
-    if edges and draws.chance(0.5):
+    if edges and draws.chance(0.3):
         value = draws.choice(edges)
     else:
         value = min(max(int(draws.log_uniform(1, largest)), lowest), highest)
@@ -212,7 +212,7 @@ def _weights(draws: Draws, _attribute: Attribute, scope: Scope) -> Drawn:
 
 
 def _choice(draws: Draws, attribute: Attribute, scope: Scope) -> Drawn:
-    seen = [one for one in attribute.choices if one in scope.words]
+    seen = [one for one in attribute.choices if {one, f"{attribute.name} {one}"} & scope.words]
     return _same(draws.choice(seen if seen and draws.chance(SEEN) else attribute.choices))
 
 

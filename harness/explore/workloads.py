@@ -98,7 +98,7 @@ def _late(steps: Steps) -> Mapping[str, Any]:
 
 def _missing(steps: Steps) -> Mapping[str, Any]:
     draws = steps.draws
-    missing = draws.whole(0, steps.size - 1)
+    missing = draws.whole(0 if draws.chance(0.3) else 1, steps.size - 1)
     steps.add("rendezvous", "join")
     if draws.chance(0.5):
         Traffic(steps).draw(draws.whole(1, 2))
