@@ -65,6 +65,8 @@ PURE = (
     "explore.investigation", "explore.measure", "explore.finding", "explore.promote", "explore.traits",
     "explore.canary", "explore.hunts", "explore.lanes", "explore.observe", "explore.parts", "explore.tally",
     "reproduce.claims", "reproduce.issue", "reproduce.limits", "reproduce.script", "reproduce.written",
+    "explore.benign", "explore.coda", "explore.documents", "explore.generate", "explore.injecting", "explore.mutate",
+    "explore.ranges", "explore.traffic", "explore.workloads",
 )
 EFFECTS = (
     "asyncio", "ctypes", "docker", "io", "logging", "multiprocessing", "os", "psutil", "random", "requests", "resource",

@@ -79,6 +79,14 @@ def choice_of(ranks: Iterable[int], size: int) -> Any:
     return WORKERS if chosen == list(range(1, size)) else chosen
 
 
+def keys_in(steps: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The keys of the store that these steps name, sorted."""
+    found: set[str] = set()
+    for step in steps:
+        found |= {*parts_of(step.get("key")), *parts_of(step.get("keys")), *(step.get("values") or ())}
+    return tuple(sorted(found))
+
+
 def moments_of(document: Mapping[str, Any]) -> Iterator[Any]:
     """Every moment that the steps and faults wait for."""
     for entry in (*steps_of(document), *faults_of(document)):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from harness.explore.benign import with_benign_claims
+from harness.explore.benign import LEAST_TIMEOUT_NS, with_benign_claims
 from harness.explore.coda import can_end_with_coda, with_coda
 from harness.explore.documents import Document, copied, faults_of
 from harness.explore.draft import SYSTEMATIC, UNIFORM, Anchor, Draft, Profile
@@ -26,17 +26,17 @@ from harness.explore.injecting import (
     with_fault,
     with_fault_at,
 )
-from harness.explore.ranges import faults_for
+from harness.explore.ranges import faults_for, written_ns
 from harness.explore.workloads import FAMILIES
 from harness.values.errors import ScenarioError
 
-COUNTS = {1: 62, 2: 26, 3: 9, 4: 3}
+COUNTS = {1: 68, 2: 23, 3: 7, 4: 2}
 """Faults of a drawn draft, and how often there are so many."""
 CODA = 0.85
 """How often a draft ends with a coda, where it can."""
 BENIGN = 0.08
 """How often all faults of a draft change nothing."""
-GATED = 0.8
+GATED = 0.9
 """How often the step that comes next waits for the fault."""
 TRIES = 8
 ENDING = "faults expect"
@@ -120,7 +120,9 @@ def _inject(draws: Draws, draft: Draft, profile: Profile, placing: Placing) -> l
     heals = placing.heals and can_end_with_coda(document, draft.workload)
     placing = replace(placing, heals=heals)
     kinds = draws.swarm(sorted(faults_for(kind_of(document))))
-    count, is_benign = draws.weighted(COUNTS), draws.chance(BENIGN)
+    count, is_benign = draws.weighted(COUNTS), draws.chance(BENIGN) or FAMILIES[draft.workload].only_benign
+    if is_benign:
+        document["world"]["timeout"] = written_ns(LEAST_TIMEOUT_NS)
     made: list[tuple[Document, str]] = []
     for number in range(min(count, 2) if is_benign else count):
         if is_benign:

@@ -17,6 +17,7 @@ from harness.explore.documents import (
     faults_of,
     fresh_name,
     joined,
+    keys_in,
     name_of,
     names_of,
     ranks_in,
@@ -28,6 +29,7 @@ from harness.explore.draws import Draws
 from harness.explore.ranges import MS, Scope, fault_attributes, written_ns
 from harness.explore.traffic import written_share
 from harness.faults.base import FAULTS
+from harness.steps import STEP_MEMBERS
 from harness.values.quantity import parse_duration
 
 MOST_FAULTS = 4
@@ -38,10 +40,16 @@ MESSAGES = ("query ", "reply ")
 """The begins of kinds of anchors that are messages."""
 OTHERS = 0.8
 """How often a further fault is of a kind that is not there yet: two pauses of one rank are one."""
+RECONNECTED = 0.35
+"""How often the ranks of a link that is hit open one more connection under the fault."""
+MOST_BODY = 9
+"""Steps that leave room for the coda."""
 PARTIAL = 0.04
 """How often a toxic hits half of the connections only."""
-SHORTEST_NS = 50 * MS
+SHORTEST_NS = 150 * MS
 """The least time until a fault is healed: what waits for it must begin meanwhile."""
+SHORTEST_AT_START_NS = 200 * MS
+"""The same for a fault that is there before the ranks are."""
 LATER_NS = 500 * MS
 """How long after the end of a clean run a fault at a drawn time may come."""
 
@@ -94,17 +102,16 @@ def kind_of(document: Mapping[str, Any]) -> str:
 def at_anchor(draws: Draws, document: Document, profile: Profile, layer: str) -> Where:
     """An anchor, each kind of anchor as likely as another; or the start, or a moment of an earlier fault.
 
-    A fault that works on links comes before the last message of its link, so that it meets something. One that works
-    on the port is there from the start more often, since the master takes the port only once.
+    A fault of a link or a rank comes before the last step of its rank, which can wait for it, so that it meets
+    something. One that works on the port is there from the start more often, since the master takes the port only once.
     """
     earlier = faults_of(document)
-    start = {"port": 60, "link": 8}.get(layer, 3)
-    form = draws.weighted({"anchor": 90 - start, "start": start, "fault": 40 if earlier else 0})
-    anchors = usable_anchors(document, profile)
-    if layer == "link":
-        last = last_messages(profile)
-        ends = max(last.values(), default=len(profile.anchors))
-        anchors = [(place, one) for place, one in anchors if place < last.get(one.rank, ends)]
+    start = {"port": 86, "link": 6}.get(layer, 3)
+    restarts = any(FAULTS[fault["inject"]].restarts_ranks for fault in earlier)
+    after = 0 if not earlier or (layer == "port" and not restarts) else 110
+    form = draws.weighted({"anchor": 90 - start, "start": start, "fault": after})
+    last = last_places(profile)
+    anchors = [(place, one) for place, one in usable_anchors(document, profile) if place < last.get(one.rank, 0)]
     if form == "fault":
         return _at_fault(draws, earlier)
     if form == "start" or not anchors:
@@ -114,9 +121,25 @@ def at_anchor(draws: Draws, document: Document, profile: Profile, layer: str) ->
     return where_of(*draws.choice([one for one in anchors if (one[1].kind, one[1].role) == kind]), draws)
 
 
-def last_messages(profile: Profile) -> dict[int, int]:
-    """By rank with a link, the position of the last anchor that is a message."""
-    return {one.rank: place for place, one in enumerate(profile.anchors) if one.kind.startswith(MESSAGES)}
+def last_places(profile: Profile) -> dict[int, int]:
+    """By rank, the position before which a fault meets something: where its last step with calls of the store begins.
+
+    Of a rank that has none, the position of its first reply: the rest of its join is still to come.
+    """
+    replies: dict[int, int] = {}
+    steps: dict[tuple[int, Any], int] = {}
+    for place, one in enumerate(profile.anchors):
+        if one.kind.startswith("reply "):
+            replies.setdefault(one.rank, place)
+        elif _begins_call(one):
+            steps.setdefault((one.rank, one.moment.get("step")), place)
+    return replies | {rank: place for (rank, _), place in steps.items()}
+
+
+def _begins_call(anchor: Anchor) -> bool:
+    """Whether a call of the store begins."""
+    verb = anchor.kind.removeprefix("step ").removesuffix(" begun")
+    return verb in STEP_MEMBERS and STEP_MEMBERS[verb].needs == "store" and anchor.kind == f"step {verb} begun"
 
 
 def where_of(place: int, anchor: Anchor, draws: Draws | None = None) -> Where:
@@ -181,7 +204,9 @@ def with_fault_at(
     """
     found = copied(document)
     ranks = _targets(draws, kind, where, found, profile) if ranks is None else ranks
-    scope = scope_of(found, profile, where, ranks)
+    held = _next_call(found, profile, where, ranks) if draws.chance(placing.gates) else None
+    place, waiting = (where.place, "") if held is None else held
+    scope = scope_of(found, profile, place, ranks, waiting)
     attributes = fault_attributes(draws, kind, kind_of(found), ranks, scope)
     if attributes is None:
         return with_fault_at(draws, document, profile, "pause", where, placing, ranks or (0,))
@@ -197,8 +222,11 @@ def with_fault_at(
         fault["toxicity"] = 0.5
     if where.moment is not None:
         fault["after"] = where.moment
-    fault |= _healing(draws, found, placing)
-    found = _gated(draws, found, profile, where, ranks, name_of(fault), placing)
+    fault |= _healing(draws, found, placing, where)
+    if held is not None:
+        found = _gated(found, held[1], name_of(fault))
+        if member.layer == "link" and draws.chance(RECONNECTED) and len(steps_of(found)) < MOST_BODY:
+            found = _reconnected(found, held[1], ranks)
     found["faults"] = [*faults_of(found), fault]
     return found, cell_of(fault, where, found)
 
@@ -240,15 +268,20 @@ def present_of(document: Mapping[str, Any]) -> list[int]:
     return [rank for rank in range(size_of(document)) if (given.get(rank) or {}).get("start") != "never"]
 
 
-def scope_of(document: Document, profile: Profile, where: Where, ranks: tuple[int, ...]) -> Scope:
-    """What the values of a fault may speak of: keys of the workload, and kinds of messages that come after a moment."""
+def scope_of(document: Document, profile: Profile, place: int, ranks: tuple[int, ...], step: str = "") -> Scope:
+    """What the values of a fault may speak of: messages of these ranks that come after a position, and keys.
+
+    Args:
+        step: the one that waits for the fault; its keys are the first to be met. Empty if none does.
+    """
     words = frozenset(
-        anchor.kind.partition(" ")[2]
-        for place, anchor in enumerate(profile.anchors)
-        if place > where.place and anchor.rank in ranks and anchor.kind.startswith(MESSAGES)
+        anchor.kind
+        for number, anchor in enumerate(profile.anchors)
+        if number > place and anchor.rank in ranks and anchor.kind.startswith(MESSAGES)
     )
-    keys = sorted({step["key"] for step in steps_of(document) if "key" in step})
-    return Scope(timeout_ns_of(document), size_of(document), tuple(keys) or ("a",), words=words)
+    steps = steps_of(document)
+    keys = keys_in(one for one in steps if name_of(one) == step) or keys_in(steps) or ("a",)
+    return Scope(timeout_ns_of(document), size_of(document), keys, words=words, texts=keys)
 
 
 def _targets(draws: Draws, kind: str, where: Where, document: Document, profile: Profile) -> tuple[int, ...]:
@@ -263,50 +296,53 @@ def _targets(draws: Draws, kind: str, where: Where, document: Document, profile:
         return tuple(able)
     if where.rank in able and draws.chance(0.7):
         return (where.rank,)
-    last = last_messages(profile) if layer == "link" else {}
-    able = [rank for rank in able if last.get(rank, where.place) > where.place] or able
+    last = last_places(profile)
+    able = [rank for rank in able if last.get(rank, -1) > where.place] or able
     served = [rank for rank in able if rank in masters]
     return (draws.choice(served if served and draws.chance(0.5) else able),)
 
 
-def _healing(draws: Draws, document: Document, placing: Placing) -> Entry:
+def _healing(draws: Draws, document: Document, placing: Placing, where: Where) -> Entry:
     """`for` or `until`; nothing if it lasts until the end of the play."""
-    timeout_ns = timeout_ns_of(document)
-    length = written_ns(int(draws.log_uniform(SHORTEST_NS, 3 * timeout_ns // 2)) // MS * MS)
+    shortest_ns = SHORTEST_NS if where.moment is not None else SHORTEST_AT_START_NS
+    length = written_ns(int(draws.log_uniform(shortest_ns, 3 * timeout_ns_of(document) // 2)) // MS * MS)
     form = "for" if placing.heals else draws.weighted({"for": 4, "until": 2, "never": 4})
     if form == "until":
         return {"until": {"step": name_of(draws.choice(steps_of(document))), "is": "ended"}}
     return {"for": length} if form == "for" else {}
 
 
-def _gated(
-    draws: Draws,
-    document: Document,
-    profile: Profile,
-    where: Where,
-    ranks: tuple[int, ...],
-    fault: str,
-    placing: Placing,
-) -> Document:
-    """The document in which the step that comes next waits for the fault; sometimes as it was.
+def _next_call(document: Document, profile: Profile, where: Where, ranks: tuple[int, ...]) -> tuple[int, str] | None:
+    """The step whose first call comes next on a rank that is hit, and the position of that call; None without one."""
+    if where.moment is None:
+        return None
+    hit = ranks or tuple(range(size_of(document)))
+    begun = [(place, one) for place, one in enumerate(profile.anchors) if _begins_call(one)]
+    under_way = {one.moment.get("step") for place, one in begun if place <= where.place}
+    waiting = names_of(document) - under_way
+    for place, one in begun:
+        if place > where.place and one.rank in hit and one.moment.get("step") in waiting:
+            return place, str(one.moment["step"])
+    return None
+
+
+def _gated(document: Document, step: str, fault: str) -> Document:
+    """The document in which a step waits for a fault.
 
     Without that a workload is often over before the fault is in place: its calls take less than the injection.
     """
-    if not draws.chance(placing.gates):
-        return document
-    hit = ranks or tuple(range(size_of(document)))
-    next_steps = [
-        str(anchor.moment["step"])
-        for place, anchor in enumerate(profile.anchors)
-        if place > where.place and anchor.rank in hit and anchor.kind.endswith(" begun")
-    ]
-    steps = {name_of(step): step for step in steps_of(document)}
-    held = [name for name in next_steps if name in steps and steps[name]["do"] != "rendezvous"]
-    if where.moment is None or not held:
-        return document
-    return changed(
-        document, "workload", held[0], lambda step: {**_no_after(step), "after": joined(step.get("after"), fault)}
-    )
+    return changed(document, "workload", step, lambda one: {**_no_after(one), "after": joined(one.get("after"), fault)})
+
+
+def _reconnected(document: Document, step: str, ranks: tuple[int, ...]) -> Document:
+    """The document in which these ranks clone their stores before a step: some faults meet new connections only."""
+    found, steps = copied(document), steps_of(document)
+    at = [name_of(one) for one in steps].index(step)
+    like: Entry = {key: steps[at][key] for key in ("handler", "thread", "life", "after") if key in steps[at]}
+    own = sorted({*ranks} & {*ranks_in(steps[at].get("ranks"), size_of(document))})
+    clone: Entry = {"id": fresh_name("clone", names_of(document)), "do": "clone", "ranks": choice_of(own, 0), **like}
+    found["workload"] = [*steps[:at], clone, *steps[at:]]
+    return found
 
 
 def _no_after(step: Entry) -> Entry:

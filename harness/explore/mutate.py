@@ -15,6 +15,7 @@ from harness.explore.documents import (
     copied,
     faults_of,
     fresh_name,
+    keys_in,
     moments_of,
     name_of,
     named_in,
@@ -260,7 +261,7 @@ class _Change:
         return self.cells.get(name_of(fault), "").rpartition("|")[2] or AT_START
 
     def _scope(self, ranks: tuple[int, ...]) -> Scope:
-        return scope_of(self.document, self.profile, Where(None, AT_START), ranks)
+        return scope_of(self.document, self.profile, -1, ranks)
 
     def _targets(self, layer: str) -> list[int]:
         masters = masters_of(self.document)

@@ -16,7 +16,7 @@ from harness.values.quantity import LONGEST_NS, NANOSECONDS
 from harness.worlds.base import WORLDS
 
 US, MS, S = NANOSECONDS["us"], NANOSECONDS["ms"], NANOSECONDS["s"]
-OPTIONAL = 0.35
+OPTIONAL = 0.3
 """How often an attribute is given that may be absent."""
 SEEN = 0.9
 """How often a word is one that was seen in the run, such as the kind of a message, where that is possible."""
@@ -42,7 +42,8 @@ class Scope:
     Attributes:
         timeout_ns: of the world.
         keys: of the store.
-        words: what was seen in a run, or is known to be there: kinds of messages, verbs.
+        words: what was seen in a run, or is known to be there: verbs, and kinds of messages with their side, `query add`.
+        texts: what a text says mostly, such as the key of a message.
         shortest_ns: the least duration of an attribute that declares none. To torch, 0 is no timeout at all.
     """
 
@@ -51,6 +52,7 @@ class Scope:
     keys: tuple[str, ...] = ("a", "b")
     handlers: tuple[str, ...] = ("main",)
     words: frozenset[str] = frozenset()
+    texts: tuple[str, ...] = ()
     shortest_ns: int = 0
 
 
@@ -138,7 +140,7 @@ def _size(draws: Draws, attribute: Attribute, _scope: Scope) -> Drawn:
     lowest, highest = _bounds(attribute, 0, LARGEST_DRAWN)
     largest = LARGEST_DRAWN if draws.chance(0.2) else FEW_BYTES
     edges = [edge for edge in EDGES if lowest <= edge <= min(highest, largest)]
-    if edges and draws.chance(0.5):
+    if edges and draws.chance(0.3):
         value = draws.choice(edges)
     else:
         value = min(max(int(draws.log_uniform(1, largest)), lowest), highest)
@@ -159,7 +161,9 @@ def _int(draws: Draws, attribute: Attribute, _scope: Scope) -> Drawn:
     if lowest < -WIDEST:
         middle = attribute.default if isinstance(attribute.default, int) else 0
         lowest, highest = middle - 5, middle + WIDEST
-    widest = WIDEST if draws.chance(0.1) else FEW
+    if attribute.default is not REQUIRED and attribute.default is not None and draws.chance(0.5):
+        return _same(attribute.default)
+    widest = WIDEST if draws.chance(0.05) else FEW
     value = lowest + int(draws.log_uniform(1, min(highest - lowest, widest) + 1)) - 1
     return Drawn(value, value)
 
@@ -173,7 +177,7 @@ def _number(draws: Draws, attribute: Attribute, _scope: Scope) -> Drawn:
 
 
 def _text(draws: Draws, _attribute: Attribute, scope: Scope) -> Drawn:
-    return _same(draws.choice((*scope.keys, *TEXTS)))
+    return _same(draws.choice(scope.texts if scope.texts and draws.chance(SEEN) else TEXTS))
 
 
 def _flag(draws: Draws, _attribute: Attribute, _scope: Scope) -> Drawn:
@@ -208,7 +212,7 @@ def _weights(draws: Draws, _attribute: Attribute, scope: Scope) -> Drawn:
 
 
 def _choice(draws: Draws, attribute: Attribute, scope: Scope) -> Drawn:
-    seen = [one for one in attribute.choices if one in scope.words]
+    seen = [one for one in attribute.choices if {one, f"{attribute.name} {one}"} & scope.words]
     return _same(draws.choice(seen if seen and draws.chance(SEEN) else attribute.choices))
 
 

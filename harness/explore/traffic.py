@@ -85,11 +85,16 @@ class Traffic:
         self._is_deleted = False
         kinds = [*(kind for kind, member in steps_for("store").items() if member.draw is None), "mix"]
         self._verbs = self._draws.swarm([kind for kind in kinds if self._fits(kind)])
-        flow = {kind: 1.0 for kind in steps_for("") if kind not in LEFT_OUT}
-        self._flow = self._draws.swarm(sorted(flow)) if flow else {}
+        flow = [kind for kind in sorted(steps_for("")) if self._fits(kind)]
+        self._flow = self._draws.swarm(flow) if flow else {}
 
     def _fits(self, kind: str) -> bool:
-        return kind not in LEFT_OUT and (self._may_wait or kind not in AWAITING)
+        """Whether a verb may be drawn here; of another package's, whether arguments for it can be."""
+        if kind in LEFT_OUT or (not self._may_wait and kind in AWAITING):
+            return False
+        member = STEP_MEMBERS[kind]
+        draws = Draws(0).child(kind)
+        return attributes_for(draws, member.declaration, member.problems, self._scope(TEXTS)) is not None
 
     def draw(self, count: int, ranks: Any = "drawn") -> list[str]:
         """Write so many steps, of these ranks or of drawn ones; their names."""
@@ -115,7 +120,7 @@ class Traffic:
     def _plain(self, verb: str, ranks: Any, keys: tuple[str, ...]) -> str:
         """A call that waits for nobody."""
         member = STEP_MEMBERS[verb]
-        attributes = attributes_for(self._draws, member.declaration, member.problems, self._scope(keys)) or {}
+        attributes = self._attributes(verb, keys)
         self._is_deleted |= verb == "delete_key"
         times = self._draws.whole(2, 5) if verb in ("add", "check") and self._draws.chance(0.3) else None
         if verb == "compare_set" and self._draws.chance(0.7):
@@ -128,17 +133,14 @@ class Traffic:
 
     def _waiting(self, verb: str, ranks: Any) -> str:
         """A call that waits for a key: most are for one that was written, after that; some for one that never is."""
-        member = STEP_MEMBERS[verb]
         keys = [key for key in self._writers if (key in QUEUES) == (verb in QUEUE_VERBS)]
         if not keys and not self._draws.chance(0.1):
             writer = QUEUE_VERBS[0] if verb in QUEUE_VERBS else "set"
             return self._plain(writer, ranks, _OWN_KEYS.get(writer, TEXTS))
         if not keys or self._draws.chance(0.1):
-            attributes = attributes_for(self._draws, member.declaration, member.problems, self._scope((NOBODY_SETS,)))
-            return self._write(verb, self._one_of(ranks), **(attributes or {}))
-        scope = self._scope(tuple(keys))
-        attributes = attributes_for(self._draws, member.declaration, member.problems, scope) or {}
-        named = attributes.get("keys") or [attributes["key"]] if attributes else []
+            return self._write(verb, self._one_of(ranks), **self._attributes(verb, (NOBODY_SETS,)))
+        attributes = self._attributes(verb, tuple(keys))
+        named = attributes.get("keys") or [attributes["key"]]
         after = None if self._draws.chance(0.2) else joined(*(self._writers[key] for key in named))
         if verb in QUEUE_VERBS:
             ranks = self._one_of(ranks)
@@ -161,6 +163,14 @@ class Traffic:
 
     def _write(self, verb: str, ranks: Any, after: Any = None, **attributes: Any) -> str:
         return self._steps.add(verb, ranks=ranks, after=joined(self._after, after), **self._where, **attributes)
+
+    def _attributes(self, verb: str, keys: tuple[str, ...]) -> dict[str, Any]:
+        """Arguments of a verb, all that it must have; raises LookupError if none are found."""
+        member = STEP_MEMBERS[verb]
+        found = attributes_for(self._draws, member.declaration, member.problems, self._scope(keys))
+        if found is None:
+            raise LookupError(f"no arguments of {verb!r} fit together; check its declaration and its `problems`")
+        return found
 
     def _scope(self, keys: tuple[str, ...]) -> Scope:
         return Scope(self._steps.timeout_ns, self._steps.size, keys, words=frozenset(STEPS), shortest_ns=SHORTEST_NS)

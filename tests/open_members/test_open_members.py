@@ -178,3 +178,31 @@ def test_its_steps_run_in_torchrun_workers(rank_python: str, command: Command, s
     path = written(tmp_path, ONE_STEP % ", torchrun: {max_restarts: 0}")
     done = command("run", path, "--python", rank_python, sites=(sample,))
     assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_its_fault_and_step_are_explored(sample: Path, python: Program) -> None:
+    """Drafts with the package's fault and its step are drawn as soon as it is installed, and load."""
+    program = """
+from harness.explore import workloads
+from harness.explore.draft import Profile
+from harness.explore.draws import Draws
+from harness.explore.generate import uniform
+from harness.checkers.base import CHECKERS
+if "invariants" not in CHECKERS:
+    workloads.INVARIANTS = {"check": "deadline"}
+with_step = with_fault = None
+for seed in range(2000):
+    draft = workloads.workload(Draws(seed))
+    if with_step is None and "queue_limit" in str(draft.document):
+        with_step = draft
+    if with_fault is None and draft.workload == "cycle":
+        drawn = uniform(Draws(seed), draft, Profile())
+        with_fault = drawn if "signal_queue" in str(drawn.document) else None
+    if with_step and with_fault:
+        break
+print(sorted({step.do for step in with_step.scenario.steps} & {"queue_limit"}))
+print([fault.attributes["most"] >= 0 for fault in with_fault.scenario.faults if fault.kind == "signal_queue"])
+"""
+    step, fault = python(program, sites=(sample,)).splitlines()
+    assert step == "['queue_limit']"
+    assert set(fault.strip("[]").split(", ")) == {"True"}

@@ -1,0 +1,206 @@
+"""Drafts: whatever the seed, they are scenario files that load, within their limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as any_of
+from made_profiles import profile_of
+
+from harness.explore.coda import CODA, without_coda
+from harness.explore.documents import faults_of, name_of, ranks_in, size_of, steps_of
+from harness.explore.draft import CLEAN, MUTATION, SYSTEMATIC, UNIFORM, Draft, Profile
+from harness.explore.draws import Draws
+from harness.explore.generate import systematic, timed, uniform
+from harness.explore.injecting import MOST_FAULTS, masters_of
+from harness.explore.mutate import mutated
+from harness.explore.ranges import faults_for
+from harness.explore.workloads import FAMILIES, MOST_STEPS, workload
+from harness.faults.base import FAULTS
+from harness.scenario.moment import FaultMoment
+
+SEEDS = any_of.integers(0, 2**48)
+FEW = settings(max_examples=15, deadline=None)
+"""On a push: an example takes some 50 ms, most of it in the loader. The night draws hundreds."""
+
+
+def drawn(seed: int) -> tuple[Draft, Profile, Draft]:
+    """A workload, its profile, and a draft with faults."""
+    clean = workload(Draws(seed))
+    profile = profile_of(clean)
+    return clean, profile, uniform(Draws(seed + 1), clean, profile)
+
+
+def require_sound(draft: Draft) -> None:
+    """It loads, and keeps the limits of a draft; each fault has a cell, and hits what it can hit."""
+    scenario = draft.scenario
+    assert len(scenario.steps) <= MOST_STEPS
+    assert 2 <= scenario.world.size <= 4
+    assert 1 <= len(scenario.faults) <= MOST_FAULTS
+    assert len(draft.cells) == len(scenario.faults)
+    for fault, cell in zip(scenario.faults, draft.cells, strict=True):
+        kind, _, role, anchor = cell.split("|")
+        assert kind == fault.kind
+        assert anchor
+        assert role in ("master", "worker")
+        assert FAULTS[kind].layer != "link" or not masters_of(draft.document) & {*fault.ranks}
+
+
+@given(SEEDS)
+@FEW
+def test_every_workload_loads(seed: int) -> None:
+    """A workload of any seed is a scenario without faults, of 2 to 4 ranks and at most 12 steps."""
+    draft = workload(Draws(seed))
+    scenario = draft.scenario
+    assert (draft.lane, draft.seed, scenario.faults) == (CLEAN, seed, ())
+    assert 2 <= scenario.world.size <= 4
+    assert len(scenario.steps) <= MOST_STEPS
+    assert scenario.world.timeout_ns <= 3 * 10**9
+    assert scenario.title.startswith("The invariants hold while ")
+
+
+def test_every_family_is_drawn() -> None:
+    """Of 600 seeds some give each family, and no family gives one draft only."""
+    found: dict[str, set[str]] = {}
+    for seed in range(600):
+        draft = workload(Draws(seed))
+        found.setdefault(draft.workload, set()).add(str(draft.document))
+    assert found.keys() == FAMILIES.keys()
+    assert all(len(drafts) > 1 for drafts in found.values())
+
+
+def test_a_seed_gives_the_same_drafts() -> None:
+    """Two draws of one seed are equal to the byte; another seed differs."""
+    clean, profile, first = drawn(11)
+    _, _, again = drawn(11)
+    other = uniform(Draws(13), clean, profile)
+    assert (first.text, first.cells) == (again.text, again.cells)
+    assert first.text != other.text
+    assert mutated(Draws(1), first, profile, other) == mutated(Draws(1), first, profile, other)
+
+
+@given(SEEDS)
+@FEW
+def test_every_drawn_draft_loads(seed: int) -> None:
+    """With faults at anchors or at any times, the draft loads; with a coda, every fault is healed before it."""
+    clean, profile, draft = drawn(seed)
+    at_times = timed(Draws(seed), clean, profile)
+    for one in (draft, at_times):
+        require_sound(one)
+        assert (one.lane, one.workload) == (UNIFORM, clean.workload)
+        require_coda_is_sound(one)
+    assert all("wire" not in str(fault.get("after")) for fault in faults_of(at_times.document))
+
+
+def require_coda_is_sound(draft: Draft) -> None:
+    """Each fault heals some time after its injection, whatever happens, and the coda waits for all; all ranks come."""
+    coda = [step for step in draft.scenario.steps if step.handler == CODA]
+    if not coda:
+        return
+    assert FAMILIES[draft.workload].has_coda
+    assert "never" not in str(draft.document["world"])
+    assert {step.thread for step in coda} == {CODA}
+    faults = {fault.name: fault for fault in draft.scenario.faults}
+    for fault in faults.values():
+        assert fault.until == FaultMoment(fault.name, "injected", fault.until.plus_ns)  # type: ignore[union-attr]
+    waited_for = {part["fault"] for part in _listed(_coda_join(draft)["after"]) if isinstance(part, dict)}
+    assert waited_for == faults.keys()
+
+
+def _coda_join(draft: Draft) -> dict[str, object]:
+    return next(step for step in steps_of(draft.document) if name_of(step) == "coda-join")
+
+
+def _listed(moment: object) -> list[object]:
+    return moment if isinstance(moment, list) else [moment]
+
+
+@given(SEEDS)
+@FEW
+def test_every_mutation_loads(seed: int) -> None:
+    """A changed draft loads, differs, names its parent, and keeps a cell for each fault."""
+    _, profile, draft = drawn(seed)
+    _, _, other = drawn(seed + 7)
+    found = mutated(Draws(seed), draft, profile, other)
+    if found is not None:
+        require_sound(found)
+        require_coda_is_sound(found)
+        assert (found.lane, found.parent) == (MUTATION, draft.id)
+        assert found.id != draft.id
+
+
+def test_drafts_can_be_mutated_again_and_again() -> None:
+    """Chains of four changes, of each of 6 seeds, seldom end early: a change that loads is found nearly always."""
+    made = 0
+    for seed in range(6):
+        _, profile, found = drawn(seed)
+        _, _, other = drawn(seed + 100)
+        for number in range(4):
+            new = mutated(Draws(seed * 10 + number), found, profile, other)
+            if new is not None:
+                found, made = new, made + 1
+    assert made >= 22
+
+
+def test_the_systematic_lane_meets_every_fault_at_every_anchor() -> None:
+    """One draft for each fault and each role it can hit, at each kind of anchor; then pairs. All load."""
+    clean = workload(Draws(4))
+    whole = profile_of(clean)
+    anchor = next(one for one in whole.anchors if one.kind == "query add")
+    profile = replace(whole, anchors=(anchor,))
+    drafts = list(islice(systematic(clean, profile), 60))
+    singles, pairs = ([one for one in drafts if len(one.cells) == count] for count in (1, 2))
+    for draft in drafts:
+        require_sound(draft)
+        assert draft.lane == SYSTEMATIC
+    roles = {kind: {cell.split("|")[2] for one in singles for cell in one.cells if cell.startswith(f"{kind}|")}
+             for kind in faults_for("processes")}  # fmt: skip
+    assert {kind for kind, found in roles.items() if not found} == set()
+    assert roles["kill"] == {"master", "worker"}
+    assert roles["blackhole"] == {"worker"}
+    assert len({one.cells for one in singles}) == len(singles)
+    assert len(pairs) == len(singles)
+
+
+@pytest.mark.nightly
+@given(SEEDS)
+@settings(max_examples=500, deadline=None)
+def test_hundreds_of_drafts_load(seed: int) -> None:
+    """As the tests above, on more seeds: drawn drafts, drafts at times, and mutations."""
+    clean, profile, draft = drawn(seed)
+    _, _, other = drawn(seed + 7)
+    for one in (draft, timed(Draws(seed), clean, profile), mutated(Draws(seed), draft, profile, other)):
+        if one is not None:
+            require_sound(one)
+            require_coda_is_sound(one)
+
+
+def test_a_draft_without_its_coda_is_the_workload_with_faults() -> None:
+    """The coda is three steps and two claims, and comes off again without a trace."""
+    _, _, draft = next(one for seed in range(20) if "coda-join" in (one := drawn(seed))[2].text)
+    bare = without_coda(draft.document)
+    assert len(steps_of(draft.document)) == len(steps_of(bare)) + 3
+    assert "coda" not in str(bare)
+    assert faults_of(bare) == faults_of(draft.document)
+
+
+def test_restarted_ranks_are_killed_and_healed() -> None:
+    """Most drafts of the family in which a rank has steps for its second life kill that rank, and start it again."""
+    killed = total = 0
+    for seed in range(90):
+        clean = workload(Draws(seed))
+        if clean.workload != "restarted":
+            continue
+        total += 1
+        found = uniform(Draws(seed), clean, profile_of(clean))
+        (victim, *_) = [step["ranks"] for step in steps_of(clean.document) if step.get("life") == 2]
+        size = size_of(clean.document)
+        killed += any(
+            fault["inject"] == "kill" and victim in ranks_in(fault["ranks"], size)
+            for fault in faults_of(found.document)
+        )
+    assert total >= 5
+    assert killed / total > 0.5
