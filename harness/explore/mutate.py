@@ -15,7 +15,6 @@ from harness.explore.documents import (
     copied,
     faults_of,
     fresh_name,
-    keys_in,
     moments_of,
     name_of,
     named_in,

@@ -42,7 +42,7 @@ class Scope:
     Attributes:
         timeout_ns: of the world.
         keys: of the store.
-        words: what was seen in a run, or is known to be there: verbs, and kinds of messages with their side, `query add`.
+        words: what was seen in a run or is known to be there: verbs, kinds of messages with their side, `query add`.
         texts: what a text says mostly, such as the key of a message.
         shortest_ns: the least duration of an attribute that declares none. To torch, 0 is no timeout at all.
     """
