@@ -211,7 +211,8 @@ FAMILIES: Mapping[str, Family] = {
     "late": Family("one rank comes late", _late, 10),
     "missing": Family("one rank is missing", _missing, 5, has_coda=False),
     "restarted": Family("one rank may be restarted", _restarted, 14),
-    "two-runs": Family("two runs share one port and their keys", _two_runs, 10),
+    # Static-strict makes one store at a time in a process, so a handler that waits for a link holds up the coda's.
+    "two-runs": Family("two runs share one port and their keys", _two_runs, 10, has_coda=False),
     "two-jobs": Family("a second job comes to the port of the first", _two_jobs, 4, (3, 4), has_coda=False),
     "second-round": Family("the ranks join a second time", _second_round, 10),
     "threads": Family("two threads of each rank call the store", _threads, 10),

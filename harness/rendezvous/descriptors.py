@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import _socket
 import os
+import resource
 import stat
 import sys
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Set
+from typing import Dict, Iterable, List, Optional, Set
 
 join_sockets: Set[int] = set()
 """Inodes of the sockets over which the joins of this process talk: never a store's."""
 
 _FAMILIES = (_socket.AF_INET, _socket.AF_INET6)
+_MOST_USUAL = 4096
 _MAPPED = bytes(10) + b"\xff\xff"
 
 
@@ -89,17 +91,26 @@ def _number(info: bytes, offset: int, size: int) -> int:
 
 
 def sockets() -> Dict[int, int]:
-    """Number and inode of each socket of this process."""
+    """Number and inode of each socket of this process, also if it can open no more descriptors."""
     found: Dict[int, int] = {}
-    for name in os.listdir("/proc/self/fd"):
+    for number in _numbers():
         try:
-            status = os.fstat(int(name))
+            status = os.fstat(number)
         except OSError:
             # A descriptor may be closed meanwhile, like the one of this listing.
             continue
         if stat.S_ISSOCK(status.st_mode):
-            found[int(name)] = status.st_ino
+            found[number] = status.st_ino
     return found
+
+
+def _numbers() -> Iterable[int]:
+    """Those of all descriptors; where there is none left to list them with, all that may be one."""
+    try:
+        return [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:
+        # The limit may have been lowered below numbers that are in use.
+        return range(max(resource.getrlimit(resource.RLIMIT_NOFILE)[0], _MOST_USUAL))
 
 
 def appeared(before: Dict[int, int]) -> List[Descriptor]:
