@@ -119,7 +119,9 @@ def _failure(scenario: Scenario, path: Path, subject: str) -> tuple[tuple[str, .
     if found:
         return found, ""
     entry = known_entry(scenario, subject)
-    return ((), "") if entry is None else (entry.breaks, entry.because)
+    if entry is None:
+        return (), ""
+    return entry.breaks, entry.because + (f" (torch {entry.torch})" if entry.torch else "")
 
 
 def _of_finding(path: Path) -> tuple[str, ...]:

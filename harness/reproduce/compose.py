@@ -74,12 +74,16 @@ def _text(part: str) -> str:
 
 
 @cache
+def _tree(part: str) -> ast.Module:
+    return ast.parse(_text(part))
+
+
+@cache
 def _pieces(part: str) -> tuple[Piece, ...]:
     """The definitions of a part, without its imports and its docstring."""
-    text = _text(part)
-    lines = text.splitlines()
+    lines = _text(part).splitlines()
     found: list[Piece] = []
-    for node in ast.parse(text).body:
+    for node in _tree(part).body:
         for name in _defined(node):
             begin = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))]) - 1
             while lines[begin - 1].startswith("#"):
@@ -107,7 +111,7 @@ def _imports(used: frozenset[str]) -> str:
     modules: set[str] = set()
     members: dict[str, set[str]] = {}
     for part in PARTS:
-        for node in ast.parse(_text(part)).body:
+        for node in _tree(part).body:
             if isinstance(node, ast.Import):
                 modules |= {alias.name for alias in node.names if alias.name.split(".")[0] in used}
             elif isinstance(node, ast.ImportFrom) and not (node.module or "").startswith(("harness", "__future__")):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections import Counter
 from collections.abc import Sequence
@@ -34,21 +36,26 @@ def runs_of(script: Path, python: str, count: int) -> list[Run]:
 
 
 def _run(script: Path, python: str) -> Run:
-    command = [python, str(script)]
     try:
-        done = subprocess.run(
-            command,
+        # Its own group: if it is stuck or this process is interrupted, its ranks must end with it, frozen ones too.
+        process = subprocess.Popen(
+            [python, str(script)],
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=LONGEST_S,
-            check=False,
-            stdin=subprocess.DEVNULL,
+            start_new_session=True,
         )
     except OSError as error:
         raise HarnessError(f"{python} cannot be run ({error.strerror}); give --python an interpreter") from error
-    except subprocess.TimeoutExpired as error:
-        raise HarnessError(f"{script} did not end within {LONGEST_S} s; look for what holds it, and end it") from error
-    return Run(done.returncode, done.stdout.decode(errors="replace"))
+    try:
+        output, _ = process.communicate(timeout=LONGEST_S)
+    except BaseException as error:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        if not isinstance(error, subprocess.TimeoutExpired):
+            raise
+        raise HarnessError(f"{script} did not end within {LONGEST_S} s; run it alone to see where it waits") from error
+    return Run(process.returncode, output.decode(errors="replace"))
 
 
 def seen_in(runs: Sequence[Run]) -> Seen:

@@ -9,7 +9,7 @@ import pytest
 
 from harness.loader import load
 from harness.reproduce.script import known_entry, script
-from harness.reproduce.trying import AS_FOUND, UNDECIDED, runs_of
+from harness.reproduce.trying import AS_EXPECTED, AS_FOUND, UNDECIDED, runs_of
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
@@ -53,3 +53,15 @@ def test_a_script_without_torch_says_so(tmp_path: Path) -> None:
     (run,) = runs_of(path, sys.executable, 1)
     assert run.status == UNDECIDED
     assert "has no torch" in run.output
+
+
+@pytest.mark.nightly
+@pytest.mark.needs_torch
+def test_a_script_of_what_holds_says_so(rank_python: str, tmp_path: Path) -> None:
+    """Exit status 0: the same machinery does not find a failure where there is none."""
+    _, cell, _ = load(SCENARIOS / "timeouts/everybody-joins-in-time.rdzv.yaml")
+    path = tmp_path / "repro.py"
+    path.write_text(script(cell, "static", ()).text(), encoding="utf-8")
+    (run,) = runs_of(path, rank_python, 1)
+    assert run.status == AS_EXPECTED, run.output
+    assert "holds  " in run.output
