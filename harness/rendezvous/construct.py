@@ -40,7 +40,7 @@ def make_server(
 
     A server whose port was released lives on as long as its last store, and torch would share it although nobody can
     reach it. So the next server at such a port is one that torch does not share, and further stores of this process
-    are its clients: whoever has one must keep the server's own store alive.
+    are its clients, which must keep the store of the server alive.
 
     Raises as `make_store` does, and PortTaken if the port belongs to another process.
     """
