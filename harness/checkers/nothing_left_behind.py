@@ -32,7 +32,7 @@ class NothingLeftBehind(Checker):
         looks = [op for op in history if op.f == "left_behind" and op.process.rank is None]
         if not looks:
             # Without a look nobody knows whether anything survived, so this is not a pass.
-            because = "the history does not say what was left behind: the harness did not look, or the history is damaged"
+            because = "the history does not say what was left behind: nobody looked, or the history is damaged"
             return Verdict(self.declaration.kind, ERROR, because, self.declaration.summary)
         look = mapping(looks[-1].value)
         left = [text for kind in _KINDS if (text := _listed(kind, look.get(kind)))]
