@@ -10,7 +10,7 @@ from harness.history.wording import joined
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Declaration
 from harness.values.history import History
-from harness.values.json import mapping
+from harness.values.json import mapping, whole
 from harness.values.quantity import format_ns
 from harness.values.verdict import ERROR, Verdict
 
@@ -32,11 +32,11 @@ class NothingLeftBehind(Checker):
         looks = [op for op in history if op.f == "left_behind" and op.process.rank is None]
         if not looks:
             # Without a look nobody knows whether anything survived, so this is not a pass.
-            because = "the harness did not look at what was left behind; this is a defect of the harness, report it"
+            because = "the history does not say what was left behind: nobody looked, or the history is damaged"
             return Verdict(self.declaration.kind, ERROR, because, self.declaration.summary)
         look = mapping(looks[-1].value)
         left = [text for kind in _KINDS if (text := _listed(kind, look.get(kind)))]
-        waited_ns = look.get("waited_ns") or 0
+        waited_ns = whole(look.get("waited_ns")) or 0
         because = f"{format_ns(waited_ns)} after the play there were still {joined(left)}"
         findings = [Finding(because, joined(left), (looks[-1].index,))] if left else []
         return self.verdict(findings, f"nothing was left after {format_ns(waited_ns)}")

@@ -59,8 +59,7 @@ def missing_ranks_are_not_named(base: Base) -> None:
 @mutant(
     ERRORS,
     "a connection that is refused until the deadline is reported as a timeout",
-    _MISSING_MASTER,
-    survives="both classes belong to the contract, and stock reports a timeout there too",
+    ("a-link-that-stays-broken-ends-the-join", *_MISSING_MASTER),
 )
 def refusals_are_timeouts(base: Base) -> None:
     @around(base.part("join_errors").JoinErrors, "failed")
