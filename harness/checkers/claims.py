@@ -216,16 +216,24 @@ def _filled_in(scenario: Scenario, history: History, call: Call, template: str) 
 
 def _placeholders(scenario: Scenario, history: History, call: Call) -> Mapping[str, str]:
     recorded = _handler_arguments(history, call)
-    endpoint = recorded.get("endpoint")
-    if isinstance(endpoint, str):
-        address = Endpoint.parse(endpoint)
+    address = _endpoint(recorded.get("endpoint"))
+    if address is not None:
         return {"host": address.host, "port": str(address.port), "run_id": str(recorded.get("run_id", ""))}
     config = handler_config(scenario, call)
     if config is None:
         return {"run_id": scenario.world.run_id}
-    host = config.host or Endpoint.parse(str(history.begin.get("endpoint", "127.0.0.1:0"))).host
+    real = _endpoint(history.begin.get("endpoint"))
+    host = config.host or (real.host if real is not None else "127.0.0.1")
     port = {} if config.port is None else {"port": str(config.port)}
     return {"host": host, "run_id": config.run_id, **port}
+
+
+def _endpoint(recorded: Any) -> Endpoint | None:
+    """None where the history has no endpoint, or something else in its place."""
+    try:
+        return Endpoint.parse(recorded) if isinstance(recorded, str) else None
+    except ValueError:
+        return None
 
 
 def _handler_arguments(history: History, call: Call) -> Mapping[str, Any]:
