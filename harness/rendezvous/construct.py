@@ -47,8 +47,8 @@ def make_server(
     _take_turn(deadline)
     try:
         check_free(port, host, deadline)
-        is_served = bool(listening(port))
-        is_client = is_served and not alone and was_released(port)
+        released = was_released(port)
+        is_client = released and not alone and bool(listening(port))
         try:
             own_timeout = _own_timeout(deadline, LONGEST_TRY_S)
             connected = _construct(
@@ -58,7 +58,7 @@ def make_server(
                 deadline,
                 own_timeout,
                 is_master=not is_client,
-                multi_tenant=not alone and not was_released(port),
+                multi_tenant=not (alone or released),
             )
         except RuntimeError as error:
             # Another process may have taken the port since.
