@@ -20,7 +20,9 @@ from harness.campaign.pool import Ended, Member, Pool, StartController, start_pr
 from harness.campaign.source import Queue, Repeats, Source, Trial
 from harness.history.stalls import describe_stalls
 from harness.history.time_to_error import times_to_error
+from harness.history.wording import joined
 from harness.judge.judge import judge, judge_skipped
+from harness.judge.known import holds_by_lateness
 from harness.judge.result import Result
 from harness.judge.steady import ECHO, needs_echo, needs_steady_state, says_nothing
 from harness.machine.facts import facts
@@ -229,15 +231,16 @@ class Runner:
         return None if result is not None and self._is_played_again(task, result) else result
 
     def _is_played_again(self, task: _Task, result: Result) -> bool:
-        """Whether a result says nothing because a part of the harness stood still; then its trial waits once more.
+        """Whether a result says nothing because of what disturbed its play; then its trial waits once more.
 
-        Such a result is no verdict, so another play hides none: a failure that no stall can explain is never one.
+        A part of the harness stood still, or a claim holds only because of how late processes were. Such a result is no
+        verdict, so another play hides none: a failure that neither can explain is never one.
         """
         stalls = describe_stalls(task.history) or (task.steady is not None and describe_stalls(task.steady))
-        if result.status != ERROR or not stalls or len(task.trial.disturbed) >= self.options.replays:
+        why = stalls or joined(holds_by_lateness(result.judgement.verdicts))
+        if result.status != ERROR or not why or len(task.trial.disturbed) >= self.options.replays:
             return False
-        why = f"{stalls} ({task.run_dir})"
-        self._again.append(replace(task.trial, disturbed=(*task.trial.disturbed, why)))
+        self._again.append(replace(task.trial, disturbed=(*task.trial.disturbed, f"{why} ({task.run_dir})")))
         return True
 
     def _judge_record(self, ended: Ended, task: _Task) -> Result | None:

@@ -21,7 +21,7 @@ class Trial:
     Attributes:
         attempt: which repetition of the cell, from 1.
         seed: of the play; None is the run's seed + attempt - 1, so that repetitions differ and can be played again.
-        disturbed: of each earlier play of this trial that said nothing, which part of the harness stood still.
+        disturbed: of each earlier play of this trial that said nothing, what disturbed it.
     """
 
     scenario: Scenario

@@ -103,7 +103,7 @@ Replays = Annotated[
         min=0,
         max=MOST_REPLAYS,
         metavar="N",
-        help="how often a run that says nothing, because a part of the harness stood still, is played again",
+        help="how often a run is played again that says nothing: a part of the harness or a process was late",
     ),
 ]
 RunsDir = Annotated[Path, typer.Option(metavar="DIR", help="where run directories go")]

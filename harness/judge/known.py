@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from packaging.specifiers import SpecifierSet
@@ -45,7 +46,8 @@ def judge_known(judgement: Judgement, entry: Known, instead: list[Verdict], stal
         instead: the verdicts of the entry's `instead`.
         stalls: which parts of the harness stood still; empty if none did.
     """
-    stalls = joined([*filter(None, [stalls]), *_grants(judgement, entry)])
+    named = [verdict for verdict in judgement.verdicts if verdict.name in entry.breaks]
+    stalls = joined([*filter(None, [stalls]), *holds_by_lateness(named)])
     if judgement.status == PASSED and stalls:
         because = f"it passed, but {stalls}: that says nothing about the known failure of line {entry.line}"
         return replace(judgement, status=ERROR, because=f"{because}; play it again")
@@ -74,10 +76,9 @@ def judge_known(judgement: Judgement, entry: Known, instead: list[Verdict], stal
     return replace(judgement, because=because)
 
 
-def _grants(judgement: Judgement, entry: Known) -> list[str]:
-    """Of claims that the entry names: that they hold only because processes were late."""
-    held = [verdict.name for verdict in judgement.verdicts if verdict.granted_ns and verdict.name in entry.breaks]
-    return [f"{name} holds only with the lateness that was measured" for name in held]
+def holds_by_lateness(verdicts: Iterable[Verdict]) -> list[str]:
+    """A sentence for each claim that holds only because processes were late."""
+    return [f"{it.name} holds only with the lateness that was measured" for it in verdicts if it.granted_ns]
 
 
 def _broken_otherwise(judgement: Judgement, entry: Known) -> tuple[list[str], list[str]]:

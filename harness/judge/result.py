@@ -30,7 +30,8 @@ class Result:
         origin: what `run.json` says of when, where and what was played: `started_at` (ISO 8601, UTC), `machine`
             (see `harness.machine.facts`), `ranks` (their torch and python), `play` (see `harness.archive.play_id`);
             empty if nothing was played, or if a release that stored none of this played it.
-        disturbed: of each earlier play that said nothing, which part of the harness stood still, and its run directory.
+        disturbed: of each earlier play that said nothing, which part of the harness stood still, or which claim
+            lateness decided, and its run directory.
         waits: who waited for whom, where the history is no longer whole; None: the history tells.
     """
 

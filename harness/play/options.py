@@ -44,7 +44,8 @@ class RunOptions:
         runs_dir: the folder of the run directories.
         keep: how many run directories stay; see `harness.archive.RunDirs`.
         require: kinds of need (`torch`, `world`, `proxy`, ...) whose absence is an error instead of a skip.
-        replays: how often a play that says nothing is played again, because a part of the harness stood still.
+        replays: how often a play that says nothing is played again, because a part of the harness stood still, or
+            processes were late.
     """
 
     subject: str = "static"

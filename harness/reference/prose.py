@@ -191,8 +191,9 @@ second or longer. It can explain a call that failed, hung, came late, came in an
 premise that is missing: then the verdict is `error`, and names the part and how long it stood still. It cannot explain
 a wrong value, a crash, or broken `agreement`, `linearizable`, `prefix_isolation` or `store_reuse`: these stay
 `failed`, also beside an error. What passed stays `passed`, with a note; but such a run does not show that a `known`
-failure is gone. An `error` that such a stall can explain is no verdict, so the cell is played again, at most twice
-(`--replays`), and the report says so; `failed` is never played again. A proxy server given by URL is watched if its
+failure is gone, nor does one whose claim holds only because of how late processes were. An `error` of either kind is no
+verdict, so the cell is played again, at most twice (`--replays`), and the report says so; `failed` is never played
+again. A proxy server given by URL is watched if its
 process can be seen; else the report says that it is not. A rank that stands still is the subject's affair.
 
 Standing invariants are judged in every run: `agreement`, `prefix_isolation`, `no_hang`, `no_crash`, `no_leak`,

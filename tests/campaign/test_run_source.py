@@ -17,10 +17,10 @@ from harness.judge.judge import judge
 from harness.judge.result import Result
 from harness.loader import load_text
 from harness.play.options import Order, RunOptions
-from harness.scenario.scenario import Fault, Scenario, StepClaim
+from harness.scenario.scenario import Fault, Known, Scenario, StepClaim
 from harness.values.errors import HarnessError
 from harness.values.history import History
-from harness.values.verdict import ERROR, FAILED, PASSED
+from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED
 
 CELL = scenario(expect=(StepClaim("joins", ("join",), outcomes=("ok",), line=9),))
 CUT = Fault("cut", "blackhole", (1,), {}, "downstream", line=7)
@@ -151,6 +151,25 @@ def test_a_play_that_a_stall_disturbed_is_played_again(
     for sentence, order in zip(result.disturbed, controllers.started[0].orders, strict=False):
         assert sentence == f"the proxy server stood still for 1.00 s, from 0 s on ({order.run_dir})"
         assert (order.run_dir / "history.jsonl").exists()
+
+
+@pytest.mark.parametrize(("then", "status", "orders"), [(1.0, FAILED, 2), (3.0, KNOWN, 2), (2.05, ERROR, 3)])
+def test_a_known_failure_that_only_lateness_held_is_played_again(
+    runner_of: RunnerOf, then: float, status: str, orders: int
+) -> None:
+    """The first play says neither that the failure is there nor that it is gone; the verdict of another stands."""
+    timely = StepClaim("timely", ("join",), within=(None, 2 * SECOND), line=9)
+    entry = Known("echo", "", {}, ("timely",), (), "it is late", ("F17",), line=14)
+    seconds = iter([2.05])
+
+    def play(one: Scenario) -> History:
+        return Past(one.world.size, "echo").all_join(0, next(seconds, then), lag=0.1, step="join").whole()
+
+    controllers = FakeControllers(play)
+    with runner_of(controllers) as runner:
+        (result,) = runner.run([scenario(expect=(timely,), known=(entry,))])
+    assert (result.status, len(controllers.started[0].orders)) == (status, orders)
+    assert result.disturbed[0].startswith("timely holds only with the lateness that was measured (")
 
 
 def test_every_cell_of_a_run_is_reported_when_some_are_played_again(runner_of: RunnerOf) -> None:

@@ -122,7 +122,7 @@ def summary(results: Sequence[Result], seconds: float | None = None) -> str:
 
 
 def disturbed(results: Iterable[Result]) -> list[str]:
-    """A line for each result that needed more than one play because a part of the harness stood still."""
+    """A line for each result that needed more than one play because something disturbed the others."""
     return [
         printable(f"played again: {result.scenario.id}: {'; '.join(result.disturbed)}")
         for result in results
