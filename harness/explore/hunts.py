@@ -66,8 +66,10 @@ class Hunt:
         return f"{doing} {self.signature.check}{verb} ({self.plays} plays)"
 
     def best(self, minimal: Draft | None) -> Observation:
-        """A play of the smallest draft that shows it; else the one that found it."""
-        return self.found if minimal is None else self.shown.get(minimal.id, self.found)
+        """A play of the smallest draft that shows it; else any that is stored, the one that found it first."""
+        smallest = None if minimal is None else self.shown.get(minimal.id)
+        plays = [*filter(None, [smallest]), self.found, *self.shown.values()]
+        return next((one for one in plays if one.run_dir is not None), plays[0])
 
     @property
     def run_dirs(self) -> Iterator[Path]:

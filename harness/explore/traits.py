@@ -12,14 +12,16 @@ from harness.values.quantity import parse_size
 SHAPES = (
     "missing rank", "late rank", "killed rank comes back", "joins again", "second run", "second handler",
     "threads share a handler", "greeting in pieces", "another rank", "another world size", "slash in a run id",
-    "no fault", "huge amount",
+    "no fault", "huge amount", "a write is dropped",
 )  # fmt: skip
 """`joins again`: a rank joins one run twice; `second run`: more than one run id; `another ...`: a process is given
-another rank or world size than that of its place; `huge amount`: a number that a sum of 64 bits may wrap around at."""
+another rank or world size than that of its place; `huge amount`: a number that a sum of 64 bits may wrap around at; `a
+write is dropped`: a proxy swallows a query that has no reply, on a connection that goes on."""
 
 _RUN_ID = "train"
 _HUGE = 1 << 62
 _GREETING_BYTES = 5
+_WITHOUT_REPLY = ("set", "multi_set", "append", "queue_push", "*")
 
 
 def traits(document: Mapping[str, Any]) -> frozenset[str]:
@@ -37,6 +39,8 @@ def traits(document: Mapping[str, Any]) -> frozenset[str]:
         found.add("greeting in pieces")
     if any(_is_huge(step.get(key)) for step in steps for key in ("value", "amount")):
         found.add("huge amount")
+    if any(one.get("inject") == "x_drop_query" and one.get("query") in _WITHOUT_REPLY for one in faults):
+        found.add("a write is dropped")
     if any(fault.get("inject") == "kill" and ("for" in fault or "until" in fault) for fault in faults):
         found.add("killed rank comes back")
     return frozenset(found)

@@ -67,22 +67,32 @@ def own_address() -> Address:
 
     It is a loopback address, because the endpoint's name or address may change, or may not belong to this host.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe, suppress(OSError):
-        probe.bind(("127.0.0.1", 0))
-        return socket.AF_INET, "127.0.0.1"
-    return socket.AF_INET6, "::1"
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+    except OSError as error:
+        if error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+            return socket.AF_INET6, "::1"
+    return socket.AF_INET, "127.0.0.1"
 
 
-def release(port: int) -> None:
+def release(port: int) -> bool:
     """Close this process's listening sockets on the port, and cut every connection that was accepted there.
 
-    The server's thread stays until its last store is gone, without work.
+    The server's thread stays until its last store is gone, without work. False if the two descriptors that this takes
+    are not left: the port is bound still.
     """
-    _released.add(port)
-    for one in listening(port):
-        _replace(one)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as unused:
+            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM).close()  # `listening` takes one more
+            _released.add(port)
+            for one in listening(port):
+                _replace(one, unused)
+    except OSError:
+        return False
     for one in accepted(port):
         one.cut()
+    return True
 
 
 def was_released(port: int) -> bool:
@@ -90,10 +100,9 @@ def was_released(port: int) -> bool:
     return port in _released
 
 
-def _replace(one: Descriptor) -> None:
+def _replace(one: Descriptor, unused: socket.socket) -> None:
     """Replace the descriptor by an unused socket, so that its owner may close the number later without harm.
 
     To shut a listening socket down would leave the port bound.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as unused, suppress(OSError):
-        os.dup2(unused.fileno(), one.number, inheritable=False)
+    os.dup2(unused.fileno(), one.number, inheritable=False)

@@ -189,7 +189,10 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
             self._bounded_store = None
 
     def shutdown(self) -> bool:
-        """Close the connection and, on rank 0, free the port, unless another handler of this process serves there."""
+        """Close the connection and, on rank 0, free the port, unless another handler of this process serves there.
+
+        False if the port could not be freed.
+        """
         self._is_shut_down = True
         self._questions.close()
         bounded, self._bounded_store = self._bounded_store, None
@@ -203,7 +206,7 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
         self._kept.clear()
         # Torch's server ends by itself with its last store.
         if self.rank == 0 and any(one() is not None for one in remaining):
-            port.release(self.master_port)
+            return port.release(self.master_port)
         return True
 
 

@@ -50,6 +50,8 @@ MEASURED = [
     ("F03", call("deadline", "rendezvous"), world("pause")),
     ("F03", call("deadline", "num_keys"), world("pause")),
     ("F03", call("deadline", "get", "failed", error="DistStoreError", message=WAITED), world("pause")),
+    ("F26", call("closing", "rendezvous", role="master"), world()),
+    ("F09", call("linearizable", "compare_set", role="master"), world("x_drop_query", query="multi_set")),
     ("F05", call("agreement", "rendezvous", role="master"), world("limit_data", **AGAIN)),
     ("F05", call("agreement", "rendezvous", role="master"), {**world(), "faults": [{"inject": "kill", "for": "1s"}]}),
     ("F05", call("join_identity", "rendezvous", wire="reply add passed"), world("x_cut", **AGAIN)),
@@ -93,7 +95,7 @@ def test_what_stock_is_known_for_is_explained(ref: str, signature: Signature, do
 @pytest.mark.parametrize(("_", "signature", "document"), MEASURED)
 def test_the_same_of_another_subject_is_new(_: str, signature: Signature, document: dict[str, Any]) -> None:
     """Of static-strict only its documented limits are known."""
-    assert explained(signature, "static-strict", TORCH, document) in (None, "F17")
+    assert explained(signature, "static-strict", TORCH, document) in (None, "F09", "F17")
     assert explained(signature, "another", TORCH, document) is None
 
 

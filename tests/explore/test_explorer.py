@@ -371,6 +371,24 @@ def test_what_is_met_on_the_way_is_investigated_too(session: MakeSession) -> Non
     assert [find.signature.check for find in library_of(parts).finds] == ["joins", "late"]
 
 
+def test_what_is_met_on_the_way_and_does_not_come_back_is_not_stored(session: MakeSession) -> None:
+    """No play of it is left that could be shown."""
+
+    class Meets(FakeInvestigation):
+        @property
+        def others(self) -> list[tuple[Draft, Signature]]:  # type: ignore[override]
+            return [(with_fault(Draft(document("Met"), CLEAN, 0), MUTATION, 1), replace(self.signature, check="late"))]
+
+        @others.setter
+        def others(self, _: object) -> None:
+            pass
+
+    parts = fake_parts(investigation=Meets)
+    tally = session().play(parts, runs=120)
+    assert [find.signature.check for find in library_of(parts).finds] == ["joins"]
+    assert not tally.under_way
+
+
 def test_a_find_that_shrinks_to_a_known_cause_is_explained(session: MakeSession) -> None:
     """It is stored with that cause, and is not new."""
 

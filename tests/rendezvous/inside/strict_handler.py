@@ -1,5 +1,6 @@
 """The handler outside a join: what it says when it is closed, shut down or waited for, and how long that takes."""
 
+import resource
 import socket
 import time
 import unittest
@@ -102,6 +103,19 @@ class Again(unittest.TestCase):
         fourth = handler(0, 1, port, run_id="fourth")
         self.assertFalse(fourth.next_rendezvous().store.check(["k"]))
         fourth.shutdown()
+
+
+    def test_a_port_that_cannot_be_released_is_told(self):
+        """To release it takes a descriptor, and none is left."""
+        master = handler(0, 1, free_port())
+        held = master.next_rendezvous().store
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        try:
+            self.assertFalse(master.shutdown())
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        del held
 
 
 class Late(unittest.TestCase):
