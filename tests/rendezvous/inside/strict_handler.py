@@ -104,7 +104,6 @@ class Again(unittest.TestCase):
         self.assertFalse(fourth.next_rendezvous().store.check(["k"]))
         fourth.shutdown()
 
-
     def test_a_port_that_cannot_be_released_is_told(self):
         """To release it takes a descriptor, and none is left."""
         master = handler(0, 1, free_port())
