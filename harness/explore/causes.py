@@ -26,6 +26,8 @@ REVIEWED = Path(__file__).with_name("causes.yaml")
 
 _OF_SIGNATURE = tuple(field.name for field in fields(Signature))
 _NARROWING = ("verb", "error", "message", "wire", "frames", "when")
+_OF_AGENTS = ("", "rendezvous", "exit")
+"""Verbs of torchrun's agents. Their workers call a store that torch itself makes, whatever the agents' backend is."""
 _KEYS = ("ref", "because", "subject", "torch", "when", *_OF_SIGNATURE)
 
 Alternatives = tuple[str, ...]
@@ -79,6 +81,8 @@ def explaining(
 ) -> Cause | None:
     """That entry itself."""
     has = None if document is None else traits(document)
+    if has is not None and "torchrun" in has and signature.verb not in _OF_AGENTS:
+        subject = "static"
     return next((cause for cause in reviewed() if cause.fits(signature, subject, torch, has)), None)
 
 

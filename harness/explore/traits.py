@@ -13,6 +13,7 @@ SHAPES = (
     "missing rank", "late rank", "killed rank comes back", "joins again", "second run", "second handler",
     "threads share a handler", "greeting in pieces", "another rank", "another world size", "slash in a run id",
     "no fault", "huge amount", "a write is dropped",
+    "torchrun",
 )  # fmt: skip
 """`joins again`: a rank joins one run twice; `second run`: more than one run id; `another ...`: a process is given
 another rank or world size than that of its place; `huge amount`: a number that a sum of 64 bits may wrap around at; `a
@@ -30,9 +31,12 @@ def traits(document: Mapping[str, Any]) -> frozenset[str]:
     A cut is known by how it is made: `fault x_cut silence` keeps the connection open, and is none of the others.
     """
     steps, faults = _items(document, "workload"), _items(document, "faults")
+    world = mapping(document.get("world"))
     found = {f"fault {_kind(fault)}" for fault in faults} | {f"verb {step.get('do')}" for step in steps}
-    found.update(_of_world(mapping(document.get("world")), [one for one in steps if one.get("do") == "rendezvous"]))
-    found.update(_of_joins(mapping(document.get("world")), steps))
+    found.update(_of_world(world, [one for one in steps if one.get("do") == "rendezvous"]))
+    found.update(_of_joins(world, steps))
+    if "torchrun" in world:
+        found.add("torchrun")
     if not faults:
         found.add("no fault")
     if any(_cuts_greetings(fault) for fault in faults):

@@ -50,6 +50,11 @@ MEASURED = [
     ("F03", call("deadline", "rendezvous"), world("pause")),
     ("F03", call("deadline", "num_keys"), world("pause")),
     ("F03", call("deadline", "get", "failed", error="DistStoreError", message=WAITED), world("pause")),
+    (
+        "F22",
+        call("no_hang", "exit", "hung", "master", frames=("wait", "barrier", "SimpleElasticAgent._exit_barrier")),
+        world("reset_peer"),
+    ),
     ("F26", call("closing", "rendezvous", role="master"), world()),
     ("F09", call("linearizable", "compare_set", role="master"), world("x_drop_query", query="multi_set")),
     ("F05", call("agreement", "rendezvous", role="master"), world("limit_data", **AGAIN)),
@@ -95,7 +100,7 @@ def test_what_stock_is_known_for_is_explained(ref: str, signature: Signature, do
 @pytest.mark.parametrize(("_", "signature", "document"), MEASURED)
 def test_the_same_of_another_subject_is_new(_: str, signature: Signature, document: dict[str, Any]) -> None:
     """Of static-strict only its documented limits are known."""
-    assert explained(signature, "static-strict", TORCH, document) in (None, "F09", "F17")
+    assert explained(signature, "static-strict", TORCH, document) in (None, "F09", "F17", "F22")
     assert explained(signature, "another", TORCH, document) is None
 
 
@@ -141,6 +146,14 @@ def test_a_greeting_in_pieces_is_a_limit_of_both(subject: str, size: str, stream
     """Of pieces that are smaller than a greeting, on the way to the master."""
     failed = call("benign-join", "rendezvous", "failed", error="DistNetworkError", message=LOST)
     assert explained(failed, subject, TORCH, world("slicer", average_size=size, stream=stream)) == ref
+
+
+def test_the_workers_of_torchrun_have_torchs_own_store() -> None:
+    """So what is known of stock is known of them; the agents' joins are the subject's."""
+    for ref, signature, document in MEASURED:
+        torchrun = {**document, "world": {**document["world"], "torchrun": {}}}
+        found = explained(signature, "static-strict", TORCH, torchrun)
+        assert found in ((ref,) if signature.verb not in ("rendezvous", "exit") else (None, "F22"))
 
 
 @pytest.mark.parametrize(
