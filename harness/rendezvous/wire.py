@@ -217,7 +217,10 @@ def _key(key: str) -> bytes:
 
 
 def _unconnected(address: Address) -> _socket.socket:
-    sock = _socket.socket(address[0], _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    try:
+        sock = _socket.socket(address[0], _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    except OSError as error:  # no descriptor is free, or the system has no such family
+        raise Unreachable(_reason(error)) from error
     sock.setblocking(False)
     sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
     return sock

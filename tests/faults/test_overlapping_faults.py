@@ -58,7 +58,7 @@ def test_the_lowest_file_limit_is_in_force_and_the_last_heal_restores_the_first_
 
 
 def test_a_process_stays_frozen_until_the_last_pause_is_healed():
-    """Its hang guard is told once that it stops, and once that it goes on."""
+    """Its hang guard is record once that it stops, and once that it goes on."""
     with rank_processes(ENDLESS, 0) as context, pidfd.hold(context.ranks[0].pid) as process:
         shown = in_turn(held("pause", context, 0), held("pause", context, 0), process.stopped)
     assert shown == [False, True, True, True, False]
@@ -118,13 +118,13 @@ def test_what_a_target_is_told_once_by_two_equal_faults(
     kind: str, attributes: dict[str, int], orders: list[str], monkeypatch: pytest.MonkeyPatch
 ):
     """The first order with the first fault, the second with the last healing."""
-    told: list[str] = []
-    target = _target(told)
+    record: list[str] = []
+    target = _target(record)
     monkeypatch.setattr(f"harness.faults.{kind}.traffic_of", lambda links: [], raising=False)
     monkeypatch.setattr(f"harness.faults.{kind}.refusals", lambda *_: lambda: 0, raising=False)
     monkeypatch.setattr(f"harness.faults.{kind}._open", lambda host: 0, raising=False)
     context = FakeFaultContext(known_links=[target], world_host=target, ranks={0: SimpleNamespace()})
-    shown = in_turn(held(kind, context, 0, **attributes), held(kind, context, 0, **attributes), told.copy)
+    shown = in_turn(held(kind, context, 0, **attributes), held(kind, context, 0, **attributes), record.copy)
     assert shown == [[], orders[:1], orders[:1], orders[:1], orders]
 
 
@@ -147,12 +147,12 @@ def test_what_cannot_be_applied_is_undone_and_the_others_stay():
     assert applied == [2, 2, 1, 5, 4]
 
 
-def _target(told: list[str]) -> Any:
-    """A link, a container's host and its container in one; it notes what it is told."""
+def _target(record: list[str]) -> Any:
+    """A link, a container's host and its container in one; it notes what it is record."""
     names = ("disable", "enable", "disconnect", "connect")
-    target = SimpleNamespace(name="target", rank=0, **{name: lambda name=name: told.append(name) for name in names})
+    target = SimpleNamespace(name="target", rank=0, **{name: lambda name=name: record.append(name) for name in names})
     target.container_of = lambda rank: target
     target.throttled_ns = lambda: 0
-    target.limit_processor = lambda run, every: told.append(f"limit {run} of {every}")
-    target.unlimit_processor = lambda: told.append("unlimit")
+    target.limit_processor = lambda run, every: record.append(f"limit {run} of {every}")
+    target.unlimit_processor = lambda: record.append("unlimit")
     return target
