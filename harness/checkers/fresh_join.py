@@ -39,7 +39,8 @@ class FreshJoin(Checker):
             " endpoint and with one world size. During these joins no fault is in place on their ranks or a master, on"
             " the port or on a host; faults that were healed before do not count. Not judged are joins with settings of"
             " their own (`config`), of torchrun's agents, at a port that another process is or was to serve, and after"
-            " a `set_closed`, `fork_child` or `bind`, each of which can keep a join from returning."
+            " a `set_closed`, `fork_child` or `bind`, each of which can keep a join from returning; with"
+            " `static-strict` also not while another join of a process goes on that a fault has hit."
         ),
     )
     explored = True
@@ -87,8 +88,30 @@ def _is_undisturbed(scenario: Scenario, history: History, disturbances: Disturba
         and lateness(history, window).total_ns <= allowed_ns
         and masters <= {join.call.rank for join in group if join.is_master}
         and not disturbances.hit({*ranks, *masters}, window)
+        and not _is_held_up(disturbances, group, window)
         and not _has_gone(history, group, window)
         and not disturbances.released(range(scenario.world.size), window[1], _IN_THE_WAY)
+    )
+
+
+def _is_held_up(disturbances: Disturbances, group: Sequence[Join], window: tuple[int, int]) -> bool:
+    """Whether another join of a member's process, which a fault had hit, was still going on in the window.
+
+    Static-strict makes the stores of one process one after the other (docs/rendezvous.md): a constructor that waits at
+    a link that was silent holds up the next one.
+    """
+    members = {(join.call.rank, join.call.life) for join in group}
+    others = [
+        join
+        for join in joins(disturbances.history)
+        if (join.call.rank, join.call.life) in members
+        and join not in group
+        and join.begun_ns < window[1]
+        and (join.call.ended_ns is None or join.ended_ns > window[0])
+    ]
+    return disturbances.is_strict and any(
+        disturbances.hit({join.call.rank, *disturbances.masters}, disturbances.history.window_of(join.call))
+        for join in others
     )
 
 

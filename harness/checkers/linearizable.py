@@ -12,7 +12,7 @@ from harness.history.disturbances import Disturbances
 from harness.history.joins import Join, configured_run_id, joins, recorded_round
 from harness.history.keys import keys_of, writes_of
 from harness.history.wording import counted, describe_call, joined
-from harness.linearizability.calls import STORE_VERBS, Timed, mixed_keys, queue_keys, timed
+from harness.linearizability.calls import NO_REPLY, STORE_VERBS, Timed, mixed_keys, queue_keys, timed
 from harness.linearizability.components import Component, components, decide
 from harness.linearizability.counts import too_few
 from harness.linearizability.explain import described, evidence, explained
@@ -168,13 +168,21 @@ class _Reading:
 def _as_promised(disturbances: Disturbances, calls: Sequence[Call]) -> _Reading:
     """Static-strict's writes are done when they return, and torch's server keeps no `multi_set` whole (F47).
 
-    Its sums may wrap around, as torch's do (F46): counters that may get so far are not judged.
+    Its sums may wrap around, as torch's do (F46): counters that may get so far are not judged. Neither are keys whose
+    writes without reply a fault may have dropped: the server answers the request behind them all the same (F09).
     """
     if not disturbances.is_strict:
         return _Reading(strict=False, atomic=False)
-    far = _may_wrap_around(calls)
+    unjudged = _may_wrap_around(calls) | _may_be_lost(disturbances, calls)
     keys = frozenset(key for call in calls for key in (*keys_of(call), *(write.key for write in writes_of(call))))
-    return _Reading(strict=True, atomic=False, wanted=keys - far if far else None)
+    return _Reading(strict=True, atomic=False, wanted=keys - unjudged if unjudged else None)
+
+
+def _may_be_lost(disturbances: Disturbances, calls: Sequence[Call]) -> frozenset[str]:
+    """The keys that a rank whose queries were dropped wrote without a reply."""
+    ranks = disturbances.losing_queries
+    unanswered = (call for call in calls if call.rank in ranks and call.f in NO_REPLY)
+    return frozenset(write.key for call in unanswered for write in writes_of(call))
 
 
 def _may_wrap_around(calls: Sequence[Call]) -> frozenset[str]:

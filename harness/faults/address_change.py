@@ -63,7 +63,8 @@ class AddressChange(FaultMember):
         try:
             yield lambda: _evidence(moves, hanging, _attempts(living) - before, _unmoved(moving, moves))
         finally:
-            _tell(hosts, moves)
+            # A second fault may have moved a host further meanwhile.
+            _tell(hosts, {host.name: (moves[host.name][0], host.address) for host in moving})
 
     def _moving(self, context: FaultContext) -> Sequence[WorldHost]:
         ranked = hosts_of(self.fault, context)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
+from harness.faults.parts.layers import Layers
 from harness.machine.docker.hosts import DockerHost, RankContainer
 from harness.values.attribute import Attribute, Declaration
 from harness.values.errors import NothingToHit
 
 LEAST_NS, MOST_NS = 1_000_000, 1_000_000_000
 """What the kernel accepts, for the quota and for the period."""
+
+
+_quotas: Layers[tuple[int, int] | None] = Layers()
+"""Quota and period in microseconds; None for no limit."""
 
 
 @FAULTS.register("cpu_limit")
@@ -53,12 +59,18 @@ class CpuLimit(FaultMember):
         if not limited:
             raise NothingToHit(f"no process of rank {', '.join(map(str, self.fault.ranks))} is alive")
         before = {rank: container.throttled_ns() for rank, container in limited.items()}
+        quota = self.fault.attributes["run"] // 1000, self.fault.attributes["every"] // 1000
         with contextlib.ExitStack() as lifted:
             for container in limited.values():
-                # Register the healing first: a throttled container cannot even be killed until the limit is lifted.
-                lifted.callback(container.unlimit_processor)
-                container.limit_processor(*(self.fault.attributes[name] // 1000 for name in ("run", "every")))
+                lifted.enter_context(_quotas.hold(id(container), quota, None, functools.partial(_limit, container)))
             yield lambda: _evidence(limited, before)
+
+
+def _limit(container: RankContainer, quota: tuple[int, int] | None) -> None:
+    if quota is None:
+        container.unlimit_processor()
+    else:
+        container.limit_processor(*quota)
 
 
 def _evidence(limited: Mapping[int, RankContainer], before: Mapping[int, int | None]) -> Evidence:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
 from harness.faults.parts.evidence import hosts_of
+from harness.faults.parts.layers import Layers
 from harness.machine.docker.hosts import DockerHost
 from harness.machine.network import sockets
 from harness.values.attribute import Declaration
 from harness.worlds.base import Host
+
+_networks: Layers[bool] = Layers()
 
 
 @FAULTS.register("disconnect")
@@ -39,9 +43,12 @@ class Disconnect(FaultMember):
         failed_before = _failed(others)
         with contextlib.ExitStack() as connected_again:
             for host in hosts:
-                connected_again.callback(host.connect)
-                host.disconnect()
+                connected_again.enter_context(_networks.hold(host.name, False, True, functools.partial(_set, host)))
             yield lambda: _evidence(hosts, others, hanging, failed_before)
+
+
+def _set(host: DockerHost, connected: bool) -> None:
+    (host.connect if connected else host.disconnect)()
 
 
 def _evidence(hosts: Sequence[DockerHost], others: Sequence[Host], hanging: int, failed_before: int) -> Evidence:

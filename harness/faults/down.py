@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
 from harness.faults.parts.evidence import links_of, refusals, settled, traffic_of
+from harness.faults.parts.layers import Layers
 from harness.machine.network import sockets
 from harness.proxies.base import Link, Traffic
 from harness.values.attribute import Declaration
+
+_enabled: Layers[bool] = Layers()
 
 
 @FAULTS.register("down")
@@ -34,10 +38,13 @@ class Down(FaultMember):
         refused = refusals(self.fault, context, links, before)
         with contextlib.ExitStack() as disabled:
             for link in links:
-                disabled.callback(link.enable)
-                link.disable()
+                disabled.enter_context(_enabled.hold(link.name, False, True, functools.partial(_set, link)))
             cut = _cut(links, before)
             yield lambda: _evidence(cut, refused(), _listening(links, context))
+
+
+def _set(link: Link, enabled: bool) -> None:
+    (link.enable if enabled else link.disable)()
 
 
 def _cut(links: Sequence[Link], before: Sequence[Traffic]) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, RankProcess
+from harness.faults.parts.layers import Layers
 from harness.machine.process import pidfd
 from harness.values.attribute import Attribute, Declaration
 from harness.values.errors import HarnessError, NothingToHit
@@ -24,6 +25,10 @@ class _Limited:
     before: frozenset[int]
 
 
+_limits: Layers[int] = Layers(min)
+"""Of the limits of several faults the lowest is in force."""
+
+
 @FAULTS.register("file_limit")
 class FileLimit(FaultMember):
     """A soft limit of open files, lowered from outside."""
@@ -37,7 +42,8 @@ class FileLimit(FaultMember):
         example="{inject: file_limit, ranks: 0, spare: 3, after: join}",
         details=(
             "Open descriptors stay open. Healing restores the limit. If a process reached the limit and closed "
-            "descriptors again before healing, this cannot be seen from outside: the report then says `unproven`."
+            "descriptors again before healing, this cannot be seen from outside: the report then says `unproven`. Of "
+            "several such faults on one rank the lowest limit is in force."
         ),
     )
     layer = "host"
@@ -69,12 +75,10 @@ def _limited(process: RankProcess, spare: int) -> Iterator[_Limited]:
             raise ProcessLookupError(process.pid)
         if before is None:
             raise HarnessError(f"the descriptors of rank {process.rank} cannot be read; is /proc mounted?")
-        limit = min(limit_for(before, spare), old_limit)
-        _set(held, limit, process.rank)
-        try:
+        limit = limit_for(before, spare)
+        target = process.rank, process.life, process.pid
+        with _limits.hold(target, limit, old_limit, lambda now: _set(held, now, process.rank)):
             yield _Limited(process, held, limit, before)
-        finally:
-            _set(held, old_limit, process.rank)
 
 
 def limit_for(open_: frozenset[int], spare: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
 from harness.faults.parts.evidence import hosts_of
+from harness.faults.parts.layers import Layers
 from harness.machine.network import sockets
 from harness.machine.network.sockets import TcpCounters
 from harness.values.attribute import Attribute, Declaration
@@ -21,6 +23,7 @@ _FILES = {
     "tcp_retries2": Path("/proc/sys/net/ipv4/tcp_retries2"),
     "tcp_syn_retries": Path("/proc/sys/net/ipv4/tcp_syn_retries"),
 }
+_settings: Layers[int] = Layers()
 _ADVICE = "run the harness where /proc/sys is writable: not in a container that has it read-only"
 
 
@@ -85,8 +88,9 @@ class HostLimits(FaultMember):
     def _set(self, host: WorldHost, restored: contextlib.ExitStack) -> Iterator[tuple[str, int]]:
         for name, value in self._limits.items():
             former = _read(host, name)
-            restored.callback(_write, host, name, former)
-            _write(host, name, value)
+            restored.enter_context(
+                _settings.hold((host.name, name), value, former, functools.partial(_write, host, name))
+            )
             yield name, former
 
     def _evidence(

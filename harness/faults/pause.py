@@ -7,12 +7,15 @@ import signal
 from collections.abc import Callable, Iterator
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, RankProcess
+from harness.faults.parts.layers import Layers
 from harness.machine.process import pidfd
 from harness.values.attribute import Declaration
 from harness.values.errors import HarnessError, NothingToHit
 
 # A thread stops within microseconds unless it sits in an uninterruptible system call (a slow disk).
 STOP_LIMIT_NS = 5_000_000_000
+
+_stopped: Layers[bool] = Layers()
 
 
 @FAULTS.register("pause")
@@ -60,24 +63,25 @@ class Pause(FaultMember):
 def _frozen(process: RankProcess, context: FaultContext) -> Iterator[pidfd.PidfdProcess]:
     """One frozen process; raises ProcessLookupError if it has ended, HarnessError if it does not stop."""
     with pidfd.hold(process.pid) as held:
-        try:
-            context.paused(process.rank, True)
-            if not held.signal(signal.SIGSTOP):
-                raise ProcessLookupError(process.pid)
-            _verify(process, held, stopped=True)
+        target = process.rank, process.life, process.pid
+        with _stopped.hold(target, True, False, lambda stop: (_stop if stop else _thaw)(process, held, context)):
             if held.ended():
                 raise ProcessLookupError(process.pid)
             yield held
-        finally:
-            try:
-                _thaw(process, held)
-            finally:
-                context.paused(process.rank, False)
 
 
-def _thaw(process: RankProcess, held: pidfd.PidfdProcess) -> None:
-    if held.signal(signal.SIGCONT):
-        _verify(process, held, stopped=False)
+def _stop(process: RankProcess, held: pidfd.PidfdProcess, context: FaultContext) -> None:
+    context.paused(process.rank, True)
+    if held.signal(signal.SIGSTOP):
+        _verify(process, held, stopped=True)
+
+
+def _thaw(process: RankProcess, held: pidfd.PidfdProcess, context: FaultContext) -> None:
+    try:
+        if held.signal(signal.SIGCONT):
+            _verify(process, held, stopped=False)
+    finally:
+        context.paused(process.rank, False)
 
 
 def _verify(process: RankProcess, held: pidfd.PidfdProcess, stopped: bool) -> None:

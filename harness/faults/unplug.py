@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember
 from harness.faults.parts.evidence import hosts_of
+from harness.faults.parts.layers import Layers
 from harness.machine.network import own_interface, sockets
 from harness.values.attribute import Declaration
 from harness.worlds.base import Host, WorldHost
+
+_plugs: Layers[bool] = Layers()
 
 
 @FAULTS.register("unplug")
@@ -38,9 +42,12 @@ class Unplug(FaultMember):
         before = _silence(context.hosts, pulled)
         with contextlib.ExitStack() as out:
             for host in pulled:
-                out.callback(host.plug)
-                host.unplug()
+                out.enter_context(_plugs.hold(host.name, False, True, functools.partial(_set, host)))
             yield lambda: _evidence(before, _silence(context.hosts, pulled), _plugged(pulled))
+
+
+def _set(host: WorldHost, plugged: bool) -> None:
+    (host.plug if plugged else host.unplug)()
 
 
 @dataclass(frozen=True)

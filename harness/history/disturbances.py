@@ -55,6 +55,12 @@ class Disturbances:
         """Whether a fault made look-ups slow: torch makes some of its own, which no deadline bounds (F11)."""
         return any(injection.kind in _RESOLVERS for injection in self.history.injections)
 
+    @property
+    def losing_queries(self) -> frozenset[int]:
+        """The ranks whose queries a fault dropped on connections that went on, which no client notices (F09)."""
+        lossy = (injection for injection in self.history.injections if injection.kind == "x_drop_query")
+        return frozenset(rank for injection in lossy for rank in injection.ranks)
+
     def hit(self, ranks: Collection[int], window: tuple[int, int]) -> bool:
         """Whether a fault that can concern these ranks was in place in the window, or was about to be."""
         return any(

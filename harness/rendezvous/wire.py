@@ -219,7 +219,7 @@ def _key(key: str) -> bytes:
 def _unconnected(address: Address) -> _socket.socket:
     try:
         sock = _socket.socket(address[0], _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-    except OSError as error:  # no descriptor is left, for now
+    except OSError as error:  # no descriptor is left, or the system has no such family
         raise Unreachable(_reason(error)) from error
     sock.setblocking(False)
     sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)

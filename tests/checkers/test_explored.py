@@ -199,6 +199,28 @@ def test_a_write_of_static_strict_is_done_when_it_returns() -> None:
     assert linearizable(lost_write("static")) == PASSED
 
 
+@pytest.mark.parametrize(
+    ("ranks", "kind", "status"),
+    [
+        ((1,), "x_drop_query", VACUOUS),
+        ((2,), "x_drop_query", FAILED),
+        ((1,), "x_drop_reply", FAILED),
+    ],
+)
+def test_a_write_that_a_fault_dropped_on_the_way_is_a_limit(ranks: tuple[int, ...], kind: str, status: str) -> None:
+    """F09: the connection goes on, and the server answers the request behind it. On other links nothing was lost."""
+    past = Past(3, subject="static-strict").all_join().fault("dropped", 0.5, 2, kind=kind, ranks=ranks)
+    past.call(1, "set", 1, 1.1, arguments={"key": "k", "value": "1"})
+    assert linearizable(past.call(2, "check", 1.2, 1.3, arguments={"keys": ["k"]}, value=False)) == status
+
+
+def test_a_dropped_write_excuses_no_other_key() -> None:
+    """What rank 2 has lost is judged all the same."""
+    past = lost_write("static-strict").fault("dropped", 2, None, kind="x_drop_query", ranks=(1,))
+    past.call(2, "set", 3, 3.1, arguments={"key": "other", "value": "1"})
+    assert linearizable(past.call(1, "check", 3.2, 3.3, arguments={"keys": ["other"]}, value=False)) == FAILED
+
+
 def test_several_values_need_not_be_stored_at_once() -> None:
     """F47: torch's server stores them one after another."""
     past = strict().call(1, "multi_set", 1, 2, arguments={"values": {"a": "1", "b": "1"}})

@@ -112,6 +112,22 @@ def test_settings_of_its_own_and_torchrun_are_not_judged() -> None:
     assert judged(split().whole(), replace(PLAN, world=replace(PLAN.world, torchrun={}))).status == VACUOUS
 
 
+def held_up(subject: str = "static-strict", hit: float = 0.9, until: float = 1.5) -> str:
+    """Rank 2's first join, which may have been hit, goes on beside a new run, in which rank 2 gives up."""
+    past = Past(3, subject=subject).fault("few", 0.01, hit, kind="file_limit", ranks=(0,)).join(2, 0.5, until, "failed")
+    again = {"run_id": "again", "handler": "second", "step": "again", "thread": "other"}
+    past.join(0, 1, 3, "failed", **again).join(1, 1, 3, "failed", **again)
+    return judged(past.join(2, 1, 3, "failed", error=TIMEOUT, **again).whole()).status
+
+
+def test_a_join_behind_one_that_a_fault_has_hit_is_a_limit_of_static_strict() -> None:
+    """Its constructors run one after the other, also once the fault is healed."""
+    assert held_up() == VACUOUS
+    assert held_up(subject="static") == FAILED
+    assert held_up(hit=0.4) == FAILED
+    assert held_up(until=0.95) == FAILED
+
+
 def test_a_stop_of_a_part_of_the_harness_makes_it_an_error() -> None:
     """The proxy server stood still."""
     assert judged(split(Past(3).stall(0.5, 0.9)).whole()).status == ERROR
