@@ -42,7 +42,7 @@ OTHERS = 0.8
 """How often a further fault is of a kind that is not there yet: two pauses of one rank are one."""
 RECONNECTED = 0.35
 """How often the ranks of a link that is hit open one more connection under the fault."""
-MOST_BODY = 9
+MOST_BODY = 8
 """Steps that leave room for the coda."""
 PARTIAL = 0.04
 """How often a toxic hits half of the connections only."""

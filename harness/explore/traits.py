@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from harness.explore.documents import named_in
 from harness.values.json import mapping
 from harness.values.quantity import parse_size
 
@@ -14,8 +15,9 @@ SHAPES = (
     "threads share a handler", "greeting in pieces", "another rank", "another world size", "slash in a run id",
     "no fault", "huge amount",
 )  # fmt: skip
-"""`joins again`: a rank joins one run twice; `second run`: more than one run id; `another ...`: a process is given
-another rank or world size than that of its place; `huge amount`: a number that a sum of 64 bits may wrap around at."""
+"""`joins again`: a rank joins one run twice; `second run`, `second handler`: more than one run id or handler, without
+those whose master waits for the workers' joins, as that of the coda does; `another ...`: a process is given another
+rank or world size than that of its place; `huge amount`: a number that a sum of 64 bits may wrap around at."""
 
 _RUN_ID = "train"
 _HUGE = 1 << 62
@@ -80,10 +82,11 @@ def _of_world(world: Mapping[str, Any], joins: list[Mapping[str, Any]]) -> Itera
         yield "another rank"
     if len({one["world_size"] for one in configured if "world_size" in one} | {world.get("size")}) > 1:
         yield "another world size"
-    run_ids = {str(one["run_id"]) for one in configured if "run_id" in one}
+    last = _served_last(joins)
+    run_ids = {str(one["run_id"]) for one in configured if "run_id" in one and _handler(one) not in last}
     if len(run_ids | ({str(world.get("run_id", _RUN_ID))})) > 1:
         yield "second run"
-    if any("/" in run_id for run_id in run_ids):
+    if any("/" in str(one.get("run_id")) for one in configured):
         yield "slash in a run id"
 
 
@@ -93,7 +96,7 @@ def _of_joins(world: Mapping[str, Any], steps: list[Mapping[str, Any]]) -> Itera
     calls: Counter[tuple[int, str]] = Counter()
     run_ids: dict[str, str] = {}
     for step in steps:
-        handler = str(step.get("handler", "main"))
+        handler = _handler(step)
         if step.get("do") == "rendezvous":
             run_id = run_ids.setdefault(handler, str(step.get("run_id", world.get("run_id", _RUN_ID))))
             times = step.get("times", 1)
@@ -103,11 +106,26 @@ def _of_joins(world: Mapping[str, Any], steps: list[Mapping[str, Any]]) -> Itera
             yield "joins again"
     if any(count > 1 for count in calls.values()):
         yield "joins again"
-    if len(run_ids) > 1:
+    if len(run_ids.keys() - _served_last(steps)) > 1:
         yield "second handler"
-    used = {(str(step.get("handler", "main")), str(step.get("thread", "main"))) for step in steps}
+    used = {(_handler(step), str(step.get("thread", "main"))) for step in steps}
     if len({handler for handler, _ in used}) < len(used):
         yield "threads share a handler"
+
+
+def _served_last(steps: list[Mapping[str, Any]]) -> set[str]:
+    """The handlers with which the master joins after the workers: nobody is missing then when it returns."""
+    joins = [step for step in steps if step.get("do") == "rendezvous"]
+    handlers = {str(step.get("id")): _handler(step) for step in joins}
+    return {
+        _handler(step)
+        for step in joins
+        if step.get("ranks") == 0 and any(handlers.get(name) == _handler(step) for name in named_in(step.get("after")))
+    }
+
+
+def _handler(step: Mapping[str, Any]) -> str:
+    return str(step.get("handler", "main"))
 
 
 def _ranks(named: Any, size: int) -> Iterator[int]:

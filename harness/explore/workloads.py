@@ -20,7 +20,7 @@ GUARD = "timeout + 2s"
 TIMEOUTS = {1: 70, 2: 15, 3: 15}
 """Seconds, and how often."""
 MOST_STEPS = 12
-"""Of a draft; three of them are the coda's."""
+"""Of a draft; four of them are the coda's."""
 
 
 @dataclass(frozen=True)
