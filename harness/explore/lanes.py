@@ -14,9 +14,9 @@ from harness.values.verdict import ERROR, SKIPPED
 SHARES: Mapping[str, float] = {SYSTEMATIC: 0.2, MUTATION: 0.4, UNIFORM: 0.3, CLEAN: 0.1}
 """Of the drafts that are explored; those of lanes that are not used go to the others in proportion."""
 
-FEW_WORKLOADS = 4
+FEW_WORKLOADS = 10
 """While there are fewer, new ones are played first: all lanes need them."""
-NEW_WORKLOAD = 0.04
+NEW_WORKLOAD = 0.1
 """How probable a new one is when there are enough."""
 MOST_WORKLOADS = 64
 """The oldest goes when there are more; its fault and anchor pairs that were not played yet go with it."""

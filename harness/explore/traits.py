@@ -13,15 +13,18 @@ from harness.values.quantity import parse_size
 SHAPES = (
     "missing rank", "late rank", "killed rank comes back", "joins again", "second run", "second handler",
     "threads share a handler", "greeting in pieces", "another rank", "another world size", "slash in a run id",
-    "no fault", "huge amount",
+    "no fault", "huge amount", "long key",
 )  # fmt: skip
 """`joins again`: a rank joins one run twice; `second run`, `second handler`: more than one run id or handler, without
 those whose master waits for the workers' joins, as that of the coda does; `another ...`: a process is given another
-rank or world size than that of its place; `huge amount`: a number that a sum of 64 bits may wrap around at."""
+rank or world size than that of its place; `huge amount`: a number that a sum of 64 bits may wrap around at; `long
+key`: one that torch's server may refuse."""
 
 _RUN_ID = "train"
 _HUGE = 1 << 62
 _GREETING_BYTES = 5
+_LONG = 8000
+"""Characters. Torch's server refuses keys of more than 8 KiB, and the subject puts its own before a key."""
 
 
 def traits(document: Mapping[str, Any]) -> frozenset[str]:
@@ -39,6 +42,8 @@ def traits(document: Mapping[str, Any]) -> frozenset[str]:
         found.add("greeting in pieces")
     if any(_is_huge(step.get(key)) for step in steps for key in ("value", "amount")):
         found.add("huge amount")
+    if any(len(str(step.get("key"))) > _LONG for step in steps):
+        found.add("long key")
     if any(fault.get("inject") == "kill" and ("for" in fault or "until" in fault) for fault in faults):
         found.add("killed rank comes back")
     return frozenset(found)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as any_of
 from made_profiles import profile_of
 
-from harness.explore.coda import CODA, without_coda
+from harness.explore.coda import CODA, CODA_STEPS, without_coda
 from harness.explore.documents import faults_of, name_of, ranks_in, size_of, steps_of
 from harness.explore.draft import CLEAN, MUTATION, SYSTEMATIC, UNIFORM, Draft, Profile
 from harness.explore.draws import Draws
@@ -179,10 +179,10 @@ def test_hundreds_of_drafts_load(seed: int) -> None:
 
 
 def test_a_draft_without_its_coda_is_the_workload_with_faults() -> None:
-    """The coda is three steps and two claims, and comes off again without a trace."""
+    """The coda is four steps and two claims, and comes off again without a trace."""
     _, _, draft = next(one for seed in range(20) if "coda-join" in (one := drawn(seed))[2].text)
     bare = without_coda(draft.document)
-    assert len(steps_of(draft.document)) == len(steps_of(bare)) + 3
+    assert len(steps_of(draft.document)) == len(steps_of(bare)) + CODA_STEPS
     assert "coda" not in str(bare)
     assert faults_of(bare) == faults_of(draft.document)
 
