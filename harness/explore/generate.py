@@ -31,7 +31,7 @@ from harness.explore.injecting import (
 from harness.explore.ranges import written_ns
 from harness.explore.workloads import FAMILIES
 from harness.faults.base import FAULTS
-from harness.values.errors import ScenarioError
+from harness.loader import is_scenario
 
 COUNTS = {1: 68, 2: 23, 3: 7, 4: 2}
 """Faults of a drawn draft, and how often there are so many."""
@@ -159,8 +159,5 @@ def dressed(document: Mapping[str, Any], family: str, profile: Profile) -> Docum
 
 
 def loads(draft: Draft) -> bool:
-    """Whether the loader takes it."""
-    try:
-        return bool(draft.scenario.steps)
-    except ScenarioError:
-        return False
+    """Whether the loader takes its document."""
+    return is_scenario(draft.document)

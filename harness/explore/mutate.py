@@ -61,7 +61,7 @@ def mutated(draws: Draws, draft: Draft, profile: Profile, other: Draft) -> Draft
     """
     for _ in range(TRIES):
         found = _changed_once_or_more(draws, draft, profile, other)
-        if found is not None and found.id != draft.id and loads(found):
+        if found is not None and found.document != draft.document and loads(found):
             return found
     return None
 
