@@ -164,11 +164,14 @@ def _two_jobs(steps: Steps) -> Mapping[str, Any]:
 
 
 def _second_round(steps: Steps) -> Mapping[str, Any]:
+    """The next round of a run, or another run of the same processes; its master waits for nobody in stock (F08)."""
     draws = steps.draws
+    own = {"handler": "next", "run_id": "next"} if draws.chance(0.3) else {}
     join = steps.add("rendezvous", "join")
     Traffic(steps, join if draws.chance(0.5) else None).draw(draws.whole(1, 3))
-    again = steps.add("rendezvous", "again", after=join)
-    Traffic(steps, again if draws.chance(0.5) else None).draw(draws.whole(1, 4))
+    again = steps.add("rendezvous", "again", after=join, **own)
+    where = {"handler": "next"} if own else None
+    Traffic(steps, again if draws.chance(0.5) else None, where).draw(draws.whole(1, 4))
     return {}
 
 
