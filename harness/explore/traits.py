@@ -6,23 +6,25 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.explore.documents import named_in
+from harness.explore.documents import named_in, parts_of
 from harness.values.json import mapping
 from harness.values.quantity import parse_size
 
 SHAPES = (
     "missing rank", "late rank", "killed rank comes back", "joins again", "second run", "second handler",
     "threads share a handler", "greeting in pieces", "another rank", "another world size", "slash in a run id",
-    "no fault", "huge amount", "long key",
+    "no fault", "huge amount", "long key", "add to text",
 )  # fmt: skip
 """`joins again`: a rank joins one run twice; `second run`, `second handler`: more than one run id or handler, without
 those whose master waits for the workers' joins, as that of the coda does; `another ...`: a process is given another
 rank or world size than that of its place; `huge amount`: a number that a sum of 64 bits may wrap around at; `long
-key`: one that torch's server may refuse."""
+key`: one that torch's server may refuse; `add to text`: a key is added to, and is given texts."""
 
 _RUN_ID = "train"
 _HUGE = 1 << 62
 _GREETING_BYTES = 5
+_TEXTS = ("set", "set_bytes", "append", "compare_set", "multi_set")
+"""Verbs that give texts to keys."""
 _LONG = 8000
 """Characters. Torch's server refuses keys of more than 8 KiB, and the subject puts its own before a key."""
 
@@ -42,6 +44,8 @@ def traits(document: Mapping[str, Any]) -> frozenset[str]:
         found.add("greeting in pieces")
     if any(_is_huge(step.get(key)) for step in steps for key in ("value", "amount")):
         found.add("huge amount")
+    if _adds_to_text(steps):
+        found.add("add to text")
     if any(len(str(step.get("key"))) > _LONG for step in steps):
         found.add("long key")
     if any(fault.get("inject") == "kill" and ("for" in fault or "until" in fault) for fault in faults):
@@ -56,6 +60,17 @@ def _items(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
 
 def _kind(fault: Mapping[str, Any]) -> str:
     return f"{fault.get('inject')}{' silence' if fault.get('how') == 'silence' else ''}"
+
+
+def _adds_to_text(steps: list[Mapping[str, Any]]) -> bool:
+    """Whether a text may be at a key that is added to; a step `mix` does all that it names to all of its keys."""
+    keys: dict[bool, set[str]] = {True: set(), False: set()}
+    for step in steps:
+        named = (*parts_of(step.get("key")), *parts_of(step.get("keys")), *mapping(step.get("values")))
+        for verb in (step.get("do"), *mapping(step.get("weights"))):
+            if verb == "add" or verb in _TEXTS:
+                keys[verb == "add"].update(map(str, named))
+    return not keys[True].isdisjoint(keys[False])
 
 
 def _cuts_greetings(fault: Mapping[str, Any]) -> bool:

@@ -82,6 +82,12 @@ MEASURED = [
         call("unaffected", "check", "failed", error="DistNetworkError", message=LOST),
         world(steps=[{"do": "set", "key": "k" * 8193}]),
     ),
+    (
+        "F45",
+        call("unaffected", "check", "failed", error="DistNetworkError", message=LOST),
+        world(steps=[{"do": "set", "key": "a"}, {"do": "mix", "keys": ["a", "b"], "weights": {"add": 1}}]),
+    ),
+    ("F12", call("deadline", "rendezvous"), world("x_cut")),
     ("F26", call("closing", "rendezvous", role="master"), world(steps=[{"do": "set_closed"}])),
     ("F45", call("unaffected", "add", "failed", error="DistNetworkError", message=LOST), world()),
     ("F46", call("linearizable", "add"), world(steps=[{"do": "add", "amount": 2**63 - 1}])),
