@@ -62,9 +62,9 @@ def test_every_workload_loads(seed: int) -> None:
 
 
 def test_every_family_is_drawn() -> None:
-    """Of 400 seeds some give each family, and no family gives one draft only."""
+    """Of 600 seeds some give each family, and no family gives one draft only."""
     found: dict[str, set[str]] = {}
-    for seed in range(400):
+    for seed in range(600):
         draft = workload(Draws(seed))
         found.setdefault(draft.workload, set()).add(str(draft.document))
     assert found.keys() == FAMILIES.keys()
