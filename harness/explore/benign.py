@@ -38,7 +38,7 @@ def benign_fault(draws: Draws, document: Mapping[str, Any]) -> Entry:
     stream = {"stream": draws.choice(("upstream", "downstream"))}
     if kind == "latency":
         return {"inject": kind, **stream, "latency": _written(draws, most_ns // ROUND_TRIPS)}
-    size = draws.choice((LEAST_PIECE, 5, 8, 16, 32))
+    size = draws.choice((LEAST_PIECE, LEAST_PIECE, 5, 8, 16))
     delay_us = draws.whole(0, most_ns * size // _bytes_at_once(document) // US)
     return {"inject": kind, **stream, "average_size": f"{size}B", "delay": f"{delay_us}us"}
 

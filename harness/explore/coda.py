@@ -13,7 +13,9 @@ from harness.explore.documents import (
     faults_of,
     joined,
     name_of,
+    ranks_in,
     removed,
+    size_of,
     steps_of,
 )
 from harness.explore.workloads import FAMILIES, MOST_STEPS
@@ -21,9 +23,11 @@ from harness.faults.base import FAULTS
 
 CODA = "coda"
 """Handler, run id and thread of its steps, the begin of their names, and of the names of its claims."""
-CODA_STEPS = 3
+CODA_STEPS = 4
 TO_START = "500ms"
 """For a rank that is started again: its process must be there before the others' joins, which wait for it, begin."""
+TO_BEGIN = "700ms"
+"""The same for the master's join, which comes after those of the workers."""
 
 
 def with_coda(document: Mapping[str, Any]) -> Document:
@@ -31,20 +35,26 @@ def with_coda(document: Mapping[str, Any]) -> Document:
 
     The handler is a new one with a run id of its own, so its connections are new: a client whose connection was cut
     never gets another (F15), and does not count. Its steps have a thread of their own, so that what hangs elsewhere
-    does not keep them from beginning. No rank is missing, since every rank of the world is there or started again.
+    does not keep them from beginning. No rank is missing, since every rank of the world is there or started again. The
+    master joins after the workers: in stock a second store of one process waits for nobody (F08), so that nearly every
+    coda would fail for this alone.
     """
     bare = without_coda(document)
     if not allows_coda(bare):
         return bare
-    healed = [_healed(fault) for fault in faults_of(bare)]
-    where = {"handler": CODA, "thread": CODA}
+    faults, everybody = faults_of(bare), _everybody(bare)
+    used = {"handler": CODA, "thread": CODA}
+    where = {"run_id": CODA, **used}
+    begin = joined(everybody, *(_healed(fault, TO_START) for fault in faults))
+    begun = joined(everybody, *(_healed(fault, TO_BEGIN) for fault in faults), *_begun(bare))
     steps: list[Entry] = [
-        {"id": "coda-join", "do": "rendezvous", "run_id": CODA, **where, "after": joined(_everybody(bare), *healed)},
-        {"id": "coda-set", "do": "set", "ranks": 0, **where, "key": CODA, "value": "alive"},
-        {"id": "coda-get", "do": "get", "ranks": WORKERS, **where, "key": CODA},
+        {"id": "coda-join", "do": "rendezvous", "ranks": WORKERS, **where, "after": begin},
+        {"id": "coda-open", "do": "rendezvous", "ranks": 0, **where, "after": begun},
+        {"id": "coda-set", "do": "set", "ranks": 0, **used, "key": CODA, "value": "alive"},
+        {"id": "coda-get", "do": "get", "ranks": WORKERS, **used, "key": CODA},
     ]
     claims: list[Entry] = [
-        {"id": "coda-joins", "step": "coda-join", "is": "ok", "within": "timeout + slack"},
+        {"id": "coda-joins", "step": ["coda-join", "coda-open"], "is": "ok", "within": "timeout + slack"},
         {"id": "coda-reads", "step": "coda-get", "is": "ok", "value": "alive", "within": "timeout + slack"},
     ]
     found = copied(bare)
@@ -73,9 +83,22 @@ def allows_coda(document: Mapping[str, Any]) -> bool:
     return bool(faults) and all("for" in fault for fault in faults)
 
 
-def _healed(fault: Entry) -> Entry:
+def _healed(fault: Entry, plus: str) -> Entry:
+    """The end of a fault; if it starts ranks again, so much later."""
     moment: Entry = {"fault": name_of(fault), "is": "healed"}
-    return {**moment, "plus": TO_START} if FAULTS[fault["inject"]].restarts_ranks else moment
+    return {**moment, "plus": plus} if _restarts(fault) else moment
+
+
+def _begun(document: Document) -> list[Entry]:
+    """The begin of the workers' joins; of ranks that a fault starts again it is not known in which life they join."""
+    size = size_of(document)
+    again = {rank for fault in faults_of(document) if _restarts(fault) for rank in ranks_in(fault.get("ranks"), size)}
+    stay = [rank for rank in range(1, size) if rank not in again]
+    return [{"step": "coda-join", "ranks": stay, "is": "begun"}] if stay else []
+
+
+def _restarts(fault: Entry) -> bool:
+    return FAULTS[fault["inject"]].restarts_ranks
 
 
 def _everybody(document: Document) -> Any:

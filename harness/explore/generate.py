@@ -9,14 +9,16 @@ from typing import Any
 from harness.explore.benign import LEAST_TIMEOUT_NS, with_benign_claims
 from harness.explore.coda import can_end_with_coda, with_coda
 from harness.explore.documents import Document, copied, faults_of
-from harness.explore.draft import SYSTEMATIC, UNIFORM, Anchor, Draft, Profile
+from harness.explore.draft import SYSTEMATIC, UNIFORM, Draft, Profile
 from harness.explore.draws import Draws
 from harness.explore.injecting import (
+    AT_START,
     Placing,
+    Where,
     at_anchor,
     at_time,
     has_second_life,
-    kind_of,
+    kinds_for,
     masters_of,
     present_of,
     restart_of,
@@ -26,13 +28,14 @@ from harness.explore.injecting import (
     with_fault,
     with_fault_at,
 )
-from harness.explore.ranges import faults_for, written_ns
+from harness.explore.ranges import written_ns
 from harness.explore.workloads import FAMILIES
-from harness.values.errors import ScenarioError
+from harness.faults.base import FAULTS
+from harness.loader import is_scenario
 
 COUNTS = {1: 68, 2: 23, 3: 7, 4: 2}
 """Faults of a drawn draft, and how often there are so many."""
-CODA = 0.85
+CODA = 0.7
 """How often a draft ends with a coda, where it can."""
 BENIGN = 0.08
 """How often all faults of a draft change nothing."""
@@ -54,46 +57,46 @@ def timed(draws: Draws, draft: Draft, profile: Profile) -> Draft:
 
 
 def systematic(draft: Draft, profile: Profile) -> Iterator[Draft]:
-    """The workload with each fault at each anchor in each role, once, and then with pairs of these.
+    """The workload with each fault at each anchor and at the start, in each role, once, and then with pairs of these.
 
     Anchors of one kind and role are one, the first. The order is drawn from the draft's seed, so that a part of it
-    has some of everything.
+    has some of everything. What needs the port where nobody listens is there at the start only.
     """
     draws = Draws(draft.seed).child("systematic")
     singles = draws.shuffled(_singles(draft, profile))
     placing = Placing(at_anchor, 1, can_end_with_coda(draft.document, draft.workload))
-    for kind, place, anchor, rank in singles:
-        made = with_fault_at(draws, draft.document, profile, kind, where_of(place, anchor), placing, rank)
+    for kind, where, ranks in singles:
+        made = with_fault_at(draws, draft.document, profile, kind, where, placing, ranks)
         yield from _finished([made], draft, profile, SYSTEMATIC, draft.seed)
-    for kind, place, anchor, rank in singles:
-        other, other_place, other_anchor, other_rank = draws.choice(singles)
-        first = with_fault_at(draws, draft.document, profile, kind, where_of(place, anchor), placing, rank)
-        where = where_of(other_place, other_anchor)
-        second = with_fault_at(draws, first[0], profile, other, where, replace(placing, gates=0), other_rank)
+    for kind, where, ranks in singles:
+        other, other_where, other_ranks = draws.choice(singles)
+        first = with_fault_at(draws, draft.document, profile, kind, where, placing, ranks)
+        second = with_fault_at(draws, first[0], profile, other, other_where, replace(placing, gates=0), other_ranks)
         yield from _finished([first, second], draft, profile, SYSTEMATIC, draft.seed)
 
 
-def _singles(draft: Draft, profile: Profile) -> list[tuple[str, int, Anchor, tuple[int, ...]]]:
-    """Every fault with every kind of anchor, for each role that it can hit."""
-    found = []
-    firsts: dict[tuple[str, str], tuple[int, Anchor]] = {}
+def _singles(draft: Draft, profile: Profile) -> list[tuple[str, Where, tuple[int, ...]]]:
+    """Every fault at every kind of anchor and at the start, for each role that it can hit."""
+    firsts: dict[tuple[str, str], Where] = {}
     for place, anchor in usable_anchors(copied(draft.document), profile):
-        firsts.setdefault((anchor.kind, anchor.role), (place, anchor))
-    for kind, member in faults_for(kind_of(draft.document)).items():
-        for place, anchor in firsts.values():
-            for ranks in _in_each_role(member.layer, anchor, draft.document):
-                found.append((kind, place, anchor, ranks))
-    return found
+        firsts.setdefault((anchor.kind, anchor.role), where_of(place, anchor))
+    start = Where(None, AT_START)
+    return [
+        (kind, where, ranks)
+        for kind in kinds_for(draft.document)
+        for where in ((start,) if FAULTS[kind].wants == "nobody" else (start, *firsts.values()))
+        for ranks in _in_each_role(FAULTS[kind].layer, where, draft.document)
+    ]
 
 
-def _in_each_role(layer: str, anchor: Anchor, document: Mapping[str, Any]) -> list[tuple[int, ...]]:
-    """One master and one worker; the anchor's own rank is the first choice for its role."""
+def _in_each_role(layer: str, where: Where, document: Mapping[str, Any]) -> list[tuple[int, ...]]:
+    """One master and one worker; the rank whose moment it is is the first choice for its role."""
     if layer == "port":
         return [()]
     masters, present = masters_of(document), present_of(document)
     workers = [rank for rank in present if rank not in masters]
     served = [] if layer == "link" else [rank for rank in present if rank in masters]
-    return [(anchor.rank if anchor.rank in ranks else ranks[0],) for ranks in (workers, served) if ranks]
+    return [(where.rank if where.rank in ranks else ranks[0],) for ranks in (workers, served) if ranks]
 
 
 def _drawn(draws: Draws, draft: Draft, profile: Profile, placing: Placing) -> Draft:
@@ -119,7 +122,7 @@ def _inject(draws: Draws, draft: Draft, profile: Profile, placing: Placing) -> l
     document: Document = copied(draft.document)
     heals = placing.heals and can_end_with_coda(document, draft.workload)
     placing = replace(placing, heals=heals)
-    kinds = draws.swarm(sorted(faults_for(kind_of(document))))
+    kinds = draws.swarm(kinds_for(document))
     count, is_benign = draws.weighted(COUNTS), draws.chance(BENIGN) or FAMILIES[draft.workload].only_benign
     if is_benign:
         document["world"]["timeout"] = written_ns(LEAST_TIMEOUT_NS)
@@ -156,8 +159,5 @@ def dressed(document: Mapping[str, Any], family: str, profile: Profile) -> Docum
 
 
 def loads(draft: Draft) -> bool:
-    """Whether the loader takes it."""
-    try:
-        return bool(draft.scenario.steps)
-    except ScenarioError:
-        return False
+    """Whether the loader takes its document."""
+    return is_scenario(draft.document)

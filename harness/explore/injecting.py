@@ -26,9 +26,10 @@ from harness.explore.documents import (
 )
 from harness.explore.draft import Anchor, Profile
 from harness.explore.draws import Draws
-from harness.explore.ranges import MS, Scope, fault_attributes, written_ns
+from harness.explore.ranges import FEW_BYTES, MS, Scope, fault_attributes, faults_for, written_ns
 from harness.explore.traffic import written_share
 from harness.faults.base import FAULTS
+from harness.history.disturbances import RELEASING
 from harness.steps import STEP_MEMBERS
 from harness.values.quantity import parse_duration
 
@@ -42,8 +43,14 @@ OTHERS = 0.8
 """How often a further fault is of a kind that is not there yet: two pauses of one rank are one."""
 RECONNECTED = 0.35
 """How often the ranks of a link that is hit open one more connection under the fault."""
-MOST_BODY = 9
+MOST_BODY = 8
 """Steps that leave room for the coda."""
+BENIGN_AT_START = 0.4
+"""How often a benign fault of a link is there before its rank's greeting (F01)."""
+CLOSING = (*RELEASING, "cycle", "exit")
+"""Verbs that end connections."""
+BYTES_OF_A_MESSAGE = 12
+"""About: a reply to `add` has 8, a query has its key."""
 PARTIAL = 0.04
 """How often a toxic hits half of the connections only."""
 SHORTEST_NS = 150 * MS
@@ -107,8 +114,7 @@ def at_anchor(draws: Draws, document: Document, profile: Profile, layer: str) ->
     """
     earlier = faults_of(document)
     start = {"port": 86, "link": 6}.get(layer, 3)
-    restarts = any(FAULTS[fault["inject"]].restarts_ranks for fault in earlier)
-    after = 0 if not earlier or (layer == "port" and not restarts) else 110
+    after = 0 if not earlier or (layer == "port" and not _is_restarted(document)) else 110
     form = draws.weighted({"anchor": 90 - start, "start": start, "fault": after})
     last = last_places(profile)
     anchors = [(place, one) for place, one in usable_anchors(document, profile) if place < last.get(one.rank, 0)]
@@ -186,7 +192,20 @@ def with_fault(
     new = {kind: weight for kind, weight in kinds.items() if kind not in there}
     kind = draws.weighted(new if new and draws.chance(OTHERS) else kinds)
     where = placing.where(draws, found, profile, FAULTS[kind].layer)
+    if FAULTS[kind].wants == "nobody" and placing.where is at_anchor and not _is_restarted(found):
+        where = Where(None, AT_START)  # the master listens from then on
     return with_fault_at(draws, found, profile, kind, where, placing)
+
+
+def _is_restarted(document: Document) -> bool:
+    return any(FAULTS[fault["inject"]].restarts_ranks for fault in faults_of(document))
+
+
+def kinds_for(document: Mapping[str, Any]) -> list[str]:
+    """The faults that can touch something in this world and workload, sorted."""
+    closes = any(step["do"] in CLOSING for step in steps_of(document))
+    found = faults_for(kind_of(document))
+    return sorted(kind for kind, member in found.items() if closes or member.wants != "closing")
 
 
 def with_fault_at(
@@ -225,7 +244,8 @@ def with_fault_at(
     fault |= _healing(draws, found, placing, where)
     if held is not None:
         found = _gated(found, held[1], name_of(fault))
-        if member.layer == "link" and draws.chance(RECONNECTED) and len(steps_of(found)) < MOST_BODY:
+        is_due = draws.chance(1 if member.wants == "connecting" else RECONNECTED)
+        if member.layer == "link" and is_due and len(steps_of(found)) < MOST_BODY:
             found = _reconnected(found, held[1], ranks)
     found["faults"] = [*faults_of(found), fault]
     return found, cell_of(fault, where, found)
@@ -238,6 +258,8 @@ def with_benign_fault(
     found = copied(document)
     drawn = benign_fault(draws, found)
     where = placing.where(draws, found, profile, FAULTS[drawn["inject"]].layer)
+    if FAULTS[drawn["inject"]].layer == "link" and draws.chance(BENIGN_AT_START):
+        where = Where(None, AT_START)
     kind, length = drawn.pop("inject"), drawn.pop("for", None) or written_share(draws, timeout_ns_of(found), 0.05, 1)
     (rank, *_) = _targets(draws, kind, where, found, profile)
     fault: Entry = {"id": fresh_name(kind, names_of(found)), "inject": kind, "ranks": rank, **drawn}
@@ -274,14 +296,16 @@ def scope_of(document: Document, profile: Profile, place: int, ranks: tuple[int,
     Args:
         step: the one that waits for the fault; its keys are the first to be met. Empty if none does.
     """
-    words = frozenset(
+    messages = [
         anchor.kind
-        for number, anchor in enumerate(profile.anchors)
-        if number > place and anchor.rank in ranks and anchor.kind.startswith(MESSAGES)
-    )
+        for anchor in profile.anchors[place + 1 :]
+        if anchor.rank in ranks and anchor.kind.startswith(MESSAGES)
+    ]
     steps = steps_of(document)
     keys = keys_in(one for one in steps if name_of(one) == step) or keys_in(steps) or ("a",)
-    return Scope(timeout_ns_of(document), size_of(document), keys, words=words, texts=keys)
+    few_bytes = min(FEW_BYTES, BYTES_OF_A_MESSAGE * max(len(messages), 2))
+    timeout_ns, size = timeout_ns_of(document), size_of(document)
+    return Scope(timeout_ns, size, keys, words=frozenset(messages), texts=keys, few_bytes=few_bytes)
 
 
 def _targets(draws: Draws, kind: str, where: Where, document: Document, profile: Profile) -> tuple[int, ...]:

@@ -14,9 +14,9 @@ from harness.values.verdict import ERROR, SKIPPED
 SHARES: Mapping[str, float] = {SYSTEMATIC: 0.2, MUTATION: 0.4, UNIFORM: 0.3, CLEAN: 0.1}
 """Of the drafts that are explored; those of lanes that are not used go to the others in proportion."""
 
-FEW_WORKLOADS = 4
+FEW_WORKLOADS = 6
 """While there are fewer, new ones are played first: all lanes need them."""
-NEW_WORKLOAD = 0.04
+NEW_WORKLOAD = 0.1
 """How probable a new one is when there are enough."""
 MOST_WORKLOADS = 64
 """The oldest goes when there are more; its fault and anchor pairs that were not played yet go with it."""
@@ -164,7 +164,7 @@ class Lanes:
 
     def _mutation(self) -> Draft | None:
         """The most promising of some changes of entries; or the workload of an entry, if it has no profile yet."""
-        made: dict[str, tuple[Draft, str]] = {}
+        made: list[tuple[Draft, str]] = []
         for _ in range(TRIES):
             entry = self._parts.knowledge.entry(self._draw)
             if entry is None:
@@ -176,11 +176,11 @@ class Lanes:
                 other = self._parts.knowledge.entry(self._draw) or entry
                 mutant = self._parts.mutated(self._seed(), entry, workload.profile, other)
                 if mutant is not None:
-                    made[mutant.id] = (mutant, workload.clean.id)
+                    made.append((mutant, workload.clean.id))
             if len(made) == CANDIDATES:
                 break
-        chosen = self._parts.knowledge.choose([mutant for mutant, _ in made.values()], self._draw) if made else None
-        return self._made(*made[chosen.id]) if chosen is not None else None
+        chosen = self._parts.knowledge.choose([mutant for mutant, _ in made], self._draw) if made else None
+        return next((self._made(mutant, origin) for mutant, origin in made if mutant is chosen), None)
 
     def _workload_of(self, entry: Draft) -> _Workload | Draft | None:
         """The workload of an entry; its draft if it must be played first; None if it cannot be."""

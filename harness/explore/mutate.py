@@ -36,13 +36,14 @@ from harness.explore.injecting import (
     at_anchor,
     cell_of,
     kind_of,
+    kinds_for,
     masters_of,
     scope_of,
     timeout_ns_of,
     with_fault,
     with_fault_at,
 )
-from harness.explore.ranges import Scope, attributes_for, fault_attributes, faults_for
+from harness.explore.ranges import Scope, attributes_for, fault_attributes
 from harness.explore.traffic import SHORTEST_NS, Steps, Traffic
 from harness.explore.workloads import MOST_STEPS
 from harness.faults.base import FAULTS
@@ -60,7 +61,7 @@ def mutated(draws: Draws, draft: Draft, profile: Profile, other: Draft) -> Draft
     """
     for _ in range(TRIES):
         found = _changed_once_or_more(draws, draft, profile, other)
-        if found is not None and found.id != draft.id and loads(found):
+        if found is not None and found.document != draft.document and loads(found):
             return found
     return None
 
@@ -147,7 +148,7 @@ class _Change:
     def change_kind(self) -> None:
         """Another fault at the same moment, for as long."""
         fault = self.draws.choice(self._faults)
-        kind = self.draws.choice(sorted(faults_for(kind_of(self.document))))
+        kind = self.draws.choice(kinds_for(self.document))
         where = Where(fault.get("after"), self._anchor_kind(fault))
         placing = replace(self.placing, gates=0)
         made, cell = with_fault_at(self.draws, self.document, self.profile, kind, where, placing)
@@ -171,7 +172,7 @@ class _Change:
         self._put(fault, {**kept, **{key: new[key] for key in ("for", "until") if key in new}})
 
     def add_fault(self) -> None:
-        kinds = self.draws.swarm(sorted(faults_for(kind_of(self.document))))
+        kinds = self.draws.swarm(kinds_for(self.document))
         self.document, cell = with_fault(self.draws, self.document, self.profile, kinds, self.placing)
         self.cells[name_of(self._faults[-1])] = cell
 

@@ -18,7 +18,7 @@ from harness.worlds.base import WORLDS
 US, MS, S = NANOSECONDS["us"], NANOSECONDS["ms"], NANOSECONDS["s"]
 OPTIONAL = 0.3
 """How often an attribute is given that may be absent."""
-SEEN = 0.9
+SEEN = 0.97
 """How often a word is one that was seen in the run, such as the kind of a message, where that is possible."""
 TRIES = 30
 """How often the attributes of a member are drawn until they fit together: `x_hold` wants one of two, never both."""
@@ -26,10 +26,10 @@ TRIES = 30
 EDGES = (0, 1, 5, 64, 1000, 1448, 4095, 4096, 4097, 16_384, 65_535, 65_536, 131_072)
 """Sizes at which buffers, segments and pages end."""
 FEW_BYTES = 1500
-"""What a connection carries in a join and a few calls: most sizes are less."""
+"""What a connection carries in a join and a few calls: most sizes are less, if nothing else is known."""
 LARGEST_DRAWN = 200_000
 """Bytes, and bytes per second times 1000: what is larger is never reached by the traffic of a rendezvous."""
-FEW, WIDEST = 12, 1000
+FEW, WIDEST = 6, 1000
 """How far above its lowest value a whole number is drawn, mostly and at most: what is counted in a play is small."""
 TEXTS = ("", "00", "00ff20", "6162" * 8)
 """Texts for attributes that say nothing about theirs; all of them are also bytes in hexadecimal."""
@@ -44,6 +44,7 @@ class Scope:
         keys: of the store.
         words: what was seen in a run or is known to be there: verbs, kinds of messages with their side, `query add`.
         texts: what a text says mostly, such as the key of a message.
+        few_bytes: what a connection carries meanwhile; most sizes are less.
         shortest_ns: the least duration of an attribute that declares none. To torch, 0 is no timeout at all.
     """
 
@@ -53,6 +54,7 @@ class Scope:
     handlers: tuple[str, ...] = ("main",)
     words: frozenset[str] = frozenset()
     texts: tuple[str, ...] = ()
+    few_bytes: int = FEW_BYTES
     shortest_ns: int = 0
 
 
@@ -136,9 +138,9 @@ def _duration(draws: Draws, attribute: Attribute, scope: Scope) -> Drawn:
     return Drawn(written_ns(value), value)
 
 
-def _size(draws: Draws, attribute: Attribute, _scope: Scope) -> Drawn:
+def _size(draws: Draws, attribute: Attribute, scope: Scope) -> Drawn:
     lowest, highest = _bounds(attribute, 0, LARGEST_DRAWN)
-    largest = LARGEST_DRAWN if draws.chance(0.2) else FEW_BYTES
+    largest = LARGEST_DRAWN if draws.chance(0.1) else scope.few_bytes
     edges = [edge for edge in EDGES if lowest <= edge <= min(highest, largest)]
     if edges and draws.chance(0.3):
         value = draws.choice(edges)

@@ -30,7 +30,7 @@ MIX = ("set", "check", "add", "append", "compare_set", "delete_key", "num_keys",
 MIX_READS = ("get", "multi_get")
 MOST_MIXED = 40
 """Calls of a mix by one rank: the search for an order of them stays short."""
-SHORTEST_NS = 50 * MS
+SHORTEST_NS = MS
 FLOW = 0.06
 """How often a step is one that needs no store, such as a pause of the rank's own."""
 
@@ -74,13 +74,20 @@ class Traffic:
         where: `handler`, `thread` and `life` of every step.
         may_wait: whether calls may wait for keys. Not where threads share a connection: one call of torch's client
             waits for the other (F17).
+        texts: the keys of texts.
     """
 
     def __init__(
-        self, steps: Steps, after: Any = None, where: Mapping[str, Any] | None = None, may_wait: bool = True
+        self,
+        steps: Steps,
+        after: Any = None,
+        where: Mapping[str, Any] | None = None,
+        may_wait: bool = True,
+        texts: tuple[str, ...] = TEXTS,
     ) -> None:
         self._steps, self._draws = steps, steps.draws
         self._after, self._where, self._may_wait = after, dict(where or {}), may_wait
+        self._texts = texts
         self._writers: dict[str, str] = {}
         self._is_deleted = False
         kinds = [*(kind for kind, member in steps_for("store").items() if member.draw is None), "mix"]
@@ -94,7 +101,7 @@ class Traffic:
             return False
         member = STEP_MEMBERS[kind]
         draws = Draws(0).child(kind)
-        return attributes_for(draws, member.declaration, member.problems, self._scope(TEXTS)) is not None
+        return attributes_for(draws, member.declaration, member.problems, self._scope(self._texts)) is not None
 
     def draw(self, count: int, ranks: Any = "drawn") -> list[str]:
         """Write so many steps, of these ranks or of drawn ones; their names."""
@@ -102,7 +109,7 @@ class Traffic:
 
     def seed_keys(self, ranks: Any = 0) -> str:
         """Write texts that later steps read."""
-        keys = self._draws.some(TEXTS, self._draws.whole(2, 3))
+        keys = self._draws.some(self._texts, self._draws.whole(2, 3))
         values = {key: unique_text(self._draws) for key in keys}
         name = self._write("multi_set", ranks, values=values)
         self._writers.update(dict.fromkeys(keys, name))
@@ -115,7 +122,7 @@ class Traffic:
             return self._mix(ranks)
         if verb in AWAITING:
             return self._waiting(verb, ranks)
-        return self._plain(verb, ranks, _OWN_KEYS.get(verb, TEXTS))
+        return self._plain(verb, ranks, _OWN_KEYS.get(verb, self._texts))
 
     def _plain(self, verb: str, ranks: Any, keys: tuple[str, ...]) -> str:
         """A call that waits for nobody."""
@@ -136,7 +143,7 @@ class Traffic:
         keys = [key for key in self._writers if (key in QUEUES) == (verb in QUEUE_VERBS)]
         if not keys and not self._draws.chance(0.1):
             writer = QUEUE_VERBS[0] if verb in QUEUE_VERBS else "set"
-            return self._plain(writer, ranks, _OWN_KEYS.get(writer, TEXTS))
+            return self._plain(writer, ranks, _OWN_KEYS.get(writer, self._texts))
         if not keys or self._draws.chance(0.1):
             return self._write(verb, self._one_of(ranks), **self._attributes(verb, (NOBODY_SETS,)))
         attributes = self._attributes(verb, tuple(keys))
@@ -150,8 +157,8 @@ class Traffic:
         return self._draws.choice(ranks_in(ranks, self._steps.size))
 
     def _mix(self, ranks: Any) -> str:
-        keys, verbs, after = list(TEXTS[:2]), list(MIX), None
-        read = [key for key in TEXTS if key in self._writers]
+        keys, verbs, after = list(self._texts[:2]), list(MIX), None
+        read = [key for key in self._texts if key in self._writers]
         if self._may_wait and read and not self._is_deleted and self._draws.chance(0.5):
             keys = read
             verbs = [verb for verb in MIX if verb != "delete_key"] + list(MIX_READS)

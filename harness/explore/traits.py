@@ -6,23 +6,29 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from harness.explore.documents import named_in, parts_of
 from harness.values.json import mapping
 from harness.values.quantity import parse_size
 
 SHAPES = (
     "missing rank", "late rank", "killed rank comes back", "joins again", "second run", "second handler",
     "threads share a handler", "greeting in pieces", "another rank", "another world size", "slash in a run id",
-    "no fault", "huge amount", "a write is dropped",
-    "torchrun",
+    "no fault", "huge amount", "long key", "add to text", "a write is dropped", "torchrun",
 )  # fmt: skip
-"""`joins again`: a rank joins one run twice; `second run`: more than one run id; `another ...`: a process is given
-another rank or world size than that of its place; `huge amount`: a number that a sum of 64 bits may wrap around at; `a
+"""`joins again`: a rank joins one run twice; `second run`, `second handler`: more than one run id or handler, without
+those whose master waits for the workers' joins, as that of the coda does; `another ...`: a process is given another
+rank or world size than that of its place; `huge amount`: a number that a sum of 64 bits may wrap around at; `long
+key`: one that torch's server may refuse; `add to text`: a key is added to, and is given texts; `a
 write is dropped`: a proxy swallows a query that has no reply, on a connection that goes on."""
 
 _RUN_ID = "train"
 _HUGE = 1 << 62
 _GREETING_BYTES = 5
 _WITHOUT_REPLY = ("set", "multi_set", "append", "queue_push", "*")
+_TEXTS = ("set", "set_bytes", "append", "compare_set", "multi_set")
+"""Verbs that give texts to keys."""
+_LONG = 8000
+"""Characters. Torch's server refuses keys of more than 8 KiB, and the subject puts its own before a key."""
 
 
 def traits(document: Mapping[str, Any]) -> frozenset[str]:
@@ -45,6 +51,10 @@ def traits(document: Mapping[str, Any]) -> frozenset[str]:
         found.add("huge amount")
     if any(one.get("inject") == "x_drop_query" and one.get("query") in _WITHOUT_REPLY for one in faults):
         found.add("a write is dropped")
+    if _adds_to_text(steps):
+        found.add("add to text")
+    if any(len(str(step.get("key"))) > _LONG for step in steps):
+        found.add("long key")
     if any(fault.get("inject") == "kill" and ("for" in fault or "until" in fault) for fault in faults):
         found.add("killed rank comes back")
     return frozenset(found)
@@ -57,6 +67,17 @@ def _items(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
 
 def _kind(fault: Mapping[str, Any]) -> str:
     return f"{fault.get('inject')}{' silence' if fault.get('how') == 'silence' else ''}"
+
+
+def _adds_to_text(steps: list[Mapping[str, Any]]) -> bool:
+    """Whether a text may be at a key that is added to; a step `mix` does all that it names to all of its keys."""
+    keys: dict[bool, set[str]] = {True: set(), False: set()}
+    for step in steps:
+        named = (*parts_of(step.get("key")), *parts_of(step.get("keys")), *mapping(step.get("values")))
+        for verb in (step.get("do"), *mapping(step.get("weights"))):
+            if verb == "add" or verb in _TEXTS:
+                keys[verb == "add"].update(map(str, named))
+    return not keys[True].isdisjoint(keys[False])
 
 
 def _cuts_greetings(fault: Mapping[str, Any]) -> bool:
@@ -88,10 +109,11 @@ def _of_world(world: Mapping[str, Any], joins: list[Mapping[str, Any]]) -> Itera
         yield "another rank"
     if len({one["world_size"] for one in configured if "world_size" in one} | {world.get("size")}) > 1:
         yield "another world size"
-    run_ids = {str(one["run_id"]) for one in configured if "run_id" in one}
+    last = _served_last(joins)
+    run_ids = {str(one["run_id"]) for one in configured if "run_id" in one and _handler(one) not in last}
     if len(run_ids | ({str(world.get("run_id", _RUN_ID))})) > 1:
         yield "second run"
-    if any("/" in run_id for run_id in run_ids):
+    if any("/" in str(one.get("run_id")) for one in configured):
         yield "slash in a run id"
 
 
@@ -101,7 +123,7 @@ def _of_joins(world: Mapping[str, Any], steps: list[Mapping[str, Any]]) -> Itera
     calls: Counter[tuple[int, str]] = Counter()
     run_ids: dict[str, str] = {}
     for step in steps:
-        handler = str(step.get("handler", "main"))
+        handler = _handler(step)
         if step.get("do") == "rendezvous":
             run_id = run_ids.setdefault(handler, str(step.get("run_id", world.get("run_id", _RUN_ID))))
             times = step.get("times", 1)
@@ -111,11 +133,26 @@ def _of_joins(world: Mapping[str, Any], steps: list[Mapping[str, Any]]) -> Itera
             yield "joins again"
     if any(count > 1 for count in calls.values()):
         yield "joins again"
-    if len(run_ids) > 1:
+    if len(run_ids.keys() - _served_last(steps)) > 1:
         yield "second handler"
-    used = {(str(step.get("handler", "main")), str(step.get("thread", "main"))) for step in steps}
+    used = {(_handler(step), str(step.get("thread", "main"))) for step in steps}
     if len({handler for handler, _ in used}) < len(used):
         yield "threads share a handler"
+
+
+def _served_last(steps: list[Mapping[str, Any]]) -> set[str]:
+    """The handlers with which the master joins after the workers: nobody is missing then when it returns."""
+    joins = [step for step in steps if step.get("do") == "rendezvous"]
+    handlers = {str(step.get("id")): _handler(step) for step in joins}
+    return {
+        _handler(step)
+        for step in joins
+        if step.get("ranks") == 0 and any(handlers.get(name) == _handler(step) for name in named_in(step.get("after")))
+    }
+
+
+def _handler(step: Mapping[str, Any]) -> str:
+    return str(step.get("handler", "main"))
 
 
 def _ranks(named: Any, size: int) -> Iterator[int]:

@@ -9,8 +9,8 @@ from typing import Any
 from harness.explore.documents import WORKERS, Document, choice_of, joined
 from harness.explore.draft import CLEAN, Draft
 from harness.explore.draws import Draws
-from harness.explore.ranges import S, steps_for
-from harness.explore.traffic import LEFT_OUT, Steps, Traffic, written_share
+from harness.explore.ranges import S, steps_for, unique_text
+from harness.explore.traffic import LEFT_OUT, TEXTS, Steps, Traffic, written_share
 
 SCHEMA = "rdzv-scenario/v1"
 INVARIANTS: Mapping[str, Any] = {"check": "invariants"}
@@ -19,8 +19,14 @@ GUARD = "timeout + 2s"
 """A hang costs this long; what a correct call may take ends a second earlier."""
 TIMEOUTS = {1: 70, 2: 15, 3: 15}
 """Seconds, and how often."""
+LENGTHS = (8000, 8180, 8192, 8193, 9000)
+"""Characters of keys: torch's server refuses more than 8 KiB (F19)."""
+REPEATS = (1 << 8, 1 << 12, 1 << 16)
+"""Of 16 bytes: a value of 4 MB, the largest that a scenario may write, takes a busy machine 20 s."""
+LARGEST_AMOUNT = (1 << 63) - 1
+"""That `add` takes: torch's server adds up in 64 bits (F46)."""
 MOST_STEPS = 12
-"""Of a draft; three of them are the coda's."""
+"""Of a draft; four of them are the coda's."""
 
 
 @dataclass(frozen=True)
@@ -124,16 +130,22 @@ def _restarted(steps: Steps) -> Mapping[str, Any]:
 
 
 def _two_runs(steps: Steps) -> Mapping[str, Any]:
-    """Every rank has two handlers on one port, each with a run id of its own and the same keys."""
+    """Every rank has two handlers on one port, each with a run id of its own and the same keys.
+
+    Some of the keys are the same only if a run id and a key are joined by a slash, and nothing else.
+    """
     draws = steps.draws
     thread = {"thread": "second"} if draws.chance(0.5) else {}
+    within = draws.chance(0.3)
+    run_id, keys = ("a/b", tuple(f"b/{key}" for key in TEXTS)) if within else ("b", TEXTS)
     steps.add("rendezvous", "join-a", handler="a", run_id="a")
-    steps.add("rendezvous", "join-b", ranks=WORKERS, handler="b", run_id="b", **thread)
+    steps.add("rendezvous", "join-b", ranks=WORKERS, handler="b", run_id=run_id, **thread)
     begun = {"step": "join-b", "is": "begun"}
-    steps.add("rendezvous", "open-b", ranks=0, handler="b", run_id="b", after=begun, **thread)
+    steps.add("rendezvous", "open-b", ranks=0, handler="b", run_id=run_id, after=begun, **thread)
     after = ["join-b", "open-b"] if draws.chance(0.6) else None
-    for where in draws.shuffled([{"handler": "a"}, {"handler": "b", **thread}]):
-        Traffic(steps, after, where).draw(draws.whole(1, 3))
+    of_a, of_b = Traffic(steps, after, {"handler": "a"}, texts=keys), Traffic(steps, after, {"handler": "b", **thread})
+    for traffic in draws.shuffled([of_a, of_b]):
+        traffic.draw(draws.whole(1, 3))
     return {}
 
 
@@ -152,11 +164,14 @@ def _two_jobs(steps: Steps) -> Mapping[str, Any]:
 
 
 def _second_round(steps: Steps) -> Mapping[str, Any]:
+    """The next round of a run, or another run of the same processes; its master waits for nobody in stock (F08)."""
     draws = steps.draws
+    own = {"handler": "next", "run_id": "next"} if draws.chance(0.3) else {}
     join = steps.add("rendezvous", "join")
     Traffic(steps, join if draws.chance(0.5) else None).draw(draws.whole(1, 3))
-    again = steps.add("rendezvous", "again", after=join)
-    Traffic(steps, again if draws.chance(0.5) else None).draw(draws.whole(1, 4))
+    again = steps.add("rendezvous", "again", after=join, **own)
+    where = {"handler": "next"} if own else None
+    Traffic(steps, again if draws.chance(0.5) else None, where).draw(draws.whole(1, 4))
     return {}
 
 
@@ -165,8 +180,9 @@ def _threads(steps: Steps) -> Mapping[str, Any]:
     draws = steps.draws
     join = steps.add("rendezvous", "join")
     if draws.chance(0.5):
-        Traffic(steps, join, may_wait=False).draw(draws.whole(1, 3))
-        Traffic(steps, join, {"thread": "second"}, may_wait=False).draw(draws.whole(1, 4))
+        may_wait = draws.chance(0.3)
+        Traffic(steps, join, may_wait=may_wait).draw(draws.whole(1, 3))
+        Traffic(steps, join, {"thread": "second"}, may_wait=may_wait).draw(draws.whole(1, 4))
         return {}
     second = steps.add("rendezvous", "join-second", handler="second", run_id="second", thread="second")
     Traffic(steps, join).draw(draws.whole(1, 3))
@@ -199,6 +215,55 @@ def _cycle(steps: Steps) -> Mapping[str, Any]:
     return {}
 
 
+def _odd(steps: Steps) -> Mapping[str, Any]:
+    """Processes that make no world: one is given the rank of another, a rank out of range, or another world size."""
+    draws = steps.draws
+    odd = draws.whole(1, steps.size - 1)
+    given = draws.weighted({"as another": 3, "out of range": 2, "another size": 3})
+    steps.add("rendezvous", "join")
+    Traffic(steps).draw(draws.whole(1, 3))
+    if draws.chance(0.3):
+        steps.add("rendezvous", "retry")
+    if given == "another size":
+        return {"ranks": {odd: {"world_size": draws.choice((steps.size - 1, steps.size + 1, 2 * steps.size))}}}
+    others = [rank for rank in range(1, steps.size) if rank != odd] or [steps.size]
+    return {"ranks": {odd: {"as_rank": draws.choice(others) if given == "as another" else steps.size + odd}}}
+
+
+def _orphaned(steps: Steps) -> Mapping[str, Any]:
+    """The master leaves a child that holds its sockets, and ends; workers call its store, and join anew."""
+    draws = steps.draws
+    join = steps.add("rendezvous", "join")
+    Traffic(steps, join, may_wait=False).draw(draws.whole(0, 2))
+    steps.add("fork_child", "fork", ranks=0, after=join)
+    steps.add("exit", "leave", ranks=0, code=draws.choice((0, 1)))
+    left = {"step": "leave", "is": "ended"}
+    steps.add("rendezvous", "again", ranks=WORKERS, handler="again", after=left)
+    Traffic(steps, left).draw(draws.whole(1, 2), draws.whole(1, steps.size - 1))
+    return {}
+
+
+def _limits(steps: Steps) -> Mapping[str, Any]:
+    """What stores refuse or get wrong: long keys, large values, large sums, and sums of texts."""
+    draws = steps.draws
+    join = steps.add("rendezvous", "join")
+    rank = steps.some_ranks()
+    for kind in draws.some(("key", "value", "sum", "text"), draws.whole(1, 2)):
+        if kind == "key":
+            steps.add("set", ranks=rank, key="k" * draws.choice(LENGTHS), value=unique_text(draws), after=join)
+        elif kind == "value":
+            steps.add("set_bytes", ranks=rank, key="large", hex="00ff" * 8, repeat=draws.choice(REPEATS), after=join)
+        elif kind == "sum":
+            steps.add("add", ranks=rank, key="n", amount=draws.choice((LARGEST_AMOUNT, -LARGEST_AMOUNT)), after=join)
+            steps.add("add", ranks=rank, key="n", amount=draws.choice((1, -2, LARGEST_AMOUNT)), after=join)
+        else:
+            steps.add("set", ranks=rank, key="text", value=unique_text(draws), after=join)
+            steps.add("add", ranks=rank, key="text", after=join)
+    steps.add("check", ranks=rank, keys=["a"], after=join)
+    Traffic(steps, join).draw(draws.whole(1, 2))
+    return {}
+
+
 def _torchrun(steps: Steps) -> Mapping[str, Any]:
     """An agent that is left alone at its end waits 300 s for the others, so no agent and no worker fails here."""
     steps.add("rendezvous", "join")
@@ -209,7 +274,10 @@ def _torchrun(steps: Steps) -> Mapping[str, Any]:
 FAMILIES: Mapping[str, Family] = {
     "traffic": Family("ranks exchange values", _traffic, 22),
     "late": Family("one rank comes late", _late, 10),
-    "missing": Family("one rank is missing", _missing, 5, has_coda=False),
+    "missing": Family("one rank is missing", _missing, 6, has_coda=False),
+    "odd": Family("one process is given what fits no world", _odd, 6, has_coda=False),
+    "orphaned": Family("the master ends and a child of it holds its port", _orphaned, 3, has_coda=False),
+    "limits": Family("ranks go to the limits of the store", _limits, 6),
     "restarted": Family("one rank may be restarted", _restarted, 14),
     # Static-strict makes one store at a time in a process, so a handler that waits for a link holds up the coda's.
     "two-runs": Family("two runs share one port and their keys", _two_runs, 10, has_coda=False),

@@ -93,6 +93,10 @@ class FaultContext(Protocol):
 Layer = Literal["link", "rank", "port", "host"]
 """Where a fault works: on a link, on a rank's process, on the master's port, or on a host."""
 
+Wants = Literal["anything", "connecting", "closing", "nobody"]
+"""What must come while a fault is held, so that it touches something: anything, a new connection, or the end of one.
+`nobody`: it can be injected only where no master listens."""
+
 
 class FaultMember(ABC):
     """One kind of fault.
@@ -107,6 +111,7 @@ class FaultMember(ABC):
         restarts_ranks: whether its healing, unless the play is ending, starts the next life of the ranks that it ended.
             The nemesis does so after the fault's context has exited.
         suspends_ranks: whether its ranks neither run nor begin while it is held.
+        wants: what must come for it to touch something; exploration places it accordingly.
         ended_ranks: the ranks whose processes it ended; set by `hold` before it yields if `restarts_ranks`.
     """
 
@@ -118,6 +123,7 @@ class FaultMember(ABC):
     directly: ClassVar[str] = ""
     restarts_ranks: ClassVar[bool] = False
     suspends_ranks: ClassVar[bool] = False
+    wants: ClassVar[Wants] = "anything"
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault

@@ -65,6 +65,7 @@ class Impostor(FaultMember):
         ),
     )
     layer = "port"
+    wants = "nobody"
 
     @classmethod
     def problems(cls, attributes: Mapping[str, Any]) -> Sequence[str]:

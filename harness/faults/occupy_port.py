@@ -38,6 +38,7 @@ class OccupyPort(FaultMember):
         ),
     )
     layer = "port"
+    wants = "nobody"
 
     @contextlib.contextmanager
     def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:

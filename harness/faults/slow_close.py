@@ -23,6 +23,7 @@ class SlowClose(ToxicFault):
         details="On healing, an end that waits passes at once. `down` and resets are not delayed.",
     )
     toxic_kind = "slow_close"
+    wants = "closing"
     units = {"delay": (1_000_000, "ms")}
 
     def meets(self, facts: Mapping[str, Any]) -> bool:

@@ -22,3 +22,4 @@ class XAcceptNeverRead(EngineFault):
         ),
     )
     toxic_kind = "x_accept_never_read"
+    wants = "connecting"

@@ -26,6 +26,7 @@ class XBacklog(EngineFault):
         ),
     )
     toxic_kind = "x_backlog"
+    wants = "connecting"
 
     def evidence(self, links: Sequence[Link], before: Sequence[Traffic], after: Sequence[Traffic]) -> Evidence:
         """The attempts that the kernel dropped at the listening sockets, without those of the engine itself."""

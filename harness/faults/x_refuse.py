@@ -31,6 +31,7 @@ class XRefuse(EngineFault):
         details="Unlike `down` it cuts no open connection. If no rank connects, the cell is vacuous.",
     )  # fmt: skip
     toxic_kind = "x_refuse"
+    wants = "connecting"
 
     @classmethod
     def problems(cls, attributes: Mapping[str, Any]) -> Sequence[str]:

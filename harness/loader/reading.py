@@ -14,11 +14,12 @@ from harness.loader.tree import document
 from harness.loader.tree.file import read_text
 from harness.loader.tree.limits import MOST_AXES, MOST_ENTRIES, MOST_TURNS
 from harness.loader.tree.matrix import Cell, read_matrix
-from harness.loader.tree.nodes import Listing, Mapping, plain
+from harness.loader.tree.nodes import Listing, Mapping, plain, tree
 from harness.loader.tree.problems import Problems, TooManyProblems
 from harness.loader.tree.tidy import tidied
 from harness.loader.writing import written
 from harness.scenario.scenario import Scenario
+from harness.values.errors import ScenarioError
 
 
 def load(path: Path) -> list[Scenario]:
@@ -53,6 +54,24 @@ def load_keys(text: str, path: Path) -> dict[str, Any]:
     problems.raise_if_any(path, text)
     keys: dict[str, Any] = {} if tree is None else plain(tree)
     return keys
+
+
+def is_scenario(keys: AnyMapping[str, Any]) -> bool:
+    """Whether a file with these keys would load.
+
+    They are not written as YAML and read again, which takes most of the time of loading. So nothing is known of the
+    limits of the text itself: its length, its numbers, and characters that no scenario may have.
+    """
+    problems = Problems()
+    whole = tree(dict(keys))
+    try:
+        return (
+            isinstance(whole, Mapping)
+            and not _is_too_long(whole, problems)
+            and bool(_read(whole, Path(), "", problems))
+        )
+    except (ScenarioError, TooManyProblems):
+        return False
 
 
 def _read(whole: Mapping, path: Path, text: str, problems: Problems) -> list[Scenario]:

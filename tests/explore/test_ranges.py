@@ -22,7 +22,7 @@ PARSED = {"duration": lambda text: parse_duration(text).resolve(2 * SECOND), "si
 def test_every_kind_of_attribute_can_be_drawn(kind: str) -> None:
     """A kind of attribute that is declared somewhere has a way to be drawn: none is left out."""
     attribute = Attribute("any", kind, "anything", choices=("one", "wait"), minimum=None)
-    drawn = [value_of(Draws(seed), attribute, SCOPE) for seed in range(50)]
+    drawn = [value_of(Draws(seed), attribute, SCOPE) for seed in range(200)]
     assert len({str(one.written) for one in drawn}) > 1
     if kind in PARSED:
         assert all(PARSED[kind](one.written) == one.meant for one in drawn)
@@ -55,8 +55,8 @@ def test_choices_prefer_what_was_seen() -> None:
     """A kind of message that no run has shown is drawn seldom, since a fault on it would meet nothing; so is one
     of which only the other side was seen."""
     attribute = Attribute("query", "choice", "which", choices=("set", "get", "wait", "ping"))
-    drawn = [value_of(Draws(seed), attribute, SCOPE).written for seed in range(200)]
-    assert drawn.count("wait") + drawn.count("get") > 150
+    drawn = [value_of(Draws(seed), attribute, SCOPE).written for seed in range(600)]
+    assert drawn.count("wait") + drawn.count("get") > 450
     assert {*drawn} == {"set", "get", "wait", "ping"}
 
 

@@ -206,3 +206,22 @@ print([fault.attributes["most"] >= 0 for fault in with_fault.scenario.faults if 
     step, fault = python(program, sites=(sample,)).splitlines()
     assert step == "['queue_limit']"
     assert set(fault.strip("[]").split(", ")) == {"True"}
+
+
+EXPLORED = """\
+from harness.explore.draft import Anchor, Profile
+from harness.explore.draws import Draws
+from harness.explore.generate import systematic
+from harness.explore.workloads import workload
+
+clean = next(one for one in map(workload, map(Draws, range(200))) if "do: queue_limit" in one.text)
+joined = Anchor({"step": clean.document["workload"][0]["id"], "is": "ended"}, "step rendezvous ended", 1, "worker")
+drafts = systematic(clean, Profile((joined,)))
+draft = next(one for one in drafts if any(fault.kind == "signal_queue" for fault in one.scenario.faults))
+print(*sorted({step.do for step in draft.scenario.steps} & {"queue_limit"}), draft.cells)
+"""
+
+
+def test_members_of_another_package_are_explored(sample: Path, python: Program) -> None:
+    """Exploration draws the step in its workloads and the fault in its drafts, which load, from what they declare."""
+    assert python(EXPLORED, sites=(sample,)).startswith("queue_limit ('signal_queue||")

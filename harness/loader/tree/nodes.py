@@ -86,6 +86,16 @@ def plain(node: Node) -> Any:
     return node.value
 
 
+def tree(value: Any) -> Node:
+    """The tree of plain values, as if they stood at the begin of a file."""
+    begin = Position(1, 1)
+    if isinstance(value, dict):
+        return Mapping({key: Entry(begin, tree(one)) for key, one in value.items()}, begin)
+    if isinstance(value, list | tuple):
+        return Listing(tuple(map(tree, value)), begin)
+    return Scalar(value, str(value).lower() if isinstance(value, bool) else str(value), begin)
+
+
 def count(node: Node) -> int:
     """How many keys and values a tree has."""
     if isinstance(node, Mapping):
