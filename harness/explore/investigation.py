@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.explore.draft import Draft
@@ -127,19 +127,15 @@ class Investigation:
     Args:
         draft: that was found.
         signature: of the violation to investigate.
-        explained: signatures that are no news.
     """
 
-    def __init__(
-        self, draft: Draft, signature: Signature, limits: Limits | None = None, explained: Collection[Signature] = ()
-    ) -> None:
+    def __init__(self, draft: Draft, signature: Signature, limits: Limits | None = None) -> None:
         self.draft = draft
         self.signature = signature
         self.limits = limits or Limits()
         self.used = 0
         self.seconds = 0.0
-        self._explained = frozenset(explained) | {signature}
-        self._others: dict[Signature, Draft] = {}
+        self._others: dict[Signature, Observation] = {}
         self._runs: dict[str, _Runs] = {}
         self._lineage: list[tuple[str, Draft]] = [("found", draft)]
         self._companions: frozenset[Signature] = frozenset()
@@ -156,10 +152,10 @@ class Investigation:
         return self.outcome is not None
 
     @property
-    def others(self) -> tuple[tuple[Draft, Signature], ...]:
-        """What else was found on the way, and in which draft; without what goes together with this find."""
-        gone = self._explained | self._companions
-        return tuple((draft, signature) for signature, draft in self._others.items() if signature not in gone)
+    def others(self) -> tuple[tuple[Observation, Signature], ...]:
+        """What else was found on the way, and in which play; in the end without what goes together with this find."""
+        gone = {self.signature, *(self._companions if self.is_done else ())}
+        return tuple((play, signature) for signature, play in self._others.items() if signature not in gone)
 
     def next(self) -> Sequence[Draft]:
         """The drafts to play now; see `Task`."""
@@ -185,7 +181,7 @@ class Investigation:
             return
         for signature in observation.signatures:
             if signature.check != NEUTRAL:
-                self._others.setdefault(signature, observation.draft)
+                self._others.setdefault(signature, observation)
         if runs is not None:
             self._count(runs, observation)
         self._go_on()

@@ -96,7 +96,8 @@ def _summary(tally: Tally, seconds: float, what: str, wants_canary: bool) -> Ite
     yield f"{what}: {_rate(tally, seconds)} in {_clock(seconds)}{end}"
     counts = [f"{tally.statuses[status]} {status}" for status in STATUSES if tally.statuses[status]]
     if counts:
-        yield f"runs        {', '.join(counts)}; {tally.investigated} of them for investigations"
+        compared = f"; {tally.compared} more to compare new findings" if tally.compared else ""
+        yield f"runs        {', '.join(counts)}; {tally.investigated} of them for investigations{compared}"
     if tally.refused:
         yield f"refused     {tally.refused} drafts are no valid scenarios; report this as a defect of the harness"
     yield f"seen        {tally.features:,} features{f'; {_chance(tally)}' if tally.chance is not None else ''}"

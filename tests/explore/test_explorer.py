@@ -128,7 +128,7 @@ def test_what_is_not_reproduced_is_stored_and_left(session: MakeSession) -> None
     parts = fake_parts()
     tally = session(once).play(parts, runs=100)
     assert [find.status for find in library_of(parts).finds] == [UNREPRODUCED]
-    assert (tally.again, tally.investigated) == ({}, 3)
+    assert (tally.again, tally.investigated, tally.compared) == ({}, 3, 0)
 
 
 def test_an_idle_fault_hides_no_violation(session: MakeSession) -> None:
@@ -355,8 +355,8 @@ def test_what_is_met_on_the_way_is_investigated_too(session: MakeSession) -> Non
 
     class Meets(FakeInvestigation):
         @property
-        def others(self) -> list[tuple[Draft, Signature]]:  # type: ignore[override]
-            met = with_fault(Draft(document("Met"), CLEAN, 0), MUTATION, 1)
+        def others(self) -> list[tuple[Observation, Signature]]:  # type: ignore[override]
+            met = Observation(with_fault(Draft(document("Met"), CLEAN, 0), MUTATION, 1), FAILED, run_dir=Path("met"))
             return [(met, replace(self.signature, check=check)) for check in ("late", "F02")]
 
         @others.setter

@@ -33,11 +33,11 @@ def find(folder: Path, status: str = CONFIRMED, cause: str = "a-cause") -> Find:
 
 def test_a_confirmed_find_is_known_to_the_next_session(tmp_path: Path) -> None:
     """By its signature and by its cause; its file is the smallest draft."""
-    library = Stored(findings(tmp_path / "findings"))
+    library = Stored(findings(tmp_path / "findings"), "static")
     assert (library.cause_of(SIGNATURE), library.has("a-cause")) == (None, False)
     path = library.add(find(tmp_path))
     assert path.read_text() == draft().text
-    later = Stored(findings(tmp_path / "findings"))
+    later = Stored(findings(tmp_path / "findings"), "static")
     for one in (library, later):
         assert (one.cause_of(SIGNATURE), one.has("a-cause")) == ("a-cause", True)
     later.seen("a-cause")
@@ -48,23 +48,23 @@ def test_a_confirmed_find_is_known_to_the_next_session(tmp_path: Path) -> None:
 @pytest.mark.parametrize("then", [CONFIRMED, UNREPRODUCED])
 def test_what_is_unfinished_is_investigated_by_the_next_session(tmp_path: Path, then: str) -> None:
     """Once it is finished it is unfinished no longer, also if its play is the one that was stored."""
-    assert Stored(findings(tmp_path / "findings")).add(find(tmp_path, UNCONFIRMED)).exists()
-    later = Stored(findings(tmp_path / "findings"))
+    assert Stored(findings(tmp_path / "findings"), "static").add(find(tmp_path, UNCONFIRMED)).exists()
+    later = Stored(findings(tmp_path / "findings"), "static")
     ((observation, signature),) = later.unfinished()
     assert (observation.draft.text, signature) == (draft("As it was found").text, SIGNATURE)
     assert later.cause_of(SIGNATURE) is None
     again = replace(find(tmp_path, then), shown=observation)
     assert later.add(again).exists()
-    last = Stored(findings(tmp_path / "findings"))
+    last = Stored(findings(tmp_path / "findings"), "static")
     assert list(last.unfinished()) == []
     assert last.has("a-cause") is (then == CONFIRMED)
 
 
 def test_what_stays_unfinished_stays_as_it_was_stored(tmp_path: Path) -> None:
     """A session without time for it loses nothing."""
-    Stored(findings(tmp_path / "findings")).add(find(tmp_path, UNCONFIRMED))
+    Stored(findings(tmp_path / "findings"), "static").add(find(tmp_path, UNCONFIRMED))
     for _ in range(2):
-        later = Stored(findings(tmp_path / "findings"))
+        later = Stored(findings(tmp_path / "findings"), "static")
         ((observation, _),) = later.unfinished()
         later.add(replace(find(tmp_path, UNCONFIRMED), shown=observation))
 
