@@ -149,10 +149,10 @@ def _commands(finding: StoredFinding, path: Path, folder: Path) -> list[str]:
         ["rdzv-harness", "judge", str(path / RUN)],
         ["rdzv-harness", "show", str(path / RUN)],
         ["rdzv-harness", "reproduce", str(path / MINIMAL)],
-        ["rdzv-harness", "findings", "promote", path.name, *where],
+        *([] if finding.unreproduced else [["rdzv-harness", "findings", "promote", path.name, *where]]),
     ]
     purposes = ("play it again", "judge the stored run", "its time line", "as a script", "keep it as a scenario")
-    return [f"{purpose}:  {printable(shlex.join(words))}" for purpose, words in zip(purposes, lines, strict=True)]
+    return [f"{purpose}:  {printable(shlex.join(words))}" for purpose, words in zip(purposes, lines, strict=False)]
 
 
 def _indented(text: str) -> str:

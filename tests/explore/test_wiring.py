@@ -11,6 +11,7 @@ from stored_findings import SIGNATURE, draft, findings, red_run
 from harness.explore.corpus import Corpus
 from harness.explore.draft import CLEAN, UNIFORM, Profile
 from harness.explore.draws import Draws
+from harness.explore.finding import Tried
 from harness.explore.generate import uniform
 from harness.explore.investigation import Investigation
 from harness.explore.observation import Observation
@@ -43,6 +44,30 @@ def test_a_confirmed_find_is_known_to_the_next_session(tmp_path: Path) -> None:
     later.seen("a-cause")
     assert findings(tmp_path / "findings").read("a-cause").seen == 2
     assert files(tmp_path / "corpus", tmp_path / "findings") == {"a-cause": path}
+
+
+def test_what_another_subject_has_shown_is_news(tmp_path: Path) -> None:
+    """Also what it has not finished is left to it; once both have shown it, both know it."""
+    folder = findings(tmp_path / "findings")
+    Stored(folder, "static").add(find(tmp_path))
+    Stored(folder, "static").add(find(tmp_path, UNCONFIRMED, "unfinished"))
+    strict = Stored(folder, "static-strict")
+    assert (strict.cause_of(SIGNATURE), strict.has("a-cause"), strict.unfinished()) == (None, False, [])
+    shown = Observation(draft(), FAILED, run_dir=red_run(tmp_path, draft(), "static-strict"))
+    strict.add(replace(find(tmp_path), shown=shown))
+    later = Stored(folder, "static-strict")
+    assert (later.cause_of(SIGNATURE), later.has("a-cause")) == ("a-cause", True)
+    assert Stored(folder, "static").has("a-cause")
+
+
+def test_a_comparison_is_stored_with_its_finding(tmp_path: Path) -> None:
+    """That is no new sight of it."""
+    library = Stored(findings(tmp_path / "findings"), "static")
+    library.add(find(tmp_path))
+    strict, bare = Tried("static-strict", "2.15.0", 0, 20), Tried("static", "2.15.0", 0, 5)
+    library.compared("a-cause", (strict,), bare)
+    finding = findings(tmp_path / "findings").read("a-cause")
+    assert (finding.tried, finding.without_faults, finding.seen) == ((strict,), bare, 1)
 
 
 @pytest.mark.parametrize("then", [CONFIRMED, UNREPRODUCED])
@@ -104,6 +129,31 @@ def test_the_corpus_gives_entries_and_goes_on(tmp_path: Path) -> None:
         assert entry is not None
         assert entry.id == faulty.id
         assert known.choose([faulty], lambda: 0.3) is None
+
+
+def test_what_comes_and_goes_in_replays_is_not_new(tmp_path: Path) -> None:
+    """A feature in one of three plays of a draft; one in two of three is none of these."""
+    plain = workload(Draws(1))
+    with Corpus(tmp_path) as corpus:
+        known = Known(corpus)
+        known.learn_replays([frozenset({"a", "b", "seldom"}), frozenset({"a", "b"}), frozenset({"a"})])
+        found = frozenset({"a", "b", "seldom", "other"})
+        assert known.add(Observation(plain, PASSED, features=found)) == {"a", "b", "other"}
+
+
+def test_drafts_are_drawn_for_the_world_that_is_asked_for(tmp_path: Path) -> None:
+    """Workloads name its kind, and so do entries that were played in another one, if they can be played there."""
+    plain = workload(Draws(1))
+    with parts(tmp_path / "c", tmp_path / "f", "static", "2.15.0", "namespaces") as all_parts:
+        drawn = all_parts.workload(1)
+        assert drawn.document["world"] == {**plain.document["world"], "kind": "namespaces"}
+        assert drawn.scenario.world.kind == "namespaces"
+        all_parts.knowledge.add(Observation(plain, PASSED, features=frozenset({"a"}), seconds=1.0))
+        entry = all_parts.knowledge.entry(lambda: 0.0)
+        assert entry is not None
+        assert entry.document == drawn.document
+    with parts(tmp_path / "c", tmp_path / "f", "static", "2.15.0") as all_parts:
+        assert all_parts.knowledge.entry(lambda: 0.0) == plain
 
 
 def test_an_investigation_says_what_it_has_found_out() -> None:
