@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 DEFAULT_SPAN_NS = 600_000_000_000
 """Without `--for` and `--runs`."""
 
+FIRST_FIND_SHARE = 1.0
+"""Where the first find ends the session, nothing else is played while one is investigated."""
+
 MOST_ERRORS = 0.1
 """If so large a share of the plays says nothing, neither does the session; then the exit code is that of an error."""
 
@@ -127,6 +130,7 @@ def _explore(
             lanes=_lanes(request),
             runs=request.runs,
             span_ns=span_ns,
+            share=FIRST_FIND_SHARE if request.until_find else Settings.share,
             canary=request.wants_canary,
             until_find=request.until_find,
             others=other_subjects(options.subject),

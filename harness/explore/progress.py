@@ -110,7 +110,8 @@ def _summary(tally: Tally, seconds: float, what: str, wants_canary: bool) -> Ite
         yield f"seen again  {', '.join(f'{count} {printable(cause)}' for cause, count in again.items())}"
     for stored in tally.with_status(CONFIRMED):
         yield from _new("new", stored)
-    unproven = [*tally.with_status(UNCONFIRMED)]
+    # Several violations of one cause are several finds until it is investigated.
+    unproven = [*{one.find.cause: one for one in tally.with_status(UNCONFIRMED)}.values()]
     for stored in unproven[:UNPROVEN_SHOWN]:
         yield from _new("unconfirmed", stored)
     if len(unproven) > UNPROVEN_SHOWN:

@@ -195,10 +195,13 @@ def test_a_claim_that_only_stands_there_to_have_one_is_no_find() -> None:
 
 @pytest.mark.parametrize("p", [1.0, 0.9, 0.5, 0.3])
 def test_the_limit_of_runs(p: float) -> None:
-    """However flaky it is, confirming, shrinking and one certification take at most 100 runs together."""
-    outcome = investigated(Investigation(large_draft(), HANGS), fails(p), seed=5).outcome
+    """Confirming, shrinking and one certification take at most 100 runs together; 1/p times that if it is flaky."""
+    investigation = investigated(Investigation(large_draft(), HANGS), fails(p), seed=5)
+    outcome = investigation.outcome
     assert outcome is not None
-    assert outcome.used <= 100 + (0 if outcome.complete else 2 * 20)
+    assert 100 <= investigation.most_runs <= (100 if p == 1 else 300)
+    assert outcome.used <= investigation.most_runs + (0 if outcome.complete else 2 * 20)
+    assert len(entries(outcome.draft.document, "faults")) == 1
     assert len(outcome.draft.text) < len(large_draft().text)
 
 
