@@ -293,12 +293,12 @@ class Explorer:
     def _store(self, hunt: Hunt) -> None:
         """Keep what an investigation has found out, and look at what else it has met."""
         outcome = hunt.task.found_out
-        smallest = outcome.minimal or hunt.draft
+        smallest = outcome.minimal or outcome.reached or hunt.draft
         cause = self._parts.cause_key(hunt.signature, smallest.document)
         unproven = UNREPRODUCED if hunt.task.is_done else UNCONFIRMED
         status = unproven if outcome.minimal is None else CONFIRMED
         explained_by = self._parts.explained(hunt.signature, *self._about, smallest.document) or ""
-        find = Find(hunt.signature, hunt.draft, status, cause, outcome, hunt.best(outcome.minimal), explained_by)
+        find = Find(hunt.signature, hunt.draft, status, cause, outcome, hunt.best(smallest), explained_by)
         for replays in hunt.features.values():
             self._parts.knowledge.learn_replays(replays)
         self._ended |= {hunt.signature, *outcome.companions}

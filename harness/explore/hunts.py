@@ -67,9 +67,9 @@ class Hunt:
         verb = f" of {self.signature.verb}" if self.signature.verb else ""
         return f"{doing} {self.signature.check}{verb} ({self.plays} plays)"
 
-    def best(self, minimal: Draft | None) -> Observation:
+    def best(self, smallest: Draft) -> Observation:
         """A play of the smallest draft that shows it; else the one that found it."""
-        return self.found if minimal is None else self.shown.get(minimal.id, self.found)
+        return self.shown.get(smallest.id, self.found)
 
     @property
     def run_dirs(self) -> Iterator[Path]:

@@ -18,6 +18,8 @@ TRIED_AGAIN, MOST_TRIES = ("no ", "fewer ranks"), 2
 """Which changes are tried again though the same draft was refused once: those that take a fault, a rank or a step away.
 Of a failure that nine of ten plays show, one of five good candidates is refused by chance."""
 
+_FOUND, _BARE = "found", "no claim but the violated one"
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -142,7 +144,7 @@ class Investigation:
         self.seconds = 0.0
         self._others: dict[Signature, Observation] = {}
         self._runs: dict[str, _Runs] = {}
-        self._lineage: list[tuple[str, Draft]] = [("found", draft)]
+        self._lineage: list[tuple[str, Draft]] = [(_FOUND, draft)]
         self._companions: frozenset[Signature] = frozenset()
         self._confirming: _Runs | None = self._begin(draft)
         self._confirmed = self._confirming
@@ -162,6 +164,12 @@ class Investigation:
         """What else was found on the way, and in which play; in the end without what goes together with this find."""
         gone = {self.signature, *(self._companions if self.is_done else ())}
         return tuple((play, signature) for signature, play in self._others.items() if signature not in gone)
+
+    @property
+    def reached(self) -> Draft | None:
+        """The smallest draft that was accepted so far; None before the first is."""
+        accepted = [draft for what, draft in self._lineage if what not in (_FOUND, _BARE)]
+        return accepted[-1] if accepted else None
 
     def next(self) -> Sequence[Draft]:
         """The drafts to play now; see `Task`."""
@@ -294,7 +302,7 @@ class Investigation:
         self._times = min(1 / p, self.limits.most_times)
         only = self._child(self.draft, essential(self.draft.document, self.signature.check))
         if only.id != self.draft.id:
-            self._lineage.append(("no claim but the violated one", only))
+            self._lineage.append((_BARE, only))
         self._shrinking = _Shrinking(only, self._smaller(only))
         self._shrink(self._shrinking)
 

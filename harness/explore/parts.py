@@ -70,6 +70,7 @@ class Outcome:
         minimal: the smallest draft that fails as found; None as long as it was not confirmed.
         companions: what else was violated in these plays: the same cause, as other checks see it.
         ancestry: the ids from the draft that was found to the smallest.
+        reached: of an investigation that has not ended the smallest draft so far; None if nothing was made smaller.
     """
 
     hits: int = 0
@@ -77,6 +78,7 @@ class Outcome:
     minimal: Draft | None = None
     companions: frozenset[Signature] = frozenset()
     ancestry: tuple[str, ...] = ()
+    reached: Draft | None = None
 
 
 CONFIRMED, UNREPRODUCED, UNCONFIRMED = "confirmed", "unreproduced", "unconfirmed"
@@ -105,7 +107,7 @@ class Find:
     @property
     def smallest(self) -> Draft:
         """The smallest draft that is known to show it."""
-        return self.outcome.minimal or self.draft
+        return self.outcome.minimal or self.outcome.reached or self.draft
 
 
 class Library(Protocol):

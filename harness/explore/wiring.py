@@ -216,7 +216,7 @@ class Investigated(Investigation):
     def found_out(self) -> Outcome:
         end = self.outcome
         if end is None:
-            return Outcome()
+            return Outcome(reached=self.reached)
         minimal = None if end.unreproduced else end.draft
         return Outcome(end.hits, end.runs, minimal, end.companions, end.ancestry)
 
@@ -253,25 +253,28 @@ class Stored:
             with suppress(HarnessError):
                 stored, path = unfiled.read(name), unfiled.path(name)
                 if not stored.of and stored.subject == self._subject:
-                    draft = Draft(read_document(path / FOUND), MUTATION, stored.seed)
+                    draft = Draft(read_document(path / MINIMAL), MUTATION, stored.seed)
                     observation = Observation(draft, FAILED, frozenset((stored.signature,)), run_dir=path / RUN)
                     self._unfinished[stored.signature] = path
                     found.append((observation, stored.signature))
         return found
 
     def add(self, find: Find) -> Path:
-        """Store a find; one that is unfinished still stays as it was stored."""
+        """Store a find; one that is unfinished still, and no smaller, stays as it was stored."""
         left = self._unfinished.pop(find.signature, None)
         if left is None:
             return self._add(find, find.shown.run_dir)
-        if find.status == UNCONFIRMED:
-            return left / FOUND
+        if find.status == UNCONFIRMED and find.outcome.reached is None:
+            return left / MINIMAL
         # What it finds out now may have the same name.
         aside = left.with_name(f".left-{secrets.token_hex(8)}")
         os.rename(left, aside)
         try:
             run_dir = find.shown.run_dir
-            return self._add(find, aside / RUN if run_dir == left / RUN else run_dir)
+            # What this session began with may be smaller than what was found.
+            begun = replace(find.outcome, reached=find.outcome.reached or find.draft)
+            first = replace(find, draft=replace(find.draft, document=read_document(aside / FOUND)), outcome=begun)
+            return self._add(first, aside / RUN if run_dir == left / RUN else run_dir)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
