@@ -218,7 +218,8 @@ class Runner:
         self, member: Member, task: _Task, scenario: Scenario, run_dir: Path, options: RunOptions | None = None
     ) -> None:
         self._tasks[run_dir] = task
-        self._pool.play(member, Order(scenario, run_dir, options or self.options, self._seed(task.trial)))
+        order = Order(scenario, run_dir, options or self._options(task.trial), self._seed(task.trial))
+        self._pool.play(member, order)
 
     def _judge(self, ended: Ended) -> Result | None:
         """The result of a play; None if its steady state is played first, or the trial is played again."""
@@ -255,7 +256,7 @@ class Runner:
             return self._skipped(trial, task, *unsupported)
         judgement = judge(trial.scenario, task.history)
         if needs_steady_state(trial.scenario, judgement):
-            self._begin_steady_state(ended.member, task, STEADY, self.options)
+            self._begin_steady_state(ended.member, task, STEADY, self._options(trial))
             return None
         return self._result(trial, task, judgement)
 
@@ -305,7 +306,7 @@ class Runner:
             run_dir=task.run_dir if task else None,
             seconds=(clock.now_ns() - task.begun_ns) / 1e9 if task else 0.0,
             attempt=trial.attempt,
-            subject=self.options.subject,
+            subject=self._options(trial).subject,
             seed=self._seed(trial),
             command=self._command(trial),
             times_to_error=times_to_error(trial.scenario, task.history) if task else (),
@@ -313,15 +314,18 @@ class Runner:
             disturbed=trial.disturbed,
         )
 
+    def _options(self, trial: Trial) -> RunOptions:
+        return self.options if trial.subject is None else replace(self.options, subject=trial.subject, command=())
+
     def _seed(self, trial: Trial) -> int:
         return self.seed + trial.attempt - 1 if trial.seed is None else trial.seed
 
     def _command(self, trial: Trial) -> str:
-        return self._command_line(self.options, trial.scenario, self._seed(trial)) if self._command_line else ""
+        return self._command_line(self._options(trial), trial.scenario, self._seed(trial)) if self._command_line else ""
 
     def _meta(self, trial: Trial) -> dict[str, Any]:
         return {
-            "subject": self.options.subject,
+            "subject": self._options(trial).subject,
             "seed": self._seed(trial),
             "attempt": trial.attempt,
             "python": self.options.python,
@@ -330,7 +334,7 @@ class Runner:
 
     def _origin(self, trial: Trial, member: Member) -> Mapping[str, Any]:
         """When, where and what is played; see `Result.origin`."""
-        options, versions = self.options, member.facts.versions
+        options, versions = self._options(trial), member.facts.versions
         torch = str(versions.get("torch") or "")
         now = datetime.fromtimestamp(clock.wall_time(), timezone.utc)
         return {

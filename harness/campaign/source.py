@@ -21,12 +21,14 @@ class Trial:
     Attributes:
         attempt: which repetition of the cell, from 1.
         seed: of the play; None is the run's seed + attempt - 1, so that repetitions differ and can be played again.
+        subject: in place of the run's; a backend that needs the same interpreter.
         disturbed: of each earlier play of this trial that said nothing, what disturbed it.
     """
 
     scenario: Scenario
     attempt: int = 1
     seed: int | None = None
+    subject: str | None = None
     disturbed: tuple[str, ...] = ()
 
 

@@ -66,7 +66,7 @@ def run(
 ) -> int:
     """Play scenarios and judge them."""
     from harness.cli import reporting, running
-    from harness.cli.selecting import check_isolation, check_subject, check_world, interpreter
+    from harness.cli.selecting import check_subject, checked
     from harness.play.options import RunOptions
 
     command = tuple(context.obj or ())
@@ -78,10 +78,10 @@ def run(
     options = RunOptions(
         subject=subject,
         command=command,
-        python=interpreter(python),
+        python=python,
         toxiproxy=toxiproxy,
-        isolation=check_isolation(isolation),
-        world=check_world(world),
+        isolation=isolation,
+        world=world,
         jobs=jobs,
         seed=seed,
         runs_dir=runs_dir,
@@ -89,7 +89,7 @@ def run(
         replays=replays,
         require=frozenset(require or ()),
     )
-    return running.run(request, options)
+    return running.run(request, checked(options))
 
 
 @app.command()
@@ -104,9 +104,10 @@ def explore(
     seed: o.Seed = None,
     jobs: o.Jobs = None,
     corpus: o.Corpus = o.CORPUS,
-    findings: o.Findings = o.FINDINGS,
+    findings: o.FindingsDir = o.FINDINGS_DIR,
     replay: o.Replay = None,
     lane: o.Lane = None,
+    until_find: o.UntilFind = False,
     require_canary: o.RequireCanary = False,
     keep: o.Keep = 50,
     runs_dir: o.RunsDir = o.RUNS_DIR,
@@ -114,25 +115,25 @@ def explore(
 ) -> int:
     """Draw scenarios, play and judge them, and shrink and keep what fails."""
     from harness.cli import exploring
-    from harness.cli.selecting import check_isolation, check_world, interpreter
+    from harness.cli.selecting import checked
     from harness.play.options import RunOptions
 
     exploring.check_subject(subject)
     request = exploring.Request(
-        span, runs, corpus, findings, tuple(lane or ()), replay, wants_canary=require_canary, quiet=quiet
+        span, runs, corpus, findings, tuple(lane or ()), replay, require_canary, until_find, quiet
     )
     options = RunOptions(
         subject=subject,
-        python=interpreter(python),
+        python=python,
         toxiproxy=toxiproxy,
-        isolation=check_isolation(isolation),
-        world=check_world(world),
+        isolation=isolation,
+        world=world,
         jobs=jobs,
         seed=seed,
         runs_dir=runs_dir,
         keep=keep,
     )
-    return exploring.explore(request, options)
+    return exploring.explore(request, checked(options))
 
 
 @app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 DEFAULT_SPAN_NS = 600_000_000_000
 """Without `--for` and `--runs`."""
 
+FIRST_FIND_SHARE = 1.0
+"""Where the first find ends the session, nothing else is played while one is investigated."""
+
 MOST_ERRORS = 0.1
 """If so large a share of the plays says nothing, neither does the session; then the exit code is that of an error."""
 
@@ -52,6 +55,7 @@ class Request:
         lanes: those that are used; empty is all but the canary's.
         replay: the id of a draft or of a finding that is played again, or None.
         wants_canary: whether the canary must be found.
+        until_find: whether the first confirmed finding that is new ends it.
     """
 
     span: str | None
@@ -61,6 +65,7 @@ class Request:
     lanes: tuple[str, ...] = ()
     replay: str | None = None
     wants_canary: bool = False
+    until_find: bool = False
     quiet: bool = False
 
 
@@ -110,6 +115,7 @@ def _explore(
     make_runner: MakeRunner,
 ) -> int:
     from harness import clock
+    from harness.explore.comparison import other_subjects
     from harness.explore.explorer import Explorer
     from harness.explore.parts import Settings
     from harness.explore.progress import Progress, summary_lines
@@ -119,7 +125,16 @@ def _explore(
     progress = Progress(console, clock.now_ns, request.quiet)
     runner, forget = make_runner(options)
     with runner as playing:
-        settings = Settings(playing.seed, _lanes(request), request.runs, span_ns, canary=request.wants_canary)
+        settings = Settings(
+            seed=playing.seed,
+            lanes=_lanes(request),
+            runs=request.runs,
+            span_ns=span_ns,
+            share=FIRST_FIND_SHARE if request.until_find else Settings.share,
+            canary=request.wants_canary,
+            until_find=request.until_find,
+            others=other_subjects(options.subject),
+        )
         explorer = Explorer(parts, settings, forget, clock.now_ns)
         what, problems = _play(playing, explorer, progress)
     tally = explorer.tally
@@ -251,7 +266,8 @@ def _real_parts(request: Request, options: RunOptions) -> AbstractContextManager
 
     check_machine(options)
     torch = require(Path(options.python), options.needs_torch).torch if options.needs_torch else ""
-    return parts(request.corpus, request.findings, options.subject, torch or "")
+    world = {} if options.world is None else {"world": options.world}
+    return parts(request.corpus, request.findings, options.subject, torch or "", **world)
 
 
 def _real_files(corpus: Path, findings: Path) -> Mapping[str, Path]:
@@ -266,4 +282,5 @@ def _real_runner(held: ExitStack, options: RunOptions) -> tuple[AbstractContextM
 
     run_dirs = RunDirs(options.runs_dir, options.keep)
     held.callback(run_dirs.release)
-    return Runner(options, run_dirs=run_dirs), run_dirs.let_go
+    # Drafts are drawn for the world that is asked for, and shrinking may leave it: so each is played as it says.
+    return Runner(replace(options, world=None), run_dirs=run_dirs), run_dirs.let_go

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.cli import streams
 from harness.cli.exit_codes import AS_EXPECTED, SOME_ERROR
 from harness.explore.causes import explaining
-from harness.explore.finding import StoredFinding
+from harness.explore.finding import UNREPRODUCED, StoredFinding
 from harness.explore.findings import MINIMAL, RUN, TIMELINE, Findings, read_document, read_file, read_finding
 from harness.explore.promote import promoted
 from harness.loader import load_text
@@ -38,8 +38,11 @@ def list_findings(folder: Path) -> int:
 
 
 def show(cause: str, folder: Path) -> int:
-    """Print what is known of a finding; raises UsageError for an unknown cause, HarnessError for a damaged one."""
-    path = _path(cause, folder)
+    """Print what is known of a finding, also of one that was not reproduced.
+
+    Raises UsageError for an unknown cause, HarnessError for a damaged one.
+    """
+    path = _path(cause, folder, folder / UNREPRODUCED)
     finding = read_finding(path)
     minimal, timeline = read_file(path / MINIMAL), read_file(path / TIMELINE)
     print("\n".join(_about(finding, _because(finding, path))))
@@ -82,9 +85,13 @@ def _write(file: Path, text: str) -> None:
         raise UsageError(f"cannot write {file} ({error.strerror}); choose another --dir") from error
 
 
-def _path(cause: str, folder: Path) -> Path:
-    """The folder of a cause, given its name or how only its name begins; raises UsageError for any other."""
-    names = Findings(folder).names()
+def _path(cause: str, *folders: Path) -> Path:
+    """The folder of a cause, given its name or how only its name begins; raises UsageError for any other.
+
+    Of a cause that lies in several folders it is that in the first.
+    """
+    where = {name: folder for folder in reversed(folders) for name in Findings(folder).names()}
+    names = list(where)
     begun = [name for name in names if cause and name.startswith(cause)]
     if cause not in names and len(begun) != 1:
         shown = cause[:100]
@@ -92,8 +99,9 @@ def _path(cause: str, folder: Path) -> Path:
             raise UsageError(f"{shown!r} can be {', '.join(map(printable, begun[:5]))}; write more of it")
         near = nearest(cause, names)
         meant = f"did you mean {printable(near)!r}?" if near else "`rdzv-harness findings list` shows all"
-        raise UsageError(f"there is no finding {shown!r} in {folder}; {meant}")
-    return folder / (cause if cause in names else begun[0])
+        raise UsageError(f"there is no finding {shown!r} in {folders[0]}; {meant}")
+    name = cause if cause in names else begun[0]
+    return where[name] / name
 
 
 def _line(name: str, finding: StoredFinding) -> str:
@@ -110,7 +118,7 @@ def _because(finding: StoredFinding, path: Path) -> str:
 
 
 def _about(finding: StoredFinding, because: str) -> list[str]:
-    signature = finding.signature
+    signature, bare = finding.signature, finding.without_faults
     rows = [
         ("cause", finding.cause),
         ("violates", signature.check),
@@ -122,6 +130,8 @@ def _about(finding: StoredFinding, because: str) -> list[str]:
         ("with", f"{finding.subject}, torch {finding.torch or 'none'}, Python {finding.python}, {finding.engine}"),
         *(("also tried", f"{one.subject}, torch {one.torch}: {of_n(one.failed, one.of, 'failed')}")
           for one in finding.tried),
+        ("no faults", of_n(bare.failed, bare.of, "failed") if bare is not None else ""),
+        ("found with", ", ".join(finding.found_with)),
         ("explained by", ": ".join(filter(None, (finding.explained_by, because))) or "nothing yet"),
         ("seen", f"{finding.seen} times, {finding.first_seen} to {finding.last_seen}"),
         ("drafts", " -> ".join(finding.ancestry)),
@@ -139,10 +149,10 @@ def _commands(finding: StoredFinding, path: Path, folder: Path) -> list[str]:
         ["rdzv-harness", "judge", str(path / RUN)],
         ["rdzv-harness", "show", str(path / RUN)],
         ["rdzv-harness", "reproduce", str(path / MINIMAL)],
-        ["rdzv-harness", "findings", "promote", path.name, *where],
+        *([] if finding.unreproduced else [["rdzv-harness", "findings", "promote", path.name, *where]]),
     ]
     purposes = ("play it again", "judge the stored run", "its time line", "as a script", "keep it as a scenario")
-    return [f"{purpose}:  {printable(shlex.join(words))}" for purpose, words in zip(purposes, lines, strict=True)]
+    return [f"{purpose}:  {printable(shlex.join(words))}" for purpose, words in zip(purposes, lines, strict=False)]
 
 
 def _indented(text: str) -> str:

@@ -184,7 +184,6 @@ TokenFile = Annotated[
 ]
 
 CORPUS = Path(".rdzv/corpus")
-FINDINGS = Path(".rdzv/findings")
 
 Span = Annotated[
     str | None,
@@ -195,13 +194,16 @@ Runs = Annotated[
     typer.Option(min=1, max=MOST_RUNS, metavar="N", help="explore until so many plays; with --replay, play it N times"),
 ]
 Corpus = Annotated[Path, typer.Option(metavar="DIR", help="what was learned so far; it is gone on from, and kept")]
-Findings = Annotated[Path, typer.Option(metavar="DIR", help="where findings go")]
 Replay = Annotated[
     str | None, typer.Option(metavar="ID", help="play a draft of the corpus or a finding again, and explore nothing")
 ]
 Lane = Annotated[
     list[str] | None,
     typer.Option(metavar="LANE", help="only this lane: systematic, mutation, uniform, clean, canary; repeatable"),
+]
+UntilFind = Annotated[
+    bool,
+    typer.Option("--until-find", help="end at the first confirmed finding that is new, with exit code 1"),
 ]
 RequireCanary = Annotated[
     bool, typer.Option("--require-canary", help="plant a claim that cannot hold; exit 3 unless it is found and shrunk")

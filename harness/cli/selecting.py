@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.cli.expression import parse
 from harness.scenario.scenario import Scenario
 from harness.values.errors import ScenarioError, UsageError
+
+if TYPE_CHECKING:
+    from harness.play.options import RunOptions
 
 ISOLATIONS = ("auto", "private", "host")
 
@@ -73,17 +78,15 @@ def check_subject(subject: str, command: Sequence[str]) -> None:
         raise UsageError(f"the words behind `--` are for --subject command, and the subject is {subject}")
 
 
-def check_isolation(isolation: str) -> str:
-    """The isolation asked for; raises UsageError for one that does not exist."""
-    if isolation not in ISOLATIONS:
-        raise UsageError(f"--isolation {isolation}: there is {', '.join(ISOLATIONS)}")
-    return isolation
+def checked(options: RunOptions) -> RunOptions:
+    """The options with the path of their interpreter.
 
-
-def check_world(kind: str | None) -> str | None:
-    """The kind of world asked for; raises UsageError for one that does not exist."""
+    Raises UsageError for an isolation or a kind of world that does not exist.
+    """
     from harness.worlds.base import WORLDS
 
-    if kind is not None and kind not in WORLDS:
-        raise UsageError(f"--world {kind}: {WORLDS.why_not(kind)}")
-    return kind
+    if options.isolation not in ISOLATIONS:
+        raise UsageError(f"--isolation {options.isolation}: there is {', '.join(ISOLATIONS)}")
+    if options.world is not None and options.world not in WORLDS:
+        raise UsageError(f"--world {options.world}: {WORLDS.why_not(options.world)}")
+    return replace(options, python=interpreter(options.python))

@@ -1,4 +1,4 @@
-"""Where the next runs go: lanes by their shares, faults and workloads by what they have shown, anchors by budgets.
+"""Where the next runs go: faults and workloads by what they have shown, anchors by budgets.
 
 Everything here is drawn from `random()` of what is given, so that a seed draws the same on every version of Python.
 """
@@ -6,14 +6,9 @@ Everything here is drawn from `random()` of what is given, so that a seed draws 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
-
-from harness.explore.draft import CANARY, CLEAN, MUTATION, SYSTEMATIC, UNIFORM
-
-SHARES: Mapping[str, float] = {SYSTEMATIC: 0.2, MUTATION: 0.4, UNIFORM: 0.3, CLEAN: 0.07, CANARY: 0.03}
-"""Of the runs, by lane."""
 
 DISCOUNT = 0.98
 """What one run leaves of the weight of all runs before it: half of it is gone after 34 runs."""
@@ -73,7 +68,7 @@ class _Rate:
 
 @dataclass
 class Effort:
-    """Chooses lanes and arms, and keeps the budgets of cells.
+    """Chooses arms, and keeps the budgets of cells.
 
     Arms are drawn by discounted Thompson sampling (V. Raj, S. Kalyani, arXiv 1707.09727): each has a beta distribution,
     one number is drawn from each, the arm with the largest is chosen. What a run was worth lies between 0 and 1: its
@@ -84,12 +79,10 @@ class Effort:
     them, or it would no longer be uniform.
 
     Attributes:
-        shares: of lanes; what is left of 1, or too much, does not matter.
         discount: see `DISCOUNT`.
         per_cell: see `PER_CELL`.
     """
 
-    shares: Mapping[str, float] = field(default_factory=lambda: dict(SHARES))
     discount: float = DISCOUNT
     per_cell: int = PER_CELL
     _tick: int = field(default=0, init=False)
@@ -99,18 +92,6 @@ class Effort:
     _earned: dict[str, int] = field(default_factory=dict, init=False)
     _refusals: int = field(default=0, init=False)
     _rounds: int = field(default=1, init=False)
-
-    def lane(self, draws: Draws, possible: Collection[str] = ()) -> str:
-        """The next lane, drawn by its share among those that are possible; all are if none is given.
-
-        Raises ValueError if no possible lane has a share.
-        """
-        weights = {
-            lane: share for lane, share in self.shares.items() if share > 0 and (not possible or lane in possible)
-        }
-        if not weights:
-            raise ValueError("no lane has a share above 0")
-        return weighted(draws, weights)
 
     # -- arms ----------------------------------------------------------------------------------------------------------
 
@@ -172,20 +153,6 @@ class Effort:
 
 
 # -- draws from distributions ------------------------------------------------------------------------------------------
-
-
-def weighted(draws: Draws, weights: Mapping[str, float]) -> str:
-    """One of the names, by its weight; raises ValueError unless a weight is above 0."""
-    total = sum(weights.values())
-    if not weights or total <= 0:
-        raise ValueError("no weight is above 0")
-    left = draws.random() * total
-    for name, weight in weights.items():
-        left -= weight
-        if left < 0 < weight:
-            return name
-    # Rounding may leave a little: the last name that can be drawn.
-    return [name for name, weight in weights.items() if weight > 0][-1]
 
 
 def normal(draws: Draws) -> float:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 from harness.campaign.source import Trial
 from harness.explore.canary import canary, is_canary
+from harness.explore.comparison import Comparison, Side
 from harness.explore.draft import CANARY, Draft
 from harness.explore.hunts import Hunt, Hunts
 from harness.explore.lanes import Lanes
@@ -20,7 +22,7 @@ from harness.explore.parts import CONFIRMED, UNCONFIRMED, UNREPRODUCED, Find, Fo
 from harness.explore.tally import Stored, Tally
 from harness.judge.result import Result
 from harness.values.errors import HarnessError, ScenarioError
-from harness.values.verdict import ERROR, FAILED
+from harness.values.verdict import ERROR
 
 MOST_REFUSED_IN_A_ROW = 200
 """Drafts that the loader refuses one after another: then the generator is broken."""
@@ -37,10 +39,11 @@ LARGEST_SEED = (1 << 53) - 1
 
 @dataclass
 class _Given:
-    """A trial whose result has not come: its draft, and the find that it investigates."""
+    """A trial whose result has not come: its draft, and the find that it investigates or compares."""
 
     draft: Draft
     hunt: Hunt | None = None
+    side: Side | None = None
 
 
 class Explorer:
@@ -65,6 +68,7 @@ class Explorer:
         draw = random.Random(first).random
         self._lanes = Lanes(parts, settings.lanes, draw, lambda: next(self._seeds) % LARGEST_SEED)
         self._hunts = Hunts(parts.investigation, settings.side_by_side, forget)
+        self._comparisons: list[Comparison] = []
         self._awaited: dict[tuple[Path, int], deque[_Given]] = {}
         self._ended: set[Signature] = set()
         self._causes: dict[Signature, str] = {}
@@ -84,7 +88,9 @@ class Explorer:
         for result in results:
             self._learn(result)
         trial: Trial | None
-        if not self._is_over():
+        if self._has_found():
+            trial = self._compared() if self._has_grace() else None
+        elif not self._is_over():
             trial = (self._hunted() if self._hunts_turn() else None) or self._explored()
         else:
             trial = self._hunted() if self._has_grace() else None
@@ -97,14 +103,29 @@ class Explorer:
         return None
 
     def close(self) -> None:
-        """Store finds whose investigation has not ended, as unconfirmed; may be called again."""
-        if not self._is_closed:
-            self._is_closed = True
-            for hunt in self._hunts.give_up():
-                self._store(hunt)
-            self._note()
+        """Store what comparisons know, and finds whose investigation has not ended, as unconfirmed.
+
+        May be called again. Raises HarnessError, once all the others are stored, for the first that cannot be.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
+        problems: list[HarnessError] = []
+        for comparison in self._comparisons:
+            _try(problems, partial(self._store_comparison, comparison))
+        while given_up := self._hunts.give_up():  # what one of them has met on its way waits then
+            for hunt in given_up:
+                _try(problems, partial(self._store, hunt))
+        self._note()
+        if problems:
+            raise problems[0]
 
     # -- when --------------------------------------------------------------------------------------------------
+
+    def _has_found(self) -> bool:
+        """Whether the first new finding ends the session, and is there; the canary is waited for."""
+        waits_for_canary = self._settings.canary and self.tally.canary is None
+        return self._settings.until_find and bool(self.tally.with_status(CONFIRMED)) and not waits_for_canary
 
     def _is_over(self) -> bool:
         """Whether nothing more is explored: by the number of plays or the time."""
@@ -126,8 +147,23 @@ class Explorer:
 
     # -- what --------------------------------------------------------------------------------------------------
 
+    def _compared(self) -> Trial | None:
+        """A play that a comparison wants."""
+        for comparison in list(self._comparisons):
+            while (side := comparison.next()) is not None:
+                trial = self._trial(_Given(side.draft, side=side), side.subject)
+                if trial is not None:
+                    self._given_to_hunts += 1
+                    return trial
+                side.refused()
+            self._end_comparison(comparison)
+        return None
+
     def _hunted(self) -> Trial | None:
-        """A play that an investigation wants."""
+        """A play that a comparison or an investigation wants."""
+        compared = self._compared()
+        if compared is not None:
+            return compared
         while True:
             for hunt in self._hunts.poll():
                 self._store(hunt)
@@ -135,7 +171,7 @@ class Explorer:
             if wanted is None:
                 return None
             draft, hunt = wanted
-            trial = self._trial(draft, hunt)
+            trial = self._trial(_Given(draft, hunt))
             if trial is not None:
                 self._given_to_hunts += 1
                 return trial
@@ -145,7 +181,7 @@ class Explorer:
         """A play of a lane; raises HarnessError if the loader refuses one draft after another."""
         for _ in range(MOST_REFUSED_IN_A_ROW):
             draft = self._lane_draft()
-            trial = self._trial(draft, None)
+            trial = self._trial(_Given(draft))
             if trial is not None:
                 self.tally.lanes[draft.lane] += 1
                 return trial
@@ -167,17 +203,17 @@ class Explorer:
                 return canary(self._settings.seed)
         return self._lanes.next()
 
-    def _trial(self, draft: Draft, hunt: Hunt | None) -> Trial | None:
+    def _trial(self, given: _Given, subject: str | None = None) -> Trial | None:
         """The trial of a draft; None if the loader refuses it."""
         try:
-            scenario = draft.scenario
+            scenario = given.draft.scenario
         except ScenarioError:
             self.tally.refused += 1
             return None
         seed = next(self._play_seeds) % LARGEST_SEED
-        self._awaited.setdefault((scenario.path, seed), deque()).append(_Given(draft, hunt))
+        self._awaited.setdefault((scenario.path, seed), deque()).append(given)
         self._given += 1
-        return Trial(scenario, seed=seed)
+        return Trial(scenario, seed=seed, subject=subject)
 
     # -- what came of it ---------------------------------------------------------------------------------------
 
@@ -188,6 +224,9 @@ class Explorer:
         given = queue.popleft()
         if not queue:
             del self._awaited[key]
+        if given.side is not None:
+            self._learn_side(given.side, result)
+            return
         self._about = (result.subject, torch_of(result) or self._about[1])
         observation = observe(given.draft, result, self._parts.signatures, self._parts.features)
         self.tally.statuses[result.status] += 1
@@ -205,6 +244,25 @@ class Explorer:
             self._look_at(observation)
         if result.run_dir is not None and not self._hunts.needs(result.run_dir):
             self._forget(result.run_dir)
+
+    def _learn_side(self, side: Side, result: Result) -> None:
+        """Learn of a play of a comparison; what another subject violates is no find of this session."""
+        self.tally.compared += 1
+        side.learn(result)
+        for comparison in list(self._comparisons):
+            self._end_comparison(comparison)
+        if result.run_dir is not None:
+            self._forget(result.run_dir)
+
+    def _end_comparison(self, comparison: Comparison) -> None:
+        if comparison.is_done and comparison in self._comparisons:
+            self._comparisons.remove(comparison)
+            self._store_comparison(comparison)
+
+    def _store_comparison(self, comparison: Comparison) -> None:
+        tried, without_faults = comparison.tried, comparison.without_faults
+        if tried or without_faults is not None:
+            self._parts.library.compared(comparison.cause, tried, without_faults)
 
     def _look_at(self, observation: Observation) -> None:
         """Count what is explained or stored, and have the rest investigated.
@@ -235,34 +293,48 @@ class Explorer:
     def _store(self, hunt: Hunt) -> None:
         """Keep what an investigation has found out, and look at what else it has met."""
         outcome = hunt.task.found_out
-        smallest = outcome.minimal or hunt.draft
+        smallest = outcome.minimal or outcome.reached or hunt.draft
         cause = self._parts.cause_key(hunt.signature, smallest.document)
         unproven = UNREPRODUCED if hunt.task.is_done else UNCONFIRMED
         status = unproven if outcome.minimal is None else CONFIRMED
         explained_by = self._parts.explained(hunt.signature, *self._about, smallest.document) or ""
-        find = Find(hunt.signature, hunt.draft, status, cause, outcome, hunt.best(outcome.minimal), explained_by)
+        find = Find(hunt.signature, hunt.draft, status, cause, outcome, hunt.best(smallest), explained_by)
+        for replays in hunt.features.values():
+            self._parts.knowledge.learn_replays(replays)
         self._ended |= {hunt.signature, *outcome.companions}
         self._hunts.drop(self._ended)
         if is_canary(hunt.signature):
             self.tally.canary = find
-        elif find.shown.run_dir is not None:  # else nothing shows it: it was met on the way and did not come back
+        else:
             is_new = not explained_by and not self._parts.library.has(cause)
             self.tally.finds.append(Stored(find, self._parts.library.add(find), is_new))
-            self._go_on_from(hunt, find)
+            self._go_on_from(hunt, find, is_new)
         self._hunts.finished(hunt)
 
-    def _go_on_from(self, hunt: Hunt, find: Find) -> None:
+    def _go_on_from(self, hunt: Hunt, find: Find, is_new: bool) -> None:
+        """Count the cause, compare it if it is new, and have what was met on the way investigated."""
         if find.explained_by:
             self.tally.explained[find.explained_by] += 1
         elif find.status == CONFIRMED:
             self._causes.update(dict.fromkeys((find.signature, *find.outcome.companions), find.cause))
-        if not self._is_closed:
-            for draft, signature in hunt.task.others:
-                self._look_at(Observation(draft, FAILED, frozenset((signature,))))
+            if is_new and self._parts.library.has(find.cause):
+                others = self._settings.others
+                self._comparisons.append(Comparison(find.cause, find.smallest, self._about[0], others))
+        for observation, signature in hunt.task.others:
+            self._look_at(replace(observation, signatures=frozenset((signature,))))
 
     def _note(self) -> None:
         """Bring the tally up to date."""
         self.tally.features = self._parts.knowledge.features
         self.tally.chance = self._parts.knowledge.chance_of_new
-        self.tally.under_way = tuple(hunt.described for hunt in self._hunts.active)
+        hunted = [hunt.described for hunt in self._hunts.active]
+        self.tally.under_way = (*hunted, *(f"comparing {comparison.cause}" for comparison in self._comparisons))
         self.tally.waiting = self._hunts.waiting
+
+
+def _try(problems: list[HarnessError], act: Callable[[], None]) -> None:
+    """Do something; keep why it could not be done."""
+    try:
+        act()
+    except HarnessError as error:
+        problems.append(error)

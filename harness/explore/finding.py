@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -66,6 +67,8 @@ class StoredFinding:
         seen: how many times.
         explained_by: the failure or documented limit that it is, such as `F02`; empty if it is not known.
         tried: the minimal scenario with other subjects, and other versions of torch.
+        without_faults: the minimal scenario without its faults, with the subject that failed; None if not played.
+        found_with: further subjects with which an exploration has found the same cause by itself.
         unreproduced: whether it failed again so seldom that it is not filed.
     """
 
@@ -87,6 +90,8 @@ class StoredFinding:
     seen: int = 1
     explained_by: str = ""
     tried: tuple[Tried, ...] = ()
+    without_faults: Tried | None = None
+    found_with: tuple[str, ...] = ()
     unreproduced: bool = False
 
     @property
@@ -104,10 +109,19 @@ class StoredFinding:
         """Every subject and torch with which the minimal scenario was played, the one that found it first."""
         return (Tried(self.subject, self.torch, self.failed, self.of, self.breaks), *self.tried)
 
-    def seen_again(self, now: str, tried: tuple[Tried, ...] = ()) -> StoredFinding:
-        """The same finding, seen once more; newer tries of a subject and torch take the place of older ones."""
+    def is_of(self, subject: str) -> bool:
+        """Whether an exploration of this subject has found it."""
+        return subject == self.subject or subject in self.found_with
+
+    def seen_again(self, now: str, subject: str = "") -> StoredFinding:
+        """The same finding, seen once more, perhaps with another subject."""
+        found_with = self.found_with if not subject or self.is_of(subject) else (*self.found_with, subject)
+        return replace(self, last_seen=max(now, self.last_seen), seen=self.seen + 1, found_with=found_with)
+
+    def with_tries(self, tried: Iterable[Tried], without_faults: Tried | None) -> StoredFinding:
+        """With further tries; newer ones of a subject and torch take the place of older ones."""
         by_subject = {(one.subject, one.torch): one for one in (*self.tried, *tried)}
-        return replace(self, last_seen=max(now, self.last_seen), seen=self.seen + 1, tried=tuple(by_subject.values()))
+        return replace(self, tried=tuple(by_subject.values()), without_faults=without_faults or self.without_faults)
 
     def to_json(self) -> dict[str, Any]:
         """Every field, and the interval for people to read."""
@@ -139,6 +153,8 @@ class StoredFinding:
             seen=fields.whole("seen", 1),
             explained_by=fields.text("explained_by"),
             tried=tuple(_within("tried", Tried.from_json, one) for one in fields.items("tried")),
+            without_faults=_within("without_faults", _tried_or_none, row.get("without_faults")),
+            found_with=fields.texts("found_with", ()),
             unreproduced=_flag(fields, "unreproduced"),
         )
 
@@ -157,6 +173,10 @@ def _share(fields: Fields) -> tuple[int, int]:
     if failed > of:
         raise ValueError(f"failed is {failed}, and of is {of}")
     return failed, of
+
+
+def _tried_or_none(row: Any) -> Tried | None:
+    return None if row is None else Tried.from_json(row)
 
 
 def _some(fields: Fields, name: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -57,7 +57,7 @@ class NewFinding:
         failed, of: how many fresh plays of the minimal draft failed with this signature.
         found, minimal: the draft that found it, and the smallest that still fails; equal if nothing could be left out.
         run_dir: the run directory of a red play of the minimal draft, which is copied.
-        ancestry, explained_by, tried: as a `StoredFinding` has them; without ancestry it is these two drafts.
+        ancestry, explained_by: as a `StoredFinding` has them; without ancestry it is these two drafts.
     """
 
     cause: str
@@ -69,7 +69,6 @@ class NewFinding:
     run_dir: Path
     ancestry: tuple[str, ...] = ()
     explained_by: str = ""
-    tried: tuple[Tried, ...] = ()
 
 
 class Findings:
@@ -119,19 +118,20 @@ class Findings:
         return read_finding(self.path(cause, unreproduced))
 
     def add(self, new: NewFinding) -> StoredFinding:
-        """Store a finding, and return what is stored; one of a cause that is there already is seen once more.
+        """Store a finding, and return what is stored.
+
+        A cause that is there already is seen once more, perhaps with another subject.
 
         Raises HarnessError for a run directory that is damaged or gone, for a stored finding that is damaged, and
         where something cannot be written; then the folder is as before.
         """
         unreproduced = wilson(new.failed, new.of)[0] < FILED_FROM
-        if self.known(new.cause):
-            return self.seen(new.cause, new.tried)
+        finding = self._finding(new, read_run(new.run_dir), unreproduced)
         path = self.path(new.cause, unreproduced)
+        if self.known(new.cause):
+            return self._seen_at(self.path(new.cause), finding.subject)
         if os.path.lexists(path):
-            return self._update(path, new.tried)
-        archived = read_run(new.run_dir)
-        finding = self._finding(new, archived, unreproduced)
+            return self._seen_at(path, finding.subject)
         try:
             with self._new_folder(path) as folder:
                 _fill(folder, new, finding)
@@ -139,26 +139,22 @@ class Findings:
         except OSError as error:
             raise cannot(f"write {path}", error, ANOTHER_DIR) from error
         if taken:  # another explorer was faster
-            return self._update(path, new.tried)
+            return self._seen_at(path, finding.subject)
         if not unreproduced:
             shutil.rmtree(self.path(new.cause, unreproduced=True), ignore_errors=True)
         return finding
 
-    def seen(self, cause: str, tried: tuple[Tried, ...] = ()) -> StoredFinding:
-        """Note that a filed cause was seen once more, perhaps with other subjects; raises HarnessError as `read`."""
-        return self._update(self.path(cause), tried)
+    def seen(self, cause: str) -> StoredFinding:
+        """Note that a filed cause was seen once more; raises HarnessError as `read`."""
+        return self._seen_at(self.path(cause))
 
-    def _update(self, path: Path, tried: tuple[Tried, ...]) -> StoredFinding:
-        finding = read_finding(path).seen_again(self._now(), tried)
-        partial = path / f".{FINDING}-{secrets.token_hex(4)}"
-        try:
-            partial.write_text(_text(finding), encoding="utf-8")
-            os.replace(partial, path / FINDING)
-        except OSError as error:
-            with suppress(OSError):
-                partial.unlink()
-            raise cannot(f"write {path / FINDING}", error, ANOTHER_DIR) from error
-        return finding
+    def compared(self, cause: str, tried: Iterable[Tried], without_faults: Tried | None) -> StoredFinding:
+        """Note how a filed cause fares elsewhere, and without its faults; raises HarnessError as `read`."""
+        path = self.path(cause)
+        return _updated(path, read_finding(path).with_tries(tried, without_faults))
+
+    def _seen_at(self, path: Path, subject: str = "") -> StoredFinding:
+        return _updated(path, read_finding(path).seen_again(self._now(), subject))
 
     @contextmanager
     def _new_folder(self, path: Path) -> Iterator[Path]:
@@ -193,7 +189,6 @@ class Findings:
             first_seen=now,
             last_seen=now,
             explained_by=new.explained_by,
-            tried=new.tried,
             unreproduced=unreproduced,
         )
 
@@ -213,6 +208,19 @@ def read_finding(path: Path) -> StoredFinding:
         raise Damaged(file, str(error), advice=DELETE) from error
     if finding.name != path.name:
         raise Damaged(file, f"its cause {finding.cause[:80]!r} is not that of its folder", advice=DELETE)
+    return finding
+
+
+def _updated(path: Path, finding: StoredFinding) -> StoredFinding:
+    """Store what a finding says now, as a whole or not at all."""
+    partial = path / f".{FINDING}-{secrets.token_hex(4)}"
+    try:
+        partial.write_text(_text(finding), encoding="utf-8")
+        os.replace(partial, path / FINDING)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise cannot(f"write {path / FINDING}", error, ANOTHER_DIR) from error
     return finding
 
 

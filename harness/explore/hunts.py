@@ -29,6 +29,7 @@ class Hunt:
         draft: as it was found.
         found: the play that found it.
         shown: by id of a draft, the newest play that shows it.
+        features: by id of a draft, those of each of its plays.
         wanted: drafts that it has asked for and that were not given yet.
         awaited: how many plays of it are under way.
         plays: how many have ended.
@@ -40,6 +41,7 @@ class Hunt:
     found: Observation
     task: Investigation
     shown: dict[str, Observation] = field(default_factory=dict)
+    features: dict[str, list[frozenset[str]]] = field(default_factory=dict)
     wanted: deque[Draft] = field(default_factory=deque)
     awaited: int = 0
     plays: int = 0
@@ -65,16 +67,15 @@ class Hunt:
         verb = f" of {self.signature.verb}" if self.signature.verb else ""
         return f"{doing} {self.signature.check}{verb} ({self.plays} plays)"
 
-    def best(self, minimal: Draft | None) -> Observation:
-        """A play of the smallest draft that shows it; else any that is stored, the one that found it first."""
-        smallest = None if minimal is None else self.shown.get(minimal.id)
-        plays = [*filter(None, [smallest]), self.found, *self.shown.values()]
-        return next((one for one in plays if one.run_dir is not None), plays[0])
+    def best(self, smallest: Draft) -> Observation:
+        """A play of the smallest draft that shows it; else the one that found it."""
+        return self.shown.get(smallest.id, self.found)
 
     @property
     def run_dirs(self) -> Iterator[Path]:
-        """Those that show it."""
-        yield from (one.run_dir for one in (self.found, *self.shown.values()) if one.run_dir is not None)
+        """Those that show it, or what else was found on the way."""
+        met = (observation for observation, _ in self.task.others)
+        yield from (one.run_dir for one in (self.found, *self.shown.values(), *met) if one.run_dir is not None)
 
 
 class Hunts:
@@ -165,6 +166,8 @@ class Hunts:
             return
         hunt.plays += 1
         hunt.task.add(observation)
+        if observation.features:
+            hunt.features.setdefault(observation.draft.id, []).append(observation.features)
         if hunt.signature in observation.signatures:
             before = hunt.shown.get(observation.draft.id)
             hunt.shown[observation.draft.id] = observation
@@ -177,7 +180,7 @@ class Hunts:
         hunt.task.add(observation)
 
     def give_up(self) -> Sequence[Hunt]:
-        """Take out all, also those that wait."""
+        """Take out all, also those that wait; none if there are none."""
         for signature, observation in list(self._waiting.items()):
             self._begin(signature, observation)
         given_up, self._active = tuple(self._active), deque()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.explore.draft import Draft, Profile
+from harness.explore.finding import Tried
 from harness.explore.observation import Observation, Signature, Task
 from harness.scenario.scenario import Scenario
 from harness.values.history import History
@@ -38,6 +39,9 @@ class Knowledge(Protocol):
         Raises HarnessError if it cannot be stored.
         """
 
+    def learn_replays(self, replays: Sequence[frozenset[str]]) -> None:
+        """Learn from the features of several plays of one draft which of them come and go by themselves."""
+
     def entry(self, draw: Draw) -> Draft | None:
         """A draft of the corpus; None while there is none."""
 
@@ -49,8 +53,8 @@ class Investigation(Task, Protocol):
     """A find that is confirmed, shrunk and certified."""
 
     @property
-    def others(self) -> Sequence[tuple[Draft, Signature]]:
-        """What else was found on the way, and in which draft; without what goes together with this find."""
+    def others(self) -> Sequence[tuple[Observation, Signature]]:
+        """What else was found on the way, and in which play; without what goes together with this find."""
 
     @property
     def found_out(self) -> Outcome:
@@ -66,6 +70,7 @@ class Outcome:
         minimal: the smallest draft that fails as found; None as long as it was not confirmed.
         companions: what else was violated in these plays: the same cause, as other checks see it.
         ancestry: the ids from the draft that was found to the smallest.
+        reached: of an investigation that has not ended the smallest draft so far; None if nothing was made smaller.
     """
 
     hits: int = 0
@@ -73,6 +78,7 @@ class Outcome:
     minimal: Draft | None = None
     companions: frozenset[Signature] = frozenset()
     ancestry: tuple[str, ...] = ()
+    reached: Draft | None = None
 
 
 CONFIRMED, UNREPRODUCED, UNCONFIRMED = "confirmed", "unreproduced", "unconfirmed"
@@ -101,17 +107,17 @@ class Find:
     @property
     def smallest(self) -> Draft:
         """The smallest draft that is known to show it."""
-        return self.outcome.minimal or self.draft
+        return self.outcome.minimal or self.outcome.reached or self.draft
 
 
 class Library(Protocol):
-    """The findings on disk."""
+    """The findings of a subject on disk; what only another subject has shown is not known."""
 
     def cause_of(self, signature: Signature) -> str | None:
         """The cause of a stored finding with this signature; None if there is none, or if it was never confirmed."""
 
     def has(self, cause: str) -> bool:
-        """Whether a finding of that cause is stored."""
+        """Whether a finding of that cause is filed."""
 
     def unfinished(self) -> Sequence[tuple[Observation, Signature]]:
         """What an earlier session had no time to confirm; raises HarnessError where it cannot be listed."""
@@ -124,6 +130,9 @@ class Library(Protocol):
 
     def seen(self, cause: str) -> None:
         """A stored finding has been seen again; raises HarnessError if that cannot be stored."""
+
+    def compared(self, cause: str, tried: Sequence[Tried], without_faults: Tried | None) -> None:
+        """How a stored finding fares with other subjects and without its faults; raises HarnessError likewise."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +184,8 @@ class Settings:
         share: of all plays, those that investigations get while drafts are explored too.
         side_by_side: how many finds are investigated at the same time.
         canary: whether the canary must be found.
+        until_find: end at the first confirmed finding that is new, once it is compared.
+        others: the subjects with which a new finding is tried too.
     """
 
     seed: int
@@ -185,6 +196,8 @@ class Settings:
     share: float = 0.5
     side_by_side: int = 2
     canary: bool = False
+    until_find: bool = False
+    others: tuple[str, ...] = ()
 
 
 Forget = Callable[[Path], None]

@@ -96,7 +96,8 @@ def _summary(tally: Tally, seconds: float, what: str, wants_canary: bool) -> Ite
     yield f"{what}: {_rate(tally, seconds)} in {_clock(seconds)}{end}"
     counts = [f"{tally.statuses[status]} {status}" for status in STATUSES if tally.statuses[status]]
     if counts:
-        yield f"runs        {', '.join(counts)}; {tally.investigated} of them for investigations"
+        compared = f"; {tally.compared} more to compare new findings" if tally.compared else ""
+        yield f"runs        {', '.join(counts)}; {tally.investigated} of them for investigations{compared}"
     if tally.refused:
         yield f"refused     {tally.refused} drafts are no valid scenarios; report this as a defect of the harness"
     yield f"seen        {tally.features:,} features{f'; {_chance(tally)}' if tally.chance is not None else ''}"
@@ -109,7 +110,8 @@ def _summary(tally: Tally, seconds: float, what: str, wants_canary: bool) -> Ite
         yield f"seen again  {', '.join(f'{count} {printable(cause)}' for cause, count in again.items())}"
     for stored in tally.with_status(CONFIRMED):
         yield from _new("new", stored)
-    unproven = [*tally.with_status(UNCONFIRMED)]
+    # Several violations of one cause are several finds until it is investigated.
+    unproven = [*{one.find.cause: one for one in tally.with_status(UNCONFIRMED)}.values()]
     for stored in unproven[:UNPROVEN_SHOWN]:
         yield from _new("unconfirmed", stored)
     if len(unproven) > UNPROVEN_SHOWN:

@@ -129,7 +129,7 @@ def _check(finding: StoredFinding, one: Tried) -> None:
     elif one.of < ENOUGH:
         do = f"{ENOUGH} plays are needed; explore it again, or play its minimal scenario with --repeat {ENOUGH}"
     else:
-        do = "which claims it breaks was not stored; explore it again"
+        do = "its plays did not all break the same claims, or these were not stored; explore it again"
     raise UsageError(f"{what}; {do}")
 
 
@@ -170,6 +170,9 @@ def _origin(finding: StoredFinding) -> Iterator[str]:
     yield printable(f"Cause: {finding.cause}")
     for one in finding.all_tried:
         yield printable(f"With {_with(one)}: {of_n(one.failed, one.of, 'failed')}.")
+    bare = finding.without_faults
+    if bare is not None:
+        yield f"Without its faults: {of_n(bare.failed, bare.of, 'failed')}."
 
 
 def _slug(title: str) -> str:

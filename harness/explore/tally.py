@@ -28,9 +28,10 @@ class Tally:
     """The counts of a session.
 
     Attributes:
-        statuses: plays by the status of their verdict.
+        statuses: plays by the status of their verdict; those that compare are not among them.
         lanes: explored drafts by lane.
         investigated: how many plays investigations had.
+        compared: how many further plays there were of new findings with other subjects, and without their faults.
         explained: violations with a known cause, by that cause.
         again: violations of findings that were stored before, by their cause.
         finds: what was investigated, in the order in which it ended.
@@ -46,6 +47,7 @@ class Tally:
     statuses: Counter[str] = field(default_factory=Counter)
     lanes: Counter[str] = field(default_factory=Counter)
     investigated: int = 0
+    compared: int = 0
     explained: Counter[str] = field(default_factory=Counter)
     again: Counter[str] = field(default_factory=Counter)
     finds: list[Stored] = field(default_factory=list)
@@ -60,12 +62,12 @@ class Tally:
     @property
     def runs(self) -> int:
         """How many plays have ended."""
-        return sum(self.statuses.values())
+        return sum(self.statuses.values()) + self.compared
 
     @property
     def judged(self) -> int:
         """How many of them say something about the subject."""
-        return self.runs - self.statuses[ERROR] - self.statuses[SKIPPED]
+        return sum(self.statuses.values()) - self.statuses[ERROR] - self.statuses[SKIPPED]
 
     def with_status(self, status: str, new: bool = True) -> list[Stored]:
         """The finds with this status that nothing explains."""

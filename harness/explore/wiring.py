@@ -8,6 +8,7 @@ import secrets
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -20,11 +21,13 @@ from harness.explore.draft import CLEAN, MUTATION, Draft
 from harness.explore.draws import Draws
 from harness.explore.effort import Arm, Effort
 from harness.explore.finding import UNREPRODUCED as UNFILED
+from harness.explore.finding import Tried
 from harness.explore.findings import FOUND, MINIMAL, RUN, Findings, NewFinding, read_document
 from harness.explore.generate import loads, systematic, uniform
+from harness.explore.injecting import kind_of
 from harness.explore.investigation import Investigation
 from harness.explore.mutate import mutated
-from harness.explore.novelty import features
+from harness.explore.novelty import Noise, features
 from harness.explore.observation import Observation, Signature
 from harness.explore.parts import UNCONFIRMED, Draw, Find, Outcome, Parts
 from harness.explore.profile import profile
@@ -45,19 +48,28 @@ MOST_DRAFTS = 500
 
 _STACKS = re.compile(r"stacks/[\w.-]+")
 
+PROCESSES = "processes"
+"""The kind of world that a scenario need not name."""
+
+MOST_TRIES = 20
+"""So many entries that cannot be used, one after another, are as good as none."""
+
 NEWEST, OF_NEWEST = 50, 0.5
 """Half of the mutants are made of one of the newest entries, which were changed least so far; the others of any."""
 
 
 @contextmanager
-def parts(corpus: Path, findings: Path, subject: str, torch: str) -> Iterator[Parts]:
+def parts(corpus: Path, findings: Path, subject: str, torch: str, world: str = PROCESSES) -> Iterator[Parts]:
     """All parts, with a corpus that is open until the end.
+
+    Args:
+        world: the kind of world that drafts are drawn for; shrinking may find that a plainer one suffices.
 
     Raises UsageError for a corpus that cannot be used or that another explorer uses, HarnessError for a damaged one.
     """
     with Corpus(corpus, subject, torch) as opened:
         yield Parts(
-            workload=lambda seed: workload(Draws(seed)),
+            workload=lambda seed: workload(Draws(seed), world),
             systematic=systematic,
             uniform=lambda seed, draft, profile: uniform(Draws(seed), draft, profile),
             mutated=lambda seed, draft, profile, other: mutated(Draws(seed), draft, profile, other),
@@ -69,8 +81,8 @@ def parts(corpus: Path, findings: Path, subject: str, torch: str) -> Iterator[Pa
             cause_key=cause_key,
             explained=explained,
             investigation=Investigated,
-            knowledge=Known(opened),
-            library=Stored(Findings(findings)),
+            knowledge=Known(opened, world),
+            library=Stored(Findings(findings), subject),
         )
 
 
@@ -111,12 +123,17 @@ def _text(run_dir: Path | None, name: str) -> str:
 
 
 class Known:
-    """The corpus, and the effort that follows from what it knows."""
+    """The corpus, and the effort that follows from what it knows.
 
-    def __init__(self, corpus: Corpus) -> None:
+    Args:
+        world: the kind of world that entries are given for, whatever they were played in.
+    """
+
+    def __init__(self, corpus: Corpus, world: str = PROCESSES) -> None:
         self._corpus = corpus
+        self._noise = Noise()
         self._effort = Effort()
-        self._draft = lru_cache(MOST_DRAFTS)(corpus.draft)
+        self._draft = lru_cache(MOST_DRAFTS)(lambda entry_id: _in_world(corpus.draft(entry_id), world))
         for row in corpus.recent:
             self._learn(row.cells, row.workload, len(row.new), row.seconds)
 
@@ -134,10 +151,13 @@ class Known:
         return discovery.chance_of_new if discovery.n else None
 
     def add(self, observation: Observation) -> frozenset[str]:
-        new = self._corpus.add(observation)
+        new = self._corpus.add(replace(observation, features=self._noise.without(observation.features)))
         draft = observation.draft
         self._learn(draft.cells, draft.workload, len(new), observation.seconds)
         return new
+
+    def learn_replays(self, replays: Sequence[frozenset[str]]) -> None:
+        self._noise.learn(replays)
 
     def _learn(self, cells: Sequence[str], family: str, new: int, seconds: float) -> None:
         self._effort.spend(cells, new)
@@ -147,7 +167,7 @@ class Known:
 
     def entry(self, draw: Draw) -> Draft | None:
         entries = self._corpus.entries
-        while entries:
+        for _ in range(min(len(entries), MOST_TRIES)):
             some = entries[-NEWEST:] if draw() < OF_NEWEST else entries
             chosen = some[int(draw() * len(some))]
             draft = self._draft(chosen.id)
@@ -163,6 +183,17 @@ class Known:
             return may[0] if may else None
         best = self._effort.arm(_Random(draw), arms)
         return next((draft for draft in may if best in _arms(draft.cells, draft.workload)), may[0])
+
+
+def _in_world(draft: Draft | None, kind: str) -> Draft | None:
+    """The draft in this kind of world; None if the loader refuses that, because of a fault that it does not have."""
+    if draft is None or kind_of(draft.document) == kind:
+        return draft
+    world = {key: value for key, value in draft.document["world"].items() if key != "kind"}
+    if kind != PROCESSES:
+        world["kind"] = kind
+    moved = replace(draft, document={**draft.document, "world": world})
+    return moved if loads(moved) else None
 
 
 class _Random:
@@ -185,32 +216,35 @@ class Investigated(Investigation):
     def found_out(self) -> Outcome:
         end = self.outcome
         if end is None:
-            return Outcome()
+            return Outcome(reached=self.reached)
         minimal = None if end.unreproduced else end.draft
         return Outcome(end.hits, end.runs, minimal, end.companions, end.ancestry)
 
 
 class Stored:
-    """The findings on disk.
+    """The findings of a subject on disk.
+
+    What another subject has shown is not known: that this one shows it too is news.
 
     What there was no time to confirm lies with those that were not reproduced, and was played 0 times: so the next
     session knows it.
     """
 
-    def __init__(self, findings: Findings) -> None:
-        self._findings = findings
+    def __init__(self, findings: Findings, subject: str) -> None:
+        self._findings, self._subject = findings, subject
         self._causes: dict[Signature, str] = {}
         self._unfinished: dict[Signature, Path] = {}
         for name in findings.names():
             with suppress(HarnessError):  # `findings list` tells of what is damaged
                 stored = findings.read(name)
-                self._causes[stored.signature] = stored.cause
+                if stored.is_of(subject):
+                    self._causes[stored.signature] = stored.cause
 
     def cause_of(self, signature: Signature) -> str | None:
         return self._causes.get(signature)
 
     def has(self, cause: str) -> bool:
-        return self._findings.known(cause)
+        return self._findings.known(cause) and self._findings.read(cause).is_of(self._subject)
 
     def unfinished(self) -> Sequence[tuple[Observation, Signature]]:
         found = []
@@ -218,26 +252,29 @@ class Stored:
         for name in unfiled.names():
             with suppress(HarnessError):
                 stored, path = unfiled.read(name), unfiled.path(name)
-                if not stored.of:
-                    draft = Draft(read_document(path / FOUND), MUTATION, stored.seed)
+                if not stored.of and stored.subject == self._subject:
+                    draft = Draft(read_document(path / MINIMAL), MUTATION, stored.seed)
                     observation = Observation(draft, FAILED, frozenset((stored.signature,)), run_dir=path / RUN)
                     self._unfinished[stored.signature] = path
                     found.append((observation, stored.signature))
         return found
 
     def add(self, find: Find) -> Path:
-        """Store a find; one that is unfinished still stays as it was stored."""
+        """Store a find; one that is unfinished still, and no smaller, stays as it was stored."""
         left = self._unfinished.pop(find.signature, None)
         if left is None:
             return self._add(find, find.shown.run_dir)
-        if find.status == UNCONFIRMED:
-            return left / FOUND
+        if find.status == UNCONFIRMED and find.outcome.reached is None:
+            return left / MINIMAL
         # What it finds out now may have the same name.
         aside = left.with_name(f".left-{secrets.token_hex(8)}")
         os.rename(left, aside)
         try:
             run_dir = find.shown.run_dir
-            return self._add(find, aside / RUN if run_dir == left / RUN else run_dir)
+            # What this session began with may be smaller than what was found.
+            begun = replace(find.outcome, reached=find.outcome.reached or find.draft)
+            first = replace(find, draft=replace(find.draft, document=read_document(aside / FOUND)), outcome=begun)
+            return self._add(first, aside / RUN if run_dir == left / RUN else run_dir)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
@@ -264,3 +301,6 @@ class Stored:
     def seen(self, cause: str) -> None:
         if self._findings.known(cause):
             self._findings.seen(cause)
+
+    def compared(self, cause: str, tried: Sequence[Tried], without_faults: Tried | None) -> None:
+        self._findings.compared(cause, tried, without_faults)

@@ -186,6 +186,19 @@ def test_a_session_ends_by_time_or_by_plays(explore: Explore, span: str | None, 
 
 
 @pytest.mark.parametrize(
+    ("subject", "others"), [("static", ("static-strict",)), ("static-strict", ("static",)), ("echo", ())]
+)
+def test_a_session_may_end_at_its_first_find_and_compares_it(
+    explore: Explore, subject: str, others: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the other backend of the two; investigations do not wait for other plays then."""
+    monkeypatch.setattr(OPTIONS, "subject", subject)
+    settings = explore(tally(), until_find=True)[1].sources[0].settings
+    assert (settings.until_find, settings.others, settings.share) == (True, others, 1.0)
+    assert not explore(tally())[1].sources[0].settings.until_find
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--for", "10"], "--for 10: write a number and its unit, such as 90s, 10m or 3h"),

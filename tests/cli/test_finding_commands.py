@@ -10,6 +10,7 @@ import pytest
 from stored_findings import CAUSE, draft, new_finding, red_run
 
 from harness.cli.entry import main
+from harness.explore.finding import Tried
 from harness.explore.findings import FINDING, MINIMAL, Findings
 from harness.loader import load
 from harness.values.verdict import KNOWN
@@ -73,6 +74,26 @@ def test_show_has_all_that_a_person_asks(run: Run, folder: Path) -> None:
         f"rdzv-harness findings promote {CAUSE} --findings {folder}",
     ):
         assert text in output
+
+
+def test_show_tells_what_a_finding_does_elsewhere(run: Run, folder: Path) -> None:
+    """With other subjects, without its faults, and who else has found it."""
+    tried, bare = Tried("static-strict", "2.15.0", 0, 20), Tried("static", "2.15.0", 0, 5)
+    Findings(folder).compared(CAUSE, [tried], bare)
+    _, output, _ = run("show", CAUSE)
+    assert "also tried    static-strict, torch 2.15.0: 0 of 20 failed (95 % interval 0.0 % to 16.1 %)" in output
+    assert "no faults     0 of 5 failed (95 % interval 0.0 % to 43.4 %)" in output
+
+
+def test_what_was_not_reproduced_can_be_shown_and_not_promoted(run: Run, folder: Path, tmp_path: Path) -> None:
+    """It lies in a folder of its own; of a name that both have it is the finding that is shown."""
+    Findings(folder).add(new_finding(tmp_path / "runs", cause="seldom", failed=2))
+    code, output, _ = run("show", "sel")
+    assert (code, "reproduced    2 of 20 failed" in output) == (0, True)
+    assert f"rdzv-harness run {folder / 'unreproduced' / 'seldom' / MINIMAL}" in output
+    code, _, errors = run("promote", "seldom")
+    assert code == 2
+    assert "there is no finding 'seldom'" in errors
 
 
 def test_the_beginning_of_a_name_is_enough(run: Run, folder: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from pasts import Past
 
 from harness.explore.draft import CLEAN, MUTATION, SYSTEMATIC, UNIFORM, Draft, Profile
+from harness.explore.finding import Tried
 from harness.explore.observation import Observation, Signature
 from harness.explore.parts import CONFIRMED, Find, Outcome, Parts
 from harness.scenario.scenario import Scenario
@@ -106,6 +107,7 @@ class FakeKnowledge:
         self.known: set[str] = set()
         self.entries: list[Draft] = []
         self.used_up: set[str] = set()
+        self.replays: list[Sequence[frozenset[str]]] = []
         self.chance_of_new: float | None = None
 
     @property
@@ -123,6 +125,9 @@ class FakeKnowledge:
         if new:
             self.entries.append(observation.draft)
         return frozenset(new)
+
+    def learn_replays(self, replays: Sequence[frozenset[str]]) -> None:
+        self.replays.append(replays)
 
     def entry(self, draw: Callable[[], float]) -> Draft | None:
         return self.entries[int(draw() * len(self.entries))] if self.entries else None
@@ -142,6 +147,7 @@ class FakeLibrary:
         self.finds: list[Find] = []
         self.again: list[str] = []
         self.left: list[tuple[Observation, Signature]] = []
+        self.comparisons: dict[str, tuple[tuple[Tried, ...], Tried | None]] = {}
 
     def cause_of(self, signature: Signature) -> str | None:
         found = [find.cause for find in self.finds if find.signature == signature and find.status == CONFIRMED]
@@ -160,6 +166,9 @@ class FakeLibrary:
     def seen(self, cause: str) -> None:
         self.again.append(cause)
 
+    def compared(self, cause: str, tried: Sequence[Tried], without_faults: Tried | None) -> None:
+        self.comparisons[cause] = (tuple(tried), without_faults)
+
 
 class FakeInvestigation:
     """Plays a find three times, and then deletes what it can: faults, steps, ranks."""
@@ -168,7 +177,7 @@ class FakeInvestigation:
         self.signature, self.best = signature, draft
         self.plays = self.hits = 0
         self.found_out = Outcome()
-        self.others: list[tuple[Draft, Signature]] = []
+        self.others: list[tuple[Observation, Signature]] = []
         self.is_done = False
         self._candidates: Iterator[Draft] | None = None
         self._asked: Draft | None = None

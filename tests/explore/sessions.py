@@ -62,7 +62,8 @@ class Session:
         history = self._plays(trial.scenario)
         run_dir = Path(f"run-{len(self.results)}")
         judgement = judge(trial.scenario, history)
-        return Result(trial.scenario, judgement, history, run_dir, 0.1, subject="echo", seed=trial.seed or 0)
+        subject = trial.subject or "echo"
+        return Result(trial.scenario, judgement, history, run_dir, 0.1, subject=subject, seed=trial.seed or 0)
 
 
 MakeSession = Callable[..., Session]

@@ -1,4 +1,4 @@
-"""Where the next runs go: lanes, arms and budgets, and the distributions behind them."""
+"""Where the next runs go: arms and budgets, and the distributions behind them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections import Counter
 
 import pytest
 
-from harness.explore.draft import CLEAN, MUTATION, SYSTEMATIC, UNIFORM
-from harness.explore.effort import SHARES, Arm, Effort, beta, gamma, normal, weighted
+from harness.explore.effort import Arm, Effort, beta, gamma, normal
 
 MANY = 6_000
 LINKS, RANKS = Arm("link", "store"), Arm("rank", "store")
@@ -73,31 +72,12 @@ class Fixed:
 def test_the_ends_of_the_range_are_no_error(number: float) -> None:
     """The smallest and the largest number that `random` returns give a draw."""
     assert normal(Fixed(number)) == pytest.approx(0, abs=9)
-    assert weighted(Fixed(number), {"never": 0, "a": 0.1, "b": 0.2, "nor": 0}) == ("a" if number == 0 else "b")
 
 
 def test_a_shape_below_1_is_refused() -> None:
     """The method does not hold for it."""
     with pytest.raises(ValueError, match="below 1"):
         gamma(draws(), 0.5)
-
-
-def test_lanes_come_by_their_shares() -> None:
-    """About 20 % systematic, 40 % mutation, 30 % uniform, 10 % clean and canaries."""
-    effort, source = Effort(), draws()
-    lanes = Counter(effort.lane(source) for _ in range(MANY))
-    for lane, share in SHARES.items():
-        assert lanes[lane] / MANY == pytest.approx(share, abs=0.03)
-    assert sum(SHARES.values()) == pytest.approx(1)
-    assert (SHARES[SYSTEMATIC], SHARES[MUTATION], SHARES[UNIFORM]) == (0.2, 0.4, 0.3)
-
-
-def test_only_possible_lanes_are_drawn() -> None:
-    """Without a corpus there is no mutation; where no lane is possible, that is an error."""
-    effort, source = Effort(), draws()
-    assert {effort.lane(source, (UNIFORM, CLEAN)) for _ in range(200)} == {UNIFORM, CLEAN}
-    with pytest.raises(ValueError, match="no lane"):
-        Effort(shares={UNIFORM: 1, MUTATION: 0}).lane(source, (MUTATION,))
 
 
 def chosen(effort: Effort, source: random.Random, runs: int, shows: dict[Arm, int]) -> Counter[Arm]:

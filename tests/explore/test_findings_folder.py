@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stored_findings import CAUSE, SHOWN, SIGNATURE, draft, findings, new_finding
+from stored_findings import CAUSE, SHOWN, SIGNATURE, draft, findings, new_finding, red_run
 
 from harness.archive import read_run
 from harness.explore.finding import UNREPRODUCED, StoredFinding, Tried, folder_name
@@ -21,6 +21,8 @@ from harness.values.errors import HarnessError
 from harness.values.verdict import FAILED
 
 STRICT = Tried("static-strict", "2.15.0+cpu", 0, 20)
+BARE = Tried("static", "2.15.0+cpu", 0, 5)
+LATER = ("without_faults", "found_with")
 
 
 def stored(tmp_path: Path, **keys: Any) -> Findings:
@@ -35,7 +37,8 @@ def stored(tmp_path: Path, **keys: Any) -> Findings:
 
 def test_a_finding_is_read_as_it_was_stored(tmp_path: Path) -> None:
     """With what its run says of versions, engine and seed, and when it was seen."""
-    found = stored(tmp_path, explained_by="F05", tried=(STRICT,))
+    found = stored(tmp_path, explained_by="F05")
+    found.compared(CAUSE, [STRICT], BARE)
     finding = found.read(CAUSE)
     assert (finding.cause, finding.signature, finding.failed, finding.of) == (CAUSE, SIGNATURE, 20, 20)
     assert (finding.subject, finding.torch, finding.python, finding.harness) == (
@@ -43,7 +46,8 @@ def test_a_finding_is_read_as_it_was_stored(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (finding.seed, finding.played_with, finding.breaks) == (7, 11, ("join",))
     assert (finding.first_seen, finding.last_seen, finding.seen) == (SHOWN, SHOWN, 1)
-    assert (finding.explained_by, finding.tried, finding.unreproduced) == ("F05", (STRICT,), False)
+    assert (finding.explained_by, finding.unreproduced) == ("F05", False)
+    assert (finding.tried, finding.without_faults, finding.found_with) == ((STRICT,), BARE, ())
     assert finding.ancestry == (draft("As it was found").id, draft().id)
     assert StoredFinding.from_json(json.loads(json.dumps(finding.to_json()))) == finding
 
@@ -62,16 +66,35 @@ def test_the_folder_has_both_scenarios_the_time_line_and_a_whole_run(tmp_path: P
 
 
 def test_a_cause_that_is_there_is_seen_once_more_and_not_stored_twice(tmp_path: Path) -> None:
-    """Newer tries replace older ones of the same subject and torch; all else stays as it was."""
-    found = stored(tmp_path, tried=(STRICT,))
+    """All else stays as it was."""
+    found = stored(tmp_path)
     later = Findings(found.folder, lambda: 1_800_000_060.0)
-    newer = replace(STRICT, failed=3)
-    later.add(new_finding(tmp_path / "runs", failed=15, tried=(newer,)))
+    later.add(new_finding(tmp_path / "runs", failed=15))
     finding = later.seen(CAUSE)
     assert found.names() == [CAUSE]
     assert (finding.first_seen, finding.last_seen, finding.seen) == (SHOWN, "2027-01-15T08:01:00Z", 3)
-    assert (finding.failed, finding.tried) == (20, (newer,))
+    assert (finding.failed, finding.found_with) == (20, ())
     assert found.read(CAUSE) == finding
+
+
+def test_newer_tries_replace_older_ones_of_the_same_subject_and_torch(tmp_path: Path) -> None:
+    """That is no new sight of it."""
+    found = stored(tmp_path)
+    newer, other = replace(STRICT, failed=3), replace(STRICT, torch="2.6.0")
+    found.compared(CAUSE, [STRICT, other], BARE)
+    finding = found.compared(CAUSE, [newer], None)
+    assert (finding.tried, finding.without_faults, finding.seen) == ((newer, other), BARE, 1)
+    assert found.read(CAUSE) == finding
+
+
+def test_a_cause_that_another_subject_shows_too_is_a_finding_of_both(tmp_path: Path) -> None:
+    """What a minimal scenario that was not played with it did stays unsaid."""
+    found = stored(tmp_path)
+    assert not found.read(CAUSE).is_of("echo")
+    finding = found.add(replace(new_finding(tmp_path), run_dir=red_run(tmp_path / "echo", draft(), "echo", None)))
+    assert (finding.found_with, finding.tried, finding.seen) == (("echo",), (), 2)
+    assert finding.is_of("echo")
+    assert finding.is_of("static")
 
 
 def test_a_clock_that_was_set_back_does_not_make_it_last_seen_before(tmp_path: Path) -> None:
@@ -216,6 +239,8 @@ def test_different_causes_have_different_folders() -> None:
         ("first_seen", "yesterday", "first_seen is 'yesterday', not a time"),
         ("seen", 0, "seen is out of range"),
         ("tried", [{"subject": "static"}], "tried: failed is missing"),
+        ("without_faults", {"subject": "static"}, "without_faults: failed is missing"),
+        ("found_with", [1], "an item of found_with is an integer, not a text"),
         ("unreproduced", "no", "unreproduced is not true or false"),
         ("format", 2, "format is 2, and this release reads 1"),
     ],
@@ -230,10 +255,12 @@ def test_a_damaged_field_is_named_with_its_file(field: str, value: Any, message:
 
 
 def test_every_field_must_be_there(tmp_path: Path) -> None:
-    """`interval` is for people: it follows from the two numbers before it."""
+    """`interval` is for people: it follows from the two numbers before it. Older releases did not write some."""
     path = stored(tmp_path).path(CAUSE)
     row = json.loads((path / FINDING).read_text())
-    for field in row.keys() - {"interval"}:
+    (path / FINDING).write_text(json.dumps({name: value for name, value in row.items() if name not in LATER}))
+    assert read_finding(path).without_faults is None
+    for field in row.keys() - {"interval", *LATER}:
         (path / FINDING).write_text(json.dumps({name: value for name, value in row.items() if name != field}))
         with pytest.raises(HarnessError, match=rf"finding\.json: {field} is missing"):
             read_finding(path)
