@@ -371,6 +371,24 @@ def test_what_is_met_on_the_way_is_investigated_too(session: MakeSession) -> Non
     assert [find.signature.check for find in library_of(parts).finds] == ["joins", "late"]
 
 
+def test_what_was_met_on_the_way_and_never_again_is_not_stored(session: MakeSession) -> None:
+    """No run directory shows it, so there is nothing to store; the session ends as without it."""
+
+    class Meets(FakeInvestigation):
+        @property
+        def others(self) -> list[tuple[Draft, Signature]]:  # type: ignore[override]
+            met = Draft(document("Met"), MUTATION, 0)
+            return [] if self.signature.check == "never" else [(met, Signature("never"))]
+
+        @others.setter
+        def others(self, _: object) -> None:
+            pass
+
+    parts = fake_parts(investigation=Meets)
+    session().play(parts, runs=120)
+    assert [find.signature.check for find in library_of(parts).finds] == ["joins"]
+
+
 def test_a_find_that_shrinks_to_a_known_cause_is_explained(session: MakeSession) -> None:
     """It is stored with that cause, and is not new."""
 
