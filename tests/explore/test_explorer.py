@@ -351,13 +351,13 @@ def test_what_goes_together_with_a_find_is_no_other_find(session: MakeSession) -
 
 
 def test_what_is_met_on_the_way_is_investigated_too(session: MakeSession) -> None:
-    """As a find of its own, unless it is explained."""
+    """As a find of its own, unless it is explained; one that no play shows again is not stored."""
 
     class Meets(FakeInvestigation):
         @property
         def others(self) -> list[tuple[Draft, Signature]]:  # type: ignore[override]
             met = with_fault(Draft(document("Met"), CLEAN, 0), MUTATION, 1)
-            return [(met, replace(self.signature, check=check)) for check in ("late", "F02")]
+            return [(met, replace(self.signature, check=check)) for check in ("late", "never", "F02")]
 
         @others.setter
         def others(self, _: object) -> None:
@@ -369,24 +369,6 @@ def test_what_is_met_on_the_way_is_investigated_too(session: MakeSession) -> Non
     parts = fake_parts(signatures=two_signatures, investigation=Meets, explained=explained)
     session().play(parts, runs=120)
     assert [find.signature.check for find in library_of(parts).finds] == ["joins", "late"]
-
-
-def test_what_was_met_on_the_way_and_never_again_is_not_stored(session: MakeSession) -> None:
-    """No run directory shows it, so there is nothing to store; the session ends as without it."""
-
-    class Meets(FakeInvestigation):
-        @property
-        def others(self) -> list[tuple[Draft, Signature]]:  # type: ignore[override]
-            met = Draft(document("Met"), MUTATION, 0)
-            return [] if self.signature.check == "never" else [(met, Signature("never"))]
-
-        @others.setter
-        def others(self, _: object) -> None:
-            pass
-
-    parts = fake_parts(investigation=Meets)
-    session().play(parts, runs=120)
-    assert [find.signature.check for find in library_of(parts).finds] == ["joins"]
 
 
 def test_a_find_that_shrinks_to_a_known_cause_is_explained(session: MakeSession) -> None:
