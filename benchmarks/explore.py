@@ -290,7 +290,7 @@ def table(rows: Sequence[Row], span: float) -> str:
         f"| {' | '.join(titles)} |",
         f"| {' | '.join('---' for _ in titles)} |",
     ]
-    for name in dict.fromkeys(row.strategy for row in rows):
+    for name in sorted({row.strategy for row in rows}, key=STRATEGIES.index):
         lines.append(f"| {name} | {' | '.join(_cells(rows, name, span))} |")
     bars = ", ".join(f"{bar} times {name}" for name, bar in BARS.items())
     return "\n".join([*lines, "", f"The bar for ours: {bars}."])

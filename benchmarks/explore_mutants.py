@@ -77,7 +77,7 @@ def main() -> int:
     names = chosen(arguments.only, arguments.shard)
     rows = stored(arguments.json)
     for row in measured(names, rows, arguments):
-        print(line(row), flush=True)
+        print(line(row), file=sys.stderr, flush=True)
         rows[row.mutant] = row
         if arguments.json:
             arguments.json.write_text(json.dumps([asdict(one) for one in rows.values()], indent=2) + "\n")
