@@ -12,7 +12,7 @@ investigated, so only the choice differs. They take turns in slices of `--slice`
 whatever else it does meets all of them; each counts its own time. A cause is the entry of harness/explore/causes.yaml
 that explains a violation; a violation without one counts by its check, verb, role, outcome and class of error. A mutant
 as subject (tests/mutants) is one cause, which any violation shows. The area is the mean number of distinct causes that
-were known over the time. Seeds that FILE has already are not played again.
+were known over the time. What FILE has already, for as much time, is not played again.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class Row:
 def main() -> int:
     """Play all seeds, print the table, and on request write JSON after each seed."""
     arguments = _arguments()
-    rows = _stored(arguments.json)
-    done = {(row.strategy, row.subject, row.seed) for row in rows if row.seconds >= arguments.span}
+    rows = [row for row in _stored(arguments.json) if row.seconds >= arguments.span]
+    done = {(row.strategy, row.subject, row.seed) for row in rows}
     with tempfile.TemporaryDirectory(prefix="rdzv-explore-") as temporary:
         site = Path(temporary, "site")
         site.mkdir()
@@ -110,8 +110,8 @@ def compete(names: Sequence[str], subject: str, seed: int, folder: Path, argumen
         for name in names:
             options = RunOptions(subject, python=python, toxiproxy=EMBEDDED, jobs=arguments.jobs, seed=seed, keep=KEPT)
             contenders.append(_contender(held, name, replace(options, runs_dir=folder / name / "runs"), torch))
-        while contenders and contenders[0].row.seconds < arguments.span:
-            for contender in contenders:
+        while waiting := [one for one in contenders if one.row.seconds < arguments.span]:
+            for contender in waiting:
                 contender.play(min(arguments.slice, arguments.span - contender.row.seconds))
             contenders.rotate(-1)
         for contender in contenders:
