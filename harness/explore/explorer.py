@@ -245,8 +245,7 @@ class Explorer:
         self._hunts.drop(self._ended)
         if is_canary(hunt.signature):
             self.tally.canary = find
-        elif find.shown.run_dir is not None:
-            # Else it was met while another find was investigated, and not seen again: no run shows it.
+        else:
             is_new = not explained_by and not self._parts.library.has(cause)
             self.tally.finds.append(Stored(find, self._parts.library.add(find), is_new))
             self._go_on_from(hunt, find)

@@ -351,13 +351,13 @@ def test_what_goes_together_with_a_find_is_no_other_find(session: MakeSession) -
 
 
 def test_what_is_met_on_the_way_is_investigated_too(session: MakeSession) -> None:
-    """As a find of its own, unless it is explained; one that no play shows again is not stored."""
+    """As a find of its own, unless it is explained."""
 
     class Meets(FakeInvestigation):
         @property
         def others(self) -> list[tuple[Draft, Signature]]:  # type: ignore[override]
             met = with_fault(Draft(document("Met"), CLEAN, 0), MUTATION, 1)
-            return [(met, replace(self.signature, check=check)) for check in ("late", "never", "F02")]
+            return [(met, replace(self.signature, check=check)) for check in ("late", "F02")]
 
         @others.setter
         def others(self, _: object) -> None:
