@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "mutants"))
 
@@ -41,10 +41,9 @@ from harness.archive import RunDirs
 from harness.campaign.runner import Runner
 from harness.campaign.source import Source, Trial
 from harness.explore.causes import explained
-from harness.explore.draft import Draft
 from harness.explore.explorer import Explorer
 from harness.explore.observation import Observation
-from harness.explore.parts import Draw, Knowledge, Parts, Settings
+from harness.explore.parts import Knowledge, Parts, Settings
 from harness.explore.wiring import parts
 from harness.judge.result import Result
 from harness.machine.process.interpreter import require
@@ -154,7 +153,7 @@ class Contender:
         self._torch, self._play, self._now_ns = torch, play, now_ns
         self._begun_ns = 0
         # All is explained, so nothing is investigated.
-        noting = replace(own, knowledge=Noting(own.knowledge, self._note), explained=lambda *_: "any")
+        noting = replace(own, knowledge=cast(Knowledge, Noting(own.knowledge, self._note)), explained=lambda *_: "any")
         chosen, lanes = with_strategy(row.strategy, noting)
         self._explorer = Explorer(chosen, Settings(row.seed, lanes), forget, now_ns)
         self._left: list[Result] = []
@@ -206,33 +205,18 @@ class Slice:
         return trials
 
 
-class Noting(Knowledge):
-    """Knowledge that tells of each play of a lane."""
+class Noting:
+    """Knowledge that tells of each play of a lane before it learns from it; all else is that of another."""
 
     def __init__(self, inner: Knowledge, note: Callable[[Observation], None]) -> None:
         self._inner, self._note = inner, note
 
-    @property
-    def runs(self) -> int:
-        return self._inner.runs
-
-    @property
-    def features(self) -> int:
-        return self._inner.features
-
-    @property
-    def chance_of_new(self) -> float | None:
-        return self._inner.chance_of_new
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
 
     def add(self, observation: Observation) -> frozenset[str]:
         self._note(observation)
         return self._inner.add(observation)
-
-    def entry(self, draw: Draw) -> Draft | None:
-        return self._inner.entry(draw)
-
-    def choose(self, drafts: Sequence[Draft], draw: Draw) -> Draft | None:
-        return self._inner.choose(drafts, draw)
 
 
 def causes_of(observation: Observation, subject: str, torch: str) -> set[str]:
