@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.explore.finding import StoredFinding
 from harness.explore.findings import MINIMAL, Findings
 
-UNTIL_FIND: tuple[str, ...] = ()
+UNTIL_FIND = ("--until-find",)
 """The option that ends a session at its first confirmed finding."""
 
 
