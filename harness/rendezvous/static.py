@@ -189,10 +189,7 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
             self._bounded_store = None
 
     def shutdown(self) -> bool:
-        """Close the connection and, on rank 0, free the port, unless another handler of this process serves there.
-
-        False if the port could not be freed.
-        """
+        """Close the connection, and free a master's port unless another handler serves it; false if it stays bound."""
         self._is_shut_down = True
         self._questions.close()
         bounded, self._bounded_store = self._bounded_store, None
