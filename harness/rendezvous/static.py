@@ -6,7 +6,6 @@ import datetime
 import os
 import socket
 import time
-import weakref
 from contextlib import suppress
 from typing import Any, Callable, List, Optional
 
@@ -19,12 +18,12 @@ from torch.distributed.elastic.rendezvous import (
 
 from harness.rendezvous import BACKEND, arguments, keys, port
 from harness.rendezvous.backoff import Backoff
-from harness.rendezvous.construct import make_server, make_store
+from harness.rendezvous.construct import make_store
 from harness.rendezvous.failures import PortTaken, TimedOut
 from harness.rendezvous.holders import holder
 from harness.rendezvous.join_errors import JoinErrors, unreachable
 from harness.rendezvous.master_join import MasterJoin
-from harness.rendezvous.masters import held_by_others, is_shared, masters
+from harness.rendezvous.masters import is_shared, let_go, serve
 from harness.rendezvous.protocol import Join, Joined, Outcome, Participant, Refused, Withdrawn
 from harness.rendezvous.questions import Questions
 from harness.rendezvous.resolve import resolve
@@ -192,18 +191,11 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
         """Close the connection, and free a master's port unless another handler serves it; false if it stays bound."""
         self._is_shut_down = True
         self._questions.close()
+        if self.rank == 0:
+            return let_go(self, _SHUT_DOWN)
         bounded, self._bounded_store = self._bounded_store, None
-        if bounded is None:
-            return True
-        if self.rank == 0 and is_shared(self):
-            return True
-        bounded.end(_SHUT_DOWN)
-        remaining = [weakref.ref(one) for one in (bounded, *self._kept)]
-        del bounded
-        self._kept.clear()
-        # Torch's server ends by itself with its last store.
-        if self.rank == 0 and any(one() is not None for one in remaining):
-            return port.release(self.master_port)
+        if bounded is not None:
+            bounded.end(_SHUT_DOWN)
         return True
 
 
@@ -267,16 +259,13 @@ class _Call:
         handler = self._handler
         if handler._bounded_store is None:
             try:
-                endpoint = (handler.master_addr, handler.master_port)
-                server = make_server(*endpoint, handler.timeout, self._deadline, handler._is_agent_store)
+                serve(handler, self._deadline)
             except PortTaken as error:
                 raise self._errors.port_taken(error, holder(handler.master_port)) from error
-            except RuntimeError as error:
-                raise unreachable(error) from error
-            handler._bounded_store = BoundedStore(server)
-            handler._kept = held_by_others(handler)
-            masters.add(handler)
-        return handler._bounded_store
+        bounded = handler._bounded_store
+        if bounded is None:
+            raise TimedOut("the server, because the handler was shut down")
+        return bounded
 
     # A worker.
 

@@ -96,7 +96,7 @@ def held_ports_are_waited_for(base: Base) -> None:
     ("a-second-master-does-not-disturb-the-first", "a-held-port-is-not-taken-for-the-agents-store"),
 )
 def held_ports_are_shared(base: Base) -> None:
-    @around(base.module, "make_server")
+    @around(base.part("masters"), "make_server")
     def make_server(original: Any, host: str, port: int, timeout: Any, deadline: float, alone: bool = False) -> Any:
         try:
             return original(host, port, timeout, deadline, alone)

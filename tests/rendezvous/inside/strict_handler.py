@@ -104,6 +104,18 @@ class Again(unittest.TestCase):
         self.assertFalse(fourth.next_rendezvous().store.check(["k"]))
         fourth.shutdown()
 
+    def test_a_master_that_joins_while_another_is_shut_down_is_served(self):
+        """Whichever comes first: it never shares a server that is about to end, nor meets its port half released."""
+        port, keep = free_port(), []
+        for number in range(40):
+            first, second = handler(0, 1, port, run_id=f"a{number}"), handler(0, 1, port, run_id=f"b{number}")
+            keep.append(first.next_rendezvous().store)  # so that the port must be released
+            joining = Call(second)
+            time.sleep(0.001 * (number % 4))  # into the middle of it, which cannot be awaited
+            self.assertTrue(first.shutdown())
+            joining.wait().store.set("k", "1")
+            second.shutdown()
+
     def test_a_port_that_cannot_be_released_is_told(self):
         """To release it takes a descriptor, and none is left."""
         master = handler(0, 1, free_port())
