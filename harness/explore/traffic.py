@@ -31,6 +31,11 @@ MIX_READS = ("get", "multi_get")
 MOST_MIXED = 40
 """Calls of a mix by one rank: the search for an order of them stays short."""
 SHORTEST_NS = MS
+READS = ("get", "multi_get", "wait", "check")
+READING = 0.3
+"""How often a step reads keys that were written, whatever the verbs of the draft are: what nobody reads shows little."""
+SEVERAL = 0.6
+"""How often a call that may read several keys does."""
 FLOW = 0.06
 """How often a step is one that needs no store, such as a pause of the rank's own."""
 
@@ -116,13 +121,18 @@ class Traffic:
         return name
 
     def _one(self, ranks: Any) -> str:
-        verbs = self._flow if self._flow and self._draws.chance(FLOW) else self._verbs
-        verb = self._draws.weighted(verbs)
+        verb = self._verb()
         if verb == "mix":
             return self._mix(ranks)
         if verb in AWAITING:
             return self._waiting(verb, ranks)
         return self._plain(verb, ranks, _OWN_KEYS.get(verb, self._texts))
+
+    def _verb(self) -> str:
+        reads = [verb for verb in READS if self._may_wait or verb not in AWAITING]
+        if any(key in self._texts for key in self._writers) and self._draws.chance(READING):
+            return self._draws.choice(reads)
+        return self._draws.weighted(self._flow if self._flow and self._draws.chance(FLOW) else self._verbs)
 
     def _plain(self, verb: str, ranks: Any, keys: tuple[str, ...]) -> str:
         """A call that waits for nobody."""
@@ -147,11 +157,17 @@ class Traffic:
         if not keys or self._draws.chance(0.1):
             return self._write(verb, self._one_of(ranks), **self._attributes(verb, (NOBODY_SETS,)))
         attributes = self._attributes(verb, tuple(keys))
+        if len(keys) > 1 and self._takes_several(verb) and self._draws.chance(SEVERAL):
+            attributes.pop("key", None)
+            attributes["keys"] = self._draws.some(keys, self._draws.whole(2, len(keys)))
         named = attributes.get("keys") or [attributes["key"]]
         after = None if self._draws.chance(0.2) else joined(*(self._writers[key] for key in named))
         if verb in QUEUE_VERBS:
             ranks = self._one_of(ranks)
         return self._write(verb, ranks, after=after, **attributes)
+
+    def _takes_several(self, verb: str) -> bool:
+        return any(attribute.name == "keys" for attribute in STEP_MEMBERS[verb].declaration.attributes)
 
     def _one_of(self, ranks: Any) -> int:
         return self._draws.choice(ranks_in(ranks, self._steps.size))

@@ -196,7 +196,7 @@ def _closing(steps: Steps) -> Mapping[str, Any]:
     join = steps.add("rendezvous", "join")
     Traffic(steps, join if draws.chance(0.5) else None).draw(draws.whole(1, 3))
     verbs = draws.swarm(sorted(verb for verb in steps_for("handler") if verb not in LEFT_OUT))
-    for _ in range(draws.whole(1, 3)):
+    for _ in range(draws.whole(2, 4)):
         last = steps.steps[-1]["id"]
         after = last if draws.chance(0.5) else None
         steps.add(draws.weighted(verbs), ranks=steps.some_ranks(), after=after)
@@ -284,7 +284,7 @@ FAMILIES: Mapping[str, Family] = {
     "two-jobs": Family("a second job comes to the port of the first", _two_jobs, 4, (3, 4), has_coda=False),
     "second-round": Family("the ranks join a second time", _second_round, 10),
     "threads": Family("two threads of each rank call the store", _threads, 10),
-    "closing": Family("handlers are closed and dropped", _closing, 10),
+    "closing": Family("handlers are closed and dropped", _closing, 14),
     "cycle": Family("a worker comes and goes", _cycle, 2, (2,)),
     "torchrun": Family("agents of torchrun share a store", _torchrun, 2, (2,), {3: 1}, "timeout + 15s", False, True),
 }
