@@ -97,6 +97,17 @@ MEASURED = [
     ),
     ("F12", call("deadline", "rendezvous"), world("x_cut")),
     ("F26", call("closing", "rendezvous", role="master"), world(steps=[{"do": "set_closed"}])),
+    (
+        "F15",
+        call("unaffected", "compare_set", "failed", error="DistNetworkError", message=LOST, wire="query add lost"),
+        world("partition", **AGAIN),
+    ),
+    (
+        "F39",
+        call("deadline", "rendezvous", "failed", error="DistNetworkError", message=LOST, wire="query ping passed"),
+        world("occupy_port"),
+    ),
+    ("F12", call("deadline", "rendezvous", "failed", error="DistNetworkError", message=LOST), world("kill")),
     ("F45", call("unaffected", "add", "failed", error="DistNetworkError", message=LOST), world()),
     ("F46", call("linearizable", "add"), world(steps=[{"do": "add", "amount": 2**63 - 1}])),
     ("F48", call("linearizable", "check"), world(world={"run_id": "a/b"})),
