@@ -17,6 +17,49 @@ INVARIANTS = "invariants"
 EXPLORED = ("deadline", "error_contract", "closing")
 """Of these, those that a file with the check `invariants` asks too, unless a finding says which are violated."""
 
+MEANINGS: Mapping[str, tuple[str, str]] = {
+    "no_hang": ("every call ends", "a call hangs"),
+    "no_crash": ("no process of a rank crashes", "a process of a rank crashes"),
+    "deadline": ("every call ends within its timeout and 1 s", "a call takes longer than its timeout and 1 s"),
+    "agreement": (
+        "each process returns as the rank that it was given, and the master only when all ranks have begun to join",
+        "a join returns a wrong or doubled rank, or before all ranks have begun to join",
+    ),
+    "together": ("all ranks of a run return, or all raise", "some ranks of a run return, and others raise"),
+    "error_contract": (
+        "a join that fails raises an error of rendezvous or of the store",
+        "a join raises another error",
+    ),
+    "closing": ("a handler that was closed joins no more", "a handler that was closed joins again"),
+}
+"""By check, what is expected and what happens instead, in words."""
+
+
+def expectation(scenario: Scenario, breaks: tuple[str, ...]) -> str:
+    """What is expected: the file's title; where it names only the invariants, those that are violated, or all."""
+    chosen = _of_invariants(scenario, breaks)
+    return "; ".join(MEANINGS[name][0] for name in chosen) if chosen else _small(scenario.title)
+
+
+def headline(scenario: Scenario, breaks: tuple[str, ...]) -> str:
+    """What is wrong, as the title of a report."""
+    chosen = _of_invariants(scenario, breaks)
+    if breaks and chosen:
+        return "; ".join(MEANINGS[name][1] for name in chosen)
+    return f"violated: {expectation(scenario, breaks)}"
+
+
+def _of_invariants(scenario: Scenario, breaks: tuple[str, ...]) -> list[str]:
+    """The checks that stand for the check `invariants`; none for a file with claims of its own."""
+    if not any(isinstance(claim, CheckClaim) and claim.check == INVARIANTS for claim in scenario.expect):
+        return []
+    chosen = breaks or (*STANDING, *EXPLORED)
+    return [name for name in chosen if name in MEANINGS] if set(chosen) <= set(MEANINGS) else []
+
+
+def _small(sentence: str) -> str:
+    return f"{sentence[:1].lower()}{sentence[1:]}"
+
 
 def unjudged(scenario: Scenario, name: str) -> bool:
     """Whether a script cannot judge the claim, or the check, of this name."""

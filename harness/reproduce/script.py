@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from harness.reproduce import faults as faults_written
 from harness.reproduce import roles, written
-from harness.reproduce.claims import expected, unjudged
+from harness.reproduce.claims import expectation, expected, unjudged
 from harness.reproduce.compose import composed
 from harness.reproduce.limits import missing, undecidable
 from harness.reproduce.written import literal
@@ -54,7 +54,8 @@ class Script:
         played = _played(self.scenario, self.breaks)
         imports, definitions = composed(["main", *_used(self.scenario, played)])
         head = f'#!/usr/bin/env python3\nr"""{_header(self, seen)}"""\n\nfrom __future__ import annotations'
-        end = 'PROCESSES, FAULTS = processes(), faults()\n\nif __name__ == "__main__":\n    sys.exit(main())'
+        faults = "faults()" if self.scenario.faults else "list[Any]()"
+        end = f'PROCESSES, FAULTS = processes(), {faults}\n\nif __name__ == "__main__":\n    sys.exit(main())'
         rule = "# -- what plays it " + "-" * 100
         return f"{head}\n\n{imports}\n\n{played}\n\n\n{rule}\n\n\n{definitions}\n\n\n{end}\n"
 
@@ -98,7 +99,7 @@ def _played(scenario: Scenario, breaks: tuple[str, ...]) -> str:
             + (f"\nLINKS = {literal(links)}  # by rank that has a proxy, the host of the master" if links else ""),
             *functions,
             _function("processes() -> list[Process]", "[", processes),
-            _function("faults() -> list[Any]", "[", faults),
+            *([_function("faults() -> list[Any]", "[", faults)] if faults else []),
             _function("expect() -> dict[str, str]", "{", claims, "By claim, what is not as claimed."),
         ]
     )
@@ -131,6 +132,9 @@ def _function(head: str, opening: str, lines: Sequence[str], meaning: str = "") 
     docstring = [f'    """{meaning}"""'] if meaning else []
     closing = {"[": "]", "{": "}"}[opening]
     inside = [f"        {line}" for line in lines]
+    if len(lines) == 1 and len(lines[0]) < WIDTH - 20:
+        one = f"    return {opening}{lines[0].rstrip(',')}{closing}"
+        return "\n".join([f"def {head}:", *docstring, one])
     body = [f"    return {opening}", *inside, f"    {closing}"] if inside else [f"    return {opening}{closing}"]
     return "\n".join([f"def {head}:", *docstring, *body])
 
@@ -143,9 +147,7 @@ def _header(of: Script, seen: Seen | None) -> str:
     broken = f"Broken: {', '.join(of.breaks)}" if of.breaks else "Broken: at least one of the claims"
     paragraphs = [
         f"{scenario.title}.",
-        _wrapped(
-            f"Expected (`expect` below, with each claim's name): {scenario.title[:1].lower()}{scenario.title[1:]}."
-        ),
+        _wrapped(f"Expected (`expect` below, with each claim's name): {expectation(scenario, of.breaks)}."),
         _wrapped(f"What happens: {of.because}. {broken}." if of.because else f"{broken}."),
         _seen(seen),
         _wrapped(

@@ -13,6 +13,7 @@ import pytest
 
 from harness.loader import load, load_mapping
 from harness.reproduce.compose import PARTS, Piece, composed, kept, reached
+from harness.reproduce.issue import report
 from harness.reproduce.limits import missing
 from harness.reproduce.roles import STEPS
 from harness.reproduce.script import Seen, known_entry, script
@@ -24,9 +25,8 @@ from harness.values.errors import UsageError
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 PARTS_FOLDER = Path(__file__).parents[2] / "harness" / "reproduce" / "parts"
 
-LONGEST, LONGEST_WITH_PROXY, LONGEST_WITH_MESSAGES = 500, 620, 740
-"""Lines of a script: without a proxy, with one, and with one that reads the store's protocol. The longest are 474, 597
-and 709 lines long."""
+LONGEST, LONGEST_WITH_PROXY, LONGEST_WITH_MESSAGES = 490, 600, 720
+"""Lines of a script: without a proxy, with one, and with one that reads the store's protocol."""
 
 
 SAMPLE = (
@@ -285,6 +285,17 @@ def test_a_finding_that_breaks_the_invariants_names_which() -> None:
     assert '"closing": closing({("again", 0): "end"})' in source
     assert '"deadline"' not in source
     assert '"deadline": deadline({("join", 0): 1, ("again", 0): 1})' in script(scenario, "static", ()).text()
+
+
+def test_a_report_of_a_finding_says_what_is_wrong() -> None:
+    """Its title is the violated invariant; that of a scenario with claims of its own is the claim that is violated."""
+    found = script(world(expect=[{"check": "invariants"}]), "static", ("no_hang", "invariants"))
+    text_of_report = report(found, Seen(2, 3), "")
+    assert text_of_report.startswith("# [elastic][rendezvous] static TCP rendezvous: a call hangs\n")
+    assert "## What is expected\n\nEvery call ends." in text_of_report
+    (cell,) = load(SCENARIOS / "store_reuse/a-closed-rendezvous-cannot-be-joined.rdzv.yaml")
+    title, *_ = report(script(cell, "static", ("closed",)), Seen(2, 3), "").splitlines()
+    assert title.endswith("violated: a closed rendezvous reports that it is closed, and cannot be joined")
 
 
 def test_an_invariant_that_a_script_cannot_judge_is_named() -> None:

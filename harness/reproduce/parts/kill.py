@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.reproduce.parts.fault import Fault
+from harness.reproduce.parts.play import process_of
 
 
 class Kill(Fault):
@@ -12,7 +13,7 @@ class Kill(Fault):
 
     def inject(self, play: Any) -> None:
         for rank in self.ranks:
-            process = play.process(rank)
+            process = process_of(rank)
             self.acted = self.acted or process.popen.poll() is None
             process.popen.kill()
             process.popen.wait()

@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.reproduce.parts.log import log
 from harness.reproduce.parts.messages import Message, Messages
+from harness.reproduce.parts.play import act
 
 
 class Cut(Exception):
@@ -55,7 +56,7 @@ def report(link: Link, piece: bytes) -> None:
     """Log a message, and let the play act on it."""
     if isinstance(piece, Message):
         log(state="passed", link=link.rank, side=piece.side, kind=piece.kind, keys=piece.keys)
-        link.play.act()
+        act(link.play)
 
 
 class Connection:

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.reproduce.parts.fault import Fault
 from harness.reproduce.parts.log import log, rows, running
+from harness.reproduce.parts.play import process_of
 
 
 class Pause(Fault):
@@ -15,14 +16,14 @@ class Pause(Fault):
 
     def inject(self, play: Any) -> None:
         for rank in self.ranks:
-            process = play.process(rank)
+            process = process_of(rank)
             self.acted = self.acted or process.popen.poll() is None
             process.popen.send_signal(signal.SIGSTOP)
             log(state="paused", who=rank)
 
     def heal(self, play: Any) -> None:
         for rank in self.ranks:
-            play.process(rank).popen.send_signal(signal.SIGCONT)
+            process_of(rank).popen.send_signal(signal.SIGCONT)
             since = rows(state="paused", who=rank)[-1]["time"]
             for call in running():
                 if call.who == rank:  # it gets so much longer

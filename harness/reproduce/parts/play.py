@@ -84,16 +84,13 @@ class Play:
             self.port = free.getsockname()[1]
         self.links: dict[int, Any] = {}
         self.links = {rank: Link(self, rank, (host, self.port)) for rank, host in LINKS.items()}  # if Link
-        self.lock = threading.Lock()
-
-    def process(self, who: int | str) -> Process:
-        return next(process for process in PROCESSES if process.who == who)
+        self.lock = threading.Lock()  # if Fault
 
     def run(self) -> None:
         try:
             self.start()
             while not self.is_over():
-                self.act()
+                act(self)  # if Fault
                 for process in PROCESSES:
                     process.watch()
                 time.sleep(0.005)
@@ -113,16 +110,6 @@ class Play:
             time.sleep(0.02)
         log(state="play", port=self.port, links={rank: link.port for rank, link in self.links.items()})
 
-    def act(self) -> None:
-        """Inject and heal what is due."""
-        with self.lock:
-            for fault in FAULTS:
-                moment = {"": fault.after, "injected": fault.until}.get(fault.state)
-                if moment is not None and (came := moment()) is not None and came <= time.monotonic():
-                    (fault.heal if fault.state else fault.inject)(self)
-                    fault.state = "healed" if fault.state else "injected"
-                    log(fault=fault.name, state=fault.state)
-
     def is_over(self) -> bool:
         """All calls are made; or nothing runs and nothing has happened for so long that nothing will."""
         done = {row["who"] for row in rows(state="done")}
@@ -130,6 +117,21 @@ class Play:
         calls = running()
         calls = [call for call in calls if call.who not in frozen()]  # if Pause
         return len(done) == len(PROCESSES) or (quiet and not calls)
+
+
+def act(play: Play) -> None:
+    """Inject and heal what is due."""
+    with play.lock:
+        for fault in FAULTS:
+            moment = {"": fault.after, "injected": fault.until}.get(fault.state)
+            if moment is not None and (came := moment()) is not None and came <= time.monotonic():
+                (fault.heal if fault.state else fault.inject)(play)
+                fault.state = "healed" if fault.state else "injected"
+                log(fault=fault.name, state=fault.state)
+
+
+def process_of(who: int | str) -> Process:
+    return next(process for process in PROCESSES if process.who == who)
 
 
 def main() -> int:
