@@ -11,7 +11,7 @@ from importlib import resources
 
 # The order of a script.
 PARTS = (
-    "log", "rank", "bind", "fault", "kill", "pause", "port", "messages", "link", "link_fault", "toxics",
+    "log", "rank", "bind", "process", "fault", "kill", "pause", "port", "messages", "link", "link_fault", "toxics",
     "message_faults", "claims", "checks", "play",
 )  # fmt: skip
 

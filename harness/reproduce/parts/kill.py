@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.reproduce.parts.fault import Fault
-from harness.reproduce.parts.play import process_of
+from harness.reproduce.parts.process import process_of
 
 
 class Kill(Fault):

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.reproduce.parts.log import log
 from harness.reproduce.parts.messages import Message, Messages
-from harness.reproduce.parts.play import act
+from harness.reproduce.parts.process import act
 
 
 class Cut(Exception):

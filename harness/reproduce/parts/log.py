@@ -87,6 +87,12 @@ def running() -> list[Call]:
     return [call for call in all_calls() if call.outcome == "runs"]
 
 
+def frozen() -> set[int]:
+    """The ranks that are paused now."""
+    state = {row["who"]: row["state"] for row in rows() if row.get("state") in ("paused", "resumed")}
+    return {who for who in state if state[who] == "paused"}
+
+
 def calls(step: str, *who: int | str, times: int = 1) -> list[Call]:
     """The calls of a step by these processes, with those that never began."""
     found = []

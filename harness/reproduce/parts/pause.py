@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.reproduce.parts.fault import Fault
 from harness.reproduce.parts.log import log, rows, running
-from harness.reproduce.parts.play import process_of
+from harness.reproduce.parts.process import process_of
 
 
 class Pause(Fault):
@@ -30,9 +30,3 @@ class Pause(Fault):
                     paused = call.paused + time.monotonic() - max(since, call.begun)
                     log(call=call.call, paused=paused)
             log(state="resumed", who=rank)
-
-
-def frozen() -> set[int]:
-    """The ranks that are paused now."""
-    state = {row["who"]: row["state"] for row in rows() if row.get("state") in ("paused", "resumed")}
-    return {who for who in state if state[who] == "paused"}

@@ -1,4 +1,4 @@
-"""The play: it starts the processes, injects and heals the faults, and ends what hangs."""
+"""The play: it starts the processes, lets them do what they do, and says what came of it."""
 
 from __future__ import annotations
 
@@ -6,73 +6,23 @@ import atexit
 import importlib.util
 import os
 import platform
-import re
-import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from harness.reproduce.parts.link import Link
-from harness.reproduce.parts.log import LOG, Moment, all_calls, log, rows, running
-from harness.reproduce.parts.pause import frozen
+from harness.reproduce.parts.log import LOG, all_calls, frozen, log, rows, running
+from harness.reproduce.parts.process import FAULTS, PROCESSES, act
 from harness.reproduce.parts.rank import Rank
 
 # What a script defines itself.
-PROCESSES: list[Process] = []
-FAULTS: list[Any] = []
 FOUND: tuple[str, ...] = ()
 LINKS: dict[int, str] = {}
-LIMIT: float = 10.0
 QUIET: float = 1.0
 expect: Callable[[], dict[str, str]] = dict
-
-
-@dataclass
-class Process:
-    """A process of a rank: this script again; `starts` is for one that begins late."""
-
-    who: int | str
-    role: Callable[[Rank], None]
-    starts: Moment | None = None
-    env: dict[str, str] = field(default_factory=dict)
-
-    def start(self, place: int) -> None:
-        # What torchrun would set must not come from outside.
-        unwanted = re.compile(r"(RANK|WORLD_SIZE|(LOCAL|GROUP|ROLE)_.*|MASTER_.*|TORCH.*)\Z")
-        kept = {name: value for name, value in os.environ.items() if not unwanted.match(name)}
-        self.errors, self.gone = tempfile.TemporaryFile(), False
-        self.popen = subprocess.Popen(
-            [sys.executable, __file__, str(place), LOG],
-            stdout=self.errors, stderr=self.errors, env={**kept, **self.env},
-        )  # fmt: skip
-
-    def printed(self) -> str:
-        return os.pread(self.errors.fileno(), 100_000, 0).decode(errors="replace")
-
-    def watch(self) -> None:
-        """Log what ends with it, and end it if it hangs."""
-        calls = [call for call in running() if call.who == self.who]
-        if not self.gone and self.popen.poll() is not None:
-            self.gone = True
-            log(state="done", who=self.who)
-            for call in calls:
-                log(call=call.call, outcome="died", ended=time.monotonic())
-        calls = [call for call in calls if self.who not in frozen()]  # if Pause
-        for call in calls:
-            limit = LIMIT
-            limit += call.paused  # if Pause
-            if not self.gone and time.monotonic() - call.begun > limit:
-                size = len(self.printed())
-                self.popen.send_signal(signal.SIGUSR1)  # faulthandler prints the stacks
-                time.sleep(0.5)
-                log(call=call.call, outcome="hung", ended=time.monotonic(), stacks=self.printed()[size:])
-                self.popen.kill()
 
 
 class Play:
@@ -117,21 +67,6 @@ class Play:
         calls = running()
         calls = [call for call in calls if call.who not in frozen()]  # if Pause
         return len(done) == len(PROCESSES) or (quiet and not calls)
-
-
-def act(play: Play) -> None:
-    """Inject and heal what is due."""
-    with play.lock:
-        for fault in FAULTS:
-            moment = {"": fault.after, "injected": fault.until}.get(fault.state)
-            if moment is not None and (came := moment()) is not None and came <= time.monotonic():
-                (fault.heal if fault.state else fault.inject)(play)
-                fault.state = "healed" if fault.state else "injected"
-                log(fault=fault.name, state=fault.state)
-
-
-def process_of(who: int | str) -> Process:
-    return next(process for process in PROCESSES if process.who == who)
 
 
 def main() -> int:
