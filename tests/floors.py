@@ -65,6 +65,7 @@ PURE = (
     "explore.investigation", "explore.measure", "explore.finding", "explore.promote", "explore.traits",
     "explore.canary", "explore.hunts", "explore.lanes", "explore.observe", "explore.parts", "explore.tally",
     "reproduce.claims", "reproduce.issue", "reproduce.limits", "reproduce.script", "reproduce.written",
+    "reproduce.faults", "reproduce.roles",
     "explore.benign", "explore.coda", "explore.documents", "explore.generate", "explore.injecting", "explore.mutate",
     "explore.ranges", "explore.traffic", "explore.workloads",
 )

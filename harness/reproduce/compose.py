@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
 # The order of a script.
 PARTS = (
-    "scene", "fault", "kill", "pause", "port", "link", "toxics", "messages", "rank", "bind", "play", "claims", "checks",
-    "main",
+    "log", "rank", "bind", "process", "fault", "kill", "pause", "port", "messages", "link", "link_fault", "toxics",
+    "message_faults", "claims", "checks", "play",
 )  # fmt: skip
 
 _PACKAGE = "harness.reproduce.parts"
 _FOR_TOOLS = re.compile(r"  # (fmt: skip|noqa|type: ignore).*$", re.MULTILINE)
+_CONDITION = re.compile(r"  # if (\w+)$")
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Piece:
     """One definition at the top of a part.
 
     Attributes:
-        uses: the names that it reads.
+        uses: the names that it reads, without those of lines that are only for another name.
     """
 
     name: str
@@ -33,12 +34,24 @@ class Piece:
 
 
 def composed(names: Iterable[str]) -> tuple[str, str]:
-    """The imports, and the definitions of these names and of all that they use, as two texts."""
+    """The imports, and the definitions of these names and of all that they use, as two texts.
+
+    A line that ends with `# if NAME` is there if the definition of that name is.
+    """
     pieces = {piece.name: piece for part in PARTS for piece in _pieces(part)}
     wanted = reached(names, pieces)
-    chosen = [piece for name, piece in pieces.items() if name in wanted]
+    shown = {name: kept(piece.source, wanted) for name, piece in pieces.items()}
+    full = {name: Piece(name, source, _names(ast.parse(source))) for name, source in shown.items()}
+    wanted = reached(names, full)
+    chosen = [piece for name, piece in full.items() if name in wanted]
     used = frozenset(name for piece in chosen for name in piece.uses)
     return _imports(used | frozenset(names)), "\n\n\n".join(_grouped(chosen))
+
+
+def kept(source: str, wanted: Collection[str]) -> str:
+    """Without the lines that are for a name that is not wanted."""
+    lines = [(line, _CONDITION.search(line)) for line in source.splitlines()]
+    return "\n".join(_CONDITION.sub("", line) for line, only in lines if only is None or only[1] in wanted)
 
 
 def reached(names: Iterable[str], pieces: Mapping[str, Piece]) -> set[str]:
@@ -89,7 +102,7 @@ def _pieces(part: str) -> tuple[Piece, ...]:
             while lines[begin - 1].startswith("#"):
                 begin -= 1
             source = _FOR_TOOLS.sub("", "\n".join(lines[begin : node.end_lineno]))
-            found.append(Piece(name, source, _names(node)))
+            found.append(Piece(name, source, _names(ast.parse(kept(source, ())))))
     return tuple(found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.reproduce.claims import expectation, headline
 from harness.reproduce.script import Script, Seen
 
 _TITLE = "[elastic][rendezvous] static TCP rendezvous:"
@@ -13,14 +14,12 @@ def report(script: Script, seen: Seen, output: str) -> str:
     Args:
         output: of one run that failed as found; with the stacks of hung calls.
     """
-    title = script.scenario.title
+    expected = expectation(script.scenario, script.breaks)
     happens = [f"- {line}" for line in seen.broken] or ["- it was not seen to fail"]
     because = [f"Why, as far as it is known: {script.because}.", ""] if script.because else []
     return "\n".join(
         [
-            f"# {_TITLE} {title[:1].lower()}{title[1:]}",
-            "",
-            "(The title states what is expected; it does not hold.)",
+            f"# {_TITLE} {headline(script.scenario, script.breaks)}",
             "",
             "## What happens",
             "",
@@ -31,7 +30,7 @@ def report(script: Script, seen: Seen, output: str) -> str:
             "",
             "## What is expected",
             "",
-            f"{title}.",
+            f"{expected[:1].upper()}{expected[1:]}.",
             "",
             "## Versions",
             "",

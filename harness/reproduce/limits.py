@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.reproduce.claims import unjudged
-from harness.reproduce.written import CLASSES, STEPS
+from harness.reproduce.claims import INVARIANTS, unjudged
+from harness.reproduce.faults import CLASSES
+from harness.reproduce.roles import STEPS
+from harness.reproduce.written import lives
 from harness.scenario.moment import Moment, StepMoment, parts
 from harness.scenario.scenario import EXIT, AnyClaim, Claim, Fault, Scenario, StepClaim
 
@@ -51,13 +53,15 @@ def _of_steps(scenario: Scenario) -> Iterator[str]:
 
 def _of_faults(scenario: Scenario) -> Iterator[str]:
     for fault in scenario.faults:
-        yield from _of_fault(fault)
+        yield from _of_fault(scenario, fault)
 
 
-def _of_fault(fault: Fault) -> Iterator[str]:
+def _of_fault(scenario: Scenario, fault: Fault) -> Iterator[str]:
     given = fault.attributes
     if fault.kind not in CLASSES:
         yield f"the fault {fault.kind}"
+    if fault.kind == "pause" and any(lives(scenario, rank) > 1 for rank in fault.ranks):
+        yield "a pause of a rank that starts again"
     if fault.toxicity != 1:
         yield "a toxicity below 1"
     if fault.kind == "blackhole" and given.get("timeout"):
@@ -100,4 +104,5 @@ def _step_claims(claims: tuple[Claim, ...]) -> Iterator[StepClaim]:
 def undecidable(scenario: Scenario, breaks: tuple[str, ...]) -> list[str]:
     """Why a script cannot see the failure: none of the claims that break is one that it judges; empty if it can."""
     judged = [name for name in breaks if not unjudged(scenario, name)]
-    return [] if judged or not breaks else [f"the check {name}" for name in breaks]
+    concrete = [name for name in breaks if name != INVARIANTS] or breaks
+    return [] if judged or not breaks else [f"the check {name}" for name in concrete]

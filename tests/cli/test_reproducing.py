@@ -22,7 +22,7 @@ def test_a_script_is_written_and_not_run(tmp_path: Path, capsys: Captured) -> No
     target = tmp_path / "mine.py"
     assert main(["reproduce", PLAIN, "-o", str(target), "--no-run"]) == 0
     assert capsys.readouterr().out == f"{target}: written, and not run\n"
-    assert 'found=("says-so", "closed")' in target.read_text()
+    assert 'FOUND = ("says-so", "closed")' in target.read_text()
     assert not target.with_suffix(".md").exists()
 
 
@@ -61,7 +61,7 @@ def test_a_finding_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     assert main(["reproduce", "lost-reply", "--no-run"]) == 0
     source = (tmp_path / "repro.py").read_text()
-    assert 'found=("together",)' in source
+    assert 'FOUND = ("together",)' in source
     assert '"together": together' in source
 
 

@@ -12,19 +12,21 @@ from typing import Any
 import pytest
 
 from harness.loader import load, load_mapping
-from harness.reproduce.compose import PARTS, Piece, composed, reached
+from harness.reproduce.compose import PARTS, Piece, composed, kept, reached
+from harness.reproduce.issue import report
 from harness.reproduce.limits import missing
+from harness.reproduce.roles import STEPS
 from harness.reproduce.script import Seen, known_entry, script
 from harness.reproduce.trying import AS_EXPECTED, AS_FOUND, UNDECIDED, Run, others, seen_in
-from harness.reproduce.written import STEPS, VERBS, literal, text
+from harness.reproduce.written import literal, text
 from harness.scenario.scenario import Scenario
 from harness.values.errors import UsageError
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 PARTS_FOLDER = Path(__file__).parents[2] / "harness" / "reproduce" / "parts"
 
-LONGEST, LONGEST_WITH_MESSAGES = 750, 900
-"""Lines of a script; one that reads the store's protocol has a decoder. The longest are 721 and 837 lines long."""
+LONGEST, LONGEST_WITH_PROXY, LONGEST_WITH_MESSAGES = 490, 600, 720
+"""Lines of a script: without a proxy, with one, and with one that reads the store's protocol."""
 
 
 SAMPLE = (
@@ -131,7 +133,8 @@ def test_scripts_stay_readable(texts: dict[str, str]) -> None:
     """A length that a person reads, in lines that fit."""
     for name, source in texts.items():
         lines = source.splitlines()
-        assert len(lines) < (LONGEST_WITH_MESSAGES if "GRAMMAR" in source else LONGEST), name
+        proxied = LONGEST_WITH_PROXY if "class Link" in source else LONGEST
+        assert len(lines) < (LONGEST_WITH_MESSAGES if "GRAMMAR" in source else proxied), name
         assert max(map(len, lines)) <= 121, name
 
 
@@ -208,9 +211,9 @@ def test_a_claim_that_breaks_beside_one_that_is_not_judged_is_enough() -> None:
 def test_a_scenario_without_a_known_failure_fails_by_any_claim() -> None:
     """The invariants that a script can judge stand beside the file's claims."""
     source = script(world(), "static", ()).text()
-    assert "found=()" in source
-    assert '"no_hang": no_hang' in source
-    assert '"agreement": agreement' in source
+    assert "FOUND = ()" in source
+    assert '"no_hang": no_hang()' in source
+    assert '"agreement": agreement(' in source
 
 
 def test_the_pieces_are_all_in_the_order_of_a_script() -> None:
@@ -242,18 +245,77 @@ def test_values_are_written_as_python(value: Any) -> None:
     assert ast.literal_eval(literal(value)) == value
 
 
+def test_a_line_is_there_only_with_the_definition_that_it_is_for() -> None:
+    """A script without a proxy has nothing of proxies, and the mark itself is in none."""
+    source = "a = 1\nb = 2  # if Link\nc = 3"
+    assert kept(source, ()) == "a = 1\nc = 3"
+    assert kept(source, {"Link"}) == "a = 1\nb = 2\nc = 3"
+
+
+def test_the_ranks_are_functions_that_call_torch() -> None:
+    """Each is straight code; ranks that do the same share one, and a restarted rank is a process of its own."""
+    source = script(
+        world(
+            workload=[{"id": "join", "do": "rendezvous"}, {"do": "set", "ranks": 1, "key": "k", "value": "v"}],
+            faults=[{"id": "k", "inject": "kill", "ranks": 0, "after": "1s", "until": {"fault": "k", "plus": "1s"}}],
+        ),
+        "static",
+        (),
+    ).text()
+    assert 'store = rank.call("join", lambda: handler.next_rendezvous()).store' in source
+    assert 'rank.call("set", lambda: store.set("k", "v"))' in source
+    assert "Process(0, rank_0)," in source
+    assert 'Process("0 again", rank_0, starts=when_fault("k", "healed")),' in source
+    assert "Process(1, rank_1)," in source
+
+
+def test_a_finding_that_breaks_the_invariants_names_which() -> None:
+    """The script claims the invariant that was violated, not all of them."""
+    scenario = world(
+        world={"size": 1, "timeout": "1s"},
+        workload=[
+            {"id": "join", "do": "rendezvous"},
+            {"id": "end", "do": "shutdown"},
+            {"id": "again", "do": "rendezvous"},
+        ],
+        expect=[{"check": "invariants"}],
+    )
+    source = script(scenario, "static", ("closing", "invariants")).text()
+    assert 'FOUND = ("closing",)' in source
+    assert '"closing": closing({("again", 0): "end"})' in source
+    assert '"deadline"' not in source
+    assert '"deadline": deadline({("join", 0): 1, ("again", 0): 1})' in script(scenario, "static", ()).text()
+
+
+def test_a_report_of_a_finding_says_what_is_wrong() -> None:
+    """Its title is the violated invariant; that of a scenario with claims of its own is the claim that is violated."""
+    found = script(world(expect=[{"check": "invariants"}]), "static", ("no_hang", "invariants"))
+    text_of_report = report(found, Seen(2, 3), "")
+    assert text_of_report.startswith("# [elastic][rendezvous] static TCP rendezvous: a call hangs\n")
+    assert "## What is expected\n\nEvery call ends." in text_of_report
+    (cell,) = load(SCENARIOS / "store_reuse/a-closed-rendezvous-cannot-be-joined.rdzv.yaml")
+    title, *_ = report(script(cell, "static", ("closed",)), Seen(2, 3), "").splitlines()
+    assert title.endswith("violated: a closed rendezvous reports that it is closed, and cannot be joined")
+
+
+def test_an_invariant_that_a_script_cannot_judge_is_named() -> None:
+    """A refusal says which."""
+    with pytest.raises(UsageError, match="the check add_once"):
+        script(world(expect=[{"check": "invariants"}]), "static", ("add_once", "invariants"))
+
+
 def test_texts_have_double_quotes_where_they_can() -> None:
     """As people write them."""
     assert text("ready") == '"ready"'
     assert text('say "x"') == "'say \"x\"'"
+    assert text("1" * 64) == '"1" * 64'
 
 
 def test_every_verb_that_is_written_is_a_step_of_the_harness() -> None:
     """A verb that was renamed would never be written again."""
-    from harness.steps import STEPS as known
+    from harness.rank.steps import STEPS as known
 
     assert set(STEPS) <= set(known)
-    assert set(VERBS) < STEPS
 
 
 def test_runs_are_counted_by_their_exit_status() -> None:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import errno
 import socket
 import time
-from typing import Any
 
 
-def bind(rank: Any, timeout: float, handler: str = "main") -> None:
+def bind(host: str, port: int, timeout: float) -> None:
     """Bind the master's port, as a store does, and release it; while it is in use, retry until the timeout."""
-    host, _, port = rank.endpoints[handler].rpartition(":")
     deadline = time.monotonic() + timeout
     while True:
         try:
-            socket.create_server((host, int(port)), backlog=1).close()
+            socket.create_server((host, port), backlog=1).close()
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise

@@ -1,78 +1,97 @@
-"""Claims about all calls."""
+"""Claims about all calls.
+
+Those about joins take, by step and rank, the run id, the rank and the world size that the handler was given.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from harness.reproduce.parts.scene import Join
+from harness.reproduce.parts.log import NEVER, Call, all_calls
+
+Given = dict[Any, tuple[str, int, int]]
 
 
-def no_hang(play: Any) -> str:
-    """Every call ends before its guard ends it."""
-    return "; ".join(str(call) for call in play.calls.values() if call.outcome == "hung")
+def no_hang() -> str:
+    """Every call ends before its limit."""
+    return "; ".join(str(call) for call in all_calls() if call.outcome == "hung")
 
 
-def deadline(play: Any, timeouts: dict[tuple[str, int], float], slack: float = 1.0) -> str:
-    """Every call ends within its timeout and the slack; time for which its rank was paused is not counted."""
-    ended = [call for call in play.calls.values() if call.outcome in ("ok", "failed", "hung")]
-    timed = [(call, timeouts[call.step.name, call.rank]) for call in ended if (call.step.name, call.rank) in timeouts]
-    return "; ".join(
-        f"{call} (timeout {limit:g} s)" for call, limit in timed if call.took - call.paused > limit + slack
-    )
+def no_crash() -> str:
+    """No process of a rank ends by itself."""
+    return "; ".join(str(call) for call in all_calls() if call.outcome == "died")
 
 
-def joins(play: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """The calls that joined, by their end, each with the configuration of its handler."""
-    begun = [call for call in play.calls.values() if isinstance(call.step.call, Join) and call.begun is not None]
-    for call in sorted(begun, key=lambda call: call.ended or call.begun):
-        yield call, play.scene.configuration(call.rank, call.step.call.handler)
+def deadline(timeouts: dict[Any, float], slack: float = 1.0) -> str:
+    """Every call ends within its timeout and the slack."""
+    late = []
+    for call in all_calls():
+        took, limit = call.took, timeouts.get((call.step, call.who), NEVER)
+        took -= call.paused  # if Pause
+        if call.outcome in ("ok", "failed", "hung") and took > limit + slack:
+            late.append(f"{call} (timeout {limit:g} s)")
+    return "; ".join(late)
 
 
-def ranks_missing(play: Any, given: dict[str, Any], until: float) -> list[int]:
+def joins(given: Given) -> Iterator[tuple[Call, tuple[str, int, int]]]:
+    """The calls that joined, by their end, each with what its handler was given."""
+    for call in sorted(all_calls(), key=lambda call: call.ended):
+        if (call.step, call.who) in given and call.outcome != "skipped":
+            yield call, given[call.step, call.who]
+
+
+def missing(given: Given, run: str, size: int, until: float) -> list[int]:
     """The ranks of a run of which no process had begun to join by then."""
-    there = {int(one["rank"]) for call, one in joins(play) if one["run_id"] == given["run_id"] and call.begun <= until}
-    return sorted(set(range(given["world_size"])) - there)
+    there = {rank for call, (other, rank, _) in joins(given) if other == run and call.begun <= until}
+    return sorted(set(range(size)) - there)
 
 
-def agreement(play: Any) -> str:
+def agreement(given: Given) -> str:
     """Each returns as the rank that it was given, and alone; the master returns only when all ranks have begun."""
-    holders: dict[Any, int] = {}
-    for call, given in joins(play):
+    holders: dict[tuple[str, int], str] = {}
+    sizes: dict[str, int] = {}
+    for call, (run, rank, size) in joins(given):
         if call.outcome != "ok":
             continue
-        if (call.value["rank"], call.value["world_size"]) != (int(given["rank"]), given["world_size"]):
-            return f"{call}, but was given {given}"
-        if not 0 <= call.value["rank"] < call.value["world_size"]:
-            return f"{call}, which is out of range"
-        if holders.setdefault((given["run_id"], call.value["rank"]), call.rank) != call.rank:
+        process = str(call.who).split()[0]  # the same after a restart
+        if call.value != {"rank": rank, "world_size": size} or not 0 <= rank < size:
+            return f"{call}, but was given rank {rank} of {size}"
+        if holders.setdefault((run, rank), process) != process:
             return f"{call}, as another process has"
-        if holders.setdefault((given["run_id"], "size"), given["world_size"]) != given["world_size"]:
+        if sizes.setdefault(run, size) != size:
             return f"{call}, and others returned another size"
-        missing = ranks_missing(play, given, call.ended) if int(given["rank"]) == 0 else []
-        if missing:
-            return f"{call} before ranks {missing} had begun to join"
+        if rank == 0 and (absent := missing(given, run, size, call.ended)):
+            return f"{call} before ranks {absent} had begun to join"
     return ""
 
 
-def together(play: Any) -> str:
+def together(given: Given) -> str:
     """No rank returns before all have begun, and all of a run return or all raise."""
-    returned: set[tuple[str, int]] = set()
-    raised: set[tuple[str, int]] = set()
-    for call, given in joins(play):
-        if call.outcome in ("ok", "failed"):
-            (returned if call.outcome == "ok" else raised).add((given["run_id"], call.rank))
-        if call.outcome == "ok" and (missing := ranks_missing(play, given, call.ended)):
-            return f"{call} before ranks {missing} had begun to join"
-    split = [rank for run_id, rank in raised - returned if any(run_id == other for other, _ in returned)]
-    return f"ranks {sorted(split)} raised, and others returned" if split else ""
+    ended: dict[str, set[tuple[str, str]]] = {"ok": set(), "failed": set()}
+    for call, (run, _, size) in joins(given):
+        ended.setdefault(call.outcome, set()).add((run, str(call.who)))
+        if call.outcome == "ok" and (absent := missing(given, run, size, call.ended)):
+            return f"{call} before ranks {absent} had begun to join"
+    returned = {run for run, _ in ended["ok"]}
+    split = sorted(rank for run, rank in ended["failed"] - ended["ok"] if run in returned)
+    return f"ranks {split} raised, and others returned" if split else ""
 
 
-CONTRACT = {"DistNetworkError", "RendezvousConnectionError", "DistStoreError", "RendezvousTimeoutError",
-            "RendezvousStateError", "RendezvousClosedError", "ValueError"}  # fmt: skip
-
-
-def error_contract(play: Any) -> str:
+def error_contract(given: Given) -> str:
     """A join that raises does so with one of these classes, or with a class that is derived from one."""
-    failed = (call for call, _ in joins(play) if call.outcome == "failed")
-    return "; ".join(str(call) for call in failed if not CONTRACT & set(call.kinds))
+    contract = {"DistNetworkError", "RendezvousConnectionError", "DistStoreError", "RendezvousTimeoutError",
+                "RendezvousStateError", "RendezvousClosedError", "ValueError"}  # fmt: skip
+    failed = (call for call, _ in joins(given) if call.outcome == "failed")
+    return "; ".join(str(call) for call in failed if not contract & set(call.kinds))
+
+
+def closing(closed: dict[Any, str]) -> str:
+    """What a handler was asked after this step closed it says so: by step and rank, the step that closed it."""
+    wrong = []
+    for call in all_calls():
+        by = closed.get((call.step, call.who), "")
+        ends = [one for one in all_calls() if (one.step, one.who) == (by, call.who)]
+        if any(one.outcome == "ok" for one in ends) and call.outcome == "ok" and call.value is not True:
+            wrong.append(f"{call}, after {by}")
+    return "; ".join(wrong)

@@ -5,20 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from harness.reproduce.parts.fault import Fault
+from harness.reproduce.parts.process import process_of
 
 
 class Kill(Fault):
-    """SIGKILL; healing starts the rank again, from its first step, in its next process."""
-
-    restarts = True
+    """SIGKILL; after healing the rank's next process begins."""
 
     def inject(self, play: Any) -> None:
         for rank in self.ranks:
-            process = play.process(rank).process
-            self.acted = self.acted or process.poll() is None
-            process.kill()
-            process.wait()
-
-    def heal(self, play: Any) -> None:
-        for rank in self.ranks:
-            play.life[rank] += 1  # its next process waits for its calls
+            process = process_of(rank)
+            self.acted = self.acted or process.popen.poll() is None
+            process.popen.kill()
+            process.popen.wait()
+            process.watch()

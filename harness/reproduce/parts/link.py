@@ -7,10 +7,12 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from harness.reproduce.parts.fault import Fault
+from harness.reproduce.parts.log import log
+from harness.reproduce.parts.messages import Message, Messages
+from harness.reproduce.parts.process import act
 
 
 class Cut(Exception):
@@ -20,9 +22,9 @@ class Cut(Exception):
 class Link:
     """Listens for one rank, and passes the bytes of each connection through the faults."""
 
-    def __init__(self, rank: int, target: tuple[str, int], codec: Callable[[], Any] | None, events: Any = None) -> None:
-        self.rank, self.target, self.codec, self.events = rank, target, codec, events
-        self.port = 0
+    def __init__(self, play: Any, rank: int, target: tuple[str, int]) -> None:
+        self.play, self.rank, self.target, self.port = play, rank, target, 0
+        self.lock = threading.Lock()
         self.faults: list[Any] = []
         self.connections: list[Connection] = []
         self.open()
@@ -43,16 +45,27 @@ class Link:
             except OSError:
                 client.close()
 
+    def pass_on(self, piece: bytes, target: socket.socket) -> None:
+        """Send it; nothing else passes meanwhile."""
+        with self.lock:
+            target.sendall(piece)
+            report(self, piece)  # if when_message
+
+
+def report(link: Link, piece: bytes) -> None:
+    """Log a message, and let the play act on it."""
+    if isinstance(piece, Message):
+        log(state="passed", link=link.rank, side=piece.side, kind=piece.kind, keys=piece.keys)
+        act(link.play)
+
 
 class Connection:
     """One connection through a link: for each direction a thread that reads, and one that sends."""
 
     def __init__(self, link: Link, client: socket.socket, server: socket.socket) -> None:
         self.link, self.ends = link, (client, server)
-        self.codec = link.codec() if link.codec is not None else None
+        self.messages = Messages()  # if Messages
         self.memory: dict[Any, Any] = {}  # of faults
-        self.go = threading.Event()  # both directions may pass bytes
-        self.go.set()
         for direction, source, target in (("upstream", client, server), ("downstream", server, client)):
             source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             arrived: queue.Queue[tuple[float, bytes]] = queue.Queue()
@@ -73,14 +86,16 @@ class Connection:
         try:
             while data:
                 time_of_arrival, data = arrived.get()
-                self.go.wait()
-                for whole in (data,) if self.codec is None else self.codec.split(direction, data):
+                wholes: Iterable[bytes] = (data,)
+                wholes = self.messages.split(direction, data)  # if Messages
+                for whole in wholes:
                     pieces: Iterator[bytes] = iter((whole,))
                     for fault in self.link.faults:
                         if direction in fault.streams:
                             pieces = fault.shape(self, pieces, time_of_arrival)
                     for piece in pieces:
-                        target.sendall(piece) if self.codec is None else self.codec.send(self, piece, target)
+                        self.messages.passes(piece)  # if Messages
+                        self.link.pass_on(piece, target)
         except Cut as cut:
             self.close(how=str(cut))
         except OSError:
@@ -98,25 +113,3 @@ class Connection:
             except OSError:
                 pass  # the peer has ended it
             end.close()
-
-
-class LinkFault(Fault):
-    """Acts on the bytes of the links of its ranks; `streams` are upstream (to the master), downstream, or both."""
-
-    def __init__(self, name: str, streams: tuple[str, ...] = ("upstream", "downstream"), **others: Any) -> None:
-        super().__init__(name, **others)
-        self.streams = streams
-        self.over = threading.Event()
-
-    def inject(self, play: Any) -> None:
-        for rank in self.ranks:
-            play.links[rank].faults.append(self)
-
-    def heal(self, play: Any) -> None:
-        for rank in self.ranks:
-            play.links[rank].faults.remove(self)
-        self.over.set()
-
-    def shape(self, connection: Connection, pieces: Iterator[bytes], arrived: float) -> Iterator[bytes]:
-        """What becomes of some bytes; an empty piece is the end of the stream."""
-        return pieces

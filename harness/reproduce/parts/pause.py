@@ -7,6 +7,8 @@ import time
 from typing import Any
 
 from harness.reproduce.parts.fault import Fault
+from harness.reproduce.parts.log import log, rows, running
+from harness.reproduce.parts.process import process_of
 
 
 class Pause(Fault):
@@ -14,15 +16,17 @@ class Pause(Fault):
 
     def inject(self, play: Any) -> None:
         for rank in self.ranks:
-            process = play.process(rank).process
-            self.acted = self.acted or process.poll() is None
-            process.send_signal(signal.SIGSTOP)
-            play.paused[rank] = time.monotonic()
+            process = process_of(rank)
+            self.acted = self.acted or process.popen.poll() is None
+            process.popen.send_signal(signal.SIGSTOP)
+            log(state="paused", who=rank)
 
     def heal(self, play: Any) -> None:
         for rank in self.ranks:
-            play.process(rank).process.send_signal(signal.SIGCONT)
-            since = play.paused.pop(rank)
-            for call in play.calls.values():
-                if call.rank == rank and call.outcome == "runs":  # it gets so much longer
-                    call.paused += time.monotonic() - max(since, call.begun or since)
+            process_of(rank).popen.send_signal(signal.SIGCONT)
+            since = rows(state="paused", who=rank)[-1]["time"]
+            for call in running():
+                if call.who == rank:  # it gets so much longer
+                    paused = call.paused + time.monotonic() - max(since, call.begun)
+                    log(call=call.call, paused=paused)
+            log(state="resumed", who=rank)

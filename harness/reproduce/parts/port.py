@@ -36,7 +36,7 @@ class OtherProgram(Fault):
             threading.Thread(target=self.accept, args=(listener,), daemon=True).start()
 
     def accept(self, listener: socket.socket) -> None:
-        while self.healed is None:
+        while True:
             try:
                 client, _ = listener.accept()
             except OSError:

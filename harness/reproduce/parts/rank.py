@@ -1,97 +1,99 @@
-"""Inside the process of a rank: its handlers, its stores, and the calls that it is asked to make."""
+"""The process of a rank."""
 
 from __future__ import annotations
 
 import datetime
 import faulthandler
-import gc
-import json
-import os
+import itertools
 import signal
-import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
-from harness.reproduce.parts.scene import Scene
+from harness.reproduce.parts.log import NEVER, Moment, log, rows, time_of
 
 
-class Skip(Exception):
-    """The call cannot be made: there is no such handler or store."""
+class Absent(Exception):
+    """What a call that failed returns: a call on it is skipped."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self
+
+    def __call__(self, *_: Any) -> Any:
+        raise self
+
+    def __bool__(self) -> bool:
+        return False
+
+
+ABSENT = Absent()
+
+
+def static_handler(endpoint: str, run_id: str, nodes: int, **config: Any) -> Any:
+    from torch.distributed.elastic.rendezvous import RendezvousParameters
+    from torch.distributed.elastic.rendezvous.registry import get_rendezvous_handler
+
+    return get_rendezvous_handler(RendezvousParameters("static", endpoint, run_id, nodes, nodes, **config))
 
 
 class Rank:
-    """What the calls of the steps use."""
+    """What the functions of the ranks use: it logs their calls."""
 
-    def __init__(self, scene: Scene, number: int, endpoints: dict[str, str]) -> None:
-        self.scene, self.number, self.endpoints = scene, number, endpoints
-        self.handlers: dict[str, Any] = {}
-        self.stores: dict[str, Any] = {}
+    def __init__(self, who: int | str) -> None:
+        self.who, self.number, self.numbers = who, int(str(who).split()[0]), itertools.count()
 
-    def join(self, name: str) -> dict[str, Any]:
-        from torch.distributed.elastic.rendezvous import RendezvousParameters
-        from torch.distributed.elastic.rendezvous.static_tcp_rendezvous import create_rdzv_handler
+    def run(self, role: Callable[[Rank], None], starts: Moment | None) -> None:
+        import torch.distributed.elastic.rendezvous.static_tcp_rendezvous  # importing it is no part of a join
 
-        if name not in self.handlers:
-            settings = self.scene.configuration(self.number, name)
-            run_id, size = settings.pop("run_id"), settings.pop("world_size")
-            others = {key: value for key, value in settings.items() if key not in ("host", "port")}
-            parameters = RendezvousParameters("static", self.endpoints[name], run_id, size, size, **others)
-            self.handlers[name] = create_rdzv_handler(parameters)
-        info = self.handlers[name].next_rendezvous()
-        self.stores[name] = info.store
-        return {"rank": info.rank, "world_size": info.world_size}
+        faulthandler.register(signal.SIGUSR1)
+        log(state="ready", who=self.who, torch=torch.__version__)
+        self.wait(lambda: time_of(state="play"))
+        (play,) = rows(state="play")
+        self.master_port = play["port"]
+        self.port = play["links"].get(str(self.number), play["port"])  # of the proxy, if there is one
+        if starts is None or self.wait(starts):
+            role(self)
+        self.stay()
 
-    def handler(self, name: str = "main") -> Any:
-        if name not in self.handlers:
-            raise Skip
-        return self.handlers[name]
+    def wait(self, moment: Moment) -> bool:
+        """Wait until a moment has come; False if it cannot come."""
+        while (came := moment()) is None or time.monotonic() < came < NEVER:
+            time.sleep(0.005)
+        return came < NEVER
 
-    def store(self, name: str = "main") -> Any:
-        if name not in self.stores:
-            raise Skip
-        return self.stores[name]
-
-
-def run_rank(scene: Scene, number: int, endpoints: dict[str, str]) -> None:
-    """Make the call of each step whose place in the list comes from standard input; report to standard output."""
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
-    output = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what torch prints is no report
-    import torch.distributed.elastic.rendezvous.static_tcp_rendezvous  # importing it is no part of a join
-
-    lock = threading.Lock()
-
-    def report(place: int, outcome: str, **facts: Any) -> None:
-        row = json.dumps({"time": time.monotonic(), "place": place, "outcome": outcome, **facts})
-        with lock:
-            print(row, file=output, flush=True)
-
-    def make(place: int) -> None:
-        report(place, "runs")
+    def call(self, step: str, function: Callable[[], Any], after: Moment | None = None) -> Any:
+        """Make a call when its moment has come, and log its begin and its end; ABSENT unless it returned."""
+        facts = {"call": f"{self.who}, {next(self.numbers)}", "step": step, "who": self.who}
+        value: Any = ABSENT
         try:
-            value = scene.steps[place].call(rank)
-        except Skip:
-            report(place, "skipped")
+            if after is not None and not self.wait(after):
+                raise ABSENT
+            log(**facts, outcome="runs", begun=time.monotonic())
+            value = function()
+            end = {"outcome": "ok", "value": value}
+        except Absent:
+            end = {"outcome": "skipped", "begun": NEVER}
         except BaseException as error:
             kinds = [kind.__name__ for kind in type(error).__mro__]
-            report(place, "failed", kinds=kinds, message=(str(error).strip().splitlines() or [""])[0])
-        else:
-            report(place, "ok", value=value)
+            end = {"outcome": "failed", "kinds": kinds, "message": (str(error).strip().splitlines() or [""])[0]}
+        log(**facts, **end, ended=time.monotonic())
+        return value
 
-    rank = Rank(scene, number, endpoints)
-    report(-1, "ready", torch=torch.__version__)
-    for line in sys.stdin:
-        threading.Thread(target=make, args=(int(line),), daemon=True).start()
-    os._exit(0)  # the play is over
+    def stay(self, *threads: threading.Thread) -> None:
+        """Keep the stores open until the play is over."""
+        for thread in threads:
+            thread.join()
+        log(state="done", who=self.who)
+        while True:
+            signal.pause()
 
 
-def drop(rank: Rank, name: str = "main") -> None:
-    """Release a handler and its store, without shutting it down."""
-    rank.handler(name)
-    del rank.handlers[name]
-    rank.stores.pop(name, None)
-    gc.collect()
+def aside(steps: Callable[[], None]) -> threading.Thread:
+    """Make calls in a second thread."""
+    thread = threading.Thread(target=steps)
+    thread.start()
+    return thread
 
 
 def lasting(duration: float) -> datetime.timedelta:

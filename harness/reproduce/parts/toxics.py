@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from harness.reproduce.parts.link import Connection, Cut, LinkFault
+from harness.reproduce.parts.link import Connection, Cut
+from harness.reproduce.parts.link_fault import LinkFault
 
 
 class Latency(LinkFault):
