@@ -33,7 +33,7 @@ MOST_MIXED = 40
 SHORTEST_NS = MS
 READS = ("get", "multi_get", "wait", "check")
 READING = 0.3
-"""How often a step reads keys that were written, whatever the verbs of the draft are: what nobody reads shows little."""
+"""How often a step reads keys that were written, whatever verbs the draft has: what nobody reads shows little."""
 SEVERAL = 0.6
 """How often a call that may read several keys does."""
 FLOW = 0.06
