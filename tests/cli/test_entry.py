@@ -117,6 +117,9 @@ def test_an_interrupt_before_anything_runs_is_no_traceback(monkeypatch: pytest.M
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_interrupts_a_command(monkeypatch: pytest.MonkeyPatch, capsys: Captured, number: int) -> None:
     """CI services send SIGTERM first, at any moment; afterwards the handler is as it was."""
+    inherited = signal.getsignal(number)
+    if number == signal.SIGINT:  # a shell's job in the background ignores it
+        signal.signal(number, signal.default_int_handler)
     before = signal.getsignal(number)
 
     def terminated(words: list[str]) -> int:
@@ -127,6 +130,7 @@ def test_a_signal_interrupts_a_command(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert main(["run"]) == 130
     assert capsys.readouterr().err == "interrupted\n"
     assert signal.getsignal(number) is before
+    signal.signal(number, inherited)
 
 
 def test_the_exit_code_is_130_wherever_the_interrupt_comes() -> None:

@@ -108,7 +108,11 @@ MEASURED = [
         world("occupy_port"),
     ),
     ("F12", call("deadline", "rendezvous", "failed", error="DistNetworkError", message=LOST), world("kill")),
-    ("F45", call("unaffected", "add", "failed", error="DistNetworkError", message=LOST), world()),
+    (
+        "F45",
+        call("unaffected", "add", "failed", error="DistNetworkError", message=LOST),
+        world(steps=[{"do": "set", "key": "a"}, {"do": "add", "key": "a"}]),
+    ),
     ("F46", call("linearizable", "add"), world(steps=[{"do": "add", "amount": 2**63 - 1}])),
     ("F48", call("linearizable", "check"), world(world={"run_id": "a/b"})),
 ]

@@ -48,7 +48,7 @@ VALUES: some.SearchStrategy[Any] = some.recursive(
     max_leaves=6,
 )
 THOUSANDS = settings(
-    max_examples=500,
+    max_examples=300,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

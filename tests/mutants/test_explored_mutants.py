@@ -12,11 +12,11 @@ from seen import SEEN
 from harness.cli.exit_codes import AS_EXPECTED, SOME_FAILED
 
 PLAYS = 60
-"""Of `static-strict` from each of two seeds: about a minute together on an idle machine with two processors."""
+"""Of `static-strict`: about a minute on an idle machine with two processors."""
 
 SEED = 1
 
-SAMPLE = ("strict-ranks-permuted", "strict-greeting-is-split", "strict-processes-leak")
+SAMPLE = ("strict-ranks-permuted", "strict-processes-leak")
 """Mutants that nearly every play shows, each by another check, so that no speed decides whether they are found."""
 
 MOST_PLAYS = 400
@@ -24,13 +24,12 @@ MOST_PLAYS = 400
 
 
 @pytest.mark.needs_torch
-@pytest.mark.parametrize("seed", [SEED, SEED + 1])
-def test_static_strict_shows_nothing_new(seed: int, rank_python: str, tmp_path: Path) -> None:
+def test_static_strict_shows_nothing_new(rank_python: str, tmp_path: Path) -> None:
     """Whatever is found here is a fault of static-strict, or a check that is wrong; the number of plays is fixed.
 
     `rdzv-harness findings show CAUSE --findings FOLDER` shows what it was.
     """
-    found = explore("static-strict", tmp_path, rank_python, "--runs", str(PLAYS), "--seed", str(seed), "--jobs", "2")
+    found = explore("static-strict", tmp_path, rank_python, "--runs", str(PLAYS), "--seed", str(SEED), "--jobs", "2")
     assert (found.code, found.checks) == (AS_EXPECTED, frozenset()), found.said
 
 
