@@ -85,6 +85,18 @@ def test_a_runs_folder_that_cannot_be_used_is_a_usage_error(tmp_path: Path) -> N
     assert (on_disk.code, "choose another --runs-dir" in on_disk.err) == (2, True), on_disk.err
 
 
+def _become_a_file(folder: Path) -> None:
+    """Move a folder away and put a file there; the harness may make the folder anew in between."""
+    for number in range(1000):
+        folder.rename(folder.with_name(f"moved-{number}"))
+        try:
+            os.close(os.open(folder, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError:
+            continue
+        return
+    raise AssertionError(f"{folder} was made anew each time")
+
+
 def test_a_runs_folder_that_goes_while_it_is_used(tmp_path: Path) -> None:
     """The cells so far are reported, and the run stops: its results could not be stored."""
     words = argv(tmp_path, "--runs-dir", "runs", "--repeat", "300", "--json", "r.json")
@@ -94,8 +106,7 @@ def test_a_runs_folder_that_goes_while_it_is_used(tmp_path: Path) -> None:
     )  # fmt: skip
     assert harness.stdout is not None
     assert "passed" in harness.stdout.readline()
-    (tmp_path / "runs").rename(tmp_path / "moved")
-    (tmp_path / "runs").touch()
+    _become_a_file(tmp_path / "runs")
     out, err = harness.communicate(timeout=120)
     assert harness.returncode == 3, out + err
     assert "Traceback" not in out + err
