@@ -80,6 +80,18 @@ MEASURED = [
         world(steps=[{"do": "get", "ranks": 1, "thread": "reader"}, {"do": "set", "ranks": 1}]),
     ),
     ("F25", call("prefix_isolation", "check", role="master"), world(**AGAIN)),
+    (
+        "F32",
+        call(
+            "deadline",
+            "rendezvous",
+            "failed",
+            "master",
+            error="DistStoreError",
+            message="Timed out after <time> waiting for clients. <n>/<n> clients joined.",
+        ),
+        world(world={"ranks": {1: {"start": "never"}}}),
+    ),
     ("F36", call("no_hang", "rendezvous", "hung", role="master"), world("impostor")),
     ("F39", call("no_hang", "rendezvous", "hung"), world("impostor")),
     ("F02", call("deadline", "rendezvous", "hung", wire="reply ping passed"), world("bandwidth")),
