@@ -86,7 +86,7 @@ def test_a_runs_folder_that_cannot_be_used_is_a_usage_error(tmp_path: Path) -> N
 
 
 def _become_a_file(folder: Path) -> None:
-    """Move a folder away and put a file there; the harness may make the folder anew in between."""
+    """Move a folder away and put a file there; the harness may make the folder again in between."""
     for number in range(1000):
         folder.rename(folder.with_name(f"moved-{number}"))
         try:
@@ -94,7 +94,7 @@ def _become_a_file(folder: Path) -> None:
         except FileExistsError:
             continue
         return
-    raise AssertionError(f"{folder} was made anew each time")
+    raise AssertionError(f"{folder} was made again each time")
 
 
 def test_a_runs_folder_that_goes_while_it_is_used(tmp_path: Path) -> None:
