@@ -55,6 +55,14 @@ def let_go(handler: Any, because: str) -> bool:
         return all(one() is None for one in remaining) or port.release(handler.master_port)
 
 
+def release(handler: Any) -> None:
+    """Free a master's port, so that it serves another store there, unless another master serves it."""
+    with _alone(time.monotonic() + _LET_GO_S):
+        if not is_shared(handler):
+            port.release(handler.master_port)
+            handler._bounded_store = None
+
+
 def is_shared(handler: Any) -> bool:
     """Whether another master still serves the port of this one."""
     return any(one._bounded_store is not None for one in _others(handler))

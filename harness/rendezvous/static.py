@@ -16,14 +16,14 @@ from torch.distributed.elastic.rendezvous import (
     RendezvousStoreInfo,
 )
 
-from harness.rendezvous import BACKEND, arguments, keys, port
+from harness.rendezvous import BACKEND, arguments, keys
 from harness.rendezvous.backoff import Backoff
 from harness.rendezvous.construct import make_store
 from harness.rendezvous.failures import PortTaken, TimedOut
 from harness.rendezvous.holders import holder
 from harness.rendezvous.join_errors import JoinErrors, unreachable
 from harness.rendezvous.master_join import MasterJoin
-from harness.rendezvous.masters import is_shared, let_go, serve
+from harness.rendezvous.masters import is_shared, let_go, release, serve
 from harness.rendezvous.protocol import Join, Joined, Outcome, Participant, Refused, Withdrawn
 from harness.rendezvous.questions import Questions
 from harness.rendezvous.resolve import resolve
@@ -184,8 +184,7 @@ class StaticTCPRendezvous(RendezvousHandler):  # type: ignore[misc]
         (F25).
         """
         if self._is_agent_store and self._bounded_store is not None and not is_shared(self) and not self.is_closed():
-            port.release(self.master_port)
-            self._bounded_store = None
+            release(self)
 
     def shutdown(self) -> bool:
         """Close the connection, and free a master's port unless another handler serves it; false if it stays bound."""
