@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections import deque
@@ -17,6 +16,7 @@ from typing import Any
 from harness import clock
 from harness.archive import checksums
 from harness.archive.layout import CHECKED, FOLDERS, HISTORY, META, MOST_BYTES, SCENARIO, VERDICT, WIRE
+from harness.machine.whole import whole_file
 from harness.scenario.scenario import Scenario
 from harness.values.errors import HarnessError
 from harness.values.history import History
@@ -104,15 +104,9 @@ def _store(path: Path, text: str) -> None:
     Raises HarnessError.
     """
     content = text.encode("utf-8")
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with whole_file(path) as partial:
         partial.write_bytes(content)
         checksums.add(path, content)
-        os.replace(partial, path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise cannot(f"write {path}", error) from error
 
 
 def write(path: Path, text: str) -> None:

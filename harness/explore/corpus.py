@@ -18,8 +18,9 @@ from harness.explore.statistics import Discovery
 from harness.loader import load_keys
 from harness.loader.tree.file import read_text
 from harness.machine.process import lock
+from harness.machine.whole import whole_file
 from harness.values.errors import ScenarioError, UsageError
-from harness.values.refusals import cannot, cannot_begin
+from harness.values.refusals import cannot_begin
 from harness.values.verdict import ERROR
 
 FOLDER = Path(".rdzv/corpus")
@@ -274,13 +275,8 @@ class Corpus:
         )
 
     def _store(self, draft: Draft) -> None:
-        path = self._path(draft.id)
-        partial = path.with_name(f".{path.name}.partial")
-        try:
+        with whole_file(self._path(draft.id)) as partial:
             partial.write_text(draft.text, encoding="utf-8")
-            os.replace(partial, path)
-        except OSError as error:
-            raise cannot(f"write {path}", error) from error
 
     def _path(self, entry_id: str) -> Path:
         return self.folder / f"{entry_id}{SUFFIX}"
