@@ -14,6 +14,7 @@ from packaging.version import InvalidVersion
 
 from harness.explore.observation import Signature
 from harness.explore.traits import traits
+from harness.judge.known import torch_fits
 from harness.loader.tree import document as yaml
 from harness.loader.tree.file import read_text
 from harness.loader.tree.nodes import Listing, plain
@@ -155,7 +156,7 @@ def _check_range(written: str, refuse: Callable[[str], HarnessError]) -> None:
 
 def _torch_fits(specifier: str, version: str) -> bool:
     try:
-        return not specifier or (bool(version) and SpecifierSet(specifier).contains(version, prereleases=True))
+        return torch_fits(specifier, version)
     except InvalidVersion:
         return False
 

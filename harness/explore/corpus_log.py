@@ -13,6 +13,7 @@ from typing import Any
 from harness.archive.files import Damaged, Gone, parse_json, read_bytes, text_of
 from harness.explore.draft import LANES
 from harness.explore.statistics import Discovery
+from harness.machine.whole import whole_file
 from harness.values.errors import UsageError
 from harness.values.json import Fields
 from harness.values.refusals import cannot, cannot_begin
@@ -84,10 +85,10 @@ class Row:
             status=fields.one_of("status", STATUSES),
             subject=fields.text("subject"),
             torch=fields.text("torch"),
-            kept=_flag("kept", fields.value("kept")),
+            kept=fields.flag("kept"),
             new=fields.texts("new"),
             old=fields.wholes("old"),
-            counted=_flag("counted", row.get("counted", True)),
+            counted=fields.flag("counted", True),
         )
 
 
@@ -133,12 +134,6 @@ def _id(text: str) -> str:
     if not _ID.fullmatch(text):
         raise ValueError(f"run is {text[:40]!r}, not an id of 12 hexadecimal digits")
     return text
-
-
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"{name} is neither true nor false")
-    return value
 
 
 def _seconds(value: Any) -> float:
@@ -238,13 +233,9 @@ class CorpusLog:
 
     def replace(self, lines: Iterable[Line]) -> None:
         """Put a shortened file in place of this one, as a whole or not at all; raises HarnessError."""
-        partial = self.path.with_name(f".{NAME}.partial")
         content = "".join(map(_text, [{"schema": SCHEMA}, *(line.to_json() for line in lines)])).encode("utf-8")
-        try:
+        with whole_file(self.path) as partial:
             partial.write_bytes(content)
-            os.replace(partial, self.path)
-        except OSError as error:
-            raise cannot(f"write {self.path}", error) from error
         os.close(self._descriptor)
         self._open(len(content))
         self._full_at = max(MOST_BYTES, 2 * len(content))

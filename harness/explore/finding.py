@@ -155,7 +155,7 @@ class StoredFinding:
             tried=tuple(_within("tried", Tried.from_json, one) for one in fields.items("tried")),
             without_faults=_within("without_faults", _tried_or_none, row.get("without_faults")),
             found_with=fields.texts("found_with", ()),
-            unreproduced=_flag(fields, "unreproduced"),
+            unreproduced=fields.flag("unreproduced"),
         )
 
 
@@ -190,13 +190,6 @@ def _time(fields: Fields, name: str) -> str:
     value = fields.text(name)
     if not _TIME.fullmatch(value):
         raise ValueError(f"{name} is {value[:40]!r}, not a time such as 2026-12-02T01:02:03Z")
-    return value
-
-
-def _flag(fields: Fields, name: str) -> bool:
-    value = fields.value(name)
-    if not isinstance(value, bool):
-        raise ValueError(f"{name} is not true or false")
     return value
 
 

@@ -26,13 +26,16 @@ def entries_that_fit(scenario: Scenario, history: History) -> tuple[Known, ...]:
         entry
         for entry in scenario.known
         if entry.subject == subject
-        and _torch_fits(entry.torch, torch)
+        and torch_fits(entry.torch, torch)
         and all(cell.get(path) in labels for path, labels in entry.cells.items())
     )
 
 
-def _torch_fits(specifier: str, version: str) -> bool:
-    """PEP 440; nightlies count (2.16.0.dev1 is before 2.16), a local part (`+cpu`) only where the specifier has one."""
+def torch_fits(specifier: str, version: str) -> bool:
+    """Whether a version of torch is in a range, and known; no range has all. Raises packaging's InvalidVersion.
+
+    As PEP 440: nightlies count (2.16.0.dev1 is before 2.16), a local part (`+cpu`) only where the specifier has one.
+    """
     return not specifier or (bool(version) and SpecifierSet(specifier).contains(version, prereleases=True))
 
 

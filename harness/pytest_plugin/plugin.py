@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 SUFFIX = ".rdzv.yaml"
 RUNNER: pytest.StashKey[Any] = pytest.StashKey()
-DISTURBED = "rdzv-disturbed"
-"""The property of a scenario's report that says why it was played more than once."""
 MARK = "rdzv"
 """The marker of every scenario item, beside its tags: `pytest -m rdzv`."""
 
@@ -137,16 +135,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Names the scenarios that needed more than one play because a part of the harness stood still."""
-    lines = [
-        value
+    """Names the scenarios that needed more than one play because something disturbed the others."""
+    from harness.pytest_plugin.reporting import PROPERTY
+    from harness.reports.parts.facts import played_again
+
+    rows = [
+        json.loads(value)
         for reports in terminalreporter.stats.values()
         for report in reports
         for name, value in getattr(report, "user_properties", ())
-        if name == DISTURBED and report.when == "setup"
+        if name == PROPERTY and report.when == "setup"
     ]
-    for line in lines:
-        terminalreporter.write_line(line)
+    for row in rows:
+        if row["disturbed"]:
+            terminalreporter.write_line(played_again(row["id"], row["disturbed"]))
 
 
 def required(config: pytest.Config) -> frozenset[str]:
@@ -257,7 +259,6 @@ class ScenarioItem(pytest.Item):
 
     def setup(self) -> None:
         from harness.pytest_plugin.reporting import PROPERTY
-        from harness.reports.parts import facts
         from harness.reports.parts.rows import row
         from harness.values.errors import HarnessError
         from harness.values.refusals import describe
@@ -273,7 +274,6 @@ class ScenarioItem(pytest.Item):
             pytest.fail(describe(error), pytrace=False)
         life.leave_if_over(self.session)
         self.user_properties.append((PROPERTY, json.dumps(row(result))))
-        self.user_properties += [(DISTURBED, line) for line in facts.disturbed([result])]
         if result.status == SKIPPED:
             pytest.skip(result.judgement.because)
         if result.status == ERROR:

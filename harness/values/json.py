@@ -55,6 +55,12 @@ class Fields:
         value = self._row.get(name)
         return None if value is None else whole_number(name, value, -LARGEST)
 
+    def flag(self, name: str, default: Optional[bool] = None) -> bool:
+        value = self._get(name, default)
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} is not true or false")
+        return value
+
     def items(self, name: str, default: Optional[Tuple[Any, ...]] = None) -> Tuple[Any, ...]:
         value = self._get(name, default)
         if not isinstance(value, (list, tuple)):

@@ -123,11 +123,12 @@ def summary(results: Sequence[Result], seconds: float | None = None) -> str:
 
 def disturbed(results: Iterable[Result]) -> list[str]:
     """A line for each result that needed more than one play because something disturbed the others."""
-    return [
-        printable(f"played again: {result.scenario.id}: {'; '.join(result.disturbed)}")
-        for result in results
-        if result.disturbed
-    ]
+    return [played_again(result.scenario.id, result.disturbed) for result in results if result.disturbed]
+
+
+def played_again(cell: str, disturbed: Iterable[str]) -> str:
+    """That line, by the id of the cell and what disturbed its earlier plays."""
+    return printable(f"played again: {cell}: {'; '.join(disturbed)}")
 
 
 def why(result: Result) -> str:
