@@ -77,9 +77,10 @@ class Linearizable(Checker):
         """With what the subject promises, and only of prefixes that one server served in one round."""
         found = _Results()
         budget = Budget(STEPS)
+        disturbances = Disturbances(scenario, history)
         for prefix, calls in _by_prefix(scenario, history).items():
             if not _not_one_store(history, prefix):
-                reading = _as_promised(Disturbances(scenario, history), calls)
+                reading = _as_promised(disturbances, calls)
                 found.add(_judged(history, calls, reading, budget), "")
         return self._verdict(found)
 

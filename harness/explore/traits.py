@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.explore.documents import named_in, parts_of
+from harness.linearizability.calls import NO_REPLY
 from harness.values.json import mapping
 from harness.values.quantity import parse_size
 
@@ -24,7 +25,7 @@ write is dropped`: a proxy swallows a query that has no reply, on a connection t
 _RUN_ID = "train"
 _HUGE = 1 << 62
 _GREETING_BYTES = 5
-_WITHOUT_REPLY = ("set", "multi_set", "append", "queue_push", "*")
+_WITHOUT_REPLY = (*NO_REPLY, "*")
 _TEXTS = ("set", "set_bytes", "append", "compare_set", "multi_set")
 """Verbs that give texts to keys."""
 _LONG = 8000
