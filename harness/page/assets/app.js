@@ -26,13 +26,13 @@ function views(index, stage) {
   function remember() {
     if (open !== kept.view) return;
     kept.scroll = scrollY;
+    kept.hash = route.hash();
     if (kept.view?.node.contains(document.activeElement)) kept.focused = document.activeElement;
   }
 
   function show() {
     const n = route.run();
     if (n === null && open && open === kept.view) {
-      kept.hash = route.hash();
       open.leave();
       open.enter();
       return;
@@ -60,7 +60,7 @@ function views(index, stage) {
 
   addEventListener("scroll", remember, {passive: true});
   document.addEventListener("focusin", remember);
-  document.addEventListener("click", () => open === kept.view && (kept.hash = route.hash()), true);
+  document.addEventListener("click", remember, true);
   return {show};
 }
 

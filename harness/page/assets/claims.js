@@ -2,7 +2,7 @@
 
 import {clear, el} from "rdzv/dom";
 import {identity} from "rdzv/reds";
-import {outcome, severity, short} from "rdzv/status";
+import {counted, outcome, severity, short} from "rdzv/status";
 
 const OPEN_UP_TO = 30; // Lines that are shown without a click.
 const CHOICES = 100;
@@ -21,9 +21,10 @@ export function claims(index) {
   const dialog = el("dialog", {class: "choice", "aria-labelledby": "choice-title"});
   const head = el("tr", {}, el("th", {scope: "col"}, "claim"), ...columns.map((one) => el("th", {scope: "col"}, columnName(one))));
   const table = el("table", {class: "claims"}, el("thead", {}, head));
+  const title = el("h2", {id: "claims-title"});
   const node = el(
-    "section", {"aria-labelledby": "claims-title"},
-    el("h2", {id: "claims-title"}, `${lines.length} ${lines.length === 1 ? "claim" : "claims"} by subject and torch`),
+    "section", {},
+    title,
     el("div", {class: "box", role: "region", "aria-labelledby": "claims-title", tabindex: "0"}, table),
     dialog,
   );
@@ -31,7 +32,7 @@ export function claims(index) {
 
   /** Asks which of several rows is meant. */
   function choose(line, numbers) {
-    const choice = (n) => el("li", {}, el("a", {href: `#/run/${n}`, on: {click: () => dialog.close()}}, outcome(index.rows[n].status), ` ${identity(index.rows[n])}`));
+    const choice = (n) => el("li", {}, el("a", {href: `#/run/${n}`, on: {click: () => dialog.close()}}, outcome(index.rows[n].status), ` ${identity(index.rows[n], false) || "no cell"}`));
     const left = numbers.length - CHOICES;
     clear(dialog);
     dialog.append(
@@ -77,6 +78,7 @@ export function claims(index) {
       [...table.querySelectorAll("button.folder")].find((button) => button.dataset.folder === name)?.focus({preventScroll: true});
     };
     node.hidden = !fitting.length;
+    title.textContent = `${counted(fitting.length, "claim")} by subject and torch`;
     for (const body of [...table.tBodies]) body.remove();
     table.append(...[...folders].map(([name, own]) => folder(name, own, opened.get(name) ?? isShort, again)));
   }

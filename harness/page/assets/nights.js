@@ -1,9 +1,12 @@
 /** The nights before this run, as small pictures with the same facts in words. */
 
-import {clear, el, svg} from "rdzv/dom";
+import {el, svg} from "rdzv/dom";
 import {OUTCOMES, RED} from "rdzv/status";
 
 const LETTERS = {p: "passed", f: "failed", v: "vacuous", e: "error", k: "known", s: "skipped", ".": "not played"};
+/** What the figures beside the cells mean. */
+export const LEGEND = "Last nights: how many of those judged were not red, with the 95 % Wilson interval";
+
 /** How high each outcome stands, of 14; a shape for each, so that colour is not needed. */
 const HEIGHTS = {p: 6, f: 14, v: 14, e: 14, k: 9, s: 2, ".": 1};
 
@@ -28,13 +31,13 @@ function strip(nights) {
   return svg("svg", {class: "strip", role: "img", "aria-label": label, width, height: 14, viewBox: `0 0 ${width} 14`}, ...paths);
 }
 
-/** The last nights of a row: the cells, k of n, and the interval. */
+/** The last nights of a row: the cells, k of n, and the interval; null without any. */
 export function past(row) {
-  if (!row.past) return el("div", {class: "past"}, "no nights yet");
+  if (!row.past) return null;
   const {k, n, low, high, nights} = row.past;
   const percent = (share) => Math.round(share * 100);
   return el(
-    "div", {class: "past", title: "Nights that were not red, of those that were judged; 95 % Wilson interval"},
+    "div", {class: "past", title: LEGEND},
     strip(nights), el("span", {}, `${k} of ${n} not red, ${percent(low)}–${percent(high)} %`),
   );
 }
@@ -51,13 +54,6 @@ function bar(night, i, most) {
   return svg("rect", place, svg("title", {}, told(night)));
 }
 
-/** The counts of each night, for those who want figures. */
-function table(nights) {
-  const line = (night) => el("tr", {}, el("th", {scope: "row"}, day(night)), ...OUTCOMES.map((name) => el("td", {}, String(night[name]))));
-  const head = el("tr", {}, ...["night", ...OUTCOMES].map((name) => el("th", {scope: "col"}, name)));
-  return el("table", {class: "figures"}, el("thead", {}, head), el("tbody", {}, ...nights.map(line).reverse()));
-}
-
 /** The chart of all nights; null without any. */
 export function chart(history) {
   const nights = history?.nights || [];
@@ -66,12 +62,9 @@ export function chart(history) {
   const withRed = nights.filter(redOf).length;
   const words = `Last ${nights.length} nights: ${nights.length - withRed} without red, ${withRed} with red, at most ${withRed ? most : 0}.`;
   const width = nights.length * 10;
-  const figures = el("div", {class: "box", role: "region", "aria-label": "Counts of each night", tabindex: "0"});
-  const details = el("details", {on: {toggle: () => (clear(figures), details.open && figures.append(table(nights)))}},
-    el("summary", {}, "Figures"), figures);
   return el(
     "figure", {class: "nights"},
     svg("svg", {role: "img", "aria-label": words, width, height: 40, viewBox: `0 0 ${width} 40`}, ...nights.map((night, i) => bar(night, i, most))),
-    el("figcaption", {}, words), details,
+    el("figcaption", {}, words),
   );
 }

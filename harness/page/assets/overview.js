@@ -40,7 +40,7 @@ function tokensOf(fields) {
 export function overview(index, route, keys) {
   const fields = index.rows.map(fieldsOf);
   const tokens = tokensOf(fields);
-  const parts = {reds: reds(index), claims: claims(index), rows: rows(index, route)};
+  const parts = {reds: reds(index), claims: claims(index), rows: rows(index, {...route, set})};
   const input = search(tokens, {change: changed, enter: () => step(1, true)});
   const fit = el("p", {class: "fit", role: "status"});
   const buttons = OUTCOMES.map((name) => [name, countButton(name)]);
@@ -56,6 +56,14 @@ export function overview(index, route, keys) {
     parts.reds.node, parts.claims.node, parts.rows.node,
   );
   let fitting = new Set();
+  let seen = null; // The values of the address that are on the screen.
+
+  const state = () => ["q", "sort", "page"].map(route.get).join("\n");
+
+  function set(values) {
+    route.set(values);
+    seen = state();
+  }
 
   function countButton(name) {
     const n = index.counts[name] || 0;
@@ -67,7 +75,7 @@ export function overview(index, route, keys) {
   /** How the reds differ from the last night, as filters. */
   function markers() {
     const found = MARKS.map(([token, words]) => [token, words, index.rows.filter((row) => markerToken(row.marker) === token).length]);
-    const button = ([token, words, n]) => el("button", {class: `badge ${token}`, on: {click: () => put(toggle(route.get("q") || "", "is", token))}}, `${n} ${words}`);
+    const button = ([token, words, n]) => el("button", {class: `badge ${n ? token : ""}`, on: {click: () => put(toggle(route.get("q") || "", "is", token))}}, `${n} ${words}`);
     return index.history ? el("p", {class: "since"}, "Since the last night: ", ...found.flatMap((one) => [button(one), " "])) : null;
   }
 
@@ -82,7 +90,7 @@ export function overview(index, route, keys) {
   }
 
   function changed(text) {
-    route.set({q: text, page: null});
+    set({q: text, page: null});
     update();
   }
 
@@ -108,8 +116,8 @@ export function overview(index, route, keys) {
 
   function addKeys() {
     const copy = () => document.activeElement.closest("li, tr")?.querySelector(".copy")?.click();
-    for (const key of ["j", "ArrowDown"]) keys.add(SCOPE, key, "next row", () => step(1));
-    for (const key of ["k", "ArrowUp"]) keys.add(SCOPE, key, "previous row", () => step(-1));
+    keys.add(SCOPE, "j", "next row", () => step(1));
+    keys.add(SCOPE, "k", "previous row", () => step(-1));
     keys.add(SCOPE, "Enter", "open the row", () => false);
     keys.add(SCOPE, "c", "copy the command of the row", copy);
     keys.add(SCOPE, "/", "filter", () => input.input.focus());
@@ -127,11 +135,10 @@ export function overview(index, route, keys) {
       addEventListener("beforeprint", printed);
       addEventListener("afterprint", restored);
       document.title = index.sentence;
-      if (input.input.value !== (route.get("q") || "") || !node.dataset.filled) {
-        input.set(route.get("q") || "");
-        update();
-      }
-      node.dataset.filled = "yes";
+      if (seen === state()) return;
+      seen = state();
+      input.set(route.get("q") || "");
+      update();
     },
     leave() {
       keys.drop(SCOPE);

@@ -2,17 +2,17 @@
 
 import {copyButton} from "rdzv/copy";
 import {clear, el} from "rdzv/dom";
-import {past} from "rdzv/nights";
-import {badge, outcome} from "rdzv/status";
+import {LEGEND, past} from "rdzv/nights";
+import {badge, counted, outcome} from "rdzv/status";
 
-const PER_GROUP = 5;
+const PER_GROUP = 3;
 const IN_ALL = 30;
 const MORE = 20;
 
-/** What tells rows of one claim apart: path, cell, subject, torch, attempt. */
-export function identity(row) {
+/** What tells rows apart: path, cell, subject, torch, attempt; those of one claim need no path. */
+export function identity(row, hasPath = true) {
   const torch = row.torch && `torch ${row.torch}`;
-  return [row.path || row.id, row.cell, row.subject, torch, row.attempt > 1 && `attempt ${row.attempt}`].filter(Boolean).join(" · ");
+  return [hasPath && (row.path || row.id), row.cell, row.subject, torch, row.attempt > 1 && `attempt ${row.attempt}`].filter(Boolean).join(" · ");
 }
 
 /** The link to a row's run; `j` and `k` go from one to the next. */
@@ -21,7 +21,7 @@ export const rowLink = (row, n) => el("a", {href: `#/run/${n}`, dataset: {row: n
 const firstLine = (text) => text.split("\n", 1)[0];
 
 function red(row, n) {
-  const broken = row.broken.length ? `Broken: ${row.broken.join(", ")}` : "";
+  const broken = row.broken.length > 1 && `Broken: ${row.broken.join(", ")}`;
   return el(
     "li", {},
     outcome(row.status),
@@ -30,26 +30,27 @@ function red(row, n) {
       el("div", {class: "facts"}, identity(row)),
       broken && el("div", {class: "facts"}, broken),
       row.waits && el("div", {class: "waits"}, firstLine(row.waits))),
-    row.past ? past(row) : null,
+    past(row) || el("div"),
     row.command ? copyButton(row.command) : null,
   );
 }
 
 /** @returns {{node: HTMLElement, show: (fit: Set<number>, isAll?: boolean) => void}} */
 export function reds(index) {
-  const node = el("section", {class: "reds", "aria-labelledby": "reds-title"});
+  const node = el("section", {class: "reds"});
+  const hasNights = index.groups.some(({rows}) => rows.some((n) => index.rows[n].past));
   const extra = new Map(); // How many more than usual a person asked for, by group.
 
-  function group({because, rows}, number, room, again) {
-    const shown = rows.slice(0, Math.min(room, PER_GROUP + (extra.get(number) || 0)));
+  function group({because, rows}, number, room, isAll, again) {
+    const shown = rows.slice(0, Math.min(room, isAll ? Infinity : PER_GROUP + (extra.get(number) || 0)));
     const left = rows.length - shown.length;
     const grow = () => (extra.set(number, (extra.get(number) || 0) + MORE), again());
     return {
       size: shown.length,
       node: el("article", {class: "group"},
-        el("h3", {}, because || "No reason was given"),
+        el("h3", {}, because || "No reason was given", el("span", {class: "facts"}, rows.length > 1 ? counted(rows.length, "row") : "")),
         el("ul", {}, ...shown.map((n) => red(index.rows[n], n))),
-        left ? el("button", {class: "more", on: {click: grow}}, `Show ${Math.min(left, MORE)} of ${left} more for the same reason`) : null),
+        left ? el("button", {class: "more", on: {click: grow}}, `Show ${left > MORE ? `${MORE} of ` : ""}${left} more for the same reason`) : null),
     };
   }
 
@@ -59,15 +60,12 @@ export function reds(index) {
     let room = isAll ? Infinity : IN_ALL + [...extra.values()].reduce((sum, n) => sum + n, 0);
     clear(node);
     node.hidden = !total;
-    const reasons = groups.length === 1 ? "one reason" : `${groups.length} reasons`;
-    node.append(el("h2", {id: "reds-title"}, `${total} red, ${reasons}`));
+    node.append(el("h2", {}, `${total} red, ${counted(groups.length, "reason")}`), hasNights ? el("p", {class: "facts"}, LEGEND) : "");
     groups.forEach((one, i) => {
-      if (isAll) extra.set(i, Infinity);
-      const made = group(one, i, room, () => show(fit));
+      const made = group(one, i, room, isAll, () => show(fit));
       room -= made.size;
       node.append(made.node);
     });
-    if (isAll) extra.clear();
   }
 
   return {node, show};

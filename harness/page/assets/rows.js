@@ -4,7 +4,7 @@ import {copyButton} from "rdzv/copy";
 import {clear, el} from "rdzv/dom";
 import {past} from "rdzv/nights";
 import {identity, rowLink} from "rdzv/reds";
-import {badge, outcome, severity} from "rdzv/status";
+import {badge, counted, outcome, severity} from "rdzv/status";
 
 const PAGE = 40;
 
@@ -29,7 +29,7 @@ export function rows(index, route) {
   const pager = el("nav", {class: "pager", "aria-label": "Pages of rows"}, before, where, after);
   const table = el("table", {class: "rows"}, el("thead", {}, head), body);
   const node = el(
-    "section", {"aria-labelledby": "rows-title"}, title,
+    "section", {class: "rows-list"}, title,
     el("div", {class: "box", role: "region", "aria-labelledby": "rows-title", tabindex: "0"}, table), pager,
   );
   let fitting = [];
@@ -60,7 +60,7 @@ export function rows(index, route) {
       "tr", {},
       el("td", {}, outcome(row.status)),
       el("td", {}, rowLink(row, n), " ", badge(row.marker), el("div", {class: "facts"}, identity(row))),
-      el("td", {}, row.past ? past(row) : null),
+      el("td", {}, past(row)),
       el("td", {class: "number"}, row.seconds == null ? "" : row.seconds.toFixed(2)),
       el("td", {}, row.command ? copyButton(row.command, "Copy") : null),
     );
@@ -93,7 +93,7 @@ export function rows(index, route) {
     keyed.sort((a, b) => compare(a[0], b[0]) * (minus ? -1 : 1));
     fitting = keyed.map(([, n]) => n);
     node.hidden = !fitting.length;
-    title.textContent = fitting.length === index.rows.length ? "All rows" : `${fitting.length} rows that fit`;
+    title.textContent = fitting.length === index.rows.length ? "All rows" : `${counted(fitting.length, "row")} of ${index.rows.length}`;
     headings();
     fill();
   }

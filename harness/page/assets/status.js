@@ -33,6 +33,9 @@ export function outcome(status, more = "", tag = "span", attributes = {}) {
   return el(tag, {...attributes, class: `st ${short(status)}`}, short(status) + more);
 }
 
+/** `1 row`, `2 rows`. */
+export const counted = (n, noun) => `${n} ${noun}${n === 1 ? "" : "s"}`;
+
 /** The badge of a marker, or null. */
 export function badge(marker) {
   const [token, words] = MARKERS[marker] || [];
