@@ -29,7 +29,8 @@ function fieldsOf(row) {
 
 /** The values of each token, for the completion. */
 function tokensOf(fields) {
-  const values = (name) => () => [...new Set(fields.flatMap((one) => one[name]))].filter(Boolean).sort();
+  const isShort = (value) => value && value.length < 200;
+  const values = (name) => () => [...new Set(fields.flatMap((one) => one[name]))].filter(isShort).sort();
   return {
     is: () => [...OUTCOMES, "red", "green", ...MARKS.map(([token]) => token)],
     ...Object.fromEntries(["torch", "subject", "folder", "tag", "ref"].map((name) => [name, values(name)])),
@@ -48,7 +49,7 @@ export function overview(index, route, keys) {
     "div", {class: "overview"},
     el("div", {class: "top"},
       el("div", {},
-        el("h1", {class: `verdict ${index.status}`}, index.sentence),
+        el("h1", {class: `sentence ${index.status}`}, index.sentence),
         el("div", {class: "counts", role: "group", "aria-label": "Filter by outcome"}, ...buttons.map(([, button]) => button)),
         markers()),
       chart(index.history)),

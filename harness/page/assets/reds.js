@@ -18,20 +18,17 @@ export function identity(row, hasPath = true) {
 /** The link to a row's run; `j` and `k` go from one to the next. */
 export const rowLink = (row, n) => el("a", {href: `#/run/${n}`, dataset: {row: n}}, row.title || row.id);
 
-const firstLine = (text) => text.split("\n", 1)[0];
-
 function red(row, n) {
-  const broken = row.broken.length > 1 && `Broken: ${row.broken.join(", ")}`;
   return el(
     "li", {},
     outcome(row.status),
     el("div", {class: "what"},
       el("div", {}, rowLink(row, n), " ", badge(row.marker)),
       el("div", {class: "facts"}, identity(row)),
-      broken && el("div", {class: "facts"}, broken),
-      row.waits && el("div", {class: "waits"}, firstLine(row.waits))),
+      row.broken.length > 1 && el("div", {class: "facts"}, `Broken: ${row.broken.join(", ")}`),
+      row.waits && el("div", {class: "waits-for"}, row.waits.split("\n", 1)[0])),
     past(row) || el("div"),
-    row.command ? copyButton(row.command) : null,
+    row.command && copyButton(row.command),
   );
 }
 
@@ -39,33 +36,38 @@ function red(row, n) {
 export function reds(index) {
   const node = el("section", {class: "reds"});
   const hasNights = index.groups.some(({rows}) => rows.some((n) => index.rows[n].past));
-  const extra = new Map(); // How many more than usual a person asked for, by group.
+  const sizes = new Map(); // How many rows of a group are shown, where a person asked for more.
+  let most = IN_ALL;
 
-  function group({because, rows}, number, room, isAll, again) {
-    const shown = rows.slice(0, Math.min(room, isAll ? Infinity : PER_GROUP + (extra.get(number) || 0)));
-    const left = rows.length - shown.length;
-    const grow = () => (extra.set(number, (extra.get(number) || 0) + MORE), again());
-    return {
-      size: shown.length,
-      node: el("article", {class: "group"},
-        el("h3", {}, because || "No reason was given", el("span", {class: "facts"}, rows.length > 1 ? counted(rows.length, "row") : "")),
-        el("ul", {}, ...shown.map((n) => red(index.rows[n], n))),
-        left ? el("button", {class: "more", on: {click: grow}}, `Show ${left > MORE ? `${MORE} of ` : ""}${left} more for the same reason`) : null),
-    };
+  /** A group with its first rows, and a button for more. */
+  function group({because, rows, number}, size, again) {
+    const left = rows.length - size;
+    const grow = () => (sizes.set(number, size + MORE), (most += MORE), again());
+    return el(
+      "article", {class: "group"},
+      el("h3", {}, because || "No reason was given", rows.length > 1 && el("span", {class: "facts"}, counted(rows.length, "row"))),
+      el("ul", {}, rows.slice(0, size).map((n) => red(index.rows[n], n))),
+      left > 0 && el("button", {class: "more", on: {click: grow}}, `Show ${left > MORE ? `${MORE} of ` : ""}${left} more for the same reason`),
+    );
   }
 
   function show(fit, isAll = false) {
-    const groups = index.groups.map(({because, rows}) => ({because, rows: rows.filter((n) => fit.has(n))})).filter(({rows}) => rows.length);
+    const groups = index.groups
+      .map(({because, rows}, number) => ({because, number, rows: rows.filter((n) => fit.has(n))}))
+      .filter(({rows}) => rows.length);
     const total = groups.reduce((sum, {rows}) => sum + rows.length, 0);
-    let room = isAll ? Infinity : IN_ALL + [...extra.values()].reduce((sum, n) => sum + n, 0);
+    let room = isAll ? Infinity : most;
     clear(node);
     node.hidden = !total;
     node.append(el("h2", {}, `${total} red, ${counted(groups.length, "reason")}`), hasNights ? el("p", {class: "facts"}, LEGEND) : "");
-    groups.forEach((one, i) => {
-      const made = group(one, i, room, isAll, () => show(fit));
-      room -= made.size;
-      node.append(made.node);
-    });
+    while (groups.length && room > 0) {
+      const next = groups.shift();
+      const size = Math.min(next.rows.length, room, isAll ? Infinity : sizes.get(next.number) || PER_GROUP);
+      node.append(group(next, size, () => show(fit)));
+      room -= size;
+    }
+    const grow = () => ((most += IN_ALL), show(fit));
+    if (groups.length) node.append(el("button", {class: "more", on: {click: grow}}, `Show ${counted(groups.length, "more reason")}`));
   }
 
   return {node, show};

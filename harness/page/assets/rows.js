@@ -61,7 +61,7 @@ export function rows(index, route) {
       el("td", {}, outcome(row.status)),
       el("td", {}, rowLink(row, n), " ", badge(row.marker), el("div", {class: "facts"}, identity(row))),
       el("td", {}, past(row)),
-      el("td", {class: "number"}, row.seconds == null ? "" : row.seconds.toFixed(2)),
+      el("td", {class: "seconds"}, row.seconds == null ? "" : row.seconds.toFixed(2)),
       el("td", {}, row.command ? copyButton(row.command, "Copy") : null),
     );
   }

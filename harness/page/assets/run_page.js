@@ -7,31 +7,19 @@ import {badge, outcome} from "rdzv/status";
 
 const SCOPE = "Run and overview";
 
-/** The reds before and after a row, in the order of the overview; any other row comes before the first. */
-function neighbours(index, n) {
-  const order = index.groups.flatMap(({rows}) => rows);
-  const at = order.indexOf(n);
-  return {at, total: order.length, before: order[at - 1], after: order[at + 1]};
-}
-
 const link = (n, text) => (n === undefined ? el("span", {class: "facts"}, text) : el("a", {href: `#/run/${n}`}, text));
 
 /** All that is known of a row without its picture, and why there is none. */
 function words(row, sentence) {
-  const line = (name, text) => (text ? [el("dt", {}, name), el("dd", {}, text)] : []);
+  const facts = {because: row.because, waits: row.waits, broken: row.broken.join(", "), references: row.refs.join(", "), run: row.run_dir};
   return el(
     "div", {class: "words"},
     el("p", {class: "notice"}, sentence),
-    el("dl", {},
-      ...line("because", row.because), ...line("waits", row.waits), ...line("broken", row.broken.join(", ")),
-      ...line("references", row.refs.join(", ")), ...line("run", row.run_dir)),
-    row.command ? el("p", {class: "again"}, el("code", {tabindex: "0"}, row.command), " ", copyButton(row.command)) : null,
-    row.proof?.length ? el("pre", {tabindex: "0", "aria-label": "Proof"}, row.proof.join("\n")) : null,
+    el("dl", {}, Object.entries(facts).flatMap(([name, text]) => (text ? [el("dt", {}, name), el("dd", {}, text)] : []))),
+    row.command && el("p", {}, el("code", {}, row.command), " ", copyButton(row.command)),
+    row.proof?.length > 0 && el("pre", {tabindex: "0", role: "region", "aria-label": "Proof"}, row.proof.join("\n")),
   );
 }
-
-/** Why the picture could not be drawn, and what to do. */
-const failure = (error) => `The picture of this run could not be drawn: ${error.message || error}. Open the page with a newer browser, or write it again from the stored run with "rdzv-harness html".`;
 
 /** Draws the picture into the container, or says why not; returns what closes it. */
 async function draw(container, row, n, route, keys, isCurrent) {
@@ -44,9 +32,10 @@ async function draw(container, row, n, route, keys, isCurrent) {
     const run = await openRun(n);
     return isCurrent() ? showRun(container, run, row, route, keys) : null;
   } catch (error) {
+    const advice = 'Open the page with a newer browser, or write it again from the stored run with "rdzv-harness html".';
     console.warn(error);
     clear(container);
-    container.append(words(row, failure(error)));
+    container.append(words(row, `The picture of this run could not be drawn: ${error.message || error}. ${advice}`));
     return null;
   }
 }
@@ -54,27 +43,27 @@ async function draw(container, row, n, route, keys, isCurrent) {
 /** @returns {{node: HTMLElement, enter: () => void, leave: () => void}} */
 export function runPage(index, n, route, keys, back) {
   const row = index.rows[n];
-  const {at, total, before, after} = neighbours(index, n);
+  const order = index.groups.flatMap(({rows}) => rows);
+  const at = order.indexOf(n); // -1 for a row that is not red, which comes before the first.
   const container = el("div", {class: "run"});
   const title = el("h1", {tabindex: "-1"}, row ? row.title || row.id : `There is no row ${n}`);
-  const go = (to) => () => to !== undefined && route.go(`#/run/${to}`);
+  const near = [link(order[at - 1], "← previous red"), at < 0 ? `${order.length} red` : `red ${at + 1} of ${order.length}`, link(order[at + 1], "next red →")];
   const node = el(
     "div", {class: "run-page"},
-    el("nav", {class: "ways", "aria-label": "Runs"},
-      el("a", {href: back}, "← Overview"),
-      total ? el("span", {class: "near"}, link(before, "← previous red"), at < 0 ? `${total} red` : `red ${at + 1} of ${total}`, link(after, "next red →")) : null),
-    el("div", {class: "head"}, row ? outcome(row.status) : null, title, row ? badge(row.marker) : null),
-    row ? el("p", {class: "facts"}, identity(row)) : null,
+    el("nav", {class: "ways", "aria-label": "Runs"}, el("a", {href: back}, "← Overview"), order.length > 0 && el("span", {class: "near"}, near)),
+    el("div", {class: "title-line"}, row && outcome(row.status), title, row && badge(row.marker)),
+    row && el("p", {class: "facts"}, identity(row)),
     container,
   );
   let isCurrent = true;
   let picture = null;
+  const go = (to) => () => to !== undefined && route.go(`#/run/${to}`);
   return {
     node,
     async enter() {
       keys.add(SCOPE, "u", "back to the overview", () => route.go(back));
-      keys.add(SCOPE, "p", "previous red", go(before));
-      keys.add(SCOPE, "n", "next red", go(after));
+      keys.add(SCOPE, "p", "previous red", go(order[at - 1]));
+      keys.add(SCOPE, "n", "next red", go(order[at + 1]));
       document.title = title.textContent;
       title.focus({preventScroll: true});
       if (row) picture = await draw(container, row, n, route, keys, () => isCurrent);
