@@ -60,11 +60,13 @@ export function claims(index) {
     });
     const button = el("button", {class: "folder", "aria-expanded": String(isOpen), dataset: {folder: name}, on: {click: flip}}, name || "no folder");
     const line = (one) => el("tr", {}, el("th", {scope: "row", title: one.path}, one.title || one.path), one.cells.map((numbers) => cell(one, numbers)));
+    const worst = ({cells}) => Math.min(...cells.flat().map((n) => severity(statusOf(n))));
+    const sorted = isOpen ? [...own].sort((a, b) => worst(a) - worst(b)).slice(0, MOST) : [];
     const left = own.length - MOST;
     return el(
       "tbody", {},
       el("tr", {class: "sum"}, el("th", {scope: "rowgroup"}, button, ` ${own.length}`), sums),
-      isOpen && own.slice(0, MOST).map(line),
+      sorted.map(line),
       isOpen && left > 0 && el("tr", {}, el("th", {scope: "row"}, `${counted(left, "more claim")}: use the filter`)),
     );
   }

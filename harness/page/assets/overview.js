@@ -18,7 +18,7 @@ function fieldsOf(row) {
   const texts = [row.title, row.id, row.path, row.cell, row.because, row.waits, row.seed, ...row.broken];
   return {
     is: [status, RED.includes(status) ? "red" : "green", markerToken(row.marker)],
-    torch: [row.torch, row.torch.split("+")[0]],
+    torch: [row.torch, row.torch.split("+")[0], row.torch.split(".", 2).join(".")],
     subject: row.subject,
     folder: row.folder,
     tag: row.tags,
@@ -102,7 +102,7 @@ export function overview(index, route, keys) {
     fitting = new Set(index.rows.keys());
     if (filter.parts.length) fitting = new Set([...fitting].filter((n) => fits(filter, fields[n])));
     for (const [name, button] of buttons) button.setAttribute("aria-pressed", String(chosen.includes(name)));
-    fit.textContent = `${fitting.size} of ${index.rows.length} rows fit`;
+    fit.textContent = `${fitting.size} of ${index.rows.length} rows fit${fitting.size ? "" : ". Escape removes the filter."}`;
     for (const part of Object.values(parts)) part.show(fitting, filter.parts.length > 0);
   }
 
