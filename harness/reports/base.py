@@ -6,13 +6,14 @@ import errno
 import io
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from harness.judge.result import Result
 from harness.registry import Registry
+from harness.reports.page.nights import Nights
 from harness.reports.parts.rows import Row, row
 from harness.scenario.scenario import Scenario
 from harness.values.refusals import cannot, cannot_begin
@@ -25,6 +26,9 @@ class Report(ABC):
 
     def started(self, scenario: Scenario, attempt: int) -> None:  # noqa: B027 - most reports need no start
         """A cell was sent to be played, for the `attempt`-th time, from 1."""
+
+    def remember(self, nights: Nights, name: str) -> None:  # noqa: B027 - most reports show one run
+        """What earlier runs found, and the name of the file that says so; called before the first result."""
 
     def finished(self, result: Result) -> None:  # noqa: B027 - most reports wait for the end
         """A cell has been judged; called in the order in which they end."""
@@ -65,6 +69,11 @@ class RowReport(FileReport):
 
     Rows may come from several processes, so pytest can write such a report too, from all workers of xdist.
     """
+
+    @classmethod
+    def extras(cls, result: Result) -> Mapping[str, Any]:
+        """What the row of a result must carry for this report beside its own keys; plain values."""
+        return {}
 
     @abstractmethod
     def text(self, rows: Sequence[Row], interrupted: bool) -> str:
