@@ -18,7 +18,7 @@ from harness.reports.parts.rows import Row, row
 from harness.scenario.scenario import Scenario
 from harness.values.refusals import cannot, cannot_begin
 
-_ANOTHER_FILE = "give a file that you may write"
+ANOTHER_FILE = "give a file that you may write"
 
 
 class Report(ABC):
@@ -26,6 +26,10 @@ class Report(ABC):
 
     def started(self, scenario: Scenario, attempt: int) -> None:  # noqa: B027 - most reports need no start
         """A cell was sent to be played, for the `attempt`-th time, from 1."""
+
+    def nights(self) -> Nights | None:
+        """What earlier runs found, of a report that keeps it; raises UsageError if that cannot be read."""
+        return None
 
     def remember(self, nights: Nights, name: str) -> None:  # noqa: B027 - most reports show one run
         """What earlier runs found, and the name of the file that says so; called before the first result."""
@@ -102,7 +106,7 @@ def check_writable(path: Path) -> Path:
         else:
             _check_folder(path.parent)
     except OSError as error:
-        raise cannot_begin(f"write a report to {path}", error, _ANOTHER_FILE) from error
+        raise cannot_begin(f"write a report to {path}", error, ANOTHER_FILE) from error
     return path
 
 
@@ -127,7 +131,7 @@ def write(path: Path | None, text: str) -> None:
         with suppress(OSError):
             if path.is_file():
                 path.unlink()
-        raise cannot(f"write the report {path}", error, _ANOTHER_FILE) from error
+        raise cannot(f"write the report {path}", error, ANOTHER_FILE) from error
 
 
 class LateFile(io.TextIOBase):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from harness import clock
 from harness.judge.result import Result
 from harness.reports.base import REPORTS, RowReport
 from harness.reports.page.block import of_result
 from harness.reports.page.embed import packed
 from harness.reports.page.index import Written, index
 from harness.reports.page.nights import Nights
+from harness.reports.parts.clock import now
 from harness.reports.parts.rows import Row, row
 
 BLOCK = "page"
@@ -51,8 +50,3 @@ class HtmlReport(RowReport):
         blocks = {number: str(row[BLOCK]) for number, row in enumerate(rows) if row.get(BLOCK)}
         written = Written(now(), interrupted, self._history)
         return render(index(rows, blocks, written, self._earlier), blocks)
-
-
-def now() -> str:
-    """The time of day as ISO 8601, UTC."""
-    return datetime.fromtimestamp(clock.wall_time(), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
