@@ -110,16 +110,26 @@ def explore(
     require_canary: o.RequireCanary = False,
     keep: o.Keep = 50,
     runs_dir: o.RunsDir = o.RUNS_DIR,
+    report: o.Reports = None,
     quiet: o.Quiet = False,
 ) -> int:
     """Draw scenarios, play and judge them, and shrink and keep what fails."""
-    from harness.cli import exploring
+    from harness.cli import exploring, reporting
     from harness.cli.selecting import checked
     from harness.play.options import RunOptions
 
     exploring.check_subject(subject)
     request = exploring.Request(
-        span, runs, corpus, findings, tuple(lane or ()), replay, require_canary, until_find, quiet
+        span,
+        runs,
+        corpus,
+        findings,
+        tuple(lane or ()),
+        replay,
+        require_canary,
+        until_find,
+        quiet,
+        reporting.chosen(report or ()),
     )
     options = RunOptions(
         subject=subject,

@@ -27,7 +27,7 @@ _WHAT = "give run directories, folders of them, or reports of `run --json`"
 def html(paths: Sequence[Path], output: Path, history: Path | None, is_opened: bool) -> int:
     """Write one page of stored runs and of JSON reports; returns the exit code.
 
-    What cannot be read is named, and the others are shown. Raises UsageError if nothing can be shown, or written.
+    What cannot be read is named, and the others are shown. Raises UsageError if the page cannot be written.
     """
     from harness.reports.base import check_writable
     from harness.reports.html import HtmlReport
@@ -42,10 +42,9 @@ def html(paths: Sequence[Path], output: Path, history: Path | None, is_opened: b
         stored.add(path)
     for problem in stored.refused:
         streams.say(f"error: {problem}")
-    if not stored.rows and not stored.is_interrupted:
-        raise UsageError(f"{', '.join(map(str, paths[:3]))}: nothing to show; {_WHAT}")
-    report.closed_with(stored.rows, stored.is_interrupted)
-    _show(output, is_opened)
+    if stored.rows or not stored.refused:
+        report.closed_with(stored.rows, stored.is_interrupted)
+        _show(output, is_opened)
     if not stored.refused:
         return AS_EXPECTED
     return USAGE if all(isinstance(error, UsageError | ScenarioError) for error in stored.refused) else SOME_ERROR
