@@ -55,7 +55,8 @@ class _Scripts(HTMLParser):
             self._open = found.get("id") or found.get("type") or "script"
             self.scripts[self._open] = ""
         self.loads += [f"{tag} {name}" for name in ("src", "srcset", "data", "action") if name in found]
-        self.loads += [f"{tag} {found['href']}"] if tag in ("link", "base") else []
+        elsewhere = not (found.get("href") or "").startswith("data:")
+        self.loads += [f"{tag} {found['href']}"] if tag in ("link", "base") and elsewhere else []
 
     def handle_endtag(self, tag: str) -> None:
         self._open = "" if tag == "script" else self._open
