@@ -62,8 +62,8 @@ class PrefixIsolation(Checker):
         summary="no call sees or changes a key that only another run id, or an earlier round of its own, wrote",
         example="{check: prefix_isolation}",
         details=(
-            "The round is what the subject reports, else how often this handler has returned in this life; behind a join"
-            " that its guard ended, and that may have returned late, it may be the round before too. Run ids that"
+            "The round is what the subject reports, else how often this handler has returned in this life; behind a"
+            " join that its guard ended, and that may have returned late, it may be the round before too. Run ids that"
             " contain slashes are judged by the whole path too: key `b/x` of run `a` is not key `x` of run `a/b`."
             " `num_keys` is not judged. Where the proxy server reads the store's protocol, the keys on the wire are"
             " further proof: a key that a call of one run wrote must not be named by another run."
