@@ -104,6 +104,7 @@ def test_a_comparison_that_was_cut_short_goes_on(session: MakeSession, tmp_path:
     one.source.close()
     assert library_of(parts).done.get("joins-1") is None
     find = library_of(parts).finds[0]
+    assert (find.status, one.source.tally.compared > 0) == (CONFIRMED, True)
     strict = Tried("static-strict", "2.15.0", 0, 20)
     stored = findings(tmp_path / "findings").add(new_finding(tmp_path / "runs"))
     finding = replace(stored, cause=find.cause, subject="echo", tried=(strict,))
