@@ -171,11 +171,26 @@ def test_the_summary_says_what_to_do_next(explore: Explore, capsys: pytest.Captu
         "explained   40 F02, 3 F05",
         "seen again  1 hung.get--down",
         "new         hung.get--down, 18 of 20 plays: no_hang worker get: hung",
-        "            rdzv-harness findings show hung.get--down",
+        "            rdzv-harness findings show hung",
         "            rdzv-harness run findings/hung/minimal.rdzv.yaml",
         "unconfirmed hung.get--down, 18 of 20 plays: no_hang worker get: hung",
         "            rdzv-harness run findings/hung/minimal.rdzv.yaml",
         "stored      1 seen and not reproduced: findings",
+    ]
+
+
+def test_the_summary_says_where_a_finding_lies_that_is_not_filed(
+    explore: Explore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It counts as new, with how often it fails."""
+    seldom = replace(stored(CONFIRMED), file=Path("findings/unreproduced/hung/minimal.rdzv.yaml"))
+    assert explore(tally(seldom))[0] == 1
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("new         hung.get--down, 18 of 20 plays: no_hang worker get: hung")
+    assert lines[at + 1 : at + 4] == [
+        "            it fails too seldom to be filed, and lies in findings/unreproduced/hung",
+        "            rdzv-harness findings show hung",
+        "            rdzv-harness run findings/unreproduced/hung/minimal.rdzv.yaml",
     ]
 
 
