@@ -258,7 +258,7 @@ class ScenarioItem(pytest.Item):
             self.add_marker(getattr(pytest.mark, mark))
 
     def setup(self) -> None:
-        from harness.pytest_plugin.reporting import PROPERTY
+        from harness.pytest_plugin.reporting import EXTRAS, PROPERTY, extras
         from harness.reports.parts.rows import row
         from harness.reports.parts.safe import one_line
         from harness.values.errors import HarnessError
@@ -276,6 +276,8 @@ class ScenarioItem(pytest.Item):
             pytest.fail(printable_lines(describe(error)), pytrace=False)
         life.leave_if_over(self.session)
         self.user_properties.append((PROPERTY, json.dumps(row(result))))
+        if more := extras(self.config.getoption("--rdzv-report"), result):
+            self.user_properties.append((EXTRAS, json.dumps(more)))
         if result.status == SKIPPED:
             pytest.skip(one_line(result.judgement.because))
         if result.status == ERROR:
