@@ -61,6 +61,7 @@ def run(
     report: o.Reports = None,
     junit: o.JUnit = None,
     json: o.Json = None,
+    history: o.History = None,
     quiet: o.Quiet = False,
     deadlines: o.Deadlines = False,
 ) -> int:
@@ -71,10 +72,8 @@ def run(
 
     command = tuple(context.obj or ())
     check_subject(subject, command)
-    short = (("junit", junit), ("json", json))
-    chosen = [*map(reporting.parse, report or ())]
-    chosen += [reporting.ReportChoice(kind, reporting.file_of(path)) for kind, path in short if path is not None]
-    request = running.Request(tuple(paths), tags, names, repeat, until_fail, tuple(chosen), quiet, deadlines)
+    chosen = reporting.chosen(report or (), junit=junit, json=json, history=history)
+    request = running.Request(tuple(paths), tags, names, repeat, until_fail, chosen, quiet, deadlines)
     options = RunOptions(
         subject=subject,
         command=command,
@@ -111,16 +110,26 @@ def explore(
     require_canary: o.RequireCanary = False,
     keep: o.Keep = 50,
     runs_dir: o.RunsDir = o.RUNS_DIR,
+    report: o.Reports = None,
     quiet: o.Quiet = False,
 ) -> int:
     """Draw scenarios, play and judge them, and shrink and keep what fails."""
-    from harness.cli import exploring
+    from harness.cli import exploring, reporting
     from harness.cli.selecting import checked
     from harness.play.options import RunOptions
 
     exploring.check_subject(subject)
     request = exploring.Request(
-        span, runs, corpus, findings, tuple(lane or ()), replay, require_canary, until_find, quiet
+        span,
+        runs,
+        corpus,
+        findings,
+        tuple(lane or ()),
+        replay,
+        require_canary,
+        until_find,
+        quiet,
+        reporting.chosen(report or ()),
     )
     options = RunOptions(
         subject=subject,
@@ -185,11 +194,30 @@ def judge(run_dirs: o.RunDirs) -> int:
 
 
 @app.command()
-def show(run_dir: o.RunDir, ranks: o.Ranks = None, lines: o.Lines = None) -> int:
-    """Print one run as a time line, a column per rank."""
+def show(
+    run_dir: o.RunDir,
+    ranks: o.Ranks = None,
+    lines: o.Lines = None,
+    form: o.ShownAs = "text",
+    is_opened: o.Opened = False,
+) -> int:
+    """Print one run as a time line, a column per rank, or open its page."""
     from harness.cli import looking
 
-    return looking.show(run_dir, ranks, lines)
+    return looking.show(run_dir, looking.Wish(ranks, lines, form, is_opened))
+
+
+@app.command()
+def html(
+    paths: o.StoredRuns,
+    output: o.PageFile = o.PAGE,
+    history: o.EarlierNights = None,
+    is_opened: o.Opened = False,
+) -> int:
+    """Write one HTML page of stored runs: an overview, and the picture of each."""
+    from harness.cli import picturing
+
+    return picturing.html(paths, output, history, is_opened)
 
 
 @app.command()

@@ -36,6 +36,16 @@ def compare(paths: Sequence[Path]) -> int:
 
 def read(path: Path) -> Mapping[str, Any]:
     """A report of `run --json`; raises UsageError for anything else, or for a run that was not played to its end."""
+    document = document_of(path)
+    if document["meta"].get("interrupted"):
+        raise UsageError(f"{path} is the report of a run that was interrupted; play it again, to its end")
+    if not document["results"]:
+        raise UsageError(f"{path} is a report without results; {AGAIN}")
+    return document
+
+
+def document_of(path: Path) -> Mapping[str, Any]:
+    """A report of `run --json`, also of a run that was interrupted; raises UsageError for anything else."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -44,10 +54,6 @@ def read(path: Path) -> Mapping[str, Any]:
         raise UsageError(f"{path} is not JSON; {AGAIN}") from error
     if not _is_report(document):
         raise UsageError(f"{path} is not a report of this format ({FORMAT}); {AGAIN}")
-    if document["meta"].get("interrupted"):
-        raise UsageError(f"{path} is the report of a run that was interrupted; play it again, to its end")
-    if not document["results"]:
-        raise UsageError(f"{path} is a report without results; {AGAIN}")
     return dict(document)
 
 

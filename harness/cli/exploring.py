@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,12 +24,14 @@ from harness.values.verdict import ERROR
 
 if TYPE_CHECKING:
     from harness.campaign.source import Source
+    from harness.cli.reporting import ReportChoice
     from harness.explore.explorer import Explorer
     from harness.explore.parts import Forget, Parts
     from harness.explore.progress import Progress
     from harness.explore.tally import Tally
     from harness.judge.result import Result
     from harness.play.options import RunOptions
+    from harness.reports.base import Report
 
 DEFAULT_SPAN_NS = 600_000_000_000
 """Without `--for` and `--runs`."""
@@ -56,6 +58,7 @@ class Request:
         replay: the id of a draft or of a finding that is played again, or None.
         wants_canary: whether the canary must be found.
         until_find: whether the first confirmed finding that is new ends it.
+        reports: what is written of all findings of the subject when the session is over.
     """
 
     span: str | None
@@ -67,6 +70,7 @@ class Request:
     wants_canary: bool = False
     until_find: bool = False
     quiet: bool = False
+    reports: tuple[ReportChoice, ...] = ()
 
 
 class Playing(Protocol):
@@ -101,10 +105,14 @@ def explore(
     _lanes(request)
     if request.replay is not None:
         return _replay(request, options, find_files or _real_files)
+    from harness.cli.reporting import make as make_reports
+
+    reports = make_reports(request.reports)
     with ExitStack() as held:
         parts = held.enter_context((make_parts or _real_parts)(request, options))
         make = make_runner or partial(_real_runner, held)
-        return _explore(request, options, span_ns, parts, make)
+        code = _explore(request, options, span_ns, parts, make)
+    return _report(reports, request.findings, options.subject, code)
 
 
 def _explore(
@@ -144,6 +152,22 @@ def _explore(
     for problem in problems:
         streams.say(f"error: {problem}")
     return SOME_ERROR if problems else _exit_code(tally, request.wants_canary)
+
+
+def _report(reports: Sequence[Report], findings: Path, subject: str, code: int) -> int:
+    """Write the reports, each although another fails; returns the exit code."""
+    from harness.cli.finding_results import results
+
+    found = results(findings, subject) if reports else []
+    for report in reports:
+        try:
+            for result in found:
+                report.finished(result)
+            report.closed(found, interrupted=code == INTERRUPTED)
+        except HarnessError as error:
+            streams.say(f"error: {error}")
+            code = code if code == INTERRUPTED else SOME_ERROR
+    return code
 
 
 def _play(playing: Playing, explorer: Explorer, progress: Progress) -> tuple[str, list[HarnessError]]:
@@ -208,7 +232,7 @@ def _replay(request: Request, options: RunOptions, find_files: FindFiles) -> int
     """Play one entry of the corpus or one finding as `run` does."""
     files = find_files(request.corpus, request.findings)
     path = _file_of(request.replay or "", files, request.corpus)
-    return run_files(RunRequest((path,), repeat=request.runs, quiet=request.quiet), options)
+    return run_files(RunRequest((path,), repeat=request.runs, reports=request.reports, quiet=request.quiet), options)
 
 
 def _file_of(word: str, files: Mapping[str, Path], corpus: Path) -> Path:

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from harness.judge.result import Result
 
 SUFFIX = ".rdzv.yaml"
+FORMS = TEXT, PERFETTO = "text", "perfetto"
 
 
 def validate(paths: Sequence[Path]) -> int:
@@ -139,11 +141,38 @@ def _judged_again(run_dir: Path) -> Result:
     return result_of(archived, judgement)
 
 
-def show(run_dir: Path, ranks: str | None, lines: int | None) -> int:
-    """Print one run as a time line; of a run that was never judged, what has happened so far.
+@dataclass(frozen=True)
+class Wish:
+    """How a run is shown.
 
-    Raises HarnessError for a run directory that is damaged.
+    Attributes:
+        ranks: the columns of the time line, as `0,3` or `4-7`; None is all.
+        lines: of the time line, for each group of ranks; None is some screens, 0 all.
+        form: `text` or `perfetto`.
+        is_opened: show the page in a browser instead.
     """
+
+    ranks: str | None = None
+    lines: int | None = None
+    form: str = TEXT
+    is_opened: bool = False
+
+
+def show(run_dir: Path, wish: Wish) -> int:
+    """Print one run, or open its page; of a run that was never judged, what has happened so far.
+
+    Raises UsageError for another form, HarnessError for a run directory that is damaged.
+    """
+    if wish.form not in FORMS:
+        raise UsageError(f"--format {wish.form}: there is {' and '.join(FORMS)}")
+    if wish.form == PERFETTO or wish.is_opened:
+        from harness.cli import picturing
+
+        return picturing.open_run(run_dir) if wish.is_opened else picturing.trace(run_dir)
+    return _show_text(run_dir, wish.ranks, wish.lines)
+
+
+def _show_text(run_dir: Path, ranks: str | None, lines: int | None) -> int:
     from harness.archive import read_run
     from harness.archive.results import result_of
     from harness.reports.timeline import LINES_SHOWN, View, of_history, of_result, terminal_width

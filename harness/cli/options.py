@@ -21,6 +21,7 @@ def _print_version(wanted: bool) -> None:
 
 OWN_PYTHON = sys.executable
 RUNS_DIR = Path(".rdzv/runs")
+PAGE = Path("rdzv-report.html")
 FINDINGS_DIR = Path(".rdzv/findings")
 REGRESSIONS = Path("scenarios/regressions")
 
@@ -117,6 +118,12 @@ Reports = Annotated[
 ]
 JUnit = Annotated[Path | None, typer.Option(metavar="FILE", help="short for --report junit=FILE")]
 Json = Annotated[Path | None, typer.Option(metavar="FILE", help="short for --report json=FILE")]
+History = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="short for --report history=FILE: a line is added, and earlier ones are in the HTML report"
+    ),
+]
 Deadlines = Annotated[
     bool, typer.Option("--deadlines", help="also print how long calls took to their error, by timeout and phase")
 ]
@@ -140,6 +147,19 @@ ScriptRuns = Annotated[
 NoRun = Annotated[bool, typer.Option("--no-run", help="write it, and do not run it")]
 Issue = Annotated[
     bool, typer.Option("--issue", help="also write a bug report, beside the script and with the suffix .md")
+]
+
+StoredRuns = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN|REPORT...", help="run directories, folders of them, and reports of `run --json`"),
+]
+PageFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="where the page goes")]
+EarlierNights = Annotated[
+    Path | None, typer.Option("--history", metavar="FILE", help="what `run --history` has written; it is only read")
+]
+Opened = Annotated[bool, typer.Option("--open", help="open the page in a browser")]
+ShownAs = Annotated[
+    str, typer.Option("--format", metavar="FORM", help="text, or perfetto: trace events for ui.perfetto.dev, as JSON")
 ]
 
 Directory = Annotated[Path, typer.Option("--dir", metavar="DIR", help="the folder it goes to")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,12 @@ def parse(word: str) -> ReportChoice:
     """`KIND=PATH`; without a path, or with `-`, the report goes to standard output."""
     kind, _, path = word.partition("=")
     return ReportChoice(kind, file_of(path or STDOUT))
+
+
+def chosen(words: Iterable[str], **short: Path | None) -> tuple[ReportChoice, ...]:
+    """The reports of `--report`, and of the short options that have a file."""
+    named = [ReportChoice(kind, file_of(path)) for kind, path in short.items() if path is not None]
+    return (*map(parse, words), *named)
 
 
 def file_of(path: str | Path) -> Path | None:
@@ -49,9 +55,25 @@ def make(choices: Sequence[ReportChoice], option: str = "--report") -> list[Repo
             made.append(_make(choice))
         except UsageError as error:
             problems.append(f"{option} {choice.kind}: {error}")
+    if not problems:
+        problems += [f"{option} {problem}" for problem in _remembered(choices, made)]
     if problems:
         raise UsageError("\n".join(problems))
     return made
+
+
+def _remembered(choices: Sequence[ReportChoice], reports: Sequence[Report]) -> Iterator[str]:
+    """Tell all reports what the history says; yields why it cannot be read."""
+    for choice, report in zip(choices, reports, strict=True):
+        try:
+            nights = report.nights()
+        except UsageError as error:
+            yield f"{choice.kind}: {error}"
+            continue
+        if nights is not None:
+            name = "standard output" if choice.path is None else choice.path.name
+            for other in reports:
+                other.remember(nights, name)
 
 
 def _make(choice: ReportChoice) -> Report:

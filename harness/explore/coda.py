@@ -18,6 +18,7 @@ from harness.explore.documents import (
     size_of,
     steps_of,
 )
+from harness.explore.edits import essential
 from harness.explore.workloads import FAMILIES, MOST_STEPS
 from harness.faults.base import FAULTS
 
@@ -61,6 +62,19 @@ def with_coda(document: Mapping[str, Any]) -> Document:
     found["workload"] = [*found["workload"], *steps]
     found["expect"] = [*found["expect"], *claims]
     return found
+
+
+def with_its_coda(document: Mapping[str, Any], check: str) -> Document | None:
+    """The document; if a claim of the coda is violated, with the coda as a draft has it. None if it may have none.
+
+    A coda without its master's join, or beside a fault that is not healed, fails for this alone.
+
+    Args:
+        check: what is violated; of the coda's claims only this one stays.
+    """
+    if not check.startswith(f"{CODA}-"):
+        return copied(document)
+    return essential(with_coda(document), check) if allows_coda(document) else None
 
 
 def without_coda(document: Mapping[str, Any]) -> Document:

@@ -40,9 +40,14 @@ def observe(draft: Draft, result: Result, signatures: Signatures, features: Feat
     return replace(
         seen,
         untouched=untouched,
-        signatures=signatures(scenario, result.history, judgement, result.run_dir),
+        signatures=_of_causes(signatures(scenario, result.history, judgement, result.run_dir)),
         features=features(result.scenario, result.history),
     )
+
+
+def _of_causes(found: frozenset[Signature]) -> frozenset[Signature]:
+    """Without those of calls that were skipped, if there are others: what came before says why they were skipped."""
+    return frozenset(one for one in found if one.outcome != "skipped") or found
 
 
 def faults_without_effect(result: Result) -> tuple[str, ...]:

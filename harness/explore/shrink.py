@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.explore.coda import with_its_coda
 from harness.explore.edits import (
     WORKERS,
     Document,
@@ -63,9 +64,11 @@ def changes(document: Document, signature: Signature | None = None) -> Iterator[
     """Likewise, with what is changed in each, and before the loader has read it: it may refuse some."""
     seen: set[str] = set()
     before = measure(document)
-    for what, changed in _all(document, signature):
+    check = "" if signature is None else signature.check
+    for what, found in _all(document, signature):
+        changed = with_its_coda(found, check)
         text = repr(changed)
-        if text not in seen and measure(changed) < before and _keeps(changed, signature):
+        if changed is not None and text not in seen and measure(changed) < before and _keeps(changed, signature):
             seen.add(text)
             yield what, changed
 

@@ -258,7 +258,7 @@ class ScenarioItem(pytest.Item):
             self.add_marker(getattr(pytest.mark, mark))
 
     def setup(self) -> None:
-        from harness.pytest_plugin.reporting import PROPERTY
+        from harness.pytest_plugin.reporting import EXTRAS, PROPERTY, extras
         from harness.reports.parts.rows import row
         from harness.values.errors import HarnessError
         from harness.values.refusals import describe
@@ -274,6 +274,8 @@ class ScenarioItem(pytest.Item):
             pytest.fail(describe(error), pytrace=False)
         life.leave_if_over(self.session)
         self.user_properties.append((PROPERTY, json.dumps(row(result))))
+        if more := extras(self.config.getoption("--rdzv-report"), result):
+            self.user_properties.append((EXTRAS, json.dumps(more)))
         if result.status == SKIPPED:
             pytest.skip(result.judgement.because)
         if result.status == ERROR:

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from harness.cli.reporting import ReportChoice, make, parse
+from harness.judge.result import Result
 from harness.reports.base import REPORTS, Report, RowReport
 from harness.values.errors import HarnessError, UsageError
 from harness.values.refusals import describe
 
 OPTION = "--rdzv-report"
-PROPERTY = "rdzv"
-"""The user property of an item that has its row, as JSON."""
+PROPERTY, EXTRAS = "rdzv", "rdzv-extras"
+"""The user properties of an item: its row, and what the row must carry for each kind of report; as JSON."""
 
 
 def choice(word: str) -> ReportChoice:
@@ -24,18 +25,28 @@ def choice(word: str) -> ReportChoice:
     return parse(word if re.match(r"[\w-]+=", word) else f"json={word}")
 
 
-def reports(words: Sequence[str]) -> list[RowReport]:
-    """The reports that these words ask for; raises UsageError with every problem of every word."""
+def reports(words: Sequence[str]) -> list[tuple[str, RowReport]]:
+    """The reports that these words ask for, with their kinds; raises UsageError with every problem of every word."""
     choices = [choice(word) for word in words]
+    fit = [one for one in choices if not _problem(one)]
     problems = [f"{OPTION} {one.kind}: {problem}" for one in choices if (problem := _problem(one))]
     made: list[Report] = []
     try:
-        made = make([one for one in choices if not _problem(one)], OPTION)
+        made = make(fit, OPTION)
     except UsageError as error:
         problems.append(str(error))
     if problems:
         raise UsageError("\n".join(problems))
-    return [report for report in made if isinstance(report, RowReport)]
+    pairs = zip(fit, made, strict=True)
+    return [(one.kind, report) for one, report in pairs if isinstance(report, RowReport)]
+
+
+def extras(words: Sequence[str], result: Result) -> dict[str, Any]:
+    """What the row of a result must carry for the reports of these words, by their kinds."""
+    kinds = {choice(word).kind for word in words}
+    members = {kind: REPORTS[kind] for kind in sorted(kinds)}
+    found = {kind: dict(one.extras(result)) for kind, one in members.items() if issubclass(one, RowReport)}
+    return {kind: one for kind, one in found.items() if one}
 
 
 def _problem(choice: ReportChoice) -> str:
@@ -51,19 +62,22 @@ def _problem(choice: ReportChoice) -> str:
 class ReportWriter:
     """Gathers the rows and writes the reports; a plug-in of the process that has the session."""
 
-    def __init__(self, reports: Sequence[RowReport]) -> None:
+    def __init__(self, reports: Sequence[tuple[str, RowReport]]) -> None:
         self._reports = reports
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[tuple[dict[str, Any], dict[str, dict[str, Any]]]] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "teardown":
-            self._rows.extend(json.loads(str(value)) for name, value in report.user_properties if name == PROPERTY)
+        properties = dict(report.user_properties)
+        if report.when == "teardown" and PROPERTY in properties:
+            row, more = (json.loads(str(properties.get(name, "{}"))) for name in (PROPERTY, EXTRAS))
+            self._rows.append((row, more))
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         failures = []
-        for report in self._reports:
+        for kind, report in self._reports:
+            rows = [{**row, **more.get(kind, {})} for row, more in self._rows]
             try:
-                report.closed_with(self._rows, interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
+                report.closed_with(rows, interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
             except HarnessError as error:
                 failures.append(str(error))
             except OSError as error:

@@ -6,18 +6,19 @@ import errno
 import io
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from harness.judge.result import Result
 from harness.registry import Registry
+from harness.reports.page.nights import Nights
 from harness.reports.parts.rows import Row, row
 from harness.scenario.scenario import Scenario
 from harness.values.refusals import cannot, cannot_begin
 
-_ANOTHER_FILE = "give a file that you may write"
+ANOTHER_FILE = "give a file that you may write"
 
 
 class Report(ABC):
@@ -25,6 +26,13 @@ class Report(ABC):
 
     def started(self, scenario: Scenario, attempt: int) -> None:  # noqa: B027 - most reports need no start
         """A cell was sent to be played, for the `attempt`-th time, from 1."""
+
+    def nights(self) -> Nights | None:
+        """What earlier runs found, of a report that keeps it; raises UsageError if that cannot be read."""
+        return None
+
+    def remember(self, nights: Nights, name: str) -> None:  # noqa: B027 - most reports show one run
+        """What earlier runs found, and the name of the file that says so; called before the first result."""
 
     def finished(self, result: Result) -> None:  # noqa: B027 - most reports wait for the end
         """A cell has been judged; called in the order in which they end."""
@@ -66,6 +74,11 @@ class RowReport(FileReport):
     Rows may come from several processes, so pytest can write such a report too, from all workers of xdist.
     """
 
+    @classmethod
+    def extras(cls, result: Result) -> Mapping[str, Any]:
+        """What the row of a result must carry for this report beside its own keys; plain values."""
+        return {}
+
     @abstractmethod
     def text(self, rows: Sequence[Row], interrupted: bool) -> str:
         """The whole report; `parts.rows.row` has the keys of a row."""
@@ -93,7 +106,7 @@ def check_writable(path: Path) -> Path:
         else:
             _check_folder(path.parent)
     except OSError as error:
-        raise cannot_begin(f"write a report to {path}", error, _ANOTHER_FILE) from error
+        raise cannot_begin(f"write a report to {path}", error, ANOTHER_FILE) from error
     return path
 
 
@@ -118,7 +131,7 @@ def write(path: Path | None, text: str) -> None:
         with suppress(OSError):
             if path.is_file():
                 path.unlink()
-        raise cannot(f"write the report {path}", error, _ANOTHER_FILE) from error
+        raise cannot(f"write the report {path}", error, ANOTHER_FILE) from error
 
 
 class LateFile(io.TextIOBase):

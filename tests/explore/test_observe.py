@@ -8,7 +8,7 @@ from fake_parts import features, signatures
 from pasts import Past
 
 from harness.explore.draft import UNIFORM, Draft
-from harness.explore.observation import Observation
+from harness.explore.observation import Observation, Signature
 from harness.explore.observe import observe, without_faults
 from harness.judge.judge import judge
 from harness.judge.result import Result
@@ -72,3 +72,13 @@ def test_only_claims_that_need_the_fault_go() -> None:
     assert [fault.name for fault in never.faults] == ["idle"]
     came = without_faults(DRAFT.scenario, ("slow",))
     assert [claim.name for claim in came.expect] == ["joins", "coda-sets", "reads", "sets"]
+
+
+def test_a_call_that_was_skipped_is_no_violation_beside_the_one_that_ended_its_process() -> None:
+    """A rank that died skips all that it was still to do; alone, a skipped call that a claim names does count."""
+    died = Signature("no_crash", "exit", "master", "died")
+    skipped = Signature("coda-joins", "rendezvous", "master", "skipped")
+    history = past("failed").whole()
+    result = Result(DRAFT.scenario, judge(DRAFT.scenario, history), history, Path("run"), 1.0)
+    for found, kept in (({died, skipped}, {died}), ({skipped}, {skipped})):
+        assert observe(DRAFT, result, lambda *_, found=found: frozenset(found), features).signatures == kept

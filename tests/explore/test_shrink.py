@@ -12,6 +12,7 @@ from explore.drafts import HANGS, LARGE, names
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.explore.coda import with_coda
 from harness.explore.edits import essential, with_ranks, without
 from harness.explore.measure import measure
 from harness.explore.observation import Signature
@@ -141,3 +142,24 @@ def test_scenarios_have_candidates(path: Path) -> None:
     claims = Signature(next(iter(names(document, "expect"))))
     for one in islice(candidates(essential(document, claims.check), claims), 3):
         assert measure(one) < measure(document)
+
+
+def test_the_coda_stays_whole_where_it_is_violated() -> None:
+    """Each candidate has the joins of all ranks, after faults that are healed: else it would fail for this alone."""
+    draft = with_coda(
+        {
+            **LARGE,
+            "workload": [{"id": "join", "do": "rendezvous"}, {"id": "look", "do": "get", "key": "a"}],
+            "faults": [{"id": name, "inject": "down", "ranks": 1, "for": "100ms"} for name in ("first", "second")],
+            "expect": [{"check": "invariants"}],
+        }
+    )
+    violated = Signature("coda-joins", "rendezvous", "worker", "failed")
+    found = [changed for _, changed in changes(essential(draft, violated.check), violated)]
+    assert found
+    for one in found:
+        joins = {step["id"]: step["ranks"] for step in one["workload"] if step["id"] in ("coda-join", "coda-open")}
+        assert joins == {"coda-join": "workers", "coda-open": 0}
+        assert one["faults"]
+        assert all("for" in fault for fault in one["faults"])
+        assert _valid(one)

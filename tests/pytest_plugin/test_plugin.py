@@ -121,8 +121,9 @@ def test_a_file_that_cannot_be_read_is_reported_with_its_lines(pytester: pytest.
 def test_workers_of_xdist_each_play_in_worlds_of_their_own(pytester: pytest.Pytester, tmp_path: Path) -> None:
     """`-n 2` plays the same files, and each report has them all; a bare file is JSON."""
     report, junit = tmp_path / "report.json", tmp_path / "new" / "report.xml"
-    words = ("--rdzv-report", str(report), "--rdzv-report", f"junit={junit}")
-    result = played(pytester, "-n", "2", *words, a=PASSES, b=PASSES, c=FAILS)
+    page, nights = tmp_path / "page.html", tmp_path / "nights.jsonl"
+    words = [str(report), f"junit={junit}", f"html={page}", f"history={nights}"]
+    result = played(pytester, "-n", "2", *(f"--rdzv-report={word}" for word in words), a=PASSES, b=PASSES, c=FAILS)
     result.assert_outcomes(passed=2, failed=1)
     statuses = sorted(row["status"] for row in json.loads(report.read_text())["results"])
     assert statuses == ["failed", "passed", "passed"]
@@ -130,6 +131,9 @@ def test_workers_of_xdist_each_play_in_worlds_of_their_own(pytester: pytest.Pyte
     assert [case.get("name") for case in suite.iter("testcase") if case.find("failure") is not None] == ["c"]
     assert suite.get("tests") == "3"
     assert "rdzv-harness run" in junit.read_text()
+    assert all(f'id="run-{number}">H4sI' in page.read_text() for number in range(3))
+    assert "H4sI" not in report.read_text()
+    assert len(nights.read_text().splitlines()) == 1
 
 
 def test_a_scenario_that_was_played_again_is_named_in_the_summary(pytester: pytest.Pytester) -> None:
@@ -156,7 +160,7 @@ def test_reports_that_cannot_be_written_are_a_usage_error(pytester: pytest.Pytes
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [
-            "ERROR: --rdzv-report timeline: it needs the histories of all runs, *; it can write json, junit",
+            "ERROR: --rdzv-report timeline: it needs the histories of all runs, *; it can write history, html, json, *",
             "*--rdzv-report junit: standard output is pytest's; give a file",
             "*--rdzv-report jsno: there is no report 'jsno'; did you mean 'json'?",
             "*--rdzv-report json: cannot write a report to file/r.json (*); give a file that you may write",

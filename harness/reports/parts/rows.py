@@ -22,6 +22,7 @@ def row(result: Result) -> dict[str, Any]:
         "title": result.scenario.title,
         "path": str(result.scenario.path),
         "cell": dict(result.scenario.cell),
+        "tags": list(result.scenario.tags),
         "attempt": result.attempt,
         **asdict(facts.about(result)),
         "seed": result.seed,

@@ -1,0 +1,43 @@
+/** The outcomes of a row: their short names, which are red, and the element that shows one by shape, colour and word. */
+
+import {el} from "rdzv/dom";
+
+/** Most severe first, as in the counts. */
+export const OUTCOMES = ["failed", "error", "vacuous", "known", "skipped", "passed"];
+export const RED = ["failed", "error", "vacuous"];
+
+/** What each outcome means, for the title of its count. */
+export const MEANING = {
+  failed: "A claim does not hold",
+  error: "The harness or the scenario went wrong, so nothing is proved",
+  vacuous: "A fault was not injected or touched nothing, so nothing was tested",
+  known: "Failed for a reason that a reference explains",
+  skipped: "Not played on this machine or with this subject",
+  passed: "All claims hold",
+};
+
+/** How a marker is shown: [token, words]. */
+const MARKERS = {new: ["new", "new"], known: ["before", "red before"], fixed: ["fixed", "fixed"]};
+
+/** The short name of a status. */
+export const short = (status) => (status === "known failure" ? "known" : status);
+
+/** How severe a status is: 0 is the worst. */
+export const severity = (status) => OUTCOMES.indexOf(short(status));
+
+/** The token of a marker, empty if there is none. */
+export const markerToken = (marker) => (MARKERS[marker] || [""])[0];
+
+/** The mark and the word of an outcome; `more` follows the word. */
+export function outcome(status, more = "", tag = "span", attributes = {}) {
+  return el(tag, {...attributes, class: `st ${short(status)}`}, short(status) + more);
+}
+
+/** `1 row`, `2 rows`. */
+export const counted = (n, noun) => `${n} ${noun}${n === 1 ? "" : "s"}`;
+
+/** The badge of a marker, or null. */
+export function badge(marker) {
+  const [token, words] = MARKERS[marker] || [];
+  return token ? el("span", {class: `badge ${token}`, title: "compared with the last night"}, words) : null;
+}
