@@ -4,7 +4,7 @@ const ZERO_GAP = 3;
 const PER_DECADE = 9;
 const SHORT = 50; // Microseconds: gaps below it are all drawn about as wide.
 const QUIET = 0.4; // A gap before a message only may be narrower.
-const SCALES = [1, 0.6, 0.35, 0.2, 0.12];
+const SCALES = [1, 0.7, 0.45, 0.3, 0.2, 0.12]; // Tried in turn until all fits: for gaps, and for texts that may be cut.
 const BREAK = 3; // A gap that would be so much wider on a linear axis is drawn as a break.
 const SMALLEST_BREAK = 0.004; // Of the whole time.
 const LONG = 0.02; // Likewise: so long a gap always has room for its break.
@@ -74,14 +74,14 @@ const distinct = (times) => Float64Array.from(times).sort().filter((time, i, all
  * The warped axis.
  * @param {number[]} times what happens, in any order, with the first and the last time of the run
  * @param {number[]} quiet likewise, of things that need little room
- * @param {{from: number, to: number, room: number}[]} spans room that the text of a call needs
+ * @param {{from: number, to: number, room: number, least: number}[]} spans room that the text of a call needs
  * @param {number} width that it should have, if there is so much room
  */
 export function warpedAxis(times, quiet, spans, width) {
   const loud = new Set(times);
   const knots = distinct([...times, ...quiet]);
   const ends = spans
-    .map(({from, to, room}) => ({begin: lowerBound(knots, from), end: lowerBound(knots, to), room}))
+    .map(({from, to, room, least}) => ({begin: lowerBound(knots, from), end: lowerBound(knots, to), room, least}))
     .filter(({begin, end}) => end > begin)
     .sort((a, b) => a.end - b.end);
   let places = knots;
@@ -101,7 +101,7 @@ function laidOut(knots, loud, ends, scale) {
     const lasted = knots[i] - knots[i - 1];
     const wide = (ZERO_GAP + PER_DECADE * Math.log10(1 + lasted / SHORT)) * scale * (loud.has(knots[i]) ? 1 : QUIET);
     places[i] = places[i - 1] + (lasted > long ? Math.max(wide, LONG_ROOM) : wide);
-    for (; next < ends.length && ends[next].end === i; next++) stretch(places, ends[next].begin, i, ends[next].room);
+    for (; next < ends.length && ends[next].end === i; next++) stretch(places, ends[next].begin, i, Math.max(ends[next].room * scale, ends[next].least));
   }
   return places;
 }
@@ -176,7 +176,7 @@ export function roundStep(us) {
 export function ticks(view, apart) {
   const found = [];
   const gap = view.span * apart;
-  for (let place = view.from; place < view.to; ) {
+  for (let place = Math.max(view.from, 0); place < view.to; ) {
     const time = view.axis.time(place);
     const step = roundStep((view.axis.time(place + gap) - time) / 2);
     const round = Math.ceil(time / step) * step;

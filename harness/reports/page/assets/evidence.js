@@ -1,6 +1,7 @@
 /** The verdicts: what was expected, what happened, and the operations that prove it. */
 
 import {el} from "rdzv/dom";
+import {lineOf} from "rdzv/select";
 import {outcome} from "rdzv/status";
 import {glyphOf, tell, whoOf} from "rdzv/tell";
 import {instant} from "rdzv/words";
@@ -34,7 +35,7 @@ export class Evidence {
   #verdict(verdict, alike, actions) {
     const fact = (name, text) => text && [el("dt", {}, name), el("dd", {}, text)];
     return el("section", {class: "verdict"},
-      el("h3", {}, outcome(verdict.status), " ", el("button", {class: "link", title: "Show only this claim's evidence", on: {click: () => actions.judge(verdict)}}, verdict.name), verdict.line ? ` line ${verdict.line}` : ""),
+      el("h3", {}, outcome(verdict.status), " ", el("button", {class: "link", title: "Show only this claim's evidence", on: {click: () => actions.judge(verdict)}}, verdict.name), lineOf(this.run, verdict) ? ` line ${lineOf(this.run, verdict)}` : ""),
       el("dl", {}, fact("expected", verdict.expected), fact("happened", verdict.happened || verdict.because)),
       verdict.evidence.length > 0 && (alike ? el("p", {}, `The same operations prove it as of ${alike.name}.`) : opButtons(this.run, verdict.evidence, actions.select)));
   }

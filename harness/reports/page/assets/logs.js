@@ -1,6 +1,7 @@
 /** Stacks, the ends of logs, notes and facts of a run. */
 
 import {el} from "rdzv/dom";
+import {grouped} from "rdzv/words";
 
 const folded = (title, open, text) => el("details", {open}, el("summary", {}, title), el("pre", {tabindex: "0"}, text));
 
@@ -11,7 +12,7 @@ export function stackParts(run) {
 
 /** @param {import("rdzv/data").Run} run @returns {HTMLElement[]} */
 export function logParts(run) {
-  const title = ({name, cut}) => (cut ? `${name}, without its first ${cut.toLocaleString("en")} bytes` : name);
+  const title = ({name, cut}) => (cut ? `${name}, without its first ${grouped(cut)} bytes` : name);
   return run.logs.map((log, i) => folded(title(log), i === 0, log.tail || "(empty)"));
 }
 

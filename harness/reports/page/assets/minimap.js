@@ -45,17 +45,36 @@ export class Minimap {
       ctx.fillRect(this.#x(fault.injected), 0, Math.max(this.#x(fault.healed ?? run.to) - this.#x(fault.injected), 1), 6);
       ctx.globalAlpha = 1;
     }
-    const step = (HEIGHT - 10) / run.lanes.length;
-    const order = Array.from(run.calls.outcome.keys()).sort((a, b) => SEVERITY[run.calls.outcome[a]] - SEVERITY[run.calls.outcome[b]]);
-    for (const call of order) {
-      const x = this.#x(run.calls.from[call]);
-      ctx.fillStyle = outcomeColour(this.scene, run.calls.outcome[call]);
-      ctx.fillRect(x, 8 + run.calls.lane[call] * step, Math.max(this.#x(run.calls.to[call]) - x, 1), Math.max(step - 1, 1));
-    }
+    this.#calls(ctx);
     ctx.fillStyle = colours.dim;
     ctx.font = "11px system-ui, sans-serif";
     ctx.textBaseline = "middle";
     ctx.fillText("linear", 6, HEIGHT / 2);
+  }
+
+  /** The worst outcome at each pixel; many lanes share a line of pixels. */
+  #calls(ctx) {
+    const {run, width, gutter} = this.scene;
+    const lines = Math.min(run.lanes.length, HEIGHT - 10);
+    const step = (HEIGHT - 10) / lines;
+    const worst = new Int8Array(lines * width).fill(-1);
+    for (let call = 0; call < run.calls.count; call++) {
+      const line = Math.floor((run.calls.lane[call] * lines) / run.lanes.length) * width;
+      const outcome = run.calls.outcome[call];
+      const last = Math.min(Math.floor(this.#x(run.calls.to[call])), width - 1);
+      for (let x = Math.floor(this.#x(run.calls.from[call])); x <= last; x++) {
+        if (worst[line + x] < 0 || SEVERITY[outcome] > SEVERITY[worst[line + x]]) worst[line + x] = outcome;
+      }
+    }
+    for (let line = 0; line < lines; line++) {
+      for (let x = gutter; x < width; ) {
+        const [from, outcome] = [x, worst[line * width + x]];
+        while (x < width && worst[line * width + x] === outcome) x++;
+        if (outcome < 0) continue;
+        ctx.fillStyle = outcomeColour(this.scene, outcome);
+        ctx.fillRect(from, 8 + line * step, x - from, Math.max(step - 1, 1));
+      }
+    }
   }
 
   /** Shows the window. */

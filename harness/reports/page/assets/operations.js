@@ -3,7 +3,7 @@
 import {clear, el} from "rdzv/dom";
 import {fits, parse} from "rdzv/filter";
 import {glyphOf, whoOf} from "rdzv/tell";
-import {FATES, OUTCOMES, counted, instant} from "rdzv/words";
+import {FATES, OUTCOMES, counted, grouped, instant} from "rdzv/words";
 
 const PAGE = 100;
 const NAMES = ["rank", "key", "step", "is", "fault"];
@@ -126,7 +126,7 @@ export class Operations {
     this.head.replaceChildren(...kind.head.map((name) => el("th", {scope: "col"}, name)));
     clear(this.body);
     this.body.append(...rows);
-    this.count.textContent = total ? `${from + 1} to ${to} of ${total.toLocaleString("en")}` : "none fits the filter";
+    this.count.textContent = total ? `${from + 1} to ${to} of ${grouped(total)}` : "none fits the filter";
     this.steps.forEach((button, i) => (button.disabled = i ? this.page >= last : this.page <= 0));
     this.kinds.forEach((button, i) => button.setAttribute("aria-pressed", String(Boolean(i) === this.isMessages)));
   }

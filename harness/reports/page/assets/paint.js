@@ -1,26 +1,27 @@
 /** Paints the part of a run that a window shows: lanes, faults, messages, calls, breaks, ticks and names. */
 
 import {lowerBound, ticks} from "rdzv/axis";
-import {arrow, band, bar, tear} from "rdzv/shapes";
-import {FATES, GLYPHS, duration, faultState, instant, laneName, ranksNamed} from "rdzv/words";
+import {arrows, band, bar, lostArrow, tear} from "rdzv/shapes";
+import {FATES, GLYPHS, counted, duration, faultState, instant, laneName, ranksNamed} from "rdzv/words";
 
 /**
  * @typedef {{run: import("rdzv/data").Run, index: import("rdzv/lanes").LaneIndex, view: import("rdzv/axis").View,
  *   rows: {top: number, height: number}[], faultRows: number[], worst: Int8Array, width: number, height: number,
- *   messageLanes: Int32Array, whys: Map<number, string>, gutter: number, scroll: number, colours: Record<string, string>, lit: Uint8Array | null,
+ *   messageLanes: Int32Array, messagePlaces: Float64Array, whys: Map<number, string>, gutter: number, scroll: number, colours: Record<string, string>, lit: Uint8Array | null,
  *   litFaults: Set<number>}} Scene
  */
 
 export const TOP = 24; // Pixels of the ticks.
 export const FAULT_ROW = 20;
 export const MOST_ARROWS = 2000;
-export const FONT = "system-ui, sans-serif";
+export const FONT = "12px system-ui, sans-serif";
 const DIM = 0.38;
 const OUTCOME_COLOURS = ["ok", "fail", "error", "skip", "info", "info"];
 const TICK_ROOM = 96;
 const SMALLEST_TEAR = 8;
 const TALLEST_BAR = 40;
 const widths = new Map();
+let ruler = null;
 
 /** @param {Scene} scene */
 export const scaleOf = (scene) => (scene.width - scene.gutter) / scene.view.span;
@@ -41,19 +42,20 @@ export function barY({y, h}) {
 /** Whether a row can be seen. */
 const isSeen = (scene, {y, h}) => y + h > TOP && y < scene.height;
 
-/** The width of a text in the present font, measured once. */
-export function textWidth(ctx, text) {
-  const key = ctx.font + text;
-  if (!widths.has(key)) {
+/** The width of a text in the font of the labels, measured once. @param {string} text */
+export function textWidth(text) {
+  let width = widths.get(text);
+  if (width === undefined) {
     if (widths.size > 5000) widths.clear();
-    widths.set(key, ctx.measureText(text).width);
+    ruler ||= Object.assign(document.createElement("canvas").getContext("2d"), {font: FONT});
+    widths.set(text, (width = ruler.measureText(text).width));
   }
-  return widths.get(key);
+  return width;
 }
 
 /** The text, shortened to a width; empty if less than three letters would remain. */
-function fitted(ctx, text, width) {
-  const whole = textWidth(ctx, text);
+function fitted(text, width) {
+  const whole = textWidth(text);
   if (whole <= width) return text;
   const letters = Math.floor((text.length * width) / whole) - 1;
   return letters < 3 ? "" : `${text.slice(0, letters)}…`;
@@ -69,7 +71,7 @@ export function labelOf(scene, call) {
 
 /** The x of tried, injected, healing and healed; what never was is at the next one, or at the edge. */
 export function faultXs(scene, fault) {
-  const healed = fault.healed ?? scene.run.to;
+  const healed = fault.healed ?? (fault.injected === null ? fault.tried : null) ?? scene.run.to;
   const healing = fault.healing ?? healed;
   const injected = fault.injected ?? fault.tried ?? healed;
   return [fault.tried ?? injected, injected, healing, healed].map((time) => timeX(scene, time));
@@ -84,7 +86,7 @@ export function faultLabel(fault) {
 export function paint(ctx, scene) {
   ctx.fillStyle = scene.colours.panel;
   ctx.fillRect(0, 0, scene.width, scene.height);
-  ctx.font = `12px ${FONT}`;
+  ctx.font = FONT;
   ctx.textBaseline = "middle";
   ctx.save();
   ctx.beginPath();
@@ -130,7 +132,7 @@ function paintDeath(ctx, scene, life, x, row) {
   ctx.fillStyle = scene.colours.error;
   ctx.fillRect(x - 1, row.y, 2, row.h - 1);
   const below = row.h > TALLEST_BAR + 24;
-  ctx.fillText(fitted(ctx, `† ${life.end.replace(/^exit died (the )?/, "")}`, room - 8), x + 5, row.y + (below ? row.h - 10 : row.h / 2));
+  ctx.fillText(fitted(`† ${life.end.replace(/^exit died (the )?/, "")}`, room - 8), x + 5, row.y + (below ? row.h - 10 : row.h / 2));
 }
 
 function paintFaults(ctx, scene) {
@@ -152,7 +154,7 @@ function paintFaults(ctx, scene) {
       ctx.lineWidth = 2;
       ctx.strokeRect(x[0] - 1, y - 1, Math.max(x[3] - x[0], 2) + 2, FAULT_ROW - 1);
     }
-    if (x[3] > scene.gutter) ctx.fillText(faultLabel(fault), Math.min(left, Math.max(scene.gutter + 4, scene.width - textWidth(ctx, faultLabel(fault)) - 6)), y + 9);
+    if (x[3] > scene.gutter) ctx.fillText(faultLabel(fault), Math.min(left, Math.max(scene.gutter + 4, scene.width - textWidth(faultLabel(fault)) - 6)), y + 9);
   });
 }
 
@@ -161,11 +163,11 @@ function paintFaults(ctx, scene) {
  * density in the store's lane.
  */
 function paintMessages(ctx, scene, isLost) {
-  const {messages, lanes} = scene.run;
+  const {lanes} = scene.run;
   const store = lanes.findIndex((lane) => lane.kind === "store");
-  const {axis, from, to} = scene.view;
-  const low = lowerBound(messages.t, axis.time(from));
-  const high = lowerBound(messages.t, axis.time(to));
+  const {from, to} = scene.view;
+  const low = lowerBound(scene.messagePlaces, from);
+  const high = lowerBound(scene.messagePlaces, to);
   if (store < 0 || low >= high) return;
   if (high - low <= MOST_ARROWS) paintArrows(ctx, scene, rowOf(scene, store), low, high, isLost);
   else if (!isLost) paintDensity(ctx, scene, rowOf(scene, store), low, high);
@@ -174,35 +176,34 @@ function paintMessages(ctx, scene, isLost) {
 function paintArrows(ctx, scene, store, low, high, isLost) {
   const {run, colours} = scene;
   const {messages} = run;
-  const calm = Math.min(0.55, Math.max(0.13, 80 / (high - low))); // Many arrows must not hide the calls.
+  const bottom = store.y + store.h - 1;
+  const groups = [[], [], [], []]; // Queries, replies, and those that were held.
   let free = 0;
   for (let i = low; i < high; i++) {
     if (scene.messageLanes[i] < 0 || messages.fate[i] > 0 !== isLost) continue;
-    const x = Math.round(timeX(scene, messages.t[i])) + 0.5;
-    const isHeld = messages.held[i] > 0;
-    const row = rowOf(scene, scene.messageLanes[i]);
-    const ends = [barY(row)[0], store.y + store.h - 1];
-    if (messages.side[i]) ends.reverse();
-    ctx.strokeStyle = ctx.fillStyle = isLost ? colours.fail : isHeld ? colours.info : messages.side[i] ? colours.dim : colours.accent;
-    ctx.globalAlpha = isLost || isHeld ? 1 : calm;
-    ctx.lineWidth = isLost ? 2 : 1;
-    arrow(ctx, x, ends[0], ends[1], messages.fate[i], isHeld);
-    ctx.globalAlpha = 1;
+    const x = Math.round(placeX(scene, scene.messagePlaces[i])) + 0.5;
+    const [top] = barY(rowOf(scene, scene.messageLanes[i]));
+    const [from, to] = messages.side[i] ? [bottom, top] : [top, bottom];
     const text = run.string(messages.kind[i]);
     if (isLost) {
-      paintLoss(ctx, scene, `${messages.side[i] ? "reply" : "query"} ${text} ${FATES[messages.fate[i]]}`, x, ends[0] + (ends[1] - ends[0]) * 0.6);
+      const end = lostArrow(ctx, colours.fail, x, from, to, messages.fate[i]);
+      paintLoss(ctx, scene, `${messages.side[i] ? "reply" : "query"} ${text} ${FATES[messages.fate[i]]}`, x, end);
       continue;
     }
-    const room = i + 1 < high ? timeX(scene, messages.t[i + 1]) - x : Infinity;
-    if (x < free || room < textWidth(ctx, text) + 5) continue;
+    groups[messages.side[i] + (messages.held[i] > 0 ? 2 : 0)].push([x, from, to]);
+    const room = i + 1 < high ? placeX(scene, scene.messagePlaces[i + 1]) - x : Infinity;
+    if (x < free || room < textWidth(text) + 5) continue;
+    ctx.fillStyle = messages.side[i] ? colours.dim : colours.accent;
     ctx.fillText(text, x + 3, store.y + store.h / 2);
-    free = x + textWidth(ctx, text) + 6;
+    free = x + textWidth(text) + 6;
   }
+  const calm = Math.min(0.55, Math.max(0.13, 80 / (high - low))); // Many arrows must not hide the calls.
+  groups.forEach((group, i) => arrows(ctx, [colours.accent, colours.dim, colours.info, colours.info][i], group, i > 1 ? 1 : calm, i > 1));
 }
 
 /** Says what was lost, beside the cross, on a ground of its own. */
 function paintLoss(ctx, scene, text, x, y) {
-  const width = textWidth(ctx, text) + 6;
+  const width = textWidth(text) + 6;
   const left = x + 8 + width < scene.width ? x + 8 : x - 8 - width;
   ctx.fillStyle = scene.colours.paper;
   ctx.fillRect(left, y - 8, width, 16);
@@ -215,7 +216,7 @@ function paintDensity(ctx, scene, store, low, high) {
   const counts = new Uint32Array(Math.ceil(scene.width));
   const lost = new Uint8Array(counts.length);
   for (let i = low; i < high; i++) {
-    const x = Math.floor(timeX(scene, messages.t[i]));
+    const x = Math.floor(placeX(scene, scene.messagePlaces[i]));
     counts[x]++;
     if (messages.fate[i]) lost[x] = 1;
   }
@@ -226,7 +227,7 @@ function paintDensity(ctx, scene, store, low, high) {
     if (height) ctx.fillRect(x, store.y + store.h - 2 - height, 1, height);
   }
   ctx.fillStyle = scene.colours.ink;
-  ctx.fillText(`${(high - low).toLocaleString("en")} messages, zoom in for arrows`, scene.gutter + 6, store.y + 8);
+  ctx.fillText(`${counted(high - low, "message")}, zoom in for arrows`, scene.gutter + 6, store.y + 8);
 }
 
 function paintLane(ctx, scene, lane, labels) {
@@ -256,10 +257,10 @@ function paintLabel(ctx, scene, {call, x, w, room, y, isLit}) {
   const beside = Math.min(room, scene.width - x - w) - 8;
   const text = skipped ? labelOf(scene, call).slice(2) : labelOf(scene, call);
   ctx.fillStyle = isLit ? scene.colours.ink : scene.colours.dim;
-  if (textWidth(ctx, text) <= inside || inside > beside) {
-    const shown = fitted(ctx, text, inside);
+  if (textWidth(text) <= inside || inside > beside) {
+    const shown = fitted(text, inside);
     if (shown || inside > 8) ctx.fillText(shown || text[0], from, y);
-  } else if (beside > 14) ctx.fillText(fitted(ctx, text, beside) || (skipped ? "" : text[0]), Math.max(x + w + (skipped ? 7 : 4), from), y);
+  } else if (beside > 14) ctx.fillText(fitted(text, beside) || (skipped ? "" : text[0]), Math.max(x + w + (skipped ? 7 : 4), from), y);
 }
 
 /** The breaks that are wide enough to be shown, and are not at the place of a longer one. */
@@ -285,14 +286,13 @@ function paintTicks(ctx, scene) {
   const {colours, view} = scene;
   ctx.fillStyle = colours.panel;
   ctx.fillRect(0, 0, scene.width, TOP);
-  ctx.font = `11px ${FONT}`;
   const taken = paintLengths(ctx, scene);
   ctx.fillStyle = ctx.strokeStyle = colours.dim;
   ctx.lineWidth = 1;
   for (const tick of ticks(view, TICK_ROOM / (scene.width - scene.gutter))) {
     const x = Math.round(placeX(scene, tick.place)) + 0.5;
     const text = instant(tick.time, tick.digits);
-    const width = textWidth(ctx, text) + 6;
+    const width = textWidth(text) + 6;
     if (x < scene.gutter || x + width > scene.width || taken.some(([from, to]) => x + width > from && x - 4 < to)) continue;
     ctx.fillText(text, x + 4, 11);
     ctx.fillRect(x, 5, 1, TOP - 5);
@@ -306,7 +306,7 @@ function paintLengths(ctx, scene) {
   const taken = [];
   for (const {x: centre, lasted} of seenBreaks(scene)) {
     const text = `↔ ${duration(lasted)}`;
-    const width = textWidth(ctx, text) + 10;
+    const width = textWidth(text) + 10;
     const x = Math.min(Math.max(centre - width / 2, scene.gutter), scene.width - width);
     if (taken.some(([from, to]) => x + width > from && x < to)) continue;
     ctx.fillStyle = scene.colours.line;
@@ -330,12 +330,12 @@ function paintNames(ctx, scene) {
     if (!isSeen(scene, row) || row.y < TOP - row.h / 2) return;
     const isSub = lane.kind === "rank" && lane.thread !== "main" && scene.run.lanes[i - 1]?.rank === lane.rank;
     const bad = worst[i] > 0 && worst[i] !== 3;
-    ctx.font = `${bad ? "bold " : ""}12px ${FONT}`;
+    ctx.font = bad ? `bold ${FONT}` : FONT;
     const name = isSub ? `${lane.thread}` : laneName(lane);
     ctx.fillStyle = bad ? outcomeColour(scene, worst[i]) : isSub ? colours.dim : colours.ink;
     const y = row.y + row.h / 2;
     const x = isSub ? 26 : 16;
     if (bad) ctx.fillText(GLYPHS[worst[i]], x - 13, y);
-    ctx.fillText(fitted(ctx, name, scene.gutter - x - 4), x, y);
+    ctx.fillText(fitted(name, scene.gutter - x - 4), x, y);
   });
 }

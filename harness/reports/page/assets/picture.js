@@ -4,7 +4,7 @@ import {View, linearAxis, lowerBound, warpedAxis} from "rdzv/axis";
 import {el} from "rdzv/dom";
 import {LaneIndex, messageLanes, packed, worstOutcomes} from "rdzv/lanes";
 import {Minimap} from "rdzv/minimap";
-import {FAULT_ROW, FONT, MOST_ARROWS, TOP, barY, faultXs, labelOf, paint, rowOf, scaleOf, textWidth, timeX} from "rdzv/paint";
+import {FAULT_ROW, MOST_ARROWS, TOP, barY, faultXs, labelOf, paint, rowOf, scaleOf, textWidth, timeX} from "rdzv/paint";
 import {ranksNamed} from "rdzv/words";
 
 /** @typedef {{op?: number, message?: number, fault?: number}} Thing What can be pointed at in the picture. */
@@ -14,14 +14,14 @@ const NEAR = 4; // Pixels around a thing in which the pointer finds it, and whic
 const NARROW = 620;
 const LABELLED = 80; // Of more calls not every text gets room.
 
-/** The axis of a run. @param {import("rdzv/data").Run} run @param {(call: number) => number} room */
-function axisOf(run, isLinear, width, room) {
+/** The axis of a run. @param {import("rdzv/data").Run} run @param {(call: number) => {room: number, least: number}} roomOf */
+function axisOf(run, isLinear, width, roomOf) {
   if (isLinear) return linearAxis(run.from, run.to, width);
   const {calls, messages} = run;
   const times = [run.from, 0, run.to, ...calls.from, ...calls.to];
   for (const fault of run.faults) times.push(...[fault.tried, fault.injected, fault.healing, fault.healed].filter((time) => time !== null));
   for (const life of run.lives) times.push(life.from, life.to ?? run.to);
-  const spans = Array.from(calls.from, (from, call) => ({from, to: calls.to[call], room: room(call)}));
+  const spans = Array.from(calls.from, (from, call) => ({from, to: calls.to[call], ...roomOf(call)}));
   const inside = (time) => time >= run.from && time <= run.to;
   return warpedAxis(times.filter(inside), messages.count > MOST_ARROWS ? [] : [...messages.t].filter(inside), spans, width);
 }
@@ -29,9 +29,14 @@ function axisOf(run, isLinear, width, room) {
 /** What each call waited for, in few words, for the label of its bar. @returns {Map<number, string>} */
 function whysOf(run) {
   const whys = new Map();
-  for (const {evidence, whom, by, why} of run.waits.edges) {
-    const call = run.callOf[evidence[0]] ?? -1;
-    if (call >= 0 && !whys.has(call)) whys.set(call, whom === "ranks" ? `waits for ${ranksNamed(by)}, ${why}` : why);
+  const {calls, lanes, ops} = run;
+  const isOf = ({rank, thread, life, step, call: number}, call) => {
+    const lane = lanes[calls.lane[call]];
+    return lane.rank === rank && lane.thread === thread && calls.life[call] === life && run.string(calls.step[call]) === step && ops.call[Math.max(calls.begin[call], calls.end[call])] === number;
+  };
+  for (const edge of run.waits.edges) {
+    const call = edge.evidence.map((op) => run.callOf[op]).find((one) => one >= 0 && isOf(edge, one));
+    if (call !== undefined && !whys.has(call)) whys.set(call, edge.whom === "ranks" ? `waits for ${ranksNamed(edge.by)}, ${edge.why}` : edge.why);
   }
   return whys;
 }
@@ -92,15 +97,17 @@ export class Picture {
   /** Makes the axis, and keeps the window in time. */
   #setAxis() {
     const {scene, run} = this;
-    const ctx = this.base.getContext("2d");
-    ctx.font = `12px ${FONT}`;
     const hasText = run.calls.count <= LABELLED;
-    const room = (call) => (hasText ? Math.min(textWidth(ctx, labelOf(scene, call)) + 16, scene.whys.has(call) ? 300 : 150) : 14);
-    const axis = axisOf(run, this.isLinear, scene.width - scene.gutter, room);
+    const axis = axisOf(run, this.isLinear, scene.width - scene.gutter, (call) => {
+      const isWait = scene.whys.has(call);
+      const room = hasText || isWait ? Math.min(textWidth(labelOf(scene, call)) + 16, isWait ? 300 : 150) : 14;
+      return {room, least: isWait ? room : 12};
+    });
     const times = scene.view && this.window();
     if (!scene.view) scene.view = new View(axis);
     else scene.view.use(axis);
     scene.index.place(run.calls, axis);
+    scene.messagePlaces = run.messages.t.map((time) => axis.place(time));
     if (times) this.show(...times);
   }
 
@@ -290,9 +297,9 @@ export class Picture {
 
   #messageAt(x, y) {
     const {run, scene} = this;
-    const time = (at) => scene.view.axis.time(scene.view.from + (at - scene.gutter) / scaleOf(scene));
-    const low = lowerBound(run.messages.t, time(x - NEAR));
-    const high = lowerBound(run.messages.t, time(x + NEAR));
+    const place = (at) => scene.view.from + (at - scene.gutter) / scaleOf(scene);
+    const low = lowerBound(scene.messagePlaces, place(x - NEAR));
+    const high = lowerBound(scene.messagePlaces, place(x + NEAR));
     let [best, distance] = [-1, Infinity];
     for (let i = low; i < Math.min(high, low + MOST_ARROWS); i++) {
       const box = this.boxOf({message: i});

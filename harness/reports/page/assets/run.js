@@ -6,7 +6,7 @@ import {Evidence} from "rdzv/evidence";
 import {factParts, logParts, stackParts} from "rdzv/logs";
 import {Operations} from "rdzv/operations";
 import {Picture} from "rdzv/picture";
-import {alongWire, brokenOf, evidenceOf, firstError, inLane, nameOf, neighbour, thingOf, timeOf} from "rdzv/select";
+import {alongWire, brokenOf, evidenceOf, firstError, inLane, lineOf, nameOf, neighbour, stopsOf, thingOf, timeOf} from "rdzv/select";
 import {leftOut, tell} from "rdzv/tell";
 import {waitsPanel} from "rdzv/waits";
 import {GLYPHS, OUTCOMES, faultState, instant, ranksNamed} from "rdzv/words";
@@ -16,9 +16,6 @@ const SCOPE = "Run";
 const MOST_LINKED = 300;
 const MOST_FAULTS = 4;
 const CROWDED = 4; // An axis so many times wider than the picture opens at the evidence, not with all of it.
-
-/** The line where a verdict's claim stands; of a claim that every run makes, that of `invariants`; else 0. */
-const lineOf = (run, verdict) => verdict.line || run.lines.claims?.invariants || 0;
 
 /** What stands at each lit line. */
 function litLines(run, broken) {
@@ -145,7 +142,7 @@ export function showRun(container, run, row, route, keys) {
     selected = thing;
     picture.mark({selected: thing});
     panel.show(thing);
-    table.show(thing);
+    table?.show(thing);
     yaml.light(linksOf(run, thing));
   }
 
@@ -158,13 +155,7 @@ export function showRun(container, run, row, route, keys) {
       if (evidence.length) select({op: evidence[0]});
     },
   });
-  const table = new Operations(run, {
-    select,
-    filter(text, ops) {
-      route.set({q: text});
-      light(ops || evidence);
-    },
-  });
+  let table = null;
   const yaml = new Yaml(run, litLines(run, broken), {
     hover: (link) => picture.mark({linked: link ? thingsOf(run, link) : []}),
     follow(link) {
@@ -182,19 +173,14 @@ export function showRun(container, run, row, route, keys) {
     route.set({axis: isLinear ? "linear" : null});
   }
 
-  const section = (title, ...parts) => parts.some(Boolean) && el("section", {class: "part"}, el("h2", {}, title), ...parts);
-  const stacks = stackParts(run);
+  const below = el("div", {class: "below"});
   container.append(
     summary({run, row, broken, select}),
     el("div", {class: "stage"},
       el("section", {class: "left", "aria-label": "Scenario"}, el("h2", {}, `Scenario`, el("span", {class: "facts"}, ` ${row.path}`)), yaml.node),
       el("section", {class: "centre", "aria-label": "Picture"}, tools.node, picture.node),
       el("section", {class: "right", "aria-label": "Evidence"}, el("h2", {}, "Evidence"), panel.node)),
-    el("div", {class: "below"},
-      section("Operations", table.node),
-      el("div", {class: "beside"}, section("Waits", waitsPanel(run, select)), section("Stacks", ...stacks)),
-      el("div", {class: "beside"}, section("Logs", ...logParts(run)), section("Notes and facts", ...factParts(run)))),
-    tip.node,
+    below, tip.node,
   );
   addKeys();
 
@@ -202,8 +188,8 @@ export function showRun(container, run, row, route, keys) {
     const add = (key, text, act) => keys.add(SCOPE, key, text, act);
     const go = (op) => op >= 0 && select({op});
     const current = () => (selected ? selected.op ?? opAt(run, timeOf(run, selected)) : -1);
-    add("j", "next evidence", () => go(neighbour(evidence, current(), 1)));
-    add("k", "previous evidence", () => go(neighbour(evidence, current(), -1)));
+    add("j", "next evidence", () => go(neighbour(stopsOf(run, evidence), current(), 1)));
+    add("k", "previous evidence", () => go(neighbour(stopsOf(run, evidence), current(), -1)));
     add(".", "next in the lane", () => go(inLane(run, Math.max(current(), 0), 1)));
     add(",", "previous in the lane", () => go(inLane(run, Math.max(current(), 0), -1)));
     const wire = (way) => {
@@ -218,8 +204,8 @@ export function showRun(container, run, row, route, keys) {
     for (const [key, text, how] of [["w", "zoom in", (view) => view.zoom(0.7)], ["s", "zoom out", (view) => view.zoom(1 / 0.7)],
       ["a", "move left", (view) => view.pan(-0.2)], ["d", "move right", (view) => view.pan(0.2)]]) add(key, text, () => picture.change(how));
     add("t", "warped or linear time", toggleAxis);
-    add("/", "filter the operations", () => table.input.focus());
-    add("Escape", "leave the filter, or select nothing", () => (document.activeElement === table.input ? table.input.blur() : select(null)));
+    add("/", "filter the operations", () => table?.input.focus());
+    add("Escape", "leave the filter, or select nothing", () => (document.activeElement === table?.input ? table.input.blur() : select(null)));
   }
 
   /** Begins as the address says; without one, at the evidence. */
@@ -227,10 +213,10 @@ export function showRun(container, run, row, route, keys) {
     picture.resize();
     if (route.get("axis") === "linear") setAxis(true);
     const asked = thingOf(run, route.get("op"));
-    const first = asked || (evidence.length ? {op: evidence[0]} : null);
+    const proof = evidence[0] ?? (broken.length ? firstError(run) : -1);
+    const first = asked || (proof >= 0 ? {op: proof} : null);
     light(evidence);
     show(first);
-    if (route.get("q")) table.search(route.get("q"));
     const [from, to] = [route.get("from"), route.get("to")].map((text) => (text === null ? NaN : Number(text)));
     if (from < to) picture.show(from, to);
     else if (first && picture.isCrowded(CROWDED)) picture.closeUp(first);
@@ -238,7 +224,25 @@ export function showRun(container, run, row, route, keys) {
     yaml.scroll();
   }
 
+  /** The tables come a moment later, so that the picture need not wait for them. */
+  function openBelow() {
+    table = new Operations(run, {
+      select,
+      filter(text, ops) {
+        route.set({q: text});
+        light(ops || evidence);
+      },
+    });
+    const section = (title, ...parts) => parts.some(Boolean) && el("section", {class: "part"}, el("h2", {}, title), ...parts);
+    const beside = (...parts) => el("div", {class: "beside"}, ...parts);
+    below.append(section("Operations", table.node), beside(section("Waits", waitsPanel(run, select)), section("Stacks", ...stackParts(run))),
+      beside(section("Logs", ...logParts(run)), section("Notes and facts", ...factParts(run))));
+    if (route.get("q")) table.search(route.get("q"));
+    table.show(selected);
+  }
+
   open();
+  const timer = setTimeout(openBelow);
   const repaint = () => picture.resize(true);
   const watcher = new ResizeObserver(() => picture.resize());
   watcher.observe(picture.box);
@@ -248,6 +252,7 @@ export function showRun(container, run, row, route, keys) {
 
   return {
     close() {
+      clearTimeout(timer);
       watcher.disconnect();
       for (const query of media) query.removeEventListener("change", repaint);
       document.removeEventListener("rdzv-theme", repaint);

@@ -25,6 +25,15 @@ export function thingOf(run, name) {
 /** The operations that prove these verdicts, in order. @param {import("rdzv/data").Verdict[]} verdicts */
 export const evidenceOf = (verdicts) => [...new Set(verdicts.flatMap((verdict) => verdict.evidence))].sort((a, b) => a - b);
 
+/** Of the operations of a call only the first, so that each step of a key leads to another thing. @param {import("rdzv/data").Run} run */
+export function stopsOf(run, ops) {
+  const seen = new Set();
+  return ops.filter((op) => run.callOf[op] < 0 || (!seen.has(run.callOf[op]) && seen.add(run.callOf[op])));
+}
+
+/** The line where a verdict's claim stands; of a claim that every run makes, that of `invariants`; else 0. @param {import("rdzv/data").Run} run */
+export const lineOf = (run, verdict) => verdict.line || run.lines.claims?.invariants || 0;
+
 /** The verdicts that tell against the run, the one that its reason names first. @param {import("rdzv/data").Verdict[]} verdicts @param {{broken: string[], because: string}} row */
 export function brokenOf(verdicts, {broken, because}) {
   const place = ({name, status}) => (because.startsWith(`${name}:`) ? -1 : status === "failed" ? 0 : 1);

@@ -111,33 +111,51 @@ export function band(ctx, colour, {x, touched}, y, h, strength) {
   ctx.globalAlpha = 1;
 }
 
-/** A message from one height to another; what was lost ends in a cross half-way, what was kept in a ring. */
-export function arrow(ctx, x, from, to, fate, isHeld) {
-  const way = to > from ? 1 : -1;
-  const end = fate ? from + (to - from) * 0.6 : to;
-  if (isHeld || fate === 3) ctx.setLineDash([3, 3]);
+/** Messages that arrived, all in one path; those that were held are dashed. @param {number[][]} lines x, from, to */
+export function arrows(ctx, colour, lines, alpha, isHeld) {
+  if (!lines.length) return;
+  ctx.strokeStyle = ctx.fillStyle = colour;
+  ctx.globalAlpha = alpha;
+  ctx.lineWidth = 1;
+  ctx.beginPath();
+  for (const [x, from, to] of lines) {
+    ctx.moveTo(x, from);
+    ctx.lineTo(x, to);
+  }
+  if (isHeld) ctx.setLineDash([3, 3]);
+  ctx.stroke();
+  ctx.setLineDash([]);
+  ctx.beginPath();
+  for (const [x, from, to] of lines) {
+    const back = to > from ? -5 : 5;
+    ctx.moveTo(x, to);
+    ctx.lineTo(x - 3, to + back);
+    ctx.lineTo(x + 3, to + back);
+  }
+  ctx.fill();
+  ctx.globalAlpha = 1;
+}
+
+/** A message that did not arrive: a cross where it was dropped, in a box if its connection was cut, a ring if it was kept. */
+export function lostArrow(ctx, colour, x, from, to, fate) {
+  const end = from + (to - from) * 0.6;
+  ctx.strokeStyle = colour;
+  ctx.lineWidth = 2;
+  if (fate === 3) ctx.setLineDash([3, 3]);
   ctx.beginPath();
   ctx.moveTo(x, from);
   ctx.lineTo(x, end);
   ctx.stroke();
   ctx.setLineDash([]);
   ctx.beginPath();
-  if (fate === 3) ctx.arc(x, end + 3 * way, 3, 0, 7);
-  else if (fate) {
-    for (const side of [-4, 4]) {
-      ctx.moveTo(x - 4, end - side);
-      ctx.lineTo(x + 4, end + side);
-    }
-    if (fate === 2) ctx.rect(x - 5, end - 5, 10, 10);
-  } else {
-    ctx.moveTo(x, end);
-    ctx.lineTo(x - 3, end - 5 * way);
-    ctx.lineTo(x + 3, end - 5 * way);
-    ctx.closePath();
-    ctx.fill();
-    return;
+  if (fate === 3) ctx.arc(x, end, 3.5, 0, 7);
+  for (const side of fate === 3 ? [] : [-4, 4]) {
+    ctx.moveTo(x - 4, end - side);
+    ctx.lineTo(x + 4, end + side);
   }
+  if (fate === 2) ctx.rect(x - 6, end - 6, 12, 12);
   ctx.stroke();
+  return end;
 }
 
 /** The tear that shows where time is shortened. */

@@ -30,7 +30,10 @@ export function ranksNamed(ranks) {
 }
 
 /** `1 message`, `2 messages`. @param {number} count @param {string} noun */
-export const counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+export const counted = (count, noun) => `${grouped(count)} ${noun}${count === 1 ? "" : "s"}`;
+
+/** `10,000`. @param {number} count */
+export const grouped = (count) => String(count).replace(/\B(?=(\d{3})+$)/g, ",");
 
 /** The name of a lane. @param {import("rdzv/data").Lane | undefined} lane */
 export function laneName(lane) {
