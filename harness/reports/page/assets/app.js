@@ -15,7 +15,7 @@ function header(index) {
     "header", {class: "page"},
     el("b", {}, `rdzv-harness ${index.harness}`),
     el("ul", {class: "about"}, ...facts.map((fact) => el("li", {}, fact))),
-    el("div", {class: "tools"}, themeButton(), button(["Keys ", el("kbd", {}, "?")], keys.help, {class: "quiet"})),
+    el("div", {class: "tools"}, themeButton(), button(["Keys ", el("kbd", {}, "?")], keys.help)),
   );
 }
 

@@ -32,7 +32,7 @@ function choose(theme) {
 /** The button that goes from one to the next. */
 export function themeButton() {
   let at = Math.max(stored(), 0);
-  const node = button("", next, {class: "quiet", title: "Change the colours"});
+  const node = button("", next, {title: "Change the colours"});
   function show() {
     choose(THEMES[at]);
     node.textContent = `Colours: ${THEMES[at]}`;
