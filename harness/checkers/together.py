@@ -59,11 +59,12 @@ class Together(Checker):
 
 
 def _rounds(history: History) -> Mapping[tuple[str | None, int], list[Join]]:
-    """The joins by run id and round."""
+    """The joins by run id and round; one that may be for several rounds has come to each."""
     rounds = Rounds(history)
     groups: dict[tuple[str | None, int], list[Join]] = defaultdict(list)
     for join in joins(history):
-        groups[join.run_id, rounds.of(join)].append(join)
+        for number in rounds.of(join):
+            groups[join.run_id, number].append(join)
     return groups
 
 
@@ -156,8 +157,11 @@ def _twice(groups: list[list[Join]]) -> Iterator[Finding]:
 
 def _split(history: History, group: list[Join]) -> Iterator[Finding]:
     returned = {join.call.rank: join for join in group if join.returned}
+    rounds = Rounds(history)
     raised = {
-        join.call.rank: join for join in group if join.call.outcome == "failed" and join.call.rank not in returned
+        join.call.rank: join
+        for join in group
+        if join.call.outcome == "failed" and join.call.rank not in returned and len(rounds.of(join)) == 1
     }
     if returned and raised:
         first = next(iter(raised.values()))

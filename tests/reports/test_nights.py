@@ -69,9 +69,15 @@ def test_a_line_that_was_cut_short_does_not_count(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["no\n", "[]\n", '{"schema": "other/1"}\n', '{"schema": "rdzv-night/1", "at": "x", "groups": [{"of": ["a"]}]}\n',
-     '{"schema": "rdzv-night/1", "at": "x", "groups": [{"of": ["a", "b"], "cells": {"z": ["c"]}}]}\n', "[" * 100_000 + "\n"],
-)  # fmt: skip
+    [
+        "no\n",
+        "[]\n",
+        "[" * 100_000 + "\n",
+        '{"schema": "other/1"}\n',
+        '{"schema": "rdzv-night/1", "at": "x", "groups": [{"of": ["a"]}]}\n',
+        '{"schema": "rdzv-night/1", "at": "x", "groups": [{"of": ["a", "b"], "cells": {"z": ["c"]}}]}\n',
+    ],
+)
 def test_anything_else_is_refused_with_its_line(tmp_path: Path, text: str) -> None:
     """Before anything is played, and nothing is changed."""
     path = tmp_path / "nights.jsonl"

@@ -64,6 +64,7 @@ export function runPage(index, n, route, keys, back) {
       keys.add(SCOPE, "u", "back to the overview", () => route.go(back));
       keys.add(SCOPE, "p", "previous red", go(order[at - 1]));
       keys.add(SCOPE, "n", "next red", go(order[at + 1]));
+      keys.add(SCOPE, "c", "copy the command", () => node.querySelector(".copy")?.click());
       document.title = title.textContent;
       title.focus({preventScroll: true});
       if (row) picture = await draw(container, row, n, route, keys, () => isCurrent);
