@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from harness.judge.result import Result
@@ -36,8 +38,12 @@ expect:
 
 def scenario(size: int, number: int = 0) -> Scenario:
     """The scenario, as the loader reads it."""
-    path = Path("scenarios", f"folder-{number % 12}", f"a-muted-link-{number}.rdzv.yaml")
-    (found,) = load_text(TEXT.replace("SIZE", str(size)), path)
+    return replace(_loaded(size), path=Path("scenarios", f"folder-{number % 12}", f"a-muted-link-{number}.rdzv.yaml"))
+
+
+@cache
+def _loaded(size: int) -> Scenario:
+    (found,) = load_text(TEXT.replace("SIZE", str(size)), Path("a.rdzv.yaml"))
     return found
 
 

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 1440, 900
 
+# The overview is there at once; the tables of a run come after its picture; a run without a picture has words.
+_STANDS = """() => {
+  const stage = document.querySelector("#stage");
+  if (!stage || document.querySelector("#plain")) return false;
+  const isRun = /^#.run/.test(location.hash);
+  return Boolean(stage.querySelector(isRun ? ".below > *, .words" : ".overview"))
+}"""
+
 
 @dataclass
 class Opened:
@@ -28,6 +36,7 @@ class Opened:
     page: Page
     context: BrowserContext
     own: str
+    has_scripts: bool = True
     requests: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     dialogs: list[str] = field(default_factory=list)
@@ -46,8 +55,20 @@ class Opened:
         self.ready()
 
     def ready(self) -> None:
-        """Wait until the app shows something; without scripts there is nothing to wait for."""
+        """Wait until the view stands whole; without scripts there is nothing to wait for."""
         self.page.wait_for_load_state("load")
+        if self.has_scripts:
+            self.page.wait_for_function(_STANDS)
+
+    def show(self, fragment: str) -> None:
+        """To another place, as a link of the page itself."""
+        # The app's own handler runs before this one, so what stands then is of the new place.
+        self.ask(
+            "to => new Promise(done => { addEventListener('hashchange', done, {once: true}); location.hash = to })"
+            ".then(() => null)",
+            fragment,
+        )
+        self.ready()
 
     def press(self, *keys: str) -> None:
         for key in keys:
@@ -73,7 +94,7 @@ def open_page(browser: Browser, path: Path, fragment: str = "", **options: Any) 
     """
     context = browser.new_context(**{"viewport": {"width": WIDTH, "height": HEIGHT}, "offline": True, **options})
     page = context.new_page()
-    opened = Opened(page, context, path.as_uri())
+    opened = Opened(page, context, path.as_uri(), options.get("java_script_enabled", True))
 
     def routed(route: Route) -> None:
         if route.request.url.split("#")[0] == opened.own:
