@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 WIDTH, HEIGHT = 1440, 900
+PATIENCE_MS = 15_000
 
 # The overview is there at once; the tables of a run come after its picture; a run without a picture has words.
 _STANDS = """() => {
@@ -93,6 +94,7 @@ def open_page(browser: Browser, path: Path, fragment: str = "", **options: Any) 
         options: of Playwright's context: `color_scheme`, `java_script_enabled`, `viewport`, `permissions`.
     """
     context = browser.new_context(**{"viewport": {"width": WIDTH, "height": HEIGHT}, "offline": True, **options})
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     opened = Opened(page, context, path.as_uri(), options.get("java_script_enabled", True))
 
