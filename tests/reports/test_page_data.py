@@ -11,6 +11,7 @@ import happenings
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pasts import Past
 
 from harness.reports.page import page
 from harness.reports.page.block import of_result
@@ -75,6 +76,13 @@ def test_a_call_has_its_begin_its_end_and_its_outcome() -> None:
     assert (calls["begin"][2], calls["end"][2]) == (10, 11)
     assert [(one["rank"], one["to"] is None) for one in found["lives"]] == [(0, False), (1, False)]
     assert "died" in found["lives"][1]["end"]
+
+
+def test_a_join_is_named_with_its_run_where_there_are_several() -> None:
+    """Two jobs on one port are told apart by it."""
+    history = Past(2).join(0, 0.1, 0.2, run_id="a").join(1, 0.1, 0.2, run_id="b").whole()
+    found = Picture.of(happenings.scenario(), history, strings := Strings()).to_json()
+    assert [strings.texts[one] for one in found["calls"]["label"]] == ["join, run a", "join, run b"]
 
 
 def test_a_fault_has_its_times_its_lanes_and_its_line() -> None:
