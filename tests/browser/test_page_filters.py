@@ -12,6 +12,7 @@ from browser.opened import Open, Written
 from harness.judge.result import Result
 from harness.values.ops import Op
 
+AT = "[...document.querySelectorAll('.operations tbody tr')].map(row => Number(row.dataset.at))"
 RED = ("failed", "vacuous", "error")
 
 OF_ROWS: dict[str, Callable[[Result], bool]] = {
@@ -52,7 +53,6 @@ OF_OPERATIONS: dict[str, Callable[[Op], bool]] = {
     "rank:1": lambda op: op.process.rank == 1,
     "-rank:1": lambda op: op.process.rank != 1,
     "rank:0,2": lambda op: op.process.rank in (0, 2),
-    "key:key-1*": lambda op: isinstance(op.value, dict) and str(op.value.get("key", "")).startswith("key-1"),
     "step:join": lambda op: op.step == "join",
     "fault:mute": lambda op: op.step == "mute",
     "step:join rank:2": lambda op: op.step == "join" and op.process.rank == 2,
@@ -67,8 +67,18 @@ def test_operations(text: str, opened: Open, written: Written) -> None:
     page.page.keyboard.type(text)
     history = synthetic_runs.small().history
     fitting = {op.index for op in history if OF_OPERATIONS[text](op)}
-    at = "[...document.querySelectorAll('.operations tbody tr')].map(row => Number(row.dataset.at))"
-    page.page.wait_for_function(f"want => String({at}) === want", arg=",".join(map(str, sorted(fitting))))
+    page.page.wait_for_function(f"want => String({AT}) === want", arg=",".join(map(str, sorted(fitting))))
+
+
+def test_a_key(opened: Open, written: Written) -> None:
+    """Both ends of each call that was given it."""
+    page = opened(written("several", pages.several), "#/run/0")
+    page.press("/")
+    page.page.keyboard.type("key:key-1*")
+    calls = [one for one in synthetic_runs.small().history.calls if str(one.arguments.get("key")).startswith("key-1")]
+    want = sorted(index for call in calls for index in call.evidence)
+    assert want
+    page.page.wait_for_function(f"want => String({AT}) === want", arg=",".join(map(str, want)))
 
 
 def test_outcomes_of_calls(opened: Open, written: Written) -> None:
@@ -78,5 +88,5 @@ def test_outcomes_of_calls(opened: Open, written: Written) -> None:
     page.press("/")
     page.page.keyboard.type("is:hung")
     page.page.get_by_text("1 to 2 of 2").wait_for()
-    found = page.ask("() => [...document.querySelectorAll('.operations tbody tr')].map(row => Number(row.dataset.at))")
+    found = page.ask(f"() => {AT}")
     assert tuple(found) == call.evidence
