@@ -13,10 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pasts import Past
 
-from harness.reports.page import page
 from harness.reports.page.block import of_result
 from harness.reports.page.columns import columns, differences
-from harness.reports.page.embed import import_map, packed, script_json, unpacked, without_comments
+from harness.reports.page.embed import packed, script_json, unpacked
 from harness.reports.page.lanes import NO_LANE
 from harness.reports.page.perfetto import trace_of
 from harness.reports.page.picture import MOST_OPS, Picture
@@ -194,26 +193,6 @@ def test_what_is_not_packed_is_refused(text: str) -> None:
     """Damage of a block is an error of one kind."""
     with pytest.raises(ValueError, match=r"not packed|Expecting|Incorrect|base64"):
         unpacked(text)
-
-
-def test_modules_are_found_by_name() -> None:
-    """A module's text stands in a URL, whatever it holds."""
-    found = json.loads(import_map({"a": '// </script> ä % "\nexport const a = 1;'}))
-    assert list(found["imports"]) == ["rdzv/a"]
-    assert found["imports"]["rdzv/a"].startswith("data:text/javascript;charset=utf-8,")
-
-
-def test_comments_that_fill_lines_are_left_out() -> None:
-    """Code stays, also where a comment stands behind it."""
-    source = "// one\n/** Two\n * three\n */\nexport const a = 1; // four\n\n  /* five */\n  b(`x\n  y`);\n"
-    assert without_comments(source) == "export const a = 1; // four\nb(`x\ny`);\n"
-
-
-def test_no_asset_has_a_text_of_several_lines() -> None:
-    """It would lose its indentation."""
-    for path in sorted(Path(page.__file__).parent.glob("assets/*.js")):
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-            assert line.count("`") % 2 == 0, f"{path.name}:{number}"
 
 
 @given(st.lists(st.integers(-(2**50), 2**50)))
