@@ -64,16 +64,22 @@ export class Picture {
     this.#listen();
   }
 
-  /** Puts the picture into its size and its colours, when they change; drawn at once, since print does not wait for a frame. */
-  resize() {
+  /** Takes the size and the colours of its box, and makes the axis for them: the longer half of `resize`. */
+  measure() {
     const style = getComputedStyle(this.node);
     for (const name of COLOURS) this.scene.colours[name] = style.getPropertyValue(`--${name}`).trim() || "gray";
     this.ratio = devicePixelRatio || 1;
     const [width, height] = [this.box.clientWidth, this.box.clientHeight];
-    if (!width) return;
-    const isNew = width !== this.scene.width;
+    const isNew = width && width !== this.scene.width;
     Object.assign(this.scene, {width, height, gutter: width < NARROW ? 78 : 104});
     if (isNew) this.#setAxis();
+  }
+
+  /** Puts the picture into its size and its colours, when they change; drawn at once, since print does not wait for a frame. */
+  resize() {
+    this.measure();
+    const {width, height} = this.scene;
+    if (!width) return;
     this.#setRows();
     for (const canvas of [this.base, this.over]) {
       [canvas.width, canvas.height] = [width * this.ratio, height * this.ratio];
@@ -83,6 +89,11 @@ export class Picture {
     this.minimap.prepare(this.ratio);
     this.isStale = this.isEmpty = true;
     this.#frame();
+  }
+
+  /** Whether it has the size of its box. */
+  isFitting() {
+    return this.box.clientWidth === this.scene.width && this.box.clientHeight === this.scene.height;
   }
 
   /** @param {boolean} isLinear */

@@ -241,11 +241,12 @@ export function showRun(container, run, row, route, keys) {
     table.show(selected);
   }
 
-  open();
-  const timer = setTimeout(openBelow);
   const repaint = () => picture.resize();
-  const watcher = new ResizeObserver(() => picture.resize());
-  watcher.observe(picture.box);
+  const watcher = new ResizeObserver(() => picture.isFitting() || repaint());
+  let timer = 0;
+  /** One piece of work after the other, so that none keeps the page from answering for long. */
+  const inTurn = ([first, ...others]) => first && (timer = setTimeout(() => (first(), inTurn(others))));
+  inTurn([() => picture.measure(), open, () => watcher.observe(picture.box), openBelow]);
   const media = ["print", "(prefers-color-scheme: dark)"].map((query) => matchMedia(query));
   for (const query of media) query.addEventListener("change", repaint);
   document.addEventListener("rdzv-theme", repaint);
