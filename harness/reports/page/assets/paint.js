@@ -132,8 +132,8 @@ function paintDeath(ctx, scene, life, x, row) {
   const room = (next ? timeX(scene, next.from) : scene.width) - x;
   ctx.fillStyle = scene.colours.error;
   ctx.fillRect(x - 1, row.y, 2, row.h - 1);
-  const below = row.h > TALLEST_BAR + 24;
-  ctx.fillText(fitted(`† ${life.end.slice(0, LONGEST).replace(/^exit died (the )?/, "")}`, room - 8), x + 5, row.y + (below ? row.h - 10 : row.h / 2));
+  const text = `† ${life.end.slice(0, LONGEST).replace(/^exit died (the )?/, "")}`;
+  if (row.h > TALLEST_BAR + 24) ctx.fillText(fitted(text, room - 8), x + 5, row.y + row.h - 10); // Below the bars.
 }
 
 function paintFaults(ctx, scene) {
@@ -160,7 +160,7 @@ function paintFaults(ctx, scene) {
 }
 
 /**
- * Arrows between the ranks and the store, those that were lost above the calls; more than can be told apart become a
+ * Arrows between the ranks and the store, those that were lost above the calls; more than can be seen apart become a
  * density in the store's lane.
  */
 function paintMessages(ctx, scene, isLost) {
@@ -202,14 +202,18 @@ function paintArrows(ctx, scene, store, low, high, isLost) {
   groups.forEach((group, i) => arrows(ctx, [colours.accent, colours.dim, colours.info, colours.info][i], group, i > 1 ? 1 : calm, i > 1));
 }
 
-/** Says what was lost, beside the cross, on a ground of its own. */
+/** A text on a ground of its own. */
+function paintGround(ctx, scene, text, x, y, colour) {
+  ctx.fillStyle = scene.colours.paper;
+  ctx.fillRect(x, y - 8, textWidth(text) + 6, 16);
+  ctx.fillStyle = colour;
+  ctx.fillText(text, x + 3, y);
+}
+
+/** Says what was lost, beside the cross. */
 function paintLoss(ctx, scene, text, x, y) {
   const width = textWidth(text) + 6;
-  const left = x + 8 + width < scene.width ? x + 8 : x - 8 - width;
-  ctx.fillStyle = scene.colours.paper;
-  ctx.fillRect(left, y - 8, width, 16);
-  ctx.fillStyle = scene.colours.fail;
-  ctx.fillText(text, left + 3, y);
+  paintGround(ctx, scene, text, x + 8 + width < scene.width ? x + 8 : x - 8 - width, y, scene.colours.fail);
 }
 
 function paintDensity(ctx, scene, store, low, high) {
@@ -225,10 +229,11 @@ function paintDensity(ctx, scene, store, low, high) {
   for (let x = 0; x < counts.length; x++) {
     const height = (Math.log1p(counts[x]) / most) * (store.h - 3);
     ctx.fillStyle = lost[x] ? scene.colours.fail : scene.colours.accent;
+    ctx.globalAlpha = lost[x] ? 1 : 0.5;
     if (height) ctx.fillRect(x, store.y + store.h - 2 - height, 1, height);
   }
-  ctx.fillStyle = scene.colours.ink;
-  ctx.fillText(`${counted(high - low, "message")}, zoom in for arrows`, scene.gutter + 6, store.y + 8);
+  ctx.globalAlpha = 1;
+  paintGround(ctx, scene, `${counted(high - low, "message")}, zoom in for arrows`, scene.gutter + 6, store.y + 11, scene.colours.ink);
 }
 
 function paintLane(ctx, scene, lane, labels) {
@@ -332,10 +337,10 @@ function paintNames(ctx, scene) {
     const isSub = lane.kind === "rank" && lane.thread !== "main" && scene.run.lanes[i - 1]?.rank === lane.rank;
     const bad = worst[i] > 0 && worst[i] !== 3;
     ctx.font = bad ? `bold ${FONT}` : FONT;
-    const name = isSub ? lane.thread.slice(0, LONGEST) : laneName(lane).slice(0, LONGEST);
+    const name = (isSub && !bad ? lane.thread : laneName(lane)).slice(0, LONGEST);
     ctx.fillStyle = bad ? outcomeColour(scene, worst[i]) : isSub ? colours.dim : colours.ink;
     const y = row.y + row.h / 2;
-    const x = isSub ? 26 : 16;
+    const x = isSub && !bad ? 26 : 16;
     if (bad) ctx.fillText(GLYPHS[worst[i]], x - 13, y);
     ctx.fillText(fitted(name, scene.gutter - x - 4), x, y);
   });

@@ -12,6 +12,7 @@ import {ranksNamed} from "rdzv/words";
 const COLOURS = ["ok", "fail", "info", "error", "skip", "ink", "dim", "line", "paper", "panel", "accent", "fault", "evidence"];
 const NEAR = 4; // Pixels around a thing in which the pointer finds it, and which a click may move.
 const NARROW = 620;
+const MOST_PROOFS = 8; // Of more calls of evidence none is treated otherwise than the rest.
 const LABELLED = 80; // Of more calls not every text gets room.
 
 /** The axis of a run. @param {import("rdzv/data").Run} run @param {(call: number) => {room: number, least: number}} roomOf */
@@ -46,8 +47,10 @@ export class Picture {
    * @param {import("rdzv/data").Run} run
    * @param {{select: (thing: Thing | null) => void, hover: (thing: Thing | null, event: PointerEvent) => void,
    *   moved: () => void}} actions
+   * @param {number[]} proofs operations whose calls must be legible
    */
-  constructor(run, actions) {
+  constructor(run, actions, proofs) {
+    this.proofs = [...new Set(proofs.map((op) => run.callOf[op]))];
     this.run = run;
     this.actions = actions;
     this.isLinear = false;
@@ -71,7 +74,7 @@ export class Picture {
     this.ratio = devicePixelRatio || 1;
     const [width, height] = [this.box.clientWidth, this.box.clientHeight];
     const isNew = width && width !== this.scene.width;
-    Object.assign(this.scene, {width, height, gutter: width < NARROW ? 78 : 104});
+    Object.assign(this.scene, {width, height, gutter: width < NARROW ? 78 : 114});
     if (isNew) this.#setAxis();
   }
 
@@ -110,9 +113,9 @@ export class Picture {
     const {scene, run} = this;
     const hasText = run.calls.count <= LABELLED;
     const axis = axisOf(run, this.isLinear, scene.width - scene.gutter, (call) => {
-      const isWait = scene.whys.has(call);
-      const room = hasText || isWait ? Math.min(textWidth(labelOf(scene, call)) + 16, isWait ? 300 : 150) : 14;
-      return {room, least: isWait ? room : 12};
+      const isMain = scene.whys.has(call) || (this.proofs.length <= MOST_PROOFS && this.proofs.includes(call));
+      const room = hasText || isMain ? Math.min(textWidth(labelOf(scene, call)) + 16, isMain ? 300 : 150) : 14;
+      return {room, least: isMain ? room : 12};
     });
     const times = scene.view && this.window();
     if (!scene.view) scene.view = new View(axis);
