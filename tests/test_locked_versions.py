@@ -74,7 +74,8 @@ def assert_holds(versions: dict[str, str], wanted: list[str]) -> None:
 def test_all_that_the_project_depends_on_is_locked_within_its_range(python: str) -> None:
     """What it needs to run, to be tested and to be built."""
     project, build = PROJECT["project"], PROJECT["build-system"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"], *build["requires"]]
+    extras = [one for name in ("dev", "browser") for one in project["optional-dependencies"][name]]
+    wanted = [*project["dependencies"], *extras, *build["requires"]]
     assert_holds(locked(OURS, python), wanted)
 
 

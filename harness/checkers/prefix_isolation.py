@@ -31,17 +31,17 @@ from harness.values.verdict import Verdict
 
 @dataclass(frozen=True)
 class Tenant:
-    """The owner of keys: a run id, in one of its rounds."""
+    """The owner of keys: a run id, in one of its rounds; in one of several where the history does not say in which."""
 
     run_id: str
-    round: int
+    rounds: range
 
     def owns(self, writer: Tenant) -> bool:
         """Whether the tenant may see a key of that writer; what a later round wrote is not judged."""
-        return self.run_id == writer.run_id and writer.round >= self.round
+        return self.run_id == writer.run_id and writer.rounds[-1] >= self.rounds[0]
 
     def __str__(self) -> str:
-        return f"run {self.run_id}, round {self.round}"
+        return f"run {self.run_id}, round {' or '.join(map(str, self.rounds))}"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ class PrefixIsolation(Checker):
         summary="no call sees or changes a key that only another run id, or an earlier round of its own, wrote",
         example="{check: prefix_isolation}",
         details=(
-            "The round is what the subject reports, else how often this handler has returned in this life. Run ids that"
+            "The round is what the subject reports, else how often this handler has returned in this life; behind a"
+            " join that its guard ended, and that may have returned late, it may be the round before too. Run ids that"
             " contain slashes are judged by the whole path too: key `b/x` of run `a` is not key `x` of run `a/b`."
             " `num_keys` is not judged. Where the proxy server reads the store's protocol, the keys on the wire are"
             " further proof: a key that a call of one run wrote must not be named by another run."

@@ -22,17 +22,29 @@ SUFFIX = ".rdzv.yaml"
 
 
 def list_findings(folder: Path) -> int:
-    """Print a line for each finding, and every one that is damaged; returns the exit code."""
+    """Print a line for each finding, filed or not, and every one that is damaged; returns the exit code."""
     findings = Findings(folder)
-    names = findings.names()
+    filed, unfiled = findings.names(), findings.unfiled.names()
     damaged = 0
-    for name in names:
+    others: list[StoredFinding] = []
+    for path in (*(folder / name for name in filed), *(folder / UNREPRODUCED / name for name in unfiled)):
         try:
-            print(_line(name, read_finding(folder / name)))
+            finding = read_finding(path)
         except HarnessError as error:
             damaged += 1
             streams.say(f"error: {error}")
-    if not names:
+            continue
+        if finding.is_confirmed:
+            print(_line(path.name, finding))
+        else:
+            others.append(finding)
+    if others:
+        unfinished = sum(not one.of for one in others)
+        print(
+            f"{len(others) - unfinished} not reproduced and {unfinished} not confirmed yet are in"
+            f" {printable(str(folder / UNREPRODUCED))}"
+        )
+    if not (filed or unfiled):
         print(f"no findings in {printable(str(folder))}; `rdzv-harness explore` looks for some")
     return SOME_ERROR if damaged else AS_EXPECTED
 
@@ -106,7 +118,7 @@ def _path(cause: str, *folders: Path) -> Path:
 
 def _line(name: str, finding: StoredFinding) -> str:
     known = finding.explained_by or "new"
-    share = f"{finding.failed} of {finding.of}"
+    share = f"{finding.failed} of {finding.of}{', too seldom to be filed' if finding.unreproduced else ''}"
     seen = f"seen {finding.seen} times, last {finding.last_seen}"
     return printable(f"{name}  {known}  {share}  {finding.subject}, torch {finding.torch or 'none'}  {seen}")
 

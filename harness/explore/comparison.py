@@ -98,15 +98,16 @@ class Comparison:
         draft: its smallest one.
         subject: that it was found with.
         others: the subjects to try too.
+        bare: whether to play it without its faults too.
     """
 
-    def __init__(self, cause: str, draft: Draft, subject: str, others: Collection[str]) -> None:
+    def __init__(self, cause: str, draft: Draft, subject: str, others: Collection[str], bare: bool = True) -> None:
         self.cause = cause
         self._subject = subject
         self._others = [Side(draft, other, PLAYS) for other in others]
         count = len(entries(draft.document, "faults"))
-        bare = replace(draft, document=without(draft.document, faults=range(count)), parent=draft.id, cells=())
-        self._bare = Side(bare, None, PLAYS_WITHOUT_FAULTS) if count else None
+        plain = replace(draft, document=without(draft.document, faults=range(count)), parent=draft.id, cells=())
+        self._bare = Side(plain, None, PLAYS_WITHOUT_FAULTS) if count and bare else None
 
     @property
     def _sides(self) -> Sequence[Side]:

@@ -80,6 +80,10 @@ class Explorer:
         self._is_closed = False
         for observation, signature in parts.library.unfinished():
             self._hunts.offer(signature, observation)
+        for finding, draft in parts.library.uncompared():
+            others = set(settings.others) - {one.subject for one in finding.tried}
+            bare = finding.without_faults is None
+            self._comparisons.append(Comparison(finding.cause, draft, finding.subject, sorted(others), bare))
 
     def next(self, results: Sequence[Result]) -> Sequence[Trial] | None:
         """The next trial; nothing while the last investigations wait for results; None at the end."""
@@ -261,8 +265,8 @@ class Explorer:
 
     def _store_comparison(self, comparison: Comparison) -> None:
         tried, without_faults = comparison.tried, comparison.without_faults
-        if tried or without_faults is not None:
-            self._parts.library.compared(comparison.cause, tried, without_faults)
+        if tried or without_faults is not None or comparison.is_done:
+            self._parts.library.compared(comparison.cause, tried, without_faults, comparison.is_done)
 
     def _look_at(self, observation: Observation) -> None:
         """Count what is explained or stored, and have the rest investigated.

@@ -18,6 +18,9 @@ FILED_FROM = 0.5
 UNREPRODUCED = "unreproduced"
 """The folder of those that are not filed."""
 
+FEWEST_HITS = 2
+"""In so many plays of a draft a failure must be seen again: then it is real, however seldom it comes."""
+
 _FORMAT = 1
 _LONGEST_NAME = 100
 _DIGITS = 8
@@ -70,6 +73,7 @@ class StoredFinding:
         without_faults: the minimal scenario without its faults, with the subject that failed; None if not played.
         found_with: further subjects with which an exploration has found the same cause by itself.
         unreproduced: whether it failed again so seldom that it is not filed.
+        compared: whether all plays of the comparison were made; what is missing of `tried` then said nothing.
     """
 
     cause: str
@@ -93,6 +97,12 @@ class StoredFinding:
     without_faults: Tried | None = None
     found_with: tuple[str, ...] = ()
     unreproduced: bool = False
+    compared: bool = False
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether it was seen again; one that is not filed may have failed too seldom for that."""
+        return not self.unreproduced or self.failed >= FEWEST_HITS
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -118,10 +128,15 @@ class StoredFinding:
         found_with = self.found_with if not subject or self.is_of(subject) else (*self.found_with, subject)
         return replace(self, last_seen=max(now, self.last_seen), seen=self.seen + 1, found_with=found_with)
 
-    def with_tries(self, tried: Iterable[Tried], without_faults: Tried | None) -> StoredFinding:
+    def with_tries(self, tried: Iterable[Tried], without_faults: Tried | None, done: bool) -> StoredFinding:
         """With further tries; newer ones of a subject and torch take the place of older ones."""
         by_subject = {(one.subject, one.torch): one for one in (*self.tried, *tried)}
-        return replace(self, tried=tuple(by_subject.values()), without_faults=without_faults or self.without_faults)
+        return replace(
+            self,
+            tried=tuple(by_subject.values()),
+            without_faults=without_faults or self.without_faults,
+            compared=self.compared or done,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Every field, and the interval for people to read."""
@@ -156,6 +171,7 @@ class StoredFinding:
             without_faults=_within("without_faults", _tried_or_none, row.get("without_faults")),
             found_with=fields.texts("found_with", ()),
             unreproduced=fields.flag("unreproduced"),
+            compared=fields.flag("compared", False),
         )
 
 

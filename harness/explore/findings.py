@@ -8,8 +8,9 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,9 @@ class NewFinding:
 class Findings:
     """The findings of a folder, which several explorers may share; nothing is made before the first is added.
 
-    A finding is there as a whole or not at all. Below `FILED_FROM` it is kept in the folder `unreproduced`, and does
-    not count as known.
+    A finding is there as a whole or not at all. Below `FILED_FROM` it is kept in the folder `unreproduced`. The cause
+    key of one that was not confirmed is that of a draft which was not made small, so equal keys may be different
+    causes: each signature and subject has a folder of its own.
 
     Args:
         wall_time: seconds since 1970.
@@ -93,6 +95,15 @@ class Findings:
         """The folder of a cause, whether it is there or not."""
         folder = self.folder / UNREPRODUCED if unreproduced else self.folder
         return folder / folder_name(cause)
+
+    def where(self, cause: str) -> Path:
+        """The folder of a cause that is filed, else where it lies if it is not filed."""
+        return self.path(cause, unreproduced=not self.known(cause))
+
+    @property
+    def unfiled(self) -> Findings:
+        """Those that are not filed."""
+        return Findings(self.folder / UNREPRODUCED, self._wall_time)
 
     def names(self) -> list[str]:
         """The names of the folders of all that are filed, sorted; raises HarnessError where they cannot be listed."""
@@ -120,18 +131,25 @@ class Findings:
     def add(self, new: NewFinding) -> StoredFinding:
         """Store a finding, and return what is stored.
 
-        A cause that is there already is seen once more, perhaps with another subject.
+        A cause that is there already is seen once more, perhaps with another subject. One that is not filed takes the
+        place of one that failed more seldom.
 
         Raises HarnessError for a run directory that is damaged or gone, for a stored finding that is damaged, and
         where something cannot be written; then the folder is as before.
         """
         unreproduced = wilson(new.failed, new.of)[0] < FILED_FROM
         finding = self._finding(new, read_run(new.run_dir), unreproduced)
-        path = self.path(new.cause, unreproduced)
-        if self.known(new.cause):
+        if self.known(new.cause) and (not unreproduced or self.read(new.cause).is_of(finding.subject)):
             return self._seen_at(self.path(new.cause), finding.subject)
+        if unreproduced:
+            finding = self._apart(finding)
+        path = self.path(finding.cause, unreproduced)
         if os.path.lexists(path):
-            return self._seen_at(path, finding.subject)
+            before = self._seen_at(path, finding.subject)
+            if not unreproduced or finding.interval[0] <= before.interval[0]:
+                return before
+            finding = replace(finding, first_seen=before.first_seen, seen=before.seen)
+            shutil.rmtree(path, ignore_errors=True)
         try:
             with self._new_folder(path) as folder:
                 _fill(folder, new, finding)
@@ -141,17 +159,42 @@ class Findings:
         if taken:  # another explorer was faster
             return self._seen_at(path, finding.subject)
         if not unreproduced:
-            shutil.rmtree(self.path(new.cause, unreproduced=True), ignore_errors=True)
+            self._drop_unfiled(finding)
         return finding
 
-    def seen(self, cause: str) -> StoredFinding:
-        """Note that a filed cause was seen once more; raises HarnessError as `read`."""
-        return self._seen_at(self.path(cause))
+    def _apart(self, finding: StoredFinding) -> StoredFinding:
+        """With a cause of its own if one with this key is stored that may be another."""
+        path = self.where(finding.cause)
+        if not os.path.lexists(path):
+            return finding
+        other = read_finding(path)
+        is_one = other.signature == finding.signature or (other.is_confirmed and finding.is_confirmed)
+        if is_one and other.subject == finding.subject:
+            return finding
+        about = json.dumps([finding.signature.to_json(), finding.subject])
+        return replace(finding, cause=f"{finding.cause}-{sha256(about.encode()).hexdigest()[:6]}")
 
-    def compared(self, cause: str, tried: Iterable[Tried], without_faults: Tried | None) -> StoredFinding:
-        """Note how a filed cause fares elsewhere, and without its faults; raises HarnessError as `read`."""
-        path = self.path(cause)
-        return _updated(path, read_finding(path).with_tries(tried, without_faults))
+    def _drop_unfiled(self, finding: StoredFinding) -> None:
+        """Take away what is known of a cause from before it was filed."""
+        path = self.path(finding.cause, unreproduced=True)
+        with suppress(HarnessError):
+            if read_finding(path).is_of(finding.subject):
+                shutil.rmtree(path, ignore_errors=True)
+
+    def seen(self, cause: str) -> StoredFinding:
+        """Note that a cause was seen once more; raises HarnessError as `read`."""
+        return self._seen_at(self.where(cause))
+
+    def compared(
+        self, cause: str, tried: Iterable[Tried], without_faults: Tried | None, done: bool = True
+    ) -> StoredFinding:
+        """Note how a cause fares elsewhere, and without its faults; raises HarnessError as `read`.
+
+        Args:
+            done: whether nothing is left to compare.
+        """
+        path = self.where(cause)
+        return _updated(path, read_finding(path).with_tries(tried, without_faults, done))
 
     def _seen_at(self, path: Path, subject: str = "") -> StoredFinding:
         return _updated(path, read_finding(path).seen_again(self._now(), subject))

@@ -14,9 +14,6 @@ from harness.explore.parts import Forget, Investigation
 MOST_WAITING = 200
 """So many finds wait to be investigated; what comes when there are more is seen again later, or by the next session."""
 
-CONFIRMING = 5
-"""So many plays the progress calls confirming."""
-
 MOST_REFUSED = 50
 """An investigation that wants so many drafts which cannot be loaded is broken, and ends."""
 
@@ -63,9 +60,8 @@ class Hunt:
     @property
     def described(self) -> str:
         """What is done with it now, for the progress."""
-        doing = "confirming" if self.plays < CONFIRMING else "shrinking"
         verb = f" of {self.signature.verb}" if self.signature.verb else ""
-        return f"{doing} {self.signature.check}{verb} ({self.plays} plays)"
+        return f"{self.task.doing} {self.signature.check}{verb} ({self.plays} plays)"
 
     def best(self, smallest: Draft) -> Observation:
         """A play of the smallest draft that shows it; else the one that found it."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.explore.draft import Draft
 from harness.explore.edits import NEUTRAL, Document, essential
+from harness.explore.finding import FEWEST_HITS
 from harness.explore.observation import Observation, Signature
 from harness.explore.sequential import ACCEPT, REJECT, SequentialTest
 from harness.explore.shrink import changes
@@ -31,8 +32,9 @@ class Limits:
         replays: of the draft that was found, if the first do not agree.
         fewest_hits: with fewer it is not reproduced.
         most_runs, most_seconds: of confirming, shrinking and one certification together, of a failure that each play
-            shows; shrinking stops in time for the certification. Seconds are those of all plays, divided by
-            `side_by_side`. A failure with probability p gets both 1/p times.
+            shows; shrinking stops in time for the certification. Seconds are those of all plays together, whatever
+            runs side by side: by the clock it is a quarter of that with four worlds. A failure with probability p gets
+            both 1/p times.
         most_times: but at most so many times. Simulated 60 times each with a draft of 8 steps, plays of 4 s that show
             the failure and of 1.2 s that do not: with 100 plays, 2 % of the failures with p = .5 and none with p = .3
             are shrunk to the smallest draft; with 1/p times as many 68 % and 53 %, in 106 s and 125 s (medians).
@@ -44,9 +46,9 @@ class Limits:
     side_by_side: int = 4
     first_replays: int = 5
     replays: int = 20
-    fewest_hits: int = 2
+    fewest_hits: int = FEWEST_HITS
     most_runs: int = 100
-    most_seconds: float = 60.0
+    most_seconds: float = 240.0
     most_times: float = 3.0
     fresh_runs: int = 20
     certifications: int = 3
@@ -158,6 +160,11 @@ class Investigation:
     @property
     def is_done(self) -> bool:
         return self.outcome is not None
+
+    @property
+    def doing(self) -> str:
+        doing = {"confirming": self._confirming, "shrinking": self._shrinking, "certifying": self._certifying}
+        return next((word for word, one in doing.items() if one is not None), "certifying")
 
     @property
     def others(self) -> tuple[tuple[Observation, Signature], ...]:
@@ -349,7 +356,7 @@ class Investigation:
         limits = self.limits
         left = self.most_runs - limits.fresh_runs - self.used - sum(runs.open for runs in self._runs.values())
         each = self.seconds / self.used if self.used else 0.0
-        in_time = limits.most_seconds * self._times * limits.side_by_side - self.seconds - limits.fresh_runs * each
+        in_time = limits.most_seconds * self._times - self.seconds - limits.fresh_runs * each
         return max(0, left) if in_time > 0 else 0
 
     def _shrink(self, shrinking: _Shrinking) -> None:

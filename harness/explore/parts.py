@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.explore.draft import Draft, Profile
-from harness.explore.finding import Tried
+from harness.explore.finding import StoredFinding, Tried
 from harness.explore.observation import Observation, Signature, Task
 from harness.scenario.scenario import Scenario
 from harness.values.history import History
@@ -51,6 +51,10 @@ class Knowledge(Protocol):
 
 class Investigation(Task, Protocol):
     """A find that is confirmed, shrunk and certified."""
+
+    @property
+    def doing(self) -> str:
+        """What is done now, in a word."""
 
     @property
     def others(self) -> Sequence[tuple[Observation, Signature]]:
@@ -117,10 +121,14 @@ class Library(Protocol):
         """The cause of a stored finding with this signature; None if there is none, or if it was never confirmed."""
 
     def has(self, cause: str) -> bool:
-        """Whether a finding of that cause is filed."""
+        """Whether a finding of that cause is stored that was confirmed, filed or not."""
 
     def unfinished(self) -> Sequence[tuple[Observation, Signature]]:
         """What an earlier session had no time to confirm; raises HarnessError where it cannot be listed."""
+
+    def uncompared(self) -> Sequence[tuple[StoredFinding, Draft]]:
+        """The findings of this subject and torch that an earlier session had no time to compare, each with its smallest
+        draft; raises HarnessError likewise."""
 
     def add(self, find: Find) -> Path:
         """Store a find, or that one was seen again; returns the scenario file that shows it best.
@@ -131,8 +139,12 @@ class Library(Protocol):
     def seen(self, cause: str) -> None:
         """A stored finding has been seen again; raises HarnessError if that cannot be stored."""
 
-    def compared(self, cause: str, tried: Sequence[Tried], without_faults: Tried | None) -> None:
-        """How a stored finding fares with other subjects and without its faults; raises HarnessError likewise."""
+    def compared(self, cause: str, tried: Sequence[Tried], without_faults: Tried | None, done: bool) -> None:
+        """How a stored finding fares with other subjects and without its faults; raises HarnessError likewise.
+
+        Args:
+            done: whether nothing is left to compare.
+        """
 
 
 @dataclass(frozen=True)

@@ -128,10 +128,11 @@ def _summary(tally: Tally, seconds: float, what: str, wants_canary: bool) -> Ite
 
 
 def _new(title: str, stored: Stored) -> Iterator[str]:
-    cause = stored.find.cause
     yield f"{title:12}{_in_short(stored)}"
     if stored.find.status == CONFIRMED:
-        yield f"{'':12}rdzv-harness findings show {shlex.quote(cause)}"
+        if not stored.is_filed and stored.file is not None:
+            yield f"{'':12}it fails too seldom to be filed, and lies in {printable(str(stored.file.parent))}"
+        yield f"{'':12}rdzv-harness findings show {shlex.quote(stored.name)}"
     if stored.file is not None:
         yield f"{'':12}rdzv-harness run {shlex.quote(str(stored.file))}"
 

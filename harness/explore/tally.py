@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.explore.finding import UNREPRODUCED
 from harness.explore.parts import Find
 from harness.values.verdict import ERROR, SKIPPED
 
@@ -21,6 +22,16 @@ class Stored:
     find: Find
     file: Path | None
     is_new: bool = True
+
+    @property
+    def is_filed(self) -> bool:
+        """Whether it lies among the findings, and not among what fails too seldom for that."""
+        return self.file is None or self.file.parent.parent.name != UNREPRODUCED
+
+    @property
+    def name(self) -> str:
+        """The name of its folder, else its cause."""
+        return self.find.cause if self.file is None else self.file.parent.name
 
 
 @dataclass

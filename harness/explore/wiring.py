@@ -20,9 +20,8 @@ from harness.explore.documents import faults_of, name_of, removed
 from harness.explore.draft import CLEAN, MUTATION, Draft
 from harness.explore.draws import Draws
 from harness.explore.effort import Arm, Effort
-from harness.explore.finding import UNREPRODUCED as UNFILED
-from harness.explore.finding import Tried
-from harness.explore.findings import FOUND, MINIMAL, RUN, Findings, NewFinding, read_document
+from harness.explore.finding import StoredFinding, Tried
+from harness.explore.findings import FOUND, MINIMAL, RUN, Findings, NewFinding, read_document, read_finding
 from harness.explore.generate import loads, systematic, uniform
 from harness.explore.injecting import kind_of
 from harness.explore.investigation import Investigation
@@ -82,14 +81,14 @@ def parts(corpus: Path, findings: Path, subject: str, torch: str, world: str = P
             explained=explained,
             investigation=Investigated,
             knowledge=Known(opened, world),
-            library=Stored(Findings(findings), subject),
+            library=Stored(Findings(findings), subject, torch),
         )
 
 
 def files(corpus: Path, findings: Path) -> Mapping[str, Path]:
     """The scenario files of all entries of a corpus and of all findings, by their ids and the names of folders."""
     found = {path.name.removesuffix(SUFFIX): path for path in corpus.glob(f"*{SUFFIX}")}
-    for stored in (Findings(findings / UNFILED), Findings(findings)):
+    for stored in (Findings(findings).unfiled, Findings(findings)):
         found.update((name, stored.folder / name / MINIMAL) for name in stored.names())
     return found
 
@@ -224,39 +223,57 @@ class Investigated(Investigation):
 class Stored:
     """The findings of a subject on disk.
 
-    What another subject has shown is not known: that this one shows it too is news.
+    What another subject has shown is not known: that this one shows it too is news. What was confirmed and fails too
+    seldom to be filed is known like what is filed.
 
     What there was no time to confirm lies with those that were not reproduced, and was played 0 times: so the next
     session knows it.
     """
 
-    def __init__(self, findings: Findings, subject: str) -> None:
-        self._findings, self._subject = findings, subject
-        self._causes: dict[Signature, str] = {}
+    def __init__(self, findings: Findings, subject: str, torch: str = "") -> None:
+        self._findings, self._subject, self._torch = findings, subject, torch
         self._unfinished: dict[Signature, Path] = {}
-        for name in findings.names():
-            with suppress(HarnessError):  # `findings list` tells of what is damaged
-                stored = findings.read(name)
-                if stored.is_of(subject):
-                    self._causes[stored.signature] = stored.cause
+        self._stored_as: dict[str, str] = {}
+        self._causes = {stored.signature: stored.cause for _, stored in self._all() if self._is_known(stored)}
+
+    def _all(self) -> Iterator[tuple[Path, StoredFinding]]:
+        """All that are stored, those that are filed last; `findings list` tells of what is damaged."""
+        for findings in (self._findings.unfiled, self._findings):
+            for name in findings.names():
+                with suppress(HarnessError):
+                    yield findings.path(name), findings.read(name)
+
+    def _is_known(self, stored: StoredFinding) -> bool:
+        return stored.is_confirmed and stored.is_of(self._subject)
 
     def cause_of(self, signature: Signature) -> str | None:
         return self._causes.get(signature)
 
     def has(self, cause: str) -> bool:
-        return self._findings.known(cause) and self._findings.read(cause).is_of(self._subject)
+        path = self._where(cause)
+        return os.path.lexists(path) and self._is_known(read_finding(path))
+
+    def _where(self, cause: str) -> Path:
+        return self._findings.where(self._stored_as.get(cause, cause))
 
     def unfinished(self) -> Sequence[tuple[Observation, Signature]]:
         found = []
-        unfiled = Findings(self._findings.folder / UNFILED)
-        for name in unfiled.names():
-            with suppress(HarnessError):
-                stored, path = unfiled.read(name), unfiled.path(name)
-                if not stored.of and stored.subject == self._subject:
+        for path, stored in self._all():
+            if not stored.of and stored.subject == self._subject:
+                with suppress(HarnessError):
                     draft = Draft(read_document(path / MINIMAL), MUTATION, stored.seed)
                     observation = Observation(draft, FAILED, frozenset((stored.signature,)), run_dir=path / RUN)
                     self._unfinished[stored.signature] = path
                     found.append((observation, stored.signature))
+        return found
+
+    def uncompared(self) -> Sequence[tuple[StoredFinding, Draft]]:
+        found = []
+        for path, stored in self._all():
+            is_ours = (stored.subject, stored.torch) == (self._subject, self._torch)
+            if is_ours and stored.is_confirmed and not (stored.compared or stored.explained_by):
+                with suppress(HarnessError):
+                    found.append((stored, Draft(read_document(path / MINIMAL), MUTATION, stored.seed)))
         return found
 
     def add(self, find: Find) -> Path:
@@ -294,13 +311,14 @@ class Stored:
             explained_by=find.explained_by,
         )
         stored = self._findings.add(new)
-        if not stored.unreproduced:
-            self._causes[find.signature] = find.cause
+        self._stored_as[find.cause] = stored.cause
+        if stored.is_confirmed:
+            self._causes[find.signature] = stored.cause
         return self._findings.path(stored.cause, stored.unreproduced) / MINIMAL
 
     def seen(self, cause: str) -> None:
-        if self._findings.known(cause):
-            self._findings.seen(cause)
+        if os.path.lexists(self._where(cause)):
+            self._findings.seen(self._stored_as.get(cause, cause))
 
-    def compared(self, cause: str, tried: Sequence[Tried], without_faults: Tried | None) -> None:
-        self._findings.compared(cause, tried, without_faults)
+    def compared(self, cause: str, tried: Sequence[Tried], without_faults: Tried | None, done: bool) -> None:
+        self._findings.compared(self._stored_as.get(cause, cause), tried, without_faults, done)

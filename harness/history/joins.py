@@ -132,35 +132,45 @@ def ranks_missing(members: Iterable[Join], world_size: int, until_ns: int) -> li
 
 
 class Rounds:
-    """The round that a handler was in at a time: as the subject reports it, else how often the handler has returned."""
+    """The round that a handler was in at a time: as the subject reports it, else how often the handler has returned.
+
+    A join that its guard ended may still return, until the process is gone, and the history does not say whether it
+    did. A call behind it has a store of it if the handler had none before; else it may be of either round.
+    """
 
     def __init__(self, history: History) -> None:
-        self._returns: dict[tuple[int, int, str], list[Join]] = defaultdict(list)
+        self._ends: dict[tuple[int, int, str], list[Join]] = defaultdict(list)
         self._first: dict[str | None, int] = {}
         for join in sorted(joins(history), key=lambda join: join.ended_ns):
-            if join.returned:
-                self._returns[join.call.rank, join.call.life, join.handler].append(join)
+            if join.returned or join.call.outcome == "hung":
+                self._ends[join.call.rank, join.call.life, join.handler].append(join)
             if join.round is not None:
                 self._first[join.run_id] = min(join.round, self._first.get(join.run_id, join.round))
 
-    def at(self, call: Call) -> int:
-        """The round of the store that a call uses; 0 before the first return."""
+    def at(self, call: Call) -> range:
+        """The rounds, one or several, of the store that a call uses; 0 before the first return."""
         recorded = recorded_round(call)
         if recorded is not None:
-            return recorded
-        past = self._before(call)
+            return range(recorded, recorded + 1)
+        past, hung = self._before(call)
         reported = past[-1].round if past else None
-        return len(past) if reported is None else reported
+        known = len(past) if reported is None else reported
+        return range(known if past or not hung else 1, known + hung + 1)
 
-    def of(self, join: Join) -> int:
-        """The round that a join is for, also if it raised: then the one after the handler's last return."""
+    def of(self, join: Join) -> range:
+        """The rounds that a join may be for, also if it raised: then the one after the handler's last return."""
         if join.round is not None:
-            return join.round
-        past = self._before(join.call)
+            return range(join.round, join.round + 1)
+        past, hung = self._before(join.call)
         if past and past[-1].round is not None:
-            return past[-1].round + 1
-        return self._first.get(join.run_id, 1) + len(past)
+            first = past[-1].round + 1
+        else:
+            first = self._first.get(join.run_id, 1) + len(past)
+        return range(first, first + hung + 1)
 
-    def _before(self, call: Call) -> list[Join]:
-        returns = self._returns.get((call.rank, call.life, handler_of(call)), [])
-        return [join for join in returns if join.ended_ns <= (call.begun_ns or 0) and join.call is not call]
+    def _before(self, call: Call) -> tuple[list[Join], int]:
+        """The handler's joins that had returned, and how many its guard had ended, when a call began."""
+        ends = self._ends.get((call.rank, call.life, handler_of(call)), [])
+        over = [join for join in ends if join.ended_ns <= (call.begun_ns or 0) and join.call is not call]
+        past = [join for join in over if join.returned]
+        return past, len(over) - len(past)

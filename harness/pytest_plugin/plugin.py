@@ -260,7 +260,9 @@ class ScenarioItem(pytest.Item):
     def setup(self) -> None:
         from harness.pytest_plugin.reporting import EXTRAS, PROPERTY, extras
         from harness.reports.parts.rows import row
+        from harness.reports.parts.safe import one_line
         from harness.values.errors import HarnessError
+        from harness.values.printable import printable_lines
         from harness.values.refusals import describe
         from harness.values.verdict import ERROR, SKIPPED
 
@@ -269,25 +271,26 @@ class ScenarioItem(pytest.Item):
             result = self.result = runner_of(self.config).play(self.scenario)
         except HarnessError as error:
             life.leave_if_over(self.session)
-            pytest.fail(str(error), pytrace=False)
+            pytest.fail(printable_lines(str(error)), pytrace=False)
         except OSError as error:
-            pytest.fail(describe(error), pytrace=False)
+            pytest.fail(printable_lines(describe(error)), pytrace=False)
         life.leave_if_over(self.session)
         self.user_properties.append((PROPERTY, json.dumps(row(result))))
         if more := extras(self.config.getoption("--rdzv-report"), result):
             self.user_properties.append((EXTRAS, json.dumps(more)))
         if result.status == SKIPPED:
-            pytest.skip(result.judgement.because)
+            pytest.skip(one_line(result.judgement.because))
         if result.status == ERROR:
             raise RunFailed(result)
 
     def runtest(self) -> None:
+        from harness.reports.parts.safe import one_line
         from harness.values.verdict import KNOWN, PASSED
 
         assert self.result is not None
         if self.result.status == KNOWN:
             refs = ", ".join(self.result.judgement.known_refs)
-            pytest.xfail(f"known failure ({refs}): {self.result.judgement.because}")
+            pytest.xfail(one_line(f"known failure ({refs}): {self.result.judgement.because}"))
         if self.result.status != PASSED:
             raise RunFailed(self.result)
 

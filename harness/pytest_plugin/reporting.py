@@ -13,6 +13,7 @@ from harness.cli.reporting import ReportChoice, make, parse
 from harness.judge.result import Result
 from harness.reports.base import REPORTS, Report, RowReport
 from harness.values.errors import HarnessError, UsageError
+from harness.values.printable import printable_lines
 from harness.values.refusals import describe
 
 OPTION = "--rdzv-report"
@@ -83,4 +84,4 @@ class ReportWriter:
             except OSError as error:
                 failures.append(describe(error))
         if failures:
-            pytest.exit("\n".join(failures), returncode=pytest.ExitCode.INTERNAL_ERROR)
+            pytest.exit(printable_lines("\n".join(failures)), returncode=pytest.ExitCode.INTERNAL_ERROR)

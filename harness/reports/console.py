@@ -20,10 +20,9 @@ from harness import clock
 from harness.judge.result import Result
 from harness.reports.base import REPORTS, LateFile, Report, check_writable
 from harness.reports.parts import deadlines, facts, red, waits
-from harness.reports.parts.safe import shorten
+from harness.reports.parts.safe import one_line, shorten
 from harness.reports.parts.statistics import of_n
 from harness.scenario.scenario import Scenario
-from harness.values.printable import printable
 from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS, worst
 
 STYLES = {
@@ -133,16 +132,16 @@ class ConsoleReport(Report):
         why = facts.why(result)
         attempt = f" run {result.attempt}" if result.attempt > 1 else ""
         line = Text(f"{facts.SHORT[result.status]:8}", STYLES[result.status])
-        line.append(f"{result.seconds:7.2f} s  {printable(_label(result.scenario))}{attempt}", "none")
+        line.append(f"{result.seconds:7.2f} s  {one_line(_label(result.scenario))}{attempt}", "none")
         self._console.print(line.append(f"   {shorten(why, WHY_WIDTH)}" if why else "", "dim"), soft_wrap=True)
-        waited = printable(waits.of(result).sentence) if result.status == KNOWN else ""
+        waited = one_line(waits.of(result).sentence) if result.status == KNOWN else ""
         if waited:  # a red one has it in its block
             self._console.print(Text(f"{'':19}{waited}", "dim"), soft_wrap=True)
 
     def _show_running(self) -> None:
         if self._progress is None or self._task is None:
             return
-        names = [printable(name) for name, _ in self._running]
+        names = [one_line(name) for name, _ in self._running]
         room = max(self._console.width - 40, 20)
         self._progress.update(self._task, description=shorten(", ".join(names), room))
 
@@ -193,7 +192,7 @@ class ConsoleReport(Report):
             if len(runs) > RED_RUNS_SHOWN:
                 more = len(runs) - RED_RUNS_SHOWN
                 self._console.print(
-                    Text(f"\n… {more} more red runs of {printable(_label(runs[0].scenario))}"), soft_wrap=True
+                    Text(f"\n… {more} more red runs of {one_line(_label(runs[0].scenario))}"), soft_wrap=True
                 )
 
 
@@ -322,13 +321,12 @@ def _table(rows: Sequence[Row], room: int) -> Table:
     table = Table(box=None, pad_edge=False, show_edge=False)
     table.add_column("status", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
+    rows = [(status, one_line(name), seconds, shorten(why, WHY_WIDTH)) for status, name, seconds, why in rows]
     names, whys = max(len(row[1]) for row in rows), max(len(row[3]) for row in rows)
     name_width = max(min(names, max(int((room - 17) * NAME_SHARE), room - 17 - whys)), 20)
     table.add_column("scenario", overflow="fold", width=name_width)
     table.add_column("why" if any(row[3] for row in rows) else "", overflow="fold", max_width=room - 17 - name_width)
     for status, name, seconds, why in rows:
         style = STYLES[status]
-        table.add_row(
-            Text(facts.SHORT[status], style), f"{seconds:.2f}", Text(printable(name)), Text(shorten(why, WHY_WIDTH))
-        )
+        table.add_row(Text(facts.SHORT[status], style), f"{seconds:.2f}", Text(name), Text(why))
     return table

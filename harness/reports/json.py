@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness import __version__
@@ -14,13 +15,19 @@ from harness.reports.parts.rows import Row
 
 FORMAT = "rdzv-report/v1"
 
+# Half a character, as file names have that are not UTF-8: JSON can write it, and strict readers refuse the document.
+_HALF = re.compile("[\ud800-\udfff]")
+# What CI services obey anywhere in a line of a log: see `harness.values.printable`.
+_COMMAND = re.compile(r"#(?=#(?:vso|teamcity)?\[)", re.IGNORECASE)
+
 
 @REPORTS.register("json")
 class JsonReport(RowReport):
     """`meta`, then `results` in the order in which they ended."""
 
     def text(self, rows: Sequence[Row], interrupted: bool) -> str:
-        return json.dumps(document(rows, interrupted), indent=2) + "\n"
+        text = json.dumps(_whole(document(rows, interrupted)), indent=2)
+        return _COMMAND.sub(r"\\u0023", text) + "\n"  # `#` stands in texts only
 
 
 def document(rows: Sequence[Row], interrupted: bool = False) -> dict[str, Any]:
@@ -42,3 +49,12 @@ def _times_to_error(rows: Sequence[Row]) -> Iterator[TimeToError]:
 
 def _distinct(rows: Sequence[Row], name: str) -> list[str]:
     return list(dict.fromkeys(row[name] for row in rows if row.get(name)))
+
+
+def _whole(value: Any) -> Any:
+    """The value; each half of a character in its texts is written as an escape, as `printable` does."""
+    if isinstance(value, str):
+        return value if value.isascii() else _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", value)
+    if isinstance(value, Mapping):
+        return {_whole(key): _whole(one) for key, one in value.items()}
+    return [_whole(one) for one in value] if isinstance(value, list | tuple) else value

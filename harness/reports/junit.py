@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,10 +11,8 @@ from harness import clock
 from harness.reports.base import REPORTS, RowReport
 from harness.reports.parts import facts, rows
 from harness.reports.parts.rows import Row
+from harness.reports.parts.safe import one_line, some_lines
 from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS
-
-# XML 1.0 has no way to write these, not even escaped.
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @REPORTS.register("junit")
@@ -54,21 +51,21 @@ def _properties(suite: ElementTree.Element, results: Sequence[Row]) -> None:
     """Where all of them ran."""
     properties = ElementTree.SubElement(suite, "properties")
     for name, value in facts.headline(map(rows.about, results)):
-        ElementTree.SubElement(properties, "property", {"name": name, "value": _xml(value)})
+        ElementTree.SubElement(properties, "property", {"name": name, "value": value})
 
 
 def _case(suite: ElementTree.Element, result: Row, repeated: bool) -> None:
     name = f"{result['id']} run {result['attempt']}" if repeated else result["id"]
-    about = {"classname": folder(Path(result["path"])), "name": _xml(name), "time": f"{result['seconds']:.3f}"}
+    about = {"classname": folder(Path(result["path"])), "name": one_line(name), "time": f"{result['seconds']:.3f}"}
     case = ElementTree.SubElement(suite, "testcase", about)
     _outcome(case, result)
-    ElementTree.SubElement(case, "system-out").text = _xml("\n".join(_output(result)))
+    ElementTree.SubElement(case, "system-out").text = "\n".join(_output(result))
 
 
 def _output(result: Row) -> Iterator[str]:
     """What this one was, and for a red one everything the console shows."""
     for name in ("subject", "torch", "seed", "run_dir", "status"):
-        yield f"{name}: {'' if result[name] is None else result[name]}"
+        yield one_line(f"{name}: {'' if result[name] is None else result[name]}")
     if result["proof"]:
         yield from ("", *result["proof"])
 
@@ -76,28 +73,25 @@ def _output(result: Row) -> Iterator[str]:
 def folder(path: Path) -> str:
     """The folder of a scenario as a dotted name, which is what CI services group by."""
     parts = [part for part in path.parent.parts if part not in ("/", ".", "..")]
-    return _xml(".".join(part.replace(".", "_") for part in parts)) or "scenarios"
+    return one_line(".".join(part.replace(".", "_") for part in parts)) or "scenarios"
 
 
 def _outcome(case: ElementTree.Element, result: Row) -> None:
     status, because = result["status"], result["because"]
     if status in (FAILED, VACUOUS):
-        message = {"message": _xml(because), "type": status}
-        ElementTree.SubElement(case, "failure", message).text = _xml(_summary(result))
+        message = {"message": one_line(because), "type": status}
+        ElementTree.SubElement(case, "failure", message).text = _summary(result)
     elif status == ERROR:
-        ElementTree.SubElement(case, "error", {"message": _xml(because), "type": "error"})
+        ElementTree.SubElement(case, "error", {"message": one_line(because), "type": "error"})
     elif status == KNOWN:
         refs = ", ".join(result["known_refs"]) or because
-        ElementTree.SubElement(case, "skipped", {"message": _xml(f"known failure: {refs}")})
+        ElementTree.SubElement(case, "skipped", {"message": one_line(f"known failure: {refs}")})
     elif status == SKIPPED:
-        ElementTree.SubElement(case, "skipped", {"message": _xml(because)})
+        ElementTree.SubElement(case, "skipped", {"message": one_line(because)})
 
 
 def _summary(result: Row) -> str:
-    """The broken claims in a line each; the proof stands in system-out."""
+    """The broken claims, each with both sides; the proof stands in system-out."""
     broken = [verdict for verdict in result["verdicts"] if verdict["status"] != PASSED]
-    return "\n".join(f"{one['name']}: expected {one['expected']}; {one['happened']}" for one in broken)
-
-
-def _xml(text: str) -> str:
-    return _NOT_XML.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+    said = (f"{one_line(one['name'])}: expected {one['expected']}; {one['happened']}" for one in broken)
+    return "\n".join(line for text in said for line in some_lines(text))

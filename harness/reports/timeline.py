@@ -13,11 +13,10 @@ from harness.judge.result import Result
 from harness.reports.base import REPORTS, FileReport, write
 from harness.reports.parts import facts, waits
 from harness.reports.parts.cells import LEGEND, mark, nemesis_cell, rank_cell
-from harness.reports.parts.safe import shorten
+from harness.reports.parts.safe import one_line, shorten
 from harness.scenario.scenario import Scenario
 from harness.values.history import History
 from harness.values.ops import NEMESIS, Op
-from harness.values.printable import printable
 from harness.values.verdict import Judgement
 
 # A rank's column takes at least so much room when ranks are put side by side; the nemesis at most a third of the width.
@@ -77,7 +76,7 @@ def terminal_width() -> int:
 
 def of_result(result: Result, view: View) -> str:
     """The time line of one result, with its title and its verdict."""
-    title = printable(f"{result.scenario.id}: {result.status}")
+    title = one_line(f"{result.scenario.id}: {result.status}")
     about = "   ".join(f"{label} {text}" for label, text in facts.headline([facts.about(result)]))
     broken = _broken(result.judgement)
     waited = _waits(result.scenario, result.history)
@@ -102,7 +101,7 @@ def _proof(judgement: Judgement) -> frozenset[int]:
 
 
 def _broken(judgement: Judgement) -> list[str]:
-    found = [printable(f"* {verdict.name}: {verdict.because or verdict.happened}") for verdict in judgement.broken]
+    found = [one_line(f"* {verdict.name}: {verdict.because or verdict.happened}") for verdict in judgement.broken]
     return ["", *found] if found else []
 
 
@@ -179,7 +178,7 @@ def _repetitive(history: History) -> tuple[set[int], list[str]]:
             rows.setdefault(key, []).append(call.evidence)
     long = {key: calls for key, calls in rows.items() if len(calls) > 1}
     notices = [
-        f"rank {rank}: {len(calls)} more calls of {printable(step)}, all ok"
+        f"rank {rank}: {len(calls)} more calls of {one_line(step)}, all ok"
         for (rank, _, _, step), calls in long.items()
     ]
     return {index for calls in long.values() for evidence in calls for index in evidence}, notices

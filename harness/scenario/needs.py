@@ -13,6 +13,7 @@ NEEDS = {
     "proxy": "the proxy server that a scenario asks for",
     "engine": "a Docker engine, and the images of ranks and proxy server",
     "harness-image": "the image of the harness, for the tests of this project; no scenario needs it",
+    "browser": "a Chromium, for the tests of this project; no scenario needs it",
     "nft": "the program, for packet faults",
     "tc": "the program, likewise",
     "ip": "the program, likewise",

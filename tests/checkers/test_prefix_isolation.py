@@ -181,6 +181,50 @@ def test_keys_of_an_earlier_round_are_rejected() -> None:
     )
 
 
+def returned_late(past: Past, writer: int = 0) -> Past:
+    """Rank 0's join was judged hung and returned late: the process goes on until it is ended. A rank writes a key."""
+    past.join(0, 0, 1, "hung").join(1, 0, 0.1)
+    return past.call(writer, "put", 1.1, 1.2, f="set", arguments={"key": "x", "value": "1"}, run_id="train")
+
+
+def seen_by(past: Past, rank: int) -> Verdict:
+    past.call(rank, "peek", 2, 2.1, f="get", arguments={"key": "x"}, value="1", run_id="train")
+    return PrefixIsolation().check(scenario(), past.whole(), {})
+
+
+def test_a_join_that_returned_late_is_of_the_round_of_the_others() -> None:
+    """Each sees what the other wrote: the late one has a store, so its join has returned."""
+    assert seen_by(returned_late(Past(2)), 1).status == VACUOUS
+    assert seen_by(returned_late(Past(2), writer=1), 0).status == VACUOUS
+
+
+def test_a_later_join_that_may_have_returned_late_is_of_either_round() -> None:
+    """Its second join was judged hung: what it writes may be seen in the second round, and it may see the first."""
+    past = Past(2).all_join().call(1, "put", 0.5, 0.6, f="set", arguments={"key": "x", "value": "1"}, run_id="train")
+    past.join(0, 1, 2, "hung", step="again").join(1, 1, 1.1, step="again")
+    past.call(0, "more", 2.1, 2.2, f="set", arguments={"key": "y", "value": "2"}, run_id="train")
+    past.call(1, "look", 3, 3.1, f="get", arguments={"key": "y"}, value="2", run_id="train")
+    past.call(0, "peek", 3.1, 3.2, f="get", arguments={"key": "x"}, value="1", run_id="train")
+    assert PrefixIsolation().check(scenario(), past.whole(), {}).status == PASSED
+
+
+def test_a_join_that_returned_late_hides_no_trespass() -> None:
+    """Not across rounds: a second join of the reader has returned since; nor what was written before it hung."""
+    later = returned_late(Past(2)).join(1, 1.5, 1.6, step="again")
+    assert seen_by(later, 1).happened == "saw key 'x' = '1' of run train, round 1"
+    before = Past(2).all_join().call(0, "put", 0.5, 0.6, f="set", arguments={"key": "x", "value": "1"}, run_id="train")
+    before.join(0, 1, 2, "hung", step="again").join(1, 1, 1.1, step="again")
+    assert seen_by(before, 1).happened == "saw key 'x' = '1' of run train, round 1"
+
+
+def test_a_join_that_returned_late_hides_no_other_run() -> None:
+    """Whatever its round, the key is of another run id."""
+    past = Past(2).join(0, 0, 1, "hung", run_id="a").join(1, 0, 0.1, run_id="b")
+    past.call(0, "put", 1.1, 1.2, f="set", arguments={"key": "x", "value": "1"}, run_id="a")
+    past.call(1, "peek", 2, 2.1, f="get", arguments={"key": "x"}, value="1", run_id="b")
+    assert PrefixIsolation().check(scenario(), past.whole(), {}).happened == "saw key 'x' = '1' of run a, round 1"
+
+
 def test_a_reported_round_wins_over_the_count() -> None:
     """Rank 1's second life joined round 2: it may see what rank 0 wrote there."""
     past = Past(2).all_join(returned={"round": 1}).join(0, 1, 1.1, step="again", returned={"round": 2})

@@ -44,9 +44,15 @@ def test_a_second_round_is_judged_by_itself() -> None:
     assert judged(past.whole()).because == "2 rounds joined together"
 
 
-def test_no_join_is_nothing_to_judge() -> None:
-    """A play in which nobody called rendezvous."""
+def test_no_join_that_ended_is_nothing_to_judge() -> None:
+    """A play in which nobody called rendezvous, or no call of it returned or raised."""
     assert judged(Past().whole()).status == VACUOUS
+    assert judged(Past(2).join(0, 0, 1, "died").join(1, 0, 1, "hung").whole()).status == VACUOUS
+
+
+def test_a_join_that_says_no_world_size_waits_for_nobody() -> None:
+    """Nobody can be missing from it."""
+    assert judged(Past(2).join(0, 0, 1, world_size=None, returned={"world_size": None}).whole()).status == PASSED
 
 
 def test_an_early_worker_is_rejected() -> None:
@@ -74,3 +80,15 @@ def test_a_split_in_a_reported_round_is_rejected() -> None:
     past = Past(2).all_join(returned={"round": 7})
     past.join(0, 1.0, 1.1, step="again", returned={"round": 8}).join(1, 1.0, 3.0, "failed", step="again")
     assert judged(past.whole()).because == "rank 0 returned, but rank 1's again raised"
+
+
+def test_a_join_behind_one_that_hung_has_come_to_either_round() -> None:
+    """Rank 1's first join was judged hung and returned late, so its second may be for the second round: no early return
+    of rank 0, and no split if it raises. A rank that has not begun any other is early."""
+    hung = Past(2).join(0, 0, 1).join(1, 0, 1, "hung")
+    for outcome in ("died", "failed"):
+        past = hung.join(1, 1.1, 1.5, outcome, step="again").join(0, 1.2, 1.4, step="again")
+        assert judged(past.whole()).status == PASSED, outcome
+        hung = Past(2).join(0, 0, 1).join(1, 0, 1, "hung")
+    early = judged(hung.join(0, 1.2, 1.4, step="again").join(1, 1.5, 2, "died", step="again").whole())
+    assert early.because == "rank 0's again returned before rank 1 had begun to join"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -11,15 +12,20 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pasts import scenario, step
 
 from harness.cli import exploring, main
 from harness.cli.exploring import Request
+from harness.cli.reporting import ReportChoice
 from harness.explore.canary import canary
 from harness.explore.draft import CANARY, LANES, Draft
 from harness.explore.observation import Observation, Signature
 from harness.explore.parts import CONFIRMED, UNCONFIRMED, UNREPRODUCED, Find, Outcome
 from harness.explore.tally import Stored, Tally
+from harness.judge.result import Result
 from harness.values.errors import HarnessError, UsageError
+from harness.values.history import History
+from harness.values.verdict import Judgement
 
 REQUEST = Request(None, 10, Path("corpus"), Path("findings"))
 OPTIONS: Any = SimpleNamespace(subject="static")
@@ -165,11 +171,26 @@ def test_the_summary_says_what_to_do_next(explore: Explore, capsys: pytest.Captu
         "explained   40 F02, 3 F05",
         "seen again  1 hung.get--down",
         "new         hung.get--down, 18 of 20 plays: no_hang worker get: hung",
-        "            rdzv-harness findings show hung.get--down",
+        "            rdzv-harness findings show hung",
         "            rdzv-harness run findings/hung/minimal.rdzv.yaml",
         "unconfirmed hung.get--down, 18 of 20 plays: no_hang worker get: hung",
         "            rdzv-harness run findings/hung/minimal.rdzv.yaml",
         "stored      1 seen and not reproduced: findings",
+    ]
+
+
+def test_the_summary_says_where_a_finding_lies_that_is_not_filed(
+    explore: Explore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It counts as new, with how often it fails."""
+    seldom = replace(stored(CONFIRMED), file=Path("findings/unreproduced/hung/minimal.rdzv.yaml"))
+    assert explore(tally(seldom))[0] == 1
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("new         hung.get--down, 18 of 20 plays: no_hang worker get: hung")
+    assert lines[at + 1 : at + 4] == [
+        "            it fails too seldom to be filed, and lies in findings/unreproduced/hung",
+        "            rdzv-harness findings show hung",
+        "            rdzv-harness run findings/unreproduced/hung/minimal.rdzv.yaml",
     ]
 
 
@@ -253,3 +274,21 @@ def test_a_corpus_that_cannot_be_used_ends_before_a_play() -> None:
 
     with pytest.raises(UsageError, match="another explorer"):
         exploring.explore(REQUEST, OPTIONS, lambda options: pytest.fail("a runner was made"), locked)
+
+
+def test_reports_are_written_of_all_findings_when_it_is_over(
+    explore: Explore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of an interrupted session, which keeps its exit code; they are checked before anything is played."""
+    from harness.cli import finding_results
+
+    red = Result(scenario(step("join")), Judgement("failed", "it hung"), History(), None, 0.1)
+    monkeypatch.setattr(finding_results, "results", lambda folder, subject: [red])
+    path = tmp_path / "found.json"
+    code, _ = explore(Tally(), KeyboardInterrupt(), reports=(ReportChoice("json", path),))
+    assert code == 130
+    written = json.loads(path.read_text())
+    assert written["meta"]["interrupted"]
+    assert [row["status"] for row in written["results"]] == ["failed"]
+    with pytest.raises(UsageError, match="--report jsno"):
+        explore(Tally(), reports=(ReportChoice("jsno", path),))

@@ -43,6 +43,17 @@ def test_a_line_for_each_finding(run: Run) -> None:
     assert output.startswith(f"{CAUSE}  new  20 of 20  static, torch 2.15.0+cpu  seen 1 times, last ")
 
 
+def test_what_is_not_filed_is_listed_too(run: Run, folder: Path, tmp_path: Path) -> None:
+    """What was confirmed with how seldom it fails, the rest by number."""
+    for cause, failed, of in (("seldom", 8, 20), ("once", 1, 20), ("unfinished", 0, 0)):
+        Findings(folder).add(new_finding(tmp_path / "runs", cause=cause, failed=failed, of=of))
+    code, output, _ = run("list")
+    lines = output.splitlines()
+    assert (code, len(lines)) == (0, 3)
+    assert lines[1].startswith("seldom  new  8 of 20, too seldom to be filed  static")
+    assert lines[2] == f"1 not reproduced and 1 not confirmed yet are in {folder / 'unreproduced'}"
+
+
 def test_a_folder_without_findings_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing was explored, or nothing was found."""
     assert main(["findings", "list", "--findings", str(tmp_path / "none")]) == 0

@@ -91,7 +91,7 @@ def test_a_page_of_nothing_is_not_written(tmp_path: Path) -> None:
 
 
 def test_the_page_is_checked_before_anything_is_read(tmp_path: Path, run_dir: Path) -> None:
-    """A folder in its place is refused, and so is a history that is none."""
+    """A folder in its place is refused, and so is a history that is not one."""
     with pytest.raises(UsageError, match="cannot write a report"):
         picturing.html([run_dir], tmp_path, None, is_opened=False)
     (tmp_path / "nights.jsonl").write_text("no\n")

@@ -12,7 +12,7 @@ from typing import Any
 from pasts import Past
 
 from harness.explore.draft import CLEAN, MUTATION, SYSTEMATIC, UNIFORM, Draft, Profile
-from harness.explore.finding import Tried
+from harness.explore.finding import StoredFinding, Tried
 from harness.explore.observation import Observation, Signature
 from harness.explore.parts import CONFIRMED, Find, Outcome, Parts
 from harness.scenario.scenario import Scenario
@@ -148,6 +148,8 @@ class FakeLibrary:
         self.again: list[str] = []
         self.left: list[tuple[Observation, Signature]] = []
         self.comparisons: dict[str, tuple[tuple[Tried, ...], Tried | None]] = {}
+        self.done: dict[str, bool] = {}
+        self.to_compare: list[tuple[StoredFinding, Draft]] = []
 
     def cause_of(self, signature: Signature) -> str | None:
         found = [find.cause for find in self.finds if find.signature == signature and find.status == CONFIRMED]
@@ -166,12 +168,18 @@ class FakeLibrary:
     def seen(self, cause: str) -> None:
         self.again.append(cause)
 
-    def compared(self, cause: str, tried: Sequence[Tried], without_faults: Tried | None) -> None:
+    def uncompared(self) -> Sequence[tuple[StoredFinding, Draft]]:
+        return self.to_compare
+
+    def compared(self, cause: str, tried: Sequence[Tried], without_faults: Tried | None, done: bool) -> None:
         self.comparisons[cause] = (tuple(tried), without_faults)
+        self.done[cause] = done
 
 
 class FakeInvestigation:
     """Plays a find three times, and then deletes what it can: faults, steps, ranks."""
+
+    doing = "shrinking"
 
     def __init__(self, draft: Draft, signature: Signature) -> None:
         self.signature, self.best = signature, draft

@@ -66,6 +66,7 @@ MEASURED = [
         world("partition", steps=[{"do": "rendezvous", "handler": "next", "run_id": "train"}]),
     ),
     ("F06", call("agreement", "rendezvous"), world(world={"ranks": {1: {"as_rank": 7}}})),
+    ("F06", call("join_identity", "rendezvous", wire="reply add passed"), world(world={"ranks": {2: {"as_rank": 1}}})),
     ("F06", call("agreement", "rendezvous", role="master+worker"), world(world={"ranks": {1: {"world_size": 4}}})),
     ("F07", call("agreement", "rendezvous", role="master"), world(world={"ranks": {0: {"run_id": "a"}}})),
     ("F08", call("agreement", "rendezvous", role="master"), world("latency", **SECOND)),

@@ -22,7 +22,7 @@ from harness.values.verdict import FAILED
 
 STRICT = Tried("static-strict", "2.15.0+cpu", 0, 20)
 BARE = Tried("static", "2.15.0+cpu", 0, 5)
-LATER = ("without_faults", "found_with")
+LATER = ("without_faults", "found_with", "compared")
 
 
 def stored(tmp_path: Path, **keys: Any) -> Findings:
@@ -133,6 +133,42 @@ def test_a_cause_that_was_not_reproduced_is_filed_once_it_is(tmp_path: Path) -> 
     found.add(new_finding(tmp_path / "runs"))
     assert found.names() == [CAUSE]
     assert not found.path(CAUSE, unreproduced=True).exists()
+
+
+def test_equal_keys_of_drafts_that_were_not_made_small_are_not_one_cause(tmp_path: Path) -> None:
+    """Each signature and subject has a folder of its own, and is seen again there; confirmed ones are one."""
+    found = stored(tmp_path, failed=0, of=0)
+    other = new_finding(tmp_path / "runs", failed=0, of=0, signature=replace(SIGNATURE, message="another"))
+    echo = new_finding(tmp_path / "runs", failed=0, of=0, run_dir=red_run(tmp_path / "echo", draft(), "echo", None))
+    for new in (other, echo, other, echo):
+        found.add(new)
+    stored_ones = {(one.signature.message, one.subject): one for one in map(found.unfiled.read, found.unfiled.names())}
+    assert {key: one.seen for key, one in stored_ones.items()} == {
+        ("", "static"): 1,
+        ("another", "static"): 2,
+        ("", "echo"): 2,
+    }
+    found.add(replace(new_finding(tmp_path / "runs", cause="seldom", failed=8)))
+    found.add(new_finding(tmp_path / "runs", cause="seldom", failed=7, signature=replace(SIGNATURE, message="another")))
+    assert len(found.unfiled.names()) == 4
+
+
+def test_what_another_subject_has_not_confirmed_is_no_sight_of_what_is_filed(tmp_path: Path) -> None:
+    """It has a folder of its own; what the same subject has is seen once more."""
+    found = stored(tmp_path)
+    run_dir = red_run(tmp_path / "echo", draft(), "echo", None)
+    assert found.add(new_finding(tmp_path / "runs", failed=0, of=0, run_dir=run_dir)).unreproduced
+    assert (found.read(CAUSE).found_with, found.read(CAUSE).seen) == ((), 1)
+    assert found.add(new_finding(tmp_path / "runs", failed=0, of=0)).seen == 2
+
+
+def test_one_that_is_not_filed_takes_the_place_of_one_that_failed_more_seldom(tmp_path: Path) -> None:
+    """How often it was seen, and when first, stays."""
+    found = stored(tmp_path, failed=1)
+    better = Findings(found.folder, lambda: 1_800_000_060.0).add(new_finding(tmp_path / "runs", failed=8))
+    assert (better.failed, better.seen, better.first_seen, better.is_confirmed) == (8, 2, SHOWN, True)
+    assert found.add(new_finding(tmp_path / "runs", failed=2)).failed == 8
+    assert found.read(CAUSE, unreproduced=True).seen == 3
 
 
 # -- whole or not at all -----------------------------------------------------------------------------------------

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from fake_parts import FakeInvestigation, FakeLibrary, document, fake_parts, signatures, with_fault
 from sessions import MakeSession, knowledge_of, library_of
+from stored_findings import findings, new_finding
 
 from harness.explore.draft import CLEAN, MUTATION, Draft
+from harness.explore.finding import Tried
 from harness.explore.observation import Observation, Signature
 from harness.explore.parts import CONFIRMED, UNCONFIRMED, Find
 from harness.scenario.scenario import Scenario
@@ -92,6 +94,24 @@ def test_a_new_finding_is_tried_elsewhere_and_without_faults(session: MakeSessio
     assert [result.subject for result in one.results].count("static-strict") == 20
     library_of(parts).comparisons.clear()
     assert session().play(parts, runs=100, others=("static-strict",)).compared == 0
+
+
+def test_a_comparison_that_was_cut_short_goes_on(session: MakeSession, tmp_path: Path) -> None:
+    """A session that ends in it says so; the next one plays what is missing, and not what is known."""
+    parts = fake_parts()
+    one = session()
+    one.play(parts, most=36, runs=1000, until_find=True, others=("static-strict",))
+    one.source.close()
+    assert library_of(parts).done.get("joins-1") is None
+    find = library_of(parts).finds[0]
+    assert (find.status, 0 < one.source.tally.compared < 25) == (CONFIRMED, True)
+    strict = Tried("static-strict", "2.15.0", 0, 20)
+    stored = findings(tmp_path / "findings").add(new_finding(tmp_path / "runs"))
+    finding = replace(stored, cause=find.cause, subject="echo", tried=(strict,))
+    library_of(parts).to_compare = [(finding, find.smallest)]
+    tally = session().play(parts, runs=100, others=("static-strict",))
+    assert library_of(parts).comparisons["joins-1"] == ((), Tried("echo", "2.15.0+cpu", 0, 5))
+    assert (library_of(parts).done, tally.compared, tally.finds) == ({"joins-1": True}, 5, [])
 
 
 def test_it_can_end_at_the_first_new_finding(session: MakeSession) -> None:

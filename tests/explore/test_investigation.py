@@ -15,7 +15,7 @@ from harness.explore.investigation import Investigation, Limits
 from harness.explore.observation import Observation, Signature
 from harness.explore.shrink import candidates
 from harness.loader import load_text, written
-from harness.values.verdict import ERROR, FAILED, SKIPPED
+from harness.values.verdict import ERROR, FAILED, PASSED, SKIPPED
 
 OTHER = Signature("error_contract", "rendezvous", "worker", "failed", "ValueError")
 
@@ -29,7 +29,7 @@ def _without_the_loader(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
         monkeypatch.setattr(valid, lambda draft: bool(entries(draft.document, "workload")))
 
 
-PATIENT = Limits(most_runs=100_000, most_seconds=100_000.0)
+PATIENT = Limits(most_runs=100_000, most_seconds=400_000.0)
 
 
 def fails(p: float) -> Chance:
@@ -59,6 +59,19 @@ def test_a_certain_failure_is_shrunk_to_what_it_needs() -> None:
     assert outcome.ancestry[-1] == outcome.draft.id
     assert len(outcome.changes) == len(outcome.ancestry) - 1
     assert outcome.interval[0] > 0.8
+
+
+def test_it_says_what_is_done() -> None:
+    """Confirming until the replays agree, shrinking until nothing more goes, certifying until the end."""
+    investigation = Investigation(large_draft(), HANGS)
+    done = [investigation.doing]
+    while not investigation.is_done:
+        for draft in investigation.next():
+            found = frozenset({HANGS} if muted_get(draft.document) else ())
+            investigation.add(Observation(draft, FAILED if found else PASSED, found))
+            done.append(investigation.doing)
+    assert list(dict.fromkeys(done)) == ["confirming", "shrinking", "certifying"]
+    assert (done.index("shrinking"), done.count("certifying")) == (5, 20 + 1)
 
 
 def test_the_smallest_has_no_smaller_candidate_that_fails() -> None:
@@ -207,10 +220,10 @@ def test_the_limit_of_runs(p: float) -> None:
 
 def test_the_limit_of_seconds() -> None:
     """Where plays are long, shrinking stops in time for the certification."""
-    limits = Limits(most_seconds=12.0)
+    limits = Limits(most_seconds=48.0)
     outcome = investigated(Investigation(large_draft(), HANGS, limits), fails(1.0)).outcome
     assert outcome is not None
-    assert outcome.seconds <= 12.0 * limits.side_by_side + 1
+    assert outcome.seconds <= 48.0 + 1
     assert not outcome.complete
     assert outcome.runs == 20
 

@@ -66,9 +66,59 @@ def test_a_comparison_is_stored_with_its_finding(tmp_path: Path) -> None:
     library = Stored(findings(tmp_path / "findings"), "static")
     library.add(find(tmp_path))
     strict, bare = Tried("static-strict", "2.15.0", 0, 20), Tried("static", "2.15.0", 0, 5)
-    library.compared("a-cause", (strict,), bare)
+    library.compared("a-cause", (strict,), bare, True)
     finding = findings(tmp_path / "findings").read("a-cause")
     assert (finding.tried, finding.without_faults, finding.seen) == ((strict,), bare, 1)
+
+
+def test_a_comparison_that_was_cut_short_is_left_to_the_next_session(tmp_path: Path) -> None:
+    """Of the same subject and torch, until all of it was played; what has a known cause is not compared."""
+    folder = findings(tmp_path / "findings")
+    library = Stored(folder, "static", "2.15.0+cpu")
+    library.add(find(tmp_path))
+    library.add(replace(find(tmp_path, cause="explained"), explained_by="F02"))
+    library.add(find(tmp_path, UNREPRODUCED, "once"))
+    strict = Tried("static-strict", "2.15.0", 0, 20)
+    library.compared("a-cause", (strict,), None, False)
+    ((finding, smallest),) = Stored(folder, "static", "2.15.0+cpu").uncompared()
+    assert (finding.cause, finding.tried, smallest.text) == ("a-cause", (strict,), draft().text)
+    for subject, torch in (("static", "2.6.0"), ("static-strict", "2.15.0+cpu")):
+        assert not Stored(folder, subject, torch).uncompared()
+    library.compared("a-cause", (), None, True)
+    assert not Stored(folder, "static", "2.15.0+cpu").uncompared()
+
+
+def test_what_fails_too_seldom_to_be_filed_is_known_and_compared(tmp_path: Path) -> None:
+    """It was confirmed, so it is no news to the next session; what was seen once is."""
+    folder = findings(tmp_path / "findings")
+    seldom = replace(find(tmp_path), outcome=Outcome(8, 20, draft()))
+    path = Stored(folder, "static").add(seldom)
+    assert path.parent == folder.path("a-cause", unreproduced=True)
+    later = Stored(folder, "static", "2.15.0+cpu")
+    assert (later.cause_of(SIGNATURE), later.has("a-cause"), later.unfinished()) == ("a-cause", True, [])
+    assert [finding.failed for finding, _ in later.uncompared()] == [8]
+    later.seen("a-cause")
+    later.compared("a-cause", (), Tried("static", "2.15.0", 0, 5), True)
+    assert (folder.read("a-cause", unreproduced=True).seen, later.uncompared()) == (2, [])
+    Stored(folder, "static").add(
+        replace(find(tmp_path, UNREPRODUCED, "once"), signature=replace(SIGNATURE, verb="get"))
+    )
+    assert not Stored(folder, "static").has("once")
+
+
+def test_two_that_are_unfinished_are_both_gone_on_with(tmp_path: Path) -> None:
+    """Their drafts were not made small, so that their keys are equal proves nothing."""
+    folder = findings(tmp_path / "findings")
+    other = replace(SIGNATURE, message="another")
+    library = Stored(folder, "static")
+    library.add(find(tmp_path, UNCONFIRMED))
+    library.add(replace(find(tmp_path, UNCONFIRMED), signature=other))
+    later = Stored(folder, "static")
+    left = {signature: observation for observation, signature in later.unfinished()}
+    assert left.keys() == {SIGNATURE, other}
+    for signature, observation in left.items():
+        later.add(replace(find(tmp_path, CONFIRMED), signature=signature, shown=observation))
+    assert (Stored(folder, "static").unfinished(), folder.names(), folder.unfiled.names()) == ([], ["a-cause"], [])
 
 
 @pytest.mark.parametrize("then", [CONFIRMED, UNREPRODUCED])

@@ -57,8 +57,8 @@ def test_rounds_are_counted_by_returns_where_none_is_reported() -> None:
     past = Past().call(0, "early", 0, 1, f="get").join(0, 1, 2).call(0, "get", 3, 4).join(0, 5, 6, step="again")
     history = past.join(0, 7, 8, "failed", step="third").call(0, "late", 9, 10, f="get").so_far()
     rounds = Rounds(history)
-    assert [rounds.at(call) for call in history.calls if call.f == "get"] == [0, 1, 2]
-    assert [rounds.of(join) for join in joins(history)] == [1, 2, 3]
+    assert [list(rounds.at(call)) for call in history.calls if call.f == "get"] == [[0], [1], [2]]
+    assert [list(rounds.of(join)) for join in joins(history)] == [[1], [2], [3]]
 
 
 def test_rounds_are_those_that_the_subject_reports() -> None:
@@ -66,9 +66,32 @@ def test_rounds_are_those_that_the_subject_reports() -> None:
     past = Past().join(1, 0, 1, "failed").join(0, 0, 1, returned={"round": 7}).call(0, "get", 2, 3)
     history = past.join(0, 4, 5, "failed", step="again").so_far()
     rounds = Rounds(history)
-    assert [rounds.at(call) for call in history.calls_of("get")] == [7]
-    assert {(join.call.rank, join.call.step): rounds.of(join) for join in joins(history)} == {
-        (0, "join"): 7,
-        (1, "join"): 7,
-        (0, "again"): 8,
+    assert [list(rounds.at(call)) for call in history.calls_of("get")] == [[7]]
+    assert {(join.call.rank, join.call.step): list(rounds.of(join)) for join in joins(history)} == {
+        (0, "join"): [7],
+        (1, "join"): [7],
+        (0, "again"): [8],
     }
+
+
+def test_a_join_that_its_guard_ended_may_still_have_returned() -> None:
+    """A call behind it has a store: of the first round if none was before, else of either round."""
+    past = Past().join(0, 0, 1, "hung").call(0, "get", 1.1, 1.2).join(1, 0, 1).call(1, "early", 2, 2.1, f="get")
+    past.join(1, 3, 4, "hung", step="again").call(1, "during", 3.5, 3.6, f="get", thread="other")
+    history = past.call(1, "late", 4.1, 4.2, f="get").join(1, 4.3, 4.4, "died", step="third").so_far()
+    rounds = Rounds(history)
+    assert {call.step: list(rounds.at(call)) for call in history.calls if call.f == "get"} == {
+        "get": [1],
+        "early": [1],
+        "during": [1],
+        "late": [1, 2],
+    }
+    assert [list(rounds.of(join)) for join in joins(history)] == [[1], [1], [2], [2, 3]]
+
+
+def test_a_round_that_the_subject_reports_leaves_no_doubt() -> None:
+    """Behind a join that its guard ended a call has the round that it was recorded with."""
+    past = Past().join(0, 0, 1, returned={"round": 7}).join(0, 2, 3, "hung", step="again")
+    history = past.call(0, "get", 3.1, 3.2, round=8).call(0, "set", 3.3, 3.4).so_far()
+    rounds = Rounds(history)
+    assert [list(rounds.at(call)) for call in history.calls if call.f != "rendezvous"] == [[8], [7, 8]]

@@ -82,4 +82,4 @@ def test_text_of_a_title_is_no_markup() -> None:
     """A title or a path with Markdown's own signs breaks neither the table nor the link."""
     odd = row(status="failed", title="a | b [c] *d* `e` <f> \\ g\nh", path="s s/(x).rdzv.yaml")
     line = table([odd], [odd])[2]
-    assert line.startswith(r"| [a \| b \[c\] \*d\* \`e\` \<f\> \\ g\\nh](<s s/(x).rdzv.yaml>) |")
+    assert line.startswith(r"| [a \| b \[c\] \*d\* \`e\` \<f\> \\ g\\nh](s%20s/%28x%29.rdzv.yaml) |")

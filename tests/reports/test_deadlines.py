@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
+from happenings import MS
+from happenings import result as a_result
 from rich.console import Console
 
 from harness.history.time_to_error import CONNECT, HUNG, JOIN, KEY, OTHER, TIMED_OUT, TimeToError
@@ -12,8 +14,6 @@ from harness.reports.console import ConsoleReport
 from harness.reports.json import document
 from harness.reports.parts.deadlines import cells, lines
 from harness.reports.parts.rows import row
-from tests.reports.happenings import MS
-from tests.reports.happenings import result as a_result
 
 SECOND = 1_000 * MS
 

@@ -11,10 +11,12 @@ import happenings
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pasts import Past
 
+from harness.reports.page import page
 from harness.reports.page.block import of_result
 from harness.reports.page.columns import columns, differences
-from harness.reports.page.embed import import_map, packed, script_json, unpacked
+from harness.reports.page.embed import import_map, packed, script_json, unpacked, without_comments
 from harness.reports.page.lanes import NO_LANE
 from harness.reports.page.perfetto import trace_of
 from harness.reports.page.picture import MOST_OPS, Picture
@@ -74,6 +76,13 @@ def test_a_call_has_its_begin_its_end_and_its_outcome() -> None:
     assert (calls["begin"][2], calls["end"][2]) == (10, 11)
     assert [(one["rank"], one["to"] is None) for one in found["lives"]] == [(0, False), (1, False)]
     assert "died" in found["lives"][1]["end"]
+
+
+def test_a_join_is_named_with_its_run_where_there_are_several() -> None:
+    """Two jobs on one port are told apart by it."""
+    history = Past(2).join(0, 0.1, 0.2, run_id="a").join(1, 0.1, 0.2, run_id="b").whole()
+    found = Picture.of(happenings.scenario(), history, strings := Strings()).to_json()
+    assert [strings.texts[one] for one in found["calls"]["label"]] == ["join, run a", "join, run b"]
 
 
 def test_a_fault_has_its_times_its_lanes_and_its_line() -> None:
@@ -192,6 +201,19 @@ def test_modules_are_found_by_name() -> None:
     found = json.loads(import_map({"a": '// </script> ä % "\nexport const a = 1;'}))
     assert list(found["imports"]) == ["rdzv/a"]
     assert found["imports"]["rdzv/a"].startswith("data:text/javascript;charset=utf-8,")
+
+
+def test_comments_that_fill_lines_are_left_out() -> None:
+    """Code stays, also where a comment stands behind it."""
+    source = "// one\n/** Two\n * three\n */\nexport const a = 1; // four\n\n  /* five */\n  b(`x\n  y`);\n"
+    assert without_comments(source) == "export const a = 1; // four\nb(`x\ny`);\n"
+
+
+def test_no_asset_has_a_text_of_several_lines() -> None:
+    """It would lose its indentation."""
+    for path in sorted(Path(page.__file__).parent.glob("assets/*.js")):
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+            assert line.count("`") % 2 == 0, f"{path.name}:{number}"
 
 
 @given(st.lists(st.integers(-(2**50), 2**50)))

@@ -157,11 +157,11 @@ class JoinWaits:
 
     def _not_in_this_round(self, stuck: Stuck, join: Join, its: Sequence[Join]) -> Iterator[Cause]:
         """A rank that has returned before is lacking only if this join is for a later round, by the rounds reported."""
-        wanted = self._rounds.of(join)
+        wanted = self._rounds.of(join)[0]
         rounds = [one.round for one in its if one.returned]
         if (
             None in rounds
-            or any(self._rounds.of(one) >= wanted for one in its)
+            or any(self._rounds.of(one)[-1] >= wanted for one in its)
             or len({one.call.rank for one in its}) > 1
         ):
             return

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.reports.page.embed import import_map, script_json
+from harness.reports.page.embed import import_map, script_json, without_comments
 
 _HERE = Path(__file__).parent
 _ASSETS = _HERE / "assets"
@@ -48,11 +48,11 @@ def _environment() -> Environment:
 @cache
 def modules() -> dict[str, str]:
     """The scripts, by the names under which they import each other."""
-    return {path.stem: path.read_text("utf-8") for path in sorted(_ASSETS.glob("*.js"))}
+    return {path.stem: without_comments(path.read_text("utf-8")) for path in sorted(_ASSETS.glob("*.js"))}
 
 
 @cache
 def styles() -> str:
     """All style sheets; the first has the colours that the others name."""
     ordered = sorted(_ASSETS.glob("*.css"), key=lambda path: (path.name != _FIRST_STYLE, path.name))
-    return "\n".join(path.read_text("utf-8") for path in ordered)
+    return "".join(without_comments(path.read_text("utf-8")) for path in ordered)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from harness.history.joins import run_id_of
 from harness.history.keys import keys_of
 from harness.history.wording import fault_named
 from harness.reports.page.columns import columns, differences
@@ -16,6 +18,7 @@ from harness.reports.parts.safe import short_json, shorten
 from harness.scenario.scenario import Scenario
 from harness.values.history import Call, History, Injection
 from harness.values.ops import OUTCOMES, READY, TYPES, Op
+from harness.values.plan import JOIN
 from harness.values.printable import printable
 from harness.values.wire import FATES, SIDES, WireMessage
 
@@ -117,10 +120,19 @@ class Picture:
             NEVER if call.invoke is None else call.invoke.index,
             NEVER if call.end is None else call.end.index,
             OUTCOMES.index(call.outcome),
-            string(call.step if call.number == 1 else f"{call.step}#{call.number}"),
+            string(self._label(call)),
             string(call.step),
             string(_keys(keys_of(call))),
         )
+
+    def _label(self, call: Call) -> str:
+        """The step, which of its calls it is, and of a join its run where there are several."""
+        name = call.step if call.number == 1 else f"{call.step}#{call.number}"
+        return f"{name}, run {run_id_of(call)}" if call.f == JOIN and self._has_several_runs else name
+
+    @cached_property
+    def _has_several_runs(self) -> bool:
+        return len({run_id_of(call) for call in self.history.rendezvous_calls}) > 1
 
     # -- lives -------------------------------------------------------------------------------------------------------
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.reports.parts.safe import short_json
+from harness.reports.parts.safe import one_line, short_json
 from harness.values.ops import FAIL, INFO, INVOKE, OK, SCHEDULING, Op
-from harness.values.printable import printable
 from harness.values.quantity import format_ns
 from harness.values.stall import LAG, STOPPED, stall_of
 
@@ -34,24 +33,24 @@ def rank_cell(op: Op, elapsed_ns: int | None) -> str:
 def _name(op: Op) -> str:
     thread = "" if op.process.thread == "main" else f"{op.process.thread}: "
     call = f"#{op.call}" if op.call != 1 else ""
-    return printable(f"{thread}{op.step or op.f}{call}")
+    return one_line(f"{thread}{op.step or op.f}{call}")
 
 
 def _returned(op: Op) -> str:
     """A join's place in its world, or a plain value; a mapping would not fit."""
     if isinstance(op.value, Mapping):
         if "rank" in op.value and "world_size" in op.value:
-            return printable(f" as {op.value['rank']}/{op.value['world_size']}")
+            return one_line(f" as {op.value['rank']}/{op.value['world_size']}")
         return ""
     return "" if op.value is None else f" {short_json(op.value, 24)}"
 
 
 def _failure(op: Op) -> str:
     if op.error is None:
-        return printable(_ending(op.value))
+        return one_line(_ending(op.value))
     if op.error.kind == "ExitStatus":
-        return printable(op.error.first_line)
-    return printable(op.error.kind)
+        return one_line(op.error.first_line)
+    return one_line(op.error.kind)
 
 
 def _unknown(op: Op, name: str, took: str) -> str:
@@ -60,7 +59,7 @@ def _unknown(op: Op, name: str, took: str) -> str:
     if op.type == INFO and op.f == "ready":
         life = f" life {op.process.life}" if op.process.life != 1 else ""
         return f"ready{life}"
-    because = printable(str(value.get("because") or _ending(value)))
+    because = one_line(str(value.get("because") or _ending(value)))
     if outcome == "skipped":
         return f"{name} {LEFT_OUT} {because}".rstrip()
     if outcome in ("died", "hung"):
@@ -80,17 +79,17 @@ def _ending(value: Any) -> str:
 def nemesis_cell(op: Op) -> str:
     """What the nemesis did."""
     value = op.value if isinstance(op.value, Mapping) else {}
-    name = printable(op.step)
+    name = one_line(op.step)
     if op.f == "inject":
         return _injecting(op, name, value)
     if op.type == INVOKE:
         return f"heal {name} {BEGUN}"
     if op.type == FAIL:
-        return f"heal {name} {RAISED} {printable(str(value.get('because', '')))}".rstrip()
+        return f"heal {name} {RAISED} {one_line(str(value.get('because', '')))}".rstrip()
     touched = {True: "touched", False: "touched nothing", None: "unproven"}[value.get("touched")]
     facts = value.get("facts")
     by = facts.get("by") if isinstance(facts, Mapping) else None  # where several mechanisms can do it
-    return f"heal {name} {DONE} {touched}" + (f", by {printable(str(by))}" if by else "")
+    return f"heal {name} {DONE} {touched}" + (f", by {one_line(str(by))}" if by else "")
 
 
 def late_by(op: Op) -> str:
@@ -98,7 +97,7 @@ def late_by(op: Op) -> str:
     stall, lasted = stall_of(op), format_ns(op.lag_ns)
     if stall is None:
         return f"the machine was late by {lasted}"
-    return printable(
+    return one_line(
         f"{stall.part} stood still for {lasted}"
         if stall.how == STOPPED
         else f"{stall.part} waited {lasted} for a processor"
@@ -107,12 +106,12 @@ def late_by(op: Op) -> str:
 
 def _injecting(op: Op, name: str, value: Mapping[str, Any]) -> str:
     if op.type == FAIL:
-        return f"{name} {RAISED} {printable(str(value.get('because', '')))}".rstrip()
+        return f"{name} {RAISED} {one_line(str(value.get('because', '')))}".rstrip()
     if op.type == OK:
         return f"{name} {DONE} in place"
     kind = "" if value.get("kind") in (None, op.step) else f" {value['kind']}"
     ranks = f" on {','.join(map(str, value['ranks']))}" if value.get("ranks") else ""
-    return printable(f"{name} {BEGUN}{kind}{ranks}")
+    return one_line(f"{name} {BEGUN}{kind}{ranks}")
 
 
 def mark(op: Op) -> str:
@@ -126,5 +125,5 @@ def mark(op: Op) -> str:
         left = {key: value[key] for key in ("processes", "sockets", "proxies") if value.get(key)}
         return f"left behind: {short_json(left, 120)}" if left else ""
     if op.f == "end":
-        return f"the harness failed: {printable(str(value['error']))}" if value.get("error") else "end"
-    return "" if op.f == "begin" or op.f in SCHEDULING else f"{printable(op.f)} {short_json(op.value)}"
+        return f"the harness failed: {one_line(str(value['error']))}" if value.get("error") else "end"
+    return "" if op.f == "begin" or op.f in SCHEDULING else f"{one_line(op.f)} {short_json(op.value)}"

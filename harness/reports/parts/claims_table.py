@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
-from harness.values.printable import printable
+from harness.reports.parts.safe import one_line
 from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, VACUOUS
 
 KEPT = "kept"
@@ -114,11 +115,11 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _link(claim: Claim) -> str:
-    path = printable(claim.path)
-    target = f"<{path}>" if re.search(r"[\s()]", path) else path
-    return f"[{_text(claim.title)}]({target})"
+    """To the file, whatever its name: never to another site, a script, or out of the link."""
+    path = re.sub("^/+", "/", claim.path)
+    return f"[{_text(claim.title)}]({quote(path.encode('utf-8', 'surrogatepass'))})"
 
 
 def _text(text: str) -> str:
     """Text that Markdown shows as it is, on one line."""
-    return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", printable(text))
+    return re.sub(r"([\\`*_\[\]<>|&~$])", r"\\\1", one_line(text))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.history.time_to_error import ENDS, PHASES, TIMED_OUT, TimeToError
+from harness.reports.parts.safe import one_line
 from harness.values.plan import JOIN
 from harness.values.quantity import format_ns
 
@@ -66,13 +67,14 @@ def _order(key: tuple[str, str, int, str]) -> tuple[bool, str, int, int, int]:
 
 HEAD = ("call", "phase", "ended", "asked", "calls", "early", "least", "median", "95 %", "most")
 NAMES = 3
+VERB_WIDTH = 40
 """How many of the first columns are names; the others are numbers."""
 
 
 def cells(line: Line) -> tuple[str, ...]:
     """A line of the table as texts, in the order of `HEAD`."""
     return (
-        line.f,
+        one_line(line.f, VERB_WIDTH),
         line.phase,
         line.end,
         format_ns(line.asked_ns),

@@ -8,9 +8,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from harness.judge.result import Result
+from harness.reports.parts.safe import one_line
 from harness.values.history import History
 from harness.values.json import whole
-from harness.values.printable import printable
 from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, SKIPPED, VACUOUS
 
 RED = (FAILED, ERROR, VACUOUS)
@@ -58,7 +58,7 @@ def origin_lines(result: Result) -> list[str]:
     where = _machine(_mapping(stored, "machine"))
     parts = [("play", str(stored.get("play") or "")), ("started", str(stored.get("started_at") or "")), ("on", where)]
     line = "   ".join(f"{label} {text}" for label, text in parts if text)
-    return [printable(text) for text in (line, wire(result.history)) if text]
+    return [one_line(text) for text in (line, wire(result.history)) if text]
 
 
 def _machine(machine: Mapping[str, Any]) -> str:
@@ -103,7 +103,7 @@ def headline(everywhere: Iterable[About]) -> list[tuple[str, str]]:
 
 
 def _together(texts: Iterable[str]) -> str:
-    return printable("; ".join(dict.fromkeys(text for text in texts if text)))
+    return one_line("; ".join(dict.fromkeys(text for text in texts if text)))
 
 
 def counts(statuses: Iterable[str]) -> dict[str, int]:
@@ -128,7 +128,7 @@ def disturbed(results: Iterable[Result]) -> list[str]:
 
 def played_again(cell: str, disturbed: Iterable[str]) -> str:
     """That line, by the id of the cell and what disturbed its earlier plays."""
-    return printable(f"played again: {cell}: {'; '.join(disturbed)}")
+    return one_line(f"played again: {cell}: {'; '.join(disturbed)}")
 
 
 def why(result: Result) -> str:
@@ -136,5 +136,5 @@ def why(result: Result) -> str:
     if result.status == PASSED:
         return ""
     if result.status == KNOWN and result.judgement.known_refs:
-        return printable(", ".join(result.judgement.known_refs))
-    return printable(result.judgement.because)
+        return one_line(", ".join(result.judgement.known_refs))
+    return one_line(result.judgement.because)

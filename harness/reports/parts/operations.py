@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.reports.parts.safe import short_json, shorten
+from harness.reports.parts.safe import one_line, short_json, shorten
 from harness.values.history import History
 from harness.values.ops import FAIL, INFO, INVOKE, Op
-from harness.values.printable import printable
 from harness.values.quantity import format_ns
 
 # A message of torch's may be a page; the first line up to here says what it is.
@@ -23,7 +22,7 @@ def since_start(history: History, time_ns: int) -> str:
 
 def describe(op: Op, width: int = MESSAGE_WIDTH) -> str:
     """What the operation did, in one line: `join (rendezvous) ok {"rank": 1, ...}`."""
-    parts = (printable(_name(op)), printable(_kind(op)), _content(op))
+    parts = (one_line(_name(op)), one_line(_kind(op)), _content(op))
     return shorten(" ".join(part for part in parts if part), width)
 
 
@@ -43,13 +42,13 @@ def _kind(op: Op) -> str:
 
 def _content(op: Op) -> str:
     if op.error is not None:
-        return printable(f"{op.error.kind}: {op.error.first_line}")
+        return one_line(f"{op.error.kind}: {op.error.first_line}")
     if op.value in (None, {}):
         return ""
     if op.type == INVOKE and op.f == "rendezvous" and isinstance(op.value, Mapping):
-        return printable(handler_config(op.value))
+        return one_line(handler_config(op.value))
     if op.type == INFO and isinstance(op.value, Mapping) and "outcome" in op.value:
-        return printable(str(op.value.get("because", "")))
+        return one_line(str(op.value.get("because", "")))
     return short_json(op.value, MESSAGE_WIDTH)
 
 

@@ -11,14 +11,15 @@ from harness.history.wording import fault_named
 from harness.judge.result import Result
 from harness.reports.parts import waits
 from harness.reports.parts.operations import describe, since_start
-from harness.reports.parts.safe import short_json
+from harness.reports.parts.safe import LONGEST_COMMAND, one_line, short_json, some_lines
 from harness.reports.parts.stacks import stacks_of
 from harness.values.history import History, Injection
-from harness.values.printable import printable
 from harness.values.verdict import ERROR, FAILED, VACUOUS, Verdict
 
 # For more proof than this there are `show` and history.jsonl.
 EVIDENCE_SHOWN = 12
+# `rank 255 life 2 thread T2` has 25; every line of the proof is as wide as the widest.
+NAME_WIDTH = 40
 CLAIM_LINES_SHOWN = 6
 LABEL_WIDTH = 10
 _SEVERITY = {FAILED: 0, ERROR: 1, VACUOUS: 2}
@@ -41,7 +42,7 @@ def title(result: Result) -> str:
     """`FAILED  timeouts/a-link.rdzv.yaml[cut=1B]  2.31 s`, with the attempt where there were several."""
     cell = f"[{result.scenario.cell_id}]" if result.scenario.cell else ""
     attempt = f"  run {result.attempt}" if result.attempt > 1 else ""
-    return printable(f"{result.status.upper()}  {result.scenario.path}{cell}{attempt}  {result.seconds:.2f} s")
+    return one_line(f"{result.status.upper()}  {result.scenario.path}{cell}{attempt}  {result.seconds:.2f} s")
 
 
 def body(result: Result) -> list[str]:
@@ -57,32 +58,32 @@ def _laid_out(section: Section) -> Iterator[str]:
 
 def sections(result: Result) -> Iterator[Section]:
     """The parts of the block in the order in which a person asks for them."""
-    yield Section("because", (printable(result.judgement.because),))
+    yield Section("because", (one_line(result.judgement.because),))
     for verdict in sorted(result.judgement.broken, key=lambda verdict: _SEVERITY.get(verdict.status, 9)):
         yield from _of_verdict(result, verdict)
     waited = waits.about_the_verdict(result)
     if waited and waited not in result.judgement.because:
-        yield Section("waits", (printable(waited),))
+        yield Section("waits", (one_line(waited),))
     yield from _faults(result.history)
     for stack in stacks_of(result.history, result.run_dir):
-        yield Section("stacks", (printable(str(stack.path)), *(f"  {line}" for line in stack.lines)))
+        yield Section("stacks", (one_line(str(stack.path)), *(f"  {line}" for line in stack.lines)))
     said = waits.of(result).sentence
-    yield from (Section("note", (printable(note),)) for note in result.judgement.notes if note != said)
+    yield from (Section("note", (one_line(note),)) for note in result.judgement.notes if note != said)
     if result.run_dir is not None:
-        yield Section("run", (printable(str(result.run_dir)),))
+        yield Section("run", (one_line(str(result.run_dir)),))
     if result.command:
-        yield Section("again", (printable(result.command),))
+        yield Section("again", (one_line(result.command, LONGEST_COMMAND),))
 
 
 def _of_verdict(result: Result, verdict: Verdict) -> Iterator[Section]:
-    name = printable(f"{verdict.name}: {verdict.status}   {_place(result, verdict)}".rstrip())
+    name = one_line(f"{verdict.name}: {verdict.status}   {_place(result, verdict)}".rstrip())
     yield Section("claim", (name, *_claim_text(result, verdict)))
     if verdict.expected:
-        yield Section("expected", _lines(verdict.expected))
+        yield Section("expected", some_lines(verdict.expected))
     if verdict.happened:
-        yield Section("happened", _lines(verdict.happened))
+        yield Section("happened", some_lines(verdict.happened))
     if verdict.because and verdict.because not in result.judgement.because:
-        yield Section("why", _lines(verdict.because))
+        yield Section("why", some_lines(verdict.because))
     proof = tuple(evidence(result.history, verdict.evidence))
     if proof:
         yield Section("proof", proof)
@@ -101,14 +102,15 @@ def _claim_text(result: Result, verdict: Verdict) -> tuple[str, ...]:
     claims = [claim for claim in result.scenario.expect if claim.line == verdict.line or claim.name == verdict.name]
     written = next((claim.text for claim in claims if claim.text), "")
     file = result.scenario.text.splitlines()
-    lines = dedent(written).splitlines() or [line.strip() for line in file[verdict.line - 1 : verdict.line]]
-    return tuple(printable(line.rstrip()) for line in lines[:CLAIM_LINES_SHOWN])
+    shown = "\n".join(written.splitlines()[:CLAIM_LINES_SHOWN])
+    lines = dedent(shown).splitlines() or [line.strip() for line in file[verdict.line - 1 : verdict.line]]
+    return tuple(one_line(line.rstrip()) for line in lines[:CLAIM_LINES_SHOWN])
 
 
 def evidence(history: History, indexes: Sequence[int]) -> Iterator[str]:
     """The operations that prove a verdict, one line each; what is left out is counted."""
     ops = [history.ops[index] for index in dict.fromkeys(sorted(indexes)) if 0 <= index < len(history.ops)]
-    names = [printable(str(op.process)) for op in ops[:EVIDENCE_SHOWN]]
+    names = [one_line(str(op.process), NAME_WIDTH) for op in ops[:EVIDENCE_SHOWN]]
     width = max(map(len, names), default=0)
     for op, name in zip(ops, names, strict=False):
         yield f"{since_start(history, op.time_ns):>10}  {name:{width}}  {describe(op)}"
@@ -123,7 +125,7 @@ def _faults(history: History) -> Iterator[Section]:
 
 def _fault(history: History, injection: Injection) -> str:
     ranks = f" on rank {', '.join(map(str, injection.ranks))}" if injection.ranks else ""
-    return printable(f"{fault_named(injection.fault, injection.kind)}{ranks}: {_played(history, injection)}")
+    return one_line(f"{fault_named(injection.fault, injection.kind)}{ranks}: {_played(history, injection)}")
 
 
 def _played(history: History, injection: Injection) -> str:
@@ -135,7 +137,3 @@ def _played(history: History, injection: Injection) -> str:
     touched = {True: "touched", False: "touched nothing", None: "unproven"}[injection.touched]
     facts = f" {short_json(dict(injection.facts), 120)}" if injection.facts else ""
     return f"{placed}, healed {since_start(history, injection.healed_ns)}, {touched}{facts}"
-
-
-def _lines(text: str) -> tuple[str, ...]:
-    return tuple(printable(line) for line in text.splitlines())

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.machine.regular import NotReadable, read_regular
+from harness.reports.parts.safe import LONGEST_LINE, one_line
 from harness.values.history import History
-from harness.values.printable import printable
 
 # Deep enough for rank code, the rendezvous handler and torch's store; the file has the rest.
 FRAMES_SHOWN = 10
@@ -43,8 +43,15 @@ def stacks_of(history: History, run_dir: Path | None) -> tuple[Stack, ...]:
         return ()
     # A run directory may come from elsewhere: only what lies in its own folder is read.
     named = [name for name in dict.fromkeys(_named(history)) if _FILE.fullmatch(name)]
-    paths = [run_dir / name for name in named] or sorted((run_dir / "stacks").glob("*.txt"))
+    paths = [run_dir / name for name in named] or _stored(run_dir)
     return tuple(Stack(path, _read(path)) for path in paths)
+
+
+def _stored(run_dir: Path) -> list[Path]:
+    try:
+        return sorted((run_dir / "stacks").glob("*.txt"))
+    except ValueError:  # no file can have this name
+        return []
 
 
 def _named(history: History) -> Iterator[str]:
@@ -56,7 +63,7 @@ def _named(history: History) -> Iterator[str]:
 def _read(path: Path) -> tuple[str, ...]:
     try:
         return shortened(read_regular(path, MOST_BYTES).decode("utf-8", errors="replace"))
-    except (OSError, NotReadable):
+    except (OSError, ValueError, NotReadable):
         return ()
 
 
@@ -73,20 +80,21 @@ def _threads(text: str) -> list[list[str]]:
     threads: list[list[str]] = []
     for line in text.splitlines():
         if line.startswith("Thread "):
-            threads.append([printable(line.strip())])
+            threads.append([line.strip()])
         elif threads and line.strip():
-            threads[-1].append("  " + printable(_frame(line)))
+            threads[-1].append(line)
     return [thread for thread in threads if OWN_THREAD not in thread[0]] or threads
 
 
 def _shortened_thread(lines: list[str]) -> list[str]:
     left_out = len(lines) - 1 - FRAMES_SHOWN
-    return [*lines[: FRAMES_SHOWN + 1], f"  … {left_out} more frames"] if left_out > 0 else lines
+    shown = [one_line(lines[0]), *(f"  {one_line(_frame(line))}" for line in lines[1 : FRAMES_SHOWN + 1])]
+    return [*shown, f"  … {left_out} more frames"] if left_out > 0 else shown
 
 
 def _frame(line: str) -> str:
     """`get (steps/store.py:31)`: of a long path the last two parts name the place."""
-    frame = _FRAME.match(line)
+    frame = _FRAME.match(line[:LONGEST_LINE])
     if frame is None:
         return line.strip()
     place = "/".join(Path(frame["file"]).parts[-2:])

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from harness.history.waiting import Waits, who_waits
 from harness.judge.result import Result
 from harness.reports.parts.operations import since_start
+from harness.reports.parts.safe import one_line
 from harness.scenario.scenario import Scenario
 from harness.values.history import History
-from harness.values.printable import printable
 from harness.values.verdict import FAILED
 
 
@@ -41,4 +41,4 @@ def lines(scenario: Scenario, history: History) -> Iterator[str]:
     """Every edge in a line."""
     for edge in of_history(scenario, history).edges:
         begun = since_start(history, edge.call.begun_ns or 0)
-        yield printable(f"{begun:>10}  {edge.text}   [{edge.cause.why}]")
+        yield one_line(f"{begun:>10}  {edge.text}   [{edge.cause.why}]")

@@ -210,6 +210,8 @@ export function showRun(container, run, row, route, keys) {
 
   /** Begins as the address says; without one, at the evidence. */
   function open() {
+    // Asked first: another axis begins with another window.
+    const [from, to] = [route.get("from"), route.get("to")].map((text) => (text === null ? NaN : Number(text)));
     picture.resize();
     if (route.get("axis") === "linear") setAxis(true);
     const asked = thingOf(run, route.get("op"));
@@ -217,7 +219,6 @@ export function showRun(container, run, row, route, keys) {
     const first = asked || (proof >= 0 ? {op: proof} : null);
     light(evidence);
     show(first);
-    const [from, to] = [route.get("from"), route.get("to")].map((text) => (text === null ? NaN : Number(text)));
     if (from < to) picture.show(from, to);
     else if (first && picture.isCrowded(CROWDED)) picture.closeUp(first);
     if (asked && !(from < to)) picture.reveal(asked);

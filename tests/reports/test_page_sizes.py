@@ -1,0 +1,46 @@
+"""How large a page may become; each limit is one of the design of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import synthetic_runs
+
+from harness.judge.result import Result
+from harness.reports.html import HtmlReport
+from harness.reports.page.block import of_result
+from harness.reports.page.embed import packed
+from harness.reports.page.page import modules, styles
+
+KB = 1000
+CELLS = 270
+
+
+@pytest.mark.xfail(strict=True, reason="134 KB; the run view must become smaller")
+def test_scripts_and_styles_are_small() -> None:
+    """As they stand in the page; every page has all of them."""
+    assert sum(len(text.encode()) for text in [*modules().values(), styles()]) <= 80 * 1024
+
+
+@pytest.mark.parametrize(
+    ("make", "most"),
+    [(synthetic_runs.small, 8 * KB), (synthetic_runs.middle, 40 * KB), (synthetic_runs.large, 1000 * KB)],
+    ids=["3 ranks", "64 ranks", "256 ranks, 10,000 operations, 30,000 messages"],
+)
+def test_a_run_is_small(make: Callable[[], Result], most: int) -> None:
+    """Packed, with its wire; nothing of it is left out."""
+    result = make()
+    block = of_result(result)
+    assert block["cut"] == {"ops": 0, "messages": 0}
+    assert len(packed(block)) <= most
+
+
+def test_a_night_is_small(tmp_path: Path) -> None:
+    """270 cells with their wire, each of them red, in one file."""
+    report = HtmlReport.to(tmp_path / "page.html")
+    for number in range(CELLS):
+        report.finished(synthetic_runs.run(3, calls=4, number=number))
+    report.closed([], interrupted=False)
+    assert (tmp_path / "page.html").stat().st_size <= 3000 * KB
