@@ -133,7 +133,9 @@ function paintDeath(ctx, scene, life, x, row) {
   ctx.fillStyle = scene.colours.error;
   ctx.fillRect(x - 1, row.y, 2, row.h - 1);
   const text = `† ${life.end.slice(0, LONGEST).replace(/^exit died (the )?/, "")}`;
-  if (row.h > TALLEST_BAR + 24) ctx.fillText(fitted(text, room - 8), x + 5, row.y + row.h - 10); // Below the bars.
+  if (row.h <= TALLEST_BAR + 24) return;
+  const left = textWidth(text) + 8 < room ? x + 5 : x - 5 - textWidth(text);
+  ctx.fillText(text, Math.max(left, scene.gutter + 4), row.y + row.h - 10); // Below the bars.
 }
 
 function paintFaults(ctx, scene) {
