@@ -16,6 +16,7 @@ export const FAULT_ROW = 20;
 export const MOST_ARROWS = 2000;
 export const FONT = "12px system-ui, sans-serif";
 const DIM = 0.38;
+const DIM_BAD = 0.7; // What went wrong is seen also where it is no evidence.
 const OUTCOME_COLOURS = ["ok", "fail", "error", "skip", "info", "info"];
 const TICK_ROOM = 96;
 const LONGEST = 120; // Letters of a label: measuring a text takes time.
@@ -99,6 +100,7 @@ export function paint(ctx, scene) {
   const labels = [];
   scene.rows.forEach((_, lane) => paintLane(ctx, scene, lane, labels));
   paintBreaks(ctx, scene);
+  paintDeaths(ctx, scene);
   for (const label of labels) paintLabel(ctx, scene, label);
   paintMessages(ctx, scene, true);
   ctx.restore();
@@ -106,7 +108,7 @@ export function paint(ctx, scene) {
   paintNames(ctx, scene);
 }
 
-/** The time in which a process of a rank lived, and how it ended if not as asked. */
+/** The time in which a process of a rank lived. */
 function paintLives(ctx, scene) {
   const {run, colours} = scene;
   run.lanes.forEach((lane, i) => {
@@ -122,9 +124,17 @@ function paintLives(ctx, scene) {
       const [from, to] = [timeX(scene, life.from), timeX(scene, life.to ?? run.to)];
       ctx.fillStyle = colours.paper;
       ctx.fillRect(from, row.y, to - from, row.h - 1);
-      if (lane.thread === "main" && life.to !== null && !life.end.startsWith("exit ok")) paintDeath(ctx, scene, life, to, row);
     }
   });
+}
+
+/** How the processes ended that did not end as asked. */
+function paintDeaths(ctx, scene) {
+  for (const life of scene.run.lives) {
+    const lane = scene.run.lanes.findIndex((one) => one.kind === "rank" && one.rank === life.rank);
+    const isDeath = lane >= 0 && life.to !== null && !life.end.startsWith("exit ok");
+    if (isDeath && isSeen(scene, rowOf(scene, lane))) paintDeath(ctx, scene, life, timeX(scene, life.to), rowOf(scene, lane));
+  }
 }
 
 function paintDeath(ctx, scene, life, x, row) {
@@ -228,13 +238,17 @@ function paintDensity(ctx, scene, store, low, high) {
     if (messages.fate[i]) lost[x] = 1;
   }
   const most = Math.log1p(counts.reduce((a, b) => Math.max(a, b)));
+  const paths = [new Path2D(), new Path2D()];
   for (let x = 0; x < counts.length; x++) {
     const height = (Math.log1p(counts[x]) / most) * (store.h - 3);
-    ctx.fillStyle = lost[x] ? scene.colours.fail : scene.colours.accent;
-    ctx.globalAlpha = lost[x] ? 1 : 0.5;
-    if (height) ctx.fillRect(x, store.y + store.h - 2 - height, 1, height);
+    if (height) paths[lost[x]].rect(x, store.y + store.h - 2 - height, 1, height);
   }
+  ctx.fillStyle = scene.colours.accent;
+  ctx.globalAlpha = 0.5;
+  ctx.fill(paths[0]);
+  ctx.fillStyle = scene.colours.fail;
   ctx.globalAlpha = 1;
+  ctx.fill(paths[1]);
   paintGround(ctx, scene, `${counted(high - low, "message")}, zoom in for arrows`, scene.gutter + 6, store.y + 11, scene.colours.ink);
 }
 
@@ -244,17 +258,25 @@ function paintLane(ctx, scene, lane, labels) {
   const {outcome} = scene.run.calls;
   const {evidence, paper} = scene.colours;
   const [y, h] = barY(row);
+  const small = new Path2D(); // The many that are ok and have no room for more: drawn as one, below the others.
+  const others = [];
   scene.index.bars(lane, scene.view, scaleOf(scene), scene.lit, (call, left, right, count, room) => {
     const [x, w] = [scene.gutter + left, right - left];
-    const isLit = !scene.lit || scene.lit[call];
-    bar(ctx, outcomeColour(scene, outcome[call]), paper, outcome[call], x, y, w, h, isLit ? 1 : DIM);
-    if (scene.lit && isLit) {
-      ctx.strokeStyle = evidence;
-      ctx.lineWidth = 2;
-      ctx.strokeRect(x - 1, y - 1, Math.max(w, 2) + 2, h + 2);
-    }
-    if (count === 1 && h >= 10) labels.push({call, x, w, room, y: y + h / 2, isLit});
+    const isLit = !scene.lit || Boolean(scene.lit[call]);
+    if (w < 5 && room < 20 && !outcome[call] && !(scene.lit && isLit)) small.rect(x, y, Math.max(w, 1.5), h);
+    else others.push({call, x, w, count, room, y: y + h / 2, isLit});
   });
+  ctx.fillStyle = scene.colours.ok;
+  ctx.globalAlpha = scene.lit ? DIM : 1;
+  ctx.fill(small);
+  for (const {call, x, w, isLit} of others) {
+    bar(ctx, outcomeColour(scene, outcome[call]), paper, outcome[call], x, y, w, h, isLit ? 1 : outcome[call] ? DIM_BAD : DIM);
+    if (!scene.lit || !isLit) continue;
+    ctx.strokeStyle = evidence;
+    ctx.lineWidth = 2;
+    ctx.strokeRect(x - 1, y - 1, Math.max(w, 2) + 2, h + 2);
+  }
+  if (h >= 10) labels.push(...others.filter(({count}) => count === 1));
 }
 
 /** Inside of the bar if it has room there, else beside it, if nothing follows soon. */
