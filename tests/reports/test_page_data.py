@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,17 @@ def test_the_block_has_all_that_a_person_asks_for(tmp_path: Path) -> None:
     assert log["name"] == "rank-1.life-1.log"
     assert log["tail"].endswith("last \\x1b[31mline\n")
     assert log["cut"] > 900
+
+
+def test_a_call_that_broke_its_time_has_its_deadline() -> None:
+    """Where the claim counts from the call's own begin."""
+    claims = happenings.scenario().expect
+    late = replace(
+        happenings.scenario(), expect=tuple(replace(one, within=(0, 3_000 * happenings.MS)) for one in claims)
+    )
+    result = replace(happenings.result(happenings.red_judgement(), happenings.muted()), scenario=late)
+    assert of_result(result)["deadlines"] == [{"claim": "in-time", "op": 10, "at": 3_009_000}]
+    assert block()["deadlines"] == []
 
 
 def test_a_run_that_was_cut_short_is_shown() -> None:
