@@ -37,11 +37,11 @@ export function filtered(run, text, isMessages = false) {
 }
 
 const OPS = {
-  head: ["", "time", "who", "", "step", "key", "what"],
+  head: ["#", "time", "who", "is", "step", "key", "what"],
   cells: (run, op) => [`${op}`, instant(run.ops.t[op], 6), whoOf(run, op), glyphOf(run, op), run.string(run.ops.step[op] || run.ops.f[op]), run.string(run.ops.key[op]), run.string(run.ops.text[op])],
 };
 const MESSAGES = {
-  head: ["", "time", "rank", "", "kind", "key", "what became of it"],
+  head: ["#", "time", "rank", "way", "kind", "key", "what became of it"],
   cells: (run, i) => {
     const {messages} = run;
     const by = run.string(messages.by[i]);

@@ -103,7 +103,9 @@ export function overview(index, route, keys) {
     if (filter.parts.length) fitting = new Set([...fitting].filter((n) => fits(filter, fields[n])));
     for (const [name, button] of buttons) button.setAttribute("aria-pressed", String(chosen.includes(name)));
     fit.textContent = `${fitting.size} of ${index.rows.length} rows fit${fitting.size ? "" : ". Escape removes the filter."}`;
-    for (const part of Object.values(parts)) part.show(fitting, filter.parts.length > 0);
+    parts.reds.show(fitting);
+    parts.claims.show(fitting, filter.parts.length > 0);
+    parts.rows.show(fitting);
   }
 
   /** Goes to the next link of a row, over the end of a page of the list; `isFirst` begins at the first. */
