@@ -145,12 +145,12 @@ class _Results:
 
 
 def _by_prefix(scenario: Scenario, history: History) -> dict[_Prefix, list[Call]]:
-    """The calls that can say something, by prefix. Joins are among them: after one, a store may be another."""
+    """The calls that can say something, by prefix."""
     found: dict[_Prefix, list[Call]] = defaultdict(list)
     for call in history.calls:
-        if call.invoke is not None and (call.f in STORE_VERBS or call.f == "rendezvous"):
+        if call.invoke is not None and call.f in STORE_VERBS:
             found[_prefix(scenario, call)].append(call)
-    return {prefix: calls for prefix, calls in found.items() if any(call.f != "rendezvous" for call in calls)}
+    return found
 
 
 def _prefix(scenario: Scenario, call: Call) -> _Prefix:

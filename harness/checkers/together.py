@@ -38,7 +38,9 @@ class Together(Checker):
         settled = [join for group in groups.values() for join in group if join.call.outcome in ("ok", "failed")]
         if not settled:
             return self.nothing("no rendezvous returned or raised")
-        findings = [finding for group in groups.values() for finding in (*_early(group), *_split(history, group))]
+        findings = [
+            finding for group in groups.values() for finding in (*_early(history, group), *_split(history, group))
+        ]
         return self.verdict(findings, f"{counted(len(groups), 'round')} joined together")
 
     def explore(self, scenario: Scenario, history: History) -> Verdict:
@@ -47,7 +49,7 @@ class Together(Checker):
         if not disturbances.is_strict:
             return self.nothing("the subject does not know who joined, so a clean join is a race")
         groups = list(_rounds(history).values())
-        findings = [finding for group in groups if not _was_restarted(group) for finding in _early(group)]
+        findings = [finding for group in groups if not _was_restarted(group) for finding in _early(history, group)]
         findings += [finding for group in groups for finding in _with_the_dead(history, group)]
         findings += [] if _starts_anew(disturbances) else _twice(groups)
         for group in groups:
@@ -99,15 +101,28 @@ def _is_disturbed(history: History, disturbances: Disturbances, group: list[Join
     )
 
 
-def _early(group: list[Join]) -> Iterator[Finding]:
+def _early(history: History, group: list[Join]) -> Iterator[Finding]:
     for join in group:
         size = join.world_size
         if not join.returned or size is None:
             continue
-        missing = ranks_missing(group, size, join.ended_ns)
+        missing = ranks_missing([*group, *_perhaps_of(history, join)], size, join.ended_ns)
         if missing:
             because = f"{describe_call(join.call)} returned before {ranks_named(missing)} had begun to join"
             yield Finding(because, evidence=join.call.evidence)
+
+
+def _perhaps_of(history: History, returned: Join) -> list[Join]:
+    """The joins of the run that did not return, and so report no round, and may have been for this one.
+
+    A rank that raised may have been counted all the same: then it is a round further than its own returns tell. What
+    had ended when the round before returned was for that one at the latest.
+    """
+    if returned.round is None:
+        return []
+    of_run = [join for join in joins(history) if join.run_id == returned.run_id]
+    before_ns = min((join.ended_ns for join in of_run if join.round == returned.round - 1), default=0)
+    return [join for join in of_run if not join.returned and history.window_of(join.call)[1] >= before_ns]
 
 
 def _with_the_dead(history: History, group: list[Join]) -> Iterator[Finding]:
@@ -116,15 +131,12 @@ def _with_the_dead(history: History, group: list[Join]) -> Iterator[Finding]:
     Each process is asked once more after the last rank has come, so the dead one cannot have answered.
     """
     ends = {(call.rank, call.life): call.ended_ns or 0 for call in history.calls if call.step == EXIT}
-    last_ns = {
-        join.given_rank: max(one.begun_ns for one in group if one.given_rank == join.given_rank) for join in group
-    }
+    last_ns = max(join.begun_ns for join in group)
     for join in group if _is_one_each(group) else ():
         dead = [
             other.given_rank
             for other in group
-            if other.given_rank is not None
-            and ends.get((other.call.rank, other.call.life), join.ended_ns) < max(last_ns.values())
+            if other.given_rank is not None and ends.get((other.call.rank, other.call.life), join.ended_ns) < last_ns
         ]
         if join.returned and dead:
             because = (

@@ -11,7 +11,15 @@ from typing import Any, Dict, List, Optional
 from torch.distributed import TCPStore
 
 from harness.rendezvous.backoff import LONGEST_TRY_S
-from harness.rendezvous.descriptors import Descriptor, appeared, connected_to, listening, sockets
+from harness.rendezvous.descriptors import (
+    TOO_MANY_OPEN,
+    Descriptor,
+    appeared,
+    can_open,
+    connected_to,
+    listening,
+    sockets,
+)
 from harness.rendezvous.failures import PortTaken, TimedOut
 from harness.rendezvous.port import check_free, own_address, was_released
 from harness.rendezvous.resolve import Address
@@ -21,6 +29,14 @@ from harness.rendezvous.timers import timers
 _ONE_AT_A_TIME = threading.Lock()
 _GREETING_BYTES = 4
 _CUT_EVERY_S = 0.02
+# With fewer descriptors, torch's server may end the process by signal 6 (F42): the event loop opens an epoll
+# descriptor, one for io_uring where the kernel and libuv have it, and the two of a pipe, without which libuv aborts.
+# Only the first loop of a process opens that pipe. Measured: torch 2.6 ends with one or two left, 2.15 with one to
+# three. A join has no use for fewer either: it takes both ends of its own connection and of the store's.
+_FOR_A_LOOP = 4
+# What a first server and its own client open: these four, another pipe, an eventfd, a spare descriptor, the listening
+# socket, and both ends of the connection. Measured with torch 2.15; 2.6 opens no io_uring.
+_FOR_A_SERVER = 11
 
 
 @dataclass(frozen=True)
@@ -42,7 +58,8 @@ def make_server(
     reach it. So the next server at such a port is one that torch does not share, and further stores of this process
     are its clients, which must keep the store of the server alive.
 
-    Raises as `make_store` does, and PortTaken if the port belongs to another process.
+    Raises as `make_store` does, and PortTaken if the port belongs to another process, or if too few descriptors are
+    left. If other threads open the last ones just before torch does, it may end the process all the same.
     """
     _take_turn(deadline)
     try:
@@ -63,9 +80,12 @@ def make_server(
         except RuntimeError as error:
             # Another process may have taken the port since.
             check_free(port, host, deadline)
+            if not (is_client or can_open(_FOR_A_SERVER)):
+                raise PortTaken(TOO_MANY_OPEN) from error
             raise error
         if not listening(port):
-            raise PortTaken("address already in use")
+            # To look takes a descriptor, and torch may have opened the last ones.
+            raise PortTaken("address already in use" if can_open(1) else TOO_MANY_OPEN)
         return connected
     finally:
         _ONE_AT_A_TIME.release()
@@ -113,6 +133,8 @@ def _construct(
     running = timers()
     number = running.add(deadline, lambda: _cut_unanswered(address, port, before))
     try:
+        if options["is_master"] and not can_open(_FOR_A_LOOP):
+            raise PortTaken(TOO_MANY_OPEN)
         store = TCPStore(address[1], port, timeout=own_timeout, wait_for_workers=False, **options)
         socket = _socket_of(store, address, port, appeared(before))
     finally:

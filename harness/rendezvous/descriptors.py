@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import errno
 import os
 import resource
 import stat
@@ -13,6 +14,8 @@ from typing import Dict, Iterable, List, Optional, Set
 
 join_sockets: Set[int] = set()
 """Inodes of the sockets over which the joins of this process talk: never a store's."""
+
+TOO_MANY_OPEN = os.strerror(errno.EMFILE).lower()
 
 _FAMILIES = (_socket.AF_INET, _socket.AF_INET6)
 _MOST_USUAL = 4096
@@ -111,6 +114,22 @@ def _numbers() -> Iterable[int]:
     except OSError:
         # The limit may have been lowered below numbers that are in use.
         return range(max(resource.getrlimit(resource.RLIMIT_NOFILE)[0], _MOST_USUAL))
+
+
+def can_open(count: int) -> bool:
+    """Whether this process could open so many descriptors just now; other threads may have opened some since."""
+    held: List[int] = []
+    try:
+        # No socket, so that nobody takes one for the store's.
+        held.append(os.open("/", os.O_RDONLY | os.O_CLOEXEC))
+        while len(held) < count:
+            held.append(os.dup(held[0]))
+    except OSError:
+        return False
+    finally:
+        for number in held:
+            os.close(number)
+    return True
 
 
 def appeared(before: Dict[int, int]) -> List[Descriptor]:

@@ -19,7 +19,8 @@ from torch.distributed.elastic.rendezvous import (
 from harness.rendezvous import BACKEND, arguments, keys
 from harness.rendezvous.backoff import Backoff
 from harness.rendezvous.construct import make_store
-from harness.rendezvous.failures import PortTaken, TimedOut
+from harness.rendezvous.descriptors import TOO_MANY_OPEN, can_open
+from harness.rendezvous.failures import PortTaken, TimedOut, Unreachable
 from harness.rendezvous.holders import holder
 from harness.rendezvous.join_errors import JoinErrors, unreachable
 from harness.rendezvous.master_join import MasterJoin
@@ -37,6 +38,8 @@ __all__ = ["StaticTCPRendezvous", "create_rdzv_handler"]
 _DEFAULT_TIMEOUT_S = 600
 _SHUT_DOWN = "the handler was shut down"
 _SHORT_TRY_S = 0.5
+_BOTH_ENDS = 2
+"""Descriptors that a connection of a master to its own server takes."""
 _AFTERWARDS_S = 0.7
 """How much of the second after the deadline may be used to withdraw the join, or to learn which runs are open."""
 
@@ -246,7 +249,7 @@ class _Call:
                         self._delete_record(session, wire)
                     return outcome
             except FAILURES as error:
-                self._pause_or_raise(error, "")
+                self._pause_or_raise(_with_reason(error), "")
                 session.join = session.join.reconnected()
 
     def _delete_record(self, session: Session, wire: Wire) -> None:
@@ -370,6 +373,11 @@ class _Call:
             raise self._errors.failed(self._last_error, phase)
         time.sleep(self._backoff.pause_s)
         self._backoff.grow(error)
+
+
+def _with_reason(error: Exception) -> Exception:
+    """Why a master cannot connect to its own server, which closes a connection that it has no descriptor to accept."""
+    return Unreachable(TOO_MANY_OPEN) if isinstance(error, Unreachable) and not can_open(_BOTH_ENDS) else error
 
 
 def create_rdzv_handler(params: RendezvousParameters) -> StaticTCPRendezvous:

@@ -105,6 +105,55 @@ def test_a_rank_that_came_when_the_round_was_whole_is_no_split() -> None:
     assert together(past.join(3, 1.2, 3.2, "failed", as_rank=2, world_size=3)) == PASSED
 
 
+def test_only_a_whole_world_can_split() -> None:
+    """All ranks of one world, each once, and all had begun before one returned; when a rank raised does not matter."""
+    first = Past(3, subject="static-strict").join(2, 0.1, 0.5, "failed", error=TIMEOUT)
+    assert together(first.join(0, 0.4, 1.5, **ROSTER).join(1, 1, 1.5, **ROSTER)) == FAILED
+    for given in ({"as_rank": 1}, {"as_rank": None}, {"world_size": 4}):
+        past = Past(3, subject="static-strict").join(0, 1, 1.5, world_size=2, returned={"world_size": 2})
+        past.join(1, 1, 1.5, world_size=2, returned={"world_size": 2})
+        assert together(past.join(2, 1, 3, "failed", **{"world_size": 2, **given})) == PASSED, given
+
+
+def test_a_rank_that_came_later_is_no_split() -> None:
+    """The others returned without it, which is a violation of each of them, and the only one."""
+    past = Past(3, subject="static-strict").join(0, 1, 1.1, **ROSTER).join(1, 1, 1.1, **ROSTER)
+    verdict = Together().explore(PLAN, past.join(2, 1.2, 3.2, "failed").whole())
+    assert [one.because for one in verdict.violations] == [
+        f"rank {rank}'s join returned before rank 2 had begun to join" for rank in (0, 1)
+    ]
+
+
+def test_without_a_return_there_is_nothing_to_judge() -> None:
+    """All raised, which is all or none."""
+    assert together(Past(3, subject="static-strict").all_join(outcome="failed")) == VACUOUS
+
+
+def rounds_of_two(rank_1: Past) -> Past:
+    """Ranks 0 and 2 return from two rounds; the others' joins are given."""
+    for number, begin in ((1, 0.1), (2, 1.0)):
+        for rank in (0, 2):
+            rank_1.join(rank, begin, begin + 0.4, **whole_round(number))
+    return rank_1
+
+
+def test_a_rank_that_raised_in_one_round_may_be_counted_in_the_next() -> None:
+    """Each time it was counted, and its link was cut before it could know: it tells no round. So for another life."""
+    cut = Past(3, subject="static-strict").fault("cut", 0.2, 0.4, ranks=(1,)).fault("again", 1.2, 1.4, ranks=(1,))
+    cut.join(1, 0.1, 0.5, "failed").join(1, 1, 1.5, "failed", step="next")
+    assert together(rounds_of_two(cut)) == PASSED
+    killed = Past(3, subject="static-strict").join(1, 0.1, 0.5, **whole_round(1))
+    killed.ends(1, None, 0.7, signal=9, by="fault kill").fault("cut", 1.2, 1.4, ranks=(1,))
+    assert together(rounds_of_two(killed.join(1, 0.8, 0.9, "failed", step="next", life=2))) == PASSED
+
+
+def test_a_rank_that_raised_before_the_round_is_not_of_it() -> None:
+    """What had ended when the first round returned cannot be for the second."""
+    past = Past(3, subject="static-strict").fault("cut", 0.2, 0.4, ranks=(1,)).join(1, 0.1, 0.45, "failed")
+    verdict = Together().explore(PLAN, rounds_of_two(past).whole())
+    assert verdict.because == "rank 0's join-2 returned before rank 1 had begun to join (and 1 more)"
+
+
 def test_an_early_return_is_rejected_beside_any_fault() -> None:
     """No loss makes a rank that never came."""
     past = Past(3).fault("cut", 0.5, None, ranks=(2,)).join(0, 1, 1.5, **ROSTER).join(1, 1, 1.5, **ROSTER)
@@ -228,6 +277,13 @@ def test_several_values_need_not_be_stored_at_once() -> None:
     past.call(2, "again", 1.4, 1.5, f="check", arguments={"keys": ["b"]}, value=False)
     assert linearizable(past) == PASSED
     assert Linearizable().check(PLAN, past.whole(), {"strict": True}).status == FAILED
+
+
+def test_a_call_with_a_reply_is_not_lost_by_a_drop() -> None:
+    """Rank 1 was answered, so its query was not dropped: that the counter is missing then is a violation."""
+    past = Past(3, subject="static-strict").all_join().fault("dropped", 0.5, 2, kind="x_drop_query", ranks=(1,))
+    past.call(1, "add", 1, 1.1, arguments={"key": "n", "amount": 1}, value=1)
+    assert linearizable(past.call(2, "check", 1.2, 1.3, arguments={"keys": ["n"]}, value=False)) == FAILED
 
 
 def test_several_servers_are_not_judged() -> None:

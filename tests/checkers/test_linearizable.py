@@ -304,6 +304,9 @@ def test_several_servers_one_after_another_are_unknown() -> None:
     calls.past.join(0, 4, 4.1, life=2)
     verdict = calls.call(1, "add", "x", amount=1, returned=1, at=(5, 6)).judged()
     assert (verdict.status, "was served by several servers" in verdict.because) == (ERROR, True)
+    writes = Calls().call(0, "set", "x", value="1")
+    writes.past.join(0, 4, 4.1, life=2)
+    assert status(writes) == VACUOUS
 
 
 def test_rounds_that_nobody_reports_are_unknown() -> None:

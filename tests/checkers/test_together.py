@@ -44,9 +44,15 @@ def test_a_second_round_is_judged_by_itself() -> None:
     assert judged(past.whole()).because == "2 rounds joined together"
 
 
-def test_no_join_is_nothing_to_judge() -> None:
-    """A play in which nobody called rendezvous."""
+def test_no_join_that_ended_is_nothing_to_judge() -> None:
+    """A play in which nobody called rendezvous, or no call of it returned or raised."""
     assert judged(Past().whole()).status == VACUOUS
+    assert judged(Past(2).join(0, 0, 1, "died").join(1, 0, 1, "hung").whole()).status == VACUOUS
+
+
+def test_a_join_that_says_no_world_size_waits_for_nobody() -> None:
+    """Nobody can be missing from it."""
+    assert judged(Past(2).join(0, 0, 1, world_size=None, returned={"world_size": None}).whole()).status == PASSED
 
 
 def test_an_early_worker_is_rejected() -> None:

@@ -13,7 +13,22 @@ from torch.distributed.elastic.rendezvous import (
     RendezvousStateError,
     RendezvousTimeoutError,
 )
-from worlds import HOST, Call, Stopwatch, free_port, handler, has_claimed, join, other_master, until, world
+from worlds import (
+    HOST,
+    Call,
+    Stopwatch,
+    descriptors_left,
+    descriptors_now,
+    free_port,
+    handler,
+    has_claimed,
+    join,
+    other_master,
+    until,
+    world,
+)
+
+from harness.rendezvous.descriptors import can_open
 
 
 class Identity(unittest.TestCase):
@@ -193,6 +208,23 @@ class Rounds(unittest.TestCase):
             handlers[0].next_rendezvous()
         self.assertIsNone(handlers[0]._store)
         self.assertEqual([info.rank for info in join(handlers)], [0, 1])
+
+    def test_a_master_short_of_descriptors_says_so_and_joins_when_it_has_some(self):
+        """Whether they end before torch's event loop, in it, at the listening socket, or at one of two connections."""
+        handlers = world(2, timeout=1)
+        for count in range(10):  # torch 2.6 serves with ten, if the process has served before
+            watch = Stopwatch()
+            with descriptors_left(count), self.assertRaisesRegex(RendezvousConnectionError, ": too many open files"):
+                handlers[0].next_rendezvous()
+            self.assertLess(watch.seconds, 2)
+        self.assertEqual([info.rank for info in join(handlers)], [0, 1])
+
+    def test_the_descriptors_that_can_be_opened_are_counted_and_closed_again(self):
+        """Exactly as many as are left."""
+        before = descriptors_now()
+        with descriptors_left(3):
+            self.assertEqual([can_open(count) for count in (1, 3, 4)], [True, True, False])
+        self.assertEqual(descriptors_now(), before)
 
 
 class Closing(unittest.TestCase):

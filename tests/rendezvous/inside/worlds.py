@@ -1,7 +1,9 @@
 """Small worlds of handlers in this process, and peers that misbehave."""
 
 import contextlib
+import itertools
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -227,3 +229,15 @@ def threads_now():
 
 def descriptors_now():
     return len(os.listdir("/proc/self/fd"))
+
+
+@contextlib.contextmanager
+def descriptors_left(count):
+    """This process can open so many descriptors more, if other threads open and close none."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = (number for number in itertools.count() if not os.path.exists(f"/proc/self/fd/{number}"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next(itertools.islice(free, count, None)), limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)

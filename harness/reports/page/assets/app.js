@@ -3,23 +3,25 @@
 import {clear, el} from "rdzv/dom";
 import {keys} from "rdzv/keys";
 import {overview} from "rdzv/overview";
+import {button} from "rdzv/parts";
 import {route} from "rdzv/route";
 import {runPage} from "rdzv/run_page";
 import {themeButton} from "rdzv/theme";
 
 function header(index) {
-  const facts = [...index.about.map(([name, value]) => `${name} ${value}`), index.written.replace("T", " ").replace("Z", " UTC")];
+  const written = index.written.replace("T", " ").replace("Z", " UTC");
+  const facts = [...index.about.map(([name, value]) => `${name} ${value}`), written];
   return el(
     "header", {class: "page"},
     el("b", {}, `rdzv-harness ${index.harness}`),
     el("ul", {class: "about"}, ...facts.map((fact) => el("li", {}, fact))),
-    el("div", {class: "tools"}, themeButton(), el("button", {class: "quiet", on: {click: keys.help}}, "Keys ", el("kbd", {}, "?"))),
+    el("div", {class: "tools"}, themeButton(), button(["Keys ", el("kbd", {}, "?")], keys.help)),
   );
 }
 
 /** Shows the view of the address, and keeps the overview with its scroll position and focus. */
 function views(index, stage) {
-  const kept = {view: null, hash: "#/", scroll: 0, focused: null};
+  const kept = {view: null, hash: "#/", scroll: 0, focused: null, row: null};
   let open = null;
 
   /** Remembers the overview before its address changes. */
@@ -48,10 +50,12 @@ function views(index, stage) {
     stage.append(open.node);
     open.enter();
     scrollTo(0, kept.scroll);
-    kept.focused?.focus({preventScroll: true});
+    const focused = kept.focused || stage.querySelector(`[data-row="${kept.row}"]`);
+    focused?.focus({preventScroll: Boolean(kept.focused)});
   }
 
   function showRun(n) {
+    kept.row = n;
     open = runPage(index, n, route, keys, kept.hash);
     stage.append(open.node);
     scrollTo(0, 0);

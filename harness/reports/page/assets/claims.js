@@ -1,8 +1,10 @@
 /** The table of claims against subjects and versions of torch, folder by folder. */
 
 import {clear, el} from "rdzv/dom";
+import {box, button, closing} from "rdzv/parts";
 import {identity} from "rdzv/reds";
-import {counted, outcome, severity, short} from "rdzv/status";
+import {outcome, severity, short} from "rdzv/status";
+import {counted} from "rdzv/words";
 
 const OPEN_UP_TO = 30; // Lines that are shown without a click.
 const MOST = 200; // Lines of a folder, and rows of a choice.
@@ -23,8 +25,7 @@ export function claims(index) {
   const table = el("table", {class: `claims ${columns.length > 2 ? "wide" : ""}`}, el("thead", {}, head));
   const title = el("h2", {id: "claims-title"});
   const dialog = el("dialog", {"aria-labelledby": "choice-title"});
-  const box = el("div", {class: "box", role: "region", "aria-labelledby": "claims-title", tabindex: "0"}, table);
-  const node = el("section", {}, title, box, dialog);
+  const node = el("section", {}, title, box("claims-title", table), dialog);
   const statusOf = (n) => index.rows[n].status;
 
   /** Asks which of several rows is meant. */
@@ -37,7 +38,7 @@ export function claims(index) {
       el("h2", {id: "choice-title"}, line.title || line.path),
       el("ul", {}, numbers.slice(0, MOST).map(choice)),
       left > 0 ? `${left} more are in the list of all rows.` : "",
-      el("form", {method: "dialog"}, el("button", {}, "Close")),
+      closing(),
     );
     dialog.showModal();
   }
@@ -45,10 +46,12 @@ export function claims(index) {
   /** One cell: a link to its only row, or a button that offers its rows, worst first. */
   function cell(line, numbers) {
     if (!numbers.length) return el("td", {class: "facts"}, "–");
-    if (numbers.length === 1) return el("td", {}, outcome(statusOf(numbers[0]), "", "a", {href: `#/run/${numbers[0]}`}));
+    const [only] = numbers;
+    if (numbers.length === 1) return el("td", {}, outcome(statusOf(only), "", "a", {href: `#/run/${only}`}));
     const sorted = [...numbers].sort((a, b) => severity(statusOf(a)) - severity(statusOf(b)));
     const [[worst, n]] = counts(sorted.map(statusOf));
-    return el("td", {}, outcome(worst, ` ${n} of ${numbers.length}`, "button", {on: {click: () => choose(line, sorted)}}));
+    const click = () => choose(line, sorted);
+    return el("td", {}, outcome(worst, ` ${n} of ${numbers.length}`, "button", {on: {click}}));
   }
 
   /** One folder: a line with counts, and the lines of its claims if it is open. */
@@ -58,14 +61,16 @@ export function claims(index) {
       const pairs = counts(own.flatMap(({cells}) => cells[i]).map(statusOf));
       return el("td", {}, pairs.map(([status, n]) => el("span", {class: `st ${status}`}, `${n} ${status}`)));
     });
-    const button = el("button", {class: "folder", "aria-expanded": String(isOpen), dataset: {folder: name}, on: {click: flip}}, name || "no folder");
-    const line = (one) => el("tr", {}, el("th", {scope: "row", title: one.path}, one.title || one.path), one.cells.map((numbers) => cell(one, numbers)));
+    const state = {class: "folder", "aria-expanded": String(isOpen), dataset: {folder: name}};
+    const heading = (one) => el("th", {scope: "row", title: one.path}, one.title || one.path);
+    const line = (one) => el("tr", {}, heading(one), one.cells.map((numbers) => cell(one, numbers)));
     const worst = ({cells}) => Math.min(...cells.flat().map((n) => severity(statusOf(n))));
     const sorted = isOpen ? [...own].sort((a, b) => worst(a) - worst(b)).slice(0, MOST) : [];
     const left = own.length - MOST;
+    const opener = button(name || "no folder", flip, state);
     return el(
       "tbody", {},
-      el("tr", {class: "sum"}, el("th", {scope: "rowgroup"}, button, ` ${own.length}`), sums),
+      el("tr", {class: "sum"}, el("th", {scope: "rowgroup"}, opener, ` ${own.length}`), sums),
       sorted.map(line),
       isOpen && left > 0 && el("tr", {}, el("th", {scope: "row"}, `${counted(left, "more claim")}: use the filter`)),
     );
@@ -84,7 +89,8 @@ export function claims(index) {
     const isShort = total <= OPEN_UP_TO && (isFiltered || folders.size === 1);
     const again = (name) => {
       show(fit, isFiltered);
-      [...table.querySelectorAll(".folder")].find((button) => button.dataset.folder === name).focus({preventScroll: true});
+      const buttons = [...table.querySelectorAll(".folder")];
+      buttons.find(({dataset}) => dataset.folder === name).focus({preventScroll: true});
     };
     node.hidden = !total;
     title.textContent = `${counted(total, "claim")} by subject and torch`;

@@ -1,6 +1,7 @@
 /** Copies text, also where the page has no right to the clipboard, and says whether it did. */
 
 import {el} from "rdzv/dom";
+import {button} from "rdzv/parts";
 
 const SHOWN = 2000; // Milliseconds for which the button says what it did.
 
@@ -29,11 +30,11 @@ async function copy(text) {
 
 /** A button that copies the text. */
 export function copyButton(text, label = "Copy command") {
-  const button = el("button", {class: "copy", title: text, on: {click: act}}, label);
+  const node = button(label, act, {class: "copy", title: text});
   async function act() {
-    button.textContent = (await copy(text)) ? "Copied" : "Not allowed";
-    document.getElementById("said").textContent = button.textContent;
-    setTimeout(() => (button.textContent = label), SHOWN);
+    node.textContent = (await copy(text)) ? "Copied" : "Not allowed";
+    document.getElementById("said").textContent = node.textContent;
+    setTimeout(() => (node.textContent = label), SHOWN);
   }
-  return button;
+  return node;
 }

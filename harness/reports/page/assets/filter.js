@@ -47,7 +47,8 @@ export function parse(text, names) {
 /**
  * Whether a thing fits: every token and every word must hold.
  * @param {Filter} filter
- * @param {Record<string, string | number | (string | number)[]>} fields by token name; `text`, in small letters, for words
+ * @param {Record<string, string | number | (string | number)[]>} fields by token name; `text`, in small letters, is
+ *   what the words are looked for in
  */
 export function fits(filter, fields) {
   const holds = (token) => [fields[token.name] ?? []].flat().some((value) => token.pattern.test(String(value)));
@@ -70,8 +71,9 @@ export const without = (text, {from, to}) => `${text.slice(0, from)} ${text.slic
 
 /** Adds `name:value`, or takes it away; values of the same `family` become alternatives of one token. */
 export function toggle(text, name, value, family = []) {
+  const isSame = (one) => one === value || family.includes(one);
   const same = parse(text).tokens.find(
-    (token) => token.name === name && !token.negated && token.values.every((one) => one === value || family.includes(one)),
+    (token) => token.name === name && !token.negated && token.values.every(isSame),
   );
   if (!same) return `${text} ${name}:${quoted(value)}`.trim();
   const has = same.values.includes(value);

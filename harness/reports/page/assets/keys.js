@@ -1,6 +1,7 @@
 /** Keys of the page: each scope adds its own, the newest scope wins, and `?` shows them all. */
 
 import {clear, el} from "rdzv/dom";
+import {closing} from "rdzv/parts";
 
 /** @type {Map<string, Map<string, {text: string, handler: (event: KeyboardEvent) => unknown}>>} */
 const scopes = new Map();
@@ -10,7 +11,8 @@ const dialog = el("dialog", {class: "help", "aria-labelledby": "help-title"});
 const takesText = (node) => node.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(node.tagName);
 
 function pressed(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (document.querySelector("dialog[open]")) return;
   if (takesText(event.target) && event.key !== "Escape") return;
   for (const keys of [...scopes.values()].reverse()) {
     const found = keys.get(event.key);
@@ -49,7 +51,7 @@ export const keys = {
     dialog.append(
       el("h2", {id: "help-title"}, "Keys"),
       el("div", {class: "scopes"}, ...[...scopes].map(([scope, own]) => el("section", {}, ...listed(scope, own)))),
-      el("form", {method: "dialog"}, el("button", {}, "Close")),
+      closing(),
     );
     dialog.showModal();
   },

@@ -10,6 +10,11 @@ export const LEGEND = "Last nights: how many of those judged were not red, with 
 /** How high each outcome stands, of 14; a shape for each, so that colour is not needed. */
 const HEIGHTS = {p: 6, f: 14, v: 14, e: 14, k: 9, s: 2, ".": 1};
 
+/** A picture with its words. */
+const picture = (label, width, height, children, name = "") =>
+  svg("svg", {class: name, role: "img", "aria-label": label, width, height, viewBox: `0 0 ${width} ${height}`},
+    children);
+
 /** The outline of one night: an error has a gap, a vacuous one is hollow. */
 function cell(letter, x) {
   const box = (from, to, left = 0, right = 4) => `M${x + left} ${from}H${x + right}V${to}H${x + left}Z`;
@@ -27,8 +32,8 @@ function strip(nights) {
   const words = counted(Object.entries(LETTERS).map(([letter, word]) => [word, nights.split(letter).length - 1]));
   const label = `${nights.length} nights: ${words}; the last one ${LETTERS[nights.at(-1)]}`;
   const width = nights.length * 5;
-  const paths = Object.entries(shapes).map(([letter, d]) => svg("path", {d, class: (LETTERS[letter] || "").split(" ")[0]}));
-  return svg("svg", {class: "strip", role: "img", "aria-label": label, width, height: 14, viewBox: `0 0 ${width} 14`}, ...paths);
+  const path = ([letter, d]) => svg("path", {d, class: (LETTERS[letter] || "").split(" ")[0]});
+  return picture(label, width, 14, Object.entries(shapes).map(path), "strip");
 }
 
 /** The last nights of a row: the cells, k of n, and the interval; null without any. */
@@ -60,11 +65,8 @@ export function chart(history) {
   if (!nights.length) return null;
   const most = Math.max(...nights.map(redOf), 1);
   const withRed = nights.filter(redOf).length;
-  const words = `Last ${nights.length} nights: ${nights.length - withRed} without red, ${withRed} with red, at most ${withRed ? most : 0}.`;
-  const width = nights.length * 10;
-  return el(
-    "figure", {class: "nights"},
-    svg("svg", {role: "img", "aria-label": words, width, height: 40, viewBox: `0 0 ${width} 40`}, ...nights.map((night, i) => bar(night, i, most))),
-    el("figcaption", {}, words),
-  );
+  const worst = withRed ? `, ${withRed} with red, at most ${most}` : "";
+  const words = `Last ${nights.length} nights: ${nights.length - withRed} without red${worst}.`;
+  const bars = nights.map((night, i) => bar(night, i, most));
+  return el("figure", {class: "nights"}, picture(words, nights.length * 10, 40, bars), el("figcaption", {}, words));
 }

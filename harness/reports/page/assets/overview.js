@@ -4,6 +4,7 @@ import {chart} from "rdzv/nights";
 import {claims} from "rdzv/claims";
 import {clear, el} from "rdzv/dom";
 import {fits, parse, toggle} from "rdzv/filter";
+import {button} from "rdzv/parts";
 import {reds} from "rdzv/reds";
 import {rows} from "rdzv/rows";
 import {search} from "rdzv/search";
@@ -11,6 +12,8 @@ import {MEANING, OUTCOMES, RED, markerToken, short} from "rdzv/status";
 
 const SCOPE = "Overview";
 const MARKS = [["new", "new red"], ["before", "red before"], ["fixed", "fixed"]];
+
+const linksIn = (node) => [...node.querySelectorAll("[data-row]")];
 
 /** What the filter asks of a row. */
 function fieldsOf(row) {
@@ -50,7 +53,7 @@ export function overview(index, route, keys) {
     el("div", {class: "top"},
       el("div", {},
         el("h1", {class: `sentence ${index.status}`}, index.sentence),
-        el("div", {class: "counts", role: "group", "aria-label": "Filter by outcome"}, ...buttons.map(([, button]) => button)),
+        el("div", {class: "counts", role: "group", "aria-label": "Filter by outcome"}, buttons.map(([, one]) => one)),
         markers()),
       chart(index.history)),
     index.rows.length ? el("div", {class: "bar"}, input.node, fit) : empty(),
@@ -68,21 +71,26 @@ export function overview(index, route, keys) {
 
   function countButton(name) {
     const n = index.counts[name] || 0;
-    const click = () => put(toggle(route.get("q") || "", "is", name, OUTCOMES));
-    return el("button", {class: `count ${n ? name : "zero"}`, "aria-pressed": "false", title: MEANING[name], on: {click}},
-      el("b", {}, String(n)), " ", el("span", {class: `st ${name}`}, name));
+    const words = [el("b", {}, String(n)), " ", el("span", {class: `st ${name}`}, name)];
+    return button(words, () => flip(name, OUTCOMES), {class: `count ${n ? name : "zero"}`, title: MEANING[name]});
   }
 
   /** How the reds differ from the last night, as filters. */
   function markers() {
-    const found = MARKS.map(([token, words]) => [token, words, index.rows.filter((row) => markerToken(row.marker) === token).length]);
-    const button = ([token, words, n]) => el("button", {class: `badge ${n ? token : ""}`, on: {click: () => put(toggle(route.get("q") || "", "is", token))}}, `${n} ${words}`);
-    return index.history ? el("p", {class: "since"}, "Since the last night: ", ...found.flatMap((one) => [button(one), " "])) : null;
+    if (!index.history) return null;
+    const badges = MARKS.map(([token, words]) => {
+      const n = index.rows.filter((row) => markerToken(row.marker) === token).length;
+      return [button(`${n} ${words}`, () => flip(token), {class: `badge ${n ? token : ""}`}), " "];
+    });
+    return el("p", {class: "since"}, "Since the last night: ", badges.flat());
   }
 
   function empty() {
     return el("p", {class: "notice"}, "There are no rows. Look at what was selected, then play it again.");
   }
+
+  /** Adds a value of `is:` to the filter, or takes it away. */
+  const flip = (value, family) => put(toggle(route.get("q") || "", "is", value, family));
 
   /** Sets the filter from outside of its input. */
   function put(text) {
@@ -98,23 +106,29 @@ export function overview(index, route, keys) {
   function update() {
     const text = route.get("q") || "";
     const filter = parse(text, Object.keys(tokens));
-    const chosen = filter.tokens.filter((token) => token.name === "is" && !token.negated).flatMap((token) => token.values);
+    const isChoice = ({name, negated}) => name === "is" && !negated;
+    const chosen = filter.tokens.filter(isChoice).flatMap(({values}) => values);
     fitting = new Set(index.rows.keys());
     if (filter.parts.length) fitting = new Set([...fitting].filter((n) => fits(filter, fields[n])));
-    for (const [name, button] of buttons) button.setAttribute("aria-pressed", String(chosen.includes(name)));
-    fit.textContent = `${fitting.size} of ${index.rows.length} rows fit${fitting.size ? "" : ". Escape removes the filter."}`;
+    for (const [name, one] of buttons) one.setAttribute("aria-pressed", String(chosen.includes(name)));
+    const advice = fitting.size ? "" : ". Escape removes the filter.";
+    fit.textContent = `${fitting.size} of ${index.rows.length} rows fit${advice}`;
     parts.reds.show(fitting);
     parts.claims.show(fitting, filter.parts.length > 0);
     parts.rows.show(fitting);
   }
 
-  /** Goes to the next link of a row, over the end of a page of the list; `isFirst` begins at the first. */
+  /** Goes to the next link of a row, over the ends of a page of the list; `isFirst` begins at the first. */
   function step(by, isFirst = false) {
-    const links = [...node.querySelectorAll("[data-row]")];
-    const at = isFirst ? -1 : links.indexOf(document.activeElement.closest("li, tr")?.querySelector("[data-row]"));
-    const next = links[at + by];
-    if (next && (at >= 0 || by > 0)) next.focus();
-    else if (at >= 0 && parts.rows.turn(by)) [...parts.rows.node.querySelectorAll("[data-row]")].at(by > 0 ? 0 : -1).focus();
+    const current = !isFirst && document.activeElement.closest("li, tr")?.querySelector("[data-row]");
+    const edge = linksIn(parts.rows.node).at(by > 0 ? -1 : 0);
+    if (current && current === edge && parts.rows.turn(by)) {
+      linksIn(parts.rows.node).at(by > 0 ? 0 : -1).focus();
+      return;
+    }
+    const links = linksIn(node);
+    const at = links.indexOf(current);
+    if (at >= 0 || by > 0) links[at + by]?.focus();
   }
 
   function addKeys() {

@@ -18,6 +18,7 @@ export const FONT = "12px system-ui, sans-serif";
 const DIM = 0.38;
 const OUTCOME_COLOURS = ["ok", "fail", "error", "skip", "info", "info"];
 const TICK_ROOM = 96;
+const LONGEST = 120; // Letters of a label: measuring a text takes time.
 const SMALLEST_TEAR = 8;
 const TALLEST_BAR = 40;
 const widths = new Map();
@@ -66,7 +67,7 @@ export function labelOf(scene, call) {
   const {calls} = scene.run;
   const key = scene.run.string(calls.key[call]);
   const why = scene.whys.get(call);
-  return `${GLYPHS[calls.outcome[call]]} ${scene.run.string(calls.label[call])}${key ? ` ${key}` : ""}${why ? `: ${why}` : ""}`;
+  return `${GLYPHS[calls.outcome[call]]} ${scene.run.string(calls.label[call])}${key ? ` ${key}` : ""}${why ? `: ${why}` : ""}`.slice(0, LONGEST);
 }
 
 /** The x of tried, injected, healing and healed; what never was is at the next one, or at the edge. */
@@ -79,7 +80,7 @@ export function faultXs(scene, fault) {
 
 export function faultLabel(fault) {
   const whom = fault.ranks.length ? ` → ${ranksNamed(fault.ranks)}` : "";
-  return `${fault.injected === null ? "✗ " : ""}${fault.name}${whom}: ${faultState(fault)}`;
+  return `${fault.injected === null ? "✗ " : ""}${fault.name.slice(0, LONGEST)}${whom}: ${faultState(fault)}`;
 }
 
 /** @param {CanvasRenderingContext2D} ctx @param {Scene} scene */
@@ -132,7 +133,7 @@ function paintDeath(ctx, scene, life, x, row) {
   ctx.fillStyle = scene.colours.error;
   ctx.fillRect(x - 1, row.y, 2, row.h - 1);
   const below = row.h > TALLEST_BAR + 24;
-  ctx.fillText(fitted(`† ${life.end.replace(/^exit died (the )?/, "")}`, room - 8), x + 5, row.y + (below ? row.h - 10 : row.h / 2));
+  ctx.fillText(fitted(`† ${life.end.slice(0, LONGEST).replace(/^exit died (the )?/, "")}`, room - 8), x + 5, row.y + (below ? row.h - 10 : row.h / 2));
 }
 
 function paintFaults(ctx, scene) {
@@ -184,7 +185,7 @@ function paintArrows(ctx, scene, store, low, high, isLost) {
     const x = Math.round(placeX(scene, scene.messagePlaces[i])) + 0.5;
     const [top] = barY(rowOf(scene, scene.messageLanes[i]));
     const [from, to] = messages.side[i] ? [bottom, top] : [top, bottom];
-    const text = run.string(messages.kind[i]);
+    const text = run.string(messages.kind[i]).slice(0, LONGEST);
     if (isLost) {
       const end = lostArrow(ctx, colours.fail, x, from, to, messages.fate[i]);
       paintLoss(ctx, scene, `${messages.side[i] ? "reply" : "query"} ${text} ${FATES[messages.fate[i]]}`, x, end);
@@ -331,7 +332,7 @@ function paintNames(ctx, scene) {
     const isSub = lane.kind === "rank" && lane.thread !== "main" && scene.run.lanes[i - 1]?.rank === lane.rank;
     const bad = worst[i] > 0 && worst[i] !== 3;
     ctx.font = bad ? `bold ${FONT}` : FONT;
-    const name = isSub ? `${lane.thread}` : laneName(lane);
+    const name = isSub ? lane.thread.slice(0, LONGEST) : laneName(lane).slice(0, LONGEST);
     ctx.fillStyle = bad ? outcomeColour(scene, worst[i]) : isSub ? colours.dim : colours.ink;
     const y = row.y + row.h / 2;
     const x = isSub ? 26 : 16;

@@ -64,8 +64,8 @@ export class Picture {
     this.#listen();
   }
 
-  /** Puts the picture into its size and its colours, when it comes into the document and when they change; `isNow` for print. */
-  resize(isNow = false) {
+  /** Puts the picture into its size and its colours, when they change; drawn at once, since print does not wait for a frame. */
+  resize() {
     const style = getComputedStyle(this.node);
     for (const name of COLOURS) this.scene.colours[name] = style.getPropertyValue(`--${name}`).trim() || "gray";
     this.ratio = devicePixelRatio || 1;
@@ -81,8 +81,8 @@ export class Picture {
     }
     this.layers.style.height = `${height}px`;
     this.minimap.prepare(this.ratio);
-    this.draw();
-    if (isNow) this.#frame();
+    this.isStale = this.isEmpty = true;
+    this.#frame();
   }
 
   /** @param {boolean} isLinear */
@@ -162,6 +162,7 @@ export class Picture {
   }
 
   #frame() {
+    cancelAnimationFrame(this.frame);
     this.frame = 0;
     if (!this.scene.width) return;
     const begun = performance.now();
@@ -183,7 +184,8 @@ export class Picture {
 
   #paintMarks(ctx) {
     const {scene, marks} = this;
-    ctx.clearRect(0, 0, scene.width, scene.height);
+    if (!this.isEmpty) ctx.clearRect(0, 0, scene.width, scene.height); // In print a cleared layer is white, and hides what is below.
+    this.isEmpty = false;
     ctx.save();
     ctx.beginPath();
     ctx.rect(scene.gutter, TOP, scene.width, scene.height);

@@ -3,7 +3,9 @@
 import {copyButton} from "rdzv/copy";
 import {clear, el} from "rdzv/dom";
 import {LEGEND, past} from "rdzv/nights";
-import {badge, counted, outcome} from "rdzv/status";
+import {button} from "rdzv/parts";
+import {badge, outcome} from "rdzv/status";
+import {counted} from "rdzv/words";
 
 const PER_GROUP = 3;
 const IN_ALL = 30;
@@ -11,8 +13,9 @@ const MORE = 20;
 
 /** What tells rows apart: path, cell, subject, torch, attempt; those of one claim need no path. */
 export function identity(row, hasPath = true) {
-  const torch = row.torch && `torch ${row.torch}`;
-  return [hasPath && (row.path || row.id), row.cell, row.subject, torch, row.attempt > 1 && `attempt ${row.attempt}`].filter(Boolean).join(" · ");
+  const path = hasPath && (row.path || row.id);
+  const attempt = row.attempt > 1 && `attempt ${row.attempt}`;
+  return [path, row.cell, row.subject, row.torch && `torch ${row.torch}`, attempt].filter(Boolean).join(" · ");
 }
 
 /** The link to a row's run; `j` and `k` go from one to the next. */
@@ -43,11 +46,13 @@ export function reds(index) {
   function group({because, rows, number}, size, again) {
     const left = rows.length - size;
     const grow = () => (sizes.set(number, size + MORE), (most += MORE), again());
+    const count = rows.length > 1 && el("span", {class: "facts"}, counted(rows.length, "row"));
+    const words = `Show ${left > MORE ? `${MORE} of ` : ""}${left} more for the same reason`;
     return el(
       "article", {class: "group"},
-      el("h3", {}, because || "No reason was given", rows.length > 1 && el("span", {class: "facts"}, counted(rows.length, "row"))),
+      el("h3", {}, because || "No reason was given", count),
       el("ul", {}, rows.slice(0, size).map((n) => red(index.rows[n], n))),
-      left > 0 && el("button", {class: "more", on: {click: grow}}, `Show ${left > MORE ? `${MORE} of ` : ""}${left} more for the same reason`),
+      left > 0 && button(words, grow, {class: "more"}),
     );
   }
 
@@ -59,7 +64,8 @@ export function reds(index) {
     let room = isAll ? Infinity : most;
     clear(node);
     node.hidden = !total;
-    node.append(el("h2", {}, `${total} red, ${counted(groups.length, "reason")}`), hasNights ? el("p", {class: "facts"}, LEGEND) : "");
+    node.append(el("h2", {}, `${total} red, ${counted(groups.length, "reason")}`));
+    if (hasNights) node.append(el("p", {class: "facts"}, LEGEND));
     while (groups.length && room > 0) {
       const next = groups.shift();
       const size = Math.min(next.rows.length, room, isAll ? Infinity : sizes.get(next.number) || PER_GROUP);
@@ -67,7 +73,7 @@ export function reds(index) {
       room -= size;
     }
     const grow = () => ((most += IN_ALL), show(fit));
-    if (groups.length) node.append(el("button", {class: "more", on: {click: grow}}, `Show ${counted(groups.length, "more reason")}`));
+    if (groups.length) node.append(button(`Show ${counted(groups.length, "more reason")}`, grow, {class: "more"}));
   }
 
   return {node, show};

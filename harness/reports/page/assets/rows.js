@@ -3,8 +3,10 @@
 import {copyButton} from "rdzv/copy";
 import {clear, el} from "rdzv/dom";
 import {past} from "rdzv/nights";
+import {box, button} from "rdzv/parts";
 import {identity, rowLink} from "rdzv/reds";
-import {badge, counted, outcome, severity} from "rdzv/status";
+import {badge, outcome, severity} from "rdzv/status";
+import {counted} from "rdzv/words";
 
 const PAGE = 40;
 
@@ -23,15 +25,12 @@ export function rows(index, route) {
   const body = el("tbody");
   const head = el("tr");
   const title = el("h2", {id: "rows-title"});
-  const before = el("button", {on: {click: () => turn(-1)}}, "Previous page");
-  const after = el("button", {on: {click: () => turn(1)}}, "Next page");
+  const before = button("Previous page", () => turn(-1));
+  const after = button("Next page", () => turn(1));
   const where = el("span");
   const pager = el("nav", {class: "pager", "aria-label": "Pages of rows"}, before, where, after);
   const table = el("table", {class: "rows"}, el("thead", {}, head), body);
-  const node = el(
-    "section", {class: "rows-list"}, title,
-    el("div", {class: "box", role: "region", "aria-labelledby": "rows-title", tabindex: "0"}, table), pager,
-  );
+  const node = el("section", {class: "rows-list"}, title, box("rows-title", table), pager);
   let fitting = [];
 
   const sort = () => /^(-?)(outcome|claim|nights|seconds)$/.exec(route.get("sort") || "outcome") || ["", "", "outcome"];
@@ -49,7 +48,7 @@ export function rows(index, route) {
         head.querySelector(`[data-sort=${name}]`).focus();
       };
       const order = isSorted ? (minus ? "descending" : "ascending") : "none";
-      head.append(el("th", {scope: "col", "aria-sort": order}, el("button", {dataset: {sort: name}, on: {click}}, name)));
+      head.append(el("th", {scope: "col", "aria-sort": order}, button(name, click, {dataset: {sort: name}})));
     }
     head.append(el("th", {scope: "col"}, "command"));
   }
@@ -93,7 +92,8 @@ export function rows(index, route) {
     keyed.sort((a, b) => compare(a[0], b[0]) * (minus ? -1 : 1));
     fitting = keyed.map(([, n]) => n);
     node.hidden = !fitting.length;
-    title.textContent = fitting.length === index.rows.length ? "All rows" : `${counted(fitting.length, "row")} of ${index.rows.length}`;
+    const total = index.rows.length;
+    title.textContent = fitting.length === total ? "All rows" : `${counted(fitting.length, "row")} of ${total}`;
     headings();
     fill();
   }

@@ -244,7 +244,7 @@ export function showRun(container, run, row, route, keys) {
 
   open();
   const timer = setTimeout(openBelow);
-  const repaint = () => picture.resize(true);
+  const repaint = () => picture.resize();
   const watcher = new ResizeObserver(() => picture.resize());
   watcher.observe(picture.box);
   const media = ["print", "(prefers-color-scheme: dark)"].map((query) => matchMedia(query));

@@ -11,11 +11,13 @@ const link = (n, text) => (n === undefined ? el("span", {class: "facts"}, text) 
 
 /** All that is known of a row without its picture, and why there is none. */
 function words(row, sentence) {
-  const facts = {because: row.because, waits: row.waits, broken: row.broken.join(", "), references: row.refs.join(", "), run: row.run_dir};
+  const {because, waits, broken, refs, run_dir: run} = row;
+  const facts = {because, waits, broken: broken.join(", "), references: refs.join(", "), run};
+  const pairs = Object.entries(facts).filter(([, text]) => text);
   return el(
     "div", {class: "words"},
     el("p", {class: "notice"}, sentence),
-    el("dl", {}, Object.entries(facts).flatMap(([name, text]) => (text ? [el("dt", {}, name), el("dd", {}, text)] : []))),
+    el("dl", {}, pairs.flatMap(([name, text]) => [el("dt", {}, name), el("dd", {}, text)])),
     row.command && el("p", {}, el("code", {}, row.command), " ", copyButton(row.command)),
     row.proof?.length > 0 && el("pre", {tabindex: "0", role: "region", "aria-label": "Proof"}, row.proof.join("\n")),
   );
@@ -32,7 +34,7 @@ async function draw(container, row, n, route, keys, isCurrent) {
     const run = await openRun(n);
     return isCurrent() ? showRun(container, run, row, route, keys) : null;
   } catch (error) {
-    const advice = 'Open the page with a newer browser, or write it again from the stored run with "rdzv-harness html".';
+    const advice = 'Open the page with a newer browser, or write it again with "rdzv-harness html".';
     console.warn(error);
     clear(container);
     container.append(words(row, `The picture of this run could not be drawn: ${error.message || error}. ${advice}`));
@@ -47,10 +49,12 @@ export function runPage(index, n, route, keys, back) {
   const at = order.indexOf(n); // -1 for a row that is not red, which comes before the first.
   const container = el("div", {class: "run"});
   const title = el("h1", {tabindex: "-1"}, row ? row.title || row.id : `There is no row ${n}`);
-  const near = [link(order[at - 1], "← previous red"), at < 0 ? `${order.length} red` : `red ${at + 1} of ${order.length}`, link(order[at + 1], "next red →")];
+  const where = at < 0 ? `${order.length} red` : `red ${at + 1} of ${order.length}`;
+  const near = [link(order[at - 1], "← previous red"), where, link(order[at + 1], "next red →")];
   const node = el(
     "div", {class: "run-page"},
-    el("nav", {class: "ways", "aria-label": "Runs"}, el("a", {href: back}, "← Overview"), order.length > 0 && el("span", {class: "near"}, near)),
+    el("nav", {class: "ways", "aria-label": "Runs"},
+      el("a", {href: back}, "← Overview"), order.length > 0 && el("span", {class: "near"}, near)),
     el("div", {class: "title-line"}, row && outcome(row.status), title, row && badge(row.marker)),
     row && el("p", {class: "facts"}, identity(row)),
     container,

@@ -2,8 +2,10 @@
 
 import {clear, el} from "rdzv/dom";
 import {parse, quoted, without} from "rdzv/filter";
+import {button} from "rdzv/parts";
 
 const MOST = 10;
+const EXAMPLE = "Filter: is:failed  torch:2.6  -tag:slow  a word";
 
 /** The part in which the caret stands, up to the caret. */
 function typed(input) {
@@ -16,7 +18,8 @@ function typed(input) {
 function offers(text, tokens) {
   const [, minus, name, before, value] = /^(-?)(?:([a-z]+):(.*,)?)?(.*)$/is.exec(text);
   const small = value.replaceAll('"', "").toLowerCase();
-  if (!name) return Object.keys(tokens).filter((one) => one.startsWith(small)).map((one) => [`${minus}${one}:`, `${one}:`]);
+  const names = Object.keys(tokens).filter((one) => one.startsWith(small));
+  if (!name) return names.map((one) => [`${minus}${one}:`, `${one}:`]);
   return (tokens[name]?.() || [])
     .filter((one) => one.toLowerCase().includes(small))
     .map((one) => [`${minus}${name}:${before || ""}${quoted(one)} `, one]);
@@ -30,8 +33,9 @@ export function search(tokens, on) {
   const list = el("ul", {id: "offers", role: "listbox", "aria-label": "Completions", hidden: true});
   const chips = el("ul", {class: "chips", "aria-label": "Parts of the filter"});
   const input = el("input", {
-    id: "filter", type: "text", role: "combobox", "aria-label": "Filter rows", "aria-expanded": "false", "aria-controls": "offers",
-    "aria-autocomplete": "list", autocomplete: "off", spellcheck: "false", placeholder: "Filter: is:failed  torch:2.6*  -tag:slow  a word",
+    id: "filter", type: "text", autocomplete: "off", spellcheck: "false", placeholder: EXAMPLE,
+    role: "combobox", "aria-label": "Filter rows", "aria-expanded": "false", "aria-controls": "offers",
+    "aria-autocomplete": "list",
     on: {input: changed, focus: offer, click: offer, blur: close, keydown: pressed},
   });
   let found = [];
@@ -52,7 +56,7 @@ export function search(tokens, on) {
     clear(chips);
     for (const part of parse(input.value).parts) {
       const remove = () => (set(without(input.value, part)), on.change(input.value), input.focus(), close());
-      chips.append(el("li", {}, el("button", {class: "chip", "aria-label": `Remove ${part.text}`, on: {click: remove}}, part.text)));
+      chips.append(el("li", {}, button(part.text, remove, {class: "chip", "aria-label": `Remove ${part.text}`})));
     }
   }
 
@@ -105,6 +109,7 @@ export function search(tokens, on) {
     event.preventDefault();
   }
 
-  const node = el("div", {class: "search", role: "search"}, el("div", {class: "field"}, input, el("kbd", {"aria-hidden": "true"}, "/"), list), chips);
+  const field = el("div", {class: "field"}, input, el("kbd", {"aria-hidden": "true"}, "/"), list);
+  const node = el("div", {class: "search", role: "search"}, field, chips);
   return {node, set, input};
 }

@@ -1,4 +1,4 @@
-/** The outcomes of a row: their short names, which are red, and the element that shows one by shape, colour and word. */
+/** The outcomes of a row: their names, which are red, and the element that shows one by shape, colour and word. */
 
 import {el} from "rdzv/dom";
 
@@ -32,9 +32,6 @@ export const markerToken = (marker) => (MARKERS[marker] || [""])[0];
 export function outcome(status, more = "", tag = "span", attributes = {}) {
   return el(tag, {...attributes, class: `st ${short(status)}`}, short(status) + more);
 }
-
-/** `1 row`, `2 rows`. */
-export const counted = (n, noun) => `${n} ${noun}${n === 1 ? "" : "s"}`;
 
 /** The badge of a marker, or null. */
 export function badge(marker) {

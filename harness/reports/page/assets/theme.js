@@ -1,6 +1,6 @@
 /** The colours: those of the system, or the light or dark ones that a person chose. */
 
-import {el} from "rdzv/dom";
+import {button} from "rdzv/parts";
 
 const THEMES = ["system", "light", "dark"];
 const PLACE = "rdzv-theme";
@@ -32,10 +32,10 @@ function choose(theme) {
 /** The button that goes from one to the next. */
 export function themeButton() {
   let at = Math.max(stored(), 0);
-  const button = el("button", {class: "quiet", title: "Change the colours", on: {click: next}});
+  const node = button("", next, {title: "Change the colours"});
   function show() {
     choose(THEMES[at]);
-    button.textContent = `Colours: ${THEMES[at]}`;
+    node.textContent = `Colours: ${THEMES[at]}`;
   }
   function next() {
     at = (at + 1) % THEMES.length;
@@ -43,5 +43,5 @@ export function themeButton() {
     show();
   }
   show();
-  return button;
+  return node;
 }

@@ -2,6 +2,10 @@
 
 import {el} from "rdzv/dom";
 
+const LONG = 1000;
+const MOST_LINES = 300; // The document must stay small; so many lines around the first broken one are shown.
+const MOST_COLOURED = 150;
+
 /** @typedef {{kind: "step" | "fault" | "claim", name: string}} Link */
 
 /** What each line is about. @returns {Map<number, Link>} */
@@ -13,8 +17,9 @@ function linksOf(run) {
   return links;
 }
 
-/** Text with its comment and its keys marked. @param {string} text */
+/** Text with its comment and its keys marked; a very long line stays plain. @param {string} text */
 function coloured(text) {
+  if (text.length > LONG) return [text];
   const [, code, comment] = /^(.*?)((?:^|\s)#.*)?$/s.exec(text);
   const parts = code.split(/([\w-]+:(?=\s|$))/);
   return [...parts.map((part, i) => (i % 2 ? el("b", {}, part) : part)), comment && el("i", {}, comment)];
@@ -28,13 +33,18 @@ export class Yaml {
   constructor(run, broken, actions) {
     const links = linksOf(run);
     this.broken = [...broken.keys()];
-    this.lines = run.yaml.replace(/\n$/, "").split("\n").map((text, i) => this.#line(text, i + 1, links.get(i + 1), broken.get(i + 1), actions));
-    this.byLink = new Map([...links].map(([line, {kind, name}]) => [`${kind} ${name}`, this.lines[line - 1]]));
-    this.node = el("div", {class: "yaml"}, ...this.lines);
+    const all = run.yaml.replace(/\n$/, "").split("\n");
+    const first = Math.max(Math.min((this.broken[0] || 1) - MOST_LINES / 2, all.length - MOST_LINES), 0);
+    const shown = all.slice(first, first + MOST_LINES);
+    this.isColoured = shown.length <= MOST_COLOURED;
+    this.lines = new Map(shown.map((text, i) => [first + i + 1, this.#line(text, first + i + 1, links.get(first + i + 1), broken.get(first + i + 1), actions)]));
+    this.byLink = new Map([...links].map(([line, {kind, name}]) => [`${kind} ${name}`, this.lines.get(line)]));
+    const left = all.length - shown.length;
+    this.node = el("div", {class: "yaml"}, left > 0 && el("p", {class: "notice"}, `Lines ${first + 1} to ${first + shown.length} of ${all.length}.`), ...this.lines.values());
   }
 
   #line(text, number, link, verdict, actions) {
-    const parts = [el("span", {class: "number", "aria-hidden": "true"}, `${number}`), el("code", {}, ...coloured(text)), verdict && el("em", {}, verdict)];
+    const parts = [el("span", {class: "number", "aria-hidden": "true"}, `${number}`), el("code", {}, ...(this.isColoured ? coloured(text) : [text])), verdict && el("em", {}, verdict)];
     const mark = `line${verdict ? " broken" : ""}`;
     if (!link) return el("div", {class: mark}, ...parts);
     const hover = () => actions.hover(link);
@@ -44,7 +54,7 @@ export class Yaml {
 
   /** Scrolls to the first broken line. */
   scroll() {
-    const line = this.lines[this.broken[0] - 1];
+    const line = this.lines.get(this.broken[0]);
     if (line) this.node.scrollTop = line.offsetTop - this.node.clientHeight / 2;
   }
 
