@@ -54,5 +54,8 @@ class Lanes:
         return [lane for (rank, _), lane in self.of_threads.items() if rank in wanted]
 
     def to_json(self) -> list[dict[str, Any]]:
-        threads = [{"kind": "rank", "rank": rank, "thread": one_line(thread, LONGEST_THREAD)} for rank, thread in self.of_threads]
+        threads = [
+            {"kind": "rank", "rank": rank, "thread": one_line(thread, LONGEST_THREAD)}
+            for rank, thread in self.of_threads
+        ]
         return [{"kind": "nemesis"}, {"kind": "store", "rank": self.master}, *threads]
