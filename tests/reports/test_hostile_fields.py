@@ -103,7 +103,8 @@ class Section:
 
     def _of(self, result: Result) -> str:
         self._monkeypatch.setattr(plugin, "runner_of", lambda config: SimpleNamespace(play=lambda scenario: result))
-        item: Any = SimpleNamespace(config=None, session=None, scenario=result.scenario, user_properties=[])
+        config = SimpleNamespace(getoption=lambda name: ())
+        item: Any = SimpleNamespace(config=config, session=None, scenario=result.scenario, user_properties=[])
         try:
             ScenarioItem.setup(item)
             ScenarioItem.runtest(item)
