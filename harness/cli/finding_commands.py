@@ -13,12 +13,15 @@ from harness.explore.finding import UNREPRODUCED, StoredFinding
 from harness.explore.findings import MINIMAL, RUN, TIMELINE, Findings, read_document, read_file, read_finding
 from harness.explore.promote import promoted
 from harness.loader import load_text
+from harness.reports.parts.safe import LONGEST_COMMAND, one_line
 from harness.reports.parts.statistics import of_n
 from harness.values.errors import HarnessError, UsageError
-from harness.values.printable import printable, printable_lines
+from harness.values.printable import printable
 from harness.values.suggest import nearest
 
 SUFFIX = ".rdzv.yaml"
+# Of files that an exploration has written: more than any scenario or time line of its has.
+LINES_SHOWN, LINE_SHOWN = 1_000, 500
 
 
 def list_findings(folder: Path) -> int:
@@ -120,7 +123,7 @@ def _line(name: str, finding: StoredFinding) -> str:
     known = finding.explained_by or "new"
     share = f"{finding.failed} of {finding.of}{', too seldom to be filed' if finding.unreproduced else ''}"
     seen = f"seen {finding.seen} times, last {finding.last_seen}"
-    return printable(f"{name}  {known}  {share}  {finding.subject}, torch {finding.torch or 'none'}  {seen}")
+    return one_line(f"{name}  {known}  {share}  {finding.subject}, torch {finding.torch or 'none'}  {seen}", LINE_SHOWN)
 
 
 def _because(finding: StoredFinding, path: Path) -> str:
@@ -151,7 +154,7 @@ def _about(finding: StoredFinding, because: str) -> list[str]:
         ("harness", finding.harness),
     ]  # fmt: skip
     width = max(len(label) for label, _ in rows)
-    return [printable(f"{label:{width}}  {text}") for label, text in rows if text]
+    return [one_line(f"{label:{width}}  {text}") for label, text in rows if text]
 
 
 def _commands(finding: StoredFinding, path: Path, folder: Path) -> list[str]:
@@ -164,8 +167,14 @@ def _commands(finding: StoredFinding, path: Path, folder: Path) -> list[str]:
         *([] if finding.unreproduced else [["rdzv-harness", "findings", "promote", path.name, *where]]),
     ]
     purposes = ("play it again", "judge the stored run", "its time line", "as a script", "keep it as a scenario")
-    return [f"{purpose}:  {printable(shlex.join(words))}" for purpose, words in zip(purposes, lines, strict=False)]
+    return [
+        f"{purpose}:  {one_line(shlex.join(words), LONGEST_COMMAND)}"
+        for purpose, words in zip(purposes, lines, strict=False)
+    ]
 
 
 def _indented(text: str) -> str:
-    return printable_lines("".join(f"  {line}\n" if line else "\n" for line in text.splitlines()))
+    lines = text.splitlines()
+    shown = [f"  {one_line(line, LINE_SHOWN)}".rstrip() for line in lines[:LINES_SHOWN]]
+    more = [f"  … {len(lines) - LINES_SHOWN:,} more lines"] if len(lines) > LINES_SHOWN else []
+    return "".join(f"{line}\n" for line in [*shown, *more])

@@ -20,7 +20,8 @@ _STANDS = """() => {
   const stage = document.querySelector("#stage");
   if (!stage || document.querySelector("#plain")) return false;
   const isRun = /^#.run/.test(location.hash);
-  return Boolean(stage.querySelector(isRun ? ".below > *, .words" : ".overview"))
+  if (/^There is no row/.test(stage.querySelector("h1")?.textContent)) return true;
+  return Boolean(stage.querySelector(isRun ? ".below > *, .words" : ".overview"));
 }"""
 
 
@@ -87,16 +88,19 @@ class Opened:
         return str(self.ask("location.hash"))
 
 
-def open_page(browser: Browser, path: Path, fragment: str = "", **options: Any) -> Opened:
+def open_page(browser: Browser, path: Path, fragment: str = "", before: str = "", **options: Any) -> Opened:
     """Open a file without a network.
 
     Args:
+        before: a script that runs before those of the page; what breaks them: it is not waited for the app then.
         options: of Playwright's context: `color_scheme`, `java_script_enabled`, `viewport`, `permissions`.
     """
     context = browser.new_context(**{"viewport": {"width": WIDTH, "height": HEIGHT}, "offline": True, **options})
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
-    opened = Opened(page, context, path.as_uri(), options.get("java_script_enabled", True))
+    opened = Opened(page, context, path.as_uri(), not before and options.get("java_script_enabled", True))
+    if before:
+        context.add_init_script(before)
 
     def routed(route: Route) -> None:
         if route.request.url.split("#")[0] == opened.own:

@@ -22,6 +22,7 @@ from harness.judge.result import Result
 from harness.pytest_plugin import life, plugin
 from harness.pytest_plugin.plugin import ScenarioItem
 from harness.reports.console import ConsoleReport
+from harness.reports.html import HtmlReport
 from harness.reports.json import JsonReport
 from harness.reports.junit import JUnitReport
 from harness.reports.parts.claims_table import Column, markdown
@@ -79,6 +80,15 @@ def table(results: Sequence[Result]) -> str:
     rows = [json.loads(json.dumps(row(result))) for result in results]
     name = f"{rows[0]['subject']}, torch {rows[0]['torch']}"
     return markdown([Column(name, rows), Column("other", [{**one, "status": "passed"} for one in rows])])
+
+
+def page(results: Sequence[Result], path: Path) -> str:
+    """The HTML report, as a file has it."""
+    report = HtmlReport.to(path)
+    for result in results:
+        report.finished(result)
+    report.closed(results, interrupted=False)
+    return path.read_text("utf-8")
 
 
 class Section:
@@ -217,3 +227,10 @@ def test_a_megabyte_fits_into_a_document(field: str, tmp_path: Path) -> None:
     result = FIELDS[field](LONG, tmp_path)
     assert len(junit([result])) <= 3 * MOST_SHOWN
     assert len(json_report([result])) <= 6 * len(LONG)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_megabyte_fits_into_a_page(field: str, tmp_path: Path) -> None:
+    """Each text is cut in the page, and the page says so; what it was is in the run directory."""
+    text = page([FIELDS[field](LONG, tmp_path / "run")], tmp_path / "page.html")
+    assert len(text) - len(page([FIELDS[field](PLAIN, tmp_path / "run")], tmp_path / "plain.html")) <= 2 * MOST_SHOWN

@@ -49,7 +49,7 @@ def of_result(result: Result) -> dict[str, Any]:
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
     return {
-        "name": printable(verdict.name),
+        "name": _cut(verdict.name),
         "status": verdict.status,
         "line": verdict.line,
         "because": _cut(verdict.because),
@@ -98,7 +98,7 @@ def _stack(path: Path, lines: tuple[str, ...], run_dir: Path | None) -> dict[str
 
 def _log_tails(run_dir: Path | None) -> Iterator[dict[str, Any]]:
     """The end of each log that has something."""
-    for path in sorted((run_dir / _LOGS).glob("*")) if run_dir is not None else ():
+    for path in _files_of(run_dir / _LOGS) if run_dir is not None else ():
         try:
             content = read_regular(path, MOST_LOG_BYTES)
         except (OSError, NotReadable) as error:
@@ -113,12 +113,19 @@ def _log_tails(run_dir: Path | None) -> Iterator[dict[str, Any]]:
             }
 
 
+def _files_of(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.glob("*"))
+    except (OSError, ValueError):  # no folder can have this name
+        return []
+
+
 def _about(result: Result) -> list[list[str]]:
     """Label and text of where and with what the run was played."""
     found = [[label, text] for label, text in facts.headline([facts.about(result)])]
     found += [["seed", str(result.seed)], ["attempt", str(result.attempt)], ["lasted", f"{result.seconds:.2f} s"]]
     found += [["", line] for line in facts.origin_lines(result)]
-    return [*found, ["run directory", printable(str(result.run_dir))]] if result.run_dir is not None else found
+    return [*found, ["run directory", _cut(str(result.run_dir))]] if result.run_dir is not None else found
 
 
 def _cut(text: str) -> str:

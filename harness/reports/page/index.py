@@ -12,6 +12,7 @@ from harness import __version__
 from harness.reports.page.nights import LETTERS, NOT_PLAYED, SHOWN, Nights, counted, key_of
 from harness.reports.parts import facts
 from harness.reports.parts.rows import Row, about
+from harness.reports.parts.safe import LONGEST_COMMAND
 from harness.reports.parts.statistics import wilson
 from harness.values.printable import printable
 from harness.values.verdict import ERROR, FAILED, PASSED, SKIPPED, VACUOUS
@@ -97,27 +98,27 @@ def _row(row: Row, has_block: bool, nights: Nights) -> dict[str, Any]:
     path, key = Path(row["path"]), key_of(row)
     status = str(row["status"])
     return {
-        "id": printable(row["id"]),
+        "id": _short(row["id"]),
         "title": _short(row["title"]),
-        "path": printable(row["path"]),
-        "folder": printable(path.parent.name),
-        "cell": printable(",".join(f"{name.rsplit('.', 1)[-1]}={label}" for name, label in row["cell"].items())),
+        "path": _short(row["path"]),
+        "folder": _short(path.parent.name),
+        "cell": _short(",".join(f"{name.rsplit('.', 1)[-1]}={label}" for name, label in row["cell"].items())),
         "attempt": row["attempt"],
-        "subject": printable(row["subject"]),
-        "torch": printable(row["torch"]),
+        "subject": _short(row["subject"]),
+        "torch": _short(row["torch"]),
         "seed": row["seed"],
         "status": status,
         "because": _short(row["because"]) if status != PASSED else "",
-        "refs": [printable(ref) for ref in row["known_refs"]],
+        "refs": [_short(ref) for ref in row["known_refs"]],
         "waits": _short(row["waits"]["sentence"]) if status in facts.RED else "",
-        "broken": [printable(one["name"]) for one in row["verdicts"] if one["status"] != PASSED],
-        "tags": [printable(tag) for tag in row.get("tags", ())],
+        "broken": [_short(one["name"]) for one in row["verdicts"] if one["status"] != PASSED],
+        "tags": [_short(tag) for tag in row.get("tags", ())],
         "seconds": row["seconds"],
-        "run_dir": printable(row["run_dir"] or ""),
-        "command": row["command"],
+        "run_dir": _short(row["run_dir"] or ""),
+        "command": _short(row["command"], LONGEST_COMMAND),
         "proof": _proof(row["proof"]),
         "block": has_block,
-        "missing": "" if has_block else printable(str(row.get("missing") or _missing(row))),
+        "missing": "" if has_block else _short(str(row.get("missing") or _missing(row))),
         "marker": nights.marker(key, status),
         "past": _past(nights.past(key)),
     }
@@ -135,9 +136,9 @@ def _missing(row: Row) -> str:
     return "its operations were not kept; play it again with the command below"
 
 
-def _short(text: str) -> str:
-    shown = printable(text[:LONGEST_TEXT])
-    return f"{shown}…" if len(text) > LONGEST_TEXT else shown
+def _short(text: str, most: int = LONGEST_TEXT) -> str:
+    shown = printable(text[:most])
+    return f"{shown}…" if len(text) > most else shown
 
 
 def _past(statuses: Sequence[str]) -> dict[str, Any] | None:
@@ -173,14 +174,14 @@ def _claims(rows: Sequence[Row]) -> dict[str, Any]:
         by_path.setdefault(str(row["path"]), {}).setdefault(column, []).append(number)
     lines = [
         {
-            "path": printable(path),
+            "path": _short(path),
             "title": _short(rows[next(iter(cells.values()))[0]]["title"]),
-            "folder": printable(Path(path).parent.name),
+            "folder": _short(Path(path).parent.name),
             "cells": [cells.get(column, []) for column in columns],
         }
         for path, cells in sorted(by_path.items())
     ]
-    return {"columns": [{"subject": printable(one), "torch": printable(two)} for one, two in columns], "lines": lines}
+    return {"columns": [{"subject": _short(one), "torch": _short(two)} for one, two in columns], "lines": lines}
 
 
 def _columns(rows: Iterable[Row]) -> list[tuple[str, str]]:
@@ -198,5 +199,5 @@ def _column(row: Row, columns: Sequence[tuple[str, str]]) -> tuple[str, str]:
 def _history(nights: Nights, name: str) -> Mapping[str, Any] | None:
     if not name:
         return None
-    shown = [{"at": printable(night.at), **counted(night)} for night in nights.nights[-SHOWN:]]
-    return {"nights": shown, "file": printable(name)}
+    shown = [{"at": _short(night.at), **counted(night)} for night in nights.nights[-SHOWN:]]
+    return {"nights": shown, "file": _short(name)}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.history.joins import joins
+from harness.reports.parts.safe import one_line
 from harness.values.history import History
 from harness.values.ops import NEMESIS, Process
 
@@ -15,6 +16,7 @@ NO_LANE = -1
 """Of what the controller did itself: it has no lane."""
 
 _MAIN = "main"
+LONGEST_THREAD = 80
 
 
 @dataclass(frozen=True)
@@ -52,5 +54,8 @@ class Lanes:
         return [lane for (rank, _), lane in self.of_threads.items() if rank in wanted]
 
     def to_json(self) -> list[dict[str, Any]]:
-        threads = [{"kind": "rank", "rank": rank, "thread": thread} for rank, thread in self.of_threads]
+        threads = [
+            {"kind": "rank", "rank": rank, "thread": one_line(thread, LONGEST_THREAD)}
+            for rank, thread in self.of_threads
+        ]
         return [{"kind": "nemesis"}, {"kind": "store", "rank": self.master}, *threads]

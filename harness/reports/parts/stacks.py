@@ -50,7 +50,7 @@ def stacks_of(history: History, run_dir: Path | None) -> tuple[Stack, ...]:
 def _stored(run_dir: Path) -> list[Path]:
     try:
         return sorted((run_dir / "stacks").glob("*.txt"))
-    except ValueError:  # no file can have this name
+    except (OSError, ValueError):  # no file can have this name
         return []
 
 

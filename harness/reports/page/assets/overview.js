@@ -113,7 +113,9 @@ export function overview(index, route, keys) {
     for (const [name, one] of buttons) one.setAttribute("aria-pressed", String(chosen.includes(name)));
     const advice = fitting.size ? "" : ". Escape removes the filter.";
     fit.textContent = `${fitting.size} of ${index.rows.length} rows fit${advice}`;
-    for (const part of Object.values(parts)) part.show(fitting, filter.parts.length > 0);
+    parts.reds.show(fitting);
+    parts.claims.show(fitting, filter.parts.length > 0);
+    parts.rows.show(fitting);
   }
 
   /** Goes to the next link of a row, over the ends of a page of the list; `isFirst` begins at the first. */
