@@ -315,7 +315,7 @@ def test_a_master_that_let_its_server_go_and_joins_again_serves_anew(verb: str) 
     calls = Calls().call(0, "add", "x", amount=1, returned=1).call(1, "add", "x", amount=1, returned=2)
     calls.past.call(0, verb, 5, 5.1).call(1, verb, 5, 5.1)
     assert status(calls) == PASSED
-    calls.past.join(1, 6, 6.1, step="again")  # a worker comes back to the server that there is
+    calls.past.join(1, 6, 6.1, "failed", step="again")  # a worker comes back to the server that there is
     assert status(calls) == PASSED
     calls.past.join(0, 6, 6.1, step="again")
     assert status(calls) == ERROR
