@@ -276,7 +276,7 @@ class Stored:
         return found
 
     def _is_ours(self, stored: StoredFinding) -> bool:
-        """Whether this session plays what has shown it; a run also tells how its torch was built, as in `2.15.0+cpu`."""
+        """Whether this session plays what has shown it. A run also tells how its torch was built: `2.15.0+cpu`."""
         return stored.subject == self._subject and stored.torch.partition("+")[0] == self._torch.partition("+")[0]
 
     def add(self, find: Find) -> Path:
