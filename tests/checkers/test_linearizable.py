@@ -309,6 +309,36 @@ def test_several_servers_one_after_another_are_unknown() -> None:
     assert status(writes) == VACUOUS
 
 
+@pytest.mark.parametrize("verb", ["drop", "shutdown"])
+def test_a_master_that_let_its_server_go_and_joins_again_serves_anew(verb: str) -> None:
+    """One that only lets it go, at the end, has served all that was called."""
+    calls = Calls().call(0, "add", "x", amount=1, returned=1).call(1, "add", "x", amount=1, returned=2)
+    calls.past.call(0, verb, 5, 5.1).call(1, verb, 5, 5.1)
+    assert status(calls) == PASSED
+    calls.past.join(1, 6, 6.1, "failed", step="again")  # a worker comes back to the server that there is
+    assert status(calls) == PASSED
+    calls.past.join(0, 6, 6.1, step="again")
+    assert status(calls) == ERROR
+
+
+def test_the_masters_of_other_runs_are_other_servers() -> None:
+    """Rank 1 serves a run of its own."""
+    calls = Calls().call(0, "add", "x", amount=1, returned=1)
+    calls.past.join(1, 3, 3.1, as_rank=0, run_id="own", handler="own", step="own")
+    assert status(calls.call(1, "add", "x", amount=1, returned=2)) == PASSED
+
+
+def test_rounds_that_the_subject_reports_are_judged_each_by_itself() -> None:
+    """The second one begins with no keys."""
+    past = Past(2).all_join(returned={"round": 1}).all_join(1, 1.1, step="second", returned={"round": 2})
+    for number, seen in ((1, 1), (2, 1), (2, 1)):
+        assert Linearizable().check(scenario(), past.whole(), {}).status in (VACUOUS, PASSED)
+        given = {"arguments": {"key": "x", "amount": 1}, "value": seen, "run_id": "train", "round": number}
+        begin = 2.0 + len(past.so_far())
+        past.call(0, f"add-{begin}", begin, begin + 0.1, f="add", **given)
+    assert Linearizable().check(scenario(), past.whole(), {}).status == FAILED
+
+
 def test_rounds_that_nobody_reports_are_unknown() -> None:
     """A second round may have a prefix of its own, or not."""
     calls = Calls().call(0, "add", "x", amount=1, returned=1)
