@@ -10,7 +10,7 @@ from typing import Any
 
 import happenings
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pasts import Past
 
@@ -183,6 +183,7 @@ _NESTED = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(_NESTED)
 def test_embedded_json_is_the_value_and_ends_no_element(value: Any) -> None:
     """Whatever a text holds: no `<`, no `&`, and what a parser of JSON reads is what was written."""
@@ -191,6 +192,7 @@ def test_embedded_json_is_the_value_and_ends_no_element(value: Any) -> None:
     assert json.loads(text) == value
 
 
+@settings(max_examples=40)
 @given(_NESTED)
 def test_a_packed_value_is_letters_only(value: Any) -> None:
     """It can stand in a script element, and comes back as it was; equal values are equal texts."""
