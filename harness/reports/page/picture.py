@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.history.joins import run_id_of
 from harness.history.keys import keys_of
-from harness.history.wording import fault_named
+from harness.history.wording import describe_end, fault_named
 from harness.reports.page.columns import columns, differences
 from harness.reports.page.lanes import Lanes
 from harness.reports.page.strings import Strings
@@ -142,13 +142,15 @@ class Picture:
         for (rank, life), begun_ns in self._births().items():
             end = ends.get((rank, life))
             gone = None if end is None or end.end is None else end.end
-            said = "" if gone is None else shorten(describe(gone), LONGEST_TEXT)
+            said = (
+                "" if end is None or gone is None or end.outcome == "ok" else printable(f"process {describe_end(end)}")
+            )
             yield {
                 "rank": rank,
                 "life": life,
                 "from": self.axis.at(begun_ns),
                 "to": None if gone is None else self.axis.at(gone.time_ns),
-                "end": said,
+                "end": shorten(said, LONGEST_TEXT),
             }
 
     def _births(self) -> dict[tuple[int, int], int]:

@@ -99,12 +99,18 @@ export function packed(spans, most) {
   });
 }
 
-/** The worst outcome of each lane; -1 where nothing was called. @param {import("rdzv/data").Run} run */
-export function worstOutcomes(run) {
+/**
+ * The worst outcome of each lane that is wrong: that has evidence, or a call that waited; -1 for the others. A failure
+ * that was claimed is none of these. Without any such lane all count.
+ * @param {import("rdzv/data").Run} run @param {Set<number>} wrong lanes
+ */
+export function worstOutcomes(run, wrong) {
+  const isMarked = (lane) => wrong.has(lane) || !wrong.size;
   const worst = new Int8Array(run.lanes.length).fill(-1);
   for (let call = 0; call < run.calls.count; call++) {
     const [lane, outcome] = [run.calls.lane[call], run.calls.outcome[call]];
-    if (worst[lane] < 0 || SEVERITY[outcome] > SEVERITY[worst[lane]]) worst[lane] = outcome;
+    if (isMarked(lane) && (worst[lane] < 0 || SEVERITY[outcome] > SEVERITY[worst[lane]])) worst[lane] = outcome;
   }
+  for (const lane of wrong) if (worst[lane] === 0) worst[lane] = 1; // All returned, and yet a claim is broken.
   return worst;
 }

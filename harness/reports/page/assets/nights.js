@@ -7,6 +7,8 @@ const LETTERS = {p: "passed", f: "failed", v: "vacuous", e: "error", k: "known",
 /** What the figures beside the cells mean. */
 export const LEGEND = "Last nights: how many of those judged were not red, with the 95 % Wilson interval";
 
+const FEW = 5; // Of fewer nights an interval says nothing.
+
 /** How high each outcome stands, of 14; a shape for each, so that colour is not needed. */
 const HEIGHTS = {p: 6, f: 14, v: 14, e: 14, k: 9, s: 2, ".": 1};
 
@@ -43,7 +45,7 @@ export function past(row) {
   const percent = (share) => Math.round(share * 100);
   return el(
     "div", {class: "past", title: LEGEND},
-    strip(nights), el("span", {}, `${k} of ${n} not red, ${percent(low)}–${percent(high)} %`),
+    strip(nights), el("span", {}, `${k} of ${n} not red${n < FEW ? "" : `, ${percent(low)}–${percent(high)} %`}`),
   );
 }
 
@@ -66,7 +68,7 @@ export function chart(history) {
   const most = Math.max(...nights.map(redOf), 1);
   const withRed = nights.filter(redOf).length;
   const worst = withRed ? `, ${withRed} with red, at most ${most}` : "";
-  const words = `Last ${nights.length} nights: ${nights.length - withRed} without red${worst}.`;
+  const words = `Last ${nights.length > 1 ? `${nights.length} nights` : "night"}: ${nights.length - withRed} without red${worst}.`;
   const bars = nights.map((night, i) => bar(night, i, most));
   return el("figure", {class: "nights"}, picture(words, nights.length * 10, 40, bars), el("figcaption", {}, words));
 }

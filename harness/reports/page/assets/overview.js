@@ -9,6 +9,7 @@ import {reds} from "rdzv/reds";
 import {rows} from "rdzv/rows";
 import {search} from "rdzv/search";
 import {MEANING, OUTCOMES, RED, markerToken, short} from "rdzv/status";
+import {nounOf} from "rdzv/words";
 
 const SCOPE = "Overview";
 const MARKS = [["new", "new red"], ["before", "red before"], ["fixed", "fixed"]];
@@ -112,7 +113,7 @@ export function overview(index, route, keys) {
     if (filter.parts.length) fitting = new Set([...fitting].filter((n) => fits(filter, fields[n])));
     for (const [name, one] of buttons) one.setAttribute("aria-pressed", String(chosen.includes(name)));
     const advice = fitting.size ? "" : ". Escape removes the filter.";
-    fit.textContent = `${fitting.size} of ${index.rows.length} rows fit${advice}`;
+    fit.textContent = `${fitting.size} of ${index.rows.length} ${nounOf(index)}s fit${advice}`;
     parts.reds.show(fitting);
     parts.claims.show(fitting, filter.parts.length > 0);
     parts.rows.show(fitting);

@@ -7,7 +7,7 @@ import {FATES, GLYPHS, counted, duration, faultState, instant, laneName, ranksNa
 /**
  * @typedef {{run: import("rdzv/data").Run, index: import("rdzv/lanes").LaneIndex, view: import("rdzv/axis").View,
  *   rows: {top: number, height: number}[], faultRows: number[], worst: Int8Array, width: number, height: number,
- *   messageLanes: Int32Array, messagePlaces: Float64Array, whys: Map<number, string>, gutter: number, scroll: number, colours: Record<string, string>, lit: Uint8Array | null,
+ *   messageLanes: Int32Array, messagePlaces: Float64Array, whys: Map<number, string>, broken: Map<number, string>, gutter: number, scroll: number, colours: Record<string, string>, lit: Uint8Array | null,
  *   litFaults: Set<number>}} Scene
  */
 
@@ -21,7 +21,7 @@ const OUTCOME_COLOURS = ["ok", "fail", "error", "skip", "info", "info"];
 const TICK_ROOM = 96;
 const LONGEST = 120; // Letters of a label: measuring a text takes time.
 const SMALLEST_TEAR = 8;
-const TALLEST_BAR = 40;
+const TALLEST_BAR = 48;
 const widths = new Map();
 let ruler = null;
 
@@ -68,7 +68,8 @@ export function labelOf(scene, call) {
   const {calls} = scene.run;
   const key = scene.run.string(calls.key[call]);
   const why = scene.whys.get(call);
-  return `${GLYPHS[calls.outcome[call]]} ${scene.run.string(calls.label[call])}${key ? ` ${key}` : ""}${why ? `: ${why}` : ""}`.slice(0, LONGEST);
+  const broken = scene.broken.get(call);
+  return `${GLYPHS[calls.outcome[call]]} ${scene.run.string(calls.label[call])}${key ? ` ${key}` : ""}${why ? `: ${why}` : ""}${broken ? `, breaks ${broken}` : ""}`.slice(0, LONGEST);
 }
 
 /** The x of tried, injected, healing and healed; what never was is at the next one, or at the edge. */
@@ -101,6 +102,7 @@ export function paint(ctx, scene) {
   scene.rows.forEach((_, lane) => paintLane(ctx, scene, lane, labels));
   paintBreaks(ctx, scene);
   paintDeaths(ctx, scene);
+  paintDeadlines(ctx, scene);
   for (const label of labels) paintLabel(ctx, scene, label);
   paintMessages(ctx, scene, true);
   ctx.restore();
@@ -128,11 +130,25 @@ function paintLives(ctx, scene) {
   });
 }
 
+/** Until when calls had to end that broke a claim about their time. */
+function paintDeadlines(ctx, scene) {
+  const {run, colours} = scene;
+  for (const {op, at} of run.deadlines || []) {
+    const lane = run.ops.lane[op];
+    if (lane < 0 || !isSeen(scene, rowOf(scene, lane))) continue;
+    const [x, row] = [Math.round(timeX(scene, at)), rowOf(scene, lane)];
+    ctx.fillStyle = colours.fail;
+    ctx.fillRect(x - 1, row.y, 2, row.h - 1);
+    const text = `until ${duration(at - run.ops.t[op])}`;
+    if (row.h > TALLEST_BAR + 20) paintGround(ctx, scene, text, Math.min(x + 3, scene.width - textWidth(text) - 8), row.y + row.h - 10, colours.fail);
+  }
+}
+
 /** How the processes ended that did not end as asked. */
 function paintDeaths(ctx, scene) {
   for (const life of scene.run.lives) {
     const lane = scene.run.lanes.findIndex((one) => one.kind === "rank" && one.rank === life.rank);
-    const isDeath = lane >= 0 && life.to !== null && !life.end.startsWith("exit ok");
+    const isDeath = lane >= 0 && life.to !== null && life.end;
     if (isDeath && isSeen(scene, rowOf(scene, lane))) paintDeath(ctx, scene, life, timeX(scene, life.to), rowOf(scene, lane));
   }
 }
@@ -142,7 +158,7 @@ function paintDeath(ctx, scene, life, x, row) {
   const room = (next ? timeX(scene, next.from) : scene.width) - x;
   ctx.fillStyle = scene.colours.error;
   ctx.fillRect(x - 1, row.y, 2, row.h - 1);
-  const text = `† ${life.end.slice(0, LONGEST).replace(/^exit died (the )?/, "")}`;
+  const text = `† ${life.end.slice(0, LONGEST)}`;
   if (row.h <= TALLEST_BAR + 24) return;
   const left = textWidth(text) + 8 < room ? x + 5 : x - 5 - textWidth(text);
   ctx.fillText(text, Math.max(left, scene.gutter + 4), row.y + row.h - 10); // Below the bars.
@@ -191,7 +207,7 @@ function paintArrows(ctx, scene, store, low, high, isLost) {
   const {messages} = run;
   const bottom = store.y + store.h - 1;
   const groups = [[], [], [], []]; // Queries, replies, and those that were held.
-  let free = 0;
+  let [free, told] = [0, 0];
   for (let i = low; i < high; i++) {
     if (scene.messageLanes[i] < 0 || messages.fate[i] > 0 !== isLost) continue;
     const x = Math.round(placeX(scene, scene.messagePlaces[i])) + 0.5;
@@ -200,7 +216,7 @@ function paintArrows(ctx, scene, store, low, high, isLost) {
     const text = run.string(messages.kind[i]).slice(0, LONGEST);
     if (isLost) {
       const end = lostArrow(ctx, colours.fail, x, from, to, messages.fate[i]);
-      paintLoss(ctx, scene, `${messages.side[i] ? "reply" : "query"} ${text} ${FATES[messages.fate[i]]}`, x, end);
+      if (x >= told) told = paintLoss(ctx, scene, `${messages.side[i] ? "reply" : "query"} ${text} ${FATES[messages.fate[i]]}`, x, end);
       continue;
     }
     groups[messages.side[i] + (messages.held[i] > 0 ? 2 : 0)].push([x, from, to]);
@@ -222,10 +238,11 @@ function paintGround(ctx, scene, text, x, y, colour) {
   ctx.fillText(text, x + 3, y);
 }
 
-/** Says what was lost, beside the cross. */
+/** Says what was lost, beside the cross; returns where the text ends. */
 function paintLoss(ctx, scene, text, x, y) {
   const width = textWidth(text) + 6;
   paintGround(ctx, scene, text, x + 8 + width < scene.width ? x + 8 : x - 8 - width, y, scene.colours.fail);
+  return x + 8 + width;
 }
 
 function paintDensity(ctx, scene, store, low, high) {
@@ -361,11 +378,19 @@ function paintNames(ctx, scene) {
     const isSub = lane.kind === "rank" && lane.thread !== "main" && scene.run.lanes[i - 1]?.rank === lane.rank;
     const bad = worst[i] > 0 && worst[i] !== 3;
     ctx.font = bad ? `bold ${FONT}` : FONT;
-    const name = (isSub && !bad ? lane.thread : laneName(lane)).slice(0, LONGEST);
+    const name = (isSub && !bad ? lane.thread : laneName(lane) + roleOf(scene.run, lane)).slice(0, LONGEST);
     ctx.fillStyle = bad ? outcomeColour(scene, worst[i]) : isSub ? colours.dim : colours.ink;
     const y = row.y + row.h / 2;
     const x = isSub && !bad ? 26 : 16;
     if (bad) ctx.fillText(GLYPHS[worst[i]], x - 13, y);
     ctx.fillText(fitted(name, scene.gutter - x - 4), x, y);
   });
+}
+
+/** Whose process has the store. */
+function roleOf(run, lane) {
+  const master = run.lanes.find((one) => one.kind === "store")?.rank ?? null;
+  if (master === null) return "";
+  if (lane.kind === "store") return ` in rank ${master}`;
+  return lane.kind === "rank" && lane.rank === master && lane.thread === "main" ? " · master" : "";
 }

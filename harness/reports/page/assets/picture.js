@@ -19,7 +19,7 @@ const LABELLED = 80; // Of more calls not every text gets room.
 function axisOf(run, isLinear, width, roomOf) {
   if (isLinear) return linearAxis(run.from, run.to, width);
   const {calls, messages} = run;
-  const times = [run.from, 0, run.to, ...calls.from, ...calls.to];
+  const times = [run.from, 0, run.to, ...calls.from, ...calls.to, ...(run.deadlines || []).map(({at}) => at)];
   for (const fault of run.faults) times.push(...[fault.tried, fault.injected, fault.healing, fault.healed].filter((time) => time !== null));
   for (const life of run.lives) times.push(life.from, life.to ?? run.to);
   const spans = Array.from(calls.from, (from, call) => ({from, to: calls.to[call], ...roomOf(call)}));
@@ -48,8 +48,11 @@ export class Picture {
    * @param {{select: (thing: Thing | null) => void, hover: (thing: Thing | null, event: PointerEvent) => void,
    *   moved: () => void}} actions
    * @param {number[]} proofs operations whose calls must be legible
+   * @param {Map<number, string>} brokenBy the claims that an operation helped to break
    */
-  constructor(run, actions, proofs) {
+  constructor(run, actions, proofs, brokenBy = new Map()) {
+    const broken = new Map([...brokenBy].filter(([op]) => run.callOf[op] >= 0).map(([op, names]) => [run.callOf[op], names]));
+    const wrong = new Set([...brokenBy.keys(), ...run.waits.edges.flatMap(({evidence}) => evidence.slice(0, 1))].map((op) => run.ops.lane[op]));
     this.proofs = [...new Set(proofs.map((op) => run.callOf[op]))];
     this.run = run;
     this.actions = actions;
@@ -61,7 +64,7 @@ export class Picture {
     this.box = el("div", {class: "lanes", tabindex: "0", role: "group", "aria-label": "Picture of the run; the table of operations has the same facts", on: {scroll: () => this.draw()}}, this.sheet);
     this.node = el("div", {class: "picture"}, this.box, this.map);
     const index = new LaneIndex(run.calls, run.lanes.length);
-    this.scene = {run, index, messageLanes: messageLanes(run, index), whys: whysOf(run), worst: worstOutcomes(run), rows: [], faultRows: [], lit: null, litFaults: new Set(), colours: {}, scroll: 0};
+    this.scene = {run, index, messageLanes: messageLanes(run, index), whys: whysOf(run), worst: worstOutcomes(run, wrong), broken, rows: [], faultRows: [], lit: null, litFaults: new Set(), colours: {}, scroll: 0};
     this.minimap = new Minimap(this.scene, this.map, (time) => this.change((view) => view.centre(time)));
     this.marks = {selected: null, hovered: null, linked: []};
     this.#listen();
@@ -113,7 +116,7 @@ export class Picture {
     const {scene, run} = this;
     const hasText = run.calls.count <= LABELLED;
     const axis = axisOf(run, this.isLinear, scene.width - scene.gutter, (call) => {
-      const isMain = scene.whys.has(call) || (this.proofs.length <= MOST_PROOFS && this.proofs.includes(call));
+      const isMain = scene.whys.has(call) || scene.broken.has(call) || (this.proofs.length <= MOST_PROOFS && this.proofs.includes(call));
       const room = hasText || isMain ? Math.min(textWidth(labelOf(scene, call)) + 16, isMain ? 300 : 150) : 14;
       return {room, least: isMain ? room : 12};
     });
@@ -132,7 +135,7 @@ export class Picture {
     scene.faultRows = packed(spans, 4);
     const faults = Math.max(1, ...scene.faultRows.map((row) => row + 1)) * FAULT_ROW + 4;
     const ranks = run.lanes.filter((lane) => lane.kind === "rank").length;
-    const height = Math.min(Math.max(Math.floor((scene.height - TOP - faults - 38) / Math.max(ranks, 1)), 17), 96);
+    const height = Math.min(Math.max(Math.floor((scene.height - TOP - faults - 38) / Math.max(ranks, 1)), 17), 132);
     let top = 0;
     scene.rows = run.lanes.map((lane) => {
       const row = {top, height: lane.kind === "nemesis" ? faults : lane.kind === "store" ? 30 : height};

@@ -5,7 +5,7 @@ import {clear, el} from "rdzv/dom";
 import {LEGEND, past} from "rdzv/nights";
 import {button} from "rdzv/parts";
 import {badge, outcome} from "rdzv/status";
-import {counted} from "rdzv/words";
+import {counted, nounOf} from "rdzv/words";
 
 const PER_GROUP = 3;
 const IN_ALL = 30;
@@ -19,16 +19,19 @@ export function identity(row, hasPath = true) {
 }
 
 /** The link to a row's run; `j` and `k` go from one to the next. */
-export const rowLink = (row, n) => el("a", {href: `#/run/${n}`, dataset: {row: n}}, row.title || row.id);
+export const rowLink = (row, n, words = titleOf(row)) => el("a", {href: `#/run/${n}`, dataset: {row: n}}, words);
 
-function red(row, n) {
+/** The claim, and its cell where it has several. */
+export const titleOf = (row) => `${row.title || row.id}${row.cell ? ` [${row.cell}]` : ""}`;
+
+/** @param {boolean} isSame whether the row above has the same claim */
+function red(row, n, isSame) {
   return el(
     "li", {},
     outcome(row.status),
     el("div", {class: "what"},
-      el("div", {}, rowLink(row, n), " ", badge(row.marker)),
-      el("div", {class: "facts"}, identity(row)),
-      row.broken.length > 1 && el("div", {class: "facts"}, `Broken: ${row.broken.join(", ")}`),
+      el("div", {}, rowLink(row, n, isSame ? `… [${row.cell || identity(row, false)}]` : titleOf(row)), " ", badge(row.marker)),
+      el("div", {class: "facts"}, identity({...row, cell: ""}, !isSame), row.broken.length > 1 && ` · broken: ${row.broken.join(", ")}`),
       row.waits && el("div", {class: "waits-for"}, row.waits.split("\n", 1)[0])),
     past(row) || el("div"),
     row.command && copyButton(row.command),
@@ -46,12 +49,12 @@ export function reds(index) {
   function group({because, rows, number}, size, again) {
     const left = rows.length - size;
     const grow = () => (sizes.set(number, size + MORE), (most += MORE), again());
-    const count = rows.length > 1 && el("span", {class: "facts"}, counted(rows.length, "row"));
+    const count = rows.length > 1 && el("span", {class: "facts"}, counted(rows.length, nounOf(index)));
     const words = `Show ${left > MORE ? `${MORE} of ` : ""}${left} more for the same reason`;
     return el(
       "article", {class: "group"},
       el("h3", {}, because || "No reason was given", count),
-      el("ul", {}, rows.slice(0, size).map((n) => red(index.rows[n], n))),
+      el("ul", {}, rows.slice(0, size).map((n, i) => red(index.rows[n], n, i > 0 && index.rows[rows[i - 1]].title === index.rows[n].title))),
       left > 0 && button(words, grow, {class: "more"}),
     );
   }

@@ -13,6 +13,22 @@ import {GLYPHS, OUTCOMES, faultState, instant, ranksNamed} from "rdzv/words";
 import {Yaml} from "rdzv/yaml";
 
 const SCOPE = "Run";
+const [NOT_TO_SCALE, TO_SCALE] = ["Time: not to scale", "Time: to scale"];
+/** What the signs of the picture mean, beside those of outcomes. */
+const LEGEND = [
+  ["band, solid", "a fault is in place over the lanes that it hits"],
+  ["band, hatched", "it is being put in place, or healed"],
+  ["band, dashed outline", "it touched nothing"],
+  ["arrow up, blue", "a query to the store"],
+  ["arrow down, grey", "its reply; dashed: held by a fault"],
+  ["red line with ×", "a message that was dropped; in a box: its connection was cut"],
+  ["torn right end", "the call raised an error"],
+  ["fading bar", "the call hung"],
+  ["zigzag, ↔", "time that is left out, and how long it was"],
+  ["red line, until", "when the call had to end by the broken claim"],
+  ["white ground", "the process of the rank is there"],
+  ["blue frame", "what is selected"],
+];
 const MOST_LINKED = 300;
 const MOST_FAULTS = 4;
 const CROWDED = 4; // An axis so many times wider than the picture opens at the evidence, not with all of it.
@@ -39,16 +55,17 @@ function summary({run, row, broken, select}) {
   const more = run.faults.length - faults.length;
   const fact = (name, ...parts) => parts.some(Boolean) && [el("dt", {}, name), el("dd", {class: `why-${name.split(" ")[0]}`}, ...parts)];
   return el("dl", {class: "why"},
-    fact("claim", ...claims), fact("because", row.because), fact("waits", row.waits || run.waits.sentence),
-    fact("fault", ...faults, more > 0 && ` and ${more} more`),
+    fact("claim", ...claims), fact("because", row.because), fact("waits", row.waits || run.waits.sentence || "none"),
+    fact("fault", ...(faults.length ? faults : ["none"]), more > 0 && ` and ${more} more`),
     row.command ? fact("again", el("code", {tabindex: "0"}, row.command), " ", copyButton(row.command)) : null,
     fact("left out", leftOut(run.cut)));
 }
 
 function toolbar(picture, actions) {
   const button = (text, title, act, more = {}) => el("button", {title, ...more, on: {click: act}}, text);
-  const axis = button("Warped time", "Warped or linear time (t)", actions.axis);
-  const legend = el("span", {class: "legend", "aria-hidden": "true"}, ...OUTCOMES.slice(0, 5).map((name, i) => el("span", {class: name}, `${GLYPHS[i]} ${name}`)), el("span", {class: "proof"}, "evidence"));
+  const axis = button(NOT_TO_SCALE, "Warped or linear time (t)", actions.axis);
+  const legend = el("span", {class: "legend"}, ...OUTCOMES.slice(0, 5).map((name, i) => el("span", {class: name}, `${GLYPHS[i]} ${name}`)), el("span", {class: "proof"}, "evidence"),
+    el("details", {}, el("summary", {}, "more"), el("dl", {}, ...LEGEND.map(([sign, words]) => [el("dt", {}, sign), el("dd", {}, words)]))));
   const node = el("div", {class: "tools"},
     button("Fit", "All of the run (0)", () => picture.change((view) => view.fit())),
     button("−", "Zoom out (s)", () => picture.change((view) => view.zoom(1.5)), {"aria-label": "Zoom out"}),
@@ -92,6 +109,16 @@ function thingsOf(run, {kind, name}) {
   return things;
 }
 
+/** The claims that each operation helped to break. @returns {Map<number, string>} */
+function brokenBy(run, broken) {
+  const names = new Map();
+  for (const {name, status, evidence} of broken) {
+    if (status !== "failed" || evidence.length > MOST_LINKED) continue;
+    for (const op of evidence) if (!names.get(op)?.split(", ").includes(name)) names.set(op, names.has(op) ? `${names.get(op)}, ${name}` : name);
+  }
+  return names;
+}
+
 /** The calls of these operations as marks; null if there are no operations. */
 function litCalls(run, ops) {
   if (!ops?.length) return null;
@@ -129,7 +156,7 @@ export function showRun(container, run, row, route, keys) {
       const times = picture.window();
       route.set({from: times && Math.round(times[0]), to: times && Math.round(times[1])});
     },
-  }, evidence);
+  }, evidence, brokenBy(run, broken));
 
   /** Selects a thing everywhere. */
   function select(thing, mustReveal = true) {
@@ -169,7 +196,7 @@ export function showRun(container, run, row, route, keys) {
 
   function setAxis(isLinear) {
     picture.setLinear(isLinear);
-    tools.axis.textContent = isLinear ? "Linear time" : "Warped time";
+    tools.axis.textContent = isLinear ? TO_SCALE : NOT_TO_SCALE;
     route.set({axis: isLinear ? "linear" : null});
   }
 
