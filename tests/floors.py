@@ -6,7 +6,7 @@ import ast
 import sys
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -150,6 +150,7 @@ def _imported_by_name(call: ast.Call) -> str:
     return str(first.value) if named and isinstance(first, ast.Constant) else ""
 
 
+@cache
 def modules() -> list[Module]:
     """Every source file of the package."""
     package = ROOT / "harness"
@@ -340,6 +341,7 @@ def _ours(module: Module) -> list[Import]:
     return [one for one in module.imports if one.name.split(".")[0] == "harness"]
 
 
+@cache
 def sources(*folders: str) -> dict[str, str]:
     """Path from the root, and text, of every Python file in these folders."""
     return {

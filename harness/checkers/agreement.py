@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from itertools import combinations
 from typing import Any
@@ -146,11 +146,22 @@ def _early(master: Join, everybody: tuple[Join, ...]) -> Iterator[Finding]:
         return
     missing = ranks_missing([join for join in everybody if join.run_id == master.run_id], size, master.ended_ns)
     if missing:
+        others = [join for join in everybody if join.run_id != master.run_id and join.begun_ns <= master.ended_ns]
+        of_that = " of that run" if others else ""
         because = (
             f"rank {master.call.rank}, the master{_of_run(master)}, returned a world of {size} before"
-            f" {ranks_named(missing)} had begun to join"
+            f" {ranks_named(missing)}{of_that} had begun to join{_of_others(others)}"
         )
         yield _finding(because, [master])
+
+
+def _of_others(joins_of_others: Sequence[Join]) -> str:
+    """Which processes joined other runs meanwhile: one of them may have been taken for a rank of this one."""
+    by_run: dict[str | None, list[int]] = defaultdict(list)
+    for join in joins_of_others:
+        by_run[join.run_id].append(join.call.rank)
+    parts = [f"{ranks_named(sorted(set(ranks)))} joined run {run_id}" for run_id, ranks in by_run.items()]
+    return f"; {joined(parts)} meanwhile" if parts else ""
 
 
 def _of_run(join: Join) -> str:

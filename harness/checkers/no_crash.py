@@ -17,6 +17,18 @@ from harness.values.verdict import Verdict
 # What may end a process by a signal: its guard, a fault, and for a torchrun worker its agent.
 _ENTITLED = ("guard", "fault", "agent")
 
+_NAMES = {
+    4: "SIGILL",
+    6: "SIGABRT",
+    7: "SIGBUS",
+    8: "SIGFPE",
+    9: "SIGKILL",
+    11: "SIGSEGV",
+    13: "SIGPIPE",
+    15: "SIGTERM",
+}
+"""Of signals by their numbers on Linux; a checker knows no machine."""
+
 
 @CHECKERS.register("no_crash")
 class NoCrash(Checker):
@@ -55,13 +67,20 @@ def _worker_crash(end: Op) -> Finding | None:
     return Finding(f"the worker of {end.process} {because}", because, (end.index,))
 
 
+def _signal(number: Any) -> str:
+    """`SIGABRT (signal 6)`."""
+    name = _NAMES.get(number) if isinstance(number, int) else None
+    shown = "unknown" if number is None else number
+    return f"{name} (signal {shown})" if name else f"signal {shown}"
+
+
 def _crash(scenario: Scenario, history: History, end: Call) -> str:
     """Why the end of a process is a crash; empty if it is not."""
     facts = end.end_facts
     if end.outcome == "hung" or _is_entitled(facts):
         return ""
     if "signal" in facts or end.outcome == "died":
-        return f"was ended by signal {facts.get('signal', 'unknown')}{_in_call(history, end)}, and no fault sent it"
+        return f"was ended by {_signal(facts.get('signal'))}{_in_call(history, end)}, which the harness did not send"
     if history.begin.get("subject") == "command" or scenario.world.torchrun is not None:
         return ""
     status = whole(facts.get("status"))

@@ -270,11 +270,14 @@ class Stored:
     def uncompared(self) -> Sequence[tuple[StoredFinding, Draft]]:
         found = []
         for path, stored in self._all():
-            is_ours = (stored.subject, stored.torch) == (self._subject, self._torch)
-            if is_ours and stored.is_confirmed and not (stored.compared or stored.explained_by):
+            if self._is_ours(stored) and stored.is_confirmed and not (stored.compared or stored.explained_by):
                 with suppress(HarnessError):
                     found.append((stored, Draft(read_document(path / MINIMAL), MUTATION, stored.seed)))
         return found
+
+    def _is_ours(self, stored: StoredFinding) -> bool:
+        """Whether this session plays what has shown it. A run also tells how its torch was built: `2.15.0+cpu`."""
+        return stored.subject == self._subject and stored.torch.partition("+")[0] == self._torch.partition("+")[0]
 
     def add(self, find: Find) -> Path:
         """Store a find; one that is unfinished still, and no smaller, stays as it was stored."""

@@ -6,6 +6,7 @@ docs/rendezvous.md has what it promises, and what it cannot promise.
 from __future__ import annotations
 
 import datetime
+import os
 import threading
 import time
 import weakref
@@ -23,6 +24,8 @@ from harness.rendezvous.timers import timers
 # Torch keeps the deadline of a wait itself, but needs one more round trip to report it: the grace is for that.
 _GRACE_S = 0.7
 _AGAIN_S = 0.1
+# Torch takes 0 for no end.
+_SHORTEST_WAIT_S = 0.001
 
 
 class BoundedStore:
@@ -146,6 +149,27 @@ class StrictStore(PrefixStore):  # type: ignore[misc]
         with self._bounded_store.bounded("wait", _seconds(given)):
             super().wait(keys, given)
 
+    def get(self, key: Any) -> Any:
+        """As torch's, but a key that is deleted meanwhile is waited for, in place of an empty value (F61)."""
+        timeout_s = self.timeout.total_seconds()
+        with self._bounded_store.bounded("get", timeout_s):
+            deadline = time.monotonic() + timeout_s
+            value = super().get(key)
+            if not value:
+                value = self._read(key)
+            while value is None:
+                left = max(_SHORTEST_WAIT_S, deadline - time.monotonic())
+                super().wait([key], datetime.timedelta(seconds=left))
+                value = self._read(key)
+            return value
+
+    def _read(self, key: Any) -> Any:
+        """The value, None if the key is missing, in one message: a comparison with what no value is changes nothing."""
+        unlike = os.urandom(16).hex()
+        value = super().compare_set(key, unlike, unlike)
+        # Of a missing key the server says that it holds what was expected (F43).
+        return None if value == unlike.encode() else value
+
 
 def _seconds(timeout: Any) -> float:
     """Of what is no timedelta, 0: torch refuses it with a TypeError before anything is sent."""
@@ -190,7 +214,7 @@ def _bounded(name: str, is_write: bool) -> Callable[..., Any]:
     return method
 
 
-_READS = ("get", "add", "compare_set", "check", "delete_key", "num_keys", "multi_get", "list_keys")
+_READS = ("add", "compare_set", "check", "delete_key", "num_keys", "multi_get", "list_keys")
 _QUEUES = ("queue_len", "queue_pop")
 _WRITES = ("set", "append", "multi_set", "queue_push")
 # Torch 2.6 lacks the queues, `list_keys`, `barrier` and `clone`.

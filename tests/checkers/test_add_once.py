@@ -117,6 +117,28 @@ def test_a_new_server_counts_anew() -> None:
     assert counter.add(2, 4).verdict.status == FAILED
 
 
+@pytest.mark.parametrize("verb", ["drop", "shutdown"])
+def test_a_master_that_let_its_server_go_may_serve_anew(verb: str) -> None:
+    """A worker that lets its handler go changes nothing."""
+    for rank, status in ((0, PASSED), (1, FAILED)):
+        counter = Counter().add(1, 1)
+        counter.past.call(rank, verb, 1.06, 1.08, value=True)
+        assert counter.add(2, 1).verdict.status == status
+
+
+def test_an_add_that_comes_later_counts_for_nothing() -> None:
+    """It had not begun when the value was returned."""
+    assert Counter().add(1, 2).add(2, outcome="failed").verdict.status == FAILED
+
+
+def test_only_what_returned_a_value_of_the_counter_is_judged() -> None:
+    """A check tells whether a key is there; a get that failed tells nothing."""
+    checked = Counter().add(1, 1)
+    checked.past.call(2, "check", 2, 2.1, arguments={"keys": ["k"]}, value=[5])
+    checked.past.call(2, "get", 3, 3.1, "failed", arguments={"key": "k"})
+    assert checked.verdict.because == "1 value of 1 counter fit the adds"
+
+
 def test_runs_and_rounds_that_the_subject_reports_count_apart() -> None:
     """The same key, of another run and of another round."""
     assert Counter().add(1, 1, run_id="a", round=1).add(2, 1, run_id="b", round=1).verdict.status == PASSED

@@ -108,7 +108,10 @@ def test_a_rank_of_another_run_does_not_count() -> None:
     """F07: job a's master was completed by job b's worker."""
     past = Past(2).join(0, 0.001, 0.5, run_id="a").join(1, 0.002, 0.01, run_id="b")
     assert judged(past.whole()) == rejected(
-        "rank 0, the master of run a, returned a world of 2 before rank 1 had begun to join", 2, 5
+        "rank 0, the master of run a, returned a world of 2 before rank 1 of that run had begun to join;"
+        " rank 1 joined run b meanwhile",
+        2,
+        5,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pasts import TIMEOUT, Past, scenario, step
 
@@ -336,3 +338,10 @@ def test_a_server_that_was_let_go_is_replaced() -> None:
     assert reuse(two_sockets(Past(2).call(0, "shutdown", 1.5, 1.6))) == VACUOUS
     assert reuse(two_sockets(Past(2).join(0, 1.5, 1.6, "failed", step="failing"))) == VACUOUS
     assert reuse(two_sockets(endpoint="127.0.0.1:29501")) == VACUOUS
+
+
+def test_who_else_joined_excuses_no_second_socket() -> None:
+    """A worker that failed to join serves nothing; under torchrun the agent serves."""
+    assert reuse(two_sockets(Past(2).join(1, 0.5, 0.6, "failed", step="failing"))) == FAILED
+    plan = replace(scenario(), world=replace(scenario().world, torchrun={}))
+    assert StoreReuse().explore(plan, two_sockets().whole()).status == VACUOUS

@@ -5,50 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pasts import Past, scenario
+from store_calls import Calls, status
 
-from harness.checkers import linearizable
 from harness.checkers.linearizable import Linearizable
 from harness.values.ops import ErrorInfo
-from harness.values.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
+from harness.values.verdict import ERROR, FAILED, PASSED, Verdict
 
 LOST = ErrorInfo("DistNetworkError", ("DistNetworkError", "RuntimeError", "Exception"), "reset by peer")
-
-
-class Calls:
-    """Calls of three ranks; each takes a tenth of a second, one after another, unless its times are given."""
-
-    def __init__(self) -> None:
-        self.past = Past(3).all_join()
-        self._now = 1.0
-        self._made = 0
-
-    def call(
-        self,
-        rank: int,
-        verb: str,
-        *keys: str,
-        returned: Any = None,
-        outcome: str = "ok",
-        at: tuple[float, float | None] | None = None,
-        run_id: str = "train",
-        **arguments: Any,
-    ) -> Calls:
-        begin, end = at or (self._now, self._now + 0.1)
-        self._now, self._made = max(self._now, begin) + 1, self._made + 1
-        named: dict[str, Any] = {"key": keys[0]} if len(keys) == 1 else {"keys": list(keys)} if keys else {}
-        self.past.call(
-            rank, f"{verb}-{self._made}", begin, end, outcome, f=verb, arguments={**named, **arguments},
-            value=returned if outcome == "ok" else None, run_id=run_id, handler="main",
-        )  # fmt: skip
-        return self
-
-    def judged(self, **parameters: Any) -> Verdict:
-        return Linearizable().check(scenario(size=3), self.past.whole(), parameters)
-
-
-def status(calls: Calls, **parameters: Any) -> str:
-    return calls.judged(**parameters).status
 
 
 # -- registers ---------------------------------------------------------------------------------------------------
@@ -274,67 +237,6 @@ def test_a_strict_multi_get_is_one_call() -> None:
     calls.call(2, "multi_get", "a", "b", returned=["1", "2"])
     assert status(calls) == PASSED
     assert status(calls, strict=True) == FAILED
-
-
-# -- what is judged ----------------------------------------------------------------------------------------------
-
-
-def test_keys_of_different_runs_are_different() -> None:
-    """The same name in two runs."""
-    calls = Calls().call(0, "add", "x", amount=1, returned=1, run_id="a")
-    assert status(calls.call(1, "add", "x", amount=1, returned=1, run_id="b")) == PASSED
-    assert status(calls.call(1, "add", "x", amount=1, returned=1, run_id="b")) == FAILED
-
-
-def test_only_the_named_keys_are_judged() -> None:
-    """What goes wrong on another key is not looked at."""
-    calls = Calls().call(0, "add", "x", amount=1, returned=1).call(0, "add", "y", amount=1, returned=5)
-    assert (status(calls, keys=["x"]), status(calls, keys=["y"]), status(calls)) == (PASSED, FAILED, FAILED)
-
-
-def test_without_a_result_there_is_nothing_to_judge() -> None:
-    """Writes alone fit any order."""
-    verdict = Calls().call(0, "set", "x", value="1").call(1, "append", "y", value="1").judged(strict=True)
-    assert (verdict.status, verdict.because) == (VACUOUS, "no call returned anything about a key")
-
-
-def test_several_servers_one_after_another_are_unknown() -> None:
-    """A master that was started again has an empty store."""
-    calls = Calls().call(0, "add", "x", amount=1, returned=1)
-    calls.past.join(0, 4, 4.1, life=2)
-    verdict = calls.call(1, "add", "x", amount=1, returned=1, at=(5, 6)).judged()
-    assert (verdict.status, "was served by several servers" in verdict.because) == (ERROR, True)
-    writes = Calls().call(0, "set", "x", value="1")
-    writes.past.join(0, 4, 4.1, life=2)
-    assert status(writes) == VACUOUS
-
-
-def test_rounds_that_nobody_reports_are_unknown() -> None:
-    """A second round may have a prefix of its own, or not."""
-    calls = Calls().call(0, "add", "x", amount=1, returned=1)
-    calls.past.all_join(4, 4.1, step="second")
-    verdict = calls.call(1, "add", "x", amount=1, returned=1, at=(5, 6)).judged()
-    assert (verdict.status, "had several rounds" in verdict.because) == (ERROR, True)
-
-
-def test_a_search_that_does_not_end_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error with advice: it has neither passed nor failed."""
-    monkeypatch.setattr(linearizable, "STEPS", 1)
-    verdict = Calls().call(0, "add", "x", amount=1, returned=1).call(1, "add", "x", amount=1, returned=3).judged()
-    assert (verdict.status, verdict.because) == (
-        ERROR,
-        "unknown: the search for an order of the 2 calls on 'x', 0 of them of unknown outcome, did not end within its"
-        " steps; use fewer calls or more keys, or let the embedded engine serve, which knows what passed",
-    )
-
-
-def test_what_is_impossible_is_reported_beside_what_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first key is decided within the steps, the second is not."""
-    monkeypatch.setattr(linearizable, "STEPS", 3)
-    calls = Calls().call(0, "add", "x", amount=1, returned=3)
-    for number in range(9):
-        calls.call(1, "add", "y", amount=1, returned=number + 1)
-    assert status(calls) == FAILED
 
 
 # -- what a correct store does, and is not rejected for ----------------------------------------------------------

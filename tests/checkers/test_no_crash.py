@@ -72,13 +72,15 @@ def test_no_end_is_nothing_to_judge() -> None:
 def test_a_signal_that_no_fault_sent_is_rejected() -> None:
     """A segmentation fault in a join."""
     past = Past(2).join(1, 0.001, 0.5, "died").ends(1, None, 0.5, signal=11, by="")
-    assert judged(past.whole()) == rejected("was ended by signal 11 in join, and no fault sent it", 4)
+    assert judged(past.whole()) == rejected(
+        "was ended by SIGSEGV (signal 11) in join, which the harness did not send", 4
+    )
 
 
 def test_a_signal_to_a_command_is_rejected() -> None:
     """Any status is an exit, a signal is not."""
     past = Past(2, subject="command", torch=None).ends(1, 0.0, 1.0, signal=6)
-    assert judged(past.whole()).because == "rank 1 was ended by signal 6, and no fault sent it"
+    assert judged(past.whole()).because == "rank 1 was ended by SIGABRT (signal 6), which the harness did not send"
 
 
 def test_a_status_that_nobody_asked_for_is_rejected() -> None:
@@ -102,7 +104,10 @@ def test_another_code_than_the_written_one_is_rejected() -> None:
 def test_a_crash_of_a_second_life_names_it() -> None:
     """Each life ends for itself."""
     past = Past(2).ends(1, None, 1.0, signal=9, by="fault kill").ends(1, None, 2.0, life=2, signal=11)
-    assert judged(past.whole()).because == "rank 1 (life 2) was ended by signal 11, and no fault sent it"
+    assert (
+        judged(past.whole()).because
+        == "rank 1 (life 2) was ended by SIGSEGV (signal 11), which the harness did not send"
+    )
 
 
 AGENTS = replace(scenario(step("join")), world=replace(scenario().world, torchrun={"max_restarts": 1}))

@@ -128,6 +128,17 @@ MEASURED = [
     ),
     ("F46", call("linearizable", "add"), world(steps=[{"do": "add", "amount": 2**63 - 1}])),
     ("F48", call("linearizable", "check"), world(world={"run_id": "a/b"})),
+    ("F02", call("deadline", "rendezvous", wire="reply add passed"), world("latency")),
+    ("F04", call("deadline", "add", "hung", wire="query add passed"), world("x_refuse", steps=[{"do": "fork_child"}])),
+    ("F06", call("join_identity", "rendezvous"), world(world={"ranks": {1: {"as_rank": 2}}})),
+    ("F12", call("deadline", "rendezvous", "hung", wire="reply ping lost"), world("down", **AGAIN)),
+    (
+        "F12",
+        call("deadline", "rendezvous", "failed", error="DistNetworkError", message=LOST),
+        world(steps=[{"do": "drop"}, *SECOND["steps"]]),
+    ),
+    ("F42", call("no_crash", "rendezvous", "died", "master"), world("file_limit", spare=2)),
+    ("F61", call("linearizable", "get", wire="reply get passed"), world(steps=[{"do": "delete_key"}, {"do": "get"}])),
 ]
 
 
@@ -170,6 +181,8 @@ NEW = [
     (call("add_once", "add"), world("x_cut")),
     (call("not_early", "rendezvous", "failed", error="DistStoreError"), world()),
     (call("no_crash", "exit", "died"), world("blackhole")),
+    (call("linearizable", "get", wire="reply get passed"), world(steps=[{"do": "set"}, {"do": "get"}])),
+    (call("error_contract", "rendezvous", "failed", "master", error="RuntimeError"), world("file_limit")),
     (Signature("no_leak"), world("reset_peer")),
 ]
 
@@ -203,7 +216,7 @@ def test_the_workers_of_torchrun_have_torchs_own_store() -> None:
     ("torch", "ref"), [("2.6.0", "F31"), ("2.8.0.dev1+cpu", "F31"), ("2.9.1", None), ("", None), ("x", None)]
 )
 def test_an_entry_holds_for_its_versions_of_torch(torch: str, ref: str | None) -> None:
-    """As PEP 440 has it; a version that is not known fits no range. Both messages are those of torch 2.6."""
+    """As PEP 440 has it; a version that is not known fits no range. The messages are those of torch 2.6."""
     held = call("error_contract", "rendezvous", "failed", "master", error="RuntimeError")
     held = replace(
         held, message="The server socket has failed to listen on any local network address. address already in use"
@@ -211,6 +224,8 @@ def test_an_entry_holds_for_its_versions_of_torch(torch: str, ref: str | None) -
     wrong = replace(held, role="worker", message="INTERNAL ASSERT FAILED Ping failed, invalid nonce returned")
     assert explained(held, "static", torch, world("occupy_port")) == ref
     assert explained(wrong, "static", torch, world("impostor")) == (ref and "F39")
+    few = replace(held, message="Failed to init uv loop")
+    assert explained(few, "static", torch, world("file_limit")) == (ref and "F42")
 
 
 def test_the_coda_is_neither_a_second_run_nor_a_second_handler() -> None:

@@ -74,18 +74,18 @@ def test_a_comparison_is_stored_with_its_finding(tmp_path: Path) -> None:
 def test_a_comparison_that_was_cut_short_is_left_to_the_next_session(tmp_path: Path) -> None:
     """Of the same subject and torch, until all of it was played; what has a known cause is not compared."""
     folder = findings(tmp_path / "findings")
-    library = Stored(folder, "static", "2.15.0+cpu")
+    library = Stored(folder, "static", "2.15.0")
     library.add(find(tmp_path))
     library.add(replace(find(tmp_path, cause="explained"), explained_by="F02"))
     library.add(find(tmp_path, UNREPRODUCED, "once"))
     strict = Tried("static-strict", "2.15.0", 0, 20)
     library.compared("a-cause", (strict,), None, False)
-    ((finding, smallest),) = Stored(folder, "static", "2.15.0+cpu").uncompared()
+    ((finding, smallest),) = Stored(folder, "static", "2.15.0").uncompared()
     assert (finding.cause, finding.tried, smallest.text) == ("a-cause", (strict,), draft().text)
-    for subject, torch in (("static", "2.6.0"), ("static-strict", "2.15.0+cpu")):
+    for subject, torch in (("static", "2.6.0"), ("static-strict", "2.15.0")):
         assert not Stored(folder, subject, torch).uncompared()
     library.compared("a-cause", (), None, True)
-    assert not Stored(folder, "static", "2.15.0+cpu").uncompared()
+    assert not Stored(folder, "static", "2.15.0").uncompared()
 
 
 def test_what_fails_too_seldom_to_be_filed_is_known_and_compared(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_what_fails_too_seldom_to_be_filed_is_known_and_compared(tmp_path: Path)
     seldom = replace(find(tmp_path), outcome=Outcome(8, 20, draft()))
     path = Stored(folder, "static").add(seldom)
     assert path.parent == folder.path("a-cause", unreproduced=True)
-    later = Stored(folder, "static", "2.15.0+cpu")
+    later = Stored(folder, "static", "2.15.0")
     assert (later.cause_of(SIGNATURE), later.has("a-cause"), later.unfinished()) == ("a-cause", True, [])
     assert [finding.failed for finding, _ in later.uncompared()] == [8]
     later.seen("a-cause")

@@ -274,7 +274,7 @@ def test_broken_safety_stays_failed_whatever_stood_still() -> None:
     past = Past(2).join(0, 0, 1, "failed").join(1, 0, 9, "failed").ends(1, None, 9, signal=11).stall(1, 7)
     judgement = judge(plan(REFUSED, StepClaim("late", ("join",), within=(None, SECOND))), past.whole())
     assert (judgement.status, names(judgement, ERROR)) == (FAILED, ["late"])
-    assert judgement.because.startswith("no_crash: rank 1 was ended by signal 11")
+    assert judgement.because.startswith("no_crash: rank 1 was ended by SIGSEGV (signal 11)")
     claimed = judge(plan(CheckClaim("own", "no_crash", {}), waived={"no_crash": "it may"}), past.whole())
     assert (claimed.status, claimed.because[:4]) == (FAILED, "own:")
 

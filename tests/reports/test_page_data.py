@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import happenings
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pasts import Past
 
-from harness.reports.page import page
 from harness.reports.page.block import of_result
 from harness.reports.page.columns import columns, differences
-from harness.reports.page.embed import import_map, packed, script_json, unpacked, without_comments
+from harness.reports.page.embed import packed, script_json, unpacked
 from harness.reports.page.lanes import NO_LANE
 from harness.reports.page.perfetto import trace_of
 from harness.reports.page.picture import MOST_OPS, Picture
@@ -138,6 +138,17 @@ def test_the_block_has_all_that_a_person_asks_for(tmp_path: Path) -> None:
     assert log["cut"] > 900
 
 
+def test_a_call_that_broke_its_time_has_its_deadline() -> None:
+    """Where the claim counts from the call's own begin."""
+    claims = happenings.scenario().expect
+    late = replace(
+        happenings.scenario(), expect=tuple(replace(one, within=(0, 3_000 * happenings.MS)) for one in claims)
+    )
+    result = replace(happenings.result(happenings.red_judgement(), happenings.muted()), scenario=late)
+    assert of_result(result)["deadlines"] == [{"claim": "in-time", "op": 10, "at": 3_009_000}]
+    assert block()["deadlines"] == []
+
+
 def test_a_run_that_was_cut_short_is_shown() -> None:
     """Calls still run, and nothing was healed."""
     found = block(History(happenings.muted().ops[:11]))
@@ -172,6 +183,7 @@ _NESTED = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(_NESTED)
 def test_embedded_json_is_the_value_and_ends_no_element(value: Any) -> None:
     """Whatever a text holds: no `<`, no `&`, and what a parser of JSON reads is what was written."""
@@ -180,6 +192,7 @@ def test_embedded_json_is_the_value_and_ends_no_element(value: Any) -> None:
     assert json.loads(text) == value
 
 
+@settings(max_examples=40)
 @given(_NESTED)
 def test_a_packed_value_is_letters_only(value: Any) -> None:
     """It can stand in a script element, and comes back as it was; equal values are equal texts."""
@@ -194,26 +207,6 @@ def test_what_is_not_packed_is_refused(text: str) -> None:
     """Damage of a block is an error of one kind."""
     with pytest.raises(ValueError, match=r"not packed|Expecting|Incorrect|base64"):
         unpacked(text)
-
-
-def test_modules_are_found_by_name() -> None:
-    """A module's text stands in a URL, whatever it holds."""
-    found = json.loads(import_map({"a": '// </script> ä % "\nexport const a = 1;'}))
-    assert list(found["imports"]) == ["rdzv/a"]
-    assert found["imports"]["rdzv/a"].startswith("data:text/javascript;charset=utf-8,")
-
-
-def test_comments_that_fill_lines_are_left_out() -> None:
-    """Code stays, also where a comment stands behind it."""
-    source = "// one\n/** Two\n * three\n */\nexport const a = 1; // four\n\n  /* five */\n  b(`x\n  y`);\n"
-    assert without_comments(source) == "export const a = 1; // four\nb(`x\ny`);\n"
-
-
-def test_no_asset_has_a_text_of_several_lines() -> None:
-    """It would lose its indentation."""
-    for path in sorted(Path(page.__file__).parent.glob("assets/*.js")):
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-            assert line.count("`") % 2 == 0, f"{path.name}:{number}"
 
 
 @given(st.lists(st.integers(-(2**50), 2**50)))

@@ -12,7 +12,7 @@ from harness.reports.page.picture import Picture
 from harness.reports.page.strings import Strings
 from harness.reports.parts import facts, waits
 from harness.reports.parts.stacks import stacks_of
-from harness.scenario.scenario import Scenario
+from harness.scenario.scenario import Scenario, StepClaim
 from harness.values.printable import printable, printable_lines
 from harness.values.verdict import Verdict
 
@@ -28,10 +28,11 @@ _LOGS = "logs"
 def of_result(result: Result) -> dict[str, Any]:
     """The block of a run that was played; see docs/html-report.md for its keys."""
     strings = Strings()
-    picture = Picture.of(result.scenario, result.history, strings).to_json()
+    picture = Picture.of(result.scenario, result.history, strings)
     return {
         "v": VERSION,
-        **picture,
+        **picture.to_json(),
+        "deadlines": list(_deadlines(result, picture)),
         "verdicts": [_verdict(verdict) for verdict in result.judgement.verdicts],
         "waits": _waits(result),
         "yaml": printable_lines(result.scenario.text[:LONGEST_YAML]),
@@ -56,6 +57,23 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "happened": _cut(verdict.happened),
         "evidence": list(verdict.evidence),
     }
+
+
+def _deadlines(result: Result, picture: Picture) -> Iterator[dict[str, Any]]:
+    """Until when each call had to end that broke a claim about its time."""
+    claims = {claim.name: claim for claim in result.scenario.expect if isinstance(claim, StepClaim)}
+    for verdict in result.judgement.broken:
+        claim = claims.get(verdict.name)
+        if claim is None or claim.within is None or claim.since is not None:
+            continue
+        for call in result.history.calls:
+            if (
+                call.begun_ns is not None
+                and call.step in claim.steps
+                and not {*call.evidence}.isdisjoint(verdict.evidence)
+            ):
+                at = picture.axis.at(call.begun_ns + claim.within[1])
+                yield {"claim": printable(claim.name), "op": call.evidence[0], "at": at}
 
 
 def _waits(result: Result) -> dict[str, Any]:

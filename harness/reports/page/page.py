@@ -10,12 +10,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.reports.page.embed import import_map, script_json, without_comments
+from harness.reports.page.embed import packed, script_json
 
 _HERE = Path(__file__).parent
 _ASSETS = _HERE / "assets"
 _TEMPLATE = "page.html.j2"
-_FIRST_STYLE = "page.css"
+_PLAIN_STYLES = _ASSETS / "page.css"
 
 
 def render(index: Mapping[str, Any], blocks: Mapping[int, str]) -> str:
@@ -31,8 +31,8 @@ def render(index: Mapping[str, Any], blocks: Mapping[int, str]) -> str:
         .get_template(_TEMPLATE)
         .render(
             index=index,
-            css=Markup(styles()),
-            import_map=Markup(import_map(modules())),
+            css=Markup(plain_styles()),
+            app=app(),
             index_json=Markup(script_json(index)),
             blocks=sorted(blocks.items()),
         )
@@ -46,13 +46,19 @@ def _environment() -> Environment:
 
 
 @cache
-def modules() -> dict[str, str]:
-    """The scripts, by the names under which they import each other."""
-    return {path.stem: without_comments(path.read_text("utf-8")) for path in sorted(_ASSETS.glob("*.js"))}
+def app() -> str:
+    """The scripts, by the names under which they import each other, and the styles that only they need; packed."""
+    styles = "\n".join(path.read_text("utf-8") for path in sorted(_ASSETS.glob("*.css")) if path != _PLAIN_STYLES)
+    return packed({"modules": modules(), "styles": styles})
 
 
 @cache
-def styles() -> str:
-    """All style sheets; the first has the colours that the others name."""
-    ordered = sorted(_ASSETS.glob("*.css"), key=lambda path: (path.name != _FIRST_STYLE, path.name))
-    return "".join(without_comments(path.read_text("utf-8")) for path in ordered)
+def modules() -> dict[str, str]:
+    """The text of each script, by its name."""
+    return {path.stem: path.read_text("utf-8") for path in sorted(_ASSETS.glob("*.js"))}
+
+
+@cache
+def plain_styles() -> str:
+    """The styles of the page without scripts, with the colours that the others name."""
+    return _PLAIN_STYLES.read_text("utf-8")

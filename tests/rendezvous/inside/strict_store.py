@@ -4,6 +4,7 @@ import datetime
 import threading
 import time
 import unittest
+from unittest import mock
 
 from torch.distributed import DistNetworkError, DistStoreError, PrefixStore
 from worlds import Call, Stopwatch, free_port, frozen, handler, join, other_master, until, world
@@ -35,6 +36,23 @@ class Promised(unittest.TestCase):
         info.store.set("k" * 4000, "v")
         with self.assertRaises(RuntimeError):
             info.store.set("k" * 8193, "v")
+
+    def test_an_empty_value_of_a_get_is_read_again(self):
+        """F61: torch's get waits, then asks, and gets an empty value for a key that was deleted in between."""
+        stores = [info.store for info in join(world(2, timeout=TIMEOUT))]
+        stores[0].multi_set(["empty", "full"], ["", "v"])
+        with mock.patch.object(PrefixStore, "get", return_value=b""):
+            self.assertEqual([stores[1].get(key) for key in ("empty", "full")], [b"", b"v"])
+            self.assertEqual(stores[0].multi_get(["empty", "full"]), [b"", b"v"])
+            watch = Stopwatch()
+            with self.assertRaises(DistStoreError):
+                stores[1].get("missing")
+            self.assertLess(watch.seconds, TIMEOUT + 0.7)
+            late = Timed(lambda: stores[1].get("late"))
+            stores[0].set("late", "v")
+            late.join()
+        self.assertEqual((late.value, late.error), (b"v", None))
+        self.assertFalse(stores[0].check(["missing"]))
 
     def test_every_call_from_python_ends_in_time_at_a_frozen_master(self):
         """One connection each, since a call that is cut costs the connection."""

@@ -5,6 +5,7 @@ const PER_DECADE = 9;
 const SHORT = 50; // Microseconds: gaps below it are all drawn about as wide.
 const QUIET = 0.4; // A gap before a message only may be narrower.
 const SCALES = [1, 0.7, 0.45, 0.3, 0.2, 0.12]; // Tried in turn until all fits: for gaps, and for texts that may be cut.
+const CROWD = 400; // Of more calls no text can have its room.
 const BREAK = 3; // A gap that would be so much wider on a linear axis is drawn as a break.
 const SMALLEST_BREAK = 0.004; // Of the whole time.
 const LONG = 0.02; // Likewise: so long a gap always has room for its break.
@@ -85,7 +86,7 @@ export function warpedAxis(times, quiet, spans, width) {
     .filter(({begin, end}) => end > begin)
     .sort((a, b) => a.end - b.end);
   let places = knots;
-  for (const scale of SCALES) {
+  for (const scale of spans.length > CROWD ? SCALES.slice(-1) : SCALES) {
     places = laidOut(knots, loud, ends, scale);
     if (places[places.length - 1] <= width) break;
   }

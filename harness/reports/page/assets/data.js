@@ -82,6 +82,9 @@ export function runOf(raw) {
   return {...raw, ops, calls, messages, callOf: callsOfOps(calls, ops.count), from, to, string: (at) => raw.strings[at] ?? ""};
 }
 
+/** Lets the browser answer to a person before the next piece of work. */
+const pause = () => new Promise((go) => setTimeout(go));
+
 /** Opens the run of a row of the index. @param {number} n @returns {Promise<Run>} */
 export async function openRun(n) {
   const block = document.getElementById(`run-${n}`);
@@ -89,9 +92,14 @@ export async function openRun(n) {
   let raw;
   try {
     const stream = new Blob([bytesOf(block.textContent || "")]).stream().pipeThrough(new DecompressionStream("gzip"));
-    raw = JSON.parse(await new Response(stream).text());
+    const text = await new Response(stream).text();
+    await pause();
+    raw = JSON.parse(text);
   } catch {
     throw new Error("The history of this run is damaged and cannot be read.");
   }
-  return runOf(raw);
+  await pause();
+  const run = runOf(raw);
+  await pause();
+  return run;
 }

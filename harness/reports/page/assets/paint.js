@@ -16,6 +16,7 @@ export const FAULT_ROW = 20;
 export const MOST_ARROWS = 2000;
 export const FONT = "12px system-ui, sans-serif";
 const DIM = 0.38;
+const DIM_BAD = 0.7; // What went wrong is seen also where it is no evidence.
 const OUTCOME_COLOURS = ["ok", "fail", "error", "skip", "info", "info"];
 const TICK_ROOM = 96;
 const LONGEST = 120; // Letters of a label: measuring a text takes time.
@@ -99,6 +100,7 @@ export function paint(ctx, scene) {
   const labels = [];
   scene.rows.forEach((_, lane) => paintLane(ctx, scene, lane, labels));
   paintBreaks(ctx, scene);
+  paintDeaths(ctx, scene);
   for (const label of labels) paintLabel(ctx, scene, label);
   paintMessages(ctx, scene, true);
   ctx.restore();
@@ -106,7 +108,7 @@ export function paint(ctx, scene) {
   paintNames(ctx, scene);
 }
 
-/** The time in which a process of a rank lived, and how it ended if not as asked. */
+/** The time in which a process of a rank lived. */
 function paintLives(ctx, scene) {
   const {run, colours} = scene;
   run.lanes.forEach((lane, i) => {
@@ -122,9 +124,17 @@ function paintLives(ctx, scene) {
       const [from, to] = [timeX(scene, life.from), timeX(scene, life.to ?? run.to)];
       ctx.fillStyle = colours.paper;
       ctx.fillRect(from, row.y, to - from, row.h - 1);
-      if (lane.thread === "main" && life.to !== null && !life.end.startsWith("exit ok")) paintDeath(ctx, scene, life, to, row);
     }
   });
+}
+
+/** How the processes ended that did not end as asked. */
+function paintDeaths(ctx, scene) {
+  for (const life of scene.run.lives) {
+    const lane = scene.run.lanes.findIndex((one) => one.kind === "rank" && one.rank === life.rank);
+    const isDeath = lane >= 0 && life.to !== null && !life.end.startsWith("exit ok");
+    if (isDeath && isSeen(scene, rowOf(scene, lane))) paintDeath(ctx, scene, life, timeX(scene, life.to), rowOf(scene, lane));
+  }
 }
 
 function paintDeath(ctx, scene, life, x, row) {
@@ -132,8 +142,10 @@ function paintDeath(ctx, scene, life, x, row) {
   const room = (next ? timeX(scene, next.from) : scene.width) - x;
   ctx.fillStyle = scene.colours.error;
   ctx.fillRect(x - 1, row.y, 2, row.h - 1);
-  const below = row.h > TALLEST_BAR + 24;
-  ctx.fillText(fitted(`† ${life.end.slice(0, LONGEST).replace(/^exit died (the )?/, "")}`, room - 8), x + 5, row.y + (below ? row.h - 10 : row.h / 2));
+  const text = `† ${life.end.slice(0, LONGEST).replace(/^exit died (the )?/, "")}`;
+  if (row.h <= TALLEST_BAR + 24) return;
+  const left = textWidth(text) + 8 < room ? x + 5 : x - 5 - textWidth(text);
+  ctx.fillText(text, Math.max(left, scene.gutter + 4), row.y + row.h - 10); // Below the bars.
 }
 
 function paintFaults(ctx, scene) {
@@ -160,7 +172,7 @@ function paintFaults(ctx, scene) {
 }
 
 /**
- * Arrows between the ranks and the store, those that were lost above the calls; more than can be told apart become a
+ * Arrows between the ranks and the store, those that were lost above the calls; more than can be seen apart become a
  * density in the store's lane.
  */
 function paintMessages(ctx, scene, isLost) {
@@ -202,14 +214,18 @@ function paintArrows(ctx, scene, store, low, high, isLost) {
   groups.forEach((group, i) => arrows(ctx, [colours.accent, colours.dim, colours.info, colours.info][i], group, i > 1 ? 1 : calm, i > 1));
 }
 
-/** Says what was lost, beside the cross, on a ground of its own. */
+/** A text on a ground of its own. */
+function paintGround(ctx, scene, text, x, y, colour) {
+  ctx.fillStyle = scene.colours.paper;
+  ctx.fillRect(x, y - 8, textWidth(text) + 6, 16);
+  ctx.fillStyle = colour;
+  ctx.fillText(text, x + 3, y);
+}
+
+/** Says what was lost, beside the cross. */
 function paintLoss(ctx, scene, text, x, y) {
   const width = textWidth(text) + 6;
-  const left = x + 8 + width < scene.width ? x + 8 : x - 8 - width;
-  ctx.fillStyle = scene.colours.paper;
-  ctx.fillRect(left, y - 8, width, 16);
-  ctx.fillStyle = scene.colours.fail;
-  ctx.fillText(text, left + 3, y);
+  paintGround(ctx, scene, text, x + 8 + width < scene.width ? x + 8 : x - 8 - width, y, scene.colours.fail);
 }
 
 function paintDensity(ctx, scene, store, low, high) {
@@ -222,13 +238,18 @@ function paintDensity(ctx, scene, store, low, high) {
     if (messages.fate[i]) lost[x] = 1;
   }
   const most = Math.log1p(counts.reduce((a, b) => Math.max(a, b)));
+  const paths = [new Path2D(), new Path2D()];
   for (let x = 0; x < counts.length; x++) {
     const height = (Math.log1p(counts[x]) / most) * (store.h - 3);
-    ctx.fillStyle = lost[x] ? scene.colours.fail : scene.colours.accent;
-    if (height) ctx.fillRect(x, store.y + store.h - 2 - height, 1, height);
+    if (height) paths[lost[x]].rect(x, store.y + store.h - 2 - height, 1, height);
   }
-  ctx.fillStyle = scene.colours.ink;
-  ctx.fillText(`${counted(high - low, "message")}, zoom in for arrows`, scene.gutter + 6, store.y + 8);
+  ctx.fillStyle = scene.colours.accent;
+  ctx.globalAlpha = 0.5;
+  ctx.fill(paths[0]);
+  ctx.fillStyle = scene.colours.fail;
+  ctx.globalAlpha = 1;
+  ctx.fill(paths[1]);
+  paintGround(ctx, scene, `${counted(high - low, "message")}, zoom in for arrows`, scene.gutter + 6, store.y + 11, scene.colours.ink);
 }
 
 function paintLane(ctx, scene, lane, labels) {
@@ -237,17 +258,25 @@ function paintLane(ctx, scene, lane, labels) {
   const {outcome} = scene.run.calls;
   const {evidence, paper} = scene.colours;
   const [y, h] = barY(row);
+  const small = new Path2D(); // The many that are ok and have no room for more: drawn as one, below the others.
+  const others = [];
   scene.index.bars(lane, scene.view, scaleOf(scene), scene.lit, (call, left, right, count, room) => {
     const [x, w] = [scene.gutter + left, right - left];
-    const isLit = !scene.lit || scene.lit[call];
-    bar(ctx, outcomeColour(scene, outcome[call]), paper, outcome[call], x, y, w, h, isLit ? 1 : DIM);
-    if (scene.lit && isLit) {
-      ctx.strokeStyle = evidence;
-      ctx.lineWidth = 2;
-      ctx.strokeRect(x - 1, y - 1, Math.max(w, 2) + 2, h + 2);
-    }
-    if (count === 1 && h >= 10) labels.push({call, x, w, room, y: y + h / 2, isLit});
+    const isLit = !scene.lit || Boolean(scene.lit[call]);
+    if (w < 5 && room < 20 && !outcome[call] && !(scene.lit && isLit)) small.rect(x, y, Math.max(w, 1.5), h);
+    else others.push({call, x, w, count, room, y: y + h / 2, isLit});
   });
+  ctx.fillStyle = scene.colours.ok;
+  ctx.globalAlpha = scene.lit ? DIM : 1;
+  ctx.fill(small);
+  for (const {call, x, w, isLit} of others) {
+    bar(ctx, outcomeColour(scene, outcome[call]), paper, outcome[call], x, y, w, h, isLit ? 1 : outcome[call] ? DIM_BAD : DIM);
+    if (!scene.lit || !isLit) continue;
+    ctx.strokeStyle = evidence;
+    ctx.lineWidth = 2;
+    ctx.strokeRect(x - 1, y - 1, Math.max(w, 2) + 2, h + 2);
+  }
+  if (h >= 10) labels.push(...others.filter(({count}) => count === 1));
 }
 
 /** Inside of the bar if it has room there, else beside it, if nothing follows soon. */
@@ -332,10 +361,10 @@ function paintNames(ctx, scene) {
     const isSub = lane.kind === "rank" && lane.thread !== "main" && scene.run.lanes[i - 1]?.rank === lane.rank;
     const bad = worst[i] > 0 && worst[i] !== 3;
     ctx.font = bad ? `bold ${FONT}` : FONT;
-    const name = isSub ? lane.thread.slice(0, LONGEST) : laneName(lane).slice(0, LONGEST);
+    const name = (isSub && !bad ? lane.thread : laneName(lane)).slice(0, LONGEST);
     ctx.fillStyle = bad ? outcomeColour(scene, worst[i]) : isSub ? colours.dim : colours.ink;
     const y = row.y + row.h / 2;
-    const x = isSub ? 26 : 16;
+    const x = isSub && !bad ? 26 : 16;
     if (bad) ctx.fillText(GLYPHS[worst[i]], x - 13, y);
     ctx.fillText(fitted(name, scene.gutter - x - 4), x, y);
   });

@@ -12,6 +12,7 @@ import {ranksNamed} from "rdzv/words";
 const COLOURS = ["ok", "fail", "info", "error", "skip", "ink", "dim", "line", "paper", "panel", "accent", "fault", "evidence"];
 const NEAR = 4; // Pixels around a thing in which the pointer finds it, and which a click may move.
 const NARROW = 620;
+const MOST_PROOFS = 8; // Of more calls of evidence none is treated otherwise than the rest.
 const LABELLED = 80; // Of more calls not every text gets room.
 
 /** The axis of a run. @param {import("rdzv/data").Run} run @param {(call: number) => {room: number, least: number}} roomOf */
@@ -46,8 +47,10 @@ export class Picture {
    * @param {import("rdzv/data").Run} run
    * @param {{select: (thing: Thing | null) => void, hover: (thing: Thing | null, event: PointerEvent) => void,
    *   moved: () => void}} actions
+   * @param {number[]} proofs operations whose calls must be legible
    */
-  constructor(run, actions) {
+  constructor(run, actions, proofs) {
+    this.proofs = [...new Set(proofs.map((op) => run.callOf[op]))];
     this.run = run;
     this.actions = actions;
     this.isLinear = false;
@@ -64,16 +67,22 @@ export class Picture {
     this.#listen();
   }
 
-  /** Puts the picture into its size and its colours, when they change; drawn at once, since print does not wait for a frame. */
-  resize() {
+  /** Takes the size and the colours of its box, and makes the axis for them: the longer half of `resize`. */
+  measure() {
     const style = getComputedStyle(this.node);
     for (const name of COLOURS) this.scene.colours[name] = style.getPropertyValue(`--${name}`).trim() || "gray";
     this.ratio = devicePixelRatio || 1;
     const [width, height] = [this.box.clientWidth, this.box.clientHeight];
-    if (!width) return;
-    const isNew = width !== this.scene.width;
-    Object.assign(this.scene, {width, height, gutter: width < NARROW ? 78 : 104});
+    const isNew = width && width !== this.scene.width;
+    Object.assign(this.scene, {width, height, gutter: width < NARROW ? 78 : 114});
     if (isNew) this.#setAxis();
+  }
+
+  /** Puts the picture into its size and its colours, when they change; drawn at once, since print does not wait for a frame. */
+  resize() {
+    this.measure();
+    const {width, height} = this.scene;
+    if (!width) return;
     this.#setRows();
     for (const canvas of [this.base, this.over]) {
       [canvas.width, canvas.height] = [width * this.ratio, height * this.ratio];
@@ -83,6 +92,11 @@ export class Picture {
     this.minimap.prepare(this.ratio);
     this.isStale = this.isEmpty = true;
     this.#frame();
+  }
+
+  /** Whether it has the size of its box. */
+  isFitting() {
+    return this.box.clientWidth === this.scene.width && this.box.clientHeight === this.scene.height;
   }
 
   /** @param {boolean} isLinear */
@@ -99,9 +113,9 @@ export class Picture {
     const {scene, run} = this;
     const hasText = run.calls.count <= LABELLED;
     const axis = axisOf(run, this.isLinear, scene.width - scene.gutter, (call) => {
-      const isWait = scene.whys.has(call);
-      const room = hasText || isWait ? Math.min(textWidth(labelOf(scene, call)) + 16, isWait ? 300 : 150) : 14;
-      return {room, least: isWait ? room : 12};
+      const isMain = scene.whys.has(call) || (this.proofs.length <= MOST_PROOFS && this.proofs.includes(call));
+      const room = hasText || isMain ? Math.min(textWidth(labelOf(scene, call)) + 16, isMain ? 300 : 150) : 14;
+      return {room, least: isMain ? room : 12};
     });
     const times = scene.view && this.window();
     if (!scene.view) scene.view = new View(axis);

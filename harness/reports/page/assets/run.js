@@ -37,12 +37,12 @@ function summary({run, row, broken, select}) {
       one.injected === null ? "" : `, ${instant(one.injected)} to ${one.healed === null ? "the end" : instant(one.healed)}`);
   const faults = run.faults.slice(0, MOST_FAULTS).map(fault);
   const more = run.faults.length - faults.length;
-  const fact = (name, ...parts) => parts.some(Boolean) && [el("dt", {}, name), el("dd", {class: name}, ...parts)];
+  const fact = (name, ...parts) => parts.some(Boolean) && [el("dt", {}, name), el("dd", {class: `why-${name.split(" ")[0]}`}, ...parts)];
   return el("dl", {class: "why"},
     fact("claim", ...claims), fact("because", row.because), fact("waits", row.waits || run.waits.sentence),
     fact("fault", ...faults, more > 0 && ` and ${more} more`),
     row.command ? fact("again", el("code", {tabindex: "0"}, row.command), " ", copyButton(row.command)) : null,
-    fact("notice", leftOut(run.cut)));
+    fact("left out", leftOut(run.cut)));
 }
 
 function toolbar(picture, actions) {
@@ -129,7 +129,7 @@ export function showRun(container, run, row, route, keys) {
       const times = picture.window();
       route.set({from: times && Math.round(times[0]), to: times && Math.round(times[1])});
     },
-  });
+  }, evidence);
 
   /** Selects a thing everywhere. */
   function select(thing, mustReveal = true) {
@@ -242,11 +242,12 @@ export function showRun(container, run, row, route, keys) {
     table.show(selected);
   }
 
-  open();
-  const timer = setTimeout(openBelow);
   const repaint = () => picture.resize();
-  const watcher = new ResizeObserver(() => picture.resize());
-  watcher.observe(picture.box);
+  const watcher = new ResizeObserver(() => picture.isFitting() || repaint());
+  let timer = 0;
+  /** One piece of work after the other, so that none keeps the page from answering for long. */
+  const inTurn = ([first, ...others]) => first && (timer = setTimeout(() => (first(), inTurn(others))));
+  inTurn([() => picture.measure(), open, () => watcher.observe(picture.box), openBelow]);
   const media = ["print", "(prefers-color-scheme: dark)"].map((query) => matchMedia(query));
   for (const query of media) query.addEventListener("change", repaint);
   document.addEventListener("rdzv-theme", repaint);

@@ -59,8 +59,8 @@ function faultLines(fault) {
   ];
 }
 
-/** What limits left out of the page; empty if nothing. @param {{ops: number, messages: number}} cut */
+/** What is not in the page; empty if all is. @param {{ops: number, messages: number}} cut */
 export function leftOut({ops, messages}) {
   const parts = [ops && counted(ops, "operation"), messages && counted(messages, "message")].filter(Boolean);
-  return parts.length ? `Left out of this page because of its limits: ${parts.join(" and ")}.` : "";
+  return parts.length ? `${parts.join(" and ")}: this page has a limit for their number, the stored run has all of them` : "";
 }
