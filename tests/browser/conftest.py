@@ -60,19 +60,47 @@ def browser(pytestconfig: pytest.Config) -> Iterator[Browser]:
     assert left == [], "processes of the browser are left"
 
 
-@pytest.fixture
-def opened(browser: Browser) -> Iterator[Open]:
-    """Opens a file, in a context of its own; at the end nothing was requested and nothing was wrong."""
-    pages: list[Opened] = []
+@pytest.fixture(scope="package")
+def kept(browser: Browser) -> Iterator[dict[str, Opened]]:
+    """Pages by their options: to load one anew needs no further process of the browser."""
+    pages: dict[str, Opened] = {}
+    yield pages
+    for page in pages.values():
+        page.close()
 
-    def open_(path: Path, fragment: str = "", **options: Any) -> Opened:
-        pages.append(open_page(browser, path, fragment, **options))
-        return pages[-1]
+
+@pytest.fixture
+def opened(browser: Browser, kept: dict[str, Opened]) -> Iterator[Open]:
+    """Opens a file; at the end nothing was requested and nothing was wrong.
+
+    With the same options it is the page of an earlier test, loaded anew. `fresh`: a context of its own, for tests that
+    change what outlives a page.
+    """
+    pages: list[Opened] = []
+    own: list[Opened] = []
+
+    def open_(path: Path, fragment: str = "", fresh: bool = False, **options: Any) -> Opened:
+        key = repr(sorted(options.items()))
+        if fresh or "before" in options:
+            page = open_page(browser, path, fragment, **options)
+            own.append(page)
+        elif key in kept:
+            page = kept[key]
+            page.load(path, fragment)
+        else:
+            page = kept[key] = open_page(browser, path, fragment, **options)
+        pages.append(page)
+        return page
 
     yield open_
-    for page in pages:
-        page.check()
-        page.close()
+    try:
+        for page in pages:
+            page.check()
+    finally:
+        for page in pages:
+            page.forget()
+        for page in own:
+            page.close()
 
 
 @pytest.fixture(scope="session")

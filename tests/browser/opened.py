@@ -47,8 +47,21 @@ class Opened:
         """Fails if it tried anything."""
         assert (self.requests, self.errors, self.dialogs) == ([], [], [])
 
+    def forget(self) -> None:
+        """What it tried until now is no longer told."""
+        self.requests.clear()
+        self.errors.clear()
+        self.dialogs.clear()
+
     def close(self) -> None:
         self.context.close()
+
+    def load(self, path: Path, fragment: str = "") -> None:
+        """Another file, or the same anew."""
+        self.page.goto("about:blank")
+        self.own = path.as_uri()
+        self.page.goto(f"{self.own}{fragment}")
+        self.ready()
 
     def go(self, fragment: str) -> None:
         """To another place of the same file, as a link that a colleague sent: the page is loaded anew."""
@@ -103,13 +116,13 @@ def open_page(browser: Browser, path: Path, fragment: str = "", before: str = ""
         context.add_init_script(before)
 
     def routed(route: Route) -> None:
-        if route.request.url.split("#")[0] == opened.own:
+        if route.request.url.split("#")[0] in (opened.own, "about:blank"):
             route.continue_()
         else:
             route.abort()
 
     def requested(request: Any) -> None:
-        if request.url.split("#")[0] != opened.own and not request.url.startswith("data:"):
+        if request.url.split("#")[0] != opened.own and not request.url.startswith(("data:", "about:blank")):
             opened.requests.append(request.url)
 
     context.route("**/*", routed)
@@ -117,8 +130,7 @@ def open_page(browser: Browser, path: Path, fragment: str = "", before: str = ""
     page.on("pageerror", lambda error: opened.errors.append(str(error)))
     page.on("console", lambda message: opened.errors.append(message.text) if message.type == "error" else None)
     page.on("dialog", lambda dialog: (opened.dialogs.append(dialog.message), dialog.dismiss()))
-    page.goto(f"{opened.own}{fragment}")
-    opened.ready()
+    opened.load(path, fragment)
     return opened
 
 

@@ -78,7 +78,7 @@ RUN: dict[str, tuple[list[str], Check]] = {
     "]": (["]"], has_op("m\\d+")),
     "[": (["["], has_op("m\\d+")),
     "e": (["Escape", "e"], has_op(f"({'|'.join(map(str, HUNG.evidence))})")),
-    "f": (["j", "f"], has_window),
+    "f": ([",", "f"], has_window),
     "0": (["w", "0"], shows_all),
     "w": (["w"], has_window),
     "s": (["w", "w", "s"], has_window),

@@ -82,7 +82,7 @@ def colours(page: Opened) -> str:
 
 def test_dark_and_light_follow_the_system_and_the_button(opened: Open, written: Written) -> None:
     """The button goes from the system's colours to light, to dark, and back."""
-    page = open_view(opened, written, "overview", "dark")
+    page = open_view(opened, written, "overview", "dark", fresh=True)
     dark = colours(page)
     assert colours(open_view(opened, written, "overview", "light")) != dark
     button = page.page.locator("button", has_text="Colours")
@@ -95,7 +95,7 @@ def test_dark_and_light_follow_the_system_and_the_button(opened: Open, written: 
 @pytest.mark.parametrize("view", ["overview", "run"])
 def test_paper_has_what_a_person_needs(view: str, opened: Open, written: Written) -> None:
     """Printed: the reason and the command are there, what only works on a screen is not; dark ink on white."""
-    page = open_view(opened, written, view)
+    page = open_view(opened, written, view, fresh=True)
     page.page.emulate_media(media="print")
     page.ask("() => dispatchEvent(new Event('beforeprint'))")
     assert "read of rank 1 hung" in page.text()

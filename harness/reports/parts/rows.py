@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.judge.result import Result
 from harness.reports.parts import facts, red, waits
-from harness.values.printable import printable
+from harness.reports.parts.safe import LONGEST_COMMAND, one_line
 
 Row = Mapping[str, Any]
 """What `row` returns."""
@@ -38,7 +38,7 @@ def row(result: Result) -> dict[str, Any]:
         "times_to_error": [time.to_json() for time in result.times_to_error],
         "seconds": round(result.seconds, 6),
         "run_dir": None if result.run_dir is None else str(result.run_dir),
-        "command": printable(result.command),
+        "command": one_line(result.command, LONGEST_COMMAND),
         "proof": [red.title(result), *red.body(result)] if result.status in facts.RED else [],
     }
 
