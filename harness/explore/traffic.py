@@ -36,6 +36,11 @@ READING = 0.3
 """How often a step reads keys that were written, whatever verbs the draft has: what nobody reads shows little."""
 SEVERAL = 0.6
 """How often a call that may read several keys does."""
+REPEATED = ("add", "append", "check")
+"""Verbs of which a step may make several calls."""
+BUILDING = ("add", "append")
+BUILT = 0.5
+"""How often a step of these verbs follows another one: they build on what is there, and one call shows nothing of it."""
 FLOW = 0.06
 """How often a step is one that needs no store, such as a pause of the rank's own."""
 
@@ -130,7 +135,7 @@ class Traffic:
 
     def _verb(self) -> str:
         reads = [verb for verb in READS if self._may_wait or verb not in AWAITING]
-        if any(key in self._texts for key in self._writers) and self._draws.chance(READING):
+        if any(key not in QUEUES for key in self._writers) and self._draws.chance(READING):
             return self._draws.choice(reads)
         return self._draws.weighted(self._flow if self._flow and self._draws.chance(FLOW) else self._verbs)
 
@@ -139,9 +144,11 @@ class Traffic:
         member = STEP_MEMBERS[verb]
         attributes = self._attributes(verb, keys)
         self._is_deleted |= verb == "delete_key"
-        times = self._draws.whole(2, 5) if verb in ("add", "check") and self._draws.chance(0.3) else None
+        times = self._draws.whole(2, 5) if verb in REPEATED and self._draws.chance(0.3) else None
         if verb == "compare_set" and self._draws.chance(0.7):
             attributes["expected"] = ""  # another text is for a key that holds it, which few do
+        if verb in BUILDING and self._draws.chance(BUILT):
+            self._write(verb, ranks, **self._attributes(verb, keys))
         name = self._write(verb, ranks, times=times, **attributes)
         written = attributes.get("values") or ([attributes["key"]] if "key" in attributes else [])
         if verb not in ("check", "delete_key") and member.needs == "store":

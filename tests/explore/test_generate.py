@@ -212,3 +212,20 @@ def test_restarted_ranks_are_killed_and_healed() -> None:
         )
     assert total >= 5
     assert killed / total > 0.5
+
+
+def test_calls_that_build_on_each_other_are_read() -> None:
+    """One append shows nothing of the next; so some workloads have two of one key, and a read of it behind them."""
+    assert sum(has_read_of_built(workload(Draws(seed))) for seed in range(600)) >= 5
+
+
+def has_read_of_built(draft: Draft) -> bool:
+    built: dict[str, int] = {}
+    for step in steps_of(draft.document):
+        keys = [step["key"]] if "key" in step else list(step.get("keys") or ())
+        if step["do"] == "append":
+            ranks = ranks_in(step.get("ranks", "all"), size_of(draft.document))
+            built[keys[0]] = built.get(keys[0], 0) + len(ranks) * int(step.get("times") or 1)
+        elif step["do"] in ("get", "multi_get") and any(built.get(key, 0) > 1 for key in keys):
+            return True
+    return False
