@@ -40,7 +40,7 @@ REPEATED = ("add", "append", "check")
 """Verbs of which a step may make several calls."""
 BUILDING = ("add", "append")
 BUILT = 0.5
-"""How often a step of these verbs follows another one: they build on what is there, and one call shows nothing of it."""
+"""How often a step of these verbs follows another one: they build on what is there, so one call shows little."""
 FLOW = 0.06
 """How often a step is one that needs no store, such as a pause of the rank's own."""
 
