@@ -1,7 +1,7 @@
 /** The calls of each lane in order of time, and what of them is in a window; bars below a pixel become one. */
 
 import {lowerBound} from "rdzv/axis";
-import {SEVERITY} from "rdzv/words";
+import {GLYPHS, SEVERITY} from "rdzv/words";
 
 /** Calls by lane, ordered by begin; made once for a run. */
 export class LaneIndex {
@@ -99,12 +99,18 @@ export function packed(spans, most) {
   });
 }
 
-/** The worst outcome of each lane; -1 where nothing was called. @param {import("rdzv/data").Run} run */
-export function worstOutcomes(run) {
-  const worst = new Int8Array(run.lanes.length).fill(-1);
+/**
+ * The sign of each lane: of those with a call, or an end of a process, that proves a broken claim, and of those with a
+ * call that never ended; empty for the others, also if a call of theirs failed as it should.
+ * @param {import("rdzv/data").Run} run @param {Map<number, string>} claims
+ */
+export function markedLanes(run, claims) {
+  const marked = run.lanes.map(() => "");
   for (let call = 0; call < run.calls.count; call++) {
-    const [lane, outcome] = [run.calls.lane[call], run.calls.outcome[call]];
-    if (worst[lane] < 0 || SEVERITY[outcome] > SEVERITY[worst[lane]]) worst[lane] = outcome;
+    const {lane, outcome, begin, end} = run.calls;
+    if (outcome[call] > 3) marked[lane[call]] = GLYPHS[outcome[call]];
+    else if (claims.has(begin[call]) || claims.has(end[call])) marked[lane[call]] ||= GLYPHS[1];
   }
-  return worst;
+  for (const op of claims.keys()) if (run.ops.lane[op] > 0) marked[run.ops.lane[op]] ||= GLYPHS[1];
+  return marked;
 }

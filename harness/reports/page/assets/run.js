@@ -3,13 +3,14 @@
 import {copyButton} from "rdzv/copy";
 import {clear, el} from "rdzv/dom";
 import {Evidence} from "rdzv/evidence";
+import {legend} from "rdzv/legend";
 import {factParts, logParts, stackParts} from "rdzv/logs";
 import {Operations} from "rdzv/operations";
 import {Picture} from "rdzv/picture";
 import {alongWire, brokenOf, evidenceOf, firstError, inLane, lineOf, nameOf, neighbour, stopsOf, thingOf, timeOf} from "rdzv/select";
 import {leftOut, tell} from "rdzv/tell";
 import {waitsPanel} from "rdzv/waits";
-import {GLYPHS, OUTCOMES, faultState, instant, ranksNamed} from "rdzv/words";
+import {faultState, instant, ranksNamed} from "rdzv/words";
 import {Yaml} from "rdzv/yaml";
 
 const SCOPE = "Run";
@@ -35,25 +36,27 @@ function summary({run, row, broken, select}) {
     el("button", {class: "hit", title: one.text, on: {click: () => select({fault: i})}}, el("b", {}, one.name), ` (${one.kind})`,
       one.ranks.length ? ` on ${ranksNamed(one.ranks)}` : "", ": ", el("b", {class: one.injected === null || one.touched === false ? "not-hit" : ""}, faultState(one)),
       one.injected === null ? "" : `, ${instant(one.injected)} to ${one.healed === null ? "the end" : instant(one.healed)}`);
+  const noFault = Object.keys(run.lines.faults || {}).length ? "none was tried" : "no fault in this scenario";
   const faults = run.faults.slice(0, MOST_FAULTS).map(fault);
   const more = run.faults.length - faults.length;
   const fact = (name, ...parts) => parts.some(Boolean) && [el("dt", {}, name), el("dd", {class: `why-${name.split(" ")[0]}`}, ...parts)];
   return el("dl", {class: "why"},
-    fact("claim", ...claims), fact("because", row.because), fact("waits", row.waits || run.waits.sentence),
-    fact("fault", ...faults, more > 0 && ` and ${more} more`),
+    fact("claim", ...claims), fact("because", row.because), fact("waits", row.waits || run.waits.sentence || "none"),
+    fact("fault", ...(faults.length ? faults : [noFault]), more > 0 && ` and ${more} more`),
     row.command ? fact("again", el("code", {tabindex: "0"}, row.command), " ", copyButton(row.command)) : null,
     fact("left out", leftOut(run.cut)));
 }
 
+const timeName = (isLinear) => `Time: ${isLinear ? "to scale" : "not to scale"}`;
+
 function toolbar(picture, actions) {
   const button = (text, title, act, more = {}) => el("button", {title, ...more, on: {click: act}}, text);
-  const axis = button("Warped time", "Warped or linear time (t)", actions.axis);
-  const legend = el("span", {class: "legend", "aria-hidden": "true"}, ...OUTCOMES.slice(0, 5).map((name, i) => el("span", {class: name}, `${GLYPHS[i]} ${name}`)), el("span", {class: "proof"}, "evidence"));
+  const axis = button(timeName(false), "Change the scale of time (t)", actions.axis);
   const node = el("div", {class: "tools"},
     button("Fit", "All of the run (0)", () => picture.change((view) => view.fit())),
     button("−", "Zoom out (s)", () => picture.change((view) => view.zoom(1.5)), {"aria-label": "Zoom out"}),
     button("+", "Zoom in (w)", () => picture.change((view) => view.zoom(1 / 1.5)), {"aria-label": "Zoom in"}),
-    button("Focus", "Zoom to the selection (f)", actions.focus), axis, legend);
+    button("Focus", "Zoom to the selection (f)", actions.focus), axis, legend(picture.node));
   return {node, axis};
 }
 
@@ -129,7 +132,7 @@ export function showRun(container, run, row, route, keys) {
       const times = picture.window();
       route.set({from: times && Math.round(times[0]), to: times && Math.round(times[1])});
     },
-  }, evidence);
+  }, broken);
 
   /** Selects a thing everywhere. */
   function select(thing, mustReveal = true) {
@@ -146,7 +149,7 @@ export function showRun(container, run, row, route, keys) {
     yaml.light(linksOf(run, thing));
   }
 
-  const light = (ops) => picture.mark({lit: litCalls(run, ops), litFaults: litFaults(run, ops)});
+  const light = (ops) => picture.mark({lit: litCalls(run, ops), litOps: new Set(ops), litFaults: litFaults(run, ops)});
   const panel = new Evidence(run, broken, {
     select,
     judge(verdict) {
@@ -169,7 +172,7 @@ export function showRun(container, run, row, route, keys) {
 
   function setAxis(isLinear) {
     picture.setLinear(isLinear);
-    tools.axis.textContent = isLinear ? "Linear time" : "Warped time";
+    tools.axis.textContent = timeName(isLinear);
     route.set({axis: isLinear ? "linear" : null});
   }
 
@@ -203,7 +206,7 @@ export function showRun(container, run, row, route, keys) {
     add("0", "all of the run", () => picture.change((view) => view.fit()));
     for (const [key, text, how] of [["w", "zoom in", (view) => view.zoom(0.7)], ["s", "zoom out", (view) => view.zoom(1 / 0.7)],
       ["a", "move left", (view) => view.pan(-0.2)], ["d", "move right", (view) => view.pan(0.2)]]) add(key, text, () => picture.change(how));
-    add("t", "warped or linear time", toggleAxis);
+    add("t", "time to scale or not", toggleAxis);
     add("/", "filter the operations", () => table?.input.focus());
     add("Escape", "leave the filter, or select nothing", () => (document.activeElement === table?.input ? table.input.blur() : select(null)));
   }
