@@ -15,7 +15,7 @@ const MARKS = [
   [call(0, "ok"), `${GLYPHS[0]} call returned`],
   [call(1, "fail"), `${GLYPHS[1]} call raised: torn edge`],
   [call(2, "error"), `${GLYPHS[2]} its process ended: pointed edge`],
-  [call(3, "skip"), `${GLYPHS[3]} call was skipped`],
+  [(ctx, {skip, paper}) => bar(ctx, skip, paper, 3, 22, 3, 0, 14, 1), `${GLYPHS[3]} call was skipped`],
   [call(4, "info"), `${GLYPHS[4]} call hung: it fades`],
   [(ctx, {evidence}) => ((ctx.strokeStyle = evidence), (ctx.lineWidth = 2), ctx.strokeRect(5, 4, 34, 12)), "evidence of the claim"],
   [(ctx, {fail}) => ((ctx.fillStyle = fail), ctx.fillRect(4, 3, 36, 14)), "the claim that is broken here"],

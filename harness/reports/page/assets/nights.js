@@ -4,6 +4,7 @@ import {el, svg} from "rdzv/dom";
 import {OUTCOMES, RED} from "rdzv/status";
 
 const LETTERS = {p: "passed", f: "failed", v: "vacuous", e: "error", k: "known", s: "skipped", ".": "not played"};
+const FEW = 5; // Of fewer nights an interval says nothing.
 /** What the figures beside the cells mean. */
 export const LEGEND = "Last nights: how many of those judged were not red, with the 95 % Wilson interval";
 
@@ -43,7 +44,7 @@ export function past(row) {
   const percent = (share) => Math.round(share * 100);
   return el(
     "div", {class: "past", title: LEGEND},
-    strip(nights), el("span", {}, `${k} of ${n} not red, ${percent(low)}–${percent(high)} %`),
+    strip(nights), el("span", {}, `${k} of ${n} not red${n < FEW ? "" : `, ${percent(low)}–${percent(high)} %`}`),
   );
 }
 
@@ -66,7 +67,7 @@ export function chart(history) {
   const most = Math.max(...nights.map(redOf), 1);
   const withRed = nights.filter(redOf).length;
   const worst = withRed ? `, ${withRed} with red, at most ${most}` : "";
-  const words = `Last ${nights.length} nights: ${nights.length - withRed} without red${worst}.`;
+  const words = `${nights.length > 1 ? `Last ${nights.length} nights` : "Last night"}: ${nights.length - withRed} without red${worst}.`;
   const bars = nights.map((night, i) => bar(night, i, most));
   return el("figure", {class: "nights"}, picture(words, nights.length * 10, 40, bars), el("figcaption", {}, words));
 }

@@ -9,7 +9,7 @@ import {duration, faultState, instant, laneName, ranksNamed} from "rdzv/words";
 
 const DIM = 0.38;
 const DIM_BAD = 0.6; // What went wrong is seen also where it is no evidence.
-const TICK_ROOM = 96;
+const TICK_ROOM = 76;
 const SMALLEST_TEAR = 8;
 
 /** The x of tried, injected, healing and healed; what never was is at the next one, or at the edge. */

@@ -15,7 +15,7 @@ const COLOURS = ["ok", "fail", "info", "error", "skip", "ink", "dim", "line", "p
 const NEAR = 4; // Pixels around a thing in which the pointer finds it, and which a click may move.
 const NARROW = 620;
 const MOST_PROOFS = 8; // Of more calls of evidence none is treated otherwise than the rest.
-const TALLEST_ROW = 150;
+const TALLEST_ROW = 200;
 const LABELLED = 80; // Of more calls not every text gets room.
 
 /** The axis of a run. @param {import("rdzv/data").Run} run @param {(call: number) => {room: number, least: number}} roomOf */
@@ -41,12 +41,12 @@ function waitsOf(run) {
   };
   return run.waits.edges.flatMap((edge) => {
     const call = edge.evidence.map((op) => run.callOf[op]).find((one) => one >= 0 && isOf(edge, one));
-    return call === undefined ? [] : [{call, by: edge.by, whom: edge.whom, text: edge.why}];
+    return call === undefined ? [] : [{call, by: edge.by, whom: edge.whom, why: edge.why, text: edge.key ? `waits for ${edge.key}` : "waits"}];
   });
 }
 
 /** What each call waited for, in few words, for the label of its bar. @returns {Map<number, string>} */
-const whysOf = (waits) => new Map(waits.toReversed().map(({call, by, whom, text}) => [call, whom === "ranks" ? `waits for ${ranksNamed(by)}, ${text}` : text]));
+const whysOf = (waits) => new Map(waits.toReversed().map(({call, by, whom, why}) => [call, whom === "ranks" ? `waits for ${ranksNamed(by)}, ${why}` : why]));
 
 /** The names of the broken claims that each operation proves. @param {import("rdzv/data").Verdict[]} broken */
 function claimsOf(broken) {
@@ -266,7 +266,7 @@ export class Picture {
     ctx.strokeRect(from, box.y, to - from, box.h);
     if (!hasGuides) return;
     ctx.fillStyle = ctx.strokeStyle;
-    ctx.globalAlpha = 0.35;
+    ctx.globalAlpha = 0.2;
     for (const x of [box.x, box.x + box.w]) ctx.fillRect(x - 0.5, TOP, 1, this.scene.height);
     ctx.globalAlpha = 1;
   }

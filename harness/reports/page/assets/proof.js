@@ -19,10 +19,10 @@ export function paintBadges(ctx, scene) {
     if ((call < 0 && !life) || (call >= 0 && done.has(call))) continue;
     done.add(call);
     const row = rowOf(scene, call >= 0 ? run.calls.lane[call] : laneOf(run, life.rank));
-    const [from, to] = call >= 0 ? [timeX(scene, run.calls.from[call]), timeX(scene, run.calls.to[call])] : [timeX(scene, life.to) - 2, timeX(scene, life.to)];
+    const [from, to] = call >= 0 ? [timeX(scene, run.calls.from[call]), timeX(scene, run.calls.to[call])] : [timeX(scene, life.to) + 6, timeX(scene, life.to)];
     if (to < scene.gutter || from > scene.width || !isSeen(scene, row)) continue;
     const text = badgeOf(names);
-    put(ctx, scene, text, linesOf(row).flatMap((y) => [[Math.max(from, scene.gutter) - 1, y], [to - textWidth(text), y]]), colours.paper, colours.fail);
+    put(ctx, scene, text, linesOf(row).flatMap((y) => [from - 1, from + 18, to - textWidth(text)].map((x) => [Math.max(x, scene.gutter), y])), colours.paper, colours.fail);
   }
 }
 

@@ -73,7 +73,7 @@ export function rows(index, route) {
     before.disabled = page() === 1;
     after.disabled = page() === pages();
     pager.hidden = pages() === 1;
-    where.textContent = `Rows ${from + 1}–${from + shown.length} of ${fitting.length}`;
+    where.textContent = `${from + 1}–${from + shown.length} of ${fitting.length}`;
   }
 
   /** Goes some pages on, and says whether there was one. */
@@ -93,7 +93,7 @@ export function rows(index, route) {
     fitting = keyed.map(([, n]) => n);
     node.hidden = !fitting.length;
     const total = index.rows.length;
-    title.textContent = fitting.length === total ? "All rows" : `${counted(fitting.length, "row")} of ${total}`;
+    title.textContent = fitting.length === total ? `All ${index.unit}s` : `${counted(fitting.length, index.unit)} of ${total}`;
     headings();
     fill();
   }

@@ -30,8 +30,8 @@ function litLines(run, broken) {
 
 /** @param {any} shared see showRun */
 function summary({run, row, broken, select}) {
-  const line = (verdict) => (lineOf(run, verdict) ? ` line ${lineOf(run, verdict)}` : " (holds for every run)");
-  const claims = broken.map((verdict) => el("span", {class: "claim"}, el("b", {}, verdict.name), ` ${verdict.status},${line(verdict)}`));
+  const line = (verdict) => (lineOf(run, verdict) ? `, line ${lineOf(run, verdict)}` : " (holds for every run)");
+  const claims = broken.map((verdict) => el("span", {class: "claim"}, el("b", {}, verdict.name), ` ${verdict.status}${line(verdict)}`));
   const fault = (one, i) =>
     el("button", {class: "hit", title: one.text, on: {click: () => select({fault: i})}}, el("b", {}, one.name), ` (${one.kind})`,
       one.ranks.length ? ` on ${ranksNamed(one.ranks)}` : "", ": ", el("b", {class: one.injected === null || one.touched === false ? "not-hit" : ""}, faultState(one)),
@@ -180,7 +180,7 @@ export function showRun(container, run, row, route, keys) {
   container.append(
     summary({run, row, broken, select}),
     el("div", {class: "stage"},
-      el("section", {class: "left", "aria-label": "Scenario"}, el("h2", {}, `Scenario`, el("span", {class: "facts"}, ` ${row.path}`)), yaml.node),
+      el("section", {class: "left", "aria-label": "Scenario"}, el("h2", {}, "Scenario"), yaml.node),
       el("section", {class: "centre", "aria-label": "Picture"}, tools.node, picture.node),
       el("section", {class: "right", "aria-label": "Evidence"}, el("h2", {}, "Evidence"), panel.node)),
     below, tip.node,

@@ -18,7 +18,7 @@ export const MOST_ARROWS = 2000;
 export const FONT = "12px system-ui, sans-serif";
 export const LONGEST = 120; // Letters of a label: measuring a text takes time.
 const OUTCOME_COLOURS = ["ok", "fail", "error", "skip", "info", "info"];
-const TALLEST_BAR = 56;
+const TALLEST_BAR = 64;
 const LINE = 17; // Pixels from a line of text to the next.
 const widths = new Map();
 let ruler = null;
@@ -35,7 +35,7 @@ export const outcomeColour = (scene, outcome) => scene.colours[OUTCOME_COLOURS[o
 
 /** Where the bars of a row are: top and height. */
 export function barY({y, h}) {
-  const height = Math.min(h - (h > 24 ? 9 : 5), h > 60 ? h - 44 : h, TALLEST_BAR);
+  const height = Math.min(h - (h > 24 ? 9 : 5), h > 58 ? Math.min(h - 40, h * 0.4) : h, TALLEST_BAR); // With room for texts above and below, where rows are tall.
   return [y + (h - height - 1) / 2, height];
 }
 
@@ -89,12 +89,17 @@ export function linesOf(row, isBelow = false) {
   return lines;
 }
 
+/** Keeps texts away from a line that goes up or down through a row. @param {Scene} scene */
+export function reserve(scene, x, row) {
+  for (const y of linesOf(row)) scene.taken.push([x - 5, x + 5, y]);
+}
+
 /**
  * Writes a text on a ground of its own at the first place where it covers no other; says whether there was one.
  * @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {string} text @param {number[][]} places left and middle
  * @param {string} colour @param {string} [ground]
  */
-export function put(ctx, scene, text, places, colour, ground = scene.colours.paper) {
+export function put(ctx, scene, text, places, colour, ground = `${scene.colours.paper}e0`) {
   const wide = textWidth(text) + 6;
   for (const [left, y] of places) {
     const x = Math.max(Math.min(left, scene.width - wide - 2), scene.gutter + 2);

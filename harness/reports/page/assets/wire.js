@@ -1,7 +1,7 @@
 /** Paints what goes between lanes: messages to and from the store, those that were lost, and who waits for whom. */
 
 import {lowerBound} from "rdzv/axis";
-import {LONGEST, MOST_ARROWS, barY, isSeen, laneOf, linesOf, placeX, put, rowOf, storeOf, textWidth, timeX} from "rdzv/scene";
+import {LONGEST, MOST_ARROWS, barY, isSeen, laneOf, linesOf, placeX, put, reserve, rowOf, storeOf, textWidth, timeX} from "rdzv/scene";
 import {arrows, lostArrow} from "rdzv/shapes";
 import {FATES, counted} from "rdzv/words";
 
@@ -96,9 +96,10 @@ export function paintLosses(ctx, scene) {
     if (scene.messageLanes[i] < 0 || !messages.fate[i]) continue;
     const row = rowOf(scene, scene.messageLanes[i]);
     const [x, [top]] = [Math.round(placeX(scene, scene.messagePlaces[i])) + 0.5, barY(row)];
-    const end = Math.max(Math.min(row.y + 9, top - 7), row.y - 8);
+    const end = Math.min(...linesOf(row), Math.max(top - 7, row.y - 8));
     if (messages.side[i]) arrows(ctx, colours.fail, [[x, rowOf(scene, store).y + rowOf(scene, store).h, end]], 0.4, true);
     lostArrow(ctx, colours.fail, x, messages.side[i] ? end - 12 : top, end, messages.fate[i]);
+    reserve(scene, x, row);
     const text = `${messages.side[i] ? "reply" : "query"} ${run.string(messages.kind[i]).slice(0, LONGEST)} ${FATES[messages.fate[i]]}`;
     const last = texts.get(text + end);
     if (last && x - last.to < textWidth(text) + 20) Object.assign(last, {to: x, count: last.count + 1});
@@ -121,19 +122,20 @@ export function paintWaits(ctx, scene) {
     const own = rowOf(scene, scene.run.calls.lane[call]);
     for (const rank of by) {
       const lane = laneOf(scene.run, rank);
-      const x = Math.round(timeX(scene, scene.run.calls.from[call])) + 10.5 + 12 * (words.length % 3);
+      const x = Math.round(timeX(scene, scene.run.calls.from[call])) + 8.5 + 12 * (words.length % 3);
       if (lane < 0 || lane === scene.run.calls.lane[call] || words.length >= MOST_WAITS || x < scene.gutter || !isSeen(scene, own)) continue;
       const other = rowOf(scene, lane);
       const [[top, height], [otherTop, otherHeight]] = [barY(own), barY(other)];
       const isUp = other.y < own.y;
       const [from, to] = isUp ? [top, otherTop + otherHeight] : [top + height, otherTop];
       arrows(ctx, scene.colours.ink, [[x, from, to]], 0.8, true);
-      words.push({text, x, ys: linesOf(own, !isUp), ground: (from + to) / 2});
+      reserve(scene, x, own);
+      words.push({text, x, ys: [...linesOf(own, !isUp).reverse(), ...linesOf(other, isUp)].filter((y) => (y - from) * (y - to) < 0)});
     }
   }
   return words;
 }
 
 /** The word of a wait, at its arrow. */
-export const paintWait = (ctx, scene, {text, x, ys, ground}) =>
-  put(ctx, scene, text, [...ys, ground].flatMap((y) => [[x + 5, y], [x - 11 - textWidth(text), y]]), scene.colours.ink);
+export const paintWait = (ctx, scene, {text, x, ys}) =>
+  put(ctx, scene, text, ys.flatMap((y) => [[x + 5, y], [x - 11 - textWidth(text), y]]), scene.colours.ink);
