@@ -41,7 +41,7 @@ def test_rows(text: str, opened: Open, written: Written) -> None:
     page.press("/")
     page.page.keyboard.type(text)
     rows = [row for row in pages.several() if _played(text, row) and OF_ROWS[text](row)]
-    page.page.get_by_text(f"{len(rows)} of 7 rows fit").wait_for()
+    page.page.get_by_text(f"{len(rows)} of 7 cells fit").wait_for()
 
 
 def _played(text: str, row: Result) -> bool:

@@ -25,7 +25,7 @@ def selected(page: Opened) -> list[Any]:
 def test_a_filter_of_the_overview(opened: Open, written: Written) -> None:
     """The rows that fit are counted and listed, and the text stands in the input."""
     page = opened(file(written), "#/?q=is%3Avacuous")
-    assert "1 of 7 rows fit" in page.text()
+    assert "1 of 7 cells fit" in page.text()
     assert page.page.input_value("#filter") == "is:vacuous"
 
 
@@ -44,7 +44,7 @@ def test_a_filter_of_a_run(opened: Open, written: Written) -> None:
 def test_a_window_and_an_axis(opened: Open, written: Written) -> None:
     """The window of time and linear time are those of the link, and stay in the address."""
     page = opened(file(written), "#/run/0?from=2000&to=9000&axis=linear")
-    assert page.page.locator("button", has_text="Linear time").count() == 1
+    assert page.page.locator("button", has_text="Time: to scale").count() == 1
     page.press("w")
     page.page.wait_for_function("() => /from=/.test(location.hash) && !/from=2000/.test(location.hash)")
     values = dict(one.split("=") for one in page.fragment.split("?")[1].split("&"))
@@ -68,7 +68,7 @@ def test_the_back_button_returns_to_the_overview_as_it_was(opened: Open, written
     page.show("#/run/2")
     page.page.go_back()
     page.ready()
-    assert "4 of 7 rows fit" in page.text()
+    assert "4 of 7 cells fit" in page.text()
     assert page.page.input_value("#filter") == "is:red"
 
 

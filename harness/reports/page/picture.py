@@ -28,6 +28,7 @@ LONGEST_TEXT = 160
 LONGEST_KEYS = 120
 NEVER = -1
 
+
 @dataclass(frozen=True)
 class Axis:
     """Times as microseconds since the clock started; where it never did, since the first operation."""

@@ -1,8 +1,8 @@
 /** Paints the part of a run that a window shows: lanes, faults, messages, calls, breaks, ticks and names. */
 
 import {ticks} from "rdzv/axis";
-import {paintBadges, paintDeadlines, paintDeaths, paintTexts} from "rdzv/proof";
-import {FAULT_ROW, FONT, LONGEST, TOP, barY, fitted, isSeen, labelOf, linesOf, outcomeColour, placeX, put, rowOf, scaleOf, textWidth, timeX, titleOf} from "rdzv/scene";
+import {badgeOf, paintBadges, paintDeadlines, paintDeaths, paintTexts} from "rdzv/proof";
+import {FAULT_ROW, FONT, LONGEST, TOP, barY, fitted, isFree, isSeen, labelOf, linesOf, outcomeColour, placeX, put, rowOf, scaleOf, textWidth, timeX, titleOf} from "rdzv/scene";
 import {band, bar, tear} from "rdzv/shapes";
 import {paintLosses, paintMessages, paintWaits} from "rdzv/wire";
 import {duration, faultState, instant, laneName, ranksNamed} from "rdzv/words";
@@ -129,8 +129,11 @@ function paintLabel(ctx, scene, {call, x, w, room, y, row, isLit}) {
   const inside = skipped ? 0 : x + w - from - 6;
   const beside = Math.min(room, scene.width - x - w) - 8;
   const right = Math.max(x + w + (skipped ? 7 : 4), from);
-  const text = skipped ? labelOf(scene, call).slice(2) : labelOf(scene, call);
-  const colour = isLit ? scene.colours.ink : scene.colours.dim;
+  const {begin, end} = scene.run.calls;
+  const claim = scene.claims.get(begin[call]) ?? scene.claims.get(end[call]);
+  const hasBadge = claim && !linesOf(row).length; // There is no room for one outside of the bar.
+  const text = hasBadge ? `${badgeOf(claim)}: ${labelOf(scene, call)}` : skipped ? labelOf(scene, call).slice(2) : labelOf(scene, call);
+  const colour = hasBadge ? scene.colours.fail : isLit ? scene.colours.ink : scene.colours.dim;
   const wide = textWidth(text);
   ctx.fillStyle = colour;
   if (wide <= inside) write(ctx, scene, text, from, y);
@@ -140,9 +143,10 @@ function paintLabel(ctx, scene, {call, x, w, room, y, row, isLit}) {
   else if (beside > 14) write(ctx, scene, fitted(text, beside) || (skipped ? "" : text[0]), right, y);
 }
 
-/** A text that gets a ground only where a break would run through it. */
+/** A text that gets a ground only where a break would run through it; none where a text stands that matters more. */
 function write(ctx, scene, text, x, y) {
   const wide = textWidth(text);
+  if (!isFree(scene, x, wide, y, 12)) return;
   const colour = ctx.fillStyle;
   if (scene.tears.some((gap) => gap.x > x - 6 && gap.x < x + wide + 6)) {
     ctx.fillStyle = scene.colours.paper;
@@ -226,6 +230,6 @@ function paintNames(ctx, scene) {
     ctx.font = mark ? `bold ${FONT}` : FONT;
     ctx.fillStyle = mark ? colours.fail : isSub ? colours.dim : colours.ink;
     if (mark) ctx.fillText(mark, x - 13, y);
-    ctx.fillText(ctx.measureText(name).width <= room ? name : fitted(isSub ? name : laneName(lane), room), x, y);
+    ctx.fillText((mark ? ctx.measureText(name).width : textWidth(name)) <= room ? name : fitted(isSub ? name : laneName(lane), room), x, y);
   });
 }

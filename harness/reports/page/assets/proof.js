@@ -15,7 +15,7 @@ export function paintBadges(ctx, scene) {
   const done = new Set();
   for (const [op, names] of scene.claims) {
     const call = run.callOf[op] ?? -1;
-    const life = run.lives.find((one) => one.op === op);
+    const life = call < 0 && run.lives.find((one) => one.op === op);
     if ((call < 0 && !life) || (call >= 0 && done.has(call))) continue;
     done.add(call);
     const row = rowOf(scene, call >= 0 ? run.calls.lane[call] : laneOf(run, life.rank));
@@ -44,9 +44,9 @@ export function paintDeadlines(ctx, scene) {
 /** The ends of processes that did not end as asked; returns the texts. */
 export function paintDeaths(ctx, scene) {
   const {run, colours} = scene;
-  return run.lives.flatMap((life) => {
+  return run.lives.filter(({died}) => died).flatMap((life) => {
     const lane = laneOf(run, life.rank);
-    if (lane < 0 || life.to === null || !life.died) return [];
+    if (lane < 0) return [];
     const [row, x] = [rowOf(scene, lane), timeX(scene, life.to)];
     if (x < scene.gutter || !isSeen(scene, row)) return [];
     ctx.fillStyle = colours.error;

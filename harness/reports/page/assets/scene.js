@@ -94,6 +94,9 @@ export function reserve(scene, x, row) {
   for (const y of linesOf(row)) scene.taken.push([x - 5, x + 5, y]);
 }
 
+/** Whether no text stands near this place. @param {Scene} scene @param {number} apart pixels between the middles of lines */
+export const isFree = (scene, x, wide, y, apart) => scene.taken.every(([from, to, at]) => x >= to || x + wide <= from || Math.abs(at - y) >= apart);
+
 /**
  * Writes a text on a ground of its own at the first place where it covers no other; says whether there was one.
  * @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {string} text @param {number[][]} places left and middle
@@ -103,8 +106,7 @@ export function put(ctx, scene, text, places, colour, ground = `${scene.colours.
   const wide = textWidth(text) + 6;
   for (const [left, y] of places) {
     const x = Math.max(Math.min(left, scene.width - wide - 2), scene.gutter + 2);
-    const isFree = Math.abs(x - left) <= wide && y > TOP + 4 && y < scene.height - 4 && scene.taken.every(([from, to, at]) => x >= to || x + wide <= from || Math.abs(at - y) >= LINE - 1);
-    if (!isFree) continue;
+    if (Math.abs(x - left) > wide || y <= TOP + 4 || y >= scene.height - 4 || !isFree(scene, x, wide, y, LINE - 1)) continue;
     scene.taken.push([x, x + wide, y]);
     ctx.fillStyle = ground;
     ctx.fillRect(x, y - 8, wide, 16);
