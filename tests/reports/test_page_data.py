@@ -75,7 +75,11 @@ def test_a_call_has_its_begin_its_end_and_its_outcome() -> None:
     assert outcomes == ["ok", "ok", "hung"]
     assert (calls["begin"][2], calls["end"][2]) == (10, 11)
     assert [(one["rank"], one["to"] is None) for one in found["lives"]] == [(0, False), (1, False)]
-    assert [one["end"] for one in found["lives"]] == ["", "process was ended by signal 9 (guard)"]
+    assert [(one["died"], one["op"], one["end"]) for one in found["lives"]] == [
+        (False, 16, "process ended with status 0"),
+        (True, 12, "process was ended by signal 9 (guard)"),
+    ]
+    assert strings[found["ops"]["text"][12]] == "process was ended by signal 9 (guard)"
 
 
 def test_a_join_is_named_with_its_run_where_there_are_several() -> None:

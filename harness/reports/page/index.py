@@ -58,6 +58,7 @@ def index(rows: Sequence[Row], blocks: Container[int], written: Written, nights:
         "interrupted": written.interrupted,
         "sentence": sentence(rows, written.interrupted),
         "status": _status(rows),
+        "unit": _unit(rows),
         "counts": facts.counts(str(row["status"]) for row in rows),
         "about": [list(pair) for pair in facts.headline(map(about, rows))],
         "rows": [_row(row, number in blocks, nights) for number, row in enumerate(rows)],
@@ -70,7 +71,7 @@ def index(rows: Sequence[Row], blocks: Container[int], written: Written, nights:
 def sentence(rows: Sequence[Row], interrupted: bool) -> str:
     """The verdict: `2 of 336 cells are red: 1 failed, 1 vacuous.`"""
     counts = facts.counts(str(row["status"]) for row in rows)
-    what = "run" if any(row["attempt"] > 1 for row in rows) else "cell"
+    what = _unit(rows)
     cut = " The run was interrupted: what was not played is missing." if interrupted else ""
     if not rows:
         return f"Nothing was played.{cut}"
@@ -82,6 +83,11 @@ def sentence(rows: Sequence[Row], interrupted: bool) -> str:
     number = sum(reds.values())
     found = ", ".join(f"{count} {short}" for short, count in reds.items())
     return f"{number} of {_count(len(rows), what)} {'is' if number == 1 else 'are'} red: {found}.{cut}"
+
+
+def _unit(rows: Sequence[Row]) -> str:
+    """What a row is: a cell, or one run of it where cells have several attempts."""
+    return "run" if any(row["attempt"] > 1 for row in rows) else "cell"
 
 
 def _count(number: int, what: str) -> str:

@@ -15,9 +15,9 @@ from harness.reports.page.lanes import Lanes
 from harness.reports.page.strings import Strings
 from harness.reports.parts.operations import describe
 from harness.reports.parts.safe import short_json, shorten
-from harness.scenario.scenario import Scenario
+from harness.scenario.scenario import EXIT, Scenario
 from harness.values.history import Call, History, Injection
-from harness.values.ops import OUTCOMES, READY, TYPES, Op
+from harness.values.ops import OK, OUTCOMES, READY, TYPES, Op
 from harness.values.plan import JOIN
 from harness.values.printable import printable
 from harness.values.wire import FATES, SIDES, WireMessage
@@ -27,8 +27,6 @@ MOST_OPS, MOST_MESSAGES = 20_000, 60_000
 LONGEST_TEXT = 160
 LONGEST_KEYS = 120
 NEVER = -1
-
-_EXIT = "exit"
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ class Picture:
             string(op.step),
             op.call,
             string(key),
-            string(describe(op, LONGEST_TEXT)),
+            string(self._ends.get(op.index) or describe(op, LONGEST_TEXT)),
         )
 
     def _keys_by_op(self) -> Mapping[int, str]:
@@ -108,7 +106,7 @@ class Picture:
 
     def _calls(self, kept: int) -> dict[str, list[Any]]:
         names = ("lane", "life", "begin", "end", "outcome", "label", "step", "key")
-        shown = [call for call in self.history.calls if call.f != _EXIT and all(one < kept for one in call.evidence)]
+        shown = [call for call in self.history.calls if call.f != EXIT and all(one < kept for one in call.evidence)]
         return columns(names, map(self._call, shown))
 
     def _call(self, call: Call) -> tuple[int, ...]:
@@ -138,20 +136,25 @@ class Picture:
 
     def _lives(self) -> Iterable[dict[str, Any]]:
         """From when to when each process of a rank was there, and how it ended."""
-        ends = {(call.rank, call.life): call for call in self.history.calls if call.f == _EXIT}
+        ends = {(call.rank, call.life): call for call in self.history.calls if call.f == EXIT}
         for (rank, life), begun_ns in self._births().items():
             end = ends.get((rank, life))
             gone = None if end is None or end.end is None else end.end
-            said = (
-                "" if end is None or gone is None or end.outcome == "ok" else printable(f"process {describe_end(end)}")
-            )
             yield {
                 "rank": rank,
                 "life": life,
                 "from": self.axis.at(begun_ns),
                 "to": None if gone is None else self.axis.at(gone.time_ns),
-                "end": shorten(said, LONGEST_TEXT),
+                "op": NEVER if gone is None else gone.index,
+                "died": gone is not None and gone.type != OK,
+                "end": self._ends.get(NEVER if gone is None else gone.index, ""),
             }
+
+    @cached_property
+    def _ends(self) -> Mapping[int, str]:
+        """How each process ended, as a sentence, by the index of the operation that says so."""
+        ends = (call for call in self.history.calls if call.f == EXIT and call.end is not None)
+        return {call.evidence[-1]: shorten(f"process {describe_end(call)}", LONGEST_TEXT) for call in ends}
 
     def _births(self) -> dict[tuple[int, int], int]:
         found: dict[tuple[int, int], int] = {}

@@ -23,12 +23,15 @@ export function lowerBound(sorted, value, low = 0, high = sorted.length) {
 
 /** A piecewise linear map between times and places; places have no unit but that of the width they were made for. */
 export class Axis {
-  /** @param {Float64Array} times @param {Float64Array} places both ascending, with the same number of knots */
-  constructor(times, places) {
+  /**
+   * @param {Float64Array} times @param {Float64Array} places both ascending, with the same number of knots
+   * @param {Set<number>} [kept] times that no break may hide
+   */
+  constructor(times, places, kept = new Set()) {
     this.times = times;
     this.places = places;
     this.length = places[places.length - 1];
-    this.breaks = this.#breaks();
+    this.breaks = this.#breaks(kept);
   }
 
   /** @param {number} time */
@@ -41,7 +44,7 @@ export class Axis {
     return between(this.places, this.times, place);
   }
 
-  #breaks() {
+  #breaks(kept) {
     const all = this.times[this.times.length - 1] - this.times[0];
     const found = [];
     for (let i = 1; i < this.times.length; i++) {
@@ -50,7 +53,7 @@ export class Axis {
       if (share > SMALLEST_BREAK && share > BREAK * width) {
         const last = found[found.length - 1];
         const lasted = this.times[i] - this.times[i - 1];
-        if (last?.to === this.places[i - 1]) Object.assign(last, {to: this.places[i], lasted: last.lasted + lasted});
+        if (last?.to === this.places[i - 1] && !kept.has(this.times[i - 1])) Object.assign(last, {to: this.places[i], lasted: last.lasted + lasted});
         else found.push({from: this.places[i - 1], to: this.places[i], lasted});
       }
     }
@@ -77,8 +80,9 @@ const distinct = (times) => Float64Array.from(times).sort().filter((time, i, all
  * @param {number[]} quiet likewise, of things that need little room
  * @param {{from: number, to: number, room: number, least: number}[]} spans room that the text of a call needs
  * @param {number} width that it should have, if there is so much room
+ * @param {number[]} kept those of the times that no break may hide
  */
-export function warpedAxis(times, quiet, spans, width) {
+export function warpedAxis(times, quiet, spans, width, kept) {
   const loud = new Set(times);
   const knots = distinct([...times, ...quiet]);
   const ends = spans
@@ -90,7 +94,7 @@ export function warpedAxis(times, quiet, spans, width) {
     places = laidOut(knots, loud, ends, scale);
     if (places[places.length - 1] <= width) break;
   }
-  return new Axis(knots, places);
+  return new Axis(knots, places, new Set(kept));
 }
 
 /** One sweep from left to right: gaps grow with the logarithm of their length, and spans are stretched to their room. */

@@ -30,14 +30,14 @@ export function claims(index) {
 
   /** Asks which of several rows is meant. */
   function choose(line, numbers) {
-    const words = (n) => [outcome(statusOf(n)), " ", identity(index.rows[n], false) || "no cell"];
+    const words = (n) => [outcome(statusOf(n)), " ", [index.rows[n].cell, identity(index.rows[n], false)].filter(Boolean).join(" · ") || "no cell"];
     const choice = (n) => el("li", {}, el("a", {href: `#/run/${n}`, on: {click: () => dialog.close()}}, words(n)));
     const left = numbers.length - MOST;
     clear(dialog);
     dialog.append(
       el("h2", {id: "choice-title"}, line.title || line.path),
       el("ul", {}, numbers.slice(0, MOST).map(choice)),
-      left > 0 ? `${left} more are in the list of all rows.` : "",
+      left > 0 ? `${left} more are in the list below.` : "",
       closing(),
     );
     dialog.showModal();

@@ -1,7 +1,7 @@
 /** The calls of each lane in order of time, and what of them is in a window; bars below a pixel become one. */
 
 import {lowerBound} from "rdzv/axis";
-import {SEVERITY} from "rdzv/words";
+import {GLYPHS, SEVERITY} from "rdzv/words";
 
 /** Calls by lane, ordered by begin; made once for a run. */
 export class LaneIndex {
@@ -100,17 +100,17 @@ export function packed(spans, most) {
 }
 
 /**
- * The worst outcome of each lane that is wrong: that has evidence, or a call that waited; -1 for the others. A failure
- * that was claimed is none of these. Without any such lane all count.
- * @param {import("rdzv/data").Run} run @param {Set<number>} wrong lanes
+ * The sign of each lane: of those with a call, or an end of a process, that proves a broken claim, and of those with a
+ * call that never ended; empty for the others, also if a call of theirs failed as it should.
+ * @param {import("rdzv/data").Run} run @param {Map<number, string>} claims
  */
-export function worstOutcomes(run, wrong) {
-  const isMarked = (lane) => wrong.has(lane) || !wrong.size;
-  const worst = new Int8Array(run.lanes.length).fill(-1);
+export function markedLanes(run, claims) {
+  const marked = run.lanes.map(() => "");
   for (let call = 0; call < run.calls.count; call++) {
-    const [lane, outcome] = [run.calls.lane[call], run.calls.outcome[call]];
-    if (isMarked(lane) && (worst[lane] < 0 || SEVERITY[outcome] > SEVERITY[worst[lane]])) worst[lane] = outcome;
+    const {lane, outcome, begin, end} = run.calls;
+    if (outcome[call] > 3) marked[lane[call]] = GLYPHS[outcome[call]];
+    else if (claims.has(begin[call]) || claims.has(end[call])) marked[lane[call]] ||= GLYPHS[1];
   }
-  for (const lane of wrong) if (worst[lane] === 0) worst[lane] = 1; // All returned, and yet a claim is broken.
-  return worst;
+  for (const op of claims.keys()) if (run.ops.lane[op] > 0) marked[run.ops.lane[op]] ||= GLYPHS[1];
+  return marked;
 }

@@ -1,6 +1,6 @@
 /** The whole run on a linear axis, as a strip with the window to drag. */
 
-import {outcomeColour} from "rdzv/paint";
+import {outcomeColour} from "rdzv/scene";
 import {SEVERITY} from "rdzv/words";
 
 const HEIGHT = 34;

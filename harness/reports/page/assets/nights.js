@@ -4,10 +4,9 @@ import {el, svg} from "rdzv/dom";
 import {OUTCOMES, RED} from "rdzv/status";
 
 const LETTERS = {p: "passed", f: "failed", v: "vacuous", e: "error", k: "known", s: "skipped", ".": "not played"};
+const FEW = 5; // Of fewer nights an interval says nothing.
 /** What the figures beside the cells mean. */
 export const LEGEND = "Last nights: how many of those judged were not red, with the 95 % Wilson interval";
-
-const FEW = 5; // Of fewer nights an interval says nothing.
 
 /** How high each outcome stands, of 14; a shape for each, so that colour is not needed. */
 const HEIGHTS = {p: 6, f: 14, v: 14, e: 14, k: 9, s: 2, ".": 1};
@@ -68,7 +67,7 @@ export function chart(history) {
   const most = Math.max(...nights.map(redOf), 1);
   const withRed = nights.filter(redOf).length;
   const worst = withRed ? `, ${withRed} with red, at most ${most}` : "";
-  const words = `Last ${nights.length > 1 ? `${nights.length} nights` : "night"}: ${nights.length - withRed} without red${worst}.`;
+  const words = `${nights.length > 1 ? `Last ${nights.length} nights` : "Last night"}: ${nights.length - withRed} without red${worst}.`;
   const bars = nights.map((night, i) => bar(night, i, most));
   return el("figure", {class: "nights"}, picture(words, nights.length * 10, 40, bars), el("figcaption", {}, words));
 }

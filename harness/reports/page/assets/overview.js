@@ -9,7 +9,6 @@ import {reds} from "rdzv/reds";
 import {rows} from "rdzv/rows";
 import {search} from "rdzv/search";
 import {MEANING, OUTCOMES, RED, markerToken, short} from "rdzv/status";
-import {nounOf} from "rdzv/words";
 
 const SCOPE = "Overview";
 const MARKS = [["new", "new red"], ["before", "red before"], ["fixed", "fixed"]];
@@ -53,9 +52,8 @@ export function overview(index, route, keys) {
     "div", {class: "overview"},
     el("div", {class: "top"},
       el("div", {},
-        el("h1", {class: `sentence ${index.status}`}, index.sentence),
-        el("div", {class: "counts", role: "group", "aria-label": "Filter by outcome"}, buttons.map(([, one]) => one)),
-        markers()),
+        el("div", {class: "verdict-line"}, el("h1", {class: `sentence ${index.status}`}, index.sentence), markers()),
+        el("div", {class: "counts", role: "group", "aria-label": "Filter by outcome"}, buttons.map(([, one]) => one))),
       chart(index.history)),
     index.rows.length ? el("div", {class: "bar"}, input.node, fit) : empty(),
     parts.reds.node, parts.claims.node, parts.rows.node,
@@ -72,8 +70,8 @@ export function overview(index, route, keys) {
 
   function countButton(name) {
     const n = index.counts[name] || 0;
-    const words = [el("b", {}, String(n)), " ", el("span", {class: `st ${name}`}, name)];
-    return button(words, () => flip(name, OUTCOMES), {class: `count ${n ? name : "zero"}`, title: MEANING[name]});
+    const words = [el("b", {}, String(n)), " ", el("span", {class: `st ${name}`}, name), " ", el("small", {}, MEANING[name])];
+    return button(words, () => flip(name, OUTCOMES), {class: `count ${n ? name : "zero"}`});
   }
 
   /** How the reds differ from the last night, as filters. */
@@ -81,13 +79,14 @@ export function overview(index, route, keys) {
     if (!index.history) return null;
     const badges = MARKS.map(([token, words]) => {
       const n = index.rows.filter((row) => markerToken(row.marker) === token).length;
-      return [button(`${n} ${words}`, () => flip(token), {class: `badge ${n ? token : ""}`}), " "];
+      const all = token === "before" ? ` of ${fields.filter(({is}) => is.includes("red")).length}` : "";
+      return button(`${words}: ${n}${all}`, () => flip(token), {class: `badge ${n ? token : ""}`, title: "compared with the last night"});
     });
-    return el("p", {class: "since"}, "Since the last night: ", badges.flat());
+    return el("p", {class: "since"}, badges);
   }
 
   function empty() {
-    return el("p", {class: "notice"}, "There are no rows. Look at what was selected, then play it again.");
+    return el("p", {class: "notice"}, "There is nothing to show. Look at what was selected, then play it again.");
   }
 
   /** Adds a value of `is:` to the filter, or takes it away. */
@@ -113,7 +112,7 @@ export function overview(index, route, keys) {
     if (filter.parts.length) fitting = new Set([...fitting].filter((n) => fits(filter, fields[n])));
     for (const [name, one] of buttons) one.setAttribute("aria-pressed", String(chosen.includes(name)));
     const advice = fitting.size ? "" : ". Escape removes the filter.";
-    fit.textContent = `${fitting.size} of ${index.rows.length} ${nounOf(index)}s fit${advice}`;
+    fit.textContent = `${fitting.size} of ${index.rows.length} ${index.unit}s fit${advice}`;
     parts.reds.show(fitting);
     parts.claims.show(fitting, filter.parts.length > 0);
     parts.rows.show(fitting);

@@ -2,9 +2,11 @@
 
 import {View, linearAxis, lowerBound, warpedAxis} from "rdzv/axis";
 import {el} from "rdzv/dom";
-import {LaneIndex, messageLanes, packed, worstOutcomes} from "rdzv/lanes";
+import {LaneIndex, markedLanes, messageLanes, packed} from "rdzv/lanes";
 import {Minimap} from "rdzv/minimap";
-import {FAULT_ROW, MOST_ARROWS, TOP, barY, faultXs, labelOf, paint, rowOf, scaleOf, textWidth, timeX} from "rdzv/paint";
+import {faultXs, paint} from "rdzv/paint";
+import {badgeOf} from "rdzv/proof";
+import {FAULT_ROW, MOST_ARROWS, TOP, barY, labelOf, rowOf, scaleOf, textWidth, timeX} from "rdzv/scene";
 import {ranksNamed} from "rdzv/words";
 
 /** @typedef {{op?: number, message?: number, fault?: number}} Thing What can be pointed at in the picture. */
@@ -13,33 +15,44 @@ const COLOURS = ["ok", "fail", "info", "error", "skip", "ink", "dim", "line", "p
 const NEAR = 4; // Pixels around a thing in which the pointer finds it, and which a click may move.
 const NARROW = 620;
 const MOST_PROOFS = 8; // Of more calls of evidence none is treated otherwise than the rest.
+const TALLEST_ROW = 200;
 const LABELLED = 80; // Of more calls not every text gets room.
 
 /** The axis of a run. @param {import("rdzv/data").Run} run @param {(call: number) => {room: number, least: number}} roomOf */
 function axisOf(run, isLinear, width, roomOf) {
   if (isLinear) return linearAxis(run.from, run.to, width);
   const {calls, messages} = run;
-  const times = [run.from, 0, run.to, ...calls.from, ...calls.to, ...(run.deadlines || []).map(({at}) => at)];
+  const times = [run.from, 0, run.to, ...calls.from, ...calls.to];
   for (const fault of run.faults) times.push(...[fault.tried, fault.injected, fault.healing, fault.healed].filter((time) => time !== null));
   for (const life of run.lives) times.push(life.from, life.to ?? run.to);
+  const kept = run.deadlines.filter(({op, at}) => at <= calls.to[run.callOf[op]]).map(({at}) => at);
+  times.push(...kept);
   const spans = Array.from(calls.from, (from, call) => ({from, to: calls.to[call], ...roomOf(call)}));
   const inside = (time) => time >= run.from && time <= run.to;
-  return warpedAxis(times.filter(inside), messages.count > MOST_ARROWS ? [] : [...messages.t].filter(inside), spans, width);
+  return warpedAxis(times.filter(inside), messages.count > MOST_ARROWS ? [] : [...messages.t].filter(inside), spans, width, kept);
 }
 
-/** What each call waited for, in few words, for the label of its bar. @returns {Map<number, string>} */
-function whysOf(run) {
-  const whys = new Map();
+/** The call of each wait, the ranks that it waits for, and a word for it. */
+function waitsOf(run) {
   const {calls, lanes, ops} = run;
   const isOf = ({rank, thread, life, step, call: number}, call) => {
     const lane = lanes[calls.lane[call]];
     return lane.rank === rank && lane.thread === thread && calls.life[call] === life && run.string(calls.step[call]) === step && ops.call[Math.max(calls.begin[call], calls.end[call])] === number;
   };
-  for (const edge of run.waits.edges) {
+  return run.waits.edges.flatMap((edge) => {
     const call = edge.evidence.map((op) => run.callOf[op]).find((one) => one >= 0 && isOf(edge, one));
-    if (call !== undefined && !whys.has(call)) whys.set(call, edge.whom === "ranks" ? `waits for ${ranksNamed(edge.by)}, ${edge.why}` : edge.why);
-  }
-  return whys;
+    return call === undefined ? [] : [{call, by: edge.by, whom: edge.whom, why: edge.why, text: edge.key ? `waits for ${edge.key}` : "waits"}];
+  });
+}
+
+/** What each call waited for, in few words, for the label of its bar. @returns {Map<number, string>} */
+const whysOf = (waits) => new Map(waits.toReversed().map(({call, by, whom, why}) => [call, whom === "ranks" ? `waits for ${ranksNamed(by)}, ${why}` : why]));
+
+/** The names of the broken claims that each operation proves. @param {import("rdzv/data").Verdict[]} broken */
+function claimsOf(broken) {
+  const claims = new Map();
+  for (const {name, evidence} of broken) for (const op of evidence) claims.set(op, claims.has(op) ? `${claims.get(op)}, ${name}` : name);
+  return claims;
 }
 
 export class Picture {
@@ -47,13 +60,10 @@ export class Picture {
    * @param {import("rdzv/data").Run} run
    * @param {{select: (thing: Thing | null) => void, hover: (thing: Thing | null, event: PointerEvent) => void,
    *   moved: () => void}} actions
-   * @param {number[]} proofs operations whose calls must be legible
-   * @param {Map<number, string>} brokenBy the claims that an operation helped to break
+   * @param {import("rdzv/data").Verdict[]} broken the first one's evidence must be legible
    */
-  constructor(run, actions, proofs, brokenBy = new Map()) {
-    const broken = new Map([...brokenBy].filter(([op]) => run.callOf[op] >= 0).map(([op, names]) => [run.callOf[op], names]));
-    const wrong = new Set([...brokenBy.keys(), ...run.waits.edges.flatMap(({evidence}) => evidence.slice(0, 1))].map((op) => run.ops.lane[op]));
-    this.proofs = [...new Set(proofs.map((op) => run.callOf[op]))];
+  constructor(run, actions, broken) {
+    this.proofs = [...new Set(broken[0]?.evidence.map((op) => run.callOf[op]))];
     this.run = run;
     this.actions = actions;
     this.isLinear = false;
@@ -64,7 +74,9 @@ export class Picture {
     this.box = el("div", {class: "lanes", tabindex: "0", role: "group", "aria-label": "Picture of the run; the table of operations has the same facts", on: {scroll: () => this.draw()}}, this.sheet);
     this.node = el("div", {class: "picture"}, this.box, this.map);
     const index = new LaneIndex(run.calls, run.lanes.length);
-    this.scene = {run, index, messageLanes: messageLanes(run, index), whys: whysOf(run), worst: worstOutcomes(run, wrong), broken, rows: [], faultRows: [], lit: null, litFaults: new Set(), colours: {}, scroll: 0};
+    const [claims, waits] = [claimsOf(broken), waitsOf(run)];
+    const isProof = (call) => claims.has(run.calls.begin[call]) || claims.has(run.calls.end[call]);
+    this.scene = {run, index, messageLanes: messageLanes(run, index), claims, whys: whysOf(waits), waits: waits.filter(({call}) => isProof(call)), marked: markedLanes(run, claims), rows: [], faultRows: [], lit: null, litOps: new Set(), litFaults: new Set(), colours: {}, scroll: 0, isLinear: false};
     this.minimap = new Minimap(this.scene, this.map, (time) => this.change((view) => view.centre(time)));
     this.marks = {selected: null, hovered: null, linked: []};
     this.#listen();
@@ -77,7 +89,7 @@ export class Picture {
     this.ratio = devicePixelRatio || 1;
     const [width, height] = [this.box.clientWidth, this.box.clientHeight];
     const isNew = width && width !== this.scene.width;
-    Object.assign(this.scene, {width, height, gutter: width < NARROW ? 78 : 114});
+    Object.assign(this.scene, {width, height, gutter: width < NARROW ? 78 : 126});
     if (isNew) this.#setAxis();
   }
 
@@ -105,7 +117,7 @@ export class Picture {
   /** @param {boolean} isLinear */
   setLinear(isLinear) {
     if (isLinear === this.isLinear) return;
-    this.isLinear = isLinear;
+    this.isLinear = this.scene.isLinear = isLinear;
     if (this.scene.width) this.#setAxis();
     this.draw();
     this.actions.moved();
@@ -116,8 +128,9 @@ export class Picture {
     const {scene, run} = this;
     const hasText = run.calls.count <= LABELLED;
     const axis = axisOf(run, this.isLinear, scene.width - scene.gutter, (call) => {
-      const isMain = scene.whys.has(call) || scene.broken.has(call) || (this.proofs.length <= MOST_PROOFS && this.proofs.includes(call));
-      const room = hasText || isMain ? Math.min(textWidth(labelOf(scene, call)) + 16, isMain ? 300 : 150) : 14;
+      const isMain = scene.whys.has(call) || (this.proofs.length <= MOST_PROOFS && this.proofs.includes(call));
+      const badge = isMain ? textWidth(badgeOf(scene.claims.get(run.calls.begin[call]) ?? "")) : 0;
+      const room = hasText || isMain ? Math.min(Math.max(textWidth(labelOf(scene, call)), badge) + 16, isMain ? 300 : 150) : 14;
       return {room, least: isMain ? room : 12};
     });
     const times = scene.view && this.window();
@@ -135,7 +148,7 @@ export class Picture {
     scene.faultRows = packed(spans, 4);
     const faults = Math.max(1, ...scene.faultRows.map((row) => row + 1)) * FAULT_ROW + 4;
     const ranks = run.lanes.filter((lane) => lane.kind === "rank").length;
-    const height = Math.min(Math.max(Math.floor((scene.height - TOP - faults - 38) / Math.max(ranks, 1)), 17), 132);
+    const height = Math.min(Math.max(Math.floor((scene.height - TOP - faults - 38) / Math.max(ranks, 1)), 17), TALLEST_ROW);
     let top = 0;
     scene.rows = run.lanes.map((lane) => {
       const row = {top, height: lane.kind === "nemesis" ? faults : lane.kind === "store" ? 30 : height};
@@ -253,7 +266,7 @@ export class Picture {
     ctx.strokeRect(from, box.y, to - from, box.h);
     if (!hasGuides) return;
     ctx.fillStyle = ctx.strokeStyle;
-    ctx.globalAlpha = 0.35;
+    ctx.globalAlpha = 0.2;
     for (const x of [box.x, box.x + box.w]) ctx.fillRect(x - 0.5, TOP, 1, this.scene.height);
     ctx.globalAlpha = 1;
   }

@@ -5,34 +5,37 @@ import {clear, el} from "rdzv/dom";
 import {LEGEND, past} from "rdzv/nights";
 import {button} from "rdzv/parts";
 import {badge, outcome} from "rdzv/status";
-import {counted, nounOf} from "rdzv/words";
+import {counted} from "rdzv/words";
 
 const PER_GROUP = 3;
 const IN_ALL = 30;
 const MORE = 20;
 
-/** What tells rows apart: path, cell, subject, torch, attempt; those of one claim need no path. */
-export function identity(row, hasPath = true) {
-  const path = hasPath && (row.path || row.id);
+/** What tells rows apart beside their cell: path, subject, torch, attempt; those of one claim need no path. */
+export function identity(row, hasPath = true, hasSubject = true) {
   const attempt = row.attempt > 1 && `attempt ${row.attempt}`;
-  return [path, row.cell, row.subject, row.torch && `torch ${row.torch}`, attempt].filter(Boolean).join(" · ");
+  return [hasPath && (row.path || row.id), hasSubject && row.subject, hasSubject && row.torch && `torch ${row.torch}`, attempt].filter(Boolean).join(" · ");
 }
 
+/** The claim of a row, with its cell. */
+export const claimOf = (row) => [row.title || row.id, row.cell && el("span", {class: "cell"}, ` ${row.cell}`)];
+
 /** The link to a row's run; `j` and `k` go from one to the next. */
-export const rowLink = (row, n, words = titleOf(row)) => el("a", {href: `#/run/${n}`, dataset: {row: n}}, words);
+export const rowLink = (row, n, words = claimOf(row)) => el("a", {href: `#/run/${n}`, dataset: {row: n}}, words);
 
-/** The claim, and its cell where it has several. */
-export const titleOf = (row) => `${row.title || row.id}${row.cell ? ` [${row.cell}]` : ""}`;
+const firstLine = (text) => text.split("\n", 1)[0];
 
-/** @param {boolean} isSame whether the row above has the same claim */
-function red(row, n, isSame) {
+/** One row; what all rows of its group share is said above them. @param {{claim: boolean, waits: boolean, subject: boolean}} shared */
+function red(row, n, shared) {
+  const words = shared.claim ? row.cell || identity(row, false) : claimOf(row);
   return el(
     "li", {},
     outcome(row.status),
     el("div", {class: "what"},
-      el("div", {}, rowLink(row, n, isSame ? `… [${row.cell || identity(row, false)}]` : titleOf(row)), " ", badge(row.marker)),
-      el("div", {class: "facts"}, identity({...row, cell: ""}, !isSame), row.broken.length > 1 && ` · broken: ${row.broken.join(", ")}`),
-      row.waits && el("div", {class: "waits-for"}, row.waits.split("\n", 1)[0])),
+      rowLink(row, n, words), " ", row.marker !== "known" && badge(row.marker), " ",
+      el("span", {class: "facts"}, shared.claim ? row.cell && identity(row, false, !shared.subject) : identity(row, true, !shared.subject)),
+      row.broken.length > 1 && el("div", {class: "facts"}, `Broken: ${row.broken.join(", ")}`),
+      !shared.waits && row.waits && el("div", {class: "waits-for"}, firstLine(row.waits))),
     past(row) || el("div"),
     row.command && copyButton(row.command),
   );
@@ -49,12 +52,16 @@ export function reds(index) {
   function group({because, rows, number}, size, again) {
     const left = rows.length - size;
     const grow = () => (sizes.set(number, size + MORE), (most += MORE), again());
-    const count = rows.length > 1 && el("span", {class: "facts"}, counted(rows.length, nounOf(index)));
+    const first = index.rows[rows[0]];
+    const isShared = (name) => rows.length > 1 && rows.every((n) => index.rows[n][name] === first[name]);
+    const shared = {claim: isShared("path") && isShared("title"), waits: isShared("waits"), subject: index.claims.columns.length < 2};
     const words = `Show ${left > MORE ? `${MORE} of ` : ""}${left} more for the same reason`;
     return el(
       "article", {class: "group"},
-      el("h3", {}, because || "No reason was given", count),
-      el("ul", {}, rows.slice(0, size).map((n, i) => red(index.rows[n], n, i > 0 && index.rows[rows[i - 1]].title === index.rows[n].title))),
+      el("h3", {}, because || "No reason was given", rows.length > 1 && el("span", {class: "facts"}, counted(rows.length, index.unit))),
+      shared.claim && el("p", {class: "shared"}, el("b", {}, first.title || first.id), " ", el("span", {class: "facts"}, first.path)),
+      shared.waits && first.waits && el("p", {class: "shared waits-for"}, firstLine(first.waits)),
+      el("ul", {}, rows.slice(0, size).map((n) => red(index.rows[n], n, shared))),
       left > 0 && button(words, grow, {class: "more"}),
     );
   }

@@ -6,7 +6,7 @@ import {past} from "rdzv/nights";
 import {box, button} from "rdzv/parts";
 import {identity, rowLink} from "rdzv/reds";
 import {badge, outcome, severity} from "rdzv/status";
-import {counted, nounOf} from "rdzv/words";
+import {counted} from "rdzv/words";
 
 const PAGE = 40;
 
@@ -58,7 +58,7 @@ export function rows(index, route) {
     return el(
       "tr", {},
       el("td", {}, outcome(row.status)),
-      el("td", {}, rowLink(row, n), " ", badge(row.marker), el("div", {class: "facts"}, identity({...row, cell: ""}))),
+      el("td", {}, rowLink(row, n), " ", badge(row.marker), el("div", {class: "facts"}, identity(row))),
       el("td", {}, past(row)),
       el("td", {class: "seconds"}, row.seconds == null ? "" : row.seconds.toFixed(2)),
       el("td", {}, row.command ? copyButton(row.command, "Copy") : null),
@@ -73,7 +73,7 @@ export function rows(index, route) {
     before.disabled = page() === 1;
     after.disabled = page() === pages();
     pager.hidden = pages() === 1;
-    where.textContent = `Rows ${from + 1}–${from + shown.length} of ${fitting.length}`;
+    where.textContent = `${from + 1}–${from + shown.length} of ${fitting.length}`;
   }
 
   /** Goes some pages on, and says whether there was one. */
@@ -93,7 +93,7 @@ export function rows(index, route) {
     fitting = keyed.map(([, n]) => n);
     node.hidden = !fitting.length;
     const total = index.rows.length;
-    title.textContent = fitting.length === total ? `All ${nounOf(index)}s` : `${counted(fitting.length, nounOf(index))} of ${total}`;
+    title.textContent = fitting.length === total ? `All ${index.unit}s` : `${counted(fitting.length, index.unit)} of ${total}`;
     headings();
     fill();
   }

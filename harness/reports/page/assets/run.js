@@ -3,32 +3,17 @@
 import {copyButton} from "rdzv/copy";
 import {clear, el} from "rdzv/dom";
 import {Evidence} from "rdzv/evidence";
+import {legend} from "rdzv/legend";
 import {factParts, logParts, stackParts} from "rdzv/logs";
 import {Operations} from "rdzv/operations";
 import {Picture} from "rdzv/picture";
 import {alongWire, brokenOf, evidenceOf, firstError, inLane, lineOf, nameOf, neighbour, stopsOf, thingOf, timeOf} from "rdzv/select";
 import {leftOut, tell} from "rdzv/tell";
 import {waitsPanel} from "rdzv/waits";
-import {GLYPHS, OUTCOMES, faultState, instant, ranksNamed} from "rdzv/words";
+import {faultState, instant, ranksNamed} from "rdzv/words";
 import {Yaml} from "rdzv/yaml";
 
 const SCOPE = "Run";
-const [NOT_TO_SCALE, TO_SCALE] = ["Time: not to scale", "Time: to scale"];
-/** What the signs of the picture mean, beside those of outcomes. */
-const LEGEND = [
-  ["band, solid", "a fault is in place over the lanes that it hits"],
-  ["band, hatched", "it is being put in place, or healed"],
-  ["band, dashed outline", "it touched nothing"],
-  ["arrow up, blue", "a query to the store"],
-  ["arrow down, grey", "its reply; dashed: held by a fault"],
-  ["red line with ×", "a message that was dropped; in a box: its connection was cut"],
-  ["torn right end", "the call raised an error"],
-  ["fading bar", "the call hung"],
-  ["zigzag, ↔", "time that is left out, and how long it was"],
-  ["red line, until", "when the call had to end by the broken claim"],
-  ["white ground", "the process of the rank is there"],
-  ["blue frame", "what is selected"],
-];
 const MOST_LINKED = 300;
 const MOST_FAULTS = 4;
 const CROWDED = 4; // An axis so many times wider than the picture opens at the evidence, not with all of it.
@@ -45,32 +30,33 @@ function litLines(run, broken) {
 
 /** @param {any} shared see showRun */
 function summary({run, row, broken, select}) {
-  const line = (verdict) => (lineOf(run, verdict) ? ` line ${lineOf(run, verdict)}` : " (holds for every run)");
-  const claims = broken.map((verdict) => el("span", {class: "claim"}, el("b", {}, verdict.name), ` ${verdict.status},${line(verdict)}`));
+  const line = (verdict) => (lineOf(run, verdict) ? `, line ${lineOf(run, verdict)}` : " (holds for every run)");
+  const claims = broken.map((verdict) => el("span", {class: "claim"}, el("b", {}, verdict.name), ` ${verdict.status}${line(verdict)}`));
   const fault = (one, i) =>
     el("button", {class: "hit", title: one.text, on: {click: () => select({fault: i})}}, el("b", {}, one.name), ` (${one.kind})`,
       one.ranks.length ? ` on ${ranksNamed(one.ranks)}` : "", ": ", el("b", {class: one.injected === null || one.touched === false ? "not-hit" : ""}, faultState(one)),
       one.injected === null ? "" : `, ${instant(one.injected)} to ${one.healed === null ? "the end" : instant(one.healed)}`);
+  const noFault = Object.keys(run.lines.faults || {}).length ? "none was tried" : "no fault in this scenario";
   const faults = run.faults.slice(0, MOST_FAULTS).map(fault);
   const more = run.faults.length - faults.length;
   const fact = (name, ...parts) => parts.some(Boolean) && [el("dt", {}, name), el("dd", {class: `why-${name.split(" ")[0]}`}, ...parts)];
   return el("dl", {class: "why"},
     fact("claim", ...claims), fact("because", row.because), fact("waits", row.waits || run.waits.sentence || "none"),
-    fact("fault", ...(faults.length ? faults : ["none"]), more > 0 && ` and ${more} more`),
+    fact("fault", ...(faults.length ? faults : [noFault]), more > 0 && ` and ${more} more`),
     row.command ? fact("again", el("code", {tabindex: "0"}, row.command), " ", copyButton(row.command)) : null,
     fact("left out", leftOut(run.cut)));
 }
 
+const timeName = (isLinear) => `Time: ${isLinear ? "to scale" : "not to scale"}`;
+
 function toolbar(picture, actions) {
   const button = (text, title, act, more = {}) => el("button", {title, ...more, on: {click: act}}, text);
-  const axis = button(NOT_TO_SCALE, "Warped or linear time (t)", actions.axis);
-  const legend = el("span", {class: "legend"}, ...OUTCOMES.slice(0, 5).map((name, i) => el("span", {class: name}, `${GLYPHS[i]} ${name}`)), el("span", {class: "proof"}, "evidence"),
-    el("details", {}, el("summary", {}, "more"), el("dl", {}, ...LEGEND.map(([sign, words]) => [el("dt", {}, sign), el("dd", {}, words)]))));
+  const axis = button(timeName(false), "Change the scale of time (t)", actions.axis);
   const node = el("div", {class: "tools"},
     button("Fit", "All of the run (0)", () => picture.change((view) => view.fit())),
     button("−", "Zoom out (s)", () => picture.change((view) => view.zoom(1.5)), {"aria-label": "Zoom out"}),
     button("+", "Zoom in (w)", () => picture.change((view) => view.zoom(1 / 1.5)), {"aria-label": "Zoom in"}),
-    button("Focus", "Zoom to the selection (f)", actions.focus), axis, legend);
+    button("Focus", "Zoom to the selection (f)", actions.focus), axis, legend(picture.node));
   return {node, axis};
 }
 
@@ -107,16 +93,6 @@ function thingsOf(run, {kind, name}) {
     if (run.string(step[call]) === name) things.push({op: begin[call] < 0 ? end[call] : begin[call]});
   }
   return things;
-}
-
-/** The claims that each operation helped to break. @returns {Map<number, string>} */
-function brokenBy(run, broken) {
-  const names = new Map();
-  for (const {name, status, evidence} of broken) {
-    if (status !== "failed" || evidence.length > MOST_LINKED) continue;
-    for (const op of evidence) if (!names.get(op)?.split(", ").includes(name)) names.set(op, names.has(op) ? `${names.get(op)}, ${name}` : name);
-  }
-  return names;
 }
 
 /** The calls of these operations as marks; null if there are no operations. */
@@ -156,7 +132,7 @@ export function showRun(container, run, row, route, keys) {
       const times = picture.window();
       route.set({from: times && Math.round(times[0]), to: times && Math.round(times[1])});
     },
-  }, evidence, brokenBy(run, broken));
+  }, broken);
 
   /** Selects a thing everywhere. */
   function select(thing, mustReveal = true) {
@@ -173,7 +149,7 @@ export function showRun(container, run, row, route, keys) {
     yaml.light(linksOf(run, thing));
   }
 
-  const light = (ops) => picture.mark({lit: litCalls(run, ops), litFaults: litFaults(run, ops)});
+  const light = (ops) => picture.mark({lit: litCalls(run, ops), litOps: new Set(ops), litFaults: litFaults(run, ops)});
   const panel = new Evidence(run, broken, {
     select,
     judge(verdict) {
@@ -196,7 +172,7 @@ export function showRun(container, run, row, route, keys) {
 
   function setAxis(isLinear) {
     picture.setLinear(isLinear);
-    tools.axis.textContent = isLinear ? TO_SCALE : NOT_TO_SCALE;
+    tools.axis.textContent = timeName(isLinear);
     route.set({axis: isLinear ? "linear" : null});
   }
 
@@ -204,7 +180,7 @@ export function showRun(container, run, row, route, keys) {
   container.append(
     summary({run, row, broken, select}),
     el("div", {class: "stage"},
-      el("section", {class: "left", "aria-label": "Scenario"}, el("h2", {}, `Scenario`, el("span", {class: "facts"}, ` ${row.path}`)), yaml.node),
+      el("section", {class: "left", "aria-label": "Scenario"}, el("h2", {}, "Scenario"), yaml.node),
       el("section", {class: "centre", "aria-label": "Picture"}, tools.node, picture.node),
       el("section", {class: "right", "aria-label": "Evidence"}, el("h2", {}, "Evidence"), panel.node)),
     below, tip.node,
@@ -230,7 +206,7 @@ export function showRun(container, run, row, route, keys) {
     add("0", "all of the run", () => picture.change((view) => view.fit()));
     for (const [key, text, how] of [["w", "zoom in", (view) => view.zoom(0.7)], ["s", "zoom out", (view) => view.zoom(1 / 0.7)],
       ["a", "move left", (view) => view.pan(-0.2)], ["d", "move right", (view) => view.pan(0.2)]]) add(key, text, () => picture.change(how));
-    add("t", "warped or linear time", toggleAxis);
+    add("t", "time to scale or not", toggleAxis);
     add("/", "filter the operations", () => table?.input.focus());
     add("Escape", "leave the filter, or select nothing", () => (document.activeElement === table?.input ? table.input.blur() : select(null)));
   }

@@ -2,7 +2,7 @@
 
 import {copyButton} from "rdzv/copy";
 import {clear, el} from "rdzv/dom";
-import {identity} from "rdzv/reds";
+import {claimOf, identity} from "rdzv/reds";
 import {badge, outcome} from "rdzv/status";
 
 const SCOPE = "Run and overview";
@@ -48,7 +48,7 @@ export function runPage(index, n, route, keys, back) {
   const order = index.groups.flatMap(({rows}) => rows);
   const at = order.indexOf(n); // -1 for a row that is not red, which comes before the first.
   const container = el("div", {class: "run"});
-  const title = el("h1", {tabindex: "-1"}, row ? row.title || row.id : `There is no row ${n}`);
+  const title = el("h1", {tabindex: "-1"}, row ? claimOf(row) : `There is no row ${n}`);
   const where = at < 0 ? `${order.length} red` : `red ${at + 1} of ${order.length}`;
   const near = [link(order[at - 1], "← previous red"), where, link(order[at + 1], "next red →")];
   const node = el(

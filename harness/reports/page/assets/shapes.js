@@ -3,7 +3,6 @@
 const TINT = 0.2;
 const NOTCH = 5;
 const HATCH = 7;
-const LOST = 34; // A message that was lost is drawn so far on its way.
 
 /** @param {CanvasRenderingContext2D} ctx @param {() => void} draw */
 function kept(ctx, draw) {
@@ -139,7 +138,7 @@ export function arrows(ctx, colour, lines, alpha, isHeld) {
 
 /** A message that did not arrive: a cross where it was dropped, in a box if its connection was cut, a ring if it was kept. */
 export function lostArrow(ctx, colour, x, from, to, fate) {
-  const end = from + Math.sign(to - from) * Math.min(Math.abs(to - from) * 0.6, LOST);
+  const end = from + (to - from) * 0.6;
   ctx.strokeStyle = colour;
   ctx.lineWidth = 2;
   if (fate === 3) ctx.setLineDash([3, 3]);

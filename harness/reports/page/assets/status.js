@@ -6,14 +6,14 @@ import {el} from "rdzv/dom";
 export const OUTCOMES = ["failed", "error", "vacuous", "known", "skipped", "passed"];
 export const RED = ["failed", "error", "vacuous"];
 
-/** What each outcome means, for the title of its count. */
+/** What each outcome means, below its count. */
 export const MEANING = {
-  failed: "A claim does not hold",
-  error: "The harness or the scenario went wrong, so nothing is proved",
-  vacuous: "A fault was not injected or touched nothing, so nothing was tested",
-  known: "Failed for a reason that a reference explains",
-  skipped: "Not played on this machine or with this subject",
-  passed: "All claims hold",
+  failed: "a claim does not hold",
+  error: "the harness went wrong",
+  vacuous: "no fault touched anything",
+  known: "a reference explains it",
+  skipped: "not played here",
+  passed: "all claims hold",
 };
 
 /** How a marker is shown: [token, words]. */

@@ -32,9 +32,6 @@ export function ranksNamed(ranks) {
 /** `1 message`, `2 messages`. @param {number} count @param {string} noun */
 export const counted = (count, noun) => `${grouped(count)} ${noun}${count === 1 ? "" : "s"}`;
 
-/** What a row is: a cell, or one of several runs of it. @param {{rows: {attempt: number}[]}} index */
-export const nounOf = (index) => (index.rows.some(({attempt}) => attempt > 1) ? "run" : "cell");
-
 /** `10,000`. @param {number} count */
 export const grouped = (count) => String(count).replace(/\B(?=(\d{3})+$)/g, ",");
 
