@@ -12,7 +12,7 @@ from harness.judge.result import Result
 from harness.reports.html import HtmlReport
 from harness.reports.page.block import of_result
 from harness.reports.page.embed import packed
-from harness.reports.page.page import app, plain_styles
+from harness.reports.page.page import app, bare, modules, plain_styles
 
 KB = 1000
 CELLS = 270
@@ -21,6 +21,15 @@ CELLS = 270
 def test_scripts_and_styles_are_small() -> None:
     """As they stand in the page: packed, but for the styles of the page without scripts; every page has all of them."""
     assert len(app()) + len(plain_styles().encode()) <= 80 * 1024
+
+
+def test_only_comments_and_indentation_are_left_out_of_scripts() -> None:
+    """A comment behind code stays, and no text of a script goes over the end of a line, where it would be changed."""
+    assert bare("/** About\n * it. */\n  const a = 1; // kept\n  // gone\nb(`/** text */`);\n") == (
+        "const a = 1; // kept\nb(`/** text */`);\n"
+    )
+    lines = [line for text in modules().values() for line in bare(text).split("\n")]
+    assert [line for line in lines if line.count("`") % 2] == []
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from harness.reports.parts.operations import describe
 from harness.reports.parts.safe import short_json, shorten
 from harness.scenario.scenario import EXIT, Scenario
 from harness.values.history import Call, History, Injection
-from harness.values.ops import OK, OUTCOMES, READY, TYPES, Op
+from harness.values.ops import INFO, OK, OUTCOMES, READY, TYPES, Op
 from harness.values.plan import JOIN
 from harness.values.printable import printable
 from harness.values.wire import FATES, SIDES, WireMessage
@@ -97,7 +97,7 @@ class Picture:
             string(op.step),
             op.call,
             string(key),
-            string(self._ends.get(op.index) or describe(op, LONGEST_TEXT)),
+            string(self._ends.get(op.index) or _said(op)),
         )
 
     def _keys_by_op(self) -> Mapping[int, str]:
@@ -208,6 +208,13 @@ class Picture:
             NEVER if answers is None else positions.get(answers, NEVER),
             message.connection,
         )
+
+
+def _said(op: Op) -> str:
+    """What an operation did; how a call ended that did not return stands apart from why."""
+    text = describe(op, LONGEST_TEXT)
+    outcome = op.value.get("outcome") if op.type == INFO and isinstance(op.value, Mapping) else None
+    return text.replace(f" {outcome} ", f" {outcome}: ", 1) if outcome else text
 
 
 def _keys(keys: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ const DIM = 0.38;
 const DIM_BAD = 0.6; // What went wrong is seen also where it is no evidence.
 const TICK_ROOM = 76;
 const SMALLEST_TEAR = 8;
+const MANY = 100; // Of more texts each is not compared with all others.
 
 /** The x of tried, injected, healing and healed; what never was is at the next one, or at the edge. */
 export function faultXs(scene, fault) {
@@ -154,6 +155,7 @@ function write(ctx, scene, text, x, y) {
     ctx.fillStyle = colour;
   }
   ctx.fillText(text, x, y);
+  if (scene.taken.length < MANY) scene.taken.push([x, x + wide, y]);
 }
 
 /** The breaks that are wide enough to be shown, and are not at the place of a longer one. */

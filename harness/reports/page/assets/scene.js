@@ -35,7 +35,7 @@ export const outcomeColour = (scene, outcome) => scene.colours[OUTCOME_COLOURS[o
 
 /** Where the bars of a row are: top and height. */
 export function barY({y, h}) {
-  const height = Math.min(h - (h > 24 ? 9 : 5), h > 58 ? Math.min(h - 40, h * 0.4) : h, TALLEST_BAR); // With room for texts above and below, where rows are tall.
+  const height = Math.min(h - (h > 24 ? 9 : 5), h > 64 ? Math.min(h - 46, h * 0.4) : h, TALLEST_BAR); // With room for texts above and below, where rows are tall.
   return [y + (h - height - 1) / 2, height];
 }
 
@@ -85,7 +85,7 @@ export function titleOf(run, lane) {
 export function linesOf(row, isBelow = false) {
   const [top, height] = barY(row);
   const lines = [];
-  for (let away = 11; away + 8 < (row.h - height) / 2; away += LINE) lines.push(...(isBelow ? [top + height + away, top - away] : [top - away, top + height + away]));
+  for (let away = 14; away + 8 < (row.h - height) / 2; away += LINE) lines.push(...(isBelow ? [top + height + away, top - away] : [top - away, top + height + away]));
   return lines;
 }
 

@@ -10,7 +10,7 @@ export const RED = ["failed", "error", "vacuous"];
 export const MEANING = {
   failed: "a claim does not hold",
   error: "the harness went wrong",
-  vacuous: "no fault touched anything",
+  vacuous: "a fault touched nothing",
   known: "a reference explains it",
   skipped: "not played here",
   passed: "all claims hold",
