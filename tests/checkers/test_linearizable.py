@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pasts import Past, scenario
+from store_calls import Calls, status
 
 from harness.checkers import linearizable
 from harness.checkers.linearizable import Linearizable
@@ -13,42 +13,6 @@ from harness.values.ops import ErrorInfo
 from harness.values.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
 
 LOST = ErrorInfo("DistNetworkError", ("DistNetworkError", "RuntimeError", "Exception"), "reset by peer")
-
-
-class Calls:
-    """Calls of three ranks; each takes a tenth of a second, one after another, unless its times are given."""
-
-    def __init__(self) -> None:
-        self.past = Past(3).all_join()
-        self._now = 1.0
-        self._made = 0
-
-    def call(
-        self,
-        rank: int,
-        verb: str,
-        *keys: str,
-        returned: Any = None,
-        outcome: str = "ok",
-        at: tuple[float, float | None] | None = None,
-        run_id: str = "train",
-        **arguments: Any,
-    ) -> Calls:
-        begin, end = at or (self._now, self._now + 0.1)
-        self._now, self._made = max(self._now, begin) + 1, self._made + 1
-        named: dict[str, Any] = {"key": keys[0]} if len(keys) == 1 else {"keys": list(keys)} if keys else {}
-        self.past.call(
-            rank, f"{verb}-{self._made}", begin, end, outcome, f=verb, arguments={**named, **arguments},
-            value=returned if outcome == "ok" else None, run_id=run_id, handler="main",
-        )  # fmt: skip
-        return self
-
-    def judged(self, **parameters: Any) -> Verdict:
-        return Linearizable().check(scenario(size=3), self.past.whole(), parameters)
-
-
-def status(calls: Calls, **parameters: Any) -> str:
-    return calls.judged(**parameters).status
 
 
 # -- registers ---------------------------------------------------------------------------------------------------
@@ -298,55 +262,6 @@ def test_without_a_result_there_is_nothing_to_judge() -> None:
     assert (verdict.status, verdict.because) == (VACUOUS, "no call returned anything about a key")
 
 
-def test_several_servers_one_after_another_are_unknown() -> None:
-    """A master that was started again has an empty store."""
-    calls = Calls().call(0, "add", "x", amount=1, returned=1)
-    calls.past.join(0, 4, 4.1, life=2)
-    verdict = calls.call(1, "add", "x", amount=1, returned=1, at=(5, 6)).judged()
-    assert (verdict.status, "was served by several servers" in verdict.because) == (ERROR, True)
-    writes = Calls().call(0, "set", "x", value="1")
-    writes.past.join(0, 4, 4.1, life=2)
-    assert status(writes) == VACUOUS
-
-
-@pytest.mark.parametrize("verb", ["drop", "shutdown"])
-def test_a_master_that_let_its_server_go_and_joins_again_serves_anew(verb: str) -> None:
-    """One that only lets it go, at the end, has served all that was called."""
-    calls = Calls().call(0, "add", "x", amount=1, returned=1).call(1, "add", "x", amount=1, returned=2)
-    calls.past.call(0, verb, 5, 5.1).call(1, verb, 5, 5.1)
-    assert status(calls) == PASSED
-    calls.past.join(1, 6, 6.1, "failed", step="again")  # a worker comes back to the server that there is
-    assert status(calls) == PASSED
-    calls.past.join(0, 6, 6.1, step="again")
-    assert status(calls) == ERROR
-
-
-def test_the_masters_of_other_runs_are_other_servers() -> None:
-    """Rank 1 serves a run of its own."""
-    calls = Calls().call(0, "add", "x", amount=1, returned=1)
-    calls.past.join(1, 3, 3.1, as_rank=0, run_id="own", handler="own", step="own")
-    assert status(calls.call(1, "add", "x", amount=1, returned=2)) == PASSED
-
-
-def test_rounds_that_the_subject_reports_are_judged_each_by_itself() -> None:
-    """The second one begins with no keys."""
-    past = Past(2).all_join(returned={"round": 1}).all_join(1, 1.1, step="second", returned={"round": 2})
-    for number, seen in ((1, 1), (2, 1), (2, 1)):
-        assert Linearizable().check(scenario(), past.whole(), {}).status in (VACUOUS, PASSED)
-        given = {"arguments": {"key": "x", "amount": 1}, "value": seen, "run_id": "train", "round": number}
-        begin = 2.0 + len(past.so_far())
-        past.call(0, f"add-{begin}", begin, begin + 0.1, f="add", **given)
-    assert Linearizable().check(scenario(), past.whole(), {}).status == FAILED
-
-
-def test_rounds_that_nobody_reports_are_unknown() -> None:
-    """A second round may have a prefix of its own, or not."""
-    calls = Calls().call(0, "add", "x", amount=1, returned=1)
-    calls.past.all_join(4, 4.1, step="second")
-    verdict = calls.call(1, "add", "x", amount=1, returned=1, at=(5, 6)).judged()
-    assert (verdict.status, "had several rounds" in verdict.because) == (ERROR, True)
-
-
 def test_a_search_that_does_not_end_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error with advice: it has neither passed nor failed."""
     monkeypatch.setattr(linearizable, "STEPS", 1)
@@ -391,13 +306,6 @@ def test_num_keys_does_not_count_queues() -> None:
     """As torch's does not, though `wait` sees them."""
     calls = Calls().call(1, "queue_push", "q", value="1").call(1, "wait", "q")
     assert status(calls.call(2, "num_keys", returned=0)) == PASSED
-
-
-def test_num_keys_of_several_servers_is_unknown() -> None:
-    """The second server has none of the keys of the first one."""
-    calls = Calls().call(1, "set", "x", value="1")
-    calls.past.join(0, 2.5, 2.6, life=2)
-    assert status(calls.call(1, "num_keys", returned=0), strict=True) == ERROR
 
 
 def test_writes_of_one_connection_keep_their_order_across_one_that_nobody_saw() -> None:
