@@ -165,3 +165,9 @@ def test_a_fault_that_was_over_when_the_rank_joined_excuses_nothing() -> None:
 def test_what_is_closed_later_was_open() -> None:
     """It said that it was closed before anybody began to close it."""
     assert judged(asks(Past(3).all_join(), 1, True).call(1, "set_closed", 3, 3.1).whole()).status == FAILED
+
+
+def test_a_run_that_was_closed_beside_it_is_another_one() -> None:
+    """Rank 1 is a member of both."""
+    past = Past(3).all_join().join(1, 0.2, 0.3, run_id="again", handler="second", step="again")
+    assert judged(asks(closed(past=past, handler="second", run_id="again"), 2, False).whole()).status == PASSED
