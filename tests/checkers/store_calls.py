@@ -1,4 +1,4 @@
-"""Histories of calls of a store, one after another, for the tests of `linearizable`."""
+"""Histories of store calls, and how `linearizable` judges them."""
 
 from __future__ import annotations
 

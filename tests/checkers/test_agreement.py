@@ -203,3 +203,17 @@ def test_a_rank_that_was_passed_raw_is_the_rank_that_was_given() -> None:
             value={"rank": 1 - rank, "world_size": 2},
         )  # fmt: skip
     assert judged(past.whole()).status == PASSED
+
+
+def test_equal_rosters_and_none_agree() -> None:
+    """Those of a subject that reports none say nothing."""
+    past = Past(3).join(0, 0.001, 0.02, returned={"round": 1, "roster": ["a", "b", "c"]})
+    past.join(1, 0.002, 0.021, returned={"round": 1, "roster": ["a", "b", "c"]})
+    assert judged(past.join(2, 0.003, 0.022, returned={"round": 1}).whole()).status == PASSED
+
+
+@pytest.mark.parametrize("returned", [{"rank": None}, {"world_size": None}, {"rank": None, "world_size": None}])
+def test_what_a_join_does_not_say_is_not_judged(returned: dict[str, None]) -> None:
+    """Another backend may return less."""
+    past = Past(2).join(0, 0.001, 0.02, world_size=None, returned=returned)
+    assert judged(past.join(1, 0.002, 0.02, world_size=None, returned=returned).whole()).status == PASSED

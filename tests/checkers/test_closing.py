@@ -113,3 +113,61 @@ def test_an_open_run_that_is_called_closed_is_rejected() -> None:
 def test_nothing_closed_and_nobody_asked_is_nothing_to_judge() -> None:
     """Most runs."""
     assert judged(Past(3).all_join().whole()).status == VACUOUS
+
+
+@pytest.mark.parametrize("at", [0.5, 1.5, 3.0])
+def test_only_its_own_drop_in_between_makes_a_handler_another_one(at: float) -> None:
+    """One before it was closed, one of another handler, and one after it was asked change nothing."""
+    own = {"handler": "second" if at == 1.5 else "main"}
+    assert (
+        judged(asks(closed().call(1, "drop", at, at + 0.1, **own), 1, False, handler="main").whole()).status == FAILED
+    )
+
+
+def test_a_close_that_failed_closes_nothing_for_sure() -> None:
+    """It may have been done or not."""
+    for says in (True, False):
+        past = Past(3).all_join().call(1, "set_closed", 1, 1.1, "failed")
+        assert judged(asks(past, 1, says).whole()).status == PASSED
+
+
+def test_a_master_that_joins_another_run_opens_nothing_anew() -> None:
+    """The run is closed still."""
+    past = closed().join(0, 1.5, 1.6, run_id="again", handler="second", step="again")
+    assert judged(asks(past, 2, False).whole()).status == FAILED
+
+
+def test_a_join_of_a_closed_run_is_told_by_the_server() -> None:
+    """So also that of a rank that had not joined before; one that died or hung says nothing."""
+    past = Past(3).join(0, 0, 0.1).join(1, 0, 0.1)
+    assert judged(closed(past=past).join(2, 2, 2.1).whole()).status == FAILED
+    for outcome in ("died", "hung"):
+        assert judged(closed().join(2, 2, 4, outcome, step="more").whole()).status == PASSED
+
+
+def test_an_answer_that_failed_is_no_answer() -> None:
+    """Its connection may be gone."""
+    assert judged(closed().call(1, "is_closed", 2, 2.1, "failed").whole()).status == PASSED
+
+
+def test_who_closes_must_have_joined_before() -> None:
+    """After a join that failed it has no server to tell."""
+    failed = Past(3).join(0, 0, 0.1).join(2, 0, 0.1).join(1, 0, 0.1, "failed")
+    assert judged(asks(closed(past=failed), 2, False).whole()).status == PASSED
+
+
+def test_a_fault_that_was_over_when_the_rank_joined_excuses_nothing() -> None:
+    """Another rank had joined beside it."""
+    past = Past(3).fault("cut", 0.01, 0.2, ranks=(1,)).join(0, 0, 0.5).join(2, 0, 0.5).join(1, 0.3, 0.5)
+    assert judged(asks(closed(past=past), 2, False).whole()).status == FAILED
+
+
+def test_what_is_closed_later_was_open() -> None:
+    """It said that it was closed before anybody began to close it."""
+    assert judged(asks(Past(3).all_join(), 1, True).call(1, "set_closed", 3, 3.1).whole()).status == FAILED
+
+
+def test_a_run_that_was_closed_beside_it_is_another_one() -> None:
+    """Rank 1 is a member of both."""
+    past = Past(3).all_join().join(1, 0.2, 0.3, run_id="again", handler="second", step="again")
+    assert judged(asks(closed(past=past, handler="second", run_id="again"), 2, False).whole()).status == PASSED

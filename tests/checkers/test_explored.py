@@ -115,6 +115,9 @@ def test_only_a_whole_world_can_split() -> None:
         past = Past(3, subject="static-strict").join(0, 1, 1.5, world_size=2, returned={"world_size": 2})
         past.join(1, 1, 1.5, world_size=2, returned={"world_size": 2})
         assert together(past.join(2, 1, 3, "failed", **{"world_size": 2, **given})) == PASSED, given
+    doubled = Past(3, subject="static-strict").join(0, 1, 1.5, returned={"world_size": 2})
+    doubled.join(1, 1, 1.5, returned={"world_size": 2})
+    assert together(doubled.join(2, 1, 3, "failed", as_rank=1)) == PASSED
 
 
 def test_a_rank_that_came_later_is_no_split() -> None:
@@ -150,10 +153,16 @@ def test_a_rank_that_raised_in_one_round_may_be_counted_in_the_next() -> None:
 
 
 def test_a_rank_that_raised_before_the_round_is_not_of_it() -> None:
-    """What had ended when the first round returned cannot be for the second."""
+    """What had ended when the first round returned cannot be for the second, nor can what returned from the first, or
+    was for another run."""
     past = Past(3, subject="static-strict").fault("cut", 0.2, 0.4, ranks=(1,)).join(1, 0.1, 0.45, "failed")
-    verdict = Together().explore(PLAN, rounds_of_two(past).whole())
-    assert verdict.because == "rank 0's join-2 returned before rank 1 had begun to join (and 1 more)"
+    early = "rank 0's join-2 returned before rank 1 had begun to join (and 1 more)"
+    assert Together().explore(PLAN, rounds_of_two(past).whole()).because == early
+    returned = Past(3, subject="static-strict").join(1, 0.1, 0.6, **whole_round(1))
+    assert Together().explore(PLAN, rounds_of_two(returned).whole()).because == early
+    other = Past(3, subject="static-strict").fault("cut", 0.2, 0.4, ranks=(1,)).join(1, 0.1, 0.45, "failed")
+    other.join(1, 1, 1.5, "failed", run_id="other")
+    assert Together().explore(PLAN, rounds_of_two(other).whole()).because == early
 
 
 def test_an_early_return_is_rejected_beside_any_fault() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from pasts import TIMEOUT, Past, scenario
 
-from harness.checkers.fresh_join import FreshJoin
+from harness.checkers.fresh_join import SHORTEST_NS, FreshJoin
 from harness.scenario.scenario import Scenario
 from harness.values.history import History
 from harness.values.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
@@ -131,3 +131,44 @@ def test_a_join_behind_one_that_a_fault_has_hit_is_a_limit_of_static_strict() ->
 def test_a_stop_of_a_part_of_the_harness_makes_it_an_error() -> None:
     """The proxy server stood still."""
     assert judged(split(Past(3).stall(0.5, 0.9)).whole()).status == ERROR
+
+
+def test_what_was_let_go_before_or_by_others_excuses_nothing() -> None:
+    """A handler of another run that was dropped before these joins, and by a process that is not of this run."""
+    first = {"run_id": "first", "handler": "second", "step": "first"}
+    assert (
+        judged(split(Past(3).join(2, 0.1, 0.2, **first).call(2, "drop", 0.5, 0.6, handler="second")).whole()).status
+        == FAILED
+    )
+    other = Past(4).join(3, 0.1, 0.2, as_rank=1, run_id="other", world_size=2).call(3, "drop", 1.1, 1.2)
+    plan = scenario(size=4)
+    assert judged(split(other, world_size=3).whole(), plan).status == FAILED
+
+
+def test_only_a_join_beside_them_of_their_own_processes_holds_them_up() -> None:
+    """Not one of a process that joins no part of this run, and not one that begins after them."""
+    few = {"kind": "file_limit", "ranks": (3,)}
+    past = Past(4, subject="static-strict").fault("few", 0.01, 0.9, **few)
+    past.join(3, 0.5, 4, "failed", as_rank=1, run_id="other", world_size=2)
+    assert judged(split(past, world_size=3).whole(), scenario(size=4)).status == FAILED
+    past = Past(3, subject="static-strict").fault("few", 4, 5, kind="file_limit", ranks=(0,))
+    late = {"run_id": "again", "handler": "second", "step": "again", "thread": "other"}
+    assert judged(split(past).join(2, 3.5, 4.5, "failed", **late).whole()).status == FAILED
+
+
+def test_short_and_unknown_timeouts_are_not_judged() -> None:
+    """A join of 400 ms may end for lack of time; one without a timeout has none to keep."""
+    for timeout_ns in (SHORTEST_NS * 4 // 5, None):
+        ranks = [
+            replace(one, handlers={"main": replace(one.handlers["main"], timeout_ns=timeout_ns or 0)})
+            for one in PLAN.world.ranks
+        ]
+        history = split(begin=1.0).whole()
+        ops = [
+            replace(op, value={**op.value, "timeout_ns": timeout_ns})
+            if op.f == "rendezvous" and op.type == "invoke"
+            else op
+            for op in history.ops
+        ]
+        plan = replace(PLAN, world=replace(PLAN.world, ranks=tuple(ranks)))
+        assert judged(replace(history, ops=tuple(ops)), plan).status == VACUOUS

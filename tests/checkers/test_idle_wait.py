@@ -73,3 +73,19 @@ def test_a_master_that_serves_many_calls_meanwhile_is_not_judged(waiting: int, c
     for number in range(calls):
         past.call(1 - waiting, "mix", 1 + number / 500, 1.001 + number / 500, f="set", number=number + 1)
     assert IdleWait().check(scenario(), past.whole(), {}).status == status
+
+
+@pytest.mark.parametrize("at", [(2.1, 2.2), (-0.005, -0.001)])
+def test_a_call_of_another_thread_at_another_time_excuses_nothing(at: tuple[float, float]) -> None:
+    """It used no processor meanwhile."""
+    assert judged(waited(1.9).call(0, "mix", *at, f="set", thread="second")).status == FAILED
+
+
+@pytest.mark.parametrize(("rank", "after"), [(0, 0.0), (1, 5.0)])
+def test_only_calls_of_others_meanwhile_make_a_master_serve(rank: int, after: float) -> None:
+    """Not its own threads' or other lives', and not those that come later."""
+    past = Past(2).call(0, "get", 1, 3, f="get", cpu=1.9)
+    for number in range(400):
+        begin = 1 + after + number / 500
+        past.call(rank, "mix", begin, begin + 0.001, f="set", number=number + 1, life=2)
+    assert judged(past).status == FAILED

@@ -125,3 +125,20 @@ def test_an_incomplete_log_shows_nothing(wire: Wire) -> None:
 def test_without_a_log_there_is_nothing_to_judge() -> None:
     """A real toxiproxy-server decodes nothing."""
     assert JoinIdentity().check(scenario(size=3), world().whole(), {}).status == VACUOUS
+
+
+def test_a_reply_counts_nobody() -> None:
+    """Only what is asked of the server does."""
+    assert judged(retried(), message(0.1, 1, side=REPLY), message(0.7, 1)).status == PASSED
+
+
+def test_what_another_handler_or_time_let_go_excuses_nothing() -> None:
+    """A second handler's drop, and one after the second count; what ran on the master then was no end of a server."""
+    twice = (message(0.1, 1), message(0.7, 1))
+    again = Past(3).all_join(0, 0.5).join(1, 0.6, 1, step="again")
+    assert judged(again, *twice).status == FAILED
+    for more in ({"at": 0.55, "handler": "second"}, {"at": 0.8, "handler": "main"}):
+        begin = more.pop("at")
+        past = Past(3).all_join(0, 0.5).join(1, 0.6, 1, step="again").call(1, "drop", begin, begin + 0.01, **more)
+        assert judged(past, *twice).status == FAILED, more
+    assert judged(retried().call(0, "get", 0.55, 0.56), *twice).status == FAILED

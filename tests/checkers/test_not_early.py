@@ -111,3 +111,25 @@ def test_a_stop_makes_it_an_error_and_a_wait_does_not() -> None:
     """What a stopped part makes another process do may end a call; waiting for a processor only delays."""
     assert judged(timing_out(world().stall(1.1, 1.3))).status == ERROR
     assert judged(timing_out(world().stall(0.5, 1.3, how="waited"))).status == FAILED
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ErrorInfo("RendezvousTimeoutError", ("RendezvousTimeoutError",), "rank 1 of run a timed out"), FAILED),
+        (ErrorInfo("RendezvousStateError", ("RendezvousStateError",), "rank 1 of run a met another store"), VACUOUS),
+    ],
+)
+def test_what_a_worker_of_static_strict_says_decides(error: ErrorInfo, status: str) -> None:
+    """Its time is up: then a fault excuses nothing. The store is another one: that may be known at once.
+
+    Its message tells that it is made from static-strict, whatever its name.
+    """
+    past = Past(3, subject="made-from-it").fault("cut", 0.1, None, ranks=(1,))
+    assert judged(past.join(1, 0, 0.5, "failed", error=error).whole()).status == status
+
+
+def test_store_calls_of_static_strict_are_excused_by_faults() -> None:
+    """Only its workers' joins try on."""
+    past = Past(3, subject="static-strict").all_join().fault("cut", 1.2, None, ranks=(2,))
+    assert judged(timing_out(past)).status == VACUOUS

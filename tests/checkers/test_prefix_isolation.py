@@ -274,3 +274,62 @@ def test_a_key_that_two_runs_name_on_the_wire_is_rejected() -> None:
 def test_what_a_join_keeps_in_the_store_is_not_judged() -> None:
     """No call names it, so two runs may share it as far as calls are concerned."""
     assert wired({"/a/x": ["set"], "init/": ["add"]}, {"/b/x": ["set"], "init/": ["add"]}).status == PASSED
+
+
+def test_what_comes_later_explains_and_proves_nothing() -> None:
+    """b's own write came after it had seen the key; a's came after b had looked."""
+    store = Store().call("a", "set", key="x", value="1").call("b", "get", "1", key="x")
+    assert store.call("b", "set", key="x", value="1").judged().status == FAILED
+    store = Store().call("b", "get", "1", key="x").call("a", "set", key="x", value="1")
+    assert store.judged().status == PASSED
+
+
+def test_a_key_that_both_have_may_be_there() -> None:
+    """Without a value it is not known whose was seen."""
+    store = Store().call("a", "set", key="x", value="1").call("b", "set", key="x", value="2")
+    assert store.call("b", "check", True, keys=["x"]).judged().status == PASSED
+
+
+def test_a_count_beside_own_texts_or_deletes_is_not_judged() -> None:
+    """From what b's add counted on is not known, if its delete may have been done."""
+    for verb, outcome, more in (("set", "ok", {"value": "5"}), ("delete_key", "failed", {})):
+        store = Store().call("a", "add", 5, key="n", amount=5).call("b", verb, None, outcome, key="n", **more)
+        assert store.call("b", "add", 6, key="n", amount=1).judged().status == PASSED
+
+
+def test_adds_at_the_same_time_may_count_in_any_order() -> None:
+    """Neither of b's had ended when the other began."""
+    for seen in (1, 2):
+        past = Past(2).join(0, 0, 0.1, run_id="a").join(1, 0, 0.1, run_id="b")
+        past.call(0, "first", 1, 1.1, f="add", arguments={"key": "n", "amount": 5}, value=5, run_id="a")
+        for step, value in (("one", 3 - seen), ("two", seen)):
+            given = {"arguments": {"key": "n", "amount": 1}, "value": value, "run_id": "b", "thread": step}
+            past.call(1, step, 2, 3, f="add", **given)
+        assert PrefixIsolation().check(scenario(), past.whole(), {}).status == PASSED, seen
+
+
+def test_the_writer_of_the_very_value_is_named() -> None:
+    """Not the last one that wrote the key."""
+    store = Store().call("a", "set", key="x", value="1").call("a", "set", key="x", value="2")
+    assert "rank 0's set-1 (run a, round 1) wrote it" in store.call("b", "get", "1", key="x").judged().because
+
+
+def test_a_link_of_several_runs_is_no_proof() -> None:
+    """Which of them named a key is not known; what a process serves itself crosses no link of its own."""
+    keys = {"/x": ["get", "set"]}
+    cell, past = scenario(size=2, run_ids={"second": "b"}), Past(2)
+    for rank, run in enumerate(("a", "b")):
+        past.join(rank, 0, 0.1, run_id=run)
+        past.call(rank, "set", rank + 1, rank + 1.1, arguments={"key": "x", "value": "1"}, run_id=run).link(rank, keys)
+    both = {name: HandlerConfig(1, 2, run, SECOND) for name, run in (("main", "a"), ("second", "b"))}
+
+    def judged(first: dict[str, HandlerConfig]) -> str:
+        ranks = (replace(cell.world.ranks[0], handlers=one) for one in (first, {"main": both["second"]}))
+        return (
+            PrefixIsolation()
+            .check(replace(cell, world=replace(cell.world, ranks=tuple(ranks))), past.whole(), {})
+            .status
+        )
+
+    assert judged(both) == PASSED
+    assert judged({**both, "second": replace(both["second"], rank=0)}) == FAILED

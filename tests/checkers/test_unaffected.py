@@ -9,7 +9,7 @@ import pytest
 from pasts import NETWORK, SECOND, Past, scenario
 
 from harness.checkers.unaffected import Unaffected
-from harness.scenario.scenario import Scenario
+from harness.scenario.scenario import Fault, Scenario
 from harness.values.history import History
 from harness.values.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
 
@@ -135,3 +135,41 @@ def test_an_add_to_text_is_a_limit_of_static_strict_and_a_failure_of_stock() -> 
 
     assert judged(past("static-strict")).because == "1 undisturbed call ok within 1.00 s"
     assert len(judged(past("static")).violations) == 2
+
+
+def test_a_process_that_died_in_its_call_is_not_judged() -> None:
+    """`no_crash` judges how it ended."""
+    assert judged(world().call(2, "set", 1, 1.1, "died").whole()).status == VACUOUS
+
+
+def test_the_join_of_a_call_is_the_last_one_before_it() -> None:
+    """A join that comes later excuses nothing; during one it is not known which store a call of another thread has."""
+    assert (
+        judged(world().call(2, "set", 1, 1.1, "failed").join(2, 2, 3, "failed", step="again").whole()).status == FAILED
+    )
+    beside = world().join(2, 0.9, 1.05, step="again").call(2, "set", 1, 1.1, "failed", thread="other")
+    assert judged(beside.whole()).status == VACUOUS
+
+
+def test_what_ended_or_was_let_go_elsewhere_or_later_excuses_nothing() -> None:
+    """Another worker ended, and the master's handler was dropped after the call."""
+    assert judged(failing(world().ends(1, 0.5, 0.6))).status == FAILED
+    assert judged(failing(world().call(0, "drop", 5, 5.1))).status == FAILED
+
+
+def test_a_fault_on_another_link_excuses_nothing() -> None:
+    """Also one of another package, if the scenario gives it a stream; that a fault beside it has one says nothing."""
+    toxic = Fault("cut", "a_toxic", (1,), {}, stream="upstream")
+    history = failing(world().fault("cut", 0.5, None, kind="a_toxic"))
+    assert judged(history, replace(PLAN, faults=(toxic,))).status == FAILED
+    assert judged(history, replace(PLAN, faults=(replace(toxic, name="other"),))).status == VACUOUS
+
+
+@pytest.mark.parametrize(
+    ("writer", "adder", "at"), [("add", 2, 0.7), ("set", 1, 0.7), ("set", 2, 5)], ids=["number", "other", "later"]
+)
+def test_only_its_own_add_to_text_ends_a_connection(writer: str, adder: int, at: float) -> None:
+    """Not an add to a number, nor that of another rank, nor a later one."""
+    past = world(subject="static-strict").call(1, "put", 0.5, 0.6, f=writer, arguments={"key": "k", "value": "text"})
+    past.call(adder, "add", at, at + 0.1, arguments={"key": "k", "amount": 1}, value=1)
+    assert judged(failing(past, 1.5)).status == FAILED
