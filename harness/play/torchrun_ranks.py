@@ -173,7 +173,9 @@ class TorchrunRanks(Ranks):
     def _reap_workers(self) -> None:
         for worker in self._workers.ended():
             self._read(worker.process)
-            self._reap_worker(worker)
+            # What was read may have reaped it: its agent joins again.
+            if self._workers.of(worker.process) is worker:
+                self._reap_worker(worker)
 
     def _reap_worker(self, worker: AgentWorker, by: str = "") -> None:
         process, end = worker.process, self._workers.end_of(worker)
