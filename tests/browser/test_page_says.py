@@ -40,7 +40,7 @@ def test_the_legend_opens_by_keyboard_and_draws_every_mark(opened: Open, written
     page.page.locator(".legend summary").focus()
     page.press("Enter")
     page.page.get_by_text("time left out").wait_for()
-    drawn = """canvas => [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data].some(Boolean)"""
+    drawn = "one => [...one.getContext('2d').getImageData(0, 0, one.width, one.height).data].some(Boolean)"
     marks = page.page.locator(".legend canvas")
     assert marks.count() == 17
     assert [at for at in range(marks.count()) if not marks.nth(at).evaluate(drawn)] == []
