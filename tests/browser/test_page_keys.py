@@ -102,7 +102,10 @@ def begin(opened: Open, written: Written, fragment: str) -> Opened:
 def press(page: Opened, keys: list[str]) -> None:
     """One after the other, each when the view that the one before opened stands."""
     for key in keys:
+        title = page.page.title()
         page.press(key)
+        if key == "n":  # The address changes at once, and the view with its title a moment later.
+            page.page.wait_for_function("before => document.title !== before", arg=title)
         page.ready()
 
 

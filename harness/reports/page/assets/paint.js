@@ -202,8 +202,9 @@ function paintLengths(ctx, scene) {
   for (const {x: centre, lasted} of scene.tears) {
     const text = `↔ ${duration(lasted)}`;
     const width = textWidth(text) + 10;
-    const x = Math.min(Math.max(centre - width / 2, scene.gutter), scene.width - width);
-    if (taken.some(([from, to]) => x + width > from && x < to)) continue;
+    const places = [centre - width / 2, centre - 6, centre + 6 - width].map((left) => Math.min(Math.max(left, scene.gutter), scene.width - width));
+    const x = places.find((left) => taken.every(([from, to]) => left + width <= from || left >= to));
+    if (x === undefined) continue;
     ctx.fillStyle = scene.colours.line;
     ctx.fillRect(x, 3, width, TOP - 7);
     ctx.fillStyle = scene.colours.ink;

@@ -6,8 +6,8 @@ import {LaneIndex, markedLanes, messageLanes, packed} from "rdzv/lanes";
 import {Minimap} from "rdzv/minimap";
 import {faultXs, paint} from "rdzv/paint";
 import {badgeOf} from "rdzv/proof";
+import {claimsOf, waitsOf, whysOf} from "rdzv/reasons";
 import {FAULT_ROW, MOST_ARROWS, TOP, barY, labelOf, rowOf, scaleOf, textWidth, timeX} from "rdzv/scene";
-import {ranksNamed} from "rdzv/words";
 
 /** @typedef {{op?: number, message?: number, fault?: number}} Thing What can be pointed at in the picture. */
 
@@ -30,29 +30,6 @@ function axisOf(run, isLinear, width, roomOf) {
   const spans = Array.from(calls.from, (from, call) => ({from, to: calls.to[call], ...roomOf(call)}));
   const inside = (time) => time >= run.from && time <= run.to;
   return warpedAxis(times.filter(inside), messages.count > MOST_ARROWS ? [] : [...messages.t].filter(inside), spans, width, kept);
-}
-
-/** The call of each wait, the ranks that it waits for, and a word for it. */
-function waitsOf(run) {
-  const {calls, lanes, ops} = run;
-  const isOf = ({rank, thread, life, step, call: number}, call) => {
-    const lane = lanes[calls.lane[call]];
-    return lane.rank === rank && lane.thread === thread && calls.life[call] === life && run.string(calls.step[call]) === step && ops.call[Math.max(calls.begin[call], calls.end[call])] === number;
-  };
-  return run.waits.edges.flatMap((edge) => {
-    const call = edge.evidence.map((op) => run.callOf[op]).find((one) => one >= 0 && isOf(edge, one));
-    return call === undefined ? [] : [{call, by: edge.by, whom: edge.whom, why: edge.why, text: edge.key ? `waits for ${edge.key}` : "waits"}];
-  });
-}
-
-/** What each call waited for, in few words, for the label of its bar. @returns {Map<number, string>} */
-const whysOf = (waits) => new Map(waits.toReversed().map(({call, by, whom, why}) => [call, whom === "ranks" ? `waits for ${ranksNamed(by)}, ${why}` : why]));
-
-/** The names of the broken claims that each operation proves. @param {import("rdzv/data").Verdict[]} broken */
-function claimsOf(broken) {
-  const claims = new Map();
-  for (const {name, evidence} of broken) for (const op of evidence) claims.set(op, claims.has(op) ? `${claims.get(op)}, ${name}` : name);
-  return claims;
 }
 
 export class Picture {
