@@ -65,8 +65,17 @@ export function fitted(text, width) {
 export function labelOf(scene, call) {
   const {calls} = scene.run;
   const key = scene.run.string(calls.key[call]);
-  const why = scene.whys.get(call);
-  return `${GLYPHS[calls.outcome[call]]} ${scene.run.string(calls.label[call])}${key ? ` ${key}` : ""}${why ? `: ${why}` : ""}`.slice(0, LONGEST);
+  const why = scene.whys.get(call) || "";
+  const end = why ? `: ${why}` : resultOf(scene.run, call);
+  return `${GLYPHS[calls.outcome[call]]} ${scene.run.string(calls.label[call])}${key ? ` ${key}` : ""}${end}`.slice(0, LONGEST);
+}
+
+/** What a call returned, if that is short: a call that is ok may have returned the wrong value. */
+function resultOf(run, call) {
+  const end = run.calls.end[call];
+  if (run.calls.outcome[call] !== 0 || end < 0) return "";
+  const [, value = ""] = / ok (.{1,24})$/.exec(run.string(run.ops.text[end])) || [];
+  return value && ` → ${value}`;
 }
 
 /** The lane of a rank's main thread. @param {import("rdzv/data").Run} run */
