@@ -13,6 +13,7 @@ import pytest
 from fault_context import FakeFaultContext, fault, rank_processes
 from host_connections import NEEDS_ROOT
 from named_hosts import town
+from proxied_links import await_true
 
 from harness.faults.base import FAULTS
 from harness.faults.parts.layers import Layers
@@ -82,15 +83,22 @@ def test_the_last_kernel_limit_of_a_host_is_in_force(tmp_path: Path):
 
 @NEEDS_ROOT
 def test_a_cable_stays_out_until_it_is_put_back_twice(tmp_path: Path):
-    """The host's kernel sees none meanwhile."""
+    """The host's kernel sees none meanwhile; it says so a moment after the cable is out."""
+    expected = [True, False, False, False, True]
+    steps = iter(expected)
 
-    def look() -> bool:
+    def has_carrier() -> bool:
         with here.by_name["r1"].inside():
             return own_interface.has_carrier(here.by_name["r1"].device)
 
+    def look() -> bool:
+        wanted = next(steps)
+        await_true(lambda: has_carrier() is wanted)
+        return wanted
+
     with town(tmp_path) as here:
         shown = in_turn(held("unplug", here, 1), held("unplug", here, 1), look)
-    assert shown == [True, False, False, False, True]
+    assert shown == expected
 
 
 @NEEDS_ROOT

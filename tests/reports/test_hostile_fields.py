@@ -132,6 +132,11 @@ def is_told(text: str, written: str, plain: str) -> bool:
     return PLAIN not in plain or not words or any(word in written for word in words)
 
 
+ON_EACH_PUSH = ("title", "key", "message of an error", "step", "thread of a stack", "why it failed")
+MEGABYTES = [pytest.param(field, marks=() if field in ON_EACH_PUSH else pytest.mark.nightly) for field in FIELDS]
+"""A megabyte takes its time: a sample on each push, all fields at night."""
+
+
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_terminal_shows_it_and_does_nothing_else(field: str, on_lines: Render, tmp_path: Path) -> None:
     """No control character, no mark of direction, no line more, no command to a CI service; what was said is there."""
@@ -203,7 +208,7 @@ def tokens_of_a_row(tokens: Sequence[Token]) -> int:
     return sum(token.type in ("th_open", "td_open") for token in tokens)
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("field", MEGABYTES)
 def test_a_megabyte_floods_no_terminal(field: str, on_lines: Render, tmp_path: Path) -> None:
     """What is cut says that it was cut."""
     written = on_lines([FIELDS[field](LONG, tmp_path)])
@@ -221,7 +226,7 @@ def test_a_megabyte_of_lines_floods_no_terminal(field: str, on_lines: Render, tm
     assert len(written) <= MOST_SHOWN
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("field", MEGABYTES)
 def test_a_megabyte_fits_into_a_document(field: str, tmp_path: Path) -> None:
     """JUnit is for people too, and is cut; JSON has the text at most as often as the result has it."""
     result = FIELDS[field](LONG, tmp_path)
@@ -229,7 +234,7 @@ def test_a_megabyte_fits_into_a_document(field: str, tmp_path: Path) -> None:
     assert len(json_report([result])) <= 6 * len(LONG)
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("field", MEGABYTES)
 def test_a_megabyte_fits_into_a_page(field: str, tmp_path: Path) -> None:
     """Each text is cut in the page, and the page says so; what it was is in the run directory."""
     text = page([FIELDS[field](LONG, tmp_path / "run")], tmp_path / "page.html")
