@@ -16,7 +16,7 @@ PLAYS = 60
 
 SEED = 1
 
-SAMPLE = ("strict-ranks-permuted", "strict-processes-leak")
+SAMPLE = ("strict-ranks-permuted", pytest.param("strict-processes-leak", marks=pytest.mark.nightly))
 """Mutants that nearly every play shows, each by another check, so that no speed decides whether they are found."""
 
 MOST_PLAYS = 400
