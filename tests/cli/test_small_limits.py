@@ -41,7 +41,7 @@ def check(done: subprocess.CompletedProcess[str], code: int, advice: str) -> Non
     assert "is a bug" not in said
 
 
-@pytest.mark.parametrize("files", [6, 8, 10, 12])
+@pytest.mark.parametrize("files", [6, 12, *(pytest.param(files, marks=pytest.mark.nightly) for files in (8, 10))])
 def test_too_few_descriptors(tmp_path: Path, files: int) -> None:
     """The error names the limit, whichever process meets it first."""
     check(run(tmp_path, before=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))), 3, "ulimit -n")

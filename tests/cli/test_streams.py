@@ -12,7 +12,7 @@ from joining import ROOT, SCENARIO
 
 WRITES = {">&-": 3, ">/dev/full": 3, ">/dev/full 2>&1": 3, ">&- 2>&-": 3, "<&- >&- 2>&-": 3}
 STILL_READ = {"2>&-": 0, "2>/dev/full": 0, "<&-": 0}
-COMMANDS = (pytest.param("schema", marks=pytest.mark.nightly), "--help", "list")
+COMMANDS = ("--help", *(pytest.param(name, marks=pytest.mark.nightly) for name in ("schema", "list")))
 
 
 def shell(words: str, how: str, folder: Path) -> subprocess.CompletedProcess[str]:

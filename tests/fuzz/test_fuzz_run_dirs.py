@@ -156,7 +156,7 @@ def _needed(files: dict[str, bytes]) -> dict[str, bytes]:
     return {name: content for name, content in files.items() if name != CHECKSUMS and not name.startswith("ops/")}
 
 
-@pytest.mark.parametrize("count", [50, pytest.param(10_000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("count", [25, pytest.param(10_000, marks=pytest.mark.nightly)])
 def test_damage_is_an_error_and_never_a_verdict(
     count: int, sound: list[Path], verdicts: dict[Path, Said], tmp_path: Path
 ) -> None:

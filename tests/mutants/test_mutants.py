@@ -208,6 +208,7 @@ for name, mutant in {**CATALOGUE, **CONTROLS}.items():
 """
 
 
+@pytest.mark.nightly
 @pytest.mark.needs_torch
 def test_every_mutant_can_be_made(rank_python: str) -> None:
     """Each finds the code of its base that it changes: a mutant that cannot start is killed by everything."""

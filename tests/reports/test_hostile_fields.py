@@ -133,8 +133,8 @@ def is_told(text: str, written: str, plain: str) -> bool:
 
 
 ON_EACH_PUSH = ("title", "key", "message of an error", "step", "thread of a stack", "why it failed")
-MEGABYTES = [pytest.param(field, marks=() if field in ON_EACH_PUSH else pytest.mark.nightly) for field in FIELDS]
-"""A megabyte takes its time: a sample on each push, all fields at night."""
+MOST_AT_NIGHT = [pytest.param(field, marks=() if field in ON_EACH_PUSH else pytest.mark.nightly) for field in FIELDS]
+"""A megabyte, and a terminal that draws, take their time: a sample on each push, all fields at night."""
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -148,7 +148,7 @@ def test_a_terminal_shows_it_and_does_nothing_else(field: str, on_lines: Render,
         assert is_told(text, written, plain), ascii(text)
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("field", MOST_AT_NIGHT)
 def test_a_live_console_writes_only_what_rich_writes(field: str, tmp_path: Path) -> None:
     """Progress, styles and folded cells: no escape sequence is one of the text's, and no folded line is a command."""
     results = list(of_texts(field, tmp_path).values())
@@ -208,7 +208,7 @@ def tokens_of_a_row(tokens: Sequence[Token]) -> int:
     return sum(token.type in ("th_open", "td_open") for token in tokens)
 
 
-@pytest.mark.parametrize("field", MEGABYTES)
+@pytest.mark.parametrize("field", MOST_AT_NIGHT)
 def test_a_megabyte_floods_no_terminal(field: str, on_lines: Render, tmp_path: Path) -> None:
     """What is cut says that it was cut."""
     written = on_lines([FIELDS[field](LONG, tmp_path)])
@@ -226,7 +226,7 @@ def test_a_megabyte_of_lines_floods_no_terminal(field: str, on_lines: Render, tm
     assert len(written) <= MOST_SHOWN
 
 
-@pytest.mark.parametrize("field", MEGABYTES)
+@pytest.mark.parametrize("field", MOST_AT_NIGHT)
 def test_a_megabyte_fits_into_a_document(field: str, tmp_path: Path) -> None:
     """JUnit is for people too, and is cut; JSON has the text at most as often as the result has it."""
     result = FIELDS[field](LONG, tmp_path)
@@ -234,7 +234,7 @@ def test_a_megabyte_fits_into_a_document(field: str, tmp_path: Path) -> None:
     assert len(json_report([result])) <= 6 * len(LONG)
 
 
-@pytest.mark.parametrize("field", MEGABYTES)
+@pytest.mark.parametrize("field", MOST_AT_NIGHT)
 def test_a_megabyte_fits_into_a_page(field: str, tmp_path: Path) -> None:
     """Each text is cut in the page, and the page says so; what it was is in the run directory."""
     text = page([FIELDS[field](LONG, tmp_path / "run")], tmp_path / "page.html")

@@ -38,7 +38,7 @@ faults:
 expect:
   - {step: rendezvous, is: failed}
 """
-SAMPLE = 4
+SAMPLE = 2
 """Of each kind of limit, on every push; all of them at night."""
 
 KINDS = {

@@ -19,7 +19,7 @@ from leftovers import await_so
 from harness.machine.docker import engine
 from harness.values.errors import Unsupported
 
-SAMPLE = {"private": 2, "namespaces": 1, "pytest": 1}
+SAMPLE = {"private": 2, "namespaces": 1}
 NIGHT = {"private": 40, "host": 40, "given": 15, "namespaces": 45, "torchrun": 20, "containers": 25, "pytest": 15}
 """How many kills on a push, and in a night: 200."""
 
