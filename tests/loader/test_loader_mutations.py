@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as some
 from ruamel.yaml import YAML
@@ -126,10 +127,24 @@ def test_misspelled_files_give_no_traceback(text: str) -> None:
 
 
 @seed(2)
-@THOUSANDS
+@settings(THOUSANDS, max_examples=60)
 @given(mistyped())
 def test_mistyped_keys_give_no_traceback(tree: dict[Any, Any]) -> None:
     """Values and keys of other types and other meaning."""
+    written_and_refused(tree)
+
+
+@pytest.mark.nightly
+@seed(2)
+@settings(THOUSANDS, max_examples=1000)
+@given(mistyped())
+def test_a_thousand_mistyped_trees_give_no_traceback(tree: dict[Any, Any]) -> None:
+    """The same at night, with more of them."""
+    written_and_refused(tree)
+
+
+def written_and_refused(tree: dict[Any, Any]) -> None:
+    """Write a tree as YAML and read it."""
     target = io.StringIO()
     YAML(typ="safe", pure=True).dump(tree, target)
     refused_properly(target.getvalue())

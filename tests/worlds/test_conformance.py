@@ -18,6 +18,10 @@ Play = Callable[[str], Result]
 PAIR = "world: {size: 2, timeout: 4s}\n"
 JOIN = "workload:\n  - {id: join, do: rendezvous}\n"
 JOINS = "expect:\n  - {step: join, is: ok}\n"
+CONTAINERS_AT_NIGHT = pytest.mark.parametrize(
+    "kind", ["processes", "namespaces", pytest.param("containers", marks=pytest.mark.nightly)], indirect=True
+)
+"""A world of containers takes seconds to make. What does not depend on how it ends its ranks is tried at night."""
 
 
 def returned(result: Result, step: str) -> list[Any]:
@@ -36,6 +40,7 @@ def test_ranks_start_and_join(play: Play) -> None:
     assert [value["rank"] for value in returned(result, "join")] == [0, 1, 2, 3]
 
 
+@CONTAINERS_AT_NIGHT
 def test_the_begin_of_a_history_names_the_world(play: Play, kind: str) -> None:
     """It has kind, isolation and how names are resolved, so a report can say where its verdict was found."""
     begin = play(PAIR + JOIN + JOINS).history.begin
@@ -45,6 +50,7 @@ def test_the_begin_of_a_history_names_the_world(play: Play, kind: str) -> None:
     assert begin["proxy"].startswith("toxiproxy-server 2." if proxy_server.candidates() else "embedded engine ")
 
 
+@CONTAINERS_AT_NIGHT
 def test_an_exit_status_is_seen(play: Play) -> None:
     """It is the status of the process, and `ok` only for 0."""
     result = play(
@@ -71,6 +77,7 @@ def test_a_crash_is_seen_with_its_signal(command: Callable[..., Result]) -> None
     assert (died.rank, died.end.value["signal"]) == (1, 11)
 
 
+@CONTAINERS_AT_NIGHT
 def test_output_of_each_rank_is_a_log(command: Callable[..., Result]) -> None:
     """Both streams go to one file for each rank and life."""
     result = command(
@@ -101,6 +108,7 @@ def test_a_hung_call_is_ended_by_its_guard_and_its_stacks_are_kept(play: Play) -
     assert "store.py" in stacks
 
 
+@CONTAINERS_AT_NIGHT
 def test_a_fresh_rank_sees_what_is_read_at_import(play: Play) -> None:
     """It is a new interpreter with its own environment."""
     result = play(
@@ -112,6 +120,7 @@ def test_a_fresh_rank_sees_what_is_read_at_import(play: Play) -> None:
 # -- links ---------------------------------------------------------------------------------------------------------
 
 
+@CONTAINERS_AT_NIGHT
 def test_a_link_slows_its_rank_alone(play: Play) -> None:
     """Each link is a separate way to the endpoint."""
     result = play(
@@ -125,6 +134,7 @@ def test_a_link_slows_its_rank_alone(play: Play) -> None:
     assert result.status == "passed", result.judgement.because
 
 
+@CONTAINERS_AT_NIGHT
 def test_a_link_that_is_down_refuses(play: Play) -> None:
     """The evidence counts the refused connections."""
     result = play(
@@ -136,6 +146,7 @@ def test_a_link_that_is_down_refuses(play: Play) -> None:
     assert result.status == "passed", result.judgement.because
 
 
+@CONTAINERS_AT_NIGHT
 def test_a_direct_route_joins_without_a_proxy(play: Play) -> None:
     """All ranks get the endpoint itself."""
     result = play("world: {size: 3, timeout: 5s, route: direct}\n" + JOIN + JOINS)
@@ -157,6 +168,7 @@ def test_a_killed_rank_is_no_crash_and_starts_again(play: Play) -> None:
     assert result.status == "passed", result.judgement.because
 
 
+@CONTAINERS_AT_NIGHT
 def test_a_paused_master_answers_when_it_goes_on(play: Play) -> None:
     """Nothing is lost between pause and continue."""
     result = play(
@@ -169,6 +181,7 @@ def test_a_paused_master_answers_when_it_goes_on(play: Play) -> None:
     assert result.status == "passed", result.judgement.because
 
 
+@CONTAINERS_AT_NIGHT
 def test_an_occupied_port_is_refused_to_the_master(play: Play) -> None:
     """The fault listens on the master's address."""
     result = play(
@@ -180,6 +193,7 @@ def test_an_occupied_port_is_refused_to_the_master(play: Play) -> None:
     assert result.status == "passed", result.judgement.because
 
 
+@CONTAINERS_AT_NIGHT
 def test_an_impostor_is_met_by_workers(play: Play) -> None:
     """They connect through links to a server on the endpoint that answers HTTP."""
     result = play(
@@ -191,6 +205,7 @@ def test_an_impostor_is_met_by_workers(play: Play) -> None:
     assert result.status == "passed", result.judgement.because
 
 
+@CONTAINERS_AT_NIGHT
 def test_a_store_of_another_run_is_a_process_of_the_world(play: Play) -> None:
     """The helper runs on the master's host, with torch, and is gone afterwards."""
     result = play(
@@ -202,6 +217,7 @@ def test_a_store_of_another_run_is_a_process_of_the_world(play: Play) -> None:
     assert result.status == "passed", result.judgement.because
 
 
+@CONTAINERS_AT_NIGHT
 def test_two_masters_of_one_endpoint_share_a_host(play: Play) -> None:
     """Masters are on the endpoint's host, so a port conflict is one in every world."""
     result = play(
