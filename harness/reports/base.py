@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -96,13 +97,13 @@ REPORTS: Registry[type[Report]] = Registry("report", "harness.reports", "rdzv_ha
 
 def check_writable(path: Path) -> Path:
     """The path; raises UsageError if a file cannot be written there. Neither the file nor its folder is made."""
-    existed = path.exists()
     try:
-        if path.parent.is_dir():
+        if path.exists():
             with open(path, "ab"):
                 pass
-            if not existed:  # an empty file would be taken for a report if the run never ends
-                path.unlink()
+        elif path.parent.is_dir():  # by a file without a name: another process may write this one at the same moment
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
         else:
             _check_folder(path.parent)
     except OSError as error:
@@ -113,7 +114,7 @@ def check_writable(path: Path) -> Path:
 def _check_folder(folder: Path) -> None:
     """Raises OSError unless this folder can be made."""
     above = next(one for one in folder.absolute().parents if os.path.lexists(one))
-    if folder.exists() or not above.is_dir():
+    if not above.is_dir() or (os.path.lexists(folder) and not folder.is_dir()):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     if not os.access(above, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

@@ -111,6 +111,11 @@ MEASURED = [
     ("F12", call("deadline", "rendezvous"), world("x_cut")),
     ("F26", call("closing", "rendezvous", role="master"), world(steps=[{"do": "set_closed"}])),
     (
+        "F26",
+        call("closing", "rendezvous", "failed", role="master", error="DistStoreError"),
+        world("down", steps=[{"do": "shutdown"}]),
+    ),
+    (
         "F15",
         call("unaffected", "compare_set", "failed", error="DistNetworkError", message=LOST, wire="query add lost"),
         world("partition", **AGAIN),
