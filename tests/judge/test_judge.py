@@ -586,7 +586,7 @@ ENDS = st.builds(
 WELL_FORMED = OPS.filter(lambda op: op.type != "info") | ENDS
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(WELL_FORMED, max_size=14) | st.lists(OPS, max_size=5), st.booleans())
 def test_judging_never_raises(ops: list[Op], is_whole: bool) -> None:
     """Whatever a history holds, there is a judgement; an odd one is an error, never a traceback."""

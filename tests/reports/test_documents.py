@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -191,6 +191,37 @@ def test_checking_a_path_leaves_no_empty_report(tmp_path: Path) -> None:
     for name in ("new.xml", "old.xml"):
         REPORTS["junit"].to(tmp_path / name)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("old.xml", "old")]
+
+
+def after_the_first(monkeypatch: pytest.MonkeyPatch, question: str, path: Path, act: Callable[[], object]) -> None:
+    """Somebody acts right after this path was asked for the first time, and was not there."""
+    asked, acts = getattr(Path, question), [act]
+
+    def ask(one: Path) -> bool:
+        answer: bool = asked(one)
+        if one == path and acts:
+            acts.pop()()
+        return answer
+
+    monkeypatch.setattr(Path, question, ask)
+
+
+def test_checking_a_path_spares_what_another_run_writes_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two nights may begin at once, with one file that is new to both."""
+    path = tmp_path / "nights.jsonl"
+    after_the_first(monkeypatch, "exists", path, lambda: path.write_text("a night"))
+    REPORTS["history"].to(path)
+    assert path.read_text() == "a night"
+
+
+def test_a_folder_that_another_run_makes_meanwhile_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no reason to refuse the path."""
+    folder = tmp_path / "new"
+    after_the_first(monkeypatch, "is_dir", folder, folder.mkdir)
+    REPORTS["history"].to(folder / "nights.jsonl")
+    assert list(folder.iterdir()) == []
 
 
 def test_a_report_that_fails_at_the_end_says_what_to_do(tmp_path: Path) -> None:
