@@ -3,23 +3,59 @@
 from __future__ import annotations
 
 import shlex
-import sys
+from collections.abc import Collection, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
 from harness.play.options import RunOptions
 from harness.scenario.scenario import Scenario
 
 DEFAULTS = RunOptions()
 
+LEFT_OUT = {
+    "command": "its words stand behind `--`",
+    "jobs": "one cell needs one world",
+    "keep": "it says how many run directories stay",
+    "runs_dir": "it says where run directories go",
+    "seed": "the seed of the play stands there in any case",
+}
+"""Fields of `RunOptions` that are no option of the command line printed, and why. All others are."""
 
-def command_line(options: RunOptions, scenario: Scenario, seed: int) -> str:
-    """`rdzv-harness run ...` for just this cell, as it was played; options at their defaults are left out."""
-    words = ["rdzv-harness", "run", str(scenario.path)]
-    words += ["-k", scenario.id] if scenario.cell else []
-    words += ["--subject", options.subject] if options.subject != DEFAULTS.subject else []
-    words += ["--python", options.python] if options.python != sys.executable else []
-    words += ["--toxiproxy", options.toxiproxy] if options.toxiproxy != DEFAULTS.toxiproxy else []
-    words += ["--isolation", options.isolation] if options.isolation != DEFAULTS.isolation else []
-    words += ["--world", options.world] if options.world else []
-    words += ["--seed", str(seed)]
-    words += ["--", *options.command] if options.command else []
-    return shlex.join(words)
+
+def command_line(options: RunOptions, scenario: Scenario, seed: int, configured: Collection[str] = ()) -> str:
+    """`rdzv-harness run ...` for just this cell, as it was played; options at their defaults are left out.
+
+    The option of a field of `RunOptions` has its name: each is there that is not in `LEFT_OUT`.
+
+    Args:
+        configured: fields that a configuration file has set: they are there also at their default.
+    """
+    chosen = ["-k", scenario.id] if scenario.cell else []
+    words = ["rdzv-harness", "run", str(scenario.path), *chosen, *_played_as(options, configured)]
+    return shlex.join([*words, "--seed", str(seed), *(["--", *options.command] if options.command else [])])
+
+
+def line_of_file(options: RunOptions, path: Path) -> str:
+    """`rdzv-harness run ...` for a file that was made of what was played with these options; the seed is drawn."""
+    return shlex.join(["rdzv-harness", "run", str(path), *_played_as(options)])
+
+
+def _played_as(options: RunOptions, configured: Collection[str] = ()) -> Iterator[str]:
+    for field in fields(RunOptions):
+        value = getattr(options, field.name)
+        if field.name not in LEFT_OUT and (value != getattr(DEFAULTS, field.name) or field.name in configured):
+            yield from _words(f"--{field.name.replace('_', '-')}", value)
+
+
+def _words(option: str, value: Any) -> Iterator[str]:
+    """An option with its value: a flag alone, a set as the option for each of its members."""
+    if value is None or value is False:
+        return
+    if value is True:
+        yield option
+    elif isinstance(value, frozenset | tuple):
+        for one in sorted(value):
+            yield from (option, str(one))
+    else:
+        yield from (option, str(value))

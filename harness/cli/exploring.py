@@ -123,6 +123,7 @@ def _explore(
     make_runner: MakeRunner,
 ) -> int:
     from harness import clock
+    from harness.cli.again import line_of_file
     from harness.explore.comparison import other_subjects
     from harness.explore.explorer import Explorer
     from harness.explore.parts import Settings
@@ -147,7 +148,8 @@ def _explore(
         what, problems = _play(playing, explorer, progress)
     tally = explorer.tally
     about = f"{what or options.subject}, seed {playing.seed}"
-    for line in summary_lines(tally, progress.seconds, about, request.wants_canary):
+    again = partial(line_of_file, replace(options, world=None))  # each draft names its world
+    for line in summary_lines(tally, progress.seconds, about, again, request.wants_canary):
         console.print(line, soft_wrap=True)
     for problem in problems:
         streams.say(f"error: {problem}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
@@ -82,16 +83,21 @@ def now_lines(tally: Tally, seconds: float) -> list[str]:
     return [", ".join(first), "; ".join(filter(None, second))]
 
 
-def summary_lines(tally: Tally, seconds: float, what: str, wants_canary: bool = False) -> list[str]:
+def summary_lines(
+    tally: Tally, seconds: float, what: str, again: Callable[[Path], str], wants_canary: bool = False
+) -> list[str]:
     """What the session has done and found.
 
     Args:
         what: the subject and its versions.
+        again: the command line that plays a file as the session did.
     """
-    return list(_summary(tally, seconds, what, wants_canary))
+    return list(_summary(tally, seconds, what, again, wants_canary))
 
 
-def _summary(tally: Tally, seconds: float, what: str, wants_canary: bool) -> Iterator[str]:
+def _summary(
+    tally: Tally, seconds: float, what: str, again: Callable[[Path], str], wants_canary: bool
+) -> Iterator[str]:
     end = "; interrupted" if tally.is_interrupted else ""
     yield f"{what}: {_rate(tally, seconds)} in {_clock(seconds)}{end}"
     counts = [f"{tally.statuses[status]} {status}" for status in STATUSES if tally.statuses[status]]
@@ -104,16 +110,16 @@ def _summary(tally: Tally, seconds: float, what: str, wants_canary: bool) -> Ite
     if tally.explained:
         yield f"explained   {', '.join(f'{count} {cause}' for cause, count in _explained(tally).most_common())}"
     found_now = {stored.find.cause for stored in tally.finds}
-    again = {cause: count for cause, count in tally.again.items() if cause not in found_now}
-    again.update((one.find.cause, tally.again[one.find.cause] + 1) for one in tally.with_status(CONFIRMED, new=False))
-    if again:
-        yield f"seen again  {', '.join(f'{count} {printable(cause)}' for cause, count in again.items())}"
+    seen = {cause: count for cause, count in tally.again.items() if cause not in found_now}
+    seen.update((one.find.cause, tally.again[one.find.cause] + 1) for one in tally.with_status(CONFIRMED, new=False))
+    if seen:
+        yield f"seen again  {', '.join(f'{count} {printable(cause)}' for cause, count in seen.items())}"
     for stored in tally.with_status(CONFIRMED):
-        yield from _new("new", stored)
+        yield from _new("new", stored, again)
     # Several violations of one cause are several finds until it is investigated.
     unproven = [*{one.find.cause: one for one in tally.with_status(UNCONFIRMED)}.values()]
     for stored in unproven[:UNPROVEN_SHOWN]:
-        yield from _new("unconfirmed", stored)
+        yield from _new("unconfirmed", stored, again)
     if len(unproven) > UNPROVEN_SHOWN:
         yield f"unconfirmed {len(unproven) - UNPROVEN_SHOWN} more"
     unreproduced = [*tally.with_status(UNREPRODUCED), *tally.with_status(UNREPRODUCED, new=False)]
@@ -127,14 +133,14 @@ def _summary(tally: Tally, seconds: float, what: str, wants_canary: bool) -> Ite
         yield "nothing new and unexplained"
 
 
-def _new(title: str, stored: Stored) -> Iterator[str]:
+def _new(title: str, stored: Stored, again: Callable[[Path], str]) -> Iterator[str]:
     yield f"{title:12}{_in_short(stored)}"
     if stored.find.status == CONFIRMED:
         if not stored.is_filed and stored.file is not None:
             yield f"{'':12}it fails too seldom to be filed, and lies in {printable(str(stored.file.parent))}"
         yield f"{'':12}rdzv-harness findings show {shlex.quote(stored.name)}"
     if stored.file is not None:
-        yield f"{'':12}rdzv-harness run {shlex.quote(str(stored.file))}"
+        yield f"{'':12}{printable(again(stored.file))}"
 
 
 def _in_short(stored: Stored) -> str:

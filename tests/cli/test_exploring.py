@@ -23,12 +23,13 @@ from harness.explore.observation import Observation, Signature
 from harness.explore.parts import CONFIRMED, UNCONFIRMED, UNREPRODUCED, Find, Outcome
 from harness.explore.tally import Stored, Tally
 from harness.judge.result import Result
+from harness.play.options import RunOptions
 from harness.values.errors import HarnessError, UsageError
 from harness.values.history import History
 from harness.values.verdict import Judgement
 
 REQUEST = Request(None, 10, Path("corpus"), Path("findings"))
-OPTIONS: Any = SimpleNamespace(subject="static")
+OPTIONS = RunOptions(subject="static", isolation="host")
 SIGNATURE = Signature("no_hang", "get", "worker", "hung")
 
 
@@ -82,11 +83,13 @@ def explore(monkeypatch: pytest.MonkeyPatch) -> Explore:
 
     monkeypatch.setattr(explorer, "Explorer", NoExplorer)
 
-    def explore(tally: Tally, error: BaseException | None = None, **asked: Any) -> tuple[int, FakeRunner]:
+    def explore(
+        tally: Tally, error: BaseException | None = None, subject: str = OPTIONS.subject, **asked: Any
+    ) -> tuple[int, FakeRunner]:
         runner = FakeRunner(tally, error)
         code = exploring.explore(
             replace(REQUEST, **asked),
-            OPTIONS,
+            replace(OPTIONS, subject=subject),
             lambda options: (runner, lambda run_dir: None),
             lambda request, options: nullcontext(SimpleNamespace()),  # type: ignore[arg-type,return-value]
         )
@@ -172,9 +175,9 @@ def test_the_summary_says_what_to_do_next(explore: Explore, capsys: pytest.Captu
         "seen again  1 hung.get--down",
         "new         hung.get--down, 18 of 20 plays: no_hang worker get: hung",
         "            rdzv-harness findings show hung",
-        "            rdzv-harness run findings/hung/minimal.rdzv.yaml",
+        "            rdzv-harness run findings/hung/minimal.rdzv.yaml --isolation host",
         "unconfirmed hung.get--down, 18 of 20 plays: no_hang worker get: hung",
-        "            rdzv-harness run findings/hung/minimal.rdzv.yaml",
+        "            rdzv-harness run findings/hung/minimal.rdzv.yaml --isolation host",
         "stored      1 seen and not reproduced: findings",
     ]
 
@@ -190,7 +193,7 @@ def test_the_summary_says_where_a_finding_lies_that_is_not_filed(
     assert lines[at + 1 : at + 4] == [
         "            it fails too seldom to be filed, and lies in findings/unreproduced/hung",
         "            rdzv-harness findings show hung",
-        "            rdzv-harness run findings/unreproduced/hung/minimal.rdzv.yaml",
+        "            rdzv-harness run findings/unreproduced/hung/minimal.rdzv.yaml --isolation host",
     ]
 
 
@@ -210,13 +213,12 @@ def test_a_session_ends_by_time_or_by_plays(explore: Explore, span: str | None, 
     ("subject", "others"), [("static", ("static-strict",)), ("static-strict", ("static",)), ("echo", ())]
 )
 def test_a_session_may_end_at_its_first_find_and_compares_it(
-    explore: Explore, subject: str, others: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    explore: Explore, subject: str, others: tuple[str, ...]
 ) -> None:
     """With the other backend of the two; investigations do not wait for other plays then."""
-    monkeypatch.setattr(OPTIONS, "subject", subject)
-    settings = explore(tally(), until_find=True)[1].sources[0].settings
+    settings = explore(tally(), subject=subject, until_find=True)[1].sources[0].settings
     assert (settings.until_find, settings.others, settings.share) == (True, others, 1.0)
-    assert not explore(tally())[1].sources[0].settings.until_find
+    assert not explore(tally(), subject=subject)[1].sources[0].settings.until_find
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,98 @@
+"""The commands that have a group of their own: `toxiproxy`, `proxy`, `docker`, `findings`."""
+
+from __future__ import annotations
+
+import typer
+
+from harness.cli import options as o
+
+toxiproxy = typer.Typer(help="The real proxy server, as an alternative to the embedded one.", rich_markup_mode=None)
+proxy = typer.Typer(help="The embedded proxy engine, for any client of Toxiproxy's API.", rich_markup_mode=None)
+docker = typer.Typer(help="The Docker engine that worlds of containers need, and its images.", rich_markup_mode=None)
+findings = typer.Typer(help="What the explorer has found.", rich_markup_mode=None)
+
+
+@toxiproxy.command()
+def install() -> int:
+    """Build the pinned server into the cache (needs Go)."""
+    from harness.machine.toxiproxy.install import install as build
+
+    print(build())
+    return 0
+
+
+@proxy.command()
+def serve(
+    port: o.ApiPort = 8474,
+    host: o.ApiHost = "127.0.0.1",
+    seed: o.EngineSeed = None,
+    allow_host: o.AllowHost = None,
+    token_file: o.TokenFile = None,
+) -> int:
+    """Serve until it is ended; prints the API's address as one line of JSON."""
+    from harness.engine.__main__ import main as serve_engine
+
+    words = ["--host", host, "--port", str(port), *(["--seed", seed] if seed is not None else [])]
+    words += [word for name in allow_host or () for word in ("--allow-host", name)]
+    return serve_engine([*words, *(["--token-file", str(token_file)] if token_file is not None else [])])
+
+
+@docker.command("build")
+def build_images(
+    base: o.Base = None, rebuild: o.Rebuild = False, checkout: o.Checkout = None, torch: o.Torch = ""
+) -> int:
+    """Build the images of ranks and proxy server, and of the harness if asked for."""
+    from harness.machine.docker import engine, harness_image, images
+
+    with engine.connect(timeout_s=images.CALL_WITHIN_S) as client:
+        chosen = images.build(client, base, rebuild)
+        if checkout is not None:
+            harness_image.build(client, checkout, chosen, torch)
+    return 0
+
+
+@docker.command("start")
+def start_engine(directory: o.EngineDirectory) -> int:
+    """Start a private engine in a folder (needs root); prints its DOCKER_HOST."""
+    from harness.machine.docker import private_engine
+
+    print(private_engine.start(directory).url)
+    return 0
+
+
+@docker.command("stop")
+def stop_engine(directory: o.EngineDirectory) -> int:
+    """End the private engine of a folder, and all that it made."""
+    from harness.machine.docker import private_engine
+
+    private_engine.stop(directory)
+    return 0
+
+
+@findings.command("list")
+def list_findings(folder: o.FindingsDir = o.FINDINGS_DIR) -> int:
+    """Print a line for each finding."""
+    from harness.cli import finding_commands
+
+    return finding_commands.list_findings(folder)
+
+
+@findings.command("show")
+def show_finding(cause: o.Cause, folder: o.FindingsDir = o.FINDINGS_DIR) -> int:
+    """Print one finding: how often it fails, its scenario, its time line, what to do with it."""
+    from harness.cli import finding_commands
+
+    return finding_commands.show(cause, folder)
+
+
+@findings.command()
+def promote(
+    cause: o.Cause,
+    name: o.ScenarioName = "",
+    directory: o.Directory = o.REGRESSIONS,
+    folder: o.FindingsDir = o.FINDINGS_DIR,
+) -> int:
+    """Write the scenario of a finding that fails each time, with its known failures."""
+    from harness.cli import finding_commands
+
+    return finding_commands.promote(cause, folder, name, directory)
