@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from harness.reference import explain, schema, template
 from harness.reference.json_schema import COMMITTED
 from harness.reference.pages import every_page, member_pages
 from harness.reference.prose import VERDICT
-from harness.reference.reference import reference
+from harness.reference.reference import COMMAND, DOCS, FORMAT, pages
 from harness.values.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -29,10 +30,31 @@ def test_the_schema_that_ships_is_current() -> None:
     assert committed == schema(only_ours=True), "run: python -m harness.reference.json_schema"
 
 
-def test_the_reference_page_is_current() -> None:
-    """`python -m harness.reference.reference > docs/format.md` was run after the last change to a model or a member."""
-    page = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
-    assert page == reference(), "run: python -m harness.reference.reference > docs/format.md"
+@pytest.mark.parametrize("name", sorted(pages()))
+def test_the_reference_pages_are_current(name: str) -> None:
+    """They were written after the last change to a model or a member."""
+    page = (DOCS / name).read_text(encoding="utf-8")
+    assert page == pages()[name], f"run: {COMMAND}"
+
+
+def test_no_reference_page_is_left_over() -> None:
+    """A page of a family that is gone would be read as if it were current."""
+    written = {name for name in pages() if name.startswith("reference/")}
+    generated = {
+        path for path in (DOCS / "reference").glob("*.md") if "This page is generated from" in path.read_text()
+    }
+    assert {path.relative_to(DOCS).as_posix() for path in generated} == written
+
+
+def test_the_pages_of_the_families_have_every_member() -> None:
+    """Each with its heading, on the page of its family; and each part of the format is in the table of contents."""
+    texts = pages()
+    for family, members in member_pages().items():
+        text = texts[f"reference/{family}s.md"]
+        assert [page.name for page in members if f"\n## `{page.name}`\n" not in text] == []
+    headings = re.findall(r"^#+ (.*)$", texts[FORMAT].partition("\n## Keys\n")[2], re.MULTILINE)
+    assert len(headings) > 20
+    assert [heading for heading in headings if f"[{heading}](#" not in texts[FORMAT]] == []
 
 
 def test_every_standing_invariant_is_named_where_the_verdict_is_explained() -> None:
