@@ -8,6 +8,7 @@ import typer
 
 from harness.cli import groups
 from harness.cli import options as o
+from harness.cli.command import RunsCommand
 from harness.cli.exit_codes import TABLE
 from harness.values.errors import UsageError
 
@@ -181,39 +182,43 @@ def schema() -> int:
     return looking.schema()
 
 
-@app.command()
-def judge(run_dirs: o.RunDirs) -> int:
+@app.command(cls=RunsCommand)
+def judge(run_dirs: o.RunDirs, runs_dir: o.StoredIn = o.RUNS_DIR) -> int:
     """Judge stored runs again, without torch."""
     from harness.cli import looking
 
-    return looking.judge_again(run_dirs)
+    return looking.judge_again(run_dirs, runs_dir)
 
 
-@app.command()
+@app.command(cls=RunsCommand)
 def show(
-    run_dir: o.RunDir,
+    run_dir: o.RunDir = None,
     ranks: o.Ranks = None,
     lines: o.Lines = None,
     form: o.ShownAs = "text",
     is_opened: o.Opened = False,
+    runs_dir: o.StoredIn = o.RUNS_DIR,
 ) -> int:
-    """Print one run as a time line, a column per rank, or open its page."""
-    from harness.cli import looking
+    """Print one run as a time line, a column per rank, or open its page; without one, list the newest."""
+    from harness.cli import looking, stored_runs
 
-    return looking.show(run_dir, looking.Wish(ranks, lines, form, is_opened))
+    if run_dir is None:
+        return looking.show_names(runs_dir)
+    return looking.show(stored_runs.find(run_dir, runs_dir), looking.Wish(ranks, lines, form, is_opened))
 
 
-@app.command()
+@app.command(cls=RunsCommand)
 def html(
     paths: o.StoredRuns,
     output: o.PageFile = o.PAGE,
     history: o.EarlierNights = None,
     is_opened: o.Opened = False,
+    runs_dir: o.StoredIn = o.RUNS_DIR,
 ) -> int:
     """Write one HTML page of stored runs: an overview, and the picture of each."""
     from harness.cli import picturing
 
-    return picturing.html(paths, output, history, is_opened)
+    return picturing.html(paths, output, history, is_opened, runs_dir)
 
 
 @app.command()

@@ -104,15 +104,21 @@ def new(name: str, directory: Path) -> int:
     return AS_EXPECTED
 
 
-def judge_again(run_dirs: Sequence[Path]) -> int:
-    """Judge stored runs again and report; prints where a verdict has changed, and every directory that is damaged."""
+def judge_again(words: Sequence[str | Path], runs_dir: Path) -> int:
+    """Judge stored runs again and report; prints where a verdict has changed, and every directory that is damaged.
+
+    Args:
+        words: which runs; see `stored_runs.find`.
+        runs_dir: where their names are looked for.
+    """
+    from harness.cli.stored_runs import find
     from harness.reports.console import ConsoleReport, terminal
 
     results: list[Result] = []
     refused: list[HarnessError] = []
-    for run_dir in run_dirs:
+    for word in words:
         try:
-            results.append(_judged_again(run_dir))
+            results.append(_judged_again(find(word, runs_dir)))
         except HarnessError as error:
             refused.append(error)
     if results:
@@ -170,6 +176,15 @@ def show(run_dir: Path, wish: Wish) -> int:
 
         return picturing.open_run(run_dir) if wish.is_opened else picturing.trace(run_dir)
     return _show_text(run_dir, wish.ranks, wish.lines)
+
+
+def show_names(runs_dir: Path) -> int:
+    """Print which runs there are; raises UsageError if there is none."""
+    from harness.cli import stored_runs
+
+    for line in stored_runs.lines(runs_dir):
+        print(line)
+    return AS_EXPECTED
 
 
 def _show_text(run_dir: Path, ranks: str | None, lines: int | None) -> int:

@@ -35,8 +35,12 @@ LARGEST_SEED = (1 << 53) - 1
 
 Version = Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version")]
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="scenario files, and folders of them")]
-RunDir = Annotated[Path, typer.Argument(metavar="RUNDIR", help="a run directory, from .rdzv/runs/")]
-RunDirs = Annotated[list[Path], typer.Argument(metavar="RUNDIR...", help="run directories, from .rdzv/runs/")]
+_A_RUN = "latest or -1, -2 for the one before, a name or how it begins, or a path"
+RunDir = Annotated[
+    str | None, typer.Argument(metavar="[RUN]", help=f"a stored run: {_A_RUN}; none: which runs there are")
+]
+RunDirs = Annotated[list[str], typer.Argument(metavar="RUN...", help=f"stored runs: {_A_RUN}")]
+StoredIn = Annotated[Path, typer.Option("--runs-dir", metavar="DIR", help="where run directories are")]
 JsonReports = Annotated[
     list[Path], typer.Argument(metavar="REPORT...", help="two reports or more, written by `run --json`")
 ]
@@ -150,8 +154,8 @@ Issue = Annotated[
 ]
 
 StoredRuns = Annotated[
-    list[Path],
-    typer.Argument(metavar="RUN|REPORT...", help="run directories, folders of them, and reports of `run --json`"),
+    list[str],
+    typer.Argument(metavar="RUN|REPORT...", help="stored runs (latest, -2, a name, a path), folders, JSON reports"),
 ]
 PageFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="where the page goes")]
 EarlierNights = Annotated[

@@ -24,10 +24,15 @@ OF_ONE_RUN = "page.html"
 _WHAT = "give run directories, folders of them, or reports of `run --json`"
 
 
-def html(paths: Sequence[Path], output: Path, history: Path | None, is_opened: bool) -> int:
+def html(
+    paths: Sequence[str | Path], output: Path, history: Path | None, is_opened: bool, runs_dir: Path = Path()
+) -> int:
     """Write one page of stored runs and of JSON reports; returns the exit code.
 
     What cannot be read is named, and the others are shown. Raises UsageError if the page cannot be written.
+
+    Args:
+        runs_dir: where the names of runs are looked for.
     """
     from harness.reports.base import check_writable
     from harness.reports.html import HtmlReport
@@ -39,7 +44,7 @@ def html(paths: Sequence[Path], output: Path, history: Path | None, is_opened: b
         report.remember(nights.read(history), history.name)
     stored = _Stored()
     for path in paths:
-        stored.add(path)
+        stored.find(path, runs_dir)
     for problem in stored.refused:
         streams.say(f"error: {problem}")
     if stored.rows or not stored.refused:
@@ -92,7 +97,16 @@ class _Stored:
     refused: list[HarnessError] = field(default_factory=list)
     is_interrupted: bool = False
 
-    def add(self, path: Path) -> None:
+    def find(self, word: str | Path, runs_dir: Path) -> None:
+        """The rows of what is meant; see `stored_runs.find`."""
+        from harness.cli.stored_runs import find
+
+        try:
+            self._add(find(word, runs_dir))
+        except UsageError as error:
+            self.refused.append(error)
+
+    def _add(self, path: Path) -> None:
         """The rows of a run directory, of all of a folder, or of a JSON report."""
         for read in self._readings(path):
             try:
