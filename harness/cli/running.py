@@ -108,9 +108,9 @@ def check_machine(options: RunOptions) -> None:
     if options.subject not in SUBJECTS:
         require_backend(Path(options.python), options.subject, SUBJECTS)
     if is_url(options.toxiproxy):
-        from harness.proxies.toxiproxy import parse_url
+        from harness.machine.toxiproxy.given import require_answer
 
-        parse_url(options.toxiproxy)
+        require_answer(options.toxiproxy)
 
 
 def _reports(request: Request, cells: int) -> _Reports:

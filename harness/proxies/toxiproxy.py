@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from harness.machine.network import sockets
 from harness.machine.process import stalls
@@ -19,17 +17,17 @@ from harness.machine.toxiproxy import server as proxy_server
 from harness.machine.toxiproxy.client import Api, Attributes, RemoteProxy
 from harness.machine.toxiproxy.engine_client import EngineApi
 from harness.machine.toxiproxy.engine_meter import EngineMeter, LinkCount
+from harness.machine.toxiproxy.given import no_answer, parse_url
 from harness.machine.toxiproxy.kernel_meter import KernelMeter
 from harness.machine.toxiproxy.server import ChildProcesses, LocalServerLauncher, RunningServer, ServerLauncher
 from harness.machine.toxiproxy.wire_watch import EngineWatch, wire_of
 from harness.proxies.base import Link, LinkSpec, Proxies, RetainedBytes, Traffic
 from harness.scenario.moment import WireMoment
 from harness.values.endpoint import Endpoint
-from harness.values.errors import HarnessError, ProxyLost, UsageError
+from harness.values.errors import HarnessError, ProxyLost
 from harness.values.toxic_effect import ToxicEffect
 from harness.values.wire import Wire
 
-DEFAULT_PORT = 8474
 _NAME = "the proxy server"
 WORLDS_PER_SERVER = 64
 """The real server keeps the counters of all proxies it ever had, so it is restarted after this many worlds."""
@@ -177,9 +175,7 @@ class Toxiproxy(Proxies):
             for name in owners.of_ended_owners(there):
                 server.api.delete(there[name])
         except HarnessError as error:
-            raise UsageError(
-                f"no Toxiproxy answers at http://{address} ({error}); start one there, or leave --toxiproxy out"
-            ) from error
+            raise no_answer(address, error) from error
         given = cls(server, None)
         if announce is not None:
             announce(address, given._prefix)
@@ -352,29 +348,6 @@ class _OwnServer:
         with self._log_path.open("rb") as log:
             log.seek(self._log_from)
             return log.read().decode(errors="replace")
-
-
-def parse_url(url: str) -> Endpoint:
-    """The API's address; raises UsageError unless it is http on a loopback address."""
-    try:
-        parts = urlsplit(url if "//" in url else f"//{url}")
-        host, port = parts.hostname or "", parts.port or DEFAULT_PORT
-    except ValueError as error:
-        raise UsageError(f"--toxiproxy {url}: {error}; write http://127.0.0.1:8474") from error
-    host = "127.0.0.1" if host == "localhost" else host
-    if parts.scheme not in ("", "http") or parts.path not in ("", "/") or not _is_loopback(host):
-        raise UsageError(
-            f"--toxiproxy {url}: the harness sends traffic over loopback only, to a server without TLS; "
-            "write http://127.0.0.1:8474, or one of auto, embedded, real"
-        )
-    return Endpoint(host, port)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _pid_behind(address: Endpoint) -> int | None:

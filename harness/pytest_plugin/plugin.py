@@ -72,9 +72,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _check_options(config: pytest.Config) -> None:
-    """Raises pytest.UsageError for an unknown need, and for a subject that does not exist."""
+    """Raises pytest.UsageError for an unknown need, a subject that does not exist, and a server that is not there."""
     subject, words = config.getoption("--rdzv-subject"), config.getoption("--rdzv-require")
-    if subject == "static" and not words:
+    toxiproxy = config.getoption("--rdzv-toxiproxy")
+    if subject == "static" and not words and toxiproxy == "auto":
         return
     from harness.values.errors import UsageError
 
@@ -82,8 +83,10 @@ def _check_options(config: pytest.Config) -> None:
         required(config)
         if subject != "static":
             _check_subject(subject, Path(config.getoption("--rdzv-python")))
+        _check_server(toxiproxy)
     except UsageError as error:
-        raise pytest.UsageError(str(error).replace("--subject", "--rdzv-subject", 1)) from None
+        message = str(error).replace("--subject", "--rdzv-subject", 1).replace("--toxiproxy", "--rdzv-toxiproxy")
+        raise pytest.UsageError(message) from None
 
 
 def _register_reports(config: pytest.Config) -> None:
@@ -111,6 +114,15 @@ def _check_subject(subject: str, python: Path) -> None:
     if subject not in ours:
         require(python)
         require_backend(python, subject, ours)
+
+
+def _check_server(toxiproxy: str) -> None:
+    from harness.play.options import is_url
+
+    if is_url(toxiproxy):
+        from harness.machine.toxiproxy.given import require_answer
+
+        require_answer(toxiproxy)
 
 
 @pytest.hookimpl(optionalhook=True)

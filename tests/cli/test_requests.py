@@ -110,3 +110,9 @@ def test_a_real_torch_tells_its_backends(rank_python: str) -> None:
     running.check_machine(RunOptions(subject="c10d", python=rank_python))
     with pytest.raises(UsageError, match=r"did you mean 'c10d'.*registered: .*static"):
         running.check_machine(RunOptions(subject="c10", python=rank_python))
+
+
+def test_a_proxy_server_that_does_not_answer_is_a_usage_error() -> None:
+    """Before any world starts, with a way to start one: else every cell would meet it."""
+    with pytest.raises(UsageError, match=r"^--toxiproxy http://127\.0\.0\.1:1: no Toxiproxy answers there .*start one"):
+        running.check_machine(RunOptions(subject="echo", toxiproxy="http://127.0.0.1:1"))

@@ -10,9 +10,11 @@ from link_helpers import LIMIT_SECONDS, NOWHERE, await_true, echoed, specs
 
 from harness.engine.launch import launch
 from harness.machine.process.children import Children
+from harness.machine.toxiproxy import token
 from harness.machine.toxiproxy.client import Api
+from harness.machine.toxiproxy.given import parse_url, require_answer
 from harness.machine.toxiproxy.server import END_GRACE_NS, RunningServer
-from harness.proxies.toxiproxy import Toxiproxy, parse_url
+from harness.proxies.toxiproxy import Toxiproxy
 from harness.values.endpoint import Endpoint
 from harness.values.errors import ProxyLost, UsageError
 
@@ -111,3 +113,18 @@ def test_a_given_engine_gets_its_token_from_the_environment(
     assert "embedded engine" in given.describe()
     given.close()
     children.end(engine.pid, END_GRACE_NS)
+
+
+def test_a_server_is_asked_before_any_world_starts(
+    children: Children, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that answers is taken; with a wrong token, or after its end, it is refused."""
+    engine = launch(children, tmp_path / "engine.log")
+    monkeypatch.setenv(token.VARIABLE, engine.token)
+    require_answer(f"http://{engine.api}")
+    monkeypatch.setenv(token.VARIABLE, "another")
+    with pytest.raises(UsageError, match=token.VARIABLE):
+        require_answer(f"http://{engine.api}")
+    children.end(engine.pid, END_GRACE_NS)
+    with pytest.raises(UsageError, match=f"^--toxiproxy http://{engine.api}: no Toxiproxy answers there"):
+        require_answer(f"http://{engine.api}")

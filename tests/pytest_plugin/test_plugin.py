@@ -197,6 +197,10 @@ def test_the_fixture_plays_keys_and_returns_verdict_and_history(pytester: pytest
         (["--rdzv-require", "engien"], "--rdzv-require (or RDZV_REQUIRE) engien: * did you mean 'engine'?*"),
         (["--rdzv-subject", "command"], "--rdzv-subject command: pytest has no command for it*"),
         (["--rdzv-subject", "c10d", "--rdzv-python", "/bin/false"], "/bin/false is not a Python that works*"),
+        (
+            ["--rdzv-toxiproxy", "http://127.0.0.1:1"],
+            "--rdzv-toxiproxy http://127.0.0.1:1: no Toxiproxy answers there*or leave --rdzv-toxiproxy out",
+        ),
     ],
 )
 def test_the_impossible_is_a_usage_error(pytester: pytest.Pytester, option: list[str], message: str) -> None:
