@@ -21,8 +21,15 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(enco
 FILES = sorted((ROOT / ".ci").glob("requirements*.txt"))
 WITH_TORCH = [path for path in FILES if "-torch-" in path.name]
 OURS = ROOT / ".ci" / "requirements.txt"
+DOCS = ROOT / ".ci" / "requirements-docs.txt"
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
-SETUPS = (".ci/run", "tox.ini", ".github/workflows/nightly.yml", ".github/workflows/tests.yml")
+SETUPS = (
+    ".ci/run",
+    "tox.ini",
+    ".github/workflows/docs.yml",
+    ".github/workflows/nightly.yml",
+    ".github/workflows/tests.yml",
+)
 
 ENTRY = re.compile(r"(?P<requirement>[a-z0-9.-]+==[^\s;]+(?: ; [^\\]+)?)(?: \\\n    --hash=sha256:[0-9a-f]{64})+\n")
 
@@ -91,6 +98,16 @@ def test_each_version_of_torch_has_its_own_file(path: Path) -> None:
         assert {name: ours[name] for name in versions.keys() & ours.keys()} == {
             name: versions[name] for name in versions.keys() & ours.keys()
         }
+
+
+@pytest.mark.parametrize("python", PYTHONS[1:])
+def test_the_site_is_built_beside_the_harness(python: str) -> None:
+    """What builds it is locked within its range, in the harness's versions in all that both have."""
+    versions, ours = locked(DOCS, python), locked(OURS, python)
+    assert_holds(versions, PROJECT["project"]["optional-dependencies"]["docs"])
+    shared = versions.keys() & ours.keys()
+    assert shared
+    assert {name: versions[name] for name in shared} == {name: ours[name] for name in shared}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
