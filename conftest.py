@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+collect_ignore = ["harness/builtin_scenarios"]
+"""A link to scenarios/."""
 WORLDS_PER_PROCESSOR = 3
 """Scenarios mostly wait, so `-n auto` plays more worlds than there are processors."""
 

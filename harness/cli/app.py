@@ -39,7 +39,7 @@ def every_command(
 @app.command()
 def run(
     context: typer.Context,
-    paths: o.Paths,
+    paths: o.Paths = None,
     subject: o.Subject = "static",
     python: o.Python = o.OWN_PYTHON,
     toxiproxy: o.Toxiproxy = "auto",
@@ -70,7 +70,7 @@ def run(
     command = tuple(context.obj or ())
     check_subject(subject, command)
     chosen = reporting.chosen(report or (), junit=junit, json=json, history=history)
-    request = running.Request(tuple(paths), tags, names, repeat, until_fail, chosen, quiet, deadlines)
+    request = running.Request(tuple(paths or ()), tags, names, repeat, until_fail, chosen, quiet, deadlines)
     options = RunOptions(
         subject=subject,
         command=command,
@@ -143,19 +143,19 @@ def explore(
 
 
 @app.command()
-def validate(paths: o.Paths) -> int:
+def validate(paths: o.Paths = None) -> int:
     """Check scenario files, without playing them."""
     from harness.cli import looking
 
-    return looking.validate(paths)
+    return looking.validate(paths or ())
 
 
 @app.command("list")
 def list_members(family: o.Family = None) -> int:
-    """List every fault, step, check and world."""
-    from harness.cli import looking
+    """List every fault, step, check and world, or the built-in scenarios."""
+    from harness.cli import looking, scenarios
 
-    return looking.list_members(family)
+    return scenarios.list_scenarios() if family in ("scenario", "scenarios") else looking.list_members(family)
 
 
 @app.command()
@@ -167,11 +167,11 @@ def explain(kind: o.Kind) -> int:
 
 
 @app.command()
-def new(name: o.Name, directory: o.Directory = Path()) -> int:
-    """Write a commented scenario to begin with."""
-    from harness.cli import looking
+def new(name: o.Name, directory: o.Directory = Path(), source: o.Source = None) -> int:
+    """Write a commented scenario to begin with, or copy a built-in one."""
+    from harness.cli import scenarios
 
-    return looking.new(name, directory)
+    return scenarios.new(name, directory, source)
 
 
 @app.command()

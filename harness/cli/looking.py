@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from harness.archive import Archived
     from harness.judge.result import Result
 
-SUFFIX = ".rdzv.yaml"
 FORMS = TEXT, PERFETTO = "text", "perfetto"
 
 
 def validate(paths: Sequence[Path]) -> int:
-    """Print a line for each file and every problem; returns the exit code."""
+    """Print a line for each file and every problem, without a path of the built-in ones; returns the exit code."""
     from harness.loader import discover, load
+    from harness.loader.builtin import ALL
 
     problems = 0
-    for path in discover(paths):
+    for path in discover(paths or [ALL]):
         try:
             cells = load(path)
         except ScenarioError as error:
@@ -49,7 +49,7 @@ def list_members(family: str | None) -> int:
     if family is not None:
         wanted = family.removesuffix("s")
         if wanted not in families:
-            raise UsageError(f"there is no family {family!r}; known: {', '.join(families)}")
+            raise UsageError(f"there is no family {family!r}; known: {', '.join([*families, 'scenario'])}")
         families = {wanted: families[wanted]}
     for number, (name, members) in enumerate(families.items()):
         print(f"{chr(10) if number else ''}{name}s")
@@ -79,28 +79,6 @@ def schema() -> int:
     from harness.reference import schema as document
 
     print(json.dumps(document(), indent=2))
-    return AS_EXPECTED
-
-
-def new(name: str, directory: Path) -> int:
-    """Write a scenario to begin with; raises UsageError for an invalid name, or a file that exists."""
-    claim = Path(name).name.removesuffix(SUFFIX)
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", claim):
-        raise UsageError(
-            f"{claim!r} is not a name for a scenario; write the claim in small letters and hyphens: a-late-worker-joins"
-        )
-    from harness.reference import template
-
-    path = directory / Path(name).parent / f"{claim}{SUFFIX}"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "x", encoding="utf-8") as file:
-            file.write(template(claim))
-    except FileExistsError:
-        raise UsageError(f"{path} exists already; choose another name") from None
-    except OSError as error:
-        raise UsageError(f"cannot write {path} ({error.strerror}); choose another --dir") from error
-    print(f"{path}: run it with `rdzv-harness run {path}`")
     return AS_EXPECTED
 
 

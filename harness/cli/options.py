@@ -34,7 +34,13 @@ LARGEST_SEED = (1 << 53) - 1
 """Every reader of JSON takes it as it is, and so does the seed of a repetition."""
 
 Version = Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version")]
-Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="scenario files, and folders of them")]
+Paths = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[PATH...]",
+        help="scenario files, folders of them, or built-in ones: builtin:FOLDER/NAME; by default all built-in ones",
+    ),
+]
 _A_RUN = "latest or -1, -2 for the one before, a name or how it begins, or a path"
 RunDir = Annotated[
     str | None, typer.Argument(metavar="[RUN]", help=f"a stored run: {_A_RUN}; none: which runs there are")
@@ -46,10 +52,14 @@ JsonReports = Annotated[
 ]
 Family = Annotated[
     str | None,
-    typer.Argument(metavar="[FAMILY]", help="steps, faults, checks, worlds, reports or another"),
+    typer.Argument(metavar="[FAMILY]", help="steps, faults, checks, worlds, reports, scenarios or another"),
 ]
 Kind = Annotated[str, typer.Argument(metavar="KIND", help="of a fault, a step, a check, a world or a report")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="the claim in hyphens: a-late-worker-joins")]
+Source = Annotated[
+    str | None,
+    typer.Option("--from", metavar="BUILTIN", help="copy this one; `rdzv-harness list scenarios` names them"),
+]
 
 Subject = Annotated[
     str, typer.Option(metavar="NAME", help="static, another backend of torch's registry, echo, or command (-- ARGV)")
@@ -142,7 +152,11 @@ ScenarioName = Annotated[
     typer.Option("--name", metavar="NAME", help="of the file: the claim in hyphens; by default made from the title"),
 ]
 ScriptOf = Annotated[
-    str, typer.Argument(metavar="FILE|ID", help="a scenario file, or the name of a finding in .rdzv/findings")
+    str,
+    typer.Argument(
+        metavar="FILE|ID",
+        help="a scenario file, a built-in scenario (builtin:FOLDER/NAME), or a finding in .rdzv/findings",
+    ),
 ]
 ScriptFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="where the script goes")]
 ScriptRuns = Annotated[

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.cli import streams
 from harness.cli.exit_codes import AS_EXPECTED, SOME_FAILED
 from harness.cli.selecting import load_all, select
+from harness.loader import builtin
 from harness.values.errors import UsageError
 from harness.values.json import mapping
 from harness.values.printable import printable
@@ -31,7 +32,8 @@ class Wish:
     """What is to be written.
 
     Attributes:
-        what: a scenario file, the folder of a finding, or its name below `.rdzv/findings`.
+        what: a scenario file, the name of a built-in scenario, the folder of a finding, or its name below
+            `.rdzv/findings`.
         names: an expression that selects one cell of a matrix, or None.
         output: where the script goes; a bug report goes beside it, with the suffix `.md`.
         runs: how often the script is run; 0 is not at all.
@@ -87,7 +89,9 @@ def _try(wish: Wish, made: Script) -> int:
 
 
 def scenario_file(what: str) -> Path:
-    """The file that is meant; raises UsageError if there is none."""
+    """The file, or the built-in scenario, that is meant; raises UsageError if there is none."""
+    if builtin.is_builtin(what):
+        return builtin.one(what)
     path = Path(what)
     folders = (path, FINDINGS_DIR / what)
     if what.endswith(SUFFIX) and path.is_file():

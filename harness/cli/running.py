@@ -33,7 +33,7 @@ class Request:
     """What is played, how often, and what is reported; `RunOptions` say how.
 
     Attributes:
-        paths: files and folders.
+        paths: files, folders and built-in scenarios; none is all built-in ones.
         tags, names: expressions that select cells, or None.
         repeat: how often each cell is played; None is once, or with `until_fail` until one is red.
         reports: those beside the console's.

@@ -20,12 +20,16 @@ ISOLATIONS = ("auto", "private", "host")
 
 
 def load_all(paths: Sequence[Path]) -> list[Scenario]:
-    """All cells of all files; raises ScenarioError with the problems of every unreadable file."""
+    """All cells of all files, without a path of the built-in scenarios.
+
+    Raises ScenarioError with the problems of every unreadable file.
+    """
     from harness.loader import discover, load
+    from harness.loader.builtin import ALL
 
     cells: list[Scenario] = []
     problems: list[str] = []
-    for path in discover(paths):
+    for path in discover(paths or [ALL]):
         try:
             cells.extend(load(path))
         except ScenarioError as error:

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from harness.loader import builtin
 from harness.values.errors import UsageError
 from harness.values.printable import printable
 
@@ -18,7 +19,8 @@ def discover(paths: Iterable[Path]) -> list[Path]:
 
     A file that is named twice, or reached through links too, is found once, under its first name. Folders whose name
     begins with a dot are left out; run directories are among them. Whatever has the name of a scenario is found, also
-    if it is none: reading it says why.
+    if it is none: reading it says why. Of scenarios that ship with the harness their names are found
+    (`builtin:FOLDER/NAME`), which `load` reads.
 
     Raises UsageError with every path that does not exist or cannot be listed and every file of another name, and if
     no file is found.
@@ -28,7 +30,8 @@ def discover(paths: Iterable[Path]) -> list[Path]:
     found: dict[str, Path] = {}
     for path in named:
         for file in _below(path, problems):
-            found.setdefault(os.path.realpath(file), file)
+            place = builtin.file_of(file) if builtin.is_builtin(file) else file
+            found.setdefault(os.path.realpath(place), file)
     if problems:
         raise UsageError("\n".join(problems))
     if not found:
@@ -38,6 +41,12 @@ def discover(paths: Iterable[Path]) -> list[Path]:
 
 
 def _below(path: Path, problems: list[str]) -> Iterator[Path]:
+    if builtin.is_builtin(path):
+        try:
+            yield from builtin.names(path)
+        except UsageError as error:
+            problems.append(str(error))
+        return
     shown = printable(str(path))
     try:
         is_folder = stat.S_ISDIR(os.stat(path).st_mode)

@@ -7,6 +7,7 @@ from collections.abc import Mapping as AnyMapping
 from pathlib import Path
 from typing import Any
 
+from harness.loader import builtin
 from harness.loader.keys.models import SCHEMA
 from harness.loader.resolve.cell import resolve
 from harness.loader.resolve.steps import turns_of
@@ -23,11 +24,11 @@ from harness.values.errors import ScenarioError
 
 
 def load(path: Path) -> list[Scenario]:
-    """The scenarios of a file, one per cell of its matrix, in the order of the file.
+    """The scenarios of a file, or of a name `builtin:FOLDER/NAME`: one per cell of its matrix, in the file's order.
 
     Raises ScenarioError with every problem found, each as `file:line:column`, the line, a caret, and what to write.
     """
-    return load_text(read_text(path), path)
+    return load_text(read_text(builtin.file_of(path) if builtin.is_builtin(path) else path), path)
 
 
 def load_text(text: str, path: Path) -> list[Scenario]:

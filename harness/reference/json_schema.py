@@ -14,9 +14,12 @@ from harness.loader.keys import members
 from harness.loader.keys.fields import WRITTEN_DURATION, WRITTEN_RANKS
 from harness.loader.keys.models import AnyClaimKeys, Document, KnownKeys, RankKeys, StepClaimKeys, Waiver
 from harness.loader.keys.moments import MOMENT_TAGS
+from harness.reference.addresses import SCHEMA
 
 COMMITTED = Path(__file__).parent / "rdzv-scenario.schema.json"
 """The copy that ships with the package, for editors; `python -m harness.reference.json_schema` writes it."""
+PUBLISHED = Path(__file__).parents[2] / "docs" / "schema" / SCHEMA.rpartition("/")[2]
+"""The copy in the docs of a checkout, under the version that is released next; those of earlier releases stay."""
 
 TITLE = "rdzv-harness scenario, v1"
 _SELECTORS = ("do", "inject", "check", "step", "any", "fault", "wire", "subject", "because", "breaks")
@@ -51,6 +54,7 @@ def schema(only_ours: bool = False) -> dict[str, Any]:
     top = definitions.pop("Document")
     whole = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA,
         "title": TITLE,
         **top,
         "$defs": {name: _lenient(definition) for name, definition in sorted(definitions.items())},
@@ -151,3 +155,4 @@ def _used(whole: dict[str, Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     COMMITTED.write_text(written(), encoding="utf-8")
+    PUBLISHED.write_text(written(), encoding="utf-8")

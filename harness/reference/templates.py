@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+from harness.reference.addresses import SCHEMA_LINE
 from harness.values.errors import UsageError
 
 _TEMPLATE = """\
-schema: rdzv-scenario/v1
+{schema_line}schema: rdzv-scenario/v1
 # The claim in one sentence: what a correct system does, for every subject.
 title: {title}
 tags: [example]                    # pytest markers
@@ -43,7 +44,7 @@ def template(name: str) -> str:
             f"{name!r} is not a name for a scenario; write the claim in hyphens: a-late-worker-is-waited-for"
         )
     words = re.sub("[-_]+", " ", plain).strip()
-    return _TEMPLATE.format(title=_quoted(words[:1].upper() + words[1:]))
+    return _TEMPLATE.format(schema_line=SCHEMA_LINE, title=_quoted(words[:1].upper() + words[1:]))
 
 
 def _quoted(title: str) -> str:

@@ -53,7 +53,6 @@ def test_help_names_every_command_and_the_exit_codes(words: list[str], capsys: C
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["run"], "Missing argument 'PATH...'"),
         (["rn"], "'rn'"),
         (["run", "x", "--jobs", "0"], "--jobs"),
         (["run", "x", "--jobs", "many"], "--jobs"),

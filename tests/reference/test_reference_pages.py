@@ -14,8 +14,8 @@ from ruamel.yaml import YAML
 from harness.checkers.base import CHECKERS
 from harness.loader import catalogue, discover, load_text
 from harness.loader.keys.members import fault_members
-from harness.reference import explain, schema, template
-from harness.reference.json_schema import COMMITTED
+from harness.reference import addresses, explain, schema, template
+from harness.reference.json_schema import COMMITTED, PUBLISHED
 from harness.reference.pages import every_page, member_pages
 from harness.reference.prose import VERDICT
 from harness.reference.reference import COMMAND, DOCS, FORMAT, pages
@@ -28,6 +28,16 @@ def test_the_schema_that_ships_is_current() -> None:
     """`python -m harness.reference.json_schema` was run after the last change to a model or a member."""
     committed = json.loads(COMMITTED.read_text(encoding="utf-8"))
     assert committed == schema(only_ours=True), "run: python -m harness.reference.json_schema"
+
+
+def test_the_schema_of_this_version_is_in_the_docs() -> None:
+    """Under its own address, so that the line that `new` writes leads to it, also when later versions have others."""
+    published = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    assert published == schema(only_ours=True), "run: python -m harness.reference.json_schema"
+    assert published["$id"] == f"{addresses.DOCS}/schema/{PUBLISHED.name}"
+    assert template("a-claim").startswith(f"# yaml-language-server: $schema={published['$id']}\n")
+    versions = [json.loads(path.read_text(encoding="utf-8"))["$id"] for path in PUBLISHED.parent.iterdir()]
+    assert versions == [f"{addresses.DOCS}/schema/{path.name}" for path in PUBLISHED.parent.iterdir()]
 
 
 @pytest.mark.parametrize("name", sorted(pages()))

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.reports.parts.safe import one_line
+from harness.scenario.builtin import is_builtin
 from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, VACUOUS
 
 KEPT = "kept"
@@ -115,7 +116,9 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _link(claim: Claim) -> str:
-    """To the file, whatever its name: never to another site, a script, or out of the link."""
+    """To the file, whatever its name: never to another site, a script, or out of the link. A built-in one has none."""
+    if is_builtin(claim.path):
+        return _text(claim.title)
     path = re.sub("^/+", "/", claim.path)
     return f"[{_text(claim.title)}]({quote(path.encode('utf-8', 'surrogatepass'))})"
 

@@ -1,0 +1,75 @@
+"""The scenarios that ship with the harness: as a list, and as the beginning of one's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.cli.exit_codes import AS_EXPECTED
+from harness.values.errors import UsageError
+from harness.values.printable import printable
+
+SUFFIX = ".rdzv.yaml"
+
+
+def list_scenarios() -> int:
+    """Print of each its name, its title, its world and its tags."""
+    from harness.loader import builtin, load_keys
+
+    for name in builtin.shipped():
+        keys = load_keys(builtin.file_of(name).read_text(encoding="utf-8"), name)
+        print(f"{name}\n    {printable(str(keys['title']))} ({_about(keys)})")
+    print(
+        "\n`rdzv-harness run NAME` plays one or a folder of them, `rdzv-harness new YOURS --from NAME` copies one, "
+        "and `rdzv-harness run` plays all"
+    )
+    return AS_EXPECTED
+
+
+def _about(keys: Mapping[str, Any]) -> str:
+    """`processes, 2 ranks; store, timeout`."""
+    world = keys["world"]
+    size = world["size"]
+    ranks = f"{size} rank{'s' if str(size) != '1' else ''}"
+    tags = ", ".join(map(str, keys.get("tags", ())))
+    return printable(f"{world.get('kind', 'processes')}, {ranks}" + (f"; {tags}" if tags else ""))
+
+
+def new(name: str, directory: Path, source: str | None = None) -> int:
+    """Write a scenario to begin with: the commented template, or a copy of the built-in scenario `source`.
+
+    Raises UsageError for an invalid name, a file that exists, or a source that there is not.
+    """
+    claim = Path(name).name.removesuffix(SUFFIX)
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", claim):
+        raise UsageError(
+            f"{claim!r} is not a name for a scenario; write the claim in small letters and hyphens: a-late-worker-joins"
+        )
+    text = _beginning(claim, source)
+    path = directory / Path(name).parent / f"{claim}{SUFFIX}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{path} exists already; choose another name") from None
+    except OSError as error:
+        raise UsageError(f"cannot write {path} ({error.strerror}); choose another --dir") from error
+    print(printable(f"{path}: run it with `rdzv-harness run {path}`"))
+    return AS_EXPECTED
+
+
+def _beginning(claim: str, source: str | None) -> str:
+    from harness.reference import template
+
+    if source is None:
+        return template(claim)
+    from harness import __version__
+    from harness.loader import builtin
+    from harness.reference.addresses import SCHEMA_LINE
+
+    origin = builtin.one(source)
+    text = builtin.file_of(origin).read_text(encoding="utf-8")
+    return f"{SCHEMA_LINE}# From {origin} of rdzv-harness {__version__}.\n{text}"
