@@ -53,8 +53,8 @@ def for_site(text: str, file: str, repository: str | None) -> str:
 
 def _target(target: str, file: str, repository: str | None) -> str:
     path, hash_sign, anchor = target.partition("#")
-    if repository is not None and path.startswith(f"{repository}/blob/main/"):
-        wanted = path.removeprefix(f"{repository}/blob/main/")
+    if repository is not None and path.startswith((f"{repository}/blob/main/", f"{repository}/raw/main/")):
+        wanted = path.removeprefix(f"{repository}/").partition("/main/")[2]
     elif not path or re.match(r"[a-z][a-z+.-]*:", path):
         return target
     else:

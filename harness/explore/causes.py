@@ -39,7 +39,7 @@ class Cause:
     """One entry of the file.
 
     Attributes:
-        ref: an F-number of `scenarios/failures.yaml`, or the name of a documented limit.
+        ref: an F-number of `harness/reference/failures.yaml`, or the name of a documented limit.
         because: one sentence: why the subject does this.
         subjects: of which subjects it is known.
         torch: versions of torch, as PEP 440 writes them; empty for all.

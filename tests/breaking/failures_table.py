@@ -1,8 +1,8 @@
-"""The README's table of failures: how stock and static-strict handle each, from the scenario files.
+"""The table of the failure catalogue: how stock and static-strict handle each, from the scenario files.
 
 python tests/breaking/failures_table.py [--write]
 
-prints what `README.md` should be, or writes it. What no scenario shows is in `scenarios/failures.yaml`.
+prints what `docs/failures.md` should be, or writes it. What no scenario shows is in `harness/reference/failures.yaml`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from scenarios_table import SCENARIOS, SUFFIX, put
 from harness.loader import load
 from harness.scenario.scenario import Known
 
-README = SCENARIOS.with_name("README.md")
+ROOT = SCENARIOS.parent
+PAGE = ROOT / "docs" / "failures.md"
 BEGIN, END = "<!-- failures: what tests/breaking/failures_table.py writes -->", "<!-- end of failures -->"
 STOCK, STRICT = "static", "static-strict"
 
@@ -40,8 +41,8 @@ class Shown:
 
 
 def failures() -> dict[str, dict[str, Any]]:
-    """By number, as `scenarios/failures.yaml` has them."""
-    listed: dict[str, dict[str, Any]] = YAML(typ="safe").load(SCENARIOS / "failures.yaml")
+    """By number, as `harness/reference/failures.yaml` has them."""
+    listed: dict[str, dict[str, Any]] = YAML(typ="safe").load(ROOT / "harness" / "reference" / "failures.yaml")
     return listed
 
 
@@ -87,4 +88,4 @@ def _lines() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    put(README, table(README.read_text(encoding="utf-8")), __doc__)
+    put(PAGE, table(PAGE.read_text(encoding="utf-8")), __doc__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import claims_table
 import failures_table
 from packaging.specifiers import SpecifierSet
 from scenarios_table import README, SCENARIOS, table
@@ -10,7 +11,7 @@ from harness.loader import load
 from harness.scenario.scenario import Known
 
 TORCH = "2.15.0"
-"""What the README's table was made with."""
+"""What the table of claims was made with."""
 
 
 def test_the_table_is_that_of_the_files() -> None:
@@ -47,11 +48,10 @@ def test_a_file_name_says_its_claim_in_the_folder_it_belongs_to() -> None:
     assert all(path.name.count("-") >= 2 for path in SCENARIOS.rglob("*.rdzv.yaml"))
 
 
-def test_the_claims_of_the_readme_are_those_that_files_call_known() -> None:
+def test_the_claims_of_the_page_are_those_that_files_call_known() -> None:
     """Its table is what `compare` printed; a claim that was broken or repaired since then would make it wrong."""
-    page = README.parents[1] / "README.md"
-    between = page.read_text(encoding="utf-8").partition("<!-- claims")[2].partition("<!-- end of claims")[0]
-    rows = {part.split(")")[0] for part in between.split("](scenarios/")[1:]}
+    text = claims_table.PAGE.read_text(encoding="utf-8")
+    rows = set(claims_table.rows(text))
     files = list(SCENARIOS.rglob("*.rdzv.yaml"))
     known = {
         str(path.relative_to(SCENARIOS))
@@ -59,12 +59,12 @@ def test_the_claims_of_the_readme_are_those_that_files_call_known() -> None:
         if any(_is_of(entry, TORCH) for cell in load(path) for entry in cell.known)
     }
     assert rows == known
-    assert f"\n{len(files) - len(rows)} other claims are kept by all.\n" in between
+    assert f"\n{len(files) - len(rows)} other claims are kept by all.\n" in text
 
 
-def test_the_failures_of_the_readme_are_as_the_files_show_them() -> None:
+def test_the_failures_of_the_page_are_as_the_files_show_them() -> None:
     """The known entries decide which of the failures static-strict removes."""
-    there = failures_table.README.read_text(encoding="utf-8")
+    there = failures_table.PAGE.read_text(encoding="utf-8")
     assert there == failures_table.table(there), "write it again: python tests/breaking/failures_table.py --write"
     assert list(failures_table.failures()) == [f"F{number:02d}" for number in range(1, 62)]
 

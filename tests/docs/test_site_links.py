@@ -35,6 +35,7 @@ PAGES = [ROOT / name for name in LINKS.PAGES] + sorted((ROOT / "docs").rglob("*.
         ("README.md", "docs/tutorial.md#break-it", "tutorial.md#break-it"),
         ("README.md", "docs/images/hang.png", "images/hang.png"),
         ("README.md", f"{REPOSITORY}/blob/main/docs/format.md#names", "format.md#names"),
+        ("README.md", f"{REPOSITORY}/raw/main/docs/images/hang.png", "images/hang.png"),
         (
             "docs/reference/python.md",
             "../../CONTRIBUTING.md#lock-files-and-pins",

@@ -246,7 +246,7 @@ def test_the_coda_is_neither_a_second_run_nor_a_second_handler() -> None:
 
 def test_every_reference_exists_and_is_a_documented_limit_of_static_strict() -> None:
     """In the list of failures, or in the page on static-strict."""
-    listed = set(re.findall(r"^(F\d\d):", (ROOT / "scenarios/failures.yaml").read_text(), re.MULTILINE))
+    listed = set(re.findall(r"^(F\d\d):", (ROOT / "harness/reference/failures.yaml").read_text(), re.MULTILINE))
     limits = (ROOT / "docs/rendezvous.md").read_text()
     for cause in reviewed():
         assert cause.ref in listed
