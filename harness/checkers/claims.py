@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Finding, granted, late, unless_stalled, unless_stopped, verdict_of
+from harness.history.cause import first_failure, log_end, why_never, why_skipped
 from harness.history.joins import handler_config, handler_of
 from harness.history.moments import came_within_ns, moment_time, recorded_late_within_ns
 from harness.history.wording import bounds, describe_call, describe_end, joined, outcome_phrase, with_stacks
@@ -104,7 +105,9 @@ def _missing(scenario: Scenario, history: History, claim: StepClaim) -> Iterator
         if len(calls) < step.times:
             what = f"was called {len(calls)} times, not {step.times}" if calls else "never began"
             window = (history.start_ns, history.ops[-1].time_ns) if len(history) else (0, 0)
-            yield unless_stalled(history, window, f"rank {rank}'s {step.name} {what}", happened=what)
+            failure = first_failure(history, (rank,))
+            because = f"rank {rank}'s {step.name} {what}{f': {failure}' if failure else ''}"
+            yield unless_stalled(history, window, because, happened=what)
 
 
 def _miscount(
@@ -135,15 +138,22 @@ def _mismatches(
 ) -> Iterator[Finding]:
     """What about the call is not as claimed, the plainest first."""
     if call.outcome not in claim.outcomes:
-        because = (
-            f"{describe_call(call)} {describe_end(call)}{_said(call)}, expected {joined(list(claim.outcomes), 'or')}"
-        )
+        expected = f"expected {joined(list(claim.outcomes), 'or')}"
+        log = log_end(history, call) if call.step == EXIT else ""
+        because = f"{_how_it_ended(scenario, history, call)}, {expected}{log}"
         because, happened = with_stacks(history, call, because), describe_end(call)
         yield unless_stalled(history, history.window_of(call), because, happened=happened, evidence=call.evidence)
     yield from _wrong_value(history, claim, call)
     yield from _wrong_error(scenario, history, claim, call)
     if claim.within is not None:
         yield from _wrong_time(scenario, history, claim, claim.within, call, since_ns)
+
+
+def _how_it_ended(scenario: Scenario, history: History, call: Call) -> str:
+    """What came first first: a call that was skipped is told with what kept its moment from coming."""
+    if call.outcome == "skipped" and (why := why_skipped(history, scenario, call)):
+        return f"{why}, so {describe_call(call)} was skipped"
+    return f"{describe_call(call)} {describe_end(call)}{_said(call)}"
 
 
 def _said(call: Call) -> str:
@@ -262,7 +272,8 @@ def _wrong_time(
     from_ns = call.begun_ns if claim.since is None else since_ns
     if from_ns is None:
         what = f"the moment {claim.since} never came" if claim.since is not None else "its begin is unknown"
-        because = f"{describe_call(call)} {describe_end(call)}, but {what}"
+        why = "" if claim.since is None else why_never(history, scenario, claim.since)
+        because = f"{describe_call(call)} {describe_end(call)}, but {what}{f': {why}' if why else ''}"
         yield unless_stalled(history, history.window_of(call), because, happened=what, evidence=call.evidence)
         return
     lower_ns, upper_ns = within

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
+from harness.history.cause import log_end
 from harness.history.wording import counted
 from harness.scenario.scenario import EXIT, Scenario
 from harness.values.attribute import Declaration
@@ -52,7 +53,10 @@ class NoCrash(Checker):
         if not ends and not workers:
             return self.nothing("no process ended")
         crashed = [(call, because) for call in ends if (because := _crash(scenario, history, call))]
-        findings = [Finding(f"{_who(call)} {because}", because, call.evidence) for call, because in crashed]
+        findings = [
+            Finding(f"{_who(call)} {because}{log_end(history, call)}", because, call.evidence)
+            for call, because in crashed
+        ]
         findings += [finding for op in workers if (finding := _worker_crash(op)) is not None]
         count = len(ends) + len(workers)
         return self.verdict(findings, f"{counted(count, 'process', 'processes')} ended as asked")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from harness.checkers.base import CHECKERS, Checker
 from harness.checkers.claims import judge_claim, named_calls
+from harness.history.cause import first_failure, why_never
 from harness.history.stalls import describe_stall, describe_stalls, excuse, stood_still
 from harness.history.waiting import who_waits
 from harness.history.wording import and_n_more, counted, fault_named
@@ -119,7 +120,7 @@ def _sentence(decisive: list[Verdict]) -> str:
 
 def _find(scenario: Scenario, history: History) -> _Findings:
     claims = tuple(_claim(scenario, history, claim) for claim in scenario.expect)
-    idle = tuple(verdict for verdict in claims if verdict.status == VACUOUS)
+    idle = tuple(_with_cause(history, verdict) for verdict in claims if verdict.status == VACUOUS)
     standing = {
         kind: _invariant(scenario, history, kind, member) for kind, member in CHECKERS.items() if member.standing
     }
@@ -187,22 +188,36 @@ def _missing_premises(scenario: Scenario, history: History) -> Iterator[Verdict]
     """Faults that were never in place, or that touched nothing while they were."""
     played = {injection.fault: injection for injection in history.injections}
     for fault in scenario.faults:
-        because = _did_not_happen(played.get(fault.name))
+        because = _did_not_happen(scenario, history, fault, played.get(fault.name))
         if because:
             evidence = played[fault.name].evidence if fault.name in played else ()
             expected = f"{fault.kind} is injected and touches something"
             yield Verdict(fault.name, VACUOUS, f"{_fault(fault)} {because}", expected, because, evidence, fault.line)
 
 
-def _did_not_happen(injection: Injection | None) -> str:
+def _with_cause(history: History, verdict: Verdict) -> Verdict:
+    """A check that had nothing to judge, with the first failure of the run: that may be why."""
+    failure = first_failure(history)
+    return replace(verdict, because=f"{verdict.because}; the first failure: {failure}") if failure else verdict
+
+
+def _did_not_happen(scenario: Scenario, history: History, fault: Fault, injection: Injection | None) -> str:
+    """Why a fault did not do what it is there for, what came first first; empty if it did."""
     if injection is None:
-        return "was never injected: its moment never came"
+        return f"was never injected: {why_never(history, scenario, fault.after) or 'its moment never came'}"
     if injection.injected_ns is None:
-        return f"was never injected{f': {injection.failed}' if injection.failed else ''}"
+        return f"was never injected{f': {injection.failed}' if injection.failed else ''}{_before(history, injection)}"
     if injection.touched is False:
         facts = ", ".join(f"{name} {value}" for name, value in injection.facts.items())
-        return f"touched nothing{f' ({facts})' if facts else ''}"
+        return f"touched nothing{f' ({facts})' if facts else ''}{_before(history, injection)}"
     return ""
+
+
+def _before(history: History, injection: Injection) -> str:
+    """What had failed before a fault was to be injected, of the ranks that it was to hit."""
+    tried_ns = injection.tried_ns if injection.injected_ns is None else injection.injected_ns
+    failure = "" if tried_ns is None else first_failure(history, injection.ranks, tried_ns)
+    return f"; before, {failure}" if failure else ""
 
 
 def _fault(fault: Fault) -> str:

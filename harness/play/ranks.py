@@ -6,11 +6,11 @@ import os
 import select
 import struct
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from harness import clock
+from harness.archive.logs import last_line
 from harness.machine.process.children import describe_status
 from harness.play.poll import TICK_NS
 from harness.play.rank_group import CallOwner, RankProcess
@@ -229,11 +229,10 @@ class Ranks:
     def _never_ready(self, process: RankProcess) -> str:
         """Why a rank did not start: what its log says last, if that is about the machine."""
         path = self._log_path(process)
-        with suppress(OSError):
-            last = path.read_text(errors="replace").strip().rpartition("\n")[2]
-            if advice_in(last):
-                return f"rank {process.rank} could not start: {with_advice(last)}"
-        return f"rank {process.rank} ended before it was ready; see {path}"
+        last = last_line(path)
+        if advice_in(last):
+            return f"rank {process.rank} could not start: {with_advice(last)}"
+        return f"rank {process.rank} ended before it was ready{f' ({last})' if last else ''}; see {path}"
 
     def _has_no_other_reason(self, process: RankProcess) -> bool:
         """Whether a rank ended by itself and not with its `exit`, whose status may be any."""
@@ -256,6 +255,8 @@ class Ranks:
         value: dict[str, Any] = {**end, "by": process.ends_by}
         if process.stacks:
             value["stacks"] = process.stacks
+        if process.ends_by in ("", "guard") and (line := last_line(self._log_path(process))):
+            value["log"] = line
         key = (EXIT, process.rank, process.life, 1)
         if "signal" in end:
             self._complete(key, {"outcome": "died", "because": cause(process, end), **value})

@@ -82,6 +82,37 @@ def test_a_stored_run_is_shown_and_judged_again(
     assert main(["show", str(run_dir), "--ranks", "2"]) == 2
 
 
+DIES = """\
+schema: rdzv-scenario/v1
+title: A job lives until it is killed
+world: {size: 2, timeout: 2s, route: direct}
+workload:
+  - {do: rendezvous}
+faults:
+  - {inject: kill, ranks: 1, after: {step: exit, ranks: 0, is: ok}}
+expect:
+  - {step: exit, ranks: 1, is: died}
+"""
+
+
+def test_a_job_that_dies_first_is_told_with_its_last_words_also_by_judge(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The log's last line is part of the stored history, so its directory is judged without the log."""
+    path = tmp_path / "dies.rdzv.yaml"
+    path.write_text(DIES)
+    command = [sys.executable, "-c", "raise ValueError('no such data set')"]
+    sentence = "rank 0's process ended with status 1; its log ends: ValueError: no such data set"
+    options = ["--subject", "command", "--runs-dir", str(tmp_path / "runs")]
+    assert main(["run", str(path), *options, "--", *command]) == 4
+    assert sentence in capsys.readouterr().out
+    (run_dir,) = (path.parent for path in (tmp_path / "runs").glob("*/run.json"))
+    for log in (run_dir / "logs").iterdir():
+        log.unlink()
+    assert main(["judge", str(run_dir)]) == 4
+    assert sentence in capsys.readouterr().out
+
+
 def test_one_damaged_run_directory_does_not_hide_the_others(
     scenario: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
