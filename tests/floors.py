@@ -42,6 +42,8 @@ IN_RANKS = {
 WITH_TORCH = ("torch", "importlib_metadata")
 """Not of the standard library, but there wherever torch is; the second on Python 3.9 only."""
 TORCH_ANYWHERE = ("rendezvous",)
+RELATIVE = "rendezvous."
+"""Its modules are a distribution of their own too, under another name."""
 TORCH_IN_FUNCTIONS = ("rank", "machine.launch.zygote", "reproduce.parts")
 
 TIME = {
@@ -115,30 +117,33 @@ class Module:
 
     @cached_property
     def imports(self) -> tuple[Import, ...]:
-        return tuple(_imports(self.tree, at_top=True))
+        return tuple(_imports(self.tree, self.name, at_top=True))
 
     def within(self, *names: str) -> bool:
         """Whether it is one of these modules or lies in one of these packages."""
         return any(self.name == name or self.name.startswith(f"{name}.") for name in names)
 
 
-def _imports(node: ast.AST, at_top: bool) -> Iterator[Import]:
+def _imports(node: ast.AST, of: str, at_top: bool) -> Iterator[Import]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import):
             yield from (Import(alias.name, child.lineno, at_top) for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
-            yield from _imports_from(child, at_top)
+            yield from _imports_from(child, of, at_top)
         elif isinstance(child, ast.Call) and _imported_by_name(child):
             yield Import(_imported_by_name(child), child.lineno, at_top)
         inner = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
-        yield from _imports(child, at_top and not inner)
+        yield from _imports(child, of, at_top and not inner)
 
 
-def _imports_from(node: ast.ImportFrom, at_top: bool) -> Iterator[Import]:
-    assert node.module is not None, "relative imports are not used here"
+def _imports_from(node: ast.ImportFrom, of: str, at_top: bool) -> Iterator[Import]:
+    origin = node.module or ""
+    if node.level:
+        assert (node.level, of.startswith(RELATIVE)) == (1, True), f"harness.{of}: only {RELATIVE} imports relatively"
+        origin = f"harness.{of.rpartition('.')[0]}" + (f".{origin}" if origin else "")
     for alias in node.names:
         # `from harness import clock` and `from harness.machine import listening` import modules too.
-        module = f"{node.module}.{alias.name}" if node.module.split(".")[0] == "harness" else node.module
+        module = f"{origin}.{alias.name}" if origin.split(".")[0] == "harness" else origin
         yield Import(module, node.lineno, at_top)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from harness.rendezvous.failures import TimedOut
+from .failures import TimedOut
 
 # Pauses are short at first, and never so long that a worker misses a master that has started for a second.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.005, 0.5

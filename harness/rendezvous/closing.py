@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Tuple, Union
 
-from harness.rendezvous import keys
-from harness.rendezvous.operations import Add, Get, MultiGet, MultiSet, Operation, Replies, Set
-from harness.rendezvous.protocol import CLOSED, COMMITTED, Record, number, present, text, texts
+from . import keys
+from .operations import Add, Get, MultiGet, MultiSet, Operation, Replies, Set
+from .protocol import CLOSED, COMMITTED, Record, number, present, text, texts
 
 LOOK, MARK, REFUSE, TELL, DONE = "look", "mark", "refuse", "tell", "done"
 

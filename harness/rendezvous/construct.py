@@ -10,8 +10,8 @@ from typing import Any, Dict, List, Optional
 
 from torch.distributed import TCPStore
 
-from harness.rendezvous.backoff import LONGEST_TRY_S
-from harness.rendezvous.descriptors import (
+from .backoff import LONGEST_TRY_S
+from .descriptors import (
     TOO_MANY_OPEN,
     Descriptor,
     appeared,
@@ -20,10 +20,10 @@ from harness.rendezvous.descriptors import (
     listening,
     sockets,
 )
-from harness.rendezvous.failures import PortTaken, TimedOut
-from harness.rendezvous.port import check_free, own_address, was_released
-from harness.rendezvous.resolve import Address
-from harness.rendezvous.timers import timers
+from .failures import PortTaken, TimedOut
+from .port import check_free, own_address, was_released
+from .resolve import Address
+from .timers import timers
 
 # One constructor at a time in a process, so that the sockets that appear meanwhile are its own, as far as we make them.
 _ONE_AT_A_TIME = threading.Lock()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from harness.rendezvous import BACKEND
+from . import BACKEND
 
 
 def get_handler() -> Callable[[Any], Any]:
@@ -18,7 +18,7 @@ def get_handler() -> Callable[[Any], Any]:
 
 def create_handler(params: Any) -> Any:
     """A handler for torch's RendezvousParameters; raises ValueError for invalid arguments."""
-    from harness.rendezvous.static import create_rdzv_handler
+    from .static import create_rdzv_handler
 
     return create_rdzv_handler(params)
 

@@ -14,8 +14,8 @@ from torch.distributed.elastic.rendezvous import (
     RendezvousTimeoutError,
 )
 
-from harness.rendezvous.failures import NotAStore, TimedOut, Unreachable
-from harness.rendezvous.protocol import Refused, Withdrawn
+from .failures import NotAStore, TimedOut, Unreachable
+from .protocol import Refused, Withdrawn
 
 _MOST_NAMED = 16
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Tuple, Union
 
-from harness.rendezvous import keys, protocol
-from harness.rendezvous.operations import (
+from . import keys, protocol
+from .operations import (
     Add,
     Append,
     CompareSet,
@@ -19,7 +19,7 @@ from harness.rendezvous.operations import (
     Set,
     Wait,
 )
-from harness.rendezvous.protocol import (
+from .protocol import (
     COMMITTED,
     GO,
     PRESENT,

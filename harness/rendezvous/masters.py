@@ -8,11 +8,11 @@ import weakref
 from contextlib import contextmanager
 from typing import Any, Iterator, List
 
-from harness.rendezvous import port
-from harness.rendezvous.construct import make_server
-from harness.rendezvous.failures import TimedOut
-from harness.rendezvous.join_errors import unreachable
-from harness.rendezvous.store import BoundedStore
+from . import port
+from .construct import make_server
+from .failures import TimedOut
+from .join_errors import unreachable
+from .store import BoundedStore
 
 _masters: weakref.WeakSet[Any] = weakref.WeakSet()
 _ONE_AT_A_TIME = threading.Lock()

@@ -8,9 +8,9 @@ import socket
 from contextlib import suppress
 from typing import Set
 
-from harness.rendezvous.descriptors import Descriptor, accepted, listening
-from harness.rendezvous.failures import PortTaken, TimedOut, Unreachable
-from harness.rendezvous.resolve import Address, resolve
+from .descriptors import Descriptor, accepted, listening
+from .failures import PortTaken, TimedOut, Unreachable
+from .resolve import Address, resolve
 
 _ANYWHERE: Address = (socket.AF_INET6, "::")
 _ANYWHERE_IPV4: Address = (socket.AF_INET, "0.0.0.0")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, List, Tuple, TypeVar, Union
 
-from harness.rendezvous import keys
-from harness.rendezvous.operations import Operation, Replies, Reply
+from . import keys
+from .operations import Operation, Replies, Reply
 
 COMMITTED = 1 << 32
 """Added to a round's version when the round is whole; the lower bits count joins that were withdrawn or replaced."""

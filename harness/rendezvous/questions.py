@@ -7,13 +7,13 @@ import time
 from contextlib import suppress
 from typing import Optional
 
-from harness.rendezvous.construct import ConnectedStore
-from harness.rendezvous.failures import Unreachable
-from harness.rendezvous.keys import Incarnation
-from harness.rendezvous.operations import Get
-from harness.rendezvous.resolve import resolve
-from harness.rendezvous.session import FAILURES, close_run, incarnation_at, was_reopened
-from harness.rendezvous.wire import Wire, connect_any
+from .construct import ConnectedStore
+from .failures import Unreachable
+from .keys import Incarnation
+from .operations import Get
+from .resolve import resolve
+from .session import FAILURES, close_run, incarnation_at, was_reopened
+from .wire import Wire, connect_any
 
 _LONGEST_S = 1.0
 

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import List, Tuple
 
-from harness.rendezvous.failures import TimedOut, Unreachable
+from .failures import TimedOut, Unreachable
 
 Address = Tuple[int, str]
 """An address family and a numeric host."""

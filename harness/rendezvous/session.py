@@ -7,15 +7,15 @@ from contextlib import suppress
 from typing import Callable, List, Optional, Tuple, Union
 from urllib.parse import unquote
 
-from harness.rendezvous import keys
-from harness.rendezvous.closing import Closing
-from harness.rendezvous.failures import NotAStore, TimedOut, Unreachable
-from harness.rendezvous.master_join import PUBLISH, MasterJoin
-from harness.rendezvous.operations import Get, MultiGet, Operation, Replies, Wait
-from harness.rendezvous.protocol import OUTCOMES, Outcome, Record, Request, Withdrawn
-from harness.rendezvous.resolve import resolve
-from harness.rendezvous.wire import Wire, connect_any
-from harness.rendezvous.worker_join import CLAIM, RECHECK, WorkerJoin
+from . import keys
+from .closing import Closing
+from .failures import NotAStore, TimedOut, Unreachable
+from .master_join import PUBLISH, MasterJoin
+from .operations import Get, MultiGet, Operation, Replies, Wait
+from .protocol import OUTCOMES, Outcome, Record, Request, Withdrawn
+from .resolve import resolve
+from .wire import Wire, connect_any
+from .worker_join import CLAIM, RECHECK, WorkerJoin
 
 _RECHECK_S = 1.0
 _PAUSE_S = 0.02

@@ -16,22 +16,22 @@ from torch.distributed.elastic.rendezvous import (
     RendezvousStoreInfo,
 )
 
-from harness.rendezvous import BACKEND, arguments, keys
-from harness.rendezvous.backoff import Backoff
-from harness.rendezvous.construct import make_store
-from harness.rendezvous.descriptors import TOO_MANY_OPEN, can_open
-from harness.rendezvous.failures import PortTaken, TimedOut, Unreachable
-from harness.rendezvous.holders import holder
-from harness.rendezvous.join_errors import JoinErrors, unreachable
-from harness.rendezvous.master_join import MasterJoin
-from harness.rendezvous.masters import is_shared, let_go, release, serve
-from harness.rendezvous.protocol import Join, Joined, Outcome, Participant, Refused, Withdrawn
-from harness.rendezvous.questions import Questions
-from harness.rendezvous.resolve import resolve
-from harness.rendezvous.session import FAILURES, Session, runs_at
-from harness.rendezvous.store import BoundedStore, StrictStore
-from harness.rendezvous.wire import Wire, connect_any
-from harness.rendezvous.worker_join import WorkerJoin
+from . import BACKEND, arguments, keys
+from .backoff import Backoff
+from .construct import make_store
+from .descriptors import TOO_MANY_OPEN, can_open
+from .failures import PortTaken, TimedOut, Unreachable
+from .holders import holder
+from .join_errors import JoinErrors, unreachable
+from .master_join import MasterJoin
+from .masters import is_shared, let_go, release, serve
+from .protocol import Join, Joined, Outcome, Participant, Refused, Withdrawn
+from .questions import Questions
+from .resolve import resolve
+from .session import FAILURES, Session, runs_at
+from .store import BoundedStore, StrictStore
+from .wire import Wire, connect_any
+from .worker_join import WorkerJoin
 
 __all__ = ["StaticTCPRendezvous", "create_rdzv_handler"]
 

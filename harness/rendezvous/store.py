@@ -15,11 +15,11 @@ from typing import Any, Callable, Iterator, Optional
 
 from torch.distributed import DistNetworkError, PrefixStore
 
-from harness.rendezvous.construct import ConnectedStore, make_store
-from harness.rendezvous.failures import TimedOut
-from harness.rendezvous.keys import RUNS
-from harness.rendezvous.resolve import Address
-from harness.rendezvous.timers import timers
+from .construct import ConnectedStore, make_store
+from .failures import TimedOut
+from .keys import RUNS
+from .resolve import Address
+from .timers import timers
 
 # Torch keeps the deadline of a wait itself, but needs one more round trip to report it: the grace is for that.
 _GRACE_S = 0.7

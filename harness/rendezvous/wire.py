@@ -12,11 +12,11 @@ import time
 from contextlib import suppress
 from typing import Callable, Dict, List, Sequence, Tuple
 
-from harness.rendezvous import operations as op
-from harness.rendezvous.descriptors import join_sockets
-from harness.rendezvous.failures import NotAStore, TimedOut, Unreachable
-from harness.rendezvous.operations import Operation, Replies, Reply
-from harness.rendezvous.resolve import Address
+from . import operations as op
+from .descriptors import join_sockets
+from .failures import NotAStore, TimedOut, Unreachable
+from .operations import Operation, Replies, Reply
+from .resolve import Address
 
 # The first byte of each message, and the magic number of the greeting: torch 2.6 to 2.15, as seen on the wire
 # (tests/rendezvous/inside/wire_checks.py runs with each torch).

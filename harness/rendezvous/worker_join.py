@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Tuple, Union
 
-from harness.rendezvous import keys, protocol
-from harness.rendezvous.operations import Add, Append, CompareSet, Get, MultiGet, MultiSet, Replies, Reply, Set, Wait
-from harness.rendezvous.protocol import (
+from . import keys, protocol
+from .operations import Add, Append, CompareSet, Get, MultiGet, MultiSet, Replies, Reply, Set, Wait
+from .protocol import (
     COMMITTED,
     DOUBLED,
     GO,

@@ -1,0 +1,52 @@
+"""Building distributions from a copy of the tree, without the network."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[2]
+STRICT = Path("packaging/static-strict")
+SOURCES = ("harness", "scenarios", "docker", "packaging", "pyproject.toml", "README.md", "LICENSE")
+"""Everything that the distributions are made of."""
+NEEDED = Version("77")
+"""Of setuptools: what `build-system` asks for; the lock file of CI has a later one."""
+
+_BUILD = "import sys; from setuptools import build_meta as b; getattr(b, 'build_' + sys.argv[1])(sys.argv[2])"
+
+Build = Callable[[str, Path], Path]
+"""Builds a `wheel` or an `sdist` of a folder of the tree; its path."""
+
+
+def built(kind: str, source: Path, into: Path) -> Path:
+    """The only file that this build makes; the network is not used."""
+    into.mkdir(parents=True)
+    ran = subprocess.run([sys.executable, "-c", _BUILD, kind, into], cwd=source, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    (made,) = into.iterdir()
+    return made
+
+
+def copy_tree(target: Path) -> None:
+    """Links stay links, as in a checkout; setuptools writes into the folder that it builds."""
+    for name in SOURCES:
+        source = ROOT / name
+        if source.is_dir():
+            ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
+            shutil.copytree(source, target / name, symlinks=True, ignore=ignore)
+        else:
+            shutil.copy(source, target / name)
+
+
+def unpacked(archive: Path, into: Path) -> Path:
+    """The folder of an sdist."""
+    with tarfile.open(archive) as tar:
+        tar.extractall(into, filter="data")
+    (folder,) = into.iterdir()
+    return folder
