@@ -31,11 +31,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Links as the site has them."""
-    return links.for_site(markdown, links.repo_path(page.file.src_uri), config["repo_url"] or None)
+    return links.for_site(markdown, links.repo_path(page.file.src_uri), config["repo_url"])
 
 
 def _repository() -> str:
     if "GITHUB_REPOSITORY" in os.environ:
         return f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{os.environ['GITHUB_REPOSITORY']}"
     project: dict[str, Any] = tomllib.loads((links.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return str(project.get("urls", {}).get("Repository", "https://github.com/rdzv-harness/rdzv-harness")).rstrip("/")
+    return str(project["urls"]["Repository"])

@@ -38,11 +38,11 @@ def repo_path(site_path: str) -> str:
     return {page: file for file, page in PAGES.items()}.get(site_path, f"docs/{site_path}")
 
 
-def for_site(text: str, file: str, repository: str | None) -> str:
+def for_site(text: str, file: str, repository: str) -> str:
     """The text of a file of the repository with links that lead to the same place from its page of the site.
 
-    A link to a file that the site does not have leads to `repository`, an address; it keeps only its text if there is
-    none. A link to nothing stays, so that the strict build refuses it.
+    A link to a file that the site does not have leads to `repository`, an address. A link to nothing stays, so that the
+    strict build refuses it.
     """
 
     def rewritten(match: re.Match[str]) -> str:
@@ -51,9 +51,9 @@ def for_site(text: str, file: str, repository: str | None) -> str:
     return outside_code(text, lambda prose: _LINK.sub(rewritten, prose))
 
 
-def _target(target: str, file: str, repository: str | None) -> str:
+def _target(target: str, file: str, repository: str) -> str:
     path, hash_sign, anchor = target.partition("#")
-    if repository is not None and path.startswith((f"{repository}/blob/main/", f"{repository}/raw/main/")):
+    if path.startswith((f"{repository}/blob/main/", f"{repository}/raw/main/")):
         wanted = path.removeprefix(f"{repository}/").partition("/main/")[2]
     elif not path or re.match(r"[a-z][a-z+.-]*:", path):
         return target
@@ -64,7 +64,7 @@ def _target(target: str, file: str, repository: str | None) -> str:
         own = site_path(file) or ""
         return posixpath.relpath(page, posixpath.dirname(own) or ".") + hash_sign + anchor
     there = ROOT / wanted
-    if repository is None or wanted.startswith("..") or not there.exists():
+    if wanted.startswith("..") or not there.exists():
         return target
     return f"{repository}/{'tree' if there.is_dir() else 'blob'}/main/{wanted}{hash_sign}{anchor}"
 
