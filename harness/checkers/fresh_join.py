@@ -67,8 +67,7 @@ def _is_whole(group: Sequence[Join]) -> bool:
     """Whether each rank joins once, with the same world size."""
     sizes = {whole(join.call.arguments.get("world_size")) for join in group}
     ranks = sorted(join.given_rank for join in group if join.given_rank is not None)
-    settled = all(join.call.outcome in ("ok", "failed", "hung") for join in group)
-    return settled and sizes == {len(group)} and ranks == list(range(len(group)))
+    return sizes == {len(group)} and ranks == list(range(len(group)))
 
 
 def _is_plain(scenario: Scenario, group: Sequence[Join]) -> bool:
@@ -95,7 +94,7 @@ def _is_undisturbed(scenario: Scenario, history: History, disturbances: Disturba
 
 
 def _is_held_up(disturbances: Disturbances, group: Sequence[Join], window: tuple[int, int]) -> bool:
-    """Whether another join of a member's process, which a fault had hit, was still going on in the window.
+    """Whether a join of a member's process, which a fault had hit before the window, was still going on in it.
 
     Static-strict makes the stores of one process one after the other (docs/rendezvous.md): a constructor that waits at
     a link that was silent holds up the next one.
@@ -105,7 +104,6 @@ def _is_held_up(disturbances: Disturbances, group: Sequence[Join], window: tuple
         join
         for join in joins(disturbances.history)
         if (join.call.rank, join.call.life) in members
-        and join not in group
         and join.begun_ns < window[1]
         and (join.call.ended_ns is None or join.ended_ns > window[0])
     ]
@@ -133,7 +131,7 @@ def _window(history: History, group: Sequence[Join]) -> tuple[int, int]:
 
 
 def _allowed_ns(scenario: Scenario, history: History, group: Sequence[Join]) -> int | None:
-    """A part of the shortest timeout; None if a timeout is not known, or too short."""
+    """A part of the shortest timeout; None if it is too short, or if a join died with its process."""
     timed = [timed_call(scenario, history, join.call) for join in group]
     shortest_ns = min((one.timeout_ns for one in timed if one is not None), default=0)
     return None if None in timed or shortest_ns < SHORTEST_NS else shortest_ns // PART

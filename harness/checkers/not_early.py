@@ -55,7 +55,7 @@ def _judged(scenario: Scenario, history: History) -> Iterator[TimedCall]:
     disturbances = Disturbances(scenario, history)
     for timed in timed_calls(scenario, history):
         call = timed.call
-        if call.outcome != "failed" or timed.timeout_ns <= 0:
+        if timed.timeout_ns <= 0:
             continue
         if disturbances.is_strict and _is_of_worker(call):
             gave_up = says_timed_out(call) or _is_unconnected(call)

@@ -158,7 +158,7 @@ def _twice(groups: list[list[Join]]) -> Iterator[Finding]:
     for group in groups:
         first: dict[tuple[int, int, str], Join] = {}
         for join in group:
-            if join.returned and join.round is not None:
+            if join.round is not None:
                 handler = join.call.rank, join.call.life, join.handler
                 earlier = first.setdefault(handler, join)
                 if earlier is not join:

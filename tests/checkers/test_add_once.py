@@ -154,3 +154,16 @@ def test_sums_that_may_wrap_around_are_not_judged() -> None:
 def test_what_is_no_number_is_not_judged() -> None:
     """A mutant may return anything; other checks judge that."""
     assert Counter().add(1, None).call("get", "text").verdict.status == VACUOUS
+
+
+def test_an_add_that_was_skipped_counts_for_nothing() -> None:
+    """It never began."""
+    counter = Counter()
+    counter.past.call(1, "add", None, 0.9, "skipped", arguments={"key": "k", "amount": 1})
+    assert counter.add(2, 2).verdict.status == FAILED
+
+
+def test_a_multi_get_gives_the_value_of_each_key() -> None:
+    """Of one that returned no list nothing is known."""
+    assert Counter().add(1, 1).call("multi_get", ["7", "2"], keys=["other", "k"]).verdict.status == FAILED
+    assert Counter().add(1, 1).call("multi_get", 2, keys=["k"]).verdict.status == PASSED

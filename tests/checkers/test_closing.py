@@ -115,6 +115,20 @@ def test_nothing_closed_and_nobody_asked_is_nothing_to_judge() -> None:
     assert judged(Past(3).all_join().whole()).status == VACUOUS
 
 
+def test_calls_that_were_skipped_close_and_ask_nothing() -> None:
+    """They never began."""
+    assert judged(Past(3).all_join().call(1, "is_closed", None, 2.1, "skipped").whole()).status == VACUOUS
+    skipped = Past(3).all_join().call(2, "set_closed", None, 1.5, "skipped")
+    assert judged(asks(skipped, 1, True).whole()).status == FAILED
+
+
+def test_a_handler_that_joins_later_had_no_store_to_ask() -> None:
+    """Its join returned after it had asked."""
+    past = closed(past=Past(3).join(0, 0, 0.1).join(1, 0, 0.1))
+    past = asks(past, 2, False).join(2, 2.2, 2.3, run_id="other", handler="second", step="later")
+    assert judged(past.join(2, 2.4, 2.5, "failed", step="more", error=CLOSED).whole()).status == PASSED
+
+
 @pytest.mark.parametrize("at", [0.5, 1.5, 3.0])
 def test_only_its_own_drop_in_between_makes_a_handler_another_one(at: float) -> None:
     """One before it was closed, one of another handler, and one after it was asked change nothing."""

@@ -199,6 +199,18 @@ def test_a_run_that_was_opened_anew_counts_from_one(between: Past) -> None:
     assert together(between.join(1, 1, 1.1, **{**ROSTER, "step": "again"})) == PASSED
 
 
+@pytest.mark.parametrize(
+    "between",
+    [
+        Past(3).all_join(**ROSTER).join(1, 0.5, 0.6, "failed", step="failing"),
+        Past(3).all_join(**ROSTER).ends(1, None, 0.5, signal=9, by="fault kill").join(1, 0.6, 0.9, life=2, **ROSTER),
+    ],
+)
+def test_a_worker_that_raised_or_came_again_opens_nothing_anew(between: Past) -> None:
+    """Only a master can: the second return of rank 2 from round 1 waited for nobody."""
+    assert together(between.join(2, 1, 1.1, **{**ROSTER, "step": "again"})) == FAILED
+
+
 def test_a_round_with_a_rank_that_was_dead_is_rejected() -> None:
     """Rank 1 had ended before rank 2 came, so it cannot have answered when all had."""
     past = Past(3).join(1, 0.1, 0.5, "died").ends(1, None, 0.5, signal=9, by="fault kill")

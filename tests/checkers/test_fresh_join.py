@@ -43,6 +43,12 @@ def test_a_rank_that_gives_up_is_rejected() -> None:
     )
 
 
+def test_an_error_without_a_message_is_named_by_its_class() -> None:
+    """There is nothing to quote."""
+    past = Past(3).join(0, 0, 0.1).join(1, 0, 0.1).join(2, 0, 2, "failed", error=replace(TIMEOUT, message=""))
+    assert judged(past.whole()).because.endswith("all 3 ranks had begun to join, undisturbed")
+
+
 def test_each_rank_that_gives_up_is_a_violation_of_its_own() -> None:
     """Nobody returned."""
     assert len(judged(Past(3).all_join(outcome="failed").whole()).violations) == 3
@@ -70,6 +76,7 @@ def test_a_new_run_after_faults_that_were_healed_is_judged() -> None:
         Past(3).fault("port", 0.5, None, ranks=(), kind="occupy_port"),
         Past(3).ends(0, 1.3, 1.4),
         Past(3).call(0, "shutdown", 1.3, 1.4),
+        Past(3).call(0, "shutdown", 1.3, None, thread="other"),
         Past(3).call(1, "exit", 1.2, 1.2, thread="other"),
         Past(3).call(1, "set_closed", 0.5, 0.6),
         Past(3).call(0, "fork_child", 0.5, 0.6),
@@ -89,6 +96,8 @@ def test_what_stood_in_the_way_excuses(past: Past) -> None:
         Past(3).join(0, 1, 3, "failed").join(1, 1, 3, "failed"),
         Past(3).join(0, 1, 3, "failed").join(1, 1, 3, "failed").join(2, 1, 3, "failed", as_rank=1),
         Past(3).join(0, 1, 3, "failed").join(1, 1, 3, "failed").join(2, 1, 3, "failed", as_rank=7),
+        Past(3).join(0, 1, 3, "failed").join(1, 1, 3, "failed").join(2, 1, 3, "failed", as_rank=None),
+        Past(4).join(0, 1, 3, "failed", world_size=2).join(3, 1, 3, "failed", as_rank=1, world_size=2),
         Past(3).join(0, 1, 3, "failed").join(1, 1, 3, "failed").join(2, 1, 3, "failed", world_size=4),
         Past(3).join(0, 1, 3, "failed").join(1, 1, 3, "failed").join(2, 2.0, 4, "failed"),
         Past(3).join(0, 1, 3, "failed").join(1, 1, 3, "failed").join(2, 1.0, 1.5, "died"),
@@ -96,7 +105,7 @@ def test_what_stood_in_the_way_excuses(past: Past) -> None:
     ],
 )
 def test_a_world_that_is_not_whole_at_once_is_not_judged(past: Past) -> None:
-    """A missing, doubled, strange, wrong, late, dead rank; one that hardly got a processor."""
+    """A missing, doubled, strange, unknown, unplanned, wrong, late, dead rank; one that hardly got a processor."""
     assert judged(past.whole()).status == VACUOUS
 
 
@@ -112,7 +121,7 @@ def test_settings_of_its_own_and_torchrun_are_not_judged() -> None:
     assert judged(split().whole(), replace(PLAN, world=replace(PLAN.world, torchrun={}))).status == VACUOUS
 
 
-def held_up(subject: str = "static-strict", hit: float = 0.9, until: float = 1.5) -> str:
+def held_up(subject: str = "static-strict", hit: float = 0.9, until: float | None = 1.5) -> str:
     """Rank 2's first join, which may have been hit, goes on beside a new run, in which rank 2 gives up."""
     past = Past(3, subject=subject).fault("few", 0.01, hit, kind="file_limit", ranks=(0,)).join(2, 0.5, until, "failed")
     again = {"run_id": "again", "handler": "second", "step": "again", "thread": "other"}
@@ -123,6 +132,7 @@ def held_up(subject: str = "static-strict", hit: float = 0.9, until: float = 1.5
 def test_a_join_behind_one_that_a_fault_has_hit_is_a_limit_of_static_strict() -> None:
     """Its constructors run one after the other, also once the fault is healed."""
     assert held_up() == VACUOUS
+    assert held_up(until=None) == VACUOUS
     assert held_up(subject="static") == FAILED
     assert held_up(hit=0.4) == FAILED
     assert held_up(until=0.95) == FAILED
@@ -163,7 +173,7 @@ def test_short_and_unknown_timeouts_are_not_judged() -> None:
             replace(one, handlers={"main": replace(one.handlers["main"], timeout_ns=timeout_ns or 0)})
             for one in PLAN.world.ranks
         ]
-        history = split(begin=1.0).whole()
+        history = Past(3).all_join(1.0, 1.5, outcome="failed").whole()
         ops = [
             replace(op, value={**op.value, "timeout_ns": timeout_ns})
             if op.f == "rendezvous" and op.type == "invoke"

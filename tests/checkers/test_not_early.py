@@ -58,6 +58,12 @@ def test_a_waits_own_timeout_counts() -> None:
     assert judged(timing_out(world(), 0.2, **own)).status == FAILED
 
 
+def test_a_timeout_of_nothing_is_not_judged() -> None:
+    """No call can be too early for it."""
+    own = {"arguments": {"keys": ["k"], "timeout": 0}, "f": "wait"}
+    assert judged(timing_out(world(), 0.4, **own)).status == VACUOUS
+
+
 def test_an_error_that_does_not_speak_of_time_is_not_judged() -> None:
     """A connection that was reset ends a call at once."""
     assert judged(timing_out(world(), error=NETWORK)).status == VACUOUS
