@@ -160,7 +160,7 @@ def list_members(family: o.Family = None) -> int:
 
 @app.command()
 def explain(kind: o.Kind) -> int:
-    """Explain a kind: attributes, units, an example."""
+    """Explain a kind (attributes, units, an example), a failure of the catalogue, or a word of the glossary."""
     from harness.cli import looking
 
     return looking.explain(kind)

@@ -54,7 +54,10 @@ Family = Annotated[
     str | None,
     typer.Argument(metavar="[FAMILY]", help="steps, faults, checks, worlds, reports, scenarios or another"),
 ]
-Kind = Annotated[str, typer.Argument(metavar="KIND", help="of a fault, a step, a check, a world or a report")]
+Kind = Annotated[
+    str,
+    typer.Argument(metavar="WORD", help="a fault, step, check, world or report, a failure (F02), or a word (vacuous)"),
+]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="the claim in hyphens: a-late-worker-joins")]
 Source = Annotated[
     str | None,

@@ -6,30 +6,53 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from harness.loader.keys.members import not_loaded
-from harness.loader.tree.problems import suggestion
+from harness.reference.addresses import DOCS
+from harness.reference.failures import failures, is_number, number_of
+from harness.reference.glossary import terms
 from harness.reference.pages import Page, Row, every_page
+from harness.reference.words import failure_page, term_page
 from harness.values.errors import UsageError
+from harness.values.suggest import nearest
 
 _WIDTH = 100
 
 
 def explain(kind: str) -> str:
-    """Everything about a fault, step, check, world or subject, or a part of the format (`world`, `moment`, `verdict`).
+    """Everything about a word.
 
-    Raises UsageError for an unknown word, with the nearest known one, or with what is wrong with the package of a
-    member that could not be loaded.
+    It may be a fault, step, check, world or subject, a part of the format (`world`, `moment`, `verdict`), a failure of
+    the catalogue (`F02`), or a word of the glossary. Raises UsageError for an unknown word, with the nearest known one,
+    or with what is wrong with the package of a member that could not be loaded.
     """
     word = kind.strip().removeprefix("world.")
-    pages = every_page()
-    found = [page for page in pages if page.is_about(word) or page.is_about(word.replace("-", "_"))]
+    if is_number(word):
+        return _printed([failure_page(number_of(word))])
+    pages = [*map(term_page, terms()), *every_page()]
+    found = [page for page in pages if any(map(page.is_about, _spellings(word)))]
     if not found:
         for problem in not_loaded():
             if problem.kind == word:
                 raise UsageError(str(problem))
-        known = list(dict.fromkeys(name for page in pages for name in (page.name, *page.others)))
-        hint = suggestion(kind, known, "there is")
-        raise UsageError(f"there is nothing to explain about {kind!r}; {hint}")
-    return "\n\n\n".join("\n".join(_lines(page)) for page in found) + "\n"
+        raise UsageError(f"there is nothing to explain about {kind!r}; {_hint(word, pages)}")
+    return _printed(found)
+
+
+def _spellings(word: str) -> tuple[str, ...]:
+    """As it is, and as kinds and as words of the glossary are written."""
+    lowered = word.lower()
+    return word, lowered.replace("-", "_"), lowered.replace("-", " ").replace("_", " ")
+
+
+def _hint(word: str, pages: Sequence[Page]) -> str:
+    near = nearest(word, dict.fromkeys(name for page in pages for name in (page.name, *page.others)))
+    if near:
+        return f"did you mean {near!r}?"
+    first, *_, last = failures()
+    return f"`rdzv-harness list` names every kind, {DOCS}/glossary/ every word, and the failures are {first} to {last}"
+
+
+def _printed(pages: Sequence[Page]) -> str:
+    return "\n\n\n".join("\n".join(_lines(page)) for page in pages) + "\n"
 
 
 def _lines(page: Page) -> Iterator[str]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from harness.loader.keys.members import is_ours
 from harness.loader.keys.models import SCHEMA
+from harness.reference.glossary import PAGE as GLOSSARY
+from harness.reference.glossary import glossary
 from harness.reference.pages import Page, Row, member_pages, sections, topics
 from harness.reference.templates import EXAMPLE
 
@@ -75,7 +77,7 @@ _FAMILIES = (
 def pages() -> dict[str, str]:
     """Each page as Markdown, by its path below `docs/`; the same on every machine."""
     members = member_pages()
-    texts = {FORMAT: reference()}
+    texts = {FORMAT: reference(), GLOSSARY: _text(glossary())}
     for one in _FAMILIES:
         # Members of other packages are left out.
         ours = [page for page in members[one.family] if is_ours(one.family, page.name)]

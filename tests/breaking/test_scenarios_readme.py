@@ -8,6 +8,7 @@ from packaging.specifiers import SpecifierSet
 from scenarios_table import README, SCENARIOS, table
 
 from harness.loader import load
+from harness.reference.failures import failures, shown
 from harness.scenario.scenario import Known
 
 TORCH = "2.15.0"
@@ -66,17 +67,17 @@ def test_the_failures_of_the_page_are_as_the_files_show_them() -> None:
     """The known entries decide which of the failures static-strict removes."""
     there = failures_table.PAGE.read_text(encoding="utf-8")
     assert there == failures_table.table(there), "write it again: python tests/breaking/failures_table.py --write"
-    assert list(failures_table.failures()) == [f"F{number:02d}" for number in range(1, 62)]
+    assert list(failures()) == [f"F{number:02d}" for number in range(1, 62)]
 
 
 def test_a_failure_without_a_scenario_says_why_and_what_holds_it() -> None:
     """A row needs evidence: scenarios, or a note with its test; a note never contradicts the scenarios."""
-    shown = failures_table.shown()
+    found = shown(failures())
     inside = "".join(path.read_text() for path in (README.parents[1] / "tests" / "rendezvous").rglob("*.py"))
-    for number, listed in failures_table.failures().items():
-        assert ("note" in listed) == (not shown[number].files), number
-        assert ("stock" in listed) == ("strict" in listed) == ("note" in listed), number
-        assert "test" not in listed or f"def {listed['test']}(" in inside, number
+    for number, failure in failures().items():
+        assert bool(failure.note) == (not found[number].titles), number
+        assert bool(failure.stock) == bool(failure.strict) == bool(failure.note), number
+        assert not failure.test or f"def {failure.test}(" in inside, number
 
 
 def _is_of(entry: Known, torch: str) -> bool:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.reference.failures import failures
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 REPOSITORY = "https://github.com/rdzv-harness/rdzv-harness"
@@ -24,7 +26,20 @@ def test_a_link_is_absolute_and_leads_to_a_file(link: str) -> None:
     """The package index shows the page too, where a relative link leads nowhere."""
     kind, _, path = link.removeprefix(f"{REPOSITORY}/").partition("/main/")
     assert kind in ("blob", "raw"), link
-    assert (ROOT / path.partition("#")[0]).is_file(), link
+    file, _, anchor = path.partition("#")
+    assert (ROOT / file).is_file(), link
+    assert not anchor or f"\n## {anchor.upper()}\n" in (ROOT / file).read_text(encoding="utf-8"), link
+
+
+def test_the_symptoms_are_those_of_the_catalogue() -> None:
+    """Users search for the lines of their logs, so a line that is only like theirs is not found."""
+    symptoms = README.partition("## Do I need it?")[2].partition("\n## ")[0]
+    rows = [line.split(" | ") for line in symptoms.splitlines() if line.startswith("| `")]
+    assert len(rows) == 3
+    for log, behind in rows:
+        number = re.findall(r"\[(F\d\d)\]", behind)[0]
+        for line in re.findall(r"`([^`]+)`", log):
+            assert line in failures()[number].see, (number, line)
 
 
 def test_its_figures_are_those_of_the_pages() -> None:
@@ -33,11 +48,10 @@ def test_its_figures_are_those_of_the_pages() -> None:
     rows = [line.strip("| ").split(" | ") for line in results if line.startswith("| [") and "| broken" in line]
     files = len(list((ROOT / "scenarios").rglob("*.rdzv.yaml")))
     stock, strict = (sum(row[column].startswith("broken") for row in rows) for column in (1, 2))
-    failures = (ROOT / "docs" / "failures.md").read_text(encoding="utf-8")
     assert f"{stock} of the {files} claims are broken" in README
     assert f"breaks {strict} of the {files} claims" in README
     assert f"plays all {files}" in README
-    assert f"all {len(re.findall('^. F[0-9]+ ', failures, re.MULTILINE))} failures" in README
+    assert f"all {len(failures())} failures" in README
 
 
 def test_its_worst_findings_are_broken_by_torch() -> None:

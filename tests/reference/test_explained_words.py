@@ -1,0 +1,114 @@
+"""`explain` knows the failures of the catalogue and the words of the glossary, and helps who mistypes one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.loader import builtin
+from harness.reference import explain
+from harness.reference.failures import failures, shown
+from harness.reference.glossary import terms
+from harness.reference.pages import every_page
+from harness.values.errors import UsageError
+from harness.values.verdict import STATUSES
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize("word", ["F02", "f02", "F2"])
+def test_a_failure_is_explained_with_the_scenarios_that_show_it(word: str) -> None:
+    """What users see, what helps, how each rendezvous handles it, and names that `run` takes."""
+    text = explain(word)
+    assert text.startswith("F02: A silent peer is waited for without a deadline\n  The timeout was 30 s")
+    for part in ("what helps: ", "static: breaks it; static-strict: removed", "pytorch/pytorch#33434"):
+        assert part in text
+    named = re.findall(r"builtin:\S+", text)
+    assert len(named) == len(shown(["F02"])["F02"].titles) > 20
+    assert set(map(Path, named)) <= set(builtin.shipped())
+
+
+def test_a_failure_that_static_strict_cannot_remove_says_why() -> None:
+    """The reason is that of the scenario's own `known` entry."""
+    assert "static-strict: remains (torch's client has one lock)" in explain("F17")
+    assert "broken by static and static-strict: A blocked get does not block the set" in explain("F17")
+
+
+def test_a_failure_without_a_scenario_has_its_note() -> None:
+    """There is nothing to play, so none is listed."""
+    text = explain("F53")
+    assert "static: holds; static-strict: holds (a ValueError that names the range)" in text
+    assert "builtin:" not in text
+
+
+@pytest.mark.parametrize("number", list(failures()))
+def test_every_failure_says_what_users_see_and_what_helps(number: str) -> None:
+    """Sentences without their end, which the pages add."""
+    failure = failures()[number]
+    for sentence in (failure.failure, failure.see, failure.helps):
+        assert len(sentence) > 10
+        assert not sentence.endswith(".")
+        assert sentence == sentence.strip()
+
+
+def test_every_verdict_and_every_outcome_is_a_word_of_the_glossary() -> None:
+    """A reader meets them on the screen first."""
+    words = {word for term in terms() for word in (term.name, *term.others)}
+    assert {*STATUSES, "ok", "hung", "died", "failed", "skipped"} <= words
+
+
+@pytest.mark.parametrize("word", [word for term in terms() for word in (term.name, *term.others)])
+def test_each_word_of_the_glossary_is_explained(word: str) -> None:
+    """By its name and by each word that belongs to it, with hyphens too."""
+    [term] = [term for term in terms() if word in (term.name, *term.others)]
+    for spelling in (word, word.replace(" ", "-"), word.upper()):
+        assert explain(spelling).startswith(f"{term.name}\n  {term.means[:20]}")
+
+
+def test_the_glossary_leads_to_pages_that_are_there() -> None:
+    """Each with an anchor that the page has."""
+    for term in terms():
+        for page in term.see:
+            path, _, anchor = page.partition("#")
+            text = (DOCS / path).read_text(encoding="utf-8")
+            headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+            anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert not anchor or anchor in anchors, (term.name, page)
+
+
+def test_an_invariant_is_explained_with_the_verdict() -> None:
+    """`no_hang` is what a red report names."""
+    assert explain("no_hang").startswith("invariant no_hang\n  Every call ends within its guard.")
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [
+        ("vacous", "vacuous"),
+        ("skiped", "skipped"),
+        ("no_hangs", "no_hang"),
+        ("latancy", "latency"),
+        ("nemisis", "nemesis"),
+    ],
+)
+def test_a_mistyped_word_is_suggested(word: str, near: str) -> None:
+    """Among kinds, parts of the format and words alike."""
+    with pytest.raises(UsageError, match=f"did you mean '{near}'"):
+        explain(word)
+
+
+@pytest.mark.parametrize("word", ["F00", "F99", "zzzz", "", "F999"])
+def test_an_unknown_word_says_what_there_is(word: str) -> None:
+    """Not a list of a hundred kinds."""
+    with pytest.raises(UsageError, match=r"the failures are F01 to F61|did you mean 'F[0-9][0-9]'") as raised:
+        explain(word)
+    assert len(str(raised.value)) < 250
+
+
+def test_no_word_of_the_glossary_hides_a_kind() -> None:
+    """Where both have a name, both are printed."""
+    kinds = {page.name for page in every_page()}
+    for name in kinds & {term.name for term in terms()}:
+        assert len(explain(name).split("\n\n\n")) > 1
