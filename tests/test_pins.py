@@ -16,13 +16,15 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 DOCKERFILES = sorted((ROOT / "docker").glob("*/Dockerfile"))
 
 ACTION = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+OWN = "./"
+"""The action of this repository, in the same commit."""
 IMAGE = re.compile(r"[a-z0-9./-]+:[\w.-]+@sha256:[0-9a-f]{64}")
 
 
 def loose_actions(workflow: str) -> Iterator[str]:
     """Actions that are not named by a commit, with the version behind it."""
     for used in re.findall(r"uses: *(.*)", workflow):
-        if not ACTION.fullmatch(used):
+        if used != OWN and not ACTION.fullmatch(used):
             yield used
 
 

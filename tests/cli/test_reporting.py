@@ -106,10 +106,7 @@ def test_all_problems_are_told_at_once(scenario: str, tmp_path: Path, capsys: Ca
     problems = said.err.splitlines()
     assert problems[0] == "error: --report: 4 reports go to standard output; give each its own file"
     assert problems[1] == "--report jnit: there is no report 'jnit'; did you mean 'junit'?"
-    assert (
-        problems[2]
-        == "--report sparkline: there is no report 'sparkline'; known: console, history, html, json, junit, timeline"
-    )
+    assert problems[2] == f"--report sparkline: there is no report 'sparkline'; known: {', '.join(kinds())}"
     refused = f"cannot write a report to {tmp_path}/file/r.json (Not a directory); give a file that you may write"
     assert problems[3] == f"--report json: {refused}"
     assert problems[4] == "--report console: it is printed in any case; give a file to keep a copy: console=PATH"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from harness.reports.parts.safe import one_line
+from harness.reports.parts.markdown import table_line, text
 from harness.scenario.builtin import is_builtin
 from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, VACUOUS
 
@@ -53,8 +53,8 @@ def markdown(columns: Sequence[Column]) -> str:
     """A row for each claim that not all columns keep, and a closing line that counts the others."""
     found = claims(columns)
     shown = [claim for claim in found if not claim.is_kept_by_all and not claim.is_played_by_none]
-    head = [_line(["claim", *(_text(column.name) for column in columns)]), _line(["---"] * (len(columns) + 1))]
-    table = [*head, *(_line([_link(claim), *map(_text, claim.words)]) for claim in shown), ""] if shown else []
+    head = [table_line(["claim", *(text(column.name) for column in columns)]), table_line(["---"] * (len(columns) + 1))]
+    table = [*head, *(table_line([_link(claim), *map(text, claim.words)]) for claim in shown), ""] if shown else []
     return "\n".join([*table, _closing(found, bool(shown))]) + "\n"
 
 
@@ -111,18 +111,9 @@ def _count(number: int, what: str, one: str, many: str) -> str:
     return f"{number} {what}s {many}" if number > 1 else f"{number or 'No'} {what} {one}"
 
 
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
 def _link(claim: Claim) -> str:
     """To the file, whatever its name: never to another site, a script, or out of the link. A built-in one has none."""
     if is_builtin(claim.path):
-        return _text(claim.title)
+        return text(claim.title)
     path = re.sub("^/+", "/", claim.path)
-    return f"[{_text(claim.title)}]({quote(path.encode('utf-8', 'surrogatepass'))})"
-
-
-def _text(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
-    return re.sub(r"([\\`*_\[\]<>|&~$])", r"\\\1", one_line(text))
+    return f"[{text(claim.title)}]({quote(path.encode('utf-8', 'surrogatepass'))})"
