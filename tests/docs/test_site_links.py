@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 REPOSITORY = "https://example.org/owner/project"
+OWN_REPOSITORY = "https://github.com/rdzv-harness/rdzv-harness"
 
 
 def site_module(name: str) -> ModuleType:
@@ -134,3 +135,42 @@ def test_every_page_has_its_place_on_the_site() -> None:
     placed = re.findall(r": ([\w/-]+\.md)$", nav, re.MULTILINE)
     pages = {LINKS.site_path(path.relative_to(ROOT).as_posix()) for path in PAGES} | {"reference/cli.md"}
     assert sorted(placed) == sorted(pages)
+
+
+def anchors(page: Path) -> set[str]:
+    """Where links to a page may lead, as GitHub names its headings; the strict build checks the site's names."""
+    counts: dict[str, int] = {}
+    found = set(re.findall(r'<a (?:id|name)="([^"]+)"', prose(page)))
+    for heading in re.findall(r"^#+ +(.*?) *$", prose(page), re.MULTILINE):
+        text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", heading.replace("`", ""))
+        slug = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
+        seen = counts[slug] = counts.get(slug, -1) + 1
+        found.add(f"{slug}-{seen}" if seen else slug)
+    return found
+
+
+def broken_links(page: Path, text: str) -> Iterator[str]:
+    """Links of a page to files that are not there, and to headings that the other page does not have."""
+    spoken = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "code", text, flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)(?: \"[^\"]*\")?\)", spoken):
+        path, _, anchor = target.replace(f"{OWN_REPOSITORY}/blob/main/", "/").partition("#")
+        if re.match(r"[a-z]+:", path):
+            continue
+        other = ROOT / path.lstrip("/") if path.startswith("/") else page.parent / path if path else page
+        if not other.exists() or (anchor and other.suffix == ".md" and anchor not in anchors(other)):
+            yield target
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    """In the repository, where pages are read too: to a file that is there, and to a heading that it has."""
+    assert list(broken_links(path, prose(path))) == []
+
+
+@pytest.mark.parametrize(
+    "link", ["nowhere.md", "tutorial.md#nowhere", "#nowhere", "../nowhere", f"{OWN_REPOSITORY}/blob/main/nowhere.md"]
+)
+def test_a_link_to_nothing_is_noticed(link: str) -> None:
+    """A file, a heading of another page, a heading of its own page, an address of the project's own repository."""
+    page = ROOT / "docs" / "architecture.md"
+    assert list(broken_links(page, f"See [this]({link}) and [that](tutorial.md#break-it).")) == [link]
