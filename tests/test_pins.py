@@ -39,8 +39,11 @@ def loose_images(dockerfile: str) -> Iterator[str]:
             yield image
 
 
-MORE_PERMISSIONS = {"docs.yml": ["pages: write", "id-token: write"]}
-"""What the one job of a workflow may do that hands something on; such a job runs no code of the project."""
+MORE_PERMISSIONS = {
+    "docs.yml": ["pages: write", "id-token: write"],
+    "release.yml": ["id-token: write", "packages: write", "id-token: write", "attestations: write"],
+}
+"""What the jobs of a workflow may do that hand something on; such a job runs no code of the project."""
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -55,6 +58,26 @@ def test_workflows_pin_and_are_given_little(path: Path) -> None:
     assert "pull_request_target" not in text
     checkouts = re.findall(r"uses: actions/checkout@.*\n( +)with:\n\1  persist-credentials: false\n", text)
     assert len(checkouts) == text.count("actions/checkout@") > 0
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_who_may_publish_runs_no_code_of_the_project(path: Path) -> None:
+    """A job with more permissions has no checkout and installs nothing: it takes what another job has made."""
+    jobs = re.split(r"^  (?=[\w-]+:\n)", path.read_text(encoding="utf-8").partition("\njobs:\n")[2], flags=re.MULTILINE)
+    publishing = [job for job in jobs if "\n    permissions:\n" in job]
+    assert bool(publishing) == (path.name in MORE_PERMISSIONS)
+    assert [job for job in publishing if re.search(r"checkout@|pip install|uses: \./", job)] == []
+    assert [job for job in publishing if "\n    needs: " not in job] == []
+
+
+def test_what_is_released_was_built_and_tested_before() -> None:
+    """By a tag that is the version; the index takes it from this workflow, without a token, with attestations."""
+    text = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    build, index, image = (text.index(f"\n  {job}:\n") for job in ("build", "index", "image"))
+    for step in ("pytest tests/distributions", ".ci/distributions dist", '"v$version" = "$GITHUB_REF_NAME"'):
+        assert build < text.index(step) < index
+    assert index < text.index("attestations: true") < image < text.index("attest-build-provenance@")
+    assert "secrets." not in text
 
 
 def test_an_action_has_the_same_pin_everywhere() -> None:

@@ -12,22 +12,23 @@ from pathlib import Path
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
-STRICT = Path("packaging/static-strict")
-SOURCES = ("harness", "scenarios", "docker", "packaging", "pyproject.toml", "README.md", "LICENSE")
+HARNESS, STRICT = "rdzv_harness", "rdzv_static_strict"
+WHEEL, SDIST = ".whl", ".tar.gz"
+SOURCES = (".ci/distributions", "harness", "scenarios", "docker", "packaging", "pyproject.toml", "README.md", "LICENSE")
 """Everything that the distributions are made of."""
 NEEDED = Version("77")
 """Of setuptools: what `build-system` asks for; the lock file of CI has a later one."""
 
-_BUILD = "import sys; from setuptools import build_meta as b; getattr(b, 'build_' + sys.argv[1])(sys.argv[2])"
+_BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
 
-Build = Callable[[str, Path], Path]
-"""Builds a `wheel` or an `sdist` of a folder of the tree; its path."""
+Build = Callable[[str, str], Path]
+"""The file of that kind of a distribution."""
 
 
-def built(kind: str, source: Path, into: Path) -> Path:
-    """The only file that this build makes; the network is not used."""
+def wheel_of(source: Path, into: Path) -> Path:
+    """The wheel that the folder of an sdist makes; the network is not used."""
     into.mkdir(parents=True)
-    ran = subprocess.run([sys.executable, "-c", _BUILD, kind, into], cwd=source, capture_output=True, text=True)
+    ran = subprocess.run([sys.executable, "-c", _BUILD, into], cwd=source, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     (made,) = into.iterdir()
     return made
@@ -41,6 +42,7 @@ def copy_tree(target: Path) -> None:
             ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
             shutil.copytree(source, target / name, symlinks=True, ignore=ignore)
         else:
+            (target / name).parent.mkdir(exist_ok=True, parents=True)
             shutil.copy(source, target / name)
 
 

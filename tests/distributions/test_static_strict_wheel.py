@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from building import ROOT, STRICT, Build, built, unpacked
+from building import ROOT, SDIST, STRICT, WHEEL, Build, unpacked, wheel_of
 from packaging.metadata import Metadata
 
 from harness import __version__
@@ -49,7 +49,7 @@ print(json.dumps([joined.get(0), joined.get(1), "harness" in sys.modules]))
 @pytest.fixture
 def site(build: Build, tmp_path: Path) -> Path:
     """A folder with what the wheel installs."""
-    with zipfile.ZipFile(build("wheel", STRICT)) as wheel:
+    with zipfile.ZipFile(build(WHEEL, STRICT)) as wheel:
         wheel.extractall(tmp_path / "site")
     return tmp_path / "site"
 
@@ -72,8 +72,8 @@ def test_it_needs_nothing_and_is_of_the_same_version(site: Path) -> None:
 @pytest.mark.nightly
 def test_its_sdist_builds_the_same_wheel(build: Build, tmp_path: Path) -> None:
     """Although the link to its source leads out of its folder in a checkout."""
-    source = unpacked(build("sdist", STRICT), tmp_path / "unpacked")
-    again, first = built("wheel", source, tmp_path / "wheel"), build("wheel", STRICT)
+    source = unpacked(build(SDIST, STRICT), tmp_path / "unpacked")
+    again, first = wheel_of(source, tmp_path / "wheel"), build(WHEEL, STRICT)
     assert _files(again) == _files(first)
 
 

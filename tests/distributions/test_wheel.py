@@ -11,13 +11,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from building import ROOT, Build, built, unpacked
+from building import HARNESS, ROOT, SDIST, WHEEL, Build, unpacked, wheel_of
 
 from harness import __version__
 from harness.loader import builtin
 from harness.reference import addresses
 
-HARNESS = Path()
 ONE = "builtin:timeouts/a-late-worker-is-waited-for"
 
 
@@ -29,7 +28,7 @@ def contents(wheel: Path) -> dict[str, bytes]:
 
 def test_the_wheel_has_every_file_of_the_package(build: Build) -> None:
     """All modules, what they read beside them, and the scenarios, whose source is `scenarios/`."""
-    has = contents(build("wheel", HARNESS))
+    has = contents(build(WHEEL, HARNESS))
     package = ROOT / "harness"
     wanted = {path for path in package.rglob("*") if path.suffix in (".py", ".json", ".css", ".js", ".j2", ".yaml")}
     wanted = {path.relative_to(ROOT) for path in wanted}
@@ -44,20 +43,20 @@ def test_the_wheel_has_every_file_of_the_package(build: Build) -> None:
 
 def test_the_wheel_has_nothing_else(build: Build) -> None:
     """One package, and what is said about it: no tests, and no folder that another distribution may have."""
-    tops = {name.split("/")[0] for name in contents(build("wheel", HARNESS))}
+    tops = {name.split("/")[0] for name in contents(build(WHEEL, HARNESS))}
     assert tops == {"harness", f"rdzv_harness-{__version__}.dist-info"}
 
 
 def test_the_sdist_builds_the_same_wheel(build: Build, tmp_path: Path) -> None:
     """Bit by bit, so that who builds from source gets the scenarios too."""
-    source = unpacked(build("sdist", HARNESS), tmp_path / "unpacked")
-    again = built("wheel", source, tmp_path / "wheel")
-    assert contents(again) == contents(build("wheel", HARNESS))
+    source = unpacked(build(SDIST, HARNESS), tmp_path / "unpacked")
+    again = wheel_of(source, tmp_path / "wheel")
+    assert contents(again) == contents(build(WHEEL, HARNESS))
 
 
 def test_the_index_page_leads_to_the_project(build: Build) -> None:
     """Its addresses are those that messages and files name."""
-    has = contents(build("wheel", HARNESS))
+    has = contents(build(WHEEL, HARNESS))
     about = has[f"rdzv_harness-{__version__}.dist-info/METADATA"].decode()
     urls = dict(re.findall(r"^Project-URL: (\w+), (\S+)$", about, re.MULTILINE))
     assert urls["Repository"] == addresses.REPOSITORY
@@ -69,7 +68,7 @@ def test_the_installed_package_plays_what_it_brings(build: Build, tmp_path: Path
     """In a folder that is no checkout, its own scenarios are found, checked and copied."""
     target = tmp_path / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target)]
-    subprocess.run([*pip, str(build("wheel", HARNESS))], check=True, capture_output=True)
+    subprocess.run([*pip, str(build(WHEEL, HARNESS))], check=True, capture_output=True)
     outside = tmp_path / "outside"
     outside.mkdir()
 
@@ -97,7 +96,7 @@ def test_a_fresh_environment_outside_the_clone_plays(build: Build, rank_python: 
     venv.create(tmp_path / "venv", with_pip=True)
     bin_ = tmp_path / "venv" / "bin"
     pip = [bin_ / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, build("wheel", HARNESS)], check=True)
+    subprocess.run([*pip, build(WHEEL, HARNESS)], check=True)
     outside = tmp_path / "outside"
     outside.mkdir()
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST"))}
