@@ -33,14 +33,19 @@ def commands(rows: Sequence[Row], root: str) -> Iterator[str]:
     for row in rows:
         if row["status"] in RED:
             places.setdefault((row["path"], _line(row), row["status"]), []).append(row)
-    for (path, line, status), found in places.items():
+    for (_, line, status), found in places.items():
         title = one_line(f"{status}: {found[0]['id']}")
-        yield annotation("error", _message(found), one_line(in_repository(path, root)), line, title)
+        yield annotation("error", _message(found), _file(found[0], root), line, title)
     skipped = [row for row in rows if row["status"] == SKIPPED]
     if skipped:
         reasons = dict.fromkeys(one_line(row["because"]) for row in skipped)
         message = "\n".join(some_lines("\n".join(reasons)))
-        yield annotation("warning", message, "", 1, f"{len(skipped)} of {len(rows)} cells were skipped")
+        title = f"{len(skipped)} of {len(rows)} cells were skipped"
+        yield annotation("warning", message, _file(skipped[0], root), 1, title)
+
+
+def _file(row: Row, root: str) -> str:
+    return one_line(in_repository(row["path"], root))
 
 
 def _line(row: Row) -> int:

@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from building import ROOT, SDIST, STRICT, WHEEL, Build, unpacked, wheel_of
+from building import HARNESS, ROOT, SDIST, STRICT, WHEEL, Build, unpacked, wheel_of
 from packaging.metadata import Metadata
 
 from harness import __version__
@@ -60,6 +60,11 @@ def test_it_is_the_same_files_under_a_name_of_its_own(site: Path) -> None:
     package = site / "rdzv_static_strict"
     assert {path.name: path.read_bytes() for path in package.iterdir()} == {one.name: one.read_bytes() for one in files}
     assert {path.name for path in site.iterdir()} == {package.name, f"rdzv_static_strict-{__version__}.dist-info"}
+
+
+def test_it_shares_no_file_with_the_harness(build: Build) -> None:
+    """So both are installed together, and either is uninstalled without harm to the other."""
+    assert _files(build(WHEEL, STRICT)).keys() & _files(build(WHEEL, HARNESS)).keys() == set()
 
 
 def test_it_needs_nothing_and_is_of_the_same_version(site: Path) -> None:

@@ -88,7 +88,7 @@ def test_what_was_skipped_is_one_warning() -> None:
     (line,) = commands([row(one) for one in (*skipped, happenings.result(Judgement(KNOWN, "F01")))], "")
     name, properties, message = read_command(line)
     assert (name, properties["title"]) == ("warning", "3 of 4 cells were skipped")
-    assert message == "no torch\nno engine"
+    assert (properties["file"], message) == (str(happenings.PATH), "no torch\nno engine")
     assert github([happenings.result()]) == ""
 
 
