@@ -328,10 +328,8 @@ def test_a_moment_that_never_came_cannot_be_counted_from() -> None:
     """Not met, and said so."""
     history = Past(2).all_join().whole()
     verdict = judged(history, ranks=(0,), within=seconds(0, 1), since=StepMoment("get"))
-    assert (
-        verdict.because
-        == "rank 0's join returned after 9 ms, but the moment get ended never came: the play was over after 31.00 s"
-    )
+    reason = "but the moment get ended never came: the play was over after 31.00 s"
+    assert verdict.because == f"rank 0's join returned after 9 ms, {reason}"
 
 
 def test_a_skipped_call_has_no_time() -> None:
