@@ -10,7 +10,7 @@ from harness.values.errors import UsageError
 from harness.values.printable import printable
 from harness.values.suggest import nearest
 
-__all__ = ["ALL", "FOLDER", "file_of", "is_builtin", "names", "one", "shipped"]
+__all__ = ["ALL", "FOLDER", "counterpart", "file_of", "is_builtin", "names", "one", "shipped"]
 
 SUFFIX = ".rdzv.yaml"
 # A link to scenarios/ in a checkout, a folder in an installed package.
@@ -52,6 +52,16 @@ def one(path: PurePath | str) -> Path:
 def file_of(path: PurePath | str) -> Path:
     """Where a scenario is stored; raises UsageError for none, or several."""
     return FOLDER / f"{_inner(one(path))}{SUFFIX}"
+
+
+def counterpart(path: PurePath) -> str:
+    """The built-in name of what a path that does not exist has in a checkout; empty if there is none."""
+    word = str(path).removesuffix(SUFFIX)
+    if word == "scenarios":
+        return PREFIX
+    word = word.removeprefix("scenarios/")
+    known = {name.parent for name in shipped()} | set(shipped())
+    return PREFIX + word if Path(PREFIX + word) in known else ""
 
 
 def _inner(name: Path) -> str:

@@ -52,7 +52,9 @@ def _below(path: Path, problems: list[str]) -> Iterator[Path]:
         is_folder = stat.S_ISDIR(os.stat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         if not os.path.islink(path):
-            problems.append(f"{shown} does not exist; name scenario files or folders of them")
+            meant = builtin.counterpart(path)
+            advice = f"did you mean {meant}?" if meant else "name scenario files or folders of them"
+            problems.append(f"{shown} does not exist; {advice}")
             return
         is_folder = False
     except (OSError, ValueError) as error:

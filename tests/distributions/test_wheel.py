@@ -79,7 +79,7 @@ def test_the_installed_package_plays_what_it_brings(build: Build, tmp_path: Path
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
 
-    assert f"{ONE}: ok, 1 cell\n" in run("validate", "builtin:timeouts")
+    assert f"{ONE}: ok, 1 cell\n" in run("validate", "builtin:port_conflicts", ONE)
     run("new", "mine", "--from", ONE)
     assert run("validate", ".") == "mine.rdzv.yaml: ok, 1 cell\n"
     where = "import harness.loader.builtin as b; print(b.FOLDER)"

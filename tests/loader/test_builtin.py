@@ -78,6 +78,23 @@ def test_a_name_that_there_is_not_suggests_one(word: str, hint: str) -> None:
     assert second.endswith("`rdzv-harness list scenarios` names all")
 
 
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("scenarios", "did you mean builtin:?"),
+        ("timeouts", "did you mean builtin:timeouts?"),
+        ("scenarios/timeouts", "did you mean builtin:timeouts?"),
+        (f"{ONE.replace('builtin:', 'scenarios/')}.rdzv.yaml", f"did you mean {ONE}?"),
+        ("other", "name scenario files or folders of them"),
+    ],
+)
+def test_a_path_of_a_checkout_suggests_what_the_package_has(path: str, hint: str) -> None:
+    """Pages show such paths, and a package user has no such folder."""
+    with pytest.raises(UsageError) as refused:
+        discover([Path(path)])
+    assert str(refused.value) == f"{path} does not exist; {hint}"
+
+
 def test_a_scenario_that_is_named_twice_is_found_once() -> None:
     """By its name and by its file, under the first of both."""
     file = builtin.file_of(ONE)
@@ -126,12 +143,14 @@ def test_a_table_of_claims_links_to_no_file_that_is_not_there() -> None:
     assert "| A claim | broken (not known) | kept |" in markdown(columns)
 
 
-def test_the_list_has_name_title_world_and_tags(capsys: Captured) -> None:
+def test_the_list_has_name_title_world_and_tags(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     """Of each scenario, and how to go on."""
+    some = [Path(ONE), *builtin.names("builtin:port_conflicts")]
+    monkeypatch.setattr(builtin, "shipped", lambda: tuple(some))
     assert main(["list", "scenarios"]) == 0
     listed, _, advice = capsys.readouterr().out.partition("\n\n")
     lines = listed.split("\n")
-    assert lines[::2] == [str(name) for name in builtin.shipped()]
+    assert lines[::2] == [str(name) for name in some]
     (cell,) = load(Path(ONE))
     about = f"{cell.world.kind}, {cell.world.size} ranks; {', '.join(cell.tags)}"
     assert lines[lines.index(ONE) + 1] == f"    {cell.title} ({about})"
