@@ -45,14 +45,14 @@ class Shown:
     Attributes:
         titles: by its built-in name, the title of each scenario that names the failure.
         broken: by subject, the scenarios that it breaks because of this failure.
-        versions: by scenario, the versions of torch for which stock is known to break it; empty for all.
+        known: by scenario, every known failure of it, also those that are because of another failure.
         because: why static-strict breaks what it breaks.
         upstream: issues of which scenarios that name no other failure say that they are about it.
     """
 
     titles: dict[Path, str] = field(default_factory=dict)
     broken: dict[str, set[Path]] = field(default_factory=lambda: {STOCK: set(), STRICT: set()})
-    versions: dict[Path, str] = field(default_factory=dict)
+    known: dict[Path, list[Known]] = field(default_factory=dict)
     because: list[str] = field(default_factory=list)
     upstream: set[str] = field(default_factory=set)
 
@@ -102,6 +102,8 @@ def _note_cell(found: Mapping[str, Shown], cell: Scenario, name: Path) -> None:
 
 def _note(failure: Shown, cell: Scenario, name: Path) -> None:
     failure.titles[name] = cell.title
+    entries = failure.known.setdefault(name, [])
+    entries += [entry for entry in cell.known if entry not in entries]
     if len([ref for ref in cell.refs if _NUMBER.fullmatch(ref)]) == 1:
         failure.upstream |= set(filter(_UPSTREAM.fullmatch, cell.refs))
 
@@ -110,8 +112,6 @@ def _note_known(failure: Shown, entry: Known, cell: Scenario, name: Path) -> Non
     if entry.subject in failure.broken:
         _note(failure, cell, name)
         failure.broken[entry.subject].add(name)
-    if entry.subject == STOCK:
-        failure.versions[name] = entry.torch
     if entry.subject == STRICT:
         where = f"torch {entry.torch}: " if entry.torch else ""
         failure.because += [why for why in [f"{where}{entry.because}"] if why not in failure.because]

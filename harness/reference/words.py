@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 from harness.reference.addresses import DOCS
-from harness.reference.failures import STOCK, STRICT, Failure, Shown, failures, shown
+from harness.reference.failures import STOCK, STRICT, Failure, Shown, failures, is_number, shown
 from harness.reference.glossary import Term
 from harness.reference.pages import Page
+from harness.scenario.scenario import Known
 
 
 def term_page(term: Term) -> Page:
@@ -20,11 +20,11 @@ def term_page(term: Term) -> Page:
 def failure_page(number: str) -> Page:
     """A failure: what users see, what helps, how both rendezvous handle it, and the scenarios that show it."""
     failure = failures()[number]
-    details = "\n\n".join(_paragraphs(failure, shown([number])[number]))
+    details = "\n\n".join(_paragraphs(number, failure, shown([number])[number]))
     return Page(number, f"{number}: {failure.failure}", f"{failure.see}.", details=details)
 
 
-def _paragraphs(failure: Failure, found: Shown) -> Iterator[str]:
+def _paragraphs(number: str, failure: Failure, found: Shown) -> Iterator[str]:
     yield f"what helps: {failure.helps}."
     why = failure.note or "; ".join(found.because)
     words = [f"{STOCK}: {failure.stock or found.of(STOCK)}", f"{STRICT}: {failure.strict or found.of(STRICT)}"]
@@ -33,13 +33,21 @@ def _paragraphs(failure: Failure, found: Shown) -> Iterator[str]:
         yield f"upstream: {', '.join(sorted(found.upstream))}"
     if found.titles:
         yield "scenarios that show it; `rdzv-harness run NAME` plays one:"
-        yield "\n".join(f"- {name}\n    {_outcome(name, found)}: {title}" for name, title in found.titles.items())
+        yield "\n".join(
+            f"- {name}\n    {_outcome(number, found.known[name])}: {title}" for name, title in found.titles.items()
+        )
 
 
-def _outcome(name: Path, found: Shown) -> str:
-    broken = [subject for subject in (STOCK, STRICT) if name in found.broken[subject]]
-    torch = found.versions.get(name)
-    return f"broken by {' and '.join(broken)}{f' with torch {torch}' if torch else ''}" if broken else "kept by both"
+def _outcome(number: str, known: Sequence[Known]) -> str:
+    """Which of the two break a scenario, with which versions of torch, and because of what if not of this failure."""
+    broken = dict.fromkeys(_broken(number, entry) for entry in known if entry.subject in (STOCK, STRICT))
+    return f"broken by {' and '.join(broken)}" if broken else "kept by both"
+
+
+def _broken(number: str, entry: Known) -> str:
+    versions = f" with torch {entry.torch}" if entry.torch else ""
+    others = [ref for ref in entry.refs if is_number(ref)]
+    return f"{entry.subject}{versions}" + (f" because of {', '.join(others)}" if number not in others else "")
 
 
 def _address(page: str) -> str:
