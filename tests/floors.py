@@ -42,7 +42,7 @@ IN_RANKS = {
 WITH_TORCH = ("torch", "importlib_metadata")
 """Not of the standard library, but there wherever torch is; the second on Python 3.9 only."""
 TORCH_ANYWHERE = ("rendezvous",)
-RELATIVE = "rendezvous."
+RELATIVE = "rendezvous"
 """Its modules are a distribution of their own too, under another name."""
 TORCH_IN_FUNCTIONS = ("rank", "machine.launch.zygote", "reproduce.parts")
 
@@ -95,6 +95,7 @@ class Import:
     name: str
     line: int
     at_top: bool
+    is_relative: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,12 +140,12 @@ def _imports(node: ast.AST, of: str, at_top: bool) -> Iterator[Import]:
 def _imports_from(node: ast.ImportFrom, of: str, at_top: bool) -> Iterator[Import]:
     origin = node.module or ""
     if node.level:
-        assert (node.level, of.startswith(RELATIVE)) == (1, True), f"harness.{of}: only {RELATIVE} imports relatively"
-        origin = f"harness.{of.rpartition('.')[0]}" + (f".{origin}" if origin else "")
+        folders = of.split(".")[: -node.level]
+        origin = ".".join(["harness", *folders, *([origin] if origin else [])])
     for alias in node.names:
         # `from harness import clock` and `from harness.machine import listening` import modules too.
         module = f"{origin}.{alias.name}" if origin.split(".")[0] == "harness" else origin
-        yield Import(module, node.lineno, at_top)
+        yield Import(module, node.lineno, at_top, is_relative=node.level > 0)
 
 
 def _imported_by_name(call: ast.Call) -> str:
@@ -232,6 +233,15 @@ def ranks_need_nothing_else(module: Module) -> Iterator[str]:
         ast.parse(module.source, feature_version=(3, 9))
     except SyntaxError as error:
         yield f"harness.{module.name}:{error.lineno}: does not run on Python 3.9"
+
+
+def what_has_two_names_imports_relatively(module: Module) -> Iterator[str]:
+    """Its own modules; and nothing else does, so that each name of a module is found by searching for it."""
+    for one in module.imports:
+        is_own = module.within(RELATIVE) and one.name.startswith(f"harness.{RELATIVE}")
+        if is_own != one.is_relative:
+            how = "relatively" if is_own else "by its whole name"
+            yield f"{at(module, one)} import {one.name} {how}"
 
 
 def one_clock(module: Module) -> Iterator[str]:
@@ -361,6 +371,7 @@ RULES: tuple[Callable[[Module], Iterator[str]], ...] = (
     members_do_not_know_each_other,
     torch_stays_in_ranks,
     ranks_need_nothing_else,
+    what_has_two_names_imports_relatively,
     one_clock,
     libraries_have_their_place,
     reading_runs_nothing,
