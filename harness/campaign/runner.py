@@ -31,6 +31,7 @@ from harness.machine.toxiproxy.server import require_server
 from harness.play.channel import Ready
 from harness.play.needs import through_the_same, unmet_by_proxy, unmet_by_world
 from harness.play.options import REAL, Order, RunOptions
+from harness.scenario.needs import required
 from harness.scenario.scenario import Scenario
 from harness.values.errors import HarnessError
 from harness.values.history import History
@@ -78,6 +79,7 @@ class Runner:
     ) -> None:
         self.options = options
         self.seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**31)
+        self._required = required(options.require, "--require")
         self._command_line = command_line
         self._pool = Pool(options, start)
         self._run_dirs = run_dirs or RunDirs(options.runs_dir, options.keep)
@@ -289,7 +291,7 @@ class Runner:
     # -- results -----------------------------------------------------------------------------------------------
 
     def _skipped(self, trial: Trial, task: _Task | None, need: str, reason: str) -> Result:
-        return self._result(trial, task, judge_skipped(need, reason, need in self.options.require))
+        return self._result(trial, task, judge_skipped(need, reason, need in self._required))
 
     def _result(self, trial: Trial, task: _Task | None, judgement: Judgement) -> Result:
         """A trial's result; without a task it was never played."""

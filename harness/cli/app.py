@@ -52,6 +52,7 @@ def run(
     until_fail: o.UntilFail = False,
     seed: o.Seed = None,
     require: o.Require = None,
+    fail_on_skip: o.FailOnSkip = False,
     keep: o.Keep = 50,
     replays: o.Replays = 2,
     runs_dir: o.RunsDir = o.RUNS_DIR,
@@ -70,7 +71,9 @@ def run(
     command = tuple(context.obj or ())
     check_subject(subject, command)
     chosen = reporting.chosen(report or (), junit=junit, json=json, history=history)
-    request = running.Request(tuple(paths or ()), tags, names, repeat, until_fail, chosen, quiet, deadlines)
+    request = running.Request(
+        tuple(paths or ()), tags, names, repeat, until_fail, chosen, quiet, deadlines, fail_on_skip
+    )
     options = RunOptions(
         subject=subject,
         command=command,

@@ -111,6 +111,9 @@ Require = Annotated[
     list[str] | None,
     typer.Option(metavar="KIND", help="a need (torch, world, proxy, ...) whose absence is an error, not a skip"),
 ]
+FailOnSkip = Annotated[
+    bool, typer.Option("--fail-on-skip", help="exit with 1 if a cell is skipped because this machine lacks something")
+]
 Keep = Annotated[
     int,
     typer.Option(min=0, max=MOST_RUNS, metavar="N", help="how many run directories stay; red ones outlive others"),

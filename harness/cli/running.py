@@ -14,6 +14,7 @@ from harness.cli.exit_codes import INTERRUPTED, NOTHING_SELECTED, SOME_ERROR, ex
 from harness.cli.selecting import load_all, select
 from harness.values.errors import HarnessError, UsageError
 from harness.values.refusals import cannot
+from harness.values.verdict import SKIPPED
 
 if TYPE_CHECKING:
     from harness.cli.reporting import ReportChoice
@@ -38,6 +39,7 @@ class Request:
         repeat: how often each cell is played; None is once, or with `until_fail` until one is red.
         reports: those beside the console's.
         deadlines: whether the console shows the times to an error.
+        fail_on_skip: whether a skipped cell makes the run fail.
     """
 
     paths: tuple[Path, ...]
@@ -48,6 +50,7 @@ class Request:
     reports: tuple[ReportChoice, ...] = ()
     quiet: bool = False
     deadlines: bool = False
+    fail_on_skip: bool = False
 
     @property
     def runs(self) -> int:
@@ -83,7 +86,8 @@ def run(request: Request, options: RunOptions, make_runner: MakeRunner | None = 
     if failure is not None and not isinstance(failure, HarnessError):
         _say_all(reports.problems)
         raise failure  # what ended before it is reported
-    return _exit_code(results, interrupted, [error for error in (failure, *reports.problems) if error is not None])
+    problems = [error for error in (failure, *reports.problems) if error is not None]
+    return _exit_code(results, interrupted, problems, request.fail_on_skip)
 
 
 def _real_runner(held: ExitStack, options: RunOptions) -> AbstractContextManager[Playing]:
@@ -218,8 +222,14 @@ def _say_all(failures: Sequence[HarnessError]) -> None:
         streams.say(f"error: {failure}")
 
 
-def _exit_code(results: Sequence[Result], interrupted: bool, failures: Sequence[HarnessError]) -> int:
+def _exit_code(
+    results: Sequence[Result], interrupted: bool, failures: Sequence[HarnessError], fail_on_skip: bool
+) -> int:
     _say_all(failures)
+    statuses = [result.status for result in results]
+    if fail_on_skip and SKIPPED in statuses:
+        skipped = statuses.count(SKIPPED)
+        streams.say(f"error: {skipped} of {len(statuses)} skipped, and --fail-on-skip is given; the reasons are above")
     if interrupted:
         return INTERRUPTED
-    return SOME_ERROR if failures else exit_code(result.status for result in results)
+    return SOME_ERROR if failures else exit_code(statuses, fail_on_skip)

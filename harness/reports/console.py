@@ -150,12 +150,12 @@ class ConsoleReport(Report):
         for label, text in facts.headline(dict.fromkeys(map(facts.about, results))):
             self._console.print(Text(f"{label:10}{text}"), soft_wrap=True)
         self._console.print()
-        many_skipped = _many_skipped(results)
+        many_skipped = _many_skipped(results, 0 if self._quiet else ALIKE_ROWS_SHOWN)
         rows = _rows(results, many_skipped, self._quiet)
         if rows:
             self._console.print(_table(rows, self._console.width))
             self._console.print()
-        for why, count in many_skipped.items() if not self._quiet else ():
+        for why, count in many_skipped.items():
             self._console.print(Text(f"{count} skipped: {why}", STYLES[SKIPPED]), soft_wrap=True)
         self._print_summary(results, seconds, interrupted)
 
@@ -163,12 +163,12 @@ class ConsoleReport(Report):
         text = Text(facts.summary(results, seconds), STYLES[_worst(results)])
         if interrupted:
             text.append("; interrupted, the rest was not played", "bold red")
-        self._console.print(text, soft_wrap=True)
         unnamed = sum(result.judgement.unnamed_calls for result in results)
         if unnamed:
             self._console.print(Text(f"calls that no claim names: {unnamed}", "dim"))
         for line in facts.disturbed(results):
             self._console.print(Text(line, STYLES[ERROR]), soft_wrap=True)
+        self._console.print(text, soft_wrap=True)  # the last line: a reader of only that sees what was skipped
 
     def _print_deadlines(self, results: Sequence[Result]) -> None:
         lines = deadlines.lines(time for result in results for time in result.times_to_error)
@@ -260,10 +260,10 @@ def _rows(results: Sequence[Result], counted: Collection[str], quiet: bool) -> l
     return sorted([*rows, *_alike([runs for runs in cells if runs not in passed])], key=_rank)
 
 
-def _many_skipped(results: Sequence[Result]) -> dict[str, int]:
+def _many_skipped(results: Sequence[Result], more_than: int) -> dict[str, int]:
     """Reasons for which many cells were skipped, and how many cells: a line for each reason in place of many rows."""
     counts = Counter(facts.why(result) for result in results if result.status == SKIPPED and result.attempt == 1)
-    return {why: count for why, count in counts.items() if count > ALIKE_ROWS_SHOWN}
+    return {why: count for why, count in counts.items() if count > more_than}
 
 
 def _rank(row: Row) -> int:

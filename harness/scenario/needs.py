@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from harness.values.errors import UsageError
 from harness.values.suggest import nearest
@@ -30,6 +30,33 @@ NEEDS = {
 """What each need means."""
 
 
+SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "docker": ("engine",),
+    "docker-engine": ("engine",),
+    "containers": ("engine",),
+    "images": ("engine",),
+    "namespaces": ("world",),
+    "netns": ("world",),
+    "network-namespaces": ("world",),
+    "user-namespaces": ("world",),
+    "hosts": ("world",),
+    "toxiproxy": ("proxy",),
+    "toxiproxy-server": ("proxy",),
+    "embedded-engine": ("proxy",),
+    "embedded": ("proxy",),
+    "real": ("proxy",),
+    "nftables": ("nft",),
+    "iproute2": ("tc", "ip"),
+    "iptables": ("iptables-restore", "ip6tables-restore"),
+    "torchrun": ("world.torchrun",),
+    "impostor": ("impostor_store",),
+    "host_limits": ("sysctl",),
+    "rate": ("tbf",),
+    "chromium": ("browser",),
+}
+"""Other names of needs: of the programs' packages, of `doctor`'s checks, and as the documentation says them."""
+
+
 def required(words: Iterable[str], where: str) -> frozenset[str]:
     """The needs that these words name; raises UsageError for a word that names no need.
 
@@ -37,8 +64,9 @@ def required(words: Iterable[str], where: str) -> frozenset[str]:
         where: the option or variable that has the words, for the message: `--require`.
     """
     wanted = frozenset(word.strip() for word in words) - {""}
-    for word in sorted(wanted - NEEDS.keys()):
-        near = nearest(word, NEEDS)
+    known = [*NEEDS, *SYNONYMS]
+    for word in sorted(wanted.difference(known)):
+        near = nearest(word, known)
         hint = f"did you mean {near!r}? " if near else ""
         raise UsageError(f"{where} {word}: there is no such need; {hint}known: {', '.join(NEEDS)}")
-    return wanted
+    return frozenset(need for word in wanted for need in SYNONYMS.get(word, (word,)))

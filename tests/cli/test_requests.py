@@ -25,7 +25,8 @@ HARNESS = Path(needs.__file__).parents[1]
     [
         ("Engine", "did you mean 'engine'"),
         ("harness_image", "did you mean 'harness-image'"),
-        ("toxiproxy", "did you mean 'proxy'"),
+        ("toxiproxi", "did you mean 'toxiproxy'"),
+        ("nftable", "did you mean 'nftables'"),
         ("gpu", "known: torch, world, proxy, engine"),
     ],
 )
@@ -39,6 +40,30 @@ def test_every_need_can_be_required() -> None:
     """Those of the table, however they are written."""
     assert needs.required([" torch", "engine ", "", "linearizable"], "here") == {"torch", "engine", "linearizable"}
     running.check_machine(RunOptions(subject="echo", require=frozenset(needs.NEEDS)))
+
+
+@pytest.mark.parametrize(
+    ("word", "names"),
+    [
+        ("docker", {"engine"}),
+        ("netns", {"world"}),
+        ("namespaces", {"world"}),
+        ("toxiproxy-server", {"proxy"}),
+        ("nftables", {"nft"}),
+        ("iproute2", {"tc", "ip"}),
+        ("torchrun", {"world.torchrun"}),
+    ],
+)
+def test_a_need_has_the_names_of_its_program_its_package_and_its_check(word: str, names: set[str]) -> None:
+    """A reader of the documentation or `doctor` writes these."""
+    assert needs.required([word], "--require") == names
+
+
+def test_every_other_name_leads_to_needs() -> None:
+    """And is none itself; the packages of all programs are there, and so are the checks of `doctor` for them."""
+    assert {need for names in needs.SYNONYMS.values() for need in names} <= needs.NEEDS.keys()
+    assert not needs.SYNONYMS.keys() & needs.NEEDS.keys()
+    assert set(network_tools.PACKAGES.values()) <= needs.SYNONYMS.keys()
 
 
 def test_the_table_has_every_need_by_which_a_cell_is_skipped() -> None:

@@ -94,6 +94,16 @@ def test_the_worst_result_is_the_exit_code(play: Play, answers: list[str], code:
     assert play(answers)[0] == code
 
 
+def test_a_skipped_cell_fails_the_run_if_that_is_asked_for(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the count on standard error; what is worse than a failure stays what it is."""
+    assert play([PASSED, "skipped"], fail_on_skip=True)[0] == 1
+    assert "error: 1 of 2 skipped, and --fail-on-skip is given" in capsys.readouterr().err
+    assert play([PASSED, KNOWN], fail_on_skip=True)[0] == 0
+    assert capsys.readouterr().err == ""
+    assert play(["vacuous", "skipped"], fail_on_skip=True)[0] == 1
+    assert play(["error", "skipped"], fail_on_skip=True)[0] == 3
+
+
 def test_nothing_selected_is_a_code_of_its_own(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
     """A typing mistake in -k must not look like a green run."""
     code, runner = play([PASSED], names="nosuchcell")

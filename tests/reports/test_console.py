@@ -83,9 +83,9 @@ def test_a_red_run_ends_with_proof_and_the_count() -> None:
     assert lines[0] == "failed     9.20 s  timeouts/a-muted-link-costs-one-timeout   no_hang is broken"
     summary = "2 cells: 0 passed, 1 known, 1 failed, 0 vacuous, 0 error, 0 skipped in 4.2 s"
     table = lines.index(summary)
-    assert [line.split()[0] for line in lines[table - 3 : table - 1]] == ["known", "failed"]
+    assert [line.split()[0] for line in lines[table - 4 : table - 2]] == ["known", "failed"]
     block = red.text(bad).splitlines()
-    assert lines[lines.index(block[0]) :] == [*block, "", summary, "calls that no claim names: 2"]
+    assert lines[lines.index(block[0]) :] == [*block, "", "calls that no claim names: 2", summary]
 
 
 def test_a_quiet_run_tells_what_is_red_only() -> None:
@@ -93,6 +93,19 @@ def test_a_quiet_run_tells_what_is_red_only() -> None:
     text = printed([happenings.result(), known()], quiet=True)
     assert text.splitlines()[-1] == "2 cells: 1 passed, 1 known, 0 failed, 0 vacuous, 0 error, 0 skipped in 4.2 s"
     assert "a-muted-link" not in text
+
+
+def test_a_quiet_run_tells_why_cells_were_skipped() -> None:
+    """A line for each reason, and the count in the last line: a run that skipped everything must not look green."""
+    lines = printed([happenings.result(), skipped()], quiet=True).splitlines()
+    assert "1 skipped: world: containers; not yet" in lines
+    assert lines[-1] == "2 cells: 1 passed, 0 known, 0 failed, 0 vacuous, 0 error, 1 skipped in 4.2 s"
+
+
+def test_the_count_of_what_was_skipped_is_the_last_line() -> None:
+    """Whatever else there is to say."""
+    disturbed = happenings.result(Judgement(PASSED, "", unnamed_calls=3), disturbed=("late (/runs/1)",))
+    assert printed([disturbed, skipped()]).splitlines()[-1].endswith(" 1 skipped in 4.2 s")
 
 
 def test_a_cell_that_was_played_again_is_named_although_it_passed() -> None:
