@@ -155,7 +155,7 @@ def validate(paths: o.Paths = None) -> int:
 
 @app.command("list")
 def list_members(family: o.Family = None) -> int:
-    """List every fault, step, check and world, or the built-in scenarios."""
+    """List every fault, step, check and world, the built-in scenarios, the failures, or the words of the glossary."""
     from harness.cli import looking, scenarios
 
     return scenarios.list_scenarios() if family in ("scenario", "scenarios") else looking.list_members(family)

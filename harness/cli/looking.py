@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,8 +48,10 @@ def list_members(family: str | None) -> int:
     families = catalogue()
     if family is not None:
         wanted = family.removesuffix("s")
+        if wanted in _TEXTS:
+            return _list_texts(wanted)
         if wanted not in families:
-            raise UsageError(f"there is no family {family!r}; known: {', '.join([*families, 'scenario'])}")
+            raise UsageError(f"there is no family {family!r}; known: {', '.join([*families, 'scenario', *_TEXTS])}")
         families = {wanted: families[wanted]}
     for number, (name, members) in enumerate(families.items()):
         print(f"{chr(10) if number else ''}{name}s")
@@ -64,6 +66,31 @@ def list_members(family: str | None) -> int:
             print(f"  {problem}")
     print("\n`rdzv-harness explain KIND` shows attributes, units and an example")
     return AS_EXPECTED
+
+
+def _list_texts(wanted: str) -> int:
+    """Print the failures of the catalogue, or the words of the glossary."""
+    for name, text in _TEXTS[wanted]():
+        print(f"{name}  {text}")
+    print(f"\n`rdzv-harness explain {wanted.upper()}` says more of one")
+    return AS_EXPECTED
+
+
+def _failures() -> Iterator[tuple[str, str]]:
+    from harness.reference.failures import failures
+
+    return ((number, failure.failure) for number, failure in failures().items())
+
+
+def _words() -> Iterator[tuple[str, str]]:
+    from harness.reference.glossary import terms
+
+    width = max(len(term.name) for term in terms())
+    return ((term.name.ljust(width), term.means.partition(". ")[0].rstrip(".")) for term in terms())
+
+
+_TEXTS = {"failure": _failures, "word": _words}
+"""What `list` and `explain` know besides the kinds."""
 
 
 def explain(kind: str) -> int:

@@ -52,7 +52,9 @@ JsonReports = Annotated[
 ]
 Family = Annotated[
     str | None,
-    typer.Argument(metavar="[FAMILY]", help="steps, faults, checks, worlds, reports, scenarios or another"),
+    typer.Argument(
+        metavar="[FAMILY]", help="steps, faults, checks, worlds, reports, scenarios, failures, words or another"
+    ),
 ]
 Kind = Annotated[
     str,

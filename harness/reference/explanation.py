@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from harness.loader.keys.members import not_loaded
-from harness.reference.addresses import DOCS
 from harness.reference.failures import failures, is_number, number_of
 from harness.reference.glossary import terms
 from harness.reference.pages import Page, Row, every_page
@@ -48,7 +47,8 @@ def _hint(word: str, pages: Sequence[Page]) -> str:
     if near:
         return f"did you mean {near!r}?"
     first, *_, last = failures()
-    return f"`rdzv-harness list` names every kind, {DOCS}/glossary/ every word, and the failures are {first} to {last}"
+    lists = "`rdzv-harness list` names every kind, `rdzv-harness list words` every word"
+    return f"{lists}, and the failures are {first} to {last}"
 
 
 def _printed(pages: Sequence[Page]) -> str:
