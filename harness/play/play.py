@@ -19,7 +19,7 @@ from harness.play.acts import Acts
 from harness.play.addresses import Addresses
 from harness.play.fault_context import PlayFaultContext
 from harness.play.hang_guard import HangGuard
-from harness.play.leftovers import await_listener, end_forked, left_behind
+from harness.play.leftovers import await_listener, end_forked, left_behind, require_ports
 from harness.play.needs import wants_engine
 from harness.play.nemesis import Nemesis
 from harness.play.options import Order
@@ -237,10 +237,18 @@ def _begin_record(
 
 @contextmanager
 def _looking_for_leftovers(session: WorldSession, addresses: Addresses, log: Log) -> Iterator[None]:
-    """After a play that went to its end: what is there that was not there before the ranks."""
+    """After a play that went to its end: what is there that was not there before the ranks.
+
+    On a network that others use too, nobody else may hold a port of this world, before or after: raises HarnessError.
+    """
     standing = frozenset(session.children.others())
+    shared = session.describe().get("private_network") is False
+    if shared:
+        require_ports(session, addresses.ports)
     yield
-    log.note("left_behind", left_behind(session, standing, addresses.ports))
+    log.note("left_behind", left_behind(session, standing, addresses.ports, shared))
+    if shared:
+        require_ports(session, addresses.ports)
 
 
 @contextmanager
