@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import clock
+from harness.archive import own_folder
 from harness.archive.files import MOST_BYTES_OF_TEXT, Damaged, Gone, json_of, read_bytes, text_of
 from harness.archive.holder import PREFIX, Holder, is_held, sweep
 from harness.archive.layout import HOLDER, META, VERDICT
@@ -69,7 +70,7 @@ class RunDirs:
             self.release()
         if self._holder is None:
             try:
-                self._folder.mkdir(parents=True, exist_ok=True)
+                own_folder.make(self._folder)
                 self._holder = Holder(self._folder)
             except OSError as error:
                 raise cannot_begin(f"write to {self._folder}", error, ANOTHER_RUNS_DIR) from error

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import clock
-from harness.archive import checksums
+from harness.archive import checksums, own_folder
 from harness.archive.layout import CHECKED, FOLDERS, HISTORY, META, MOST_BYTES, SCENARIO, VERDICT, WIRE
 from harness.machine.whole import whole_file
 from harness.scenario.scenario import Scenario
@@ -121,7 +121,7 @@ def write(path: Path, text: str) -> None:
 
 def _make_unique(runs_dir: Path, name: str) -> Path:
     try:
-        runs_dir.mkdir(parents=True, exist_ok=True)
+        own_folder.make(runs_dir)
         names = chain((name,), (f"{name}-{number}" for number in count(2)))
         return next(runs_dir / one for one in names if _is_made(runs_dir / one))
     except OSError as error:

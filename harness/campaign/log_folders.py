@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.archive.own_folder import make
 from harness.machine.process import lock
 
 _LOCK = ".lock"
@@ -23,7 +24,7 @@ _NAME_BYTES = 8
 @contextlib.contextmanager
 def own_folder(parent: Path) -> Iterator[Path]:
     """A folder below `parent` that no other harness has, for the block; raises OSError."""
-    parent.mkdir(parents=True, exist_ok=True)
+    make(parent)
     folder = parent / secrets.token_hex(_NAME_BYTES)
     with lock.hold(folder.with_suffix(_LOCK)):
         folder.mkdir()

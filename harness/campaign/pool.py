@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness import clock
+from harness.archive.writing import ANOTHER_RUNS_DIR
 from harness.campaign import log_folders
 from harness.campaign.local_controller import ControllerProcess
 from harness.machine.docker import leases
@@ -20,7 +21,7 @@ from harness.scenario.scenario import Scenario
 from harness.schedule.time_limit import longest_ns
 from harness.values.errors import HarnessError
 from harness.values.printable import printable_lines
-from harness.values.refusals import cannot
+from harness.values.refusals import cannot_begin
 from harness.worlds.base import WORLDS
 
 STARTUP_LIMIT_NS = 120_000_000_000
@@ -241,7 +242,7 @@ class Pool:
             log_dir.mkdir()
             controller = self._start_controller(self._options, log_dir, world, isolation)
         except OSError as error:
-            raise cannot(f"start a controller that logs to {self._log_parent}", error) from error
+            raise cannot_begin(f"write logs to {self._log_parent}", error, ANOTHER_RUNS_DIR) from error
         self._members.append(Member(controller, isolation, self._now_ns() + STARTUP_LIMIT_NS))
         return self._members[-1]
 

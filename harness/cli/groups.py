@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
 import typer
 
 from harness.cli import options as o
+from harness.cli import streams
 
 toxiproxy = typer.Typer(help="The real proxy server, as an alternative to the embedded one.", rich_markup_mode=None)
 proxy = typer.Typer(help="The embedded proxy engine, for any client of Toxiproxy's API.", rich_markup_mode=None)
@@ -53,10 +56,13 @@ def build_images(
 
 @docker.command("start")
 def start_engine(directory: o.EngineDirectory) -> int:
-    """Start a private engine in a folder (needs root); prints its DOCKER_HOST."""
+    """Start a private engine in a folder (needs root); prints its address, and the line that exports it."""
     from harness.machine.docker import private_engine
 
-    print(private_engine.start(directory).url)
+    url = private_engine.start(directory).url
+    print(url)
+    # On standard error: `export DOCKER_HOST="$(rdzv-harness docker start DIR)"` takes the address alone.
+    streams.say(f"to use it: export DOCKER_HOST={shlex.quote(url)}")
     return 0
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 
+from harness.archive import own_folder
 from harness.explore.corpus_log import ANOTHER_FOLDER, CorpusLog, Line, Row, Summary
 from harness.explore.draft import CANARY, UNIFORM, Draft
 from harness.explore.observation import Observation
@@ -356,7 +357,7 @@ def _locked(folder: Path) -> int:
     """The lock on a corpus, which one explorer has at a time."""
     path = folder / _LOCK
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        own_folder.make(folder)
         held = lock.take(path)
     except OSError as error:
         raise cannot_begin(f"write to {folder}", error, ANOTHER_FOLDER) from error

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import clock
-from harness.archive import Archived, read_run
+from harness.archive import Archived, own_folder, read_run
 from harness.archive.files import MOST_BYTES_OF_TEXT, Damaged, Gone, json_of, read_bytes, text_of
 from harness.archive.results import result_of
 from harness.explore.draft import Draft
@@ -202,7 +202,7 @@ class Findings:
     @contextmanager
     def _new_folder(self, path: Path) -> Iterator[Path]:
         """An empty folder beside a path; what is left of it at the end is deleted."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        own_folder.make(path.parent)
         folder = path.with_name(f".new-{secrets.token_hex(8)}")
         folder.mkdir()
         try:

@@ -30,9 +30,24 @@ MOST_BYTES = 1 << 40
 MOST_BYTES_PER_SECOND = 1_000_000_000
 """The largest rate: what loopback carries, so a limit above it limits nothing."""
 
+# What else people write for a unit, in small letters. Without one of these a unit is suggested by the examples.
+_OTHER_NAMES = {
+    "us": ("us", "µs", "μs", "usec", "usecs", "microsecond", "microseconds"),
+    "ms": ("ms", "msec", "msecs", "millis", "millisecond", "milliseconds"),
+    "s": ("s", "sec", "secs", "second", "seconds"),
+    "min": ("m", "min", "mins", "minute", "minutes"),
+    "B": ("b", "byte", "bytes"),
+    "KB": ("k", "kb"),
+    "MB": ("m", "mb"),
+    "KiB": ("ki", "kib"),
+    "MiB": ("mi", "mib"),
+    "GiB": ("g", "gi", "gib"),
+}
+
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _SHOWN = 60
 _QUANTITY = re.compile(rf"\s*({_NUMBER})\s*([A-Za-z/]+)\s*\Z")
+_ALMOST = re.compile(rf"\s*({_NUMBER})\s*([A-Za-zµμ]+)(/s|/sec|ps)?\s*\Z")
 _TERM = re.compile(
     rf"\s*(?:(?P<factor>{_NUMBER})\s*\*\s*timeout|timeout\s*\*\s*(?P<factor2>{_NUMBER})|(?P<timeout>timeout)"
     rf"|(?P<slack>slack)|(?P<number>{_NUMBER})\s*(?P<unit>[A-Za-z]+))\s*"
@@ -69,8 +84,7 @@ def parse_duration(value: object) -> Duration:
     while True:
         term = _TERM.match(value, position)
         if term is None or (term["unit"] and term["unit"] not in NANOSECONDS) or (term["slack"] and not position):
-            bare = f"{value.strip()}s" if re.fullmatch(_NUMBER, value.strip()) else "250ms"
-            raise ValueError(_hint(value, "a duration", "250ms, 6s, timeout + 1s, 3 * timeout", bare))
+            raise ValueError(_hint(value, "a duration", "250ms, 6s, timeout + 1s, 3 * timeout", _meant_time(value)))
         factor = float(term["factor"] or term["factor2"] or ("1" if term["timeout"] else "0"))
         offset_ns = float(term["number"]) * NANOSECONDS[term["unit"]] if term["unit"] else 0.0
         offset_ns = SLACK_NS if term["slack"] else offset_ns
@@ -110,7 +124,7 @@ def parse_rate(value: object) -> int:
 def _parse_units(value: object, units: dict[str, int], what: str, examples: str, most: int) -> int:
     match = _QUANTITY.match(value) if isinstance(value, str) else None
     if match is None or match[2] not in units:
-        raise ValueError(_hint(value, what, examples, examples.split(",")[0]))
+        raise ValueError(_hint(value, what, examples, _meant(value, units) or examples.split(",")[0]))
     amount = float(match[1]) * units[match[2]]
     if amount > most:
         largest = max((unit for unit in units if most % units[unit] == 0), key=lambda unit: units[unit])
@@ -118,6 +132,25 @@ def _parse_units(value: object, units: dict[str, int], what: str, examples: str,
     if amount != int(amount):
         raise ValueError(f"{_short(value)} is not a whole number of {next(iter(units))}; write {examples}")
     return int(amount)
+
+
+def _meant_time(text: str) -> str:
+    """What a text that is no duration probably means; seconds, if it has no unit at all."""
+    if re.fullmatch(_NUMBER, text.strip()):
+        return f"{text.strip()}s"
+    return _meant(text, NANOSECONDS) or "250ms"
+
+
+def _meant(value: object, units: dict[str, int]) -> str:
+    """A number with another name of one of these units, as it should be written; empty if it is nothing like that."""
+    match = _ALMOST.match(value) if isinstance(value, str) else None
+    if match is None:
+        return ""
+    amount, written, per_second = match[1], match[2].lower(), "/s" if "B/s" in units else ""
+    if match[3] and not per_second:
+        return ""
+    names = (f"{unit}{per_second}" for unit, names in _OTHER_NAMES.items() if written in names)
+    return next((f"{amount}{name}" for name in names if name in units), "")
 
 
 def _hint(value: object, what: str, examples: str, suggestion: str) -> str:

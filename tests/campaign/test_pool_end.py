@@ -8,6 +8,7 @@ import pytest
 from fake_pool import CELL, MakeMachine
 
 from harness.campaign.pool import CONTROLLER_LOGS
+from harness.values.errors import UsageError
 
 
 def test_only_those_that_play_are_ended_when_a_run_is_left(machine: MakeMachine) -> None:
@@ -70,6 +71,15 @@ def test_a_second_interrupt_cuts_off_all_controllers_at_once(machine: MakeMachin
         one.pool.__exit__()
     assert one.controllers.events == ["1 hang up", "2 hang up", "1 cut off", "2 cut off"]
     assert list((one.options.runs_dir / CONTROLLER_LOGS).iterdir()) == []
+
+
+def test_logs_that_cannot_be_written_suggest_another_folder_of_runs(machine: MakeMachine) -> None:
+    """The folder of runs can be made by one user and its logs by another: a usage error that names the option."""
+    one = machine(jobs=1)
+    one.options.runs_dir.mkdir(parents=True, exist_ok=True)
+    (one.options.runs_dir / CONTROLLER_LOGS).touch()
+    with pytest.raises(UsageError, match=r"cannot write logs to .*; choose another --runs-dir"):
+        one.pool.free(CELL, [])
 
 
 def test_two_pools_of_one_pid_keep_their_logs_apart(machine: MakeMachine, tmp_path: Path) -> None:

@@ -209,3 +209,23 @@ def test_the_limits_are_generous() -> None:
         "of cells": limits.MOST_NODES_OF_CELLS,
     }
     assert not {name: (size, allowed[name]) for name, size in largest.items() if size * GENEROUS > allowed[name]}
+
+
+@pytest.mark.parametrize(
+    ("written", "says", "advice"),
+    [
+        ("3sec", "is a whole number, not the text '3sec'", "write a whole number"),
+        ("10k", "is a whole number, not the text '10k'", "write a whole number"),
+        ("2.5", "is a whole number, not the number 2.5", "write a whole number"),
+        ('"2"', "is a whole number, not the text '2'", "write 2 without quotes"),
+        ("0", "cannot be 0", "write at least 1"),
+        ("1025", "cannot be 1025", "write at most 1024"),
+    ],
+)
+def test_the_size_of_a_world_is_a_number_of_ranks_and_gets_no_unit_suggested(
+    written: str, says: str, advice: str
+) -> None:
+    """What is suggested for durations and sizes of data does not reach the world's `size`."""
+    found = problem(SOUND.replace("size: 2", f"size: {written}"))
+    assert found.startswith(f"f.rdzv.yaml:3:15: `size` {says}\n"), found
+    assert found.endswith(f"\n  {advice}"), found

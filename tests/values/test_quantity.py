@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -101,7 +102,35 @@ def test_a_rate_is_a_number_of_bytes_per_second() -> None:
     assert parse_rate("1.5MB/s") == 1_500_000
 
 
-@pytest.mark.parametrize("value", [5, "5", "5 B/s", "1 kb", None])
+@pytest.mark.parametrize(
+    ("read", "text", "meant"),
+    [
+        (parse_duration, "3sec", "3s"),
+        (parse_duration, "3 seconds", "3s"),
+        (parse_duration, "3S", "3s"),
+        (parse_duration, "200msec", "200ms"),
+        (parse_duration, "2m", "2min"),
+        (parse_duration, "40µs", "40us"),
+        (parse_size, "10k", "10KB"),
+        (parse_size, "1 kb", "1KB"),
+        (parse_size, "1.5g", "1.5GiB"),
+        (parse_size, "64mib", "64MiB"),
+        (parse_size, "5 bytes", "5B"),
+        (parse_rate, "10k", "10KB/s"),
+        (parse_rate, "10KB", "10KB/s"),
+        (parse_rate, "1 mb/s", "1MB/s"),
+    ],
+)
+def test_another_name_of_a_unit_is_suggested_with_the_unit_and_the_same_number(
+    read: Callable[[object], object], text: str, meant: str
+) -> None:
+    """`3sec` is answered by `3s`, `10k` by `10KB`: what was meant, not an example; and that can be written."""
+    with pytest.raises(ValueError, match=rf"; write {re.escape(meant)} \("):
+        read(text)
+    read(meant)
+
+
+@pytest.mark.parametrize("value", [5, "5", "5 B/s", "1 tb", None])
 def test_anything_else_is_not_a_size(value: object) -> None:
     """Units are written as they are, and no other."""
     with pytest.raises(ValueError, match="is not a size with a unit; write 5B"):

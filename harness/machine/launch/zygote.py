@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import gc
 import importlib
+import importlib.util
 import json
 import os
 import platform
@@ -49,6 +50,10 @@ _libc = ctypes.PyDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
 
+# Filled when this process starts: the places of the torch that the interpreter finds by itself.
+_torch_places: List[str] = []
+
+
 class Problem(Exception):
     """Why ranks cannot run in this interpreter, ending with what to do."""
 
@@ -58,6 +63,7 @@ def main(settings: Dict[str, Any]) -> NoReturn:
     # The folder of this file holds modules of the harness whose names a rank's own modules may have.
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
+    _torch_places.extend(_own_places())
     package = types.ModuleType("harness")
     package.__path__ = [settings["harness"]]
     sys.modules["harness"] = package
@@ -259,23 +265,28 @@ def import_torch() -> Dict[str, Any]:
 def check_torch(torch: Any) -> None:
     """Raise Problem for a torch that is too old, or does not belong to this interpreter.
 
-    A comparison of two torches must not run one torch twice: a torch from elsewhere is refused.
+    A comparison of two torches must not run one torch twice: a torch that the interpreter did not find by itself, from
+    the start, is refused. What a `.pth` file, an editable install or PYTHONPATH leads to, it finds by itself.
     """
-    version, file = str(torch.__version__), os.path.realpath(torch.__file__)
+    version, file = str(torch.__version__), os.path.realpath(torch.__file__ or "")
     if _numbers(version) < OLDEST_TORCH:
         raise Problem(f"{sys.executable} has torch {version}, and 2.6 is the oldest that works; {_HOW_TO_INSTALL}")
-    if not any(file.startswith(os.path.realpath(place).rstrip("/") + "/") for place in _own_places()):
+    if not any(file.startswith(os.path.realpath(place).rstrip("/") + "/") for place in _torch_places):
         raise Problem(
-            f"{sys.executable} imports torch from {torch.__file__}, outside its own prefix {sys.prefix}; "
-            "if you mean that one, put its folder on PYTHONPATH"
+            f"{sys.executable} imports torch from {torch.__file__}, outside its own prefix {sys.prefix} and its "
+            "sys.path at the start: a module that was imported has changed sys.path; if you mean that torch, write its "
+            f"folder into a file torch.pth in {site.getsitepackages()[0]}"
         )
 
 
 def _own_places() -> List[str]:
-    places = [sys.prefix, sys.base_prefix, *site.getsitepackages()]
-    if site.ENABLE_USER_SITE:
-        places.append(site.getusersitepackages())
-    return places + [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    """Where the interpreter finds packages before anything is imported; an import hook may lead elsewhere."""
+    places = [sys.prefix, sys.base_prefix, *(entry for entry in sys.path if entry)]
+    with contextlib.suppress(ImportError, ValueError):
+        spec = importlib.util.find_spec("torch")
+        if spec is not None and spec.origin:
+            places.append(os.path.dirname(spec.origin))
+    return places
 
 
 def _preload(worker: Any, subject: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.machine.process.torch_elsewhere import elsewhere
 from harness.values.errors import HarnessError, UsageError
 from harness.values.refusals import advice_in, cannot, is_of_machine, with_advice
 from harness.values.suggest import nearest
@@ -170,7 +171,8 @@ def _problem_of(info: InterpreterInfo) -> str:
         return f"{info.python} is Python {info.version}, and 3.9 is the oldest that works; give --python another"
     how = f"{info.python} -m pip install 'torch>=2.6' numpy"
     if info.torch is None:
-        return f"{info.python} has no torch; install it ({how}) or give --python an interpreter that has it"
+        hints = "".join(f"; {hint}" for hint in elsewhere(info.python, info.prefix, os.environ, _ROOT))
+        return f"{info.python} has no torch; install it ({how}) or give --python an interpreter that has it{hints}"
     if _numbers(info.torch) < OLDEST_TORCH:
         return f"{info.python} has torch {info.torch}, and 2.6 is the oldest that works; upgrade it: {how}"
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -183,6 +184,21 @@ def test_torch_from_outside_the_interpreter_is_refused_unless_named(me: User) ->
     assert f"imports torch from {me.folder / 'torch.py'}, outside its own prefix" in outcome["error"]
     named = play(me, ["exit 0"], torch=True, environment={"PYTHONPATH": _paths(me)})
     assert named["ready"]["torch"] == "2.9.0"
+
+
+def test_torch_that_a_pth_file_leads_to_belongs_to_the_interpreter(me: User) -> None:
+    """Of a virtual environment too: the folder that the file names need not be on PYTHONPATH."""
+    (me.folder / "far").mkdir()
+    _write_module(me, "far/torch", "__version__ = '2.9.0'\n")
+    venv = me.folder / "venv"
+    subprocess.run([me.python, "-m", "venv", "--without-pip", str(venv)], check=True)
+    site = next(venv.glob("lib/python3*/site-packages"))
+    (site / "torch.pth").write_text(f"{me.folder / 'far'}\n")
+    paths = _paths(me).split(os.pathsep)
+    without = {"PYTHONPATH": os.pathsep.join(path for path in paths if path != str(me.folder))}
+    outcome = play(me, ["exit 0"], python=str(venv / "bin" / "python"), torch=True, environment=without)
+    assert outcome.get("error") is None
+    assert outcome["ready"]["torch_file"] == str(me.folder / "far" / "torch.py")
 
 
 def test_a_helper_that_is_broken_ends_and_logs_why(me: User) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.machine.process.interpreter import clean_environment, examine, require
+from harness.machine.process.torch_elsewhere import elsewhere
 from harness.values.errors import UsageError
 
 
@@ -71,6 +72,69 @@ def test_python_that_is_too_old_is_always_refused(tmp_path: Path) -> None:
     python = python_that_says(tmp_path, """echo '{"version": "3.8.10", "prefix": "/usr", "torch": "2.6.0"}'""")
     with pytest.raises(UsageError, match=r"Python 3\.8\.10, and 3\.9 is the oldest"):
         require(python, needs_torch=False)
+
+
+def installed(prefix: Path) -> Path:
+    """A folder of packages below a prefix, with a torch."""
+    site = prefix / "lib" / f"python3.{sys.version_info[1]}" / "site-packages"
+    (site / "torch").mkdir(parents=True)
+    (site / "torch" / "__init__.py").write_text("__version__ = '2.9.0'\n")
+    (site / "torch" / "version.py").write_text("__version__ = '2.9.0'\n")
+    return site
+
+
+def environment(folder: Path, *options: str) -> Path:
+    """The interpreter of a new virtual environment without packages."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", *options, str(folder)], check=True)
+    return folder / "bin" / "python"
+
+
+def test_a_torch_behind_a_pth_file_is_found(tmp_path: Path) -> None:
+    """Its version is read where the file leads."""
+    python = environment(tmp_path / "venv")
+    site = next((tmp_path / "venv").glob("lib/python3*/site-packages"))
+    (site / "torch.pth").write_text(f"{installed(tmp_path / 'other')}\n")
+    assert require(python).torch == "2.9.0"
+
+
+def test_a_torch_of_conda_is_found_by_its_egg_info(tmp_path: Path) -> None:
+    """Conda's packages have other metadata than those of pip."""
+    python = environment(tmp_path / "venv")
+    site = next((tmp_path / "venv").glob("lib/python3*/site-packages"))
+    egg = site / "torch-2.9.0-py3.11.egg-info"
+    egg.mkdir()
+    (egg / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.9.0\n")
+    assert require(python).torch == "2.9.0"
+
+
+@pytest.mark.parametrize("name", ["VIRTUAL_ENV", "CONDA_PREFIX"])
+def test_without_torch_the_active_environment_that_has_one_is_suggested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The harness may be installed apart from it; what is printed is the option to give."""
+    installed(tmp_path / "env")
+    monkeypatch.setenv(name, str(tmp_path / "env"))
+    python = python_that_says(tmp_path, """echo '{"version": "3.12.1", "prefix": "/usr", "torch": null}'""")
+    with pytest.raises(UsageError, match=rf"{name} is .*: give --python {tmp_path}/env/bin/python"):
+        require(python)
+
+
+def test_without_torch_that_of_the_base_is_suggested(tmp_path: Path) -> None:
+    """A virtual environment without the packages of its base says which line lets them in."""
+    installed(tmp_path / "base")
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv" / "pyvenv.cfg").write_text(f"home = {tmp_path}/base/bin\ninclude-system-site-packages = false\n")
+    said = f'{{"version": "3.12.1", "prefix": "{tmp_path}/venv", "torch": null}}'
+    with pytest.raises(UsageError, match=r"include-system-site-packages = true` into .*/venv/pyvenv\.cfg"):
+        require(python_that_says(tmp_path, f"echo '{said}'"))
+
+
+def test_a_torch_beside_the_harness_on_pythonpath_is_answered_with_a_file_that_reaches_it(tmp_path: Path) -> None:
+    """Ranks do not get that folder from PYTHONPATH, so another PYTHONPATH is no advice."""
+    root = installed(tmp_path)
+    (hint,) = elsewhere(Path("/usr/bin/python3"), "/usr", {"PYTHONPATH": f"/x:{root}"}, root)
+    assert f"PYTHONPATH names {root}" in hint
+    assert "torch.pth" in hint
 
 
 @pytest.mark.parametrize("what", ["absent", "folder", "text", "other"])
