@@ -80,6 +80,7 @@ def test_the_installed_package_plays_what_it_brings(build: Build, tmp_path: Path
         return ran.stdout
 
     assert f"{ONE}: ok, 1 cell\n" in run("validate", "builtin:port_conflicts", ONE)
+    assert "builtin:port_conflicts/port-zero-is-refused\n" in run("explain", "F29")
     run("new", "mine", "--from", ONE)
     assert run("validate", ".") == "mine.rdzv.yaml: ok, 1 cell\n"
     where = "import harness.loader.builtin as b; print(b.FOLDER)"
