@@ -146,11 +146,11 @@ def explore(
 
 
 @app.command()
-def validate(paths: o.Paths = None) -> int:
-    """Check scenario files, without playing them."""
+def validate(paths: o.Paths = None, fail_on_skip: o.FailOnSkip = False) -> int:
+    """Check scenario files, without playing them, and warn of what this machine would skip."""
     from harness.cli import looking
 
-    return looking.validate(paths or ())
+    return looking.validate(paths or (), fail_on_skip)
 
 
 @app.command("list")

@@ -5,29 +5,37 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli import streams
-from harness.cli.exit_codes import AS_EXPECTED, SOME_ERROR, USAGE, exit_code
+from harness.cli.exit_codes import AS_EXPECTED, SOME_ERROR, SOME_FAILED, USAGE, exit_code
 from harness.values.errors import HarnessError, ScenarioError, UsageError
 from harness.values.printable import printable
 
 if TYPE_CHECKING:
     from harness.archive import Archived
     from harness.judge.result import Result
+    from harness.scenario.scenario import Scenario
 
 FORMS = TEXT, PERFETTO = "text", "perfetto"
 
 
-def validate(paths: Sequence[Path]) -> int:
-    """Print a line for each file and every problem, without a path of the built-in ones; returns the exit code."""
+def validate(paths: Sequence[Path], fail_on_skip: bool = False) -> int:
+    """Print a line for each file and every problem, without a path of the built-in ones; returns the exit code.
+
+    Cells that would be skipped on this machine are a warning for each reason; with `fail_on_skip`, exit code 1.
+    """
     from harness.loader import discover, load
     from harness.loader.builtin import ALL
 
     problems = 0
+    skipped: Counter[str] = Counter()
+    machine = _machine()
     for path in discover(paths or [ALL]):
         try:
             cells = load(path)
@@ -36,14 +44,28 @@ def validate(paths: Sequence[Path]) -> int:
             print(f"{error}\n", file=sys.stderr)
         else:
             print(f"{printable(str(path))}: ok, {len(cells)} cell{'s' if len(cells) != 1 else ''}")
+            skipped.update(reason for cell in cells for reason in machine(cell))
+    for reason, count in skipped.items():
+        cells_here = f"{count} cell{'s' if count != 1 else ''}"
+        print(printable(f"warning: {cells_here} would be skipped here: {reason}"), file=sys.stderr)
     if problems:
         print(f"{problems} problem{'s' if problems != 1 else ''}", file=sys.stderr)
-    return USAGE if problems else AS_EXPECTED
+        return USAGE
+    return SOME_FAILED if fail_on_skip and skipped else AS_EXPECTED
+
+
+def _machine() -> Callable[[Scenario], list[str]]:
+    """A function that says why a cell would be skipped here: the first thing that is missing."""
+    from harness.play.lacking import Machine
+    from harness.play.options import AUTO
+
+    machine = Machine()
+    return lambda cell: [f"{need}: {reason}" for need, reason in islice(machine.lacking(cell, AUTO), 1)]
 
 
 def list_members(family: str | None) -> int:
     """Print the catalogue, or one family of it."""
-    from harness.loader.keys.members import catalogue, not_loaded, origin
+    from harness.loader.keys.members import catalogue, needs, not_loaded, origin
 
     families = catalogue()
     if family is not None:
@@ -55,7 +77,7 @@ def list_members(family: str | None) -> int:
         families = {wanted: families[wanted]}
     for number, (name, members) in enumerate(families.items()):
         print(f"{chr(10) if number else ''}{name}s")
-        lines = [(member.kind, origin(name, member.kind), member.summary) for member in members]
+        lines = [(it.kind, origin(name, it.kind), _with_needs(it.summary, needs(name, it.kind))) for it in members]
         kind_width, origin_width = (max((len(line[column]) for line in lines), default=0) for column in (0, 1))
         for kind, package, summary in lines:
             print(f"  {kind:{kind_width}}  {f'{package:{origin_width}}  ' if package else ''}{summary}")
@@ -91,6 +113,10 @@ def _words() -> Iterator[tuple[str, str]]:
 
 _TEXTS = {"failure": _failures, "word": _words}
 """What `list` and `explain` know besides the kinds."""
+
+
+def _with_needs(summary: str, needed: str) -> str:
+    return f"{summary} [needs {needed}]" if needed else summary
 
 
 def explain(kind: str) -> int:

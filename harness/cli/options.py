@@ -114,7 +114,7 @@ Require = Annotated[
     typer.Option(metavar="KIND", help="a need (torch, world, proxy, ...) whose absence is an error, not a skip"),
 ]
 FailOnSkip = Annotated[
-    bool, typer.Option("--fail-on-skip", help="exit with 1 if a cell is skipped because this machine lacks something")
+    bool, typer.Option("--fail-on-skip", help="exit with 1 if a cell is, or would be, skipped for want of something")
 ]
 Keep = Annotated[
     int,

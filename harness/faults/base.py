@@ -139,6 +139,11 @@ class FaultMember(ABC):
         """The capabilities that this fault needs: `needs`, and those that its attributes add."""
         return cls.needs
 
+    @classmethod
+    def machine_needs(cls, fault: Fault) -> tuple[str, ...]:
+        """What this fault needs of the machine: `declaration.needs`, or less if its attributes ask for less."""
+        return cls.declaration.needs
+
     def arm(self, context: FaultContext) -> None:  # noqa: B027 - most members have nothing to do here
         """Prepare before any rank starts; most faults need nothing."""
 

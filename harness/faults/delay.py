@@ -22,6 +22,7 @@ class Delay(FaultMember):
 
     declaration = Declaration(
         kind="delay",
+        needs=("delay",),
         summary="Delays each packet that its ranks' hosts send or receive.",
         attributes=(
             Attribute("delay", "duration", "how long", maximum=LONGEST_NS),

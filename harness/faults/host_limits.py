@@ -33,6 +33,7 @@ class HostLimits(FaultMember):
 
     declaration = Declaration(
         kind="host_limits",
+        needs=("sysctl",),
         summary="Sets kernel limits on its ranks' hosts: the length of accept queues, and when TCP gives up.",
         attributes=(
             Attribute(

@@ -25,6 +25,7 @@ class Loss(FaultMember):
 
     declaration = Declaration(
         kind="loss",
+        needs=("nft",),
         summary="Drops a share of the packets that its ranks' hosts send and receive.",
         attributes=(
             Attribute("share", "number", "the share that is lost: 0.3 is three in ten", minimum=1 / _STEPS, maximum=1),

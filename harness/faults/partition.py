@@ -55,6 +55,10 @@ class Partition(ToxicFault):
     def needed(cls, fault: Fault) -> frozenset[str]:
         return frozenset({"hosts"}) if fault.attributes.get("pairs") else frozenset()
 
+    @classmethod
+    def machine_needs(cls, fault: Fault) -> tuple[str, ...]:
+        return ("nft",) if fault.attributes.get("pairs") else ()
+
     @property
     def streams(self) -> tuple[str, ...]:
         stream = self.fault.stream or self.fault.attributes.get("stream", "both")

@@ -18,6 +18,7 @@ class Rate(FaultMember):
 
     declaration = Declaration(
         kind="rate",
+        needs=("tc", "ip", "tbf"),
         summary="Limits the bytes per second on the network interfaces of its ranks' hosts.",
         attributes=(
             Attribute("rate", "rate", "bytes per second, headers included; 1 Mbit/s is 125KB/s", minimum=100),

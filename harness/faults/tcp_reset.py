@@ -20,6 +20,7 @@ class TcpReset(FaultMember):
 
     declaration = Declaration(
         kind="tcp_reset",
+        needs=("nft",),
         summary="Answers all segments between its ranks' hosts and the endpoint with resets, also on open connections.",
         example="{inject: tcp_reset, ranks: 1, after: join, for: 1s}",
         details=(

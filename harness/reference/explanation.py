@@ -61,6 +61,8 @@ def _lines(page: Page) -> Iterator[str]:
         yield from _filled(page.summary, "  ")
     if page.origin:
         yield f"  comes with: {page.origin}"
+    if page.needs:
+        yield f"  needs: {page.needs} (else the cell is skipped)"
     if page.rows:
         yield ""
         yield from _table(page.rows)

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from harness.loader.keys import fields, models, moments
 from harness.loader.keys.kinds import bounds_text, kind_word, written_default
-from harness.loader.keys.members import catalogue, fault_members, origin, step_members
+from harness.loader.keys.members import catalogue, fault_members, needs, origin, step_members
 from harness.loader.keys.moments import FaultMomentKeys, StepMomentKeys, WireKeys, WireMomentKeys
 from harness.reference.prose import TOPICS, Prose
 from harness.values.attribute import REQUIRED, Attribute, Declaration
@@ -34,6 +34,7 @@ class Page:
         heading: `fault latency`, `the world`.
         beside: which other keys may stand beside those in `rows`, in words.
         origin: of a member, the package that it comes from.
+        needs: likewise, what it needs of its world and of the machine.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Page:
     details: str = ""
     others: tuple[str, ...] = ()
     origin: str = ""
+    needs: str = ""
 
     def is_about(self, word: str) -> bool:
         """Whether `explain` finds it under this word."""
@@ -176,6 +178,7 @@ def _member(family: str, declaration: Declaration) -> Page:
         example=declaration.example,
         details=declaration.details,
         origin=origin(family, declaration.kind),
+        needs=needs(family, declaration.kind),
     )
 
 

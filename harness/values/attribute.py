@@ -53,6 +53,8 @@ class Declaration:
         attributes: the keys that may stand beside it.
         example: one YAML flow mapping, as it would stand in a file.
         details: a few sentences of meaning, units, traps; may be empty.
+        needs: what the machine must have, by the names that `--require` takes (see `harness.scenario.needs`); where it
+            lacks one, cells with this member are skipped.
     """
 
     kind: str
@@ -60,3 +62,4 @@ class Declaration:
     attributes: Tuple[Attribute, ...] = ()
     example: str = ""
     details: str = ""
+    needs: Tuple[str, ...] = ()

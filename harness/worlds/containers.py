@@ -56,6 +56,7 @@ class Containers(World):
 
     declaration = Declaration(
         kind="containers",
+        needs=("engine",),
         summary="Each rank is a container: read-only, without privileges, within limits, on a host of its own.",
         example="world: {size: 4, kind: containers}",
         details="All masters share one host, `r0`; other ranks are on `r1`, `r2` ... The proxy server is on `px`. "

@@ -96,6 +96,7 @@ class Namespaces(World):
 
     declaration = Declaration(
         kind="namespaces",
+        needs=("world",),
         summary="Each rank is on a host of its own: a network namespace with an address, a name and a hosts file.",
         example="world: {size: 4, kind: namespaces}",
         details="All masters share one host, `r0`; other ranks are on `r1`, `r2` ... The proxy server is on `px`. "

@@ -90,6 +90,19 @@ def report_declarations() -> Mapping[str, Declaration]:
     }
 
 
+def needs(family: str, kind: str) -> str:
+    """What a member needs of its world and of the machine, in words; empty if it needs nothing."""
+    registries = _registries()
+    if family not in ("fault", "world"):
+        return ""
+    member = registries[family][kind]
+    capabilities = member.needs if family == "fault" else frozenset()
+    worlds = [name for name, world in registries["world"].items() if capabilities <= world.capabilities]
+    texts = [f"worlds of {' or '.join(worlds)}"] if len(worlds) < len(registries["world"].items()) else []
+    said = {"world": "network namespaces", "engine": "a Docker engine"}
+    return ", ".join([*texts, *(said.get(need, need) for need in member.declaration.needs)])
+
+
 def catalogue() -> dict[str, tuple[Declaration, ...]]:
     """Everything that a scenario or the command line can name, by family, sorted by kind."""
     return {
