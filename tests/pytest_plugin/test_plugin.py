@@ -160,7 +160,7 @@ def test_reports_that_cannot_be_written_are_a_usage_error(pytester: pytest.Pytes
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [
-            "ERROR: --rdzv-report timeline: it needs the histories of all runs, *; it can write github, history, html, *",
+            "ERROR: --rdzv-report timeline: it needs the histories *; it can write github, history, html, json, *",
             "*--rdzv-report junit: standard output is pytest's; give a file",
             "*--rdzv-report jsno: there is no report 'jsno'; did you mean 'json'?",
             "*--rdzv-report json: cannot write a report to file/r.json (*); give a file that you may write",
