@@ -225,11 +225,11 @@ def html(
 
 
 @app.command()
-def compare(reports: o.JsonReports) -> int:
-    """Print two or more JSON reports of `run` as one table, claim by claim."""
+def compare(reports: o.JsonReports, fail_on_regression: o.FailOnRegression = False) -> int:
+    """Print two or more JSON reports of `run` as one table, claim by claim; they may have different cells."""
     from harness.cli import comparing
 
-    return comparing.compare(reports)
+    return comparing.compare(reports, fail_on_regression)
 
 
 @app.command()

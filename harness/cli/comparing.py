@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.cli.exit_codes import AS_EXPECTED
+from harness.cli import streams
+from harness.cli.exit_codes import AS_EXPECTED, SOME_FAILED
 from harness.reports.json import FORMAT
 from harness.reports.parts.claims_table import Column, markdown
+from harness.reports.parts.facts import RED
+from harness.reports.parts.safe import one_line
 from harness.values.errors import UsageError
-from harness.values.verdict import STATUSES
+from harness.values.verdict import KNOWN, PASSED, STATUSES, worst
 
 AGAIN = "write it with `rdzv-harness run PATH... --json FILE`"
 
 # Of a result, what the table needs: its name and what it must be.
 _NEEDED = {"id": str, "path": str, "title": str, "status": str, "because": str, "known_refs": list}
-_NAMED = 3
 
 
-def compare(paths: Sequence[Path]) -> int:
-    """Print the table; returns the exit code.
+def compare(paths: Sequence[Path], fail_on_regression: bool = False) -> int:
+    """Print the table, and the regressions on standard error; returns the exit code.
 
-    Raises UsageError for fewer than two reports, for any other file, and for reports of different scenarios.
+    Reports may have different cells: what one has not is marked, and is no regression.
+
+    Args:
+        fail_on_regression: whether the exit code is 1 if a cell passed or was a known failure in the first report and
+            is failed, vacuous or an error in the last.
+
+    Raises UsageError for fewer than two reports, and for any other file.
     """
     if len(set(paths)) < 2:
         raise UsageError(f"{paths[0]}: one report alone cannot be compared; give the report of another run too")
     reports = {path: read(path) for path in paths}
-    _check_same(reports)
     columns = [Column(name, report["results"]) for name, report in zip(_names(reports), reports.values(), strict=True)]
     print(markdown(columns), end="")
-    return AS_EXPECTED
+    if not fail_on_regression:
+        return AS_EXPECTED
+    regressions = list(_regressions(reports[paths[0]], reports[paths[-1]]))
+    for line in regressions:
+        streams.say(line)
+    return SOME_FAILED if regressions else AS_EXPECTED
 
 
 def read(path: Path) -> Mapping[str, Any]:
@@ -70,22 +82,24 @@ def _is_result(row: Mapping[str, Any]) -> bool:
     return all(isinstance(row.get(name), kind) for name, kind in _NEEDED.items()) and row["status"] in STATUSES
 
 
-def _check_same(reports: Mapping[Path, Mapping[str, Any]]) -> None:
-    """Raises UsageError if the runs did not play the same cells of the same files."""
-    first, *others = [(path, _cells(report)) for path, report in reports.items()]
-    for path, cells in others:
-        for here, there, only in ((first[0], path, first[1] - cells), (path, first[0], cells - first[1])):
-            if only:
-                names = ", ".join(sorted(only)[:_NAMED]) + (" ..." if len(only) > _NAMED else "")
-                count = f"{len(only)} cell{'s' if len(only) != 1 else ''}"
-                raise UsageError(
-                    f"{here} has {count} that {there} has not: {names}; play both with the same paths, --tags and -k"
-                )
+def _regressions(first: Mapping[str, Any], last: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each cell that was as expected in the first report and is red in the last."""
+    before = _by_cell(first)
+    for cell, (status, because) in _by_cell(last).items():
+        was = before.get(cell, ("", ""))[0]
+        if was in (PASSED, KNOWN) and status in RED:
+            yield one_line(f"regression: {cell}: was {was}, is {status}: {because}")
 
 
-def _cells(report: Mapping[str, Any]) -> set[str]:
-    """File and cell of each result."""
-    return {f"{Path(row['path']).parent.as_posix()}/{row['id']}" for row in report["results"]}
+def _by_cell(report: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """The worst status of each cell with its reason, by folder and id."""
+    found: dict[str, tuple[str, str]] = {}
+    for row in report["results"]:
+        cell = f"{Path(row['path']).parent.as_posix()}/{row['id']}"
+        held = found.get(cell)
+        if held is None or worst((held[0], row["status"])) != held[0]:
+            found[cell] = (row["status"], row["because"])
+    return found
 
 
 def _names(reports: Mapping[Path, Mapping[str, Any]]) -> list[str]:

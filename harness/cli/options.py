@@ -47,6 +47,13 @@ RunDir = Annotated[
 ]
 RunDirs = Annotated[list[str], typer.Argument(metavar="RUN...", help=f"stored runs: {_A_RUN}")]
 StoredIn = Annotated[Path, typer.Option("--runs-dir", metavar="DIR", help="where run directories are")]
+FailOnRegression = Annotated[
+    bool,
+    typer.Option(
+        "--fail-on-regression",
+        help="exit with 1 if a cell passed or was known in the first report and is red in the last",
+    ),
+]
 JsonReports = Annotated[
     list[Path], typer.Argument(metavar="REPORT...", help="two reports or more, written by `run --json`")
 ]

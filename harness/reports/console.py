@@ -119,14 +119,14 @@ class ConsoleReport(Report):
         if not results and not interrupted:  # nothing was played; the error that follows says why
             return
         seconds = (self._now_ns() - self._begun_ns) / 1e9 if self._played else None
-        self._print_table(results, seconds, interrupted)
+        self._print_table(results)
         if self._with_deadlines:
             self._print_deadlines(results)
         reds = [result for result in results if result.status in facts.RED]
         self._print_reds(reds)
-        if reds:
+        if reds:  # what is said last is what stays on the screen
             self._console.print()
-            self._print_summary(results, seconds, interrupted)
+        self._print_summary(results, seconds, interrupted)
 
     def _print_line(self, result: Result) -> None:
         why = facts.why(result)
@@ -145,7 +145,7 @@ class ConsoleReport(Report):
         room = max(self._console.width - 40, 20)
         self._progress.update(self._task, description=shorten(", ".join(names), room))
 
-    def _print_table(self, results: Sequence[Result], seconds: float | None, interrupted: bool) -> None:
+    def _print_table(self, results: Sequence[Result]) -> None:
         self._console.print()
         for label, text in facts.headline(dict.fromkeys(map(facts.about, results))):
             self._console.print(Text(f"{label:10}{text}"), soft_wrap=True)
@@ -157,7 +157,6 @@ class ConsoleReport(Report):
             self._console.print()
         for why, count in many_skipped.items():
             self._console.print(Text(f"{count} skipped: {why}", STYLES[SKIPPED]), soft_wrap=True)
-        self._print_summary(results, seconds, interrupted)
 
     def _print_summary(self, results: Sequence[Result], seconds: float | None, interrupted: bool) -> None:
         text = Text(facts.summary(results, seconds), STYLES[_worst(results)])

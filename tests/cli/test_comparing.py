@@ -114,20 +114,41 @@ def test_one_report_alone_cannot_be_compared(tmp_path: Path, capsys: Captured) -
     assert "another run" in _refused([good, good], capsys)
 
 
-def test_reports_of_other_scenarios_are_not_compared(tmp_path: Path, capsys: Captured) -> None:
-    """A claim that only one of them played would look kept or broken by chance: the cells are named."""
-    first = written(tmp_path / "a.json", [row("late"), row("only[timeout=1s]")])
-    said = _refused([first, written(tmp_path / "b.json", [row("late")])], capsys)
-    assert "1 cell that" in said
-    assert "only[timeout=1s]" in said
-    assert "--tags" in said
-    said = _refused([written(tmp_path / "c.json", [row("late")]), first], capsys)
-    assert said.startswith(f"error: {first} has")
-    many = [row(f"many-{number}") for number in range(5)]
-    said = _refused([first, written(tmp_path / "d.json", [*many, row("late"), row("only[timeout=1s]")])], capsys)
-    assert "5 cells that" in said
-    assert "many-2 ..." in said
-    assert "many-3" not in said
+def test_what_a_report_has_not_is_marked(tmp_path: Path, capsys: Captured) -> None:
+    """A scenario that only one of them played, and a cell; neither looks kept or broken there."""
+    first = written(tmp_path / "a.json", [row("late"), row("only"), row("both[timeout=1s]", path="x/both.rdzv.yaml")])
+    cells = [row(f"both[timeout={number}s]", path="x/both.rdzv.yaml") for number in (1, 2)]
+    second = written(tmp_path / "b.json", [row("late"), *cells])
+    assert main(["compare", first, second]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert [line.split(" | ")[1:] for line in out if "only" in line] == [["kept", "not in this report |"]]
+    assert [line.split(" | ")[1:] for line in out if "both" in line] == [["kept; 1 cell not in this report", "kept |"]]
+
+
+@pytest.mark.parametrize(
+    ("was", "status", "code"),
+    [
+        ("passed", "failed", 1),
+        ("known failure", "vacuous", 1),
+        ("passed", "error", 1),
+        ("passed", "known failure", 0),
+        ("failed", "failed", 0),
+        ("failed", "passed", 0),
+        ("skipped", "failed", 0),
+    ],
+)
+def test_a_regression_is_an_exit_code_where_it_is_asked_for(
+    tmp_path: Path, capsys: Captured, was: str, status: str, code: int
+) -> None:
+    """From as expected in the first report to red in the last; the cell is named. Otherwise the code stays 0."""
+    first = written(tmp_path / "a.json", [row("late", status=was), row("early")])
+    last = written(tmp_path / "b.json", [row("late", status=status), row("new", status="failed")])
+    assert main(["compare", first, last]) == 0
+    capsys.readouterr()
+    assert main(["compare", first, last, "--fail-on-regression"]) == code
+    said = capsys.readouterr().err
+    assert (f"late: was {was}, is {status}" in said) == bool(code)
+    assert "new" not in said
 
 
 def test_a_run_that_was_interrupted_is_not_compared(tmp_path: Path, capsys: Captured) -> None:

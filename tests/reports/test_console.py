@@ -77,15 +77,17 @@ def test_a_green_run_is_a_line_each_then_a_table() -> None:
 
 
 def test_a_red_run_ends_with_proof_and_the_count() -> None:
-    """The block of the red one follows the table, and the last line is the summary again."""
+    """The block of the red one follows the table, with its title; the summary is said once, as the last line."""
     bad = happenings.result(happenings.red_judgement(), command="rdzv-harness run x")
     lines = printed([bad, known()]).splitlines()
     assert lines[0] == "failed     9.20 s  timeouts/a-muted-link-costs-one-timeout   no_hang is broken"
     summary = "2 cells: 0 passed, 1 known, 1 failed, 0 vacuous, 0 error, 0 skipped in 4.2 s"
-    table = lines.index(summary)
-    assert [line.split()[0] for line in lines[table - 4 : table - 2]] == ["known", "failed"]
     block = red.text(bad).splitlines()
-    assert lines[lines.index(block[0]) :] == [*block, "", "calls that no claim names: 2", summary]
+    begin = lines.index(block[0])
+    assert [line.split()[0] for line in lines[begin - 4 : begin - 2]] == ["known", "failed"]
+    assert lines[begin:] == [*block, "", "calls that no claim names: 2", summary]
+    for said in (summary, f"  title      {bad.scenario.title}", "calls that no claim names: 2"):
+        assert lines.count(said) == 1
 
 
 def test_a_quiet_run_tells_what_is_red_only() -> None:

@@ -145,6 +145,7 @@ def test_a_red_result_tells_its_whole_story(tmp_path: Path) -> None:
 
 GOLDEN = """\
 FAILED  scenarios/timeouts/a-muted-link-costs-one-timeout.rdzv.yaml  9.20 s
+  title      A muted link costs its rank one timeout at most
   because    no_hang is broken
   claim      in-time: failed   scenarios/timeouts/a-muted-link-costs-one-timeout.rdzv.yaml:10
              - {id: in-time, step: get, is: failed, within: [0s, timeout + 1s]}

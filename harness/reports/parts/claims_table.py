@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +14,7 @@ from harness.values.verdict import ERROR, FAILED, KNOWN, PASSED, VACUOUS
 
 KEPT = "kept"
 NOT_PLAYED = "not played"
+NOT_THERE = "not in this report"
 
 Row = Mapping[str, Any]
 """One result, as the JSON report has it."""
@@ -25,7 +26,7 @@ class Column:
 
     Attributes:
         name: what was tested, for the head of the column.
-        rows: its results; all columns of a table have the same cells of the same files.
+        rows: its results; what other columns have and this one has not is marked.
     """
 
     name: str
@@ -61,10 +62,21 @@ def markdown(columns: Sequence[Column]) -> str:
 def claims(columns: Sequence[Column]) -> list[Claim]:
     """Every file's claim, in the order of their paths."""
     by_path = [_grouped(column.rows, "path") for column in columns]
-    return [
-        Claim(path, str(by_path[0][path][0]["title"]), tuple(word(group[path]) for group in by_path))
-        for path in sorted(by_path[0])
-    ]
+    found = []
+    for path in sorted({path for group in by_path for path in group}):
+        everywhere = [group.get(path, []) for group in by_path]
+        cells = {str(row["id"]) for rows in everywhere for row in rows}
+        title = next(str(rows[0]["title"]) for rows in everywhere if rows)
+        found.append(Claim(path, title, tuple(_word_among(rows, cells) for rows in everywhere)))
+    return found
+
+
+def _word_among(rows: Sequence[Row], cells: Collection[str]) -> str:
+    """The word of one column, and how many of all columns' cells it lacks."""
+    if not rows:
+        return NOT_THERE
+    lacking = len(cells) - len({str(row["id"]) for row in rows})
+    return f"{word(rows)}; {lacking} cell{'s' if lacking != 1 else ''} {NOT_THERE}" if lacking else word(rows)
 
 
 def word(rows: Sequence[Row]) -> str:

@@ -58,6 +58,7 @@ def _laid_out(section: Section) -> Iterator[str]:
 
 def sections(result: Result) -> Iterator[Section]:
     """The parts of the block in the order in which a person asks for them."""
+    yield Section("title", (one_line(result.scenario.title),))
     yield Section("because", (one_line(result.judgement.because),))
     for verdict in sorted(result.judgement.broken, key=lambda verdict: _SEVERITY.get(verdict.status, 9)):
         yield from _of_verdict(result, verdict)
