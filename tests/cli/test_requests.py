@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,15 @@ def test_every_need_can_be_required() -> None:
 def test_a_need_has_the_names_of_its_program_its_package_and_its_check(word: str, names: set[str]) -> None:
     """A reader of the documentation or `doctor` writes these."""
     assert needs.required([word], "--require") == names
+
+
+def test_every_name_that_the_pages_require_is_one() -> None:
+    """What a reader copies is accepted; a word in capitals stands for any."""
+    root = HARNESS.parent
+    pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    words = [word for page in pages for word in re.findall(r"--(?:rdzv-)?require ([a-z][\w.-]*)", page.read_text())]
+    assert {"torch", "world", "nft", "docker"} <= set(words)
+    assert needs.required(words, "--require")
 
 
 def test_every_other_name_leads_to_needs() -> None:
