@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import sys
@@ -10,6 +11,9 @@ from typing import Any
 
 from harness.values.printable import printable_lines
 
+_SUBSTITUTES = "rdzv-signs"
+# The signs of time lines and of `doctor`, for a terminal without them.
+_IN_ASCII = {"✓": "+", "✗": "x", "†": "D", "∞": "H", "○": "o", "▶": ">", "…": "...", "─": "-"}
 _STREAMS = ("stdin", "stdout", "stderr")
 
 
@@ -24,6 +28,16 @@ class _Output(io.FileIO):
         except OSError as error:
             self.refusal = self.refusal or error
             raise
+
+
+def _substitute(error: UnicodeError) -> tuple[str, int]:
+    """What stands for characters that a stream cannot show: signs stay apart, and others are `?`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_IN_ASCII.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(_SUBSTITUTES, _substitute)
 
 
 def prepare() -> None:
@@ -43,7 +57,7 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(errors="replace")
+            reconfigure(errors=_SUBSTITUTES)
 
 
 def _remembering(stream: Any) -> Any:

@@ -12,11 +12,12 @@ from pathlib import Path
 from harness.judge.result import Result
 from harness.reports.base import REPORTS, FileReport, write
 from harness.reports.parts import facts, waits
-from harness.reports.parts.cells import LEGEND, mark, nemesis_cell, rank_cell
+from harness.reports.parts.cells import LEGEND, late_together, mark, nemesis_cell, rank_cell
 from harness.reports.parts.safe import one_line, shorten
 from harness.scenario.scenario import Scenario
 from harness.values.history import History
 from harness.values.ops import NEMESIS, Op
+from harness.values.stall import LAG
 from harness.values.verdict import Judgement
 
 # A rank's column takes at least so much room when ranks are put side by side; the nemesis at most a third of the width.
@@ -189,11 +190,17 @@ def _rows(
 ) -> list[_Row]:
     """Operations of one millisecond share a row while their columns differ: what starts together is seen together."""
     rows: list[_Row] = []
+    late: list[Op] = []  # what the last row says, if that is lateness alone
     for op, elapsed in shown:
         label = _time(history, op)
         if op.process.rank is None and op.process.thread != NEMESIS:
             across = mark(op)
-            if across:
+            if not across:
+                continue
+            late = [*late, op] if op.f == LAG else []
+            if len(late) > 1:
+                rows[-1].mark = late_together(late)
+            else:
                 rows.append(_Row(label, {}, across))
             continue
         column = op.process.rank if op.process.rank is not None else NEMESIS
@@ -202,6 +209,7 @@ def _rows(
         text = nemesis_cell(op) if column == NEMESIS else rank_cell(op, elapsed)
         if not (rows and rows[-1].label == label and not rows[-1].mark and column not in rows[-1].cells):
             rows.append(_Row(label, {}))
+        late = []
         rows[-1].cells[column] = text
         rows[-1].proof |= op.index in proof
     return rows

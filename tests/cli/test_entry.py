@@ -173,13 +173,14 @@ def test_help_imports_neither_torch_nor_what_only_commands_need() -> None:
 
 
 def test_a_terminal_without_unicode_gets_substitutes() -> None:
-    """`PYTHONIOENCODING=ascii` must not break the doctor's ticks."""
-    program = "import sys; from harness.cli.streams import prepare; prepare(); print('\\u2713')"
+    """`PYTHONIOENCODING=ascii` keeps the signs apart; what has no substitute is a question mark."""
+    signs = "\\u2713\\u2717\\u2020\\u221e\\u25cb\\u25b6\\u00df"
+    program = f"import sys; from harness.cli.streams import prepare; prepare(); print('{signs}')"
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT, capture_output=True, text=True, timeout=60, env={"PYTHONIOENCODING": "ascii"},
     )  # fmt: skip
-    assert (done.stdout, done.returncode) == ("?\n", 0)
+    assert (done.stdout, done.returncode) == ("+xDHo>?\n", 0)
 
 
 @pytest.mark.parametrize(

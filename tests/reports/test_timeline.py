@@ -166,6 +166,22 @@ def test_every_way_to_end_has_its_sign() -> None:
     ]
 
 
+def test_lateness_that_nothing_came_between_is_one_line() -> None:
+    """With the shortest, the longest and the number, for each part; an operation of a rank begins another line."""
+    history = world(
+        1,
+        *(
+            op(60 + number, "controller", "ok", "lag", lag_ns=lag * 1_000_000)
+            for number, lag in enumerate((35, 90, 60))
+        ),
+        op(70, 0, "ok", "add", "add", value=5),
+        op(80, "controller", "ok", "lag", lag_ns=40_000_000),
+    )
+    text = of_history(history, View(width=120))
+    marks = [line[14:] for line in text.splitlines() if "late" in line]
+    assert marks == ["── the machine was late by 35 ms to 90 ms, 3 times ──", "── the machine was late by 40 ms ──"]
+
+
 def test_what_the_nemesis_did_is_told_with_its_evidence() -> None:
     """In place, refused, healed, touched or not, or unproven; and by which of several mechanisms."""
     history = world(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.reports.parts.safe import one_line, short_json
@@ -102,6 +102,28 @@ def late_by(op: Op) -> str:
         if stall.how == STOPPED
         else f"{stall.part} waited {lasted} for a processor"
     )
+
+
+def late_together(ops: Sequence[Op]) -> str:
+    """Lateness that nothing else came between, in one line: who, from how long to how long, how often."""
+    if len(ops) == 1:
+        return late_by(ops[0])
+    parts: dict[str, list[int]] = {}
+    for op in ops:
+        stall = stall_of(op)
+        if stall is None:
+            how = "the machine was late by"
+        else:
+            how = f"{stall.part} {'stood still for' if stall.how == STOPPED else 'waited for a processor for'}"
+        parts.setdefault(how, []).append(op.lag_ns)
+    return one_line("; ".join(f"{how} {_range(lags)}" for how, lags in parts.items()))
+
+
+def _range(lags: Sequence[int]) -> str:
+    """`12 ms to 35 ms, 3 times`."""
+    low, high = format_ns(min(lags)), format_ns(max(lags))
+    span = high if low == high else f"{low} to {high}"
+    return f"{span}, {len(lags)} times" if len(lags) > 1 else span
 
 
 def _injecting(op: Op, name: str, value: Mapping[str, Any]) -> str:
