@@ -20,6 +20,8 @@ from harness.values.ops import WIRE_LOG, Op
 from harness.values.verdict import Judgement
 from harness.values.wire import Wire, WireMessage
 
+COMMAND = "command"
+"""The subject of which a file need not say what its ranks do."""
 JUDGE_AGAIN = "delete this file, and judge the run again"
 DELETED = "a run deletes old directories, `run --keep N` says how many stay"
 
@@ -216,13 +218,16 @@ def _pair(value: Any) -> tuple[str, str]:
 
 def _scenario(path: Path, sums: Checksums | None, about: _About) -> Scenario:
     # A controller writes archives and never reads one, so it need not import pydantic.
-    from harness.loader import load_text
+    from harness.loader import load_keys, load_text
 
     content = read_bytes(path, MOST_BYTES_OF_TEXT)
     if sums is not None:
         sums.check(path, content)
     try:
-        cells = load_text(text_of(path, content), about.path)
+        text = text_of(path, content)
+        # Played with `command`, a file without a workload is a job; earlier releases played files with one too.
+        is_job = about.meta.get("subject") == COMMAND and "workload" not in load_keys(text, about.path)
+        cells = load_text(text, about.path, job=True) if is_job else load_text(text, about.path)
     except ScenarioError as error:
         raise ScenarioError([f"{path}, the copy of {about.path}, no longer loads:\n{error}"]) from error
     scenario = next((one for one in cells if one.cell == about.cell), None)

@@ -31,6 +31,7 @@ from harness.machine.toxiproxy.server import require_server
 from harness.play.channel import Ready
 from harness.play.needs import through_the_same, unmet_by_proxy, unmet_by_world
 from harness.play.options import REAL, Order, RunOptions
+from harness.rank.subjects import COMMAND
 from harness.scenario.needs import required
 from harness.scenario.scenario import Scenario
 from harness.values.errors import HarnessError
@@ -286,6 +287,8 @@ class Runner:
             return ("torch", f"needs torch {wanted}, the ranks have {torch}")
         if wanted and not self.options.needs_torch:
             return ("torch", f"needs torch {wanted}, and the subject {self.options.subject} has none")
+        if scenario.job is not None and self.options.subject != COMMAND:
+            return ("job", "it is about a job of your own; give --subject command, and the job's words behind `--`")
         return unmet_by_proxy(scenario, self.options.toxiproxy) or unmet_by_world(scenario)
 
     # -- results -----------------------------------------------------------------------------------------------

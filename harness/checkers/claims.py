@@ -143,6 +143,7 @@ def _mismatches(
         because = f"{_how_it_ended(scenario, history, call)}, {expected}{log}"
         because, happened = with_stacks(history, call, because), describe_end(call)
         yield unless_stalled(history, history.window_of(call), because, happened=happened, evidence=call.evidence)
+    yield from _wrong_code(history, claim, call)
     yield from _wrong_value(history, claim, call)
     yield from _wrong_error(scenario, history, claim, call)
     if claim.within is not None:
@@ -161,6 +162,19 @@ def _said(call: Call) -> str:
     if call.step == EXIT:
         return ""
     return f": {call.error.first_line}" if call.error is not None and call.error.first_line else ""
+
+
+def _wrong_code(history: History, claim: StepClaim, call: Call) -> Iterator[Finding]:
+    """A claim about the exit code is about processes that ended by themselves."""
+    if not claim.codes or call.outcome not in ("ok", "failed"):
+        return
+    value = None if call.end is None else call.end.value
+    code = value.get("status") if isinstance(value, Mapping) else None
+    if code not in claim.codes:
+        wanted = joined([str(one) for one in claim.codes], "or")
+        happened = f"ended with {code}" if code is not None else "ended with an exit code that was not recorded"
+        because = f"the process of rank {call.rank} {happened}, expected {wanted}"
+        yield unless_stalled(history, history.window_of(call), because, happened=happened, evidence=call.evidence)
 
 
 def _wrong_value(history: History, claim: StepClaim, call: Call) -> Iterator[Finding]:
@@ -325,6 +339,8 @@ def _expected(claim: StepClaim) -> str:
     texts = [joined(list(claim.outcomes), "or")]
     if claim.count is not None:
         texts.insert(0, f"{claim.count[0]} to {claim.count[1]} calls")
+    if claim.codes:
+        texts.append(f"exit code {joined([str(one) for one in claim.codes], 'or')}")
     if claim.value is not ABSENT:
         texts.append(f"value {claim.value!r}")
     if claim.one_of:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.cli import streams
 from harness.cli.exit_codes import INTERRUPTED, NOTHING_SELECTED, SOME_ERROR, exit_code
-from harness.cli.selecting import load_all, select
+from harness.cli.selecting import check_programs, load_all, select
 from harness.values.errors import HarnessError, UsageError
 from harness.values.refusals import cannot
 from harness.values.verdict import SKIPPED
@@ -74,7 +74,9 @@ def run(request: Request, options: RunOptions, make_runner: MakeRunner | None = 
     """
     if request.repeat is not None and request.repeat < 1:
         raise UsageError(f"--repeat {request.repeat}: a cell is played at least once")
-    cells = select(load_all(request.paths), request.tags, request.names)
+    job = options.subject == "command"
+    cells = select(load_all(request.paths, job), request.tags, request.names)
+    check_programs(cells, options)
     if not cells:
         streams.say("nothing selected: no cell fits --tags and -k; `rdzv-harness validate` lists the files")
         return NOTHING_SELECTED

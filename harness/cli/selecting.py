@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 ISOLATIONS = ("auto", "private", "host")
 
 
-def load_all(paths: Sequence[Path]) -> list[Scenario]:
+def load_all(paths: Sequence[Path], job: bool = False) -> list[Scenario]:
     """All cells of all files, without a path of the built-in scenarios.
+
+    Args:
+        job: they are played with the subject `command`: without a `workload` the job is meant, and steps are refused.
 
     Raises ScenarioError with the problems of every unreadable file.
     """
@@ -31,7 +34,7 @@ def load_all(paths: Sequence[Path]) -> list[Scenario]:
     problems: list[str] = []
     for path in discover(paths or [ALL]):
         try:
-            cells.extend(load(path))
+            cells.extend(load(path, job) if job else load(path))
         except ScenarioError as error:
             problems.extend(error.problems)
     if problems:
@@ -73,13 +76,24 @@ def interpreter(python: str) -> str:
 
 
 def check_subject(subject: str, command: Sequence[str]) -> None:
-    """Raises UsageError unless the words behind `--` and the subject `command` come together."""
-    if subject == "command" and not command:
-        raise UsageError(
-            "--subject command needs the command of a rank behind `--`: run PATH --subject command -- ARGV"
-        )
+    """Raises UsageError for words behind `--` that no subject takes."""
     if command and subject != "command":
         raise UsageError(f"the words behind `--` are for --subject command, and the subject is {subject}")
+
+
+def check_programs(cells: Sequence[Scenario], options: RunOptions) -> None:
+    """Raises UsageError if a rank of a job has no program: neither in its file nor behind `--`."""
+    if options.subject != "command":
+        return
+    from harness.play.plan import argv_of
+
+    for cell in cells:
+        for rank in range(cell.world.size):
+            if not argv_of(cell, rank, options.command):
+                raise UsageError(
+                    f"--subject command needs the program of rank {rank} of {cell.path}: write it behind `--` (run "
+                    "PATH --subject command -- ARGV), or as `job: {argv: [...]}` in the file"
+                )
 
 
 def checked(options: RunOptions) -> RunOptions:

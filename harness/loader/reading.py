@@ -23,21 +23,24 @@ from harness.scenario.scenario import Scenario
 from harness.values.errors import ScenarioError
 
 
-def load(path: Path) -> list[Scenario]:
+def load(path: Path, job: bool = False) -> list[Scenario]:
     """The scenarios of a file, or of a name `builtin:FOLDER/NAME`: one per cell of its matrix, in the file's order.
+
+    Args:
+        job: it is played with the subject `command`: without a `workload` the job is meant, and steps are refused.
 
     Raises ScenarioError with every problem found, each as `file:line:column`, the line, a caret, and what to write.
     """
-    return load_text(read_text(builtin.file_of(path) if builtin.is_builtin(path) else path), path)
+    return load_text(read_text(builtin.file_of(path) if builtin.is_builtin(path) else path), path, job)
 
 
-def load_text(text: str, path: Path) -> list[Scenario]:
+def load_text(text: str, path: Path, job: bool = False) -> list[Scenario]:
     """The scenarios of a file that is read already; `path` is for messages and ids. Raises ScenarioError."""
     text = text.removeprefix("\ufeff")
     problems = Problems()
     try:
         tree = document.parse(text, problems)
-        found = [] if tree is None or _is_too_long(tree, problems) else _read(tree, path, text, problems)
+        found = [] if tree is None or _is_too_long(tree, problems) else _read(tree, path, text, problems, job)
     except TooManyProblems:
         found = []
     problems.raise_if_any(path, text)
@@ -75,7 +78,7 @@ def is_scenario(keys: AnyMapping[str, Any]) -> bool:
         return False
 
 
-def _read(whole: Mapping, path: Path, text: str, problems: Problems) -> list[Scenario]:
+def _read(whole: Mapping, path: Path, text: str, problems: Problems, job: bool = False) -> list[Scenario]:
     """The scenarios of a file's tree; raises ScenarioError if a cell has a problem."""
     tree = tidied(whole, problems)
     matrix = read_matrix(tree, problems)
@@ -84,7 +87,7 @@ def _read(whole: Mapping, path: Path, text: str, problems: Problems) -> list[Sce
     found: list[Scenario] = []
     turns = 0
     for cell in cells:
-        scenario = resolve(cell, matrix.known, path, text, problems)
+        scenario = resolve(cell, matrix.known, path, text, problems, job)
         if scenario is not None:
             found.append(scenario)
             turns += turns_of(scenario.world.size, scenario.steps)

@@ -81,7 +81,7 @@ class RunOptions:
         return options
 
 
-ORDER_VERSION = 2
+ORDER_VERSION = 3
 """Of the JSON of an order; a controller refuses any other. It changes with every field of what an order contains."""
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
+
 from harness.play.addresses import Addresses
 from harness.play.options import Order
-from harness.rank.subjects import needs_torch
-from harness.scenario.scenario import HandlerConfig, Scenario, Step
+from harness.rank.subjects import COMMAND, needs_torch
+from harness.scenario.scenario import HandlerConfig, RankSpec, Scenario, Step
 from harness.schedule import torchrun
 from harness.steps import modules_of
 from harness.values.errors import Unsupported
@@ -25,12 +28,48 @@ def make_plan(order: Order, addresses: Addresses) -> Plan:
                 env=dict(spec.env),
                 handlers={name: _handler_plan(rank, one, addresses) for name, one in spec.handlers.items()},
                 fresh=spec.fresh,
+                argv=_argv(rank, spec, order, addresses),
             )
             for rank, spec in enumerate(scenario.world.ranks)
         ),
         _max_restarts(scenario, order.subject),
         modules_of(step.do for step in scenario.steps),
     )
+
+
+PLACEHOLDERS = ("rank", "world_size", "master_addr", "master_port", "run_dir")
+"""What may stand in the words of a job, in braces; other braces are left as they are."""
+
+
+def filled_in(text: str, values: Mapping[str, object]) -> str:
+    """A text with its placeholders filled in."""
+    return re.sub("{(%s)}" % "|".join(PLACEHOLDERS), lambda found: str(values[found[1]]), text)  # noqa: UP031
+
+
+def _argv(rank: int, spec: RankSpec, order: Order, addresses: Addresses) -> tuple[str, ...]:
+    """The program of a rank of a job: its own, else the words of the command line, else those of the file."""
+    if order.subject != COMMAND:
+        return ()
+    config = spec.handlers.get("main") or next(iter(spec.handlers.values()))
+    handler = _handler_plan(rank, config, addresses)
+    values = {
+        "rank": handler.rank,
+        "world_size": handler.world_size,
+        "master_addr": handler.host,
+        "master_port": handler.port,
+        "run_dir": order.run_dir.absolute(),
+    }
+    return tuple(filled_in(word, values) for word in argv_of(order.scenario, rank, order.command))
+
+
+def argv_of(scenario: Scenario, rank: int, command: Sequence[str]) -> tuple[str, ...]:
+    """The words of a rank's program, placeholders not filled in; empty if there are none.
+
+    Args:
+        command: the words behind `--`.
+    """
+    job = scenario.job
+    return scenario.world.ranks[rank].argv or tuple(command) or (job.argv if job is not None else ())
 
 
 def _step_plan(index: int, step: Step) -> StepPlan:

@@ -55,7 +55,7 @@ class Worker:
         self.life = life
         self.recorder = recorder
         self.control = control
-        self.subject = subject_of(plan)
+        self.subject = subject_of(plan, rank)
         self.handlers: Dict[str, HandlerState] = {}
         self.exit_code: Optional[int] = None
         self.has_failed = False

@@ -24,6 +24,7 @@ NEEDS = {
     "delay": "any of the ways to hold packets back",
     "sysctl": "writable network settings, for `host_limits`",
     "impostor_store": "a process with torch beside the ranks, for the `impostor` that is a store",
+    "job": "the subject `command`, for a scenario of a job of one's own",
     "world.torchrun": "a subject that torchrun can use as its rendezvous",
     "linearizable": "the checker of that name, which is always there",
 }

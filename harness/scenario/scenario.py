@@ -48,6 +48,7 @@ class RankSpec:
         fresh: whether it needs a new interpreter.
         handlers: configurations by handler name, with every handler that its steps use.
         guard_ns: a call longer than this is hung (a `sleep` has its `for` on top).
+        argv: the rank's own program, in a scenario of a job; empty means the world's, as `Job.argv` has it.
     """
 
     start: Moment | None
@@ -55,6 +56,18 @@ class RankSpec:
     fresh: bool
     handlers: Mapping[str, HandlerConfig]
     guard_ns: int
+    argv: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """The workload is a program of one's own, which the subject `command` runs as each rank.
+
+    Attributes:
+        argv: the words of that program, placeholders not yet filled in; empty means those behind `--`.
+    """
+
+    argv: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -151,6 +164,7 @@ class StepClaim:
         messages: all contained in the first line, case ignored; `{host}`, `{port}`, `{run_id}` not yet filled in.
         within: (lower or None, upper) in ns, counted from `since`.
         since: None means the call's own begin.
+        codes: exit codes of which the process ended with one; empty means that any will do.
         text: the claim as the file has it, for reports.
     """
 
@@ -168,6 +182,7 @@ class StepClaim:
     since: Moment | None = None
     line: int = 0
     text: str = ""
+    codes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -222,6 +237,7 @@ class Scenario:
         cell: path of the matrix to label, in the order of the file; empty without a matrix.
         waived: standing invariants that do not count, with the reasons.
         text: the file as it was read.
+        job: None where the workload is the harness's own steps.
     """
 
     path: Path
@@ -237,6 +253,7 @@ class Scenario:
     needs: Mapping[str, str] = field(default_factory=dict)
     cell: tuple[tuple[str, str], ...] = ()
     text: str = ""
+    job: Job | None = None
 
     @property
     def name(self) -> str:
@@ -281,6 +298,7 @@ class Scenario:
                 fresh=self.world.fresh,
                 handlers={"main": HandlerConfig(rank, self.world.size, "steady-state", self.world.timeout_ns)},
                 guard_ns=self.world.guard.resolve(self.world.timeout_ns),
+                argv=self.world.ranks[rank].argv if self.world.ranks else (),
             )
             for rank in range(self.world.size)
         )

@@ -49,11 +49,16 @@ class StepPlan:
 
 @dataclass(frozen=True)
 class RankPlan:
-    """One rank process: its environment, and the arguments of its handlers by name."""
+    """One rank process: its environment, and the arguments of its handlers by name.
+
+    Attributes:
+        argv: of the subject `command`, the rank's program and its words; empty means the plan's `command`.
+    """
 
     env: Mapping[str, str]
     handlers: Mapping[str, HandlerPlan]
     fresh: bool = False
+    argv: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,10 @@ class Plan:
     max_restarts: Optional[int] = None
     step_modules: Tuple[StepModule, ...] = ()
 
+    def argv_of(self, rank: int) -> Tuple[str, ...]:
+        """The program of a rank of the subject `command`, and its words."""
+        return self.ranks[rank].argv or self.command
+
     def steps_of(self, rank: int, life: int) -> Tuple[StepPlan, ...]:
         """The steps of one life of a rank, in order."""
         return tuple(step for step in self.steps if rank in step.ranks and step.life in (None, life))
@@ -112,6 +121,7 @@ class Plan:
                     env=rank["env"],
                     handlers={name: HandlerPlan(**plan) for name, plan in rank["handlers"].items()},
                     fresh=rank["fresh"],
+                    argv=tuple(rank.get("argv", ())),
                 )
                 for rank in row["ranks"]
             ),

@@ -60,7 +60,7 @@ def test_help_names_every_command_and_the_exit_codes(words: list[str], capsys: C
         (["run", "x", "--nosuch"], "--nosuch"),
         (["run", "no/such/folder"], "no/such/folder"),
         (["run", "x", "--", "true"], "--subject command"),
-        (["run", "x", "--subject", "command"], "-- ARGV"),
+        (["run", "x", "--subject", "command"], "x does not exist"),
         (["list", "--", "true"], "only `run --subject command`"),
         (["show", "no/such/run"], "no/such/run"),
         (["judge", "no/such/run"], "no/such/run"),

@@ -67,7 +67,7 @@ f.rdzv.yaml:3:30: `world.ranks.2` has no key 'strat'
 f.rdzv.yaml:7:1: a scenario has no key 'on'
   on: 1
   ^
-  known here: schema, title, tags, refs, needs, matrix, exclude, world, workload, faults, expect, waive, known""",
+  known here: schema, title, tags, refs, needs, matrix, exclude, world, job, workload, faults, expect, waive, known""",
     ),
     (
         "a required key that is missing",

@@ -92,6 +92,20 @@ def _check_id(text: str) -> str:
     return text
 
 
+_WORDS = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+_CODE = {"type": "integer", "minimum": 0, "maximum": 255}
+
+
+def _check_words(words: list[str]) -> list[str]:
+    """The words of a program, as a process can be given them."""
+    if not words or not words[0]:
+        raise ValueError("a program is missing; write it first: `[python, train.py]`")
+    for word in words:
+        if "\0" in word:
+            raise ValueError(f"{word[:60]!r} has a zero byte; a process cannot be given it")
+    return words
+
+
 def listed(value: Any) -> Any:
     """A list as it is, anything else as a list of one."""
     return value if isinstance(value, list) else [value]
@@ -253,6 +267,13 @@ Texts = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
 ]
 Tags = list[Name]
+Words = Annotated[list[str], AfterValidator(_check_words), WithJsonSchema(_WORDS)]
+ExitCodes = Annotated[
+    list[Annotated[int, Field(ge=0, le=255)]],
+    BeforeValidator(listed),
+    AfterValidator(check_many),
+    WithJsonSchema({"anyOf": [_CODE, {"type": "array", "items": _CODE, "minItems": 1}]}),
+]
 Environment = Annotated[dict[str, str], AfterValidator(_check_environment)]
 Settings = dict[str, str]
 WRITTEN_RANKS = {

@@ -12,6 +12,7 @@ from harness.loader.keys.fields import (
     MOST_TIMES,
     Count,
     Environment,
+    ExitCodes,
     GuardText,
     Id,
     Keys,
@@ -26,6 +27,7 @@ from harness.loader.keys.fields import (
     Texts,
     Timeout,
     Within,
+    Words,
     WorldTimeout,
     key,
 )
@@ -110,6 +112,20 @@ class RankKeys(HandlerRankKeys):
     env: Environment | None = key(
         "environment variables, over the world's", default="none", example="{LOGLEVEL: DEBUG}"
     )
+    argv: Words | None = key(
+        "of a job: this rank's program, over `job.argv` and the words behind `--`",
+        default="that of all ranks", example="[python, server.py]",
+    )  # fmt: skip
+
+
+class JobKeys(Keys):
+    """A program of one's own as each rank: `run --subject command` starts it, and its one step is `exit`."""
+
+    argv: Words | None = key(
+        "the program and its words, if none stand behind `--`; `{rank}`, `{world_size}`, `{master_addr}`, "
+        "`{master_port}` and `{run_dir}` are those of the rank",
+        default="the words behind `--`", example='[python, train.py, --node, "{rank}"]',
+    )  # fmt: skip
 
 
 class Torchrun(Keys):
@@ -135,7 +151,7 @@ class World(HandlerKeys):
     )
     guard: GuardText | None = key(
         "a call that lasts longer is `hung`; here `timeout` is the longest of any handler of the rank",
-        default="2 * timeout + 5s", example="20s",
+        default="2 * timeout + 5s; of a job 5min", example="20s",
     )  # fmt: skip
     torchrun: Torchrun | None = key(
         "each rank is a torchrun agent with one worker", default="absent", example="{max_restarts: 1}"
@@ -253,6 +269,7 @@ class StepClaimKeys(Keys):
         default="the call's own begin",
         example="broken",
     )
+    code: ExitCodes | None = key("the exit code, or several; of `exit` only", default="any", example="1")
 
 
 class CheckClaimKeys(Keys):
@@ -316,7 +333,12 @@ class Document(Keys):
         "cells that are left out", default="none", example="[{world.timeout: 3s, faults.broken: cut}]"
     )
     world: World = key("the world of ranks", required=True, example="{size: 2, timeout: 3s}")
-    workload: Steps = key("the steps", required=True, example="[{do: rendezvous}]", min_length=1)
+    job: JobKeys | None = key(
+        "in place of `workload`: the ranks are a program of one's own", default="none", example="{}"
+    )
+    workload: Steps | None = key(
+        "the steps; required unless there is a `job`", default="the job", example="[{do: rendezvous}]", min_length=1
+    )
     faults: Faults | None = key("the faults", default="none", example="[{inject: kill, ranks: 0, after: join}]")
     expect: Claims = key(
         "the claims: what a correct system does", required=True, example="[{step: join, is: ok}]", min_length=1

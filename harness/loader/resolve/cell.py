@@ -20,6 +20,7 @@ from harness.loader.resolve.handlers import (
     rank_specs,
     written_ranks,
 )
+from harness.loader.resolve.job import JOB_GUARD, check_job, has_job, job_of
 from harness.loader.resolve.known import read_known, read_needs, read_waivers
 from harness.loader.resolve.moments import Moments
 from harness.loader.resolve.steps import are_too_many, read_steps
@@ -29,26 +30,31 @@ from harness.loader.tree.nodes import Location
 from harness.loader.tree.problems import Problems, Reporter
 from harness.scenario.moment import Moment
 from harness.scenario.scenario import Fault, RankSpec, Scenario, Step, World
+from harness.values.quantity import Duration
 
 
 def resolve(
-    cell: Cell, known_cells: Mapping[int, Pattern], path: Path, text: str, problems: Problems
+    cell: Cell, known_cells: Mapping[int, Pattern], path: Path, text: str, problems: Problems, job: bool = False
 ) -> Scenario | None:
     """The scenario of a cell; None if something is wrong with it, which is reported.
 
     Args:
         known_cells: by number of the entry of `known`, the cells it is for.
+        job: whether it is played with the subject `command`.
     """
     before = len(problems)
     report = Reporter(cell.tree, problems, cell.name)
     keys = read_keys(cell.tree, report)
+    is_job = has_job(cell.tree, job)
+    check_job(cell.tree, keys, is_job, report)
     if keys.world is None:
         return None
     written = written_ranks(keys.world, report)
     steps = read_steps(keys, report)
     if are_too_many(keys.world.size, steps, report):
         return None
-    ranks = rank_specs(keys, keys.world, written, steps, report)
+    guard = keys.world.guard or (JOB_GUARD if is_job else DEFAULT_GUARD)
+    ranks = rank_specs(keys, keys.world, written, steps, guard, report)
     linked = linked_ranks(keys.world, ranks)
     faults = read_faults(keys, linked, report)
 
@@ -56,7 +62,7 @@ def resolve(
     starts = [moments.start(written.get(rank)) for rank in range(keys.world.size)]
     steps = tuple(map(moments.of_step, steps, keys.steps))
     faults = tuple(map(moments.of_fault, faults, keys.faults))
-    if keys.world.torchrun is not None and keys.whole:
+    if keys.world.torchrun is not None and keys.whole and not is_job:
         check_torchrun(steps, keys.steps, keys.world.size, report)
     _check_circles(keys, steps, faults, starts, written, report)
 
@@ -65,7 +71,7 @@ def resolve(
     scenario = Scenario(
         path=path,
         title="" if document is None else document.title,
-        world=_world(keys, keys.world, ranks, starts),
+        world=_world(keys, keys.world, ranks, starts, guard),
         steps=steps,
         faults=faults,
         expect=claims.read(keys.claims),
@@ -76,18 +82,21 @@ def resolve(
         needs=read_needs(document, report),
         cell=cell.labels,
         text=text,
+        job=job_of(document) if is_job else None,
     )
     return scenario if len(problems) == before else None
 
 
-def _world(keys: CellKeys, world: WorldKeys, ranks: Sequence[RankSpec], starts: Sequence[Moment | None]) -> World:
+def _world(
+    keys: CellKeys, world: WorldKeys, ranks: Sequence[RankSpec], starts: Sequence[Moment | None], guard: Duration
+) -> World:
     return World(
         size=world.size,
         timeout_ns=keys.scope.timeout_ns,
         kind=world.kind or "processes",
         family=world.family or "ipv4",
         route=world.route or "proxy",
-        guard=DEFAULT_GUARD if world.guard is None else world.guard,
+        guard=guard,
         run_id=world.run_id or DEFAULT_RUN_ID,
         env=dict(world.env or {}),
         fresh=bool(world.fresh) or needs_fresh(world.env or {}),

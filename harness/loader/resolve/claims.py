@@ -101,6 +101,7 @@ class Claims:
             since=self.moments.read(keys.since, (*at, "since")),
             line=entry.line,
             text=source(entry.node),
+            codes=tuple(dict.fromkeys(keys.code or ())),
         )
 
     def _check_calls(self, keys: StepClaimKeys, at: Location) -> None:
@@ -126,10 +127,25 @@ class Claims:
         if "hung" in outcomes and self.inside != "instead":
             hint = "no call may hang in any run; write what a subject does under `known: instead`"
             self.report((*at, "is"), "`hung` is for `instead` only", hint)
+        self._check_code(keys, outcomes, at)
         for key, (needed, why) in _NEEDED_OUTCOME.items():
             if key in keys.model_fields_set and needed not in outcomes:
                 hint = f"write `is: {needed}`, or take it out"
                 self.report((*at, key), f"`{key}` contradicts `is`: {why}", hint, key=True)
+
+    def _check_code(self, keys: StepClaimKeys, outcomes: tuple[str, ...], at: Location) -> None:
+        """Report an exit code of what is no process, and one that contradicts `is`."""
+        if not keys.code:
+            return
+        if any(step != EXIT for step in keys.step):
+            message = "`code` is the exit code of a process, and only `exit` has one"
+            self.report((*at, "code"), message, "write `step: exit`, or take it out", key=True)
+        for code in keys.code:
+            needed = "failed" if code else "ok"
+            if needed not in outcomes:
+                message = f"`code` contradicts `is`: a process that ends with {code} is {needed}"
+                self.report((*at, "code"), message, f"write `is: {needed}`, or take it out", key=True)
+                return
 
 
 def source(node: Node) -> str:

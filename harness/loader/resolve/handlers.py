@@ -69,15 +69,19 @@ def written_ranks(world: World, report: Reporter) -> dict[int, WrittenRank]:
 
 
 def rank_specs(
-    cell: CellKeys, world: World, written: Mapping[int, WrittenRank], steps: Sequence[Step], report: Reporter
+    cell: CellKeys,
+    world: World,
+    written: Mapping[int, WrittenRank],
+    steps: Sequence[Step],
+    guard: Duration,
+    report: Reporter,
 ) -> tuple[RankSpec, ...]:
-    """What holds for each rank process; when it starts is left open."""
+    """What holds for each rank process; when it starts is left open. `guard` is the world's, or its default."""
     builders = [
         HandlerBuilder(step, entry)
         for step, entry in zip(steps, cell.steps, strict=True)
         if STEPS[step.do].configures_handler
     ]
-    guard = DEFAULT_GUARD if world.guard is None else world.guard
     specs = []
     for rank in range(world.size):
         own = written[rank].keys if rank in written else None
@@ -93,7 +97,8 @@ def rank_specs(
         elif world.guard is not None and guard_ns > LONGEST_NS:
             message = f"{guard_ns // 10**9} s is longer than a day"
             report(("world", "guard"), message, f"write at most {LONGEST_NS // 10**9}s")
-        specs.append(RankSpec(START, env, bool(world.fresh) or needs_fresh(env), handlers, guard_ns))
+        argv = tuple((own.argv if own is not None else None) or ())
+        specs.append(RankSpec(START, env, bool(world.fresh) or needs_fresh(env), handlers, guard_ns, argv))
     return tuple(specs)
 
 

@@ -18,10 +18,10 @@ def needs_torch(name: str) -> bool:
     return name not in (ECHO, COMMAND)
 
 
-def subject_of(plan: Plan) -> Subject:
-    """The subject of a plan; `prepare` finds out whether torch knows the backend."""
+def subject_of(plan: Plan, rank: int) -> Subject:
+    """The subject of a rank of a plan; `prepare` finds out whether torch knows the backend."""
     if plan.subject == ECHO:
         return EchoSubject()
     if plan.subject == COMMAND:
-        return CommandSubject(plan.command)
+        return CommandSubject(plan.argv_of(rank))
     return RendezvousSubject(plan.subject)

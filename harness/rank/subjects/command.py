@@ -37,6 +37,10 @@ class CommandSubject:
             "MASTER_ADDR": plan.host,
             "MASTER_PORT": str(plan.port),
         }
+        # Its output is a file: what Python held back would be lost with a killed process, and seen late by moments.
+        os.environ.setdefault("PYTHONUNBUFFERED", "1")
+        # A job that asks its user something must not wait for an answer that never comes.
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         # Python ignores these two signals, and the program would inherit that.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)

@@ -1,0 +1,72 @@
+"""Jobs of one's own, played: any program as a rank."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.campaign.runner import Runner
+from harness.judge.result import Result
+from harness.loader import load_text
+from harness.play.options import RunOptions
+from harness.play.plan import filled_in
+
+HEAD = "schema: rdzv-scenario/v1\ntitle: A job\n"
+Play = Callable[..., Result]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Play:
+    """Plays a file of a job with these words behind `--`."""
+
+    def of(text: str, *argv: str) -> Result:
+        options = RunOptions(subject="command", command=argv, runs_dir=tmp_path / "runs", jobs=1, seed=1)
+        cells = load_text(HEAD + text, tmp_path / "job.rdzv.yaml", job=True)
+        with Runner(options) as runner:
+            (result,) = runner.run(cells)
+        return result
+
+    return of
+
+
+def test_only_the_placeholders_of_a_word_are_filled_in() -> None:
+    """Braces of a shell or of Python stay."""
+    values = {"rank": 1, "world_size": 2, "master_addr": "::1", "master_port": 5, "run_dir": "/r"}
+    assert filled_in("${X} {rank}/{world_size} {master_addr}:{master_port} {'a': 1} {run_dir}", values) == (
+        "${X} 1/2 ::1:5 {'a': 1} /r"
+    )
+
+
+def test_each_rank_of_a_job_runs_its_own_words_and_is_judged_by_its_exit_code(play: Play) -> None:
+    """Placeholders are the rank's; a rank may have a program of its own; nobody answers on standard input."""
+    script = "import sys; print('words', *sys.argv[1:], repr(sys.stdin.read())); sys.exit(int(sys.argv[1]))"
+    result = play(
+        "world: {size: 3, timeout: 3s, ranks: {2: {argv: [sh, -c, 'echo own; exit 7']}}}\n"
+        "expect:\n  - {step: exit, ranks: 0, code: 0}\n  - {step: exit, ranks: 1, code: 1}\n"
+        "  - {step: exit, ranks: 2, is: failed, code: [7, 8]}\n",
+        sys.executable, "-c", script, "{rank}", "{world_size}",
+    )  # fmt: skip
+    assert result.status == "passed", result.judgement.because
+    assert result.run_dir is not None
+    logs = [(result.run_dir / "logs" / f"rank-{rank}.life-1.log").read_text() for rank in range(3)]
+    assert logs[:2] == ["words 0 3 ''\n", "words 1 3 ''\n"]
+    assert logs[2] == "own\n"
+
+
+def test_another_exit_code_than_claimed_is_named(play: Play) -> None:
+    """The claim fails, and says which code it was."""
+    result = play("world: {size: 1}\nexpect:\n  - {step: exit, is: failed, code: 3}\n", "sh", "-c", "exit 4")
+    assert result.status == "failed"
+    assert "the process of rank 0 ended with 4, expected 3" in result.judgement.because
+
+
+def test_a_job_is_skipped_for_any_other_subject(tmp_path: Path) -> None:
+    """By name, with what to give."""
+    cells = load_text(HEAD + "job: {argv: [x]}\nworld: {size: 1}\nexpect: [{step: exit}]\n", tmp_path / "j.rdzv.yaml")
+    with Runner(RunOptions(subject="echo", runs_dir=tmp_path / "runs", jobs=1)) as runner:
+        (result,) = runner.run(cells)
+    assert result.status == "skipped"
+    assert "give --subject command" in result.judgement.because
