@@ -108,6 +108,16 @@ class Runner:
 
     # -- the loop ----------------------------------------------------------------------------------------------
 
+    def prepare(self, scenario: Scenario) -> None:
+        """Start a controller for one cell and wait until it could play it; a cell that cannot be played needs none.
+
+        Raises HarnessError if none can be started.
+        """
+        scenario = self._prepared(Trial(scenario)).scenario
+        while self._unmet(scenario) is None and self._pool.free(scenario, ()) is None:
+            for _ in self._pool.ended():
+                pass  # nothing plays yet
+
     def play(self, scenario: Scenario) -> Result:
         """Play and judge one cell."""
         (result,) = self.run([scenario])

@@ -1,24 +1,22 @@
-"""Reports in pytest: the rows that items carry, from all workers of xdist, written when the session ends."""
+"""Reports in pytest: made of the rows of all items, from all workers of xdist, when the session ends."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
 
 from harness.cli.reporting import ReportChoice, make, parse
 from harness.judge.result import Result
+from harness.pytest_plugin.rows import Found, gathered
 from harness.reports.base import REPORTS, Report, RowReport
 from harness.values.errors import HarnessError, UsageError
 from harness.values.printable import printable_lines
 from harness.values.refusals import describe
 
 OPTION = "--rdzv-report"
-PROPERTY, EXTRAS = "rdzv", "rdzv-extras"
-"""The user properties of an item: its row, and what the row must carry for each kind of report; as JSON."""
 
 
 def choice(word: str) -> ReportChoice:
@@ -61,27 +59,24 @@ def _problem(choice: ReportChoice) -> str:
 
 
 class ReportWriter:
-    """Gathers the rows and writes the reports; a plug-in of the process that has the session."""
+    """Writes the reports; a plug-in of the process that has the session."""
 
     def __init__(self, reports: Sequence[tuple[str, RowReport]]) -> None:
         self._reports = reports
-        self._rows: list[tuple[dict[str, Any], dict[str, dict[str, Any]]]] = []
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        properties = dict(report.user_properties)
-        if report.when == "teardown" and PROPERTY in properties:
-            row, more = (json.loads(str(properties.get(name, "{}"))) for name in (PROPERTY, EXTRAS))
-            self._rows.append((row, more))
-
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
-        failures = []
-        for kind, report in self._reports:
-            rows = [{**row, **more.get(kind, {})} for row, more in self._rows]
-            try:
-                report.closed_with(rows, interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
-            except HarnessError as error:
-                failures.append(str(error))
-            except OSError as error:
-                failures.append(describe(error))
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        found = list(gathered(session.config))
+        failures = list(self._written(found, exitstatus == pytest.ExitCode.INTERRUPTED))
         if failures:
             pytest.exit(printable_lines("\n".join(failures)), returncode=pytest.ExitCode.INTERNAL_ERROR)
+
+    def _written(self, found: Sequence[Found], interrupted: bool) -> Iterable[str]:
+        """Write all; yields why one could not be written."""
+        for kind, report in self._reports:
+            rows = [{**one.row, **one.extras.get(kind, {})} for one in found]
+            try:
+                report.closed_with(rows, interrupted=interrupted)
+            except HarnessError as error:
+                yield str(error)
+            except OSError as error:
+                yield describe(error)

@@ -7,13 +7,10 @@ from pathlib import Path
 import pytest
 
 from harness.play.options import RunOptions
+from harness.pytest_plugin.options import settings_of
 
 
 def run_options(config: pytest.Config, runs_dir: Path) -> RunOptions:
     """The options of pytest's command line."""
-    return RunOptions(
-        subject=config.getoption("--rdzv-subject"),
-        python=config.getoption("--rdzv-python"),
-        toxiproxy=config.getoption("--rdzv-toxiproxy"),
-        runs_dir=runs_dir,
-    )
+    asked = settings_of(config)
+    return RunOptions(subject=asked.subject, python=asked.python, toxiproxy=asked.toxiproxy, runs_dir=runs_dir)

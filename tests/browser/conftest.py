@@ -13,7 +13,7 @@ import pytest
 
 from browser.opened import Make, Open, Opened, Written, open_page
 from harness.judge.result import Result
-from harness.pytest_plugin.plugin import required
+from harness.pytest_plugin.options import settings_of
 from harness.reports.html import HtmlReport
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def browser_path() -> str | None:
 
 def missing(config: pytest.Config, because: str) -> NoReturn:
     """Skips the test; fails it where RDZV_REQUIRE names `browser`."""
-    if "browser" in required(config):
+    if "browser" in settings_of(config).require:
         pytest.fail(because)
     pytest.skip(because)
 

@@ -73,10 +73,66 @@ def test_the_name_of_an_item_is_safe_to_print(pytester: pytest.Pytester) -> None
     assert "\x1b" not in result.stdout.str()
 
 
-def test_an_error_of_the_harness_is_an_error_and_no_failure(pytester: pytest.Pytester) -> None:
-    """A world that cannot be made says nothing about the subject."""
-    result = played(pytester, "--rdzv-python", "/bin/false", a=PASSES)
-    result.assert_outcomes(errors=1)
+def test_an_interpreter_that_does_not_work_is_one_usage_error(pytester: pytest.Pytester) -> None:
+    """Said once with the plug-in's own option, not by each item; was an error of each item."""
+    result = played(pytester, "--rdzv-python", "/bin/false", a=PASSES, b=PASSES)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: /bin/false is not a Python that works *; give --rdzv-python another"])
+    assert result.stderr.str().count("/bin/false") == 1
+
+
+def test_the_summary_line_is_the_reason_and_the_call_is_the_play(pytester: pytest.Pytester) -> None:
+    """Of a file and of a test in Python, which shows no frame of the harness and fails unless it asks not to.
+
+    GitHub gets a line at the claim in the file, and at the test; a red run that its test expects is none.
+    """
+    keys = '{"size": 2, "timeout": "2s", "route": "direct"}, workload=[{"do": "rendezvous"}]'
+    keys += ', expect=[{"step": "rendezvous", "is": "failed"}]'
+    pytester.makepyfile(
+        test_w=f"def test_red(world):\n    world(world={keys})\n\n\n"
+        f"def test_free(world):\n    assert world(world={keys}, check=False).run_dir\n"
+    )
+    pytester.monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    pytester.monkeypatch.setenv("GITHUB_WORKSPACE", str(pytester.path))
+    report = "--rdzv-report=r.json"
+    result = played(pytester, "--durations=0", "-vv", "--rdzv-seed=7", "--junitxml=j.xml", report, claim=FAILS)
+    result.assert_outcomes(failed=2, passed=1)
+    text = result.stdout.str()
+    result.stdout.re_match_lines(
+        [
+            r"::error file=claim.rdzv.yaml,line=7,title=failed%3A claim::rendezvous: rank .*",
+            r"::error file=test_w.py,line=1,title=failed%3A test_red::rendezvous: rank .*",
+            r".* call +claim.rdzv.yaml::claim",
+            r"FAILED claim.rdzv.yaml::claim - rendezvous: rank .* expected failed.*",
+            r"FAILED test_w.py::test_red - rendezvous: rank .* expected failed.*",
+        ]
+    )
+    assert text.count("::error ") == 2
+    assert "pytest_plugin/" not in text
+    assert "again      pytest test_w.py::test_red --rdzv-subject echo --rdzv-seed 7" in text
+    assert len(json.loads((pytester.path / "r.json").read_text())["results"]) == 3
+    assert '<property name="rdzv_seed" value="7" />' in (pytester.path / "j.xml").read_text()
+
+
+def test_options_stand_in_the_configuration_file_too(pytester: pytest.Pytester) -> None:
+    """All that is wrong is said at once, with near misses, wherever it was written."""
+    pytester.makeini("[pytest]\nrdzv_subjct = echo\nrdzv_seed = -3\n")
+    result = played(pytester, "--rdzv-isolation", "privte", "--rdzv-jobs", "0", a=PASSES)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines_random(
+        [
+            "ERROR: tox.ini: rdzv_subjct: there is no such option; did you mean 'rdzv_subject'[?]",
+            "ERROR: tox.ini: rdzv_seed = -3: write a whole number from 0 to *",
+            "ERROR: --rdzv-isolation privte: there is no such isolation; did you mean 'private'[?]",
+            "ERROR: --rdzv-jobs 0: write a whole number from 1 to 1000",
+        ]
+    )
+
+
+def test_a_skip_can_be_a_failure(pytester: pytest.Pytester) -> None:
+    """With an option, or a line of the configuration file."""
+    pytester.makeini("[pytest]\nrdzv_fail_on_skip = true\n")
+    played(pytester, a=SKIPPED).assert_outcomes(failed=1)
 
 
 def test_a_failure_shows_the_failing_line_and_the_command_that_plays_it_again(pytester: pytest.Pytester) -> None:
@@ -194,7 +250,10 @@ def test_the_fixture_plays_keys_and_returns_verdict_and_history(pytester: pytest
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        (["--rdzv-require", "engien"], "--rdzv-require (or RDZV_REQUIRE) engien: * did you mean 'engine'?*"),
+        (
+            ["--rdzv-require", "engien"],
+            "--rdzv-require (or RDZV_REQUIRE) engien: there is no such need; did you mean 'engine'?*",
+        ),
         (["--rdzv-subject", "command"], "--rdzv-subject command: pytest has no command for it*"),
         (["--rdzv-subject", "c10d", "--rdzv-python", "/bin/false"], "/bin/false is not a Python that works*"),
         (
@@ -227,8 +286,8 @@ def test_unused_the_plug_in_imports_nothing_of_the_harness_but_itself(
 
         def test_foreign():
             ours = sorted(name for name in sys.modules if name.split(".")[0] == "harness")
-            rooms = ["", ".pytest_plugin", ".pytest_plugin.life", ".pytest_plugin.plugin"]
-            assert ours == [f"harness{room}" for room in rooms]
+            rooms = {"items", "life", "options", "outcomes", "playing", "plugin", "rows", "slots"}
+            assert set(ours) == {"harness", "harness.pytest_plugin", *(f"harness.pytest_plugin.{one}" for one in rooms)}
             heavy = {"torch", "pydantic", "ruamel.yaml", "toxiproxy", "requests", "docker", "rich", "typer", "psutil"}
             assert heavy & set(sys.modules) == set()
         """
@@ -253,5 +312,5 @@ def test_a_runs_folder_that_cannot_be_used_is_an_error_of_the_item(pytester: pyt
     (pytester.path / ".rdzv").touch()
     result = played(pytester, a=PASSES)
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["cannot write to *.rdzv/runs (Not a directory); choose another --runs-dir"])
+    result.stdout.fnmatch_lines(["cannot write to *.rdzv/runs (Not a directory); choose another --rdzv-runs-dir"])
     result.stdout.no_fnmatch_line("*INTERNALERROR*")

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -19,8 +18,7 @@ from markdown_it.token import Token
 from rich.console import Console
 
 from harness.judge.result import Result
-from harness.pytest_plugin import life, plugin
-from harness.pytest_plugin.plugin import ScenarioItem
+from harness.pytest_plugin import outcomes
 from harness.reports.console import ConsoleReport
 from harness.reports.html import HtmlReport
 from harness.reports.json import JsonReport
@@ -91,34 +89,25 @@ def page(results: Sequence[Result], path: Path) -> str:
     return path.read_text("utf-8")
 
 
-class Section:
+def section(results: Sequence[Result]) -> str:
     """What pytest shows of scenarios: failures, and the reasons of skips and expected failures."""
+    return "\n".join(map(_in_pytest, results))
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._monkeypatch = monkeypatch
-        monkeypatch.setattr(life, "leave_if_over", lambda session: None)
 
-    def __call__(self, results: Sequence[Result]) -> str:
-        return "\n".join(map(self._of, results))
-
-    def _of(self, result: Result) -> str:
-        self._monkeypatch.setattr(plugin, "runner_of", lambda config: SimpleNamespace(play=lambda scenario: result))
-        config = SimpleNamespace(getoption=lambda name: ())
-        item: Any = SimpleNamespace(config=config, session=None, scenario=result.scenario, user_properties=[])
-        try:
-            ScenarioItem.setup(item)
-            ScenarioItem.runtest(item)
-        except (pytest.skip.Exception, pytest.xfail.Exception) as outcome:
-            return str(outcome)
-        except Exception:
-            return str(ScenarioItem.repr_failure(item, pytest.ExceptionInfo.from_current()))
-        return "passed"
+def _in_pytest(result: Result) -> str:
+    try:
+        outcomes.settle(result, fail_on_skip=False)
+    except (pytest.skip.Exception, pytest.xfail.Exception) as outcome:
+        return str(outcome)
+    except outcomes.RunFailed as failure:
+        return str(outcomes.shown(failure))
+    return "passed"
 
 
 @pytest.fixture(params=["console", "timeline", "pytest"])
-def on_lines(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Render:
+def on_lines(request: pytest.FixtureRequest) -> Render:
     """A report that is read on a terminal or in a log."""
-    return {"console": console, "timeline": timeline, "pytest": Section(monkeypatch)}[request.param]
+    return {"console": console, "timeline": timeline, "pytest": section}[request.param]
 
 
 def of_texts(field: str, folder: Path) -> dict[str, Result]:

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from harness.cli import main
 from harness.machine.docker import images
-from harness.pytest_plugin.plugin import required
+from harness.pytest_plugin.options import settings_of
 from harness.values.errors import HarnessError, Unsupported
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def harness_image(docker_client: DockerClient, request: pytest.FixtureRequest) -
         docker_client.images.get(images.HARNESS)
     except ImageNotFound:
         reason = f"no image {images.HARNESS}; rdzv-harness docker build --checkout ."
-        if "harness-image" in required(request.config):
+        if "harness-image" in settings_of(request.config).require:
             pytest.fail(reason)
         pytest.skip(reason)
     return images.HARNESS
