@@ -232,7 +232,7 @@ def _isolation(given: _Given) -> str:
 def _toxiproxy(given: _Given) -> str:
     if given.text in SERVERS:
         return given.text
-    from harness.proxies.toxiproxy import parse_url
+    from harness.machine.toxiproxy.given import parse_url
     from harness.values.errors import UsageError
 
     try:

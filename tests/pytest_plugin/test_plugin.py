@@ -81,7 +81,9 @@ def test_an_interpreter_that_does_not_work_is_one_usage_error(pytester: pytest.P
     assert result.stderr.str().count("/bin/false") == 1
 
 
-def test_the_summary_line_is_the_reason_and_the_call_is_the_play(pytester: pytest.Pytester) -> None:
+def test_the_summary_line_is_the_reason_and_the_call_is_the_play(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of a file and of a test in Python, which shows no frame of the harness and fails unless it asks not to.
 
     GitHub gets a line at the claim in the file, and at the test; a red run that its test expects is none.
@@ -92,8 +94,8 @@ def test_the_summary_line_is_the_reason_and_the_call_is_the_play(pytester: pytes
         test_w=f"def test_red(world):\n    world(world={keys})\n\n\n"
         f"def test_free(world):\n    assert world(world={keys}, check=False).run_dir\n"
     )
-    pytester.monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    pytester.monkeypatch.setenv("GITHUB_WORKSPACE", str(pytester.path))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(pytester.path))
     report = "--rdzv-report=r.json"
     result = played(pytester, "--durations=0", "-vv", "--rdzv-seed=7", "--junitxml=j.xml", report, claim=FAILS)
     result.assert_outcomes(failed=2, passed=1)
