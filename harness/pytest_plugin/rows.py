@@ -34,7 +34,7 @@ class Found:
     is_failure: bool
 
 
-@dataclass
+@dataclass(eq=False)
 class Gathered:
     """A plug-in of the main process: all results, in the order in which they ended."""
 
