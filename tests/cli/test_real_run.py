@@ -86,8 +86,7 @@ DIES = """\
 schema: rdzv-scenario/v1
 title: A job lives until it is killed
 world: {size: 2, timeout: 2s, route: direct}
-workload:
-  - {do: rendezvous}
+job: {}
 faults:
   - {inject: kill, ranks: 1, after: {step: exit, ranks: 0, is: ok}}
 expect:

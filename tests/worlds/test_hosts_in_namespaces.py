@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bodies import ALL_LEAVE, HEAD, cell_of, printed
+from bodies import HEAD, cell_of, printed
 
 from harness.campaign.runner import Runner
 from harness.judge.result import Result
@@ -141,7 +141,7 @@ def test_hosts_need_no_privilege_but_that_of_a_user_namespace(tmp_path: Path) ->
     if not probe_elsewhere(as_user=True).possible:
         pytest.skip("the kernel gives ordinary users no namespaces")
     path = tmp_path / "hosts.rdzv.yaml"
-    path.write_text(HEAD + "world: {size: 2, timeout: 5s, route: direct, kind: namespaces}\n" + ALL_LEAVE)
+    path.write_text(HEAD + "world: {size: 2, timeout: 5s, route: direct, kind: namespaces}\n" + JOBS_END)
     program = "import sys; from harness.cli import main; sys.exit(main())"
     words = ["run", str(path), "--subject", "command", "--runs-dir", str(tmp_path / "runs"), "--jobs", "1"]
     done = subprocess.run(
@@ -155,6 +155,9 @@ def test_hosts_need_no_privilege_but_that_of_a_user_namespace(tmp_path: Path) ->
     assert "as an ordinary user" in done.stdout
     (log,) = (tmp_path / "runs").glob("*/logs/rank-1.life-1.log")
     assert json.loads(log.read_text())["host"] == "r1"
+
+
+JOBS_END = "job: {}\nexpect:\n  - {step: exit, is: ok}\n"
 
 
 def _give_up_privilege() -> None:

@@ -131,6 +131,7 @@ def test_an_environment_under_a_home_that_nobody_may_enter_works(docker_client: 
 def test_its_torch_counts_as_its_own(docker_client: DockerClient, rank_python: str) -> None:
     """The zygote, which refuses a torch from elsewhere, accepts it; a store of it works."""
     code = """
+zygote._torch_places.extend(zygote._own_places())
 facts = zygote.import_torch()
 import torch.distributed
 with_store = torch.distributed.TCPStore("127.0.0.1", 0, 1, True)
