@@ -11,6 +11,7 @@ from fake_controllers import FACTS, FakeController, FakeControllers, joined
 from pasts import SECOND, Past, scenario
 
 from harness.archive import read_history
+from harness.campaign import runner as runner_module
 from harness.campaign.runner import Runner
 from harness.campaign.source import Trial
 from harness.judge.judge import judge
@@ -189,10 +190,11 @@ def test_every_cell_of_a_run_is_reported_when_some_are_played_again(runner_of: R
     ],
 )
 def test_where_a_subject_never_joins_echo_is_tried(
-    runner_of: RunnerOf, echo: str | None, status: str, played: list[str]
+    runner_of: RunnerOf, monkeypatch: pytest.MonkeyPatch, echo: str | None, status: str, played: list[str]
 ) -> None:
     """Beside the run, with the same scenario and seed; judged again from the archive, the verdict is the same."""
     subject = "static" if echo else "echo"
+    monkeypatch.setattr(runner_module, "require", lambda python, needs_torch: None)  # no rank runs under it
 
     def never(one: Scenario) -> History:
         tried = controllers.started[0].orders[-1].subject
