@@ -153,14 +153,14 @@ class ConsoleReport(Report):
         if waited:  # a red one has it in its block
             self._print_beside(Text(), Text(waited, "dim"))
 
-    def _print_beside(self, start: Text, text: Text) -> None:
+    def _print_beside(self, start: Text, text: Text, begin: int = LINE_START) -> None:
         """One line for a log; on a terminal what does not fit is below the text, not below its start."""
-        start.pad_right(LINE_START - len(start))
+        start.pad_right(begin - len(start))
         if not self._console.is_terminal:
             self._console.print(start.append_text(text), soft_wrap=True)
             return
         grid = Table.grid()
-        grid.add_column(width=LINE_START, no_wrap=True)
+        grid.add_column(width=begin, no_wrap=True)
         grid.add_column(overflow="fold")
         grid.add_row(start, text)
         self._console.print(grid)
@@ -214,12 +214,20 @@ class ConsoleReport(Report):
             for result in runs[:RED_RUNS_SHOWN]:
                 self._console.print()
                 self._console.print(Text(red.title(result), STYLES[result.status]), soft_wrap=True)
-                self._console.print(Text("\n".join(red.body(result))), soft_wrap=True)
+                self._print_body(red.body(result))
             if len(runs) > RED_RUNS_SHOWN:
                 more = len(runs) - RED_RUNS_SHOWN
                 self._console.print(
                     Text(f"\n… {more} more red runs of {one_line(_label(runs[0].scenario))}"), soft_wrap=True
                 )
+
+    def _print_body(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            label, text = line[: red.TEXT_START], line[red.TEXT_START :]
+            if not text or label.strip() in red.COPIED:  # a command that is folded cannot be copied
+                self._console.print(Text(line), soft_wrap=True)
+            else:
+                self._print_beside(Text(label), Text(text), red.TEXT_START)
 
 
 def describe(result: Result) -> str:

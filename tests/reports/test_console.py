@@ -310,6 +310,20 @@ def test_a_terminal_of_80_columns_shows_a_live_reason_whole_beside_its_mark() ->
     assert whole.startswith(f"failed 9.20 s timeouts/a-muted-link-costs-one-timeout {LONG}")
 
 
+def test_a_terminal_of_80_columns_shows_the_reason_of_a_block_beside_its_label() -> None:
+    """A command stays one line, so that it can be copied; a log has each sentence in one line."""
+    command = "rdzv-harness run " + "x" * 90
+    bad = happenings.result(replace(happenings.red_judgement(), because=LONG), command=command)
+    out = io.StringIO()
+    console = Console(file=out, width=80, height=24, force_terminal=True, color_system=None, legacy_windows=False)
+    ConsoleReport(console, quiet=True).closed([bad], interrupted=False)
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    begin = next(number for number, line in enumerate(lines) if line.startswith("  because "))
+    rest = list(takewhile(lambda line: line.startswith(" " * red.TEXT_START), lines[begin + 1 :]))
+    assert " ".join(" ".join([lines[begin], *rest]).split()) == f"because {LONG}"
+    assert [line for line in lines if len(line) > 80] == [f"  again      {command}"]
+
+
 def test_a_report_can_go_to_a_file(tmp_path: Path) -> None:
     """`to` with a path writes the same text there."""
     path = tmp_path / "deep/report.txt"
