@@ -11,7 +11,6 @@ from fake_controllers import FACTS, FakeController, FakeControllers, joined
 from pasts import SECOND, Past, scenario
 
 from harness.archive import read_history
-from harness.campaign import runner as runner_module
 from harness.campaign.runner import Runner
 from harness.campaign.source import Trial
 from harness.judge.judge import judge
@@ -194,7 +193,7 @@ def test_where_a_subject_never_joins_echo_is_tried(
 ) -> None:
     """Beside the run, with the same scenario and seed; judged again from the archive, the verdict is the same."""
     subject = "static" if echo else "echo"
-    monkeypatch.setattr(runner_module, "require", lambda python, needs_torch: None)  # no rank runs under it
+    monkeypatch.setattr("harness.campaign.runner.require", lambda python, needs_torch: None)  # no rank runs under it
 
     def never(one: Scenario) -> History:
         tried = controllers.started[0].orders[-1].subject
@@ -211,8 +210,7 @@ def test_where_a_subject_never_joins_echo_is_tried(
     assert len({order.seed for order in orders}) == 1
     assert all(order.scenario == orders[1].scenario for order in orders[1:])
     assert result.status == status
-    again = judge(result.scenario, *map(read_history, places))
-    assert again == result.judgement
+    assert judge(result.scenario, *map(read_history, places)) == result.judgement
 
 
 @pytest.mark.parametrize("lost", ["steady", "steady-echo"])
