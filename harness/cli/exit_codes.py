@@ -19,8 +19,8 @@ BROKEN_PIPE = 141
 _BY_STATUS = ((ERROR, SOME_ERROR), (FAILED, SOME_FAILED), (VACUOUS, SOME_VACUOUS))
 
 TABLE = (
-    "Exit codes: 0 all as expected (passed, known failure, skipped), 1 failed (with --fail-on-skip also skipped), "
-    "2 usage or unreadable scenario, "
+    "Exit codes: 0 all as expected (passed, known failure, skipped), 1 failed (of run and validate with "
+    "--fail-on-skip also skipped; of compare with --fail-on-regression a regression), 2 usage or unreadable scenario, "
     "3 error of harness or machine, 4 vacuous, 5 nothing selected, 130 interrupted; when mixed 3, then 1, then 4. "
     "Of explore: 0 nothing new, 1 something new that nothing explains, 3 also if a required canary is not found."
 )

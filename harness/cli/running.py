@@ -82,6 +82,8 @@ def run(request: Request, options: RunOptions, make_runner: MakeRunner | None = 
         return NOTHING_SELECTED
     reports = _reports(request, len(cells))
     with ExitStack() as held:  # the run directories that the reports name
+        held.callback(reports.release)
+        reports.opened("importing torch" if options.needs_torch else "making a world")
         make = make_runner or partial(_real_runner, held)
         results, interrupted, failure = _play(request, options, cells, reports, make)
         reports.close(results, interrupted)
@@ -154,6 +156,13 @@ class _Reports:
     @property
     def all_failed(self) -> bool:
         return len(self._problems) == len(self._reports)
+
+    def opened(self, doing: str) -> None:
+        self._each(lambda report: report.opened(doing))
+
+    def release(self) -> None:
+        """Leave the terminal as it was, however the run ended."""
+        self._each(lambda report: report.released())
 
     def started(self, scenario: Scenario, attempt: int) -> None:
         self._each(lambda report: report.started(scenario, attempt))

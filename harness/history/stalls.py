@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.history.lateness import ranks_ran_ns
 from harness.history.wording import joined
 from harness.values.history import History
@@ -46,14 +48,35 @@ def _counts(history: History, stall: Stall) -> bool:
 
 def describe_stall(history: History, stall: Stall) -> str:
     """`the proxy server stood still for 6.00 s, from 1.20 s on`."""
+    return f"{stall.part} stood still for {format_ns(stall.lasted_ns)}, from {_since(history, stall)}"
+
+
+def _since(history: History, stall: Stall) -> str:
     since_ns = stall.since_ns - history.start_ns
-    since = f"{format_ns(since_ns)} on" if since_ns >= 0 else f"{format_ns(-since_ns)} before the clock started"
-    return f"{stall.part} stood still for {format_ns(stall.lasted_ns)}, from {since}"
+    return f"{format_ns(since_ns)} on" if since_ns >= 0 else f"{format_ns(-since_ns)} before the clock started"
+
+
+def each_part(history: History) -> list[str]:
+    """A sentence for each part that stood still long enough to count: `the proxy server stood still for 1.20 s to
+    6.00 s, 3 times, the first from 1.20 s on`."""
+    parts: dict[str, list[Stall]] = {}
+    for stall in sorted(stood_still(history), key=lambda stall: stall.since_ns):
+        parts.setdefault(stall.part, []).append(stall)
+    return [_together(history, stalls) for stalls in parts.values()]
+
+
+def _together(history: History, stalls: Sequence[Stall]) -> str:
+    if len(stalls) == 1:
+        return describe_stall(history, stalls[0])
+    lasted = [stall.lasted_ns for stall in stalls]
+    range_ = " to ".join(dict.fromkeys((format_ns(min(lasted)), format_ns(max(lasted)))))
+    first = f"the first from {_since(history, stalls[0])}"
+    return f"{stalls[0].part} stood still for {range_}, {len(stalls)} times, {first}"
 
 
 def describe_stalls(history: History) -> str:
-    """Each part that stood still long enough to count, as a sentence; empty if none did."""
-    return joined([describe_stall(history, stall) for stall in stood_still(history)])
+    """Each part that stood still long enough to count, as one sentence; empty if none did."""
+    return joined(each_part(history))
 
 
 def excuse(history: History, stall: Stall) -> str:

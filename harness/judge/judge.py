@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from harness.checkers.base import CHECKERS, Checker
 from harness.checkers.claims import judge_claim, named_calls
 from harness.history.cause import first_failure, why_never
-from harness.history.stalls import describe_stall, describe_stalls, excuse, stood_still
+from harness.history.stalls import describe_stall, describe_stalls, each_part, excuse, stood_still
 from harness.history.waiting import who_waits
 from harness.history.wording import and_n_more, counted, fault_named
 from harness.judge.known import entries_that_fit, judge_known
@@ -244,7 +244,7 @@ def _notes(
         verdict = standing.get(kind)
         broken = f"; it was broken: {verdict.because}" if verdict is not None and verdict.status != PASSED else ""
         yield f"{kind} is waived: {reason}{broken}"
-    yield from (describe_stall(history, stall) for stall in stood_still(history))
+    yield from each_part(history)
     yield from (f"{it.name} holds with the lateness measured: {it.because}" for it in claims if it.granted_ns)
     yield from _waits(scenario, history)
     world = mapping(history.begin.get("world"))

@@ -25,6 +25,12 @@ ANOTHER_FILE = "give a file that you may write"
 class Report(ABC):
     """One way to show people or programs what a run found."""
 
+    def opened(self, doing: str) -> None:  # noqa: B027 - only a terminal shows it
+        """The run begins; until the first cell starts it does this: `importing torch`."""
+
+    def released(self) -> None:  # noqa: B027 - most reports hold nothing
+        """The last call, also of a run that ended before `closed`: a terminal is as it was before `opened`."""
+
     def started(self, scenario: Scenario, attempt: int) -> None:  # noqa: B027 - most reports need no start
         """A cell was sent to be played, for the `attempt`-th time, from 1."""
 

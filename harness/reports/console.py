@@ -42,9 +42,14 @@ ALIKE_ROWS_SHOWN = 3
 RED_RUNS_SHOWN = 3
 # A pipe has no width; log viewers of CI services show about this much.
 PIPE_WIDTH = 140
-WHY_WIDTH = 120
 # A name that needs more of the line than this is folded, so that the reason keeps its room.
-NAME_SHARE = 0.65
+NAME_SHARE = 0.5
+# What status, seconds and the gaps take of a row.
+TABLE_START = 20
+# Where the names of a live line begin, and what is below them.
+LINE_START = 19
+# What a row says of a red result that names no claim: its block has the reason.
+BELOW = "see below"
 Row = tuple[str, str, float, str]
 
 
@@ -87,6 +92,15 @@ class ConsoleReport(Report):
             return cls(terminal())
         file = cast(TextIO, LateFile(check_writable(path)))
         return cls(Console(file=file, width=PIPE_WIDTH), closes=True)
+
+    def opened(self, doing: str) -> None:
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, description=f"starting: {doing} ...")
+            self._progress.start()
+
+    def released(self) -> None:
+        if self._progress is not None and self._progress.live.is_started:
+            self._progress.stop()
 
     def started(self, scenario: Scenario, attempt: int) -> None:
         self._played = True
@@ -131,12 +145,25 @@ class ConsoleReport(Report):
     def _print_line(self, result: Result) -> None:
         why = facts.why(result)
         attempt = f" run {result.attempt}" if result.attempt > 1 else ""
-        line = Text(f"{facts.SHORT[result.status]:8}", STYLES[result.status])
-        line.append(f"{result.seconds:7.2f} s  {one_line(_label(result.scenario))}{attempt}", "none")
-        self._console.print(line.append(f"   {shorten(why, WHY_WIDTH)}" if why else "", "dim"), soft_wrap=True)
+        start = Text(f"{facts.SHORT[result.status]:8}", STYLES[result.status])
+        start.append(f"{result.seconds:7.2f} s", "none")
+        line = Text(f"{one_line(_label(result.scenario))}{attempt}")
+        self._print_beside(start, line.append(f"   {why}" if why else "", "dim"))
         waited = one_line(waits.of(result).sentence) if result.status == KNOWN else ""
         if waited:  # a red one has it in its block
-            self._console.print(Text(f"{'':19}{waited}", "dim"), soft_wrap=True)
+            self._print_beside(Text(), Text(waited, "dim"))
+
+    def _print_beside(self, start: Text, text: Text, begin: int = LINE_START) -> None:
+        """One line for a log; on a terminal what does not fit is below the text, not below its start."""
+        start.pad_right(begin - len(start))
+        if not self._console.is_terminal:
+            self._console.print(start.append_text(text), soft_wrap=True)
+            return
+        grid = Table.grid()
+        grid.add_column(width=begin, no_wrap=True)
+        grid.add_column(overflow="fold")
+        grid.add_row(start, text)
+        self._console.print(grid)
 
     def _show_running(self) -> None:
         if self._progress is None or self._task is None:
@@ -187,12 +214,20 @@ class ConsoleReport(Report):
             for result in runs[:RED_RUNS_SHOWN]:
                 self._console.print()
                 self._console.print(Text(red.title(result), STYLES[result.status]), soft_wrap=True)
-                self._console.print(Text("\n".join(red.body(result))), soft_wrap=True)
+                self._print_body(red.body(result))
             if len(runs) > RED_RUNS_SHOWN:
                 more = len(runs) - RED_RUNS_SHOWN
                 self._console.print(
                     Text(f"\n… {more} more red runs of {one_line(_label(runs[0].scenario))}"), soft_wrap=True
                 )
+
+    def _print_body(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            label, text = line[: red.TEXT_START], line[red.TEXT_START :]
+            if not text or label.strip() in red.COPIED:  # a command that is folded cannot be copied
+                self._console.print(Text(line), soft_wrap=True)
+            else:
+                self._print_beside(Text(label), Text(text), red.TEXT_START)
 
 
 def describe(result: Result) -> str:
@@ -292,10 +327,16 @@ def _worst(runs: Sequence[Result]) -> str:
 def _row(runs: Sequence[Result]) -> Row:
     status = _worst(runs)
     decisive = next(run for run in runs if run.status == status)
-    why = facts.why(decisive)
+    shown = [run for run in runs if run.status in facts.RED][:RED_RUNS_SHOWN]
+    why = _named(decisive) if any(run is decisive for run in shown) else facts.why(decisive)
     if len(runs) > 1:
         why = f"{share(runs)}{': ' + why if why else ''}"
     return (status, _label(decisive.scenario), sum(run.seconds for run in runs), why)
+
+
+def _named(result: Result) -> str:
+    """What broke of a red result, by name: its block below the table says why."""
+    return one_line(", ".join(verdict.name for verdict in result.judgement.broken)) or BELOW
 
 
 def share(runs: Sequence[Result]) -> str:
@@ -320,11 +361,11 @@ def _table(rows: Sequence[Row], room: int) -> Table:
     table = Table(box=None, pad_edge=False, show_edge=False)
     table.add_column("status", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
-    rows = [(status, one_line(name), seconds, shorten(why, WHY_WIDTH)) for status, name, seconds, why in rows]
-    names, whys = max(len(row[1]) for row in rows), max(len(row[3]) for row in rows)
-    name_width = max(min(names, max(int((room - 17) * NAME_SHARE), room - 17 - whys)), 20)
+    rows = [(status, one_line(name), seconds, why) for status, name, seconds, why in rows]
+    names, whys, room = max(len(row[1]) for row in rows), max(len(row[3]) for row in rows), room - TABLE_START
+    name_width = max(min(names, max(int(room * NAME_SHARE), room - whys)), 20)
     table.add_column("scenario", overflow="fold", width=name_width)
-    table.add_column("why" if any(row[3] for row in rows) else "", overflow="fold", max_width=room - 17 - name_width)
+    table.add_column("why" if any(row[3] for row in rows) else "", overflow="fold", max_width=room - name_width)
     for status, name, seconds, why in rows:
         style = STYLES[status]
         table.add_row(Text(facts.SHORT[status], style), f"{seconds:.2f}", Text(name), Text(why))

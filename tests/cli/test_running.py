@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from harness.cli import running, selecting
 from harness.cli.reporting import ReportChoice
 from harness.cli.running import Request
 from harness.judge.result import Result
+from harness.reports import console as console_module
 from harness.reports.junit import JUnitReport
 from harness.scenario.scenario import Scenario, Step, World
 from harness.values.errors import HarnessError, UsageError
@@ -21,7 +25,8 @@ from harness.values.history import History
 from harness.values.ops import Op, Process
 from harness.values.verdict import FAILED, KNOWN, PASSED, STATUSES, Judgement
 
-OPTIONS: Any = SimpleNamespace(subject="static", command=())
+HIDDEN, SHOWN = "\x1b[?25l", "\x1b[?25h"  # what a terminal does with its cursor
+OPTIONS: Any = SimpleNamespace(subject="static", command=(), needs_torch=True)
 
 
 def cell(name: str, folder: str = "timeouts", tags: tuple[str, ...] = (), **cell: str) -> Scenario:
@@ -179,6 +184,38 @@ def test_a_usage_error_of_the_runner_is_not_reported_as_a_run(play: Play, capsys
     with pytest.raises(UsageError, match="no torch"):
         play([UsageError("no torch")])
     assert "passed" not in capsys.readouterr().out
+
+
+class Unstarted(FakeRunner):
+    """Fails before its first play, once the screen shows that it starts."""
+
+    def __init__(self, error: BaseException, screen: io.StringIO) -> None:
+        super().__init__([])
+        self.error, self.screen = error, screen
+        self.shown = ""
+
+    def __enter__(self) -> FakeRunner:
+        self.shown = self.screen.getvalue()
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [UsageError("no torch"), HarnessError("no memory"), KeyboardInterrupt(), ValueError()]
+)
+def test_a_failure_before_the_first_play_leaves_no_hidden_cursor(
+    play: Play, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """However the run ends, the terminal is as before; until then it shows what takes so long."""
+    screen = io.StringIO()
+    terminal = Console(file=screen, width=80, height=24, force_terminal=True, color_system=None)
+    monkeypatch.setattr(console_module, "terminal", lambda stderr=False: terminal)
+    runner = Unstarted(error, screen)
+    with suppress(UsageError, ValueError):
+        running.run(Request((Path("scenarios"),)), OPTIONS, runner)
+    assert "starting: importing torch ..." in runner.shown
+    assert HIDDEN in runner.shown
+    assert screen.getvalue().count(SHOWN) == screen.getvalue().count(HIDDEN) == 1
+    assert screen.getvalue().index(HIDDEN) < screen.getvalue().index(SHOWN)
 
 
 def test_a_report_that_cannot_be_written_is_an_error_not_a_loss(

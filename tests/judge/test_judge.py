@@ -269,6 +269,14 @@ def test_a_green_stays_green_with_a_note() -> None:
     assert (judgement.status, judgement.notes) == (PASSED, (STALL,))
 
 
+def test_a_part_that_stood_still_often_has_one_note() -> None:
+    """From how long to how long, how often, and since when; a note differs from another one in more than numbers."""
+    past = Past(2).all_join().stall(1, 7).stall(8, 9).stall(10, 12, "the zygote")
+    note = "the proxy server stood still for 1.00 s to 6.00 s, 2 times, the first from 1.00 s on"
+    judgement = judge(plan(), past.whole())
+    assert judgement.notes == (note, "the zygote stood still for 2.00 s, from 10.00 s on")
+
+
 def test_broken_safety_stays_failed_whatever_stood_still() -> None:
     """Also where a claim is an error, and also if the invariant is a claim of its own."""
     past = Past(2).join(0, 0, 1, "failed").join(1, 0, 9, "failed").ends(1, None, 9, signal=11).stall(1, 7)

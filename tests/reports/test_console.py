@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import happenings
@@ -13,6 +15,7 @@ from rich.console import Console
 from harness.judge.result import Result
 from harness.reports.console import (
     ALIKE_ROWS_SHOWN,
+    LINE_START,
     PASSED_ROWS_SHOWN,
     RED_RUNS_SHOWN,
     ConsoleReport,
@@ -133,12 +136,59 @@ def test_an_interrupted_run_without_results_says_so() -> None:
     )
 
 
+LONG = "the call " + " ".join(f"number-{number}" for number in range(40)) + " hung"
+
+
+def rows_of(text: str) -> list[str]:
+    """The lines of the table, its head first."""
+    lines = text.splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.startswith("status "))
+    return lines[begin : lines.index("", begin)]
+
+
+def column(rows: Sequence[str], name: str) -> list[str]:
+    """What stands in one column, from its head to the next column's."""
+    begin = rows[0].index(name)
+    others = [rows[0].index(other) for other in ("status", "scenario", "why")]
+    end = min((other for other in others if other > begin), default=None)
+    return [row[begin:end].strip() for row in rows[1:]]
+
+
+def test_a_screen_of_80_columns_shows_a_reason_whole_and_each_column_in_its_place() -> None:
+    """A long name and a long reason are folded, each below itself; nothing is cut, no line is wider than the screen."""
+    lacking = replace(skipped(), judgement=replace(skipped().judgement, because=LONG))
+    rows = rows_of(printed([lacking, known(), happenings.result(happenings.red_judgement())], width=80))
+    assert max(map(len, rows)) <= 80
+    assert [status.split()[0] for status in column(rows, "status") if status] == ["known", "skipped", "failed"]
+    names = "".join(column(rows, "scenario"))
+    assert "timeouts/a-muted-link-costs-one-timeout[timeout=3s]latency/a-host" in names
+    assert LONG in " ".join(column(rows, "why"))
+
+
+def test_the_row_of_a_red_result_names_what_broke_and_its_block_says_why() -> None:
+    """The sentence is said once; of a result without a claim that broke, the row says where it is."""
+    reds = [
+        happenings.result(replace(happenings.red_judgement(), because=LONG)),
+        happenings.result(Judgement(ERROR, "no controller"), scenario=happenings.scenario(cell=CELL)),
+    ]
+    text = printed(reds, quiet=True, width=80)
+    assert text.count(LONG) == text.count("no controller") == 1
+    assert [why for why in column(rows_of(text), "why") if why] == ["see below", "in-time, no_hang"]
+
+
+def test_a_red_result_without_a_block_has_its_whole_reason_in_its_row() -> None:
+    """Only the first few red runs of a cell have blocks; the row is of the worst one."""
+    judgements = [*[Judgement(VACUOUS, "x")] * RED_RUNS_SHOWN, replace(happenings.red_judgement(), because=LONG)]
+    runs = [happenings.result(judgement, attempt=number) for number, judgement in enumerate(judgements, 1)]
+    assert LONG in " ".join(column(rows_of(printed(runs, quiet=True, width=80)), "why"))
+
+
 def test_repetitions_are_one_row_with_an_interval() -> None:
     """20 runs of a cell say how sure one may be."""
     runs = [happenings.result(attempt=number) for number in range(1, 20)]
-    runs.append(happenings.result(Judgement(FAILED, "in-time is not met"), attempt=20))
+    runs.append(happenings.result(happenings.red_judgement(), attempt=20))
     text = printed(runs, width=140)
-    assert "19 of 20 passed (95 % interval 76.4 % to 99.1 %): in-time is not met" in " ".join(text.split())
+    assert "19 of 20 passed (95 % interval 76.4 % to 99.1 %): in-time, no_hang" in " ".join(text.split())
     assert "20 runs: 19 passed, 0 known, 1 failed" in text
 
 
@@ -240,6 +290,38 @@ def test_a_terminal_shows_what_runs_and_prints_only_red_lines() -> None:
     assert "passed " not in before
     assert "failed     9.20 s" in before
     assert "1 cell: 1 passed" in out.getvalue()
+
+
+def test_a_terminal_of_80_columns_shows_a_live_reason_whole_beside_its_mark() -> None:
+    """What does not fit goes on below the name; the line that moves never needs a second one."""
+    out = io.StringIO()
+    console = Console(file=out, width=80, height=24, force_terminal=True, color_system=None, legacy_windows=False)
+    report = ConsoleReport(console, total=2000)
+    report.opened("importing torch")
+    for number in range(9):
+        report.started(happenings.scenario(cell=(("faults.cut", f"{number}B"),)), 1)
+    report.finished(happenings.result(Judgement(FAILED, LONG)))
+    report.released()
+    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rstrip() for line in re.split(r"[\r\n]+", out.getvalue())]
+    assert max(map(len, lines)) <= 80
+    begin = next(number for number, line in enumerate(lines) if line.startswith("failed "))
+    rest = list(takewhile(lambda line: line.startswith(" " * LINE_START), lines[begin + 1 :]))
+    whole = " ".join(" ".join([lines[begin], *rest]).split())
+    assert whole.startswith(f"failed 9.20 s timeouts/a-muted-link-costs-one-timeout {LONG}")
+
+
+def test_a_terminal_of_80_columns_shows_the_reason_of_a_block_beside_its_label() -> None:
+    """A command stays one line, so that it can be copied; a log has each sentence in one line."""
+    command = "rdzv-harness run " + "x" * 90
+    bad = happenings.result(replace(happenings.red_judgement(), because=LONG), command=command)
+    out = io.StringIO()
+    console = Console(file=out, width=80, height=24, force_terminal=True, color_system=None, legacy_windows=False)
+    ConsoleReport(console, quiet=True).closed([bad], interrupted=False)
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    begin = next(number for number, line in enumerate(lines) if line.startswith("  because "))
+    rest = list(takewhile(lambda line: line.startswith(" " * red.TEXT_START), lines[begin + 1 :]))
+    assert " ".join(" ".join([lines[begin], *rest]).split()) == f"because {LONG}"
+    assert [line for line in lines if len(line) > 80] == [f"  again      {command}"]
 
 
 def test_a_report_can_go_to_a_file(tmp_path: Path) -> None:

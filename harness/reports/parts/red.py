@@ -22,6 +22,10 @@ EVIDENCE_SHOWN = 12
 NAME_WIDTH = 40
 CLAIM_LINES_SHOWN = 6
 LABEL_WIDTH = 10
+# Where the text of each line of a block begins.
+TEXT_START = LABEL_WIDTH + 3
+# Sections of one line that people copy.
+COPIED = ("run", "again")
 _SEVERITY = {FAILED: 0, ERROR: 1, VACUOUS: 2}
 
 

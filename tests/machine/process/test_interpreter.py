@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +96,22 @@ def test_a_torch_behind_a_pth_file_is_found(tmp_path: Path) -> None:
     site = next((tmp_path / "venv").glob("lib/python3*/site-packages"))
     (site / "torch.pth").write_text(f"{installed(tmp_path / 'other')}\n")
     assert require(python).torch == "2.9.0"
+
+
+@pytest.mark.parametrize(("options", "version"), [((), None), (("--system-site-packages",), "2.9.0")])
+def test_a_torch_of_the_base_is_found_where_its_packages_are_let_in(
+    tmp_path: Path, options: tuple[str, ...], version: str | None
+) -> None:
+    """The base is an installation with the standard library of this one, and packages of its own."""
+    library = installed(tmp_path / "base").parent
+    ours = Path(os.__file__).parent
+    for part in ours.iterdir():
+        if part.name != "site-packages":
+            (library / part.name).symlink_to(part)
+    python = environment(tmp_path / "venv", *options)
+    settings = tmp_path / "venv" / "pyvenv.cfg"
+    settings.write_text(re.sub("(?m)^home = .*$", f"home = {tmp_path}/base/bin", settings.read_text()))
+    assert examine(python).torch == version
 
 
 def test_a_torch_of_conda_is_found_by_its_egg_info(tmp_path: Path) -> None:
