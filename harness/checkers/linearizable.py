@@ -16,7 +16,7 @@ from harness.linearizability.calls import NO_REPLY, STORE_VERBS, Timed, mixed_ke
 from harness.linearizability.components import Component, components, decide
 from harness.linearizability.counts import too_few
 from harness.linearizability.explain import described, evidence, explained
-from harness.linearizability.search import NOT_LINEARIZABLE, UNDECIDED, Budget
+from harness.linearizability.search import UNDECIDED, Budget
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Attribute, Declaration
 from harness.values.history import Call, History
@@ -206,7 +206,7 @@ def _judged(history: History, calls: Sequence[Call], reading: _Reading, budget: 
     to_explain = Budget(STEPS_TO_EXPLAIN)
     for component in judged:
         found = decide(component, budget, to_explain)
-        if found.verdict == NOT_LINEARIZABLE and found.first is not None:
+        if found.first is not None:
             findings.append(Finding(explained(component, found), described(found.first), evidence(found)))
         elif found.verdict == UNDECIDED:
             undecided.append(_advice(component))

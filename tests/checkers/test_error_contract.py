@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pasts import NETWORK, RUNTIME, TIMEOUT, Past, scenario
 
@@ -65,3 +67,13 @@ def test_a_connection_error_without_a_cause_is_rejected(kind: str) -> None:
     error = ErrorInfo(kind, (kind, "RendezvousConnectionError", "RendezvousError", "Exception"), "no connection")
     verdict = judged(Past(1).join(0, 0, 1, "failed", error=error).whole())
     assert (verdict.status, verdict.because) == (FAILED, f"rank 0's join raised {kind} without a cause")
+
+
+def test_an_error_that_was_not_recorded_is_rejected() -> None:
+    """Nobody can tell what failed."""
+    past = Past(1).join(0, 0, 1, "failed").whole()
+    verdict = judged(History.of(replace(op, error=None) for op in past))
+    assert (verdict.status, verdict.because) == (
+        FAILED,
+        "rank 0's join raised an unknown error, which is not in the contract",
+    )

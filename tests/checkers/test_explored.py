@@ -309,6 +309,14 @@ def test_a_call_with_a_reply_is_not_lost_by_a_drop() -> None:
     assert linearizable(past.call(2, "check", 1.2, 1.3, arguments={"keys": ["n"]}, value=False)) == FAILED
 
 
+def test_text_that_is_no_number_and_the_number_of_keys_are_judged() -> None:
+    """Nothing is spared where nothing may be lost or wrap around."""
+    past = strict().call(1, "set", 1, 1.1, arguments={"key": "k", "value": "text"})
+    assert linearizable(past.call(2, "get", 1.2, 1.3, arguments={"key": "k"}, value="text")) == PASSED
+    past = strict().call(1, "set", 1, 1.1, arguments={"key": "k", "value": "text"})
+    assert linearizable(past.call(2, "num_keys", 1.2, 1.3, value=0)) == FAILED
+
+
 def test_several_servers_are_not_judged() -> None:
     """Asked for by name it is unknown; nobody asked here."""
     past = lost_write("static-strict").ends(0, 2, 2.1).join(0, 3, 3.1, life=2)

@@ -142,3 +142,16 @@ def test_what_another_handler_or_time_let_go_excuses_nothing() -> None:
         past = Past(3).all_join(0, 0.5).join(1, 0.6, 1, step="again").call(1, "drop", begin, begin + 0.01, **more)
         assert judged(past, *twice).status == FAILED, more
     assert judged(retried().call(0, "get", 0.55, 0.56), *twice).status == FAILED
+
+
+def test_a_message_without_keys_counts_nobody() -> None:
+    """A `num_keys` names none; neither does a join that names several."""
+    unnamed = replace(message(0.1, 1, "num_keys"), keys=())
+    several = replace(message(0.1, 1), keys=("init/", "other"))
+    assert judged(retried(), unnamed, several, message(0.7, 1)).status == PASSED
+
+
+def test_a_slot_is_not_compared_with_a_rank_that_is_not_known() -> None:
+    """The history does not say what the join was given."""
+    past = Past(3, subject="static-strict").join(1, 0, 0.5, as_rank=None)
+    assert judged(past, message(0.1, 1, _CLAIM, "/+db7dda.1s2")).status == PASSED

@@ -68,7 +68,8 @@ def test_a_write_of_unknown_outcome_may_have_been_done_or_not(outcome: str) -> N
     """Also long after it ended; but once its value was seen, it was done."""
     calls = Calls().call(0, "add", "n", amount=1, returned=1).call(1, "add", "n", amount=1, outcome=outcome)
     assert status(calls.call(2, "get", "n", returned="1")) == PASSED
-    assert status(calls.call(2, "get", "n", returned="2")) == PASSED
+    calls.call(2, "get", "n", returned="2")
+    assert calls.judged().because == "3 calls on 1 key fit an order, 1 call of unknown outcome"
     assert status(calls.call(2, "get", "n", returned="1")) == FAILED
 
 
@@ -177,6 +178,10 @@ def test_num_keys_counts_at_least_what_was_there() -> None:
     """More is always possible, because torch counts its own keys too; deleted ones may be missing."""
     calls = Calls().call(0, "add", "x", amount=1, returned=1).call(0, "add", "y", amount=1, returned=1)
     assert status(calls.call(1, "num_keys", returned=7)) == PASSED
+    none = Calls().call(0, "add", "x", amount=1, returned=1).call(0, "add", "y", amount=1, returned=1)
+    none.call(1, "num_keys", returned=0)
+    assert none.judged().because == "rank 1's num_keys-3 counted 0 keys, while 'x' and 'y' were there"
+    assert status(none, keys=["x"]) == PASSED  # the number is that of all keys
     calls.call(1, "delete_key", "x", returned=True)
     assert status(calls.call(1, "num_keys", returned=1)) == PASSED
     verdict = calls.call(1, "num_keys", returned=0).judged()
@@ -254,6 +259,16 @@ def test_only_the_named_keys_are_judged() -> None:
     """What goes wrong on another key is not looked at."""
     calls = Calls().call(0, "add", "x", amount=1, returned=1).call(0, "add", "y", amount=1, returned=5)
     assert (status(calls, keys=["x"]), status(calls, keys=["y"]), status(calls)) == (PASSED, FAILED, FAILED)
+    one = Calls().call(0, "add", "xy", amount=1, returned=5)
+    assert (status(one, keys="xy"), status(one, keys=["x", "y"])) == (FAILED, VACUOUS)
+
+
+def test_the_run_that_was_called_first_is_told_first() -> None:
+    """The other one was joined before it, and a call of it was skipped."""
+    calls = Calls()
+    calls.past.call(1, "skipped", None, 0.5, "skipped", f="get", run_id="train", handler="main")
+    calls.call(1, "add", "x", amount=1, returned=5, run_id="own").call(1, "add", "x", amount=1, returned=7)
+    assert calls.judged().because.startswith("rank 1's add-1 added 1 to 'x' and returned 5, ")
 
 
 def test_without_a_result_there_is_nothing_to_judge() -> None:

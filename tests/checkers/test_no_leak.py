@@ -10,7 +10,7 @@ from pasts import Past, at, scenario
 
 from harness.checkers.no_leak import NoLeak
 from harness.values.history import History
-from harness.values.ops import HOLDS, INFO, Op, Process
+from harness.values.ops import CONTROLLER, HOLDS, INFO, Op, Process
 from harness.values.verdict import FAILED, PASSED, VACUOUS, Verdict
 
 
@@ -106,3 +106,11 @@ def test_a_damaged_look_is_no_leak() -> None:
     values = (None, 3, {}, "x", [], {"counts": 1}, {"counts": {"files": "x"}}, {})
     looks = [replace(op, value=value) for op, value in zip(holds([1] * 8), values, strict=True)]
     assert judged(past(looks)).status in (PASSED, VACUOUS)
+
+
+def test_only_what_a_rank_counts_is_a_look() -> None:
+    """A call that returns as much is none, and the controller's own numbers are not those of a rank."""
+    looks = holds([1, 2, 3, 4, 5, 6, 7])
+    assert judged(past(looks)).status == FAILED
+    assert judged(past([replace(op, f="note") for op in looks])).status == VACUOUS
+    assert judged(past([replace(op, process=Process(None, CONTROLLER)) for op in looks])).status == VACUOUS

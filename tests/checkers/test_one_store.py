@@ -64,3 +64,18 @@ def test_num_keys_of_several_servers_is_unknown() -> None:
     calls = Calls().call(1, "set", "x", value="1")
     calls.past.join(0, 2.5, 2.6, life=2)
     assert status(calls.call(1, "num_keys", returned=0), strict=True) == ERROR
+
+
+@pytest.mark.parametrize(("rank", "verb", "begin"), [(0, "get", 5), (1, "drop", 5), (0, "drop", 0.0005)])
+def test_a_master_that_fails_to_join_again_serves_on(rank: int, verb: str, begin: float) -> None:
+    """Unless it had let its server go: itself, and after its first join."""
+    calls = Calls().call(0, "add", "x", amount=1, returned=1).call(1, "add", "x", amount=1, returned=2)
+    calls.past.call(rank, verb, begin, begin + 0.0001).join(0, 6, 6.1, "failed", step="again")
+    assert status(calls) == PASSED
+
+
+def test_a_drop_that_was_skipped_lets_nothing_go() -> None:
+    """It never began."""
+    calls = Calls().call(0, "add", "x", amount=1, returned=1).call(1, "add", "x", amount=1, returned=2)
+    calls.past.call(0, "drop", None, 5, "skipped").join(0, 6, 6.1, "failed", step="again")
+    assert status(calls) == PASSED

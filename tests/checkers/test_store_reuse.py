@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from pasts import Past, scenario
 
 from harness.checkers.store_reuse import StoreReuse
@@ -105,3 +106,32 @@ def test_a_socket_that_was_opened_between_two_joins_does_not_count() -> None:
     past = Past(2).join(0, 0, 0.1, returned={**listening(7), "opened": [7]})
     both = {"listeners": [*listening(7)["listeners"], *listening(8, port=40001)["listeners"]], "opened": []}
     assert judged(past.join(0, 1, 1.1, step="again", returned=both).whole()).status == PASSED
+
+
+def test_a_join_that_raised_reused_nothing() -> None:
+    """One return is left, and nothing to compare it with."""
+    past = Past(2).join(0, 0, 0.1, returned=listening(7)).join(0, 1, 1.1, "failed", step="again")
+    assert judged(past.whole()).status == VACUOUS
+
+
+def test_without_listening_sockets_there_is_nothing_to_judge() -> None:
+    """Where a system does not tell them."""
+    assert judged(Past(2).join(0, 0, 0.1).join(0, 1, 1.1, step="again").whole()).status == VACUOUS
+
+
+@pytest.mark.parametrize("endpoint", ["", "127.0.0.1", "127.0.0.1:any"])
+def test_without_a_port_every_listener_counts(endpoint: str) -> None:
+    """The history does not say which one the master was to serve."""
+    past = Past(2)
+    for inode in (7, 8):
+        listens = listening(inode, port=29500 + inode)
+        past.join(0, inode, inode + 0.1, step=f"join-{inode}", endpoint=endpoint, returned=listens)
+    assert judged(past.whole()).status == FAILED
+
+
+def test_what_the_first_join_opens_at_other_ports_does_not_count() -> None:
+    """It opens more than the server; only a later one opens nothing."""
+    both = [*listening(7)["listeners"], *listening(8, port=40001)["listeners"]]
+    past = Past(2).join(0, 0, 0.1, returned={"listeners": both, "opened": [7, 8]})
+    past.join(0, 1, 1.1, step="again", returned={"listeners": both, "opened": []})
+    assert judged(past.whole()).status == PASSED

@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pasts import NETWORK, SECOND, Past, scenario
+from pasts import NETWORK, SECOND, Past, at, scenario
 
 from harness.checkers.unaffected import Unaffected
 from harness.scenario.scenario import Fault, Scenario
 from harness.values.history import History
+from harness.values.ops import INVOKE, NEMESIS, Op, Process
 from harness.values.verdict import ERROR, FAILED, PASSED, VACUOUS, Verdict
 
 RULE = Unaffected.declaration.summary
@@ -72,9 +73,11 @@ def test_a_call_that_takes_longer_than_a_second_is_rejected() -> None:
         world().fault("cut", 0.5, 0.7, ranks=(2,)),
         world().fault("frozen", 0.5, 0.9, ranks=(0,), kind="pause"),
         world().fault("port", 0.5, None, ranks=(), kind="strangers"),
+        world().fault("link", 0.5, None, ranks=()),
         world().fault("far", 0.5, None, ranks=(1,), kind="disconnect"),
         world().fault("new", 0.5, None, ranks=(1,), kind="a_fault_of_another_package"),
         world().ends(0, 0.5, 0.6),
+        world().ends(0, 0.5, 3.0),
         world().call(0, "drop", 0.5, 0.6),
         world().call(0, "shutdown", 0.5, 3.0),
         world().call(2, "shutdown", 0.5, 0.6, value=True),
@@ -84,7 +87,8 @@ def test_a_call_that_takes_longer_than_a_second_is_rejected() -> None:
     ],
 )
 def test_what_stood_in_the_way_excuses(past: Past) -> None:
-    """A fault on its rank, now or since the join; one on the master, the port, a host; no master; no store."""
+    """A fault on its rank, now or since the join; one on the master, the port, a link that is not known, a host; a
+    master that is gone, or was asked to go; no store."""
     assert judged(failing(past)).status == VACUOUS
 
 
@@ -173,3 +177,17 @@ def test_only_its_own_add_to_text_ends_a_connection(writer: str, adder: int, at:
     past = world(subject="static-strict").call(1, "put", 0.5, 0.6, f=writer, arguments={"key": "k", "value": "text"})
     past.call(adder, "add", at, at + 0.1, arguments={"key": "k", "amount": 1}, value=1)
     assert judged(failing(past, 1.5)).status == FAILED
+
+
+def test_what_never_began_excuses_nothing() -> None:
+    """A fault that was refused before it was tried, and a drop that was skipped."""
+    assert judged(failing(world().fault("cut", None, None, ranks=(2,)))).status == FAILED
+    assert judged(failing(world().call(0, "drop", None, 0.5, "skipped"))).status == FAILED
+
+
+def test_a_fault_disturbs_from_when_it_is_tried() -> None:
+    """It came into force at some time between the two."""
+    history = failing(world().fault("cut", 1.5, None, ranks=(2,)))
+    assert judged(history).status == FAILED
+    tried = Op(at(0.5), Process(None, NEMESIS), INVOKE, "inject", "cut", value={"kind": "blackhole", "ranks": [2]})
+    assert judged(History.of([*history, tried])).status == VACUOUS
