@@ -9,7 +9,7 @@ from textwrap import dedent
 from harness.checkers.base import CHECKERS, standing_invariants
 from harness.history.wording import fault_named
 from harness.judge.result import Result
-from harness.reports.parts import waits
+from harness.reports.parts import logs, waits
 from harness.reports.parts.operations import describe, since_start
 from harness.reports.parts.safe import LONGEST_COMMAND, one_line, short_json, some_lines
 from harness.reports.parts.stacks import stacks_of
@@ -68,6 +68,7 @@ def sections(result: Result) -> Iterator[Section]:
     yield from _faults(result.history)
     for stack in stacks_of(result.history, result.run_dir):
         yield Section("stacks", (one_line(str(stack.path)), *(f"  {line}" for line in stack.lines)))
+    yield from (Section("log", lines) for lines in logs.blocks(result))
     said = waits.of(result).sentence
     yield from (Section("note", (one_line(note),)) for note in result.judgement.notes if note != said)
     if result.run_dir is not None:
