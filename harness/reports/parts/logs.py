@@ -1,4 +1,4 @@
-"""What the ranks of a job wrote last: the end of each rank's log, of which a job says more than its exit status does."""
+"""What the ranks of a job wrote last: the end of each rank's log, which says more than an exit status."""
 
 from __future__ import annotations
 

@@ -15,8 +15,9 @@ Row = Mapping[str, Any]
 
 
 def row(result: Result) -> dict[str, Any]:
-    """One result as plain values; `proof` is what the console shows of a red one, line by line, `logs` the ends of the logs of a
-    red job.
+    """One result as plain values.
+
+    Of a red one, `proof` is what the console shows, line by line; `logs` are the ends of the logs of a red job.
     """
     judgement, is_red = result.judgement, result.status in facts.RED
     return {
