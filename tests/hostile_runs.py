@@ -10,7 +10,7 @@ from typing import Any
 import happenings
 
 from harness.judge.result import Result
-from harness.scenario.scenario import StepClaim
+from harness.scenario.scenario import Job, StepClaim
 from harness.values.history import History
 from harness.values.ops import ErrorInfo, Op
 from harness.values.verdict import FAILED, KNOWN, SKIPPED, Judgement, Verdict
@@ -109,6 +109,15 @@ def _stacks(text: str, folder: Path, of_frame: bool) -> Result:
     return happenings.result(happenings.red_judgement(), run_dir=folder / "run")
 
 
+def _log(text: str, folder: Path) -> Result:
+    """A job whose rank 0 has written this text."""
+    path = folder / "run" / "logs" / "rank-0.life-1.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", errors="surrogatepass")
+    job = happenings.scenario(job=Job())
+    return happenings.result(happenings.red_judgement(), scenario=job, run_dir=folder / "run")
+
+
 def _origin(**keys: Any) -> Result:
     return happenings.result(happenings.red_judgement(), origin=keys)
 
@@ -156,6 +165,7 @@ FIELDS: dict[str, Make] = {
     "run directory": lambda text, _: happenings.result(happenings.red_judgement(), run_dir=Path("runs", text)),
     "thread of a stack": lambda text, folder: _stacks(text, folder, of_frame=False),
     "frame of a stack": lambda text, folder: _stacks(text, folder, of_frame=True),
+    "log of a rank": _log,
     "key on the wire": lambda text, _: _wire(text),
     "subject": lambda text, _: _begun(subject=text),
     "torch": lambda text, _: _begun(versions={"torch": text, "python": text}),
@@ -179,5 +189,6 @@ MANY_LINES = {
     "happened",
     "thread of a stack",
     "frame of a stack",
+    "log of a rank",
 }
 """Fields whose text may have several lines, which stay."""

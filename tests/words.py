@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 PLACES = (
-    "harness", "tests", "benchmarks", "docs", "scenarios", "docker", ".github",
+    "harness", "tests", "benchmarks", "docs", "scenarios", "examples", "docker", ".github",
     ".ci/run", ".ci/lock", "README.md", "SECURITY.md", "CONTRIBUTING.md", "conftest.py", "pyproject.toml",
 )  # fmt: skip
 SUFFIXES = (".py", ".md", ".yaml", ".yml", ".toml", "")

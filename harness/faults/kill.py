@@ -6,15 +6,12 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultMember, RankProcess
-from harness.machine.process import pidfd
-from harness.values.attribute import Declaration
-from harness.values.errors import HarnessError, NothingToHit
-
-# The end of a process with torch takes some 10 ms; a process that is still there by then hangs in the kernel.
-END_LIMIT_NS = 5_000_000_000
+from harness.machine.process import pidfd, trees
+from harness.values.attribute import Attribute, Declaration
+from harness.values.errors import NothingToHit
 
 
 @dataclass
@@ -24,6 +21,7 @@ class _Victim:
     before: str
     after: str = ""
     status: int | None = None
+    below: list[pidfd.PidfdProcess] = field(default_factory=list)
 
     def by_itself(self) -> bool:
         """Whether its wait status shows another end than SIGKILL; it shows none once its parent has collected it."""
@@ -33,7 +31,8 @@ class _Victim:
 
     def facts(self) -> dict[str, object]:
         about = {"rank": self.process.rank, "life": self.process.life, "pid": self.process.pid}
-        return {**about, "before": self.before, "after": self.after, "ended_by_itself": self.by_itself()}
+        tree = {"tree": [held.pid for held in self.below]} if self.below else {}
+        return {**about, "before": self.before, "after": self.after, "ended_by_itself": self.by_itself(), **tree}
 
 
 @FAULTS.register("kill")
@@ -43,11 +42,15 @@ class Kill(FaultMember):
     declaration = Declaration(
         kind="kill",
         summary="Kills the processes of its ranks with SIGKILL, all at once.",
+        attributes=(
+            Attribute("tree", "flag", "also every process that they started, and what these started", default=False),
+        ),
         example="{inject: kill, ranks: 0, after: join}",
         details=(
             "With `for` or `until`, healing starts the rank again, from its first step, in its next life; at the end "
             "of the play no rank is started. A rank whose process has already ended is not hit; if all have ended, "
-            "the cell is vacuous."
+            "the cell is vacuous. `tree: true` is for a job that starts processes of its own, such as torchrun: its "
+            "ranks and all their descendants are stopped first, so that none can start another, and then killed."
         ),
     )
     layer = "rank"
@@ -59,9 +62,13 @@ class Kill(FaultMember):
             victims = list(self._living(context, stack))
             if not victims:
                 raise NothingToHit(f"no process of rank {_list(self.fault.ranks)} is alive")
+            if self.fault.attributes.get("tree"):
+                for victim in victims:
+                    victim.below = trees.stop_descendants(victim.held, stack)
             for victim in victims:
                 context.expect_end(victim.process.rank, self.fault.name)
-                victim.held.signal(signal.SIGKILL)
+                for held in (victim.held, *victim.below):
+                    held.signal(signal.SIGKILL)
             for victim in victims:
                 self._await_end(victim)
             self.ended_ranks = tuple(victim.process.rank for victim in victims)
@@ -83,11 +90,9 @@ class Kill(FaultMember):
                     yield _Victim(process, held, before=held.states())
 
     def _await_end(self, victim: _Victim) -> None:
-        if not victim.held.await_end(END_LIMIT_NS):
-            raise HarnessError(
-                f"rank {victim.process.rank} (pid {victim.process.pid}) did not end within {END_LIMIT_NS / 1e9:g} s of "
-                f"SIGKILL, its threads are {victim.held.states()!r}; look for a wedged file system or device"
-            )
+        """The end of its tree too; raises HarnessError if one of them does not end."""
+        for held in (victim.held, *victim.below):
+            trees.await_end(held)
         victim.status = pidfd.unreaped_status(victim.process.pid)
         victim.after = victim.held.states() or "gone"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _KINDS = (
@@ -38,14 +39,29 @@ def read_regular(path: Path, most_bytes: int, *, follow_links: bool = False) -> 
     Raises NotReadable for these and for a file of more than `most_bytes`, OSError where the system refuses, ValueError
     for a path that cannot be one.
     """
-    _check(os.stat(path, follow_symlinks=follow_links).st_mode)
-    descriptor = os.open(path, _FLAGS | (0 if follow_links else os.O_NOFOLLOW))
-    with os.fdopen(descriptor, "rb") as file:
-        _check(os.fstat(descriptor).st_mode)  # it may have been replaced between the two looks
+    with _opened(path, follow_links) as file:
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
         raise NotReadable(f"it has more than {most_bytes} bytes")
     return content
+
+
+def read_end_of_regular(path: Path, most_bytes: int) -> bytes:
+    """The last bytes of a regular file, which may be of any size; raises what `read_regular` does."""
+    with _opened(path, follow_links=False) as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - most_bytes))
+        return file.read(most_bytes)
+
+
+def _opened(path: Path, follow_links: bool) -> BinaryIO:
+    _check(os.stat(path, follow_symlinks=follow_links).st_mode)
+    file = os.fdopen(os.open(path, _FLAGS | (0 if follow_links else os.O_NOFOLLOW)), "rb")
+    try:
+        _check(os.fstat(file.fileno()).st_mode)  # it may have been replaced between the two looks
+    except NotReadable:
+        file.close()
+        raise
+    return file
 
 
 def _check(mode: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness import __version__, clock
 from harness.archive import PLAN, write, write_history
-from harness.machine.process.stack_reader import Reading
+from harness.machine.process.stack_reader import Reading, TreeReading
 from harness.machine.process.stalls import StallWatch
 from harness.play.acts import Acts
 from harness.play.addresses import Addresses
@@ -149,7 +149,8 @@ def _perform(
     for descriptor in (session.fileno(), *ranks.descriptors()):
         poll.register(descriptor, ranks.reap)
     poll.register(resources.doorbell_fd, ranks.hear)
-    guard = HangGuard(scenario, schedule.lives, log.progress, ranks, partial(Reading, session.children), order.run_dir)
+    reading = partial(Reading if scenario.job is None else TreeReading, session.children)
+    guard = HangGuard(scenario, schedule.lives, log.progress, ranks, reading, order.run_dir)
     acts.enter_context(_leaving(ranks, guard, poll))
     context = PlayFaultContext(scenario, log, ranks, session, addresses, order.seed)
     nemesis = acts.enter_context(Nemesis(scenario, context, log.record, ranks.restart, clock.now_ns))

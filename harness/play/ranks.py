@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import struct
@@ -12,6 +13,7 @@ from typing import Any
 from harness import clock
 from harness.archive.logs import last_line
 from harness.machine.process.children import describe_status
+from harness.machine.process.trees import kill_tree
 from harness.play.poll import TICK_NS
 from harness.play.rank_group import CallOwner, RankProcess
 from harness.play.recording import Log, RankFile
@@ -305,6 +307,10 @@ class Ranks:
         process.ends_by = by
 
     def end(self, process: RankProcess) -> None:
+        if self._scenario.job is not None:
+            # What a job has started would go on without it. What resists is named by `nothing_left_behind`.
+            with contextlib.suppress(HarnessError, OSError):
+                kill_tree(process.pid)
         self._session.kill(process.pid)
 
     def close(self) -> None:

@@ -9,7 +9,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
-    ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docker/README.md", "scenarios/README.md")
+    ROOT / name
+    for name in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "docker/README.md",
+        "examples/own_job/README.md",
+        "scenarios/README.md",
+    )
 ]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 
@@ -9,7 +10,7 @@ import pytest
 from fault_context import fault, rank_processes
 
 from harness.faults.base import FAULTS
-from harness.machine.process import pidfd
+from harness.machine.process import pidfd, trees
 from harness.values.errors import NothingToHit
 
 SLEEPER = "import time; print('ready', flush=True); time.sleep(60)"
@@ -79,3 +80,31 @@ def test_a_process_that_ended_by_itself_is_not_touched(monkeypatch: pytest.Monke
             found = evidence()
     assert found.touched is False
     assert found.facts["processes"][0]["ended_by_itself"] is True
+
+
+TREE = """
+import os, time
+if not os.fork():
+    os.fork()
+print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+"""Three processes: the rank, its child and that one's child; each prints its pid."""
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_tree_is_killed_whole_where_that_is_asked_for(whole: bool) -> None:
+    """The child and its child end with the rank, and the evidence names them; otherwise both run on."""
+    with rank_processes(TREE, 0) as context, contextlib.ExitStack() as stack:
+        for _ in range(2):
+            context.ranks[0].hear()
+        below = trees.descendants(context.ranks[0].pid)
+        assert len(below) == 2
+        held = [stack.enter_context(pidfd.hold(pid)) for pid in below]
+        for one in held:
+            stack.callback(one.signal, signal.SIGKILL)
+        with FAULTS["kill"](fault("kill", 0, tree=whole)).hold(context) as evidence:
+            found = evidence()
+            assert [one.ended() for one in held] == [whole, whole]
+        assert found.touched is True
+        assert found.facts["processes"][0].get("tree", []) == (below if whole else [])

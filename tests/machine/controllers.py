@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 from freezing import freeze
 
+from harness import clock
 from harness.machine.launch.zygote_client import Zygote, doorbell_pipe, spawn_fresh
 from harness.machine.process import stack_reader
 from harness.machine.process.children import Children, command_of, describe_status
@@ -227,6 +229,34 @@ def hung(folder: str, fresh: bool, stopped: bool, torch: bool = False, python: s
             freeze(children, pid)
         read = stack_reader.stacks(children, pid, path / "stacks" / "rank-0.txt")
         return {"read": read, "text": (path / "stacks" / "rank-0.txt").read_text(), "running": children.is_running(pid)}
+
+
+def hung_tree(folder: str) -> object:
+    """The files of stacks of a shell that has started three Python processes, one of them below another."""
+    path = Path(folder)
+    program = "import subprocess, sys, time\n" + _WAITS
+    inner = [sys.executable, "-c", program + "waits_below()"]
+    outer = [sys.executable, "-c", f"{program}subprocess.Popen({inner!r}); waits_above()"]
+    with Children() as children:
+        children.become_subreaper()
+        words = f"{shlex.join(outer)} & {shlex.join(inner)} & wait"
+        pid = children.spawn(["sh", "-c", words], env=os.environ, stdout_path=path / "log")
+        while _text(path / "log").count("waits") < 3:
+            children.wait(pid, 1_000_000)
+        reading = stack_reader.TreeReading(children, pid, path / "stacks" / "x.txt", clock.now_ns() + LONG_NS)
+        reading.wait()
+        files = {file.name: file.read_text() for file in (path / "stacks").iterdir()}
+        children.end_all()
+    return {"root": pid, "files": files}
+
+
+_WAITS = """
+def waits_below(): wait()
+def waits_above(): wait()
+def wait():
+    print("waits", flush=True)
+    time.sleep(60)
+"""
 
 
 def hung_without_py_spy(folder: str) -> object:

@@ -70,3 +70,14 @@ def test_a_job_is_skipped_for_any_other_subject(tmp_path: Path) -> None:
         (result,) = runner.run(cells)
     assert result.status == "skipped"
     assert "give --subject command" in result.judgement.because
+
+
+def test_what_a_job_has_started_ends_with_it_when_its_guard_does(play: Play) -> None:
+    """Nothing is left behind by a job that hangs, whatever it has started."""
+    result = play(
+        "world: {size: 1, timeout: 1s, guard: 1s}\nexpect:\n  - {step: exit, is: died, within: 30s, since: 0s}\n",
+        "sh", "-c", "sh -c 'sleep 60 & wait' & wait",
+    )  # fmt: skip
+    (look,) = (op for op in result.history if op.f == "left_behind")
+    assert look.value["processes"] == []
+    assert "no_hang" in result.judgement.because

@@ -122,6 +122,22 @@ def test_a_dump_without_stacks_says_why() -> None:
     assert shortened(text) == ("no Python stacks: py-spy is not installed; python -m pip install py-spy",)
 
 
+def test_the_stacks_of_what_a_job_has_started_stand_below_its_own(tmp_path: Path) -> None:
+    """The history names the job's file only; of many processes the first few are shown and the others counted."""
+    folder = tmp_path / "stacks"
+    folder.mkdir()
+    names = ["rank-1.life-1.txt", *(f"rank-1.life-1.pid-{pid}.txt" for pid in range(20, 30)), "rank-1.life-10.txt"]
+    for name in names:
+        (folder / name).write_text("Thread 1 (idle)\n    wait (job.py:1)\n")
+    ended = happenings.op(30, 1, "info", "exit", "exit", value={"stacks": "stacks/rank-1.life-1.txt"})
+    history = History.of([*happenings.muted(), ended])
+    assert [stack.path.name for stack in stacks_of(history, tmp_path)] == names[:-1]
+    lines = red.body(happenings.result(happenings.red_judgement(), history, run_dir=tmp_path))
+    shown = [line for line in lines if "stacks   " in line]
+    assert len(shown) == red.STACKS_SHOWN + 1
+    assert shown[-1].endswith("… of 3 more processes, in the same folder")
+
+
 def test_stacks_that_cannot_be_read_name_their_file(tmp_path: Path) -> None:
     """A run directory that lost a file still reports."""
     (stack,) = stacks_of(happenings.muted(), tmp_path)

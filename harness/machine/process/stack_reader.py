@@ -14,12 +14,16 @@ from pathlib import Path
 
 from harness.clock import now_ns
 from harness.machine.process.children import Children, outer_pid
+from harness.machine.process.trees import descendants
 
 STACKS_WITHIN_NS = 15_000_000_000
 """py-spy takes 10 to 200 ms, and 1.2 s with four others on two busy processors (measured)."""
 
 MOST_READINGS = 5
 """Reading a process that runs meanwhile fails now and then (`Bad address`), and succeeds a moment later."""
+
+MOST_BELOW = 16
+"""Processes below a job's whose stacks are read: more would not be read within the time, nor by a person."""
 
 _STATUS_LINES = ("Name:", "State:", "Threads:", "VmRSS:", "SigPnd:", "voluntary_ctxt_switches:")
 
@@ -86,6 +90,30 @@ class Reading:
             return _no_stacks(self._path, f"{py_spy} cannot be run: {exc.strerror}")
 
 
+class TreeReading:
+    """The same for a process and what it has started: the other Python processes have files beside its own.
+
+    Their names are that of `path` with `.pid-PID` before its ending; at most `MOST_BELOW` of them, nearest first.
+    """
+
+    def __init__(self, children: Children, pid: int, path: Path, deadline_ns: int) -> None:
+        self.deadline_ns = deadline_ns
+        self._readings = [Reading(children, pid, path, deadline_ns)]
+        for below in _python_below(pid):
+            own = path.with_name(f"{path.stem}.pid-{below}{path.suffix}")
+            self._readings.append(Reading(children, below, own, deadline_ns))
+
+    def is_over(self, now_ns: int) -> bool:
+        """Whether all files are complete. To be called repeatedly, as that of `Reading`."""
+        over = [reading.is_over(now_ns) for reading in self._readings]  # each must be asked
+        return all(over)
+
+    def wait(self) -> None:
+        """Wait until the readings are over."""
+        for reading in self._readings:
+            reading.wait()
+
+
 def stacks(children: Children, pid: int, path: Path, within_ns: int = STACKS_WITHIN_NS) -> bool:
     """Write what `pid` is doing to `path`, in at most `within_ns` nanoseconds; True if Python stacks were read."""
     reading = Reading(children, pid, path, now_ns() + within_ns)
@@ -97,6 +125,19 @@ def find_py_spy() -> str | None:
     """The py-spy beside this interpreter, else on PATH, else None."""
     beside = Path(sys.executable).parent / "py-spy"
     return str(beside) if os.access(beside, os.X_OK) else shutil.which("py-spy")
+
+
+def _python_below(pid: int) -> list[int]:
+    """What a process has started and is run by Python; nothing where /proc has other numbers."""
+    below = descendants(pid) if outer_pid(pid) == pid else []
+    return [one for one in below if _is_python(one)][:MOST_BELOW]
+
+
+def _is_python(pid: int) -> bool:
+    try:
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe")).startswith("python")
+    except OSError:
+        return False
 
 
 def _no_stacks(path: Path, because: str) -> int:

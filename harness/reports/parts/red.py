@@ -9,7 +9,7 @@ from textwrap import dedent
 from harness.checkers.base import CHECKERS, standing_invariants
 from harness.history.wording import fault_named
 from harness.judge.result import Result
-from harness.reports.parts import waits
+from harness.reports.parts import logs, waits
 from harness.reports.parts.operations import describe, since_start
 from harness.reports.parts.safe import LONGEST_COMMAND, one_line, short_json, some_lines
 from harness.reports.parts.stacks import stacks_of
@@ -21,6 +21,8 @@ EVIDENCE_SHOWN = 12
 # `rank 255 life 2 thread T2` has 25; every line of the proof is as wide as the widest.
 NAME_WIDTH = 40
 CLAIM_LINES_SHOWN = 6
+# A job under torchrun has an agent and a worker for each rank; a large world has hundreds that hang alike.
+STACKS_SHOWN = 8
 LABEL_WIDTH = 10
 # Where the text of each line of a block begins.
 TEXT_START = LABEL_WIDTH + 3
@@ -70,14 +72,22 @@ def sections(result: Result) -> Iterator[Section]:
     if waited and waited not in result.judgement.because:
         yield Section("waits", (one_line(waited),))
     yield from _faults(result.history)
-    for stack in stacks_of(result.history, result.run_dir):
-        yield Section("stacks", (one_line(str(stack.path)), *(f"  {line}" for line in stack.lines)))
+    yield from _stacks(result)
+    yield from (Section("log", lines) for lines in logs.blocks(result))
     said = waits.of(result).sentence
     yield from (Section("note", (one_line(note),)) for note in result.judgement.notes if note != said)
     if result.run_dir is not None:
         yield Section("run", (one_line(str(result.run_dir)),))
     if result.command:
         yield Section("again", (one_line(result.command, LONGEST_COMMAND),))
+
+
+def _stacks(result: Result) -> Iterator[Section]:
+    found = stacks_of(result.history, result.run_dir)
+    for stack in found[:STACKS_SHOWN]:
+        yield Section("stacks", (one_line(str(stack.path)), *(f"  {line}" for line in stack.lines)))
+    if len(found) > STACKS_SHOWN:
+        yield Section("stacks", (f"… of {len(found) - STACKS_SHOWN} more processes, in the same folder",))
 
 
 def _of_verdict(result: Result, verdict: Verdict) -> Iterator[Section]:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.judge.result import Result
-from harness.reports.parts import facts, red, waits
+from harness.reports.parts import facts, logs, red, waits
 from harness.reports.parts.safe import LONGEST_COMMAND, one_line
 
 Row = Mapping[str, Any]
@@ -15,8 +15,11 @@ Row = Mapping[str, Any]
 
 
 def row(result: Result) -> dict[str, Any]:
-    """One result as plain values; `proof` is what the console shows of a red one, line by line."""
-    judgement = result.judgement
+    """One result as plain values.
+
+    Of a red one, `proof` is what the console shows, line by line; `logs` are the ends of the logs of a red job.
+    """
+    judgement, is_red = result.judgement, result.status in facts.RED
     return {
         "id": result.scenario.id,
         "title": result.scenario.title,
@@ -39,7 +42,8 @@ def row(result: Result) -> dict[str, Any]:
         "seconds": round(result.seconds, 6),
         "run_dir": None if result.run_dir is None else str(result.run_dir),
         "command": one_line(result.command, LONGEST_COMMAND),
-        "proof": [red.title(result), *red.body(result)] if result.status in facts.RED else [],
+        "proof": [red.title(result), *red.body(result)] if is_red else [],
+        "logs": [tail.to_json() for tail in logs.tails_of(result)] if is_red else [],
     }
 
 

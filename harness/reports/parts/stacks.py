@@ -43,8 +43,14 @@ def stacks_of(history: History, run_dir: Path | None) -> tuple[Stack, ...]:
         return ()
     # A run directory may come from elsewhere: only what lies in its own folder is read.
     named = [name for name in dict.fromkeys(_named(history)) if _FILE.fullmatch(name)]
-    paths = [run_dir / name for name in named] or _stored(run_dir)
+    paths = [path for name in named for path in _with_those_below(run_dir / name)] or _stored(run_dir)
     return tuple(Stack(path, _read(path)) for path in paths)
+
+
+def _with_those_below(path: Path) -> list[Path]:
+    """The file of a process, and those of the processes that it has started."""
+    below = [one for one in _stored(path.parent.parent) if one.name.startswith(f"{path.stem}.pid-")]
+    return [path, *below]
 
 
 def _stored(run_dir: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -64,6 +65,16 @@ def test_a_reading_has_a_time_limit(me: User) -> None:
     reading = me.ask("read_too_slowly", folder=str(me.folder))
     assert (reading["read"], reading["left"]) == (False, [])
     assert "no Python stacks: py-spy did not finish in time" in reading["text"]
+
+
+def test_the_python_processes_below_a_job_have_stacks_of_their_own(me: User) -> None:
+    """Children and theirs, each in a file beside that of the job, which is a shell here."""
+    reading = me.ask("hung_tree", folder=str(me.folder))
+    files = dict(reading["files"])
+    assert "State:" in files.pop("x.txt")
+    assert all(re.fullmatch(r"x\.pid-\d+\.txt", name) for name in files)
+    found = [name for text in files.values() for name in ("waits_above", "waits_below") if f"{name} (" in text]
+    assert sorted(found) == ["waits_above", "waits_below", "waits_below"]
 
 
 def hung(user: User, **options: Any) -> Any:
