@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from harness.cli import running, selecting
 from harness.cli.reporting import ReportChoice
 from harness.cli.running import Request
 from harness.judge.result import Result
+from harness.play.options import RunOptions
 from harness.reports.junit import JUnitReport
 from harness.scenario.scenario import Scenario, Step, World
 from harness.values.errors import HarnessError, UsageError
@@ -21,7 +21,7 @@ from harness.values.history import History
 from harness.values.ops import Op, Process
 from harness.values.verdict import FAILED, KNOWN, PASSED, STATUSES, Judgement
 
-OPTIONS: Any = SimpleNamespace(subject="static", command=())
+OPTIONS = RunOptions(runs_dir=Path("no/such/folder"))
 
 
 def cell(name: str, folder: str = "timeouts", tags: tuple[str, ...] = (), **cell: str) -> Scenario:
