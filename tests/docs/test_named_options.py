@@ -13,13 +13,11 @@ import typer
 from blocks import PAGES, ROOT, blocks
 
 from harness.cli.app import app
+from harness.pytest_plugin.options import OPTIONS
 
 PROGRAM = "rdzv-harness"
 COMMANDS: Any = typer.main.get_command(app)
-PLUGIN = (ROOT / "harness" / "pytest_plugin").rglob("*.py")
-PYTEST_OPTIONS = {
-    word for path in PLUGIN for word in re.findall(r'"(--rdzv-[\w-]+)"', path.read_text(encoding="utf-8"))
-}
+PYTEST_OPTIONS = {option.flag for option in OPTIONS}
 
 
 def named_commands(text: str) -> Iterator[str]:
