@@ -62,9 +62,13 @@ def run(
     history: o.History = None,
     quiet: o.Quiet = False,
     deadlines: o.Deadlines = False,
+    last_failed: o.LastFailed = False,
+    shard: o.PartOfCells = None,
+    durations: o.Durations = None,
+    fail_fast: o.FailFast = False,
 ) -> int:
     """Play scenarios and judge them."""
-    from harness.cli import reporting, running
+    from harness.cli import reporting, running, shards
     from harness.cli.selecting import check_subject, checked
     from harness.play.options import RunOptions
 
@@ -72,7 +76,19 @@ def run(
     check_subject(subject, command)
     chosen = reporting.chosen(report or (), junit=junit, json=json, history=history)
     request = running.Request(
-        tuple(paths or ()), tags, names, repeat, until_fail, chosen, quiet, deadlines, fail_on_skip
+        tuple(paths or ()),
+        tags,
+        names,
+        repeat,
+        until_fail,
+        chosen,
+        quiet,
+        deadlines,
+        fail_on_skip,
+        last_failed=last_failed,
+        shard=None if shard is None else shards.parse(shard),
+        durations=durations,
+        fail_fast=fail_fast,
     )
     options = RunOptions(
         subject=subject,

@@ -156,6 +156,22 @@ History = Annotated[
 Deadlines = Annotated[
     bool, typer.Option("--deadlines", help="also print how long calls took to their error, by timeout and phase")
 ]
+LastFailed = Annotated[
+    bool,
+    typer.Option("--last-failed", help="only what was red when it was played last in this --runs-dir; else all"),
+]
+PartOfCells = Annotated[
+    str | None,
+    typer.Option(
+        "--shard", metavar="I/N", help="only the I-th of N parts of the cells, the same on every machine; as 2/3"
+    ),
+]
+Durations = Annotated[
+    int | None, typer.Option(min=0, max=MOST_RUNS, metavar="N", help="also print the N slowest plays; 0 is all")
+]
+FailFast = Annotated[
+    bool, typer.Option("--fail-fast", help="end at the first red result; what still runs is healed and ended")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="only red results, and the summary")]
 
 Cause = Annotated[

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from harness.values.verdict import SKIPPED
 
 if TYPE_CHECKING:
     from harness.cli.reporting import ReportChoice
+    from harness.cli.shards import Shard
     from harness.judge.result import Result
     from harness.play.options import RunOptions
     from harness.reports.base import Report
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 UNTIL_FAIL_RUNS = 10_000
 
 CONSOLE = "the console"
+
+# How a run ended.
+WHOLE, INTERRUPT, AT_FIRST_RED = "whole", "interrupt", "at the first red"
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,10 @@ class Request:
         reports: those beside the console's.
         deadlines: whether the console shows the times to an error.
         fail_on_skip: whether a skipped cell makes the run fail.
+        last_failed: only the cells that were red when they were played last.
+        shard: only this part of the cells.
+        durations: how many of the slowest plays the console shows; 0 is all, None none.
+        fail_fast: end at the first red result.
     """
 
     paths: tuple[Path, ...]
@@ -51,6 +59,10 @@ class Request:
     quiet: bool = False
     deadlines: bool = False
     fail_on_skip: bool = False
+    last_failed: bool = False
+    shard: Shard | None = None
+    durations: int | None = None
+    fail_fast: bool = False
 
     @property
     def runs(self) -> int:
@@ -74,24 +86,70 @@ def run(request: Request, options: RunOptions, make_runner: MakeRunner | None = 
     """
     if request.repeat is not None and request.repeat < 1:
         raise UsageError(f"--repeat {request.repeat}: a cell is played at least once")
-    job = options.subject == "command"
-    cells = select(load_all(request.paths, job), request.tags, request.names)
-    check_programs(cells, options)
+    cells = _selected(request, options)
     if not cells:
-        streams.say("nothing selected: no cell fits --tags and -k; `rdzv-harness validate` lists the files")
         return NOTHING_SELECTED
     reports = _reports(request, len(cells))
     with ExitStack() as held:  # the run directories that the reports name
         held.callback(reports.release)
         reports.opened("importing torch" if options.needs_torch else "making a world")
         make = make_runner or partial(_real_runner, held)
-        results, interrupted, failure = _play(request, options, cells, reports, make)
-        reports.close(results, interrupted)
+        results, ended, failure = _play(request, options, cells, reports, make)
+        reports.close(results, interrupted=ended != WHOLE)
+        _remember(options, results)
     if failure is not None and not isinstance(failure, HarnessError):
         _say_all(reports.problems)
         raise failure  # what ended before it is reported
     problems = [error for error in (failure, *reports.problems) if error is not None]
-    return _exit_code(results, interrupted, problems, request.fail_on_skip)
+    return _exit_code(results, ended == INTERRUPT, problems, request.fail_on_skip)
+
+
+def _selected(request: Request, options: RunOptions) -> list[Scenario]:
+    """The cells that are played; if there are none, why is said."""
+    cells = select(load_all(request.paths, options.subject == "command"), request.tags, request.names)
+    check_programs(cells, options)
+    if not cells:
+        streams.say("nothing selected: no cell fits --tags and -k; `rdzv-harness validate` lists the files")
+    if cells and request.shard is not None:
+        cells = _in_shard(cells, request.shard)
+    return _red_before(cells, options) if cells and request.last_failed else cells
+
+
+def _in_shard(cells: list[Scenario], shard: Shard) -> list[Scenario]:
+    part = shard.of(cells)
+    if not part:
+        streams.say(
+            f"nothing selected: --shard {shard} of {len(cells)} cells is empty; give at most {len(cells)} parts"
+        )
+    return part
+
+
+def _red_before(cells: list[Scenario], options: RunOptions) -> list[Scenario]:
+    """Those that were red when they were played last; all of them if nothing was, which is said."""
+    from harness.cli import last_failed
+
+    red = last_failed.read(options.runs_dir)
+    chosen = last_failed.narrow(cells, red)
+    if chosen:
+        return chosen
+    if not red:
+        streams.say(f"--last-failed: nothing is red in {options.runs_dir}, so all is played")
+        return cells
+    streams.say(
+        f"nothing selected: --last-failed: {len(red)} red in {options.runs_dir}, but none of them is selected; "
+        "widen the paths, --tags, -k or --shard"
+    )
+    return []
+
+
+def _remember(options: RunOptions, results: Sequence[Result]) -> None:
+    """For the next `--last-failed`; a run is not worth less because it cannot be stored."""
+    from harness.cli import last_failed
+
+    try:
+        last_failed.remember(options.runs_dir, results)
+    except HarnessError as error:
+        streams.say(f"--last-failed will not know of this run: {error}")
 
 
 def _real_runner(held: ExitStack, options: RunOptions) -> AbstractContextManager[Playing]:
@@ -129,7 +187,14 @@ def _reports(request: Request, cells: int) -> _Reports:
     chosen = make(request.reports)
     total = None if request.until_fail else cells * request.runs
     on_stdout = any(choice.path is None for choice in request.reports)
-    console = ConsoleReport(terminal(stderr=on_stdout), total, request.quiet, with_deadlines=request.deadlines)
+    console = ConsoleReport(
+        terminal(stderr=on_stdout),
+        total,
+        request.quiet,
+        with_deadlines=request.deadlines,
+        durations=request.durations,
+        fails_fast=request.fail_fast,
+    )
     others = {place(choice): report for choice, report in zip(request.reports, chosen, strict=True)}
     return _Reports({CONSOLE: console, **others})
 
@@ -196,25 +261,36 @@ def _unwritten(name: str, error: Exception) -> HarnessError:
 
 def _play(
     request: Request, options: RunOptions, cells: Sequence[Scenario], reports: _Reports, make_runner: MakeRunner
-) -> tuple[list[Result], bool, Exception | None]:
-    """All results, whether the run was interrupted, and what ended it early."""
+) -> tuple[list[Result], str, Exception | None]:
+    """All results, how the run ended, and what ended it early."""
+    from harness.reports.parts.facts import RED
+
     results: list[Result] = []
     try:
-        with make_runner(options) as runner:
-            for result in runner.run(cells, request.runs, request.until_fail, reports):
+        # Closing the plays heals and ends what still runs.
+        with make_runner(options) as runner, closing(_plays(runner, request, cells, reports)) as plays:
+            for result in plays:
                 reports.finished(result)
                 results.append(_slim(result) if request.runs > 1 else result)
                 if reports.all_failed:
                     break  # nobody would ever see a result
+                if request.fail_fast and result.status in RED:
+                    return results, AT_FIRST_RED, None
     except KeyboardInterrupt:
-        return results, True, None
+        return results, INTERRUPT, None
     except UsageError as error:
         if not results:
             raise
-        return results, False, error
+        return results, WHOLE, error
     except Exception as error:
-        return results, False, error
-    return results, False, None
+        return results, WHOLE, error
+    return results, WHOLE, None
+
+
+def _plays(
+    runner: Playing, request: Request, cells: Sequence[Scenario], reports: _Reports
+) -> Generator[Result, None, None]:
+    yield from runner.run(cells, request.runs, request.until_fail, reports)
 
 
 def _slim(result: Result) -> Result:

@@ -19,7 +19,7 @@ from rich.text import Text
 from harness import clock
 from harness.judge.result import Result
 from harness.reports.base import REPORTS, LateFile, Report, check_writable
-from harness.reports.parts import deadlines, facts, red, waits
+from harness.reports.parts import deadlines, durations, facts, red, waits
 from harness.reports.parts.safe import one_line, shorten
 from harness.reports.parts.statistics import of_n
 from harness.scenario.scenario import Scenario
@@ -62,6 +62,8 @@ class ConsoleReport(Report):
         total: how many results are expected; None if that is not known.
         quiet: nothing for each cell; at the end no rows of what went as expected.
         with_deadlines: at the end also the times to an error, beside the timeouts that were asked for.
+        durations: at the end also so many of the slowest plays; 0 is all, None none.
+        fails_fast: whether a run that is cut short was stopped by its first red result.
         now_ns: the clock.
         closes: whether the console's file is closed at the end.
     """
@@ -74,8 +76,13 @@ class ConsoleReport(Report):
         now_ns: Callable[[], int] = clock.now_ns,
         closes: bool = False,
         with_deadlines: bool = False,
+        durations: int | None = None,
+        fails_fast: bool = False,
     ) -> None:
         self._with_deadlines = with_deadlines
+        self._durations = durations
+        self._fails_fast = fails_fast
+        self._total = total
         self._console = console
         self._closes = closes
         self._quiet = quiet
@@ -136,6 +143,9 @@ class ConsoleReport(Report):
         self._print_table(results)
         if self._with_deadlines:
             self._print_deadlines(results)
+        if self._durations is not None:
+            for line in durations.lines(results, self._durations):
+                self._console.print(Text(line), soft_wrap=True)
         reds = [result for result in results if result.status in facts.RED]
         self._print_reds(reds)
         if reds:  # what is said last is what stays on the screen
@@ -188,13 +198,20 @@ class ConsoleReport(Report):
     def _print_summary(self, results: Sequence[Result], seconds: float | None, interrupted: bool) -> None:
         text = Text(facts.summary(results, seconds), STYLES[_worst(results)])
         if interrupted:
-            text.append("; interrupted, the rest was not played", "bold red")
+            text.append(self._cut_short(results), "bold red")
         unnamed = sum(result.judgement.unnamed_calls for result in results)
         if unnamed:
             self._console.print(Text(f"calls that no claim names: {unnamed}", "dim"))
         for line in facts.disturbed(results):
             self._console.print(Text(line, STYLES[ERROR]), soft_wrap=True)
         self._console.print(text, soft_wrap=True)  # the last line: a reader of only that sees what was skipped
+
+    def _cut_short(self, results: Sequence[Result]) -> str:
+        """Why not all was played; after a first red result also how many plays are missing."""
+        if not self._fails_fast or not any(result.status in facts.RED for result in results):
+            return "; interrupted, the rest was not played"
+        missing = "the rest" if self._total is None else self._total - len(results)
+        return f"; stopped at the first red result, {missing} not played"
 
     def _print_deadlines(self, results: Sequence[Result]) -> None:
         lines = deadlines.lines(time for result in results for time in result.times_to_error)

@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from harness.cli import running, selecting
 from harness.cli.reporting import ReportChoice
 from harness.cli.running import Request
 from harness.judge.result import Result
+from harness.play.options import RunOptions
 from harness.reports import console as console_module
 from harness.reports.junit import JUnitReport
 from harness.scenario.scenario import Scenario, Step, World
@@ -26,7 +26,7 @@ from harness.values.ops import Op, Process
 from harness.values.verdict import FAILED, KNOWN, PASSED, STATUSES, Judgement
 
 HIDDEN, SHOWN = "\x1b[?25l", "\x1b[?25h"  # what a terminal does with its cursor
-OPTIONS: Any = SimpleNamespace(subject="static", command=(), needs_torch=True)
+OPTIONS = RunOptions(runs_dir=Path("no/such/folder"))
 
 
 def cell(name: str, folder: str = "timeouts", tags: tuple[str, ...] = (), **cell: str) -> Scenario:
