@@ -6,10 +6,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.scenario.moment import START, WireMoment
+from harness.scenario.moment import START, SeenMoment, WireMoment
 from harness.scenario.scenario import EXIT, HandlerConfig, RankSpec, Scenario, Step, World
 from harness.values.history import History
-from harness.values.ops import CONTROLLER, FAIL, INFO, INVOKE, LINK, NEMESIS, OK, WIRE, WORKER, ErrorInfo, Op, Process
+from harness.values.ops import (
+    CONTROLLER,
+    FAIL,
+    INFO,
+    INVOKE,
+    LINK,
+    NEMESIS,
+    OK,
+    SEEN,
+    WIRE,
+    WORKER,
+    ErrorInfo,
+    Op,
+    Process,
+)
 from harness.values.stall import LAG, STOPPED, Stall
 
 SECOND = 1_000_000_000
@@ -138,6 +152,10 @@ class Past:
     def wire(self, seconds: float, moment: WireMoment) -> Past:
         """A message that a moment waited for has passed."""
         return self._own(seconds, CONTROLLER, OK, WIRE, value=moment.to_json())
+
+    def seen(self, seconds: float, moment: SeenMoment, before: float) -> Past:
+        """Something of a job was seen, and not yet at the look `before`."""
+        return self._own(seconds, CONTROLLER, OK, SEEN, value={**moment.to_json(), "before_ns": at(before)})
 
     def link(self, rank: int, keys: Mapping[str, list[str]], seconds: float = 30.0) -> Past:
         """What a proxy server that reads the protocol reports about a link: keys, and the queries that named them."""

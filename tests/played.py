@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.scenario.moment import WireMoment
+from harness.scenario.moment import SeenMoment, WireMoment
 from harness.scenario.scenario import EXIT, Scenario
 from harness.schedule.progress import FoldedProgress
 from harness.schedule.schedule import lives_of
@@ -23,6 +23,7 @@ from harness.values.ops import (
     REAP,
     RELEASE,
     RESUME,
+    SEEN,
     SUSPEND,
     WIRE,
     WORKER,
@@ -86,6 +87,9 @@ class Played:
 
     def passed(self, message: WireMoment, at: float) -> Played:
         return self.note(WIRE, message.message.to_json(), at)
+
+    def seen(self, sight: SeenMoment, at: float) -> Played:
+        return self.note(SEEN, {**sight.sight.to_json(), "before_ns": _ns(at)}, at)
 
     def inject(self, name: str, at: float = 0, failed: bool = False) -> Played:
         return self.record(Op(_ns(at), Process(None, NEMESIS), FAIL if failed else OK, "inject", step=name))

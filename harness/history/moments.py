@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from harness.history.lateness import lateness
-from harness.scenario.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
+from harness.scenario.moment import AllMoments, FaultMoment, Moment, SeenMoment, StepMoment, TimeMoment, WireMoment
 from harness.scenario.scenario import EXIT, Scenario
 from harness.values.history import Call, History
-from harness.values.ops import WIRE
+from harness.values.ops import SEEN, WIRE, Op
 from harness.values.stall import CONTROLLER
 
 _WRITTEN_WITHIN_NS = 1_000_000_000
@@ -26,15 +28,23 @@ def moment_time(history: History, scenario: Scenario, moment: Moment) -> int | N
         return _fault_time(history, moment)
     if isinstance(moment, AllMoments):
         return _latest([moment_time(history, scenario, part) for part in moment.moments])
-    return _wire_time(history, moment)
+    if isinstance(moment, WireMoment):
+        return _wire_time(history, moment)
+    seen = _sighting(history, moment)
+    return None if seen is None else seen.time_ns + moment.plus_ns
 
 
 def came_within_ns(history: History, moment: Moment | None) -> int:
     """How long before `moment_time` the moment may really have come, in nanoseconds.
 
     A fault comes into force somewhere between its injection's begin and the proof that it is in place (a killed process
-    cuts its connections some milliseconds before it is seen to be gone); everything else has one time.
+    cuts its connections some milliseconds before it is seen to be gone). What is seen of a job came between two looks.
+    Everything else has one time.
     """
+    if isinstance(moment, SeenMoment):
+        seen = _sighting(history, moment)
+        before_ns = seen.value.get("before_ns") if seen is not None else None
+        return max(0, seen.time_ns - before_ns) if seen is not None and isinstance(before_ns, int) else 0
     if not isinstance(moment, FaultMoment):
         return 0
     for injection in history.injections:
@@ -50,7 +60,8 @@ def recorded_late_within_ns(history: History, scenario: Scenario, moment: Moment
 
     A call's begin is written before it begins, and a time of the clock is nobody's record: neither is ever late. A
     call's end is written by its rank after it has ended, and a message by the proxy server after it has passed. What a
-    fault did before its injection was recorded is known: `came_within_ns`.
+    fault did before its injection was recorded is known, and so is the look before the one that saw something of a job:
+    `came_within_ns`.
     """
     if isinstance(moment, AllMoments):
         last_ns = moment_time(history, scenario, moment)
@@ -91,6 +102,13 @@ def _wire_time(history: History, moment: WireMoment) -> int | None:
     message = moment.to_json()
     passed = (op for op in history.ops if op.f == WIRE and op.process.rank is None)
     return next((op.time_ns + moment.plus_ns for op in passed if op.value == message), None)
+
+
+def _sighting(history: History, moment: SeenMoment) -> Op | None:
+    """The record of what a moment waits for, with a mapping as its value."""
+    wanted = moment.to_json()
+    records = (op for op in history.ops if op.f == SEEN and op.process.rank is None and isinstance(op.value, Mapping))
+    return next((op for op in records if {key: op.value.get(key) for key in wanted} == wanted), None)
 
 
 def _step_time(history: History, scenario: Scenario, moment: StepMoment) -> int | None:

@@ -71,6 +71,13 @@ def await_listener(host: Host, port: int, within_ns: int) -> bool:
     return True
 
 
+def listened_at(session: WorldSession, ports: Collection[int], shared_network: bool) -> frozenset[int]:
+    """Those ports at which somebody listens inside the world; a stranger on a shared network does not count."""
+    found = _listening(session.hosts, ports)
+    own = _of_descendants(session.children, found) if shared_network else found
+    return frozenset(one.address.port for one in own)
+
+
 def _strays(children: Children, standing: Collection[int]) -> list[str]:
     return [f"{pid} {command_of(pid)}".strip() for pid in children.others() if pid not in standing]
 

@@ -28,6 +28,7 @@ from harness.play.poll import Poll
 from harness.play.rank_group import RankGroup
 from harness.play.ranks import Ranks
 from harness.play.recording import Log
+from harness.play.sights import Sights
 from harness.play.torchrun_ranks import TorchrunRanks
 from harness.play.wire import Wire, keep_messages
 from harness.proxies.base import Link, Proxies
@@ -53,7 +54,6 @@ comes first."""
 
 BEGIN_LIMIT_NS = 1_000_000_000
 """A rank begins within a millisecond of its release; one that was not scheduled for a second is not waited for."""
-
 
 NO_LINKS = "no proxy is on the way"
 """Why a play without links has no messages."""
@@ -158,7 +158,8 @@ def _perform(
     if wire.is_awaited:
         wire.arm(proxies.get(), links)  # before any rank can send anything
     nemesis.arm()
-    _Play(order, schedule, log, poll, ranks, guard, nemesis, wire, session.master_host, addresses.main.port).run()
+    seen = Sights(scenario, order.run_dir, session, log.progress, log.record)
+    _Play(order, schedule, log, poll, ranks, guard, nemesis, wire, seen, session.master_host, addresses.main.port).run()
 
 
 # -- the acts ------------------------------------------------------------------------------------------------------
@@ -306,6 +307,7 @@ class _Play:
     guard: HangGuard
     nemesis: Nemesis
     wire: Wire
+    sights: Sights
     master_host: Host
     port: int
 
@@ -337,6 +339,7 @@ class _Play:
 
     def _play_to_the_end(self) -> None:
         while True:
+            self.sights.look()
             now_ns = clock.now_ns()
             decisions = self.schedule.decide(self.log.progress, now_ns)
             if decisions.over:

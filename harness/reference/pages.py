@@ -10,7 +10,15 @@ from pydantic import BaseModel
 from harness.loader.keys import fields, models, moments
 from harness.loader.keys.kinds import bounds_text, kind_word, written_default
 from harness.loader.keys.members import catalogue, fault_members, needs, origin, step_members
-from harness.loader.keys.moments import FaultMomentKeys, StepMomentKeys, WireKeys, WireMomentKeys
+from harness.loader.keys.moments import (
+    FaultMomentKeys,
+    FileMomentKeys,
+    LogMomentKeys,
+    PortMomentKeys,
+    StepMomentKeys,
+    WireKeys,
+    WireMomentKeys,
+)
 from harness.reference.prose import TOPICS, Prose
 from harness.values.attribute import REQUIRED, Attribute, Declaration
 
@@ -74,6 +82,9 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel], tuple[str, ...]], ...] = (
     ("moment", "a moment of a fault", FaultMomentKeys, ()),
     ("moment", "a moment of the wire: a message that passes the embedded engine", WireMomentKeys, ("wire",)),
     ("wire", "`wire` of a moment", WireKeys, ()),
+    ("moment", "a moment of a job: a line of a log", LogMomentKeys, ()),
+    ("moment", "a moment of a job: a file that appears", FileMomentKeys, ()),
+    ("moment", "a moment of a job: a port at which somebody listens", PortMomentKeys, ()),
 )
 
 _KIND_WORDS: tuple[tuple[Any, str], ...] = (

@@ -115,6 +115,10 @@ MOMENTS = Prose(
 - a list of these: all of them
 - a mapping, below
 
+Of a job, `log`, `file` and `port` are moments too. They are looked for about every 25 ms, and lower bounds of claims
+allow for the time between two looks. A text counts as soon as it is in the log, and lines of all lives of a rank count.
+A file that is there at the start does not count until another takes its place. Paths are those of this machine.
+
 A moment that has come stays true. A step whose moment can no longer come is skipped at once. What waits for itself is
 refused when the file is read.
 """,

@@ -31,6 +31,8 @@ def _of_world(scenario: Scenario, subject: str) -> Iterator[str]:
     world = scenario.world
     if subject != SUBJECT:
         yield f"the subject {subject}, which is not part of torch"
+    if scenario.job is not None:
+        yield "a job of one's own"
     if world.kind != "processes":
         yield f"a world of {world.kind}"
     if world.torchrun is not None:

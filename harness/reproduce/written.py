@@ -6,7 +6,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.scenario.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment, parts
+from harness.scenario.moment import (
+    AllMoments,
+    FaultMoment,
+    Moment,
+    SeenMoment,
+    StepMoment,
+    TimeMoment,
+    WireMoment,
+    parts,
+)
 from harness.scenario.scenario import Scenario, Step
 
 WIDTH = 108
@@ -92,6 +101,8 @@ def moment(scenario: Scenario, of: Moment) -> str:
         return f"when_fault({', '.join([text(of.fault), *state, *plus])})"
     if isinstance(of, StepMoment):
         return f"when_calls({', '.join([text(' '.join(of.state)), *_calls(scenario, of), *plus])})"
+    if isinstance(of, SeenMoment):
+        raise ValueError(f"{of}: only jobs have such moments, and no script is written of a job")
     key = [] if of.key is None else [f"key={text(key_pattern(of.key))}"]
     count = [f"count={of.count}"] if of.count != 1 else []
     words = [text(of.direction), text(of.kind), *map(str, of.ranks), *key, *count, *plus]

@@ -1,10 +1,10 @@
-"""Which messages on the wire a scenario waits for."""
+"""Which messages on the wire, and what else that is seen from outside, a scenario waits for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.scenario.moment import Moment, WireMoment, parts
+from harness.scenario.moment import Moment, SeenMoment, WireMoment, parts
 from harness.scenario.scenario import AnyClaim, Claim, Scenario, StepClaim
 
 
@@ -17,6 +17,12 @@ def messages_of(scenario: Scenario) -> dict[WireMoment, bool]:
                 at_once = is_faults and part.plus_ns == 0
                 found[part.message] = found.get(part.message, False) or at_once
     return found
+
+
+def sights_of(scenario: Scenario) -> tuple[SeenMoment, ...]:
+    """Everything of a job that the scenario waits for, each once."""
+    found = (part for moment, _ in _moments(scenario) for part in parts(moment) if isinstance(part, SeenMoment))
+    return tuple(dict.fromkeys(part.sight for part in found))
 
 
 def _moments(scenario: Scenario) -> Iterator[tuple[Moment, bool]]:

@@ -102,6 +102,50 @@ class WireMoment:
         return cls(direction, row[direction], tuple(row["ranks"]), row.get("key"), row["count"])
 
 
+SIGHTINGS = ("log", "file", "port")
+"""What of a job can be seen from outside: a line of a log, a file that appears, a port at which somebody listens."""
+
+
+@dataclass(frozen=True)
+class SeenMoment:
+    """Something of a job is seen from outside, plus a duration.
+
+    Attributes:
+        kind: one of `SIGHTINGS`.
+        what: a text that a line contains, a path (`{run_dir}` not yet filled in), or the number of a port.
+        ranks: of a log: the ranks whose lines count, counted together; empty means every rank.
+        count: of a log: the number of that line, from 1.
+    """
+
+    kind: str
+    what: str
+    ranks: tuple[int, ...] = ()
+    count: int = 1
+    plus_ns: int = 0
+
+    def __str__(self) -> str:
+        plus = f" + {self.plus_ns / 1e9:g}s" if self.plus_ns else ""
+        if self.kind != "log":
+            return f"{self.kind} {self.what} {'appeared' if self.kind == 'file' else 'listened at'}{plus}"
+        ranks = f" of rank {', '.join(map(str, self.ranks))}" if self.ranks else ""
+        return f"line {self.count} with {self.what!r} in the log{ranks}{plus}"
+
+    @property
+    def sight(self) -> SeenMoment:
+        """What is seen itself, without the duration after it."""
+        return replace(self, plus_ns=0)
+
+    def to_json(self) -> dict[str, Any]:
+        """How a history records what was seen."""
+        return {self.kind: self.what, "ranks": list(self.ranks), "count": self.count}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> SeenMoment:
+        """What `to_json` described; raises KeyError or StopIteration for anything else."""
+        kind = next(name for name in SIGHTINGS if name in row)
+        return cls(kind, row[kind], tuple(row["ranks"]), row["count"])
+
+
 @dataclass(frozen=True)
 class AllMoments:
     """All of these have come; the time is the latest of them."""
@@ -112,7 +156,7 @@ class AllMoments:
         return " and ".join(map(str, self.moments))
 
 
-Moment = TimeMoment | StepMoment | FaultMoment | WireMoment | AllMoments
+Moment = TimeMoment | StepMoment | FaultMoment | WireMoment | SeenMoment | AllMoments
 START = TimeMoment(0)
 
 

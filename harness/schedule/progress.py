@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from harness.scenario.moment import WireMoment
+from harness.scenario.moment import SeenMoment, WireMoment
 from harness.values.ops import (
     DISMISS,
     FAIL,
@@ -20,6 +20,7 @@ from harness.values.ops import (
     REAP,
     RELEASE,
     RESUME,
+    SEEN,
     SUSPEND,
     WIRE,
     WORKER,
@@ -108,6 +109,7 @@ class Progress:
         self._faults: dict[str, FaultState] = {}
         self._ranks: dict[int, LifeState] = {}
         self._wire: dict[WireMoment, int] = {}
+        self._seen: dict[SeenMoment, int] = {}
         self._decided: set[Gate] = set()
         self._suspended: dict[int, int] = {}
 
@@ -162,6 +164,10 @@ class Progress:
         """When a message that is waited for (`WireMoment.message`) passed the proxy server; None if it has not."""
         return self._wire.get(message)
 
+    def seen_ns(self, sight: SeenMoment) -> int | None:
+        """When something of a job that is waited for (`SeenMoment.sight`) was seen; None if it has not been."""
+        return self._seen.get(sight)
+
 
 class FoldedProgress(Progress):
     """The progress of one play as its log changes it."""
@@ -197,6 +203,8 @@ class FoldedProgress(Progress):
             self._fold_fault(op)
         elif op.f == WIRE:
             self._wire[WireMoment.from_json(value)] = op.time_ns
+        elif op.f == SEEN:
+            self._seen[SeenMoment.from_json(value)] = op.time_ns
         elif op.f == GATE:
             self._decided.update((rank, life, index) for rank, life, index in (*value["go"], *value["skip"]))
         elif op.f in (LAUNCH, RELEASE):

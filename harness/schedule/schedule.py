@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.scenario.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
+from harness.scenario.moment import AllMoments, FaultMoment, Moment, SeenMoment, StepMoment, TimeMoment, WireMoment
 from harness.scenario.scenario import EXIT, Fault, Scenario, Step
 from harness.schedule.answers import Answer, Impossible, Pending, Reached, all_of, at, counted, matched_ns
 from harness.schedule.lives import Lives, PlainLives
@@ -72,7 +72,8 @@ class Schedule:
             return self._when_fault(moment, progress, now_ns)
         if isinstance(moment, StepMoment):
             return self._when_step(moment, progress, now_ns)
-        return self._when_wire(moment, progress, now_ns)
+        came = progress.passed_ns(moment.message) if isinstance(moment, WireMoment) else progress.seen_ns(moment.sight)
+        return self._when_observed(moment, came, progress, now_ns)
 
     def decide(self, progress: Progress, now_ns: int) -> Decisions:
         """What may begin now; called again after every event and at `wake_ns`."""
@@ -150,8 +151,10 @@ class Schedule:
                 closed_calls += 1
         return counted(times, open_calls, closed_calls, moment, now_ns)
 
-    def _when_wire(self, moment: WireMoment, progress: Progress, now_ns: int) -> Answer:
-        came = progress.passed_ns(moment.message)
+    def _when_observed(
+        self, moment: WireMoment | SeenMoment, came: int | None, progress: Progress, now_ns: int
+    ) -> Answer:
+        """Of what comes from ranks, and can come as long as one of them lives."""
         if came is not None:
             return at(came + moment.plus_ns, now_ns)
         ranks = moment.ranks or range(self.scenario.world.size)
@@ -256,17 +259,20 @@ class Schedule:
     def rank_comes(self, rank: int, progress: Progress, now_ns: int) -> bool:
         """Whether a rank that has not begun has steps, and its moment comes by itself."""
         start = self.scenario.world.ranks[rank].start
-        has_steps = any(True for _ in self.unended(rank, progress.rank(rank).life, progress))
+        is_job = self.scenario.job is not None
+        has_steps = is_job or any(True for _ in self.unended(rank, progress.rank(rank).life, progress))
         return has_steps and start is not None and self._comes_by_itself(start, progress, now_ns)
 
     def step_comes(self, rank: int, progress: Progress, now_ns: int) -> bool:
-        """Whether the next step of any of a rank's threads begins by itself."""
+        """Whether the next step of any of a rank's threads begins by itself, or its program, whose call is `exit`."""
+        if self.scenario.job is not None:
+            return True
         return any(self._head_comes(head, rank, progress, now_ns) for head in self._heads(rank, progress))
 
     def next_life_comes(self, rank: int, progress: Progress, now_ns: int) -> bool:
         """Whether a fault gives a rank another life that has steps."""
         life = progress.rank(rank).life + 1
-        if not self.scenario.steps_of(rank, life):
+        if self.scenario.job is None and not self.scenario.steps_of(rank, life):
             return False
         return any(
             fault.restarts_ranks
@@ -305,6 +311,8 @@ class Schedule:
             return self._fault_comes_by_itself(moment, progress, now_ns)
         if isinstance(moment, WireMoment):
             return now_ns < progress.last_ns + UNDER_WAY_NS
+        if isinstance(moment, SeenMoment):
+            return False  # only programs that run make it come, and what they left was looked for
         return self._next_life_gives(moment, progress, now_ns)
 
     def _fault_comes_by_itself(self, moment: FaultMoment, progress: Progress, now_ns: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.scenario.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
+from harness.scenario.moment import AllMoments, FaultMoment, Moment, SeenMoment, StepMoment, TimeMoment, WireMoment
 from harness.scenario.scenario import Scenario
 from harness.schedule import torchrun
 
@@ -32,4 +32,4 @@ def _longest(moment: Moment | None) -> int:
         return moment.offset_ns
     if isinstance(moment, AllMoments):
         return sum(_longest(part) for part in moment.moments)
-    return moment.plus_ns if isinstance(moment, StepMoment | FaultMoment | WireMoment) else 0
+    return moment.plus_ns if isinstance(moment, StepMoment | FaultMoment | WireMoment | SeenMoment) else 0

@@ -15,6 +15,9 @@ WORKER = "worker"
 """A report about a torchrun worker: `{"pid": ...}` when it is there, `{"leaves": status}`, `{"ended": true, ...}`."""
 WIRE = "wire"
 """A message that a moment waited for has passed the proxy server: its value is `WireMoment.to_json()`."""
+SEEN = "seen"
+"""Something of a job that a moment waited for was seen: `SeenMoment.to_json()`, and `before_ns`: when a look for it
+began for the last time before, so that it came in between."""
 LINK = "link"
 """What passed one link, from a proxy server that reads the protocol: see `harness.machine.toxiproxy.engine_meter`."""
 

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from pasts import SECOND, Past, at, scenario, step
 
-from harness.history.moments import moment_time
-from harness.scenario.moment import START, AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
+from harness.history.moments import came_within_ns, moment_time
+from harness.scenario.moment import (
+    START,
+    AllMoments,
+    FaultMoment,
+    Moment,
+    SeenMoment,
+    StepMoment,
+    TimeMoment,
+    WireMoment,
+)
 from harness.values.history import History
 
 PLAN = scenario(step("join"), step("five", 1, do="get", times=5), step("second", 1, life=2))
@@ -96,3 +105,13 @@ def test_a_message_on_the_wire_came_when_it_passed() -> None:
     assert time(history, moment) == at(4)
     assert time(history, WireMoment("query", "add", (1,), "n", 1)) is None
     assert time(Past().whole(), moment) is None
+
+
+def test_a_sign_of_a_job_came_between_two_looks() -> None:
+    """The record is the later one, and the other is known; another text or number is another moment."""
+    moment = SeenMoment("log", "loss=", (1,), 2, plus_ns=SECOND)
+    history = Past().seen(3, moment, before=2.75).whole()
+    assert time(history, moment) == at(4)
+    assert came_within_ns(history, moment) == SECOND // 4
+    assert time(history, SeenMoment("log", "loss=", (1,), 1)) is None
+    assert came_within_ns(Past().whole(), moment) == 0

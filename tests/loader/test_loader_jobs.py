@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.loader import load, load_text
+from harness.scenario.moment import SeenMoment
 from harness.scenario.scenario import Job, Scenario, StepClaim
 from harness.values.errors import ScenarioError
 
@@ -90,3 +91,26 @@ def test_a_claim_may_name_exit_codes() -> None:
     assert "write at most 255" in problems(base + "  - {step: exit, code: 256}\n")
     said = problems(HEAD + WORLD + STEPS + "expect:\n  - {step: join, code: 1}\n")
     assert "only `exit` has one" in said
+
+
+def test_the_signs_of_a_job_are_moments() -> None:
+    """Of a log, a file and a port, with what may be added; a mistyped key gets the nearest one."""
+    base = HEAD + "job: {}\n" + WORLD + EXPECT + "faults:\n"
+    faults = one(
+        base + "  - {inject: kill, after: {log: loss=, ranks: 1, nth: 3, plus: 1s}}\n"
+        "  - {inject: pause, ranks: 0, after: {file: '{run_dir}/x'}, until: {port: 29501}}\n"
+    ).faults
+    assert faults[0].after == SeenMoment("log", "loss=", (1,), 3, 10**9)
+    assert faults[1].after == SeenMoment("file", "{run_dir}/x")
+    assert faults[1].until == SeenMoment("port", "29501")
+    assert "did you mean 'log'?" in problems(base + "  - {inject: kill, after: {lgo: loss=}}\n")
+    assert "did you mean 'nth'?" in problems(base + "  - {inject: kill, after: {log: loss=, nht: 2}}\n")
+    assert "write at most 65535" in problems(base + "  - {inject: kill, after: {port: 65536}}\n")
+    assert "no line contains a line break" in problems(base + '  - {inject: kill, after: {log: "a\\nb"}}\n')
+
+
+@pytest.mark.parametrize("moment", ["{log: loss=}", "{file: x}", "{port: 1}"])
+def test_the_signs_of_a_job_are_refused_where_there_is_none(moment: str) -> None:
+    """Where they stand: the ranks of a workload are processes of the harness."""
+    text = HEAD + WORLD + STEPS + EXPECT + f"faults:\n  - {{inject: kill, ranks: 1, after: {moment}}}\n"
+    assert "f.rdzv.yaml:10:38: a moment of a" in problems(text)

@@ -14,7 +14,7 @@ from pasts import scenario
 from harness.loader import load
 from harness.loader.finding import discover
 from harness.scenario.codec import decode, encode
-from harness.scenario.moment import AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
+from harness.scenario.moment import AllMoments, FaultMoment, Moment, SeenMoment, StepMoment, TimeMoment, WireMoment
 from harness.scenario.scenario import ABSENT, HandlerConfig, Scenario, StepClaim
 from harness.values.errors import HarnessError
 
@@ -82,6 +82,7 @@ def test_a_number_that_is_none_keeps_its_type() -> None:
         StepMoment("join", (1,), 2, ("ok", "failed"), 3, 4),
         FaultMoment("cut", "healed", 7),
         WireMoment("query", "set", (0, 1), "key", 2, 9),
+        SeenMoment("log", "loss=", (0, 1), 2, 9),
         AllMoments((TimeMoment(1), AllMoments((FaultMoment("cut"),)))),
         None,
     ],

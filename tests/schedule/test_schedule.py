@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from played import BEGIN, Played, S
 
-from harness.scenario.moment import START, AllMoments, FaultMoment, Moment, StepMoment, TimeMoment, WireMoment
-from harness.scenario.scenario import EXIT, Fault, HandlerConfig, RankSpec, Scenario, Step, World
+from harness.scenario.moment import (
+    START,
+    AllMoments,
+    FaultMoment,
+    Moment,
+    SeenMoment,
+    StepMoment,
+    TimeMoment,
+    WireMoment,
+)
+from harness.scenario.scenario import EXIT, Fault, HandlerConfig, Job, RankSpec, Scenario, Step, World
 from harness.schedule.answers import Impossible, Pending, Reached
 from harness.schedule.schedule import UNDER_WAY_NS, Schedule
 
@@ -274,3 +284,27 @@ def test_a_message_may_be_under_way_when_its_call_has_ended() -> None:
         played.call("set", rank)
     assert not schedule.decide(played.progress, BEGIN + S + UNDER_WAY_NS - 1).over
     assert schedule.decide(played.progress, BEGIN + S + UNDER_WAY_NS).over
+
+
+def test_a_sign_of_a_job_is_a_moment() -> None:
+    """It is pending while a program lives that may give it, has come when it was seen, and stays so."""
+    sign = SeenMoment("file", "/sign", plus_ns=S)
+    plan = replace(scenario([]), job=Job())
+    schedule, played = Schedule(plan), begun(plan)
+    assert schedule.when(sign, played.progress, BEGIN) == Pending()
+    played.seen(sign, at=1)
+    assert schedule.when(sign, played.progress, BEGIN + S) == Pending(BEGIN + 2 * S)
+    for rank in range(plan.world.size):
+        played.reap(rank)
+    assert schedule.when(sign, played.progress, BEGIN + 2 * S) == Reached(BEGIN + 2 * S)
+    assert schedule.when(SeenMoment("port", "1"), played.progress, BEGIN) == Impossible()
+
+
+def test_the_play_of_a_job_goes_on_until_its_programs_have_ended() -> None:
+    """A program that was released has not begun its call yet: the play is not over for that."""
+    plan = replace(scenario([]), job=Job())
+    schedule, played = Schedule(plan), begun(plan)
+    assert not schedule.decide(played.progress, BEGIN).over
+    for rank in range(plan.world.size):
+        played.reap(rank)
+    assert schedule.decide(played.progress, BEGIN).over

@@ -1,4 +1,4 @@
-"""Moments as they are written: a duration, a name, a list, or a mapping of a step, a fault or a message."""
+"""Moments as they are written: a duration, a name, a list, or a mapping of what is awaited."""
 
 from __future__ import annotations
 
@@ -29,12 +29,15 @@ from harness.loader.keys.fields import (
     read_length,
     scope_in,
 )
-from harness.scenario.moment import FaultMoment, Moment, StepMoment, TimeMoment
+from harness.scenario.moment import SIGHTINGS, FaultMoment, Moment, StepMoment, TimeMoment
 from harness.scenario.scenario import EXIT
 from harness.values.quantity import is_duration
 
 LONGEST_PATTERN = 500
-"""Characters of a pattern of keys: the engine compares it with every message."""
+"""Characters of a pattern of keys: the engine compares it with every message; and of a text in a log."""
+
+LONGEST_PATH = 4095
+"""Bytes that the system takes as a path."""
 
 
 class StepMomentKeys(Keys):
@@ -78,12 +81,49 @@ class WireMomentKeys(Keys):
     plus: Length | None = key("a duration added to it", default="0s", example="1ms")
 
 
+class LogMomentKeys(Keys):
+    """A moment of a job's log: a line contains a text. Needs `job`."""
+
+    log: str = key(
+        "a text within a line that a rank prints; it counts as soon as it is in the log",
+        required=True, example="loss=", min_length=1, max_length=LONGEST_PATTERN,
+    )  # fmt: skip
+    ranks: Ranks | None = key("in whose logs, counted together", default="every rank", example="1")
+    nth: int | None = key("the n-th such line, from 1", default="1", example="2", ge=1, le=MOST_COUNTED)
+    plus: Length | None = key("a duration added to it", default="0s", example="1s")
+
+
+class FileMomentKeys(Keys):
+    """A moment of a file of a job: it appears, or another takes its place. Needs `job`."""
+
+    file: str = key(
+        "its path; `{run_dir}` is the run directory", required=True, example="'{run_dir}/checkpoint'",
+        min_length=1, max_length=LONGEST_PATH,
+    )  # fmt: skip
+    plus: Length | None = key("a duration added to it", default="0s", example="1s")
+
+
+class PortMomentKeys(Keys):
+    """A moment of a port: somebody listens at it inside the world. Needs `job`."""
+
+    port: int = key("its number", required=True, example="29501", ge=1, le=65535)
+    plus: Length | None = key("a duration added to it", default="0s", example="1s")
+
+
+JobMomentKeys = LogMomentKeys | FileMomentKeys | PortMomentKeys
+
 MOMENT_TAGS: dict[str, type[Keys]] = {
     "moment:step": StepMomentKeys,
     "moment:fault": FaultMomentKeys,
     "moment:wire": WireMomentKeys,
+    "moment:log": LogMomentKeys,
+    "moment:file": FileMomentKeys,
+    "moment:port": PortMomentKeys,
 }
 """By the tag that pydantic puts into a location; no key contains a colon."""
+
+
+MOMENT_KINDS = ("step", "fault", "wire", *SIGHTINGS)
 
 
 def _moment_tag(value: Any) -> str | None:
@@ -92,7 +132,7 @@ def _moment_tag(value: Any) -> str | None:
     if isinstance(value, list):
         return "moment:list"
     if isinstance(value, dict):
-        return next((f"moment:{kind}" for kind in ("step", "fault", "wire") if kind in value), None)
+        return next((f"moment:{kind}" for kind in MOMENT_KINDS if kind in value), None)
     return None
 
 
@@ -117,6 +157,9 @@ _Single = (
     | Annotated[StepMomentKeys, Tag("moment:step")]
     | Annotated[FaultMomentKeys, Tag("moment:fault")]
     | Annotated[WireMomentKeys, Tag("moment:wire")]
+    | Annotated[LogMomentKeys, Tag("moment:log")]
+    | Annotated[FileMomentKeys, Tag("moment:file")]
+    | Annotated[PortMomentKeys, Tag("moment:port")]
 )
 _Several = list[
     Annotated[_Single, Discriminator(_moment_tag, custom_error_type="moment", custom_error_message=_UNLIKE)]
@@ -140,4 +183,4 @@ def _read_start(value: Any, info: ValidationInfo) -> Any:
 # Made once and called, not written into each model that has a moment: a model is made in half the time.
 MomentText = Annotated[Any, PlainValidator(_read_moment), WithJsonSchema({"x-ref": "Moment"})]
 Start = Annotated[Any, PlainValidator(_read_start), WithJsonSchema({"x-ref": "Moment"})]
-ReadMoment = Moment | StepMomentKeys | FaultMomentKeys | WireMomentKeys | list[Any]
+ReadMoment = Moment | StepMomentKeys | FaultMomentKeys | WireMomentKeys | JobMomentKeys | list[Any]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from harness.checkers.base import standing_invariants
 from harness.loader.keys.kinds import OUT_OF_BOUNDS
 from harness.loader.keys.members import not_loaded
-from harness.loader.keys.moments import MOMENT_TAGS
+from harness.loader.keys.moments import MOMENT_KINDS, MOMENT_TAGS
 from harness.loader.keys.scope import REFUSED
 from harness.loader.keys.unions import EntryUnion
 from harness.loader.tree.nodes import (
@@ -211,7 +211,7 @@ def _no_moment(value: Node) -> Words:
     """A mapping that has none of the keys that say what kind of moment it is, or no mapping at all."""
     if isinstance(value, Mapping):
         for key, entry in value.entries.items():
-            near = nearest(key, ("step", "fault", "wire"))
+            near = nearest(key, MOMENT_KINDS)
             if near:
                 return entry.position, f"a moment has no key {str(key)!r}", f"did you mean {near!r}?"
     return value.position, f"{describe(value)} is not a moment", MOMENT_HINT

@@ -58,7 +58,7 @@ def resolve(
     linked = linked_ranks(keys.world, ranks)
     faults = read_faults(keys, linked, report)
 
-    moments = Moments({step.name: step for step in steps}, linked if keys.whole else None, report)
+    moments = Moments({step.name: step for step in steps}, linked if keys.whole else None, report, is_job)
     starts = [moments.start(written.get(rank)) for rank in range(keys.world.size)]
     steps = tuple(map(moments.of_step, steps, keys.steps))
     faults = tuple(map(moments.of_fault, faults, keys.faults))

@@ -8,11 +8,20 @@ from dataclasses import dataclass, replace
 from harness.engine.wire.grammar import KINDS
 from harness.loader.keys.entries import Entry
 from harness.loader.keys.fields import NEVER
-from harness.loader.keys.moments import FaultMomentKeys, ReadMoment, StepMomentKeys, WireMomentKeys
+from harness.loader.keys.moments import (
+    FaultMomentKeys,
+    FileMomentKeys,
+    JobMomentKeys,
+    LogMomentKeys,
+    PortMomentKeys,
+    ReadMoment,
+    StepMomentKeys,
+    WireMomentKeys,
+)
 from harness.loader.resolve.handlers import WrittenRank
 from harness.loader.tree.nodes import Location
 from harness.loader.tree.problems import Reporter, suggestion
-from harness.scenario.moment import START, AllMoments, FaultMoment, Moment, StepMoment, WireMoment
+from harness.scenario.moment import START, AllMoments, FaultMoment, Moment, SeenMoment, StepMoment, WireMoment
 from harness.scenario.scenario import Fault, Step
 
 
@@ -23,11 +32,13 @@ class Moments:
     Attributes:
         steps: by unique name, the steps that are sound.
         linked: the ranks that have links; None if they are not known, since other things are wrong.
+        is_job: whether the ranks are programs, of which signs can be seen.
     """
 
     steps: Mapping[str, Step]
     linked: tuple[int, ...] | None
     report: Reporter
+    is_job: bool = False
 
     def of_step(self, step: Step, entry: Entry) -> Step:
         """The step with its moment."""
@@ -65,6 +76,8 @@ class Moments:
             return None if keys.fault is None else FaultMoment(keys.fault, keys.is_ or "injected", keys.plus or 0)
         if isinstance(keys, WireMomentKeys):
             return self._wire(keys, location)
+        if isinstance(keys, LogMomentKeys | FileMomentKeys | PortMomentKeys):
+            return self._sign(keys, location)
         if isinstance(keys, StepMoment):
             return replace(keys, life=self._life(keys.step, None))
         return keys
@@ -111,6 +124,22 @@ class Moments:
             self.report((*location, "wire", direction), f"the store knows no {direction} {kind!r}", hint)
         self._check_links(wire.ranks or (), location)
         return WireMoment(direction, str(kind), wire.ranks or (), wire.key_, keys.count or 1, keys.plus or 0)
+
+    def _sign(self, keys: JobMomentKeys, location: Location) -> Moment | None:
+        """What is seen of a job."""
+        kind = "log" if isinstance(keys, LogMomentKeys) else "file" if isinstance(keys, FileMomentKeys) else "port"
+        what = getattr(keys, kind)
+        if what is None:
+            return None
+        if not self.is_job:
+            message = f"a moment of a {kind} is for a job, and this scenario has a workload"
+            hint = "name a step: {step: NAME, is: ended}; or write `job: {argv: [...]}` in place of `workload`"
+            self.report((*location, kind), message, hint, key=True)
+        if isinstance(keys, LogMomentKeys):
+            if len(what.splitlines()) > 1 or what != what.strip("\r\n"):
+                self.report((*location, kind), "no line contains a line break", "write the text of one line")
+            return SeenMoment(kind, what, keys.ranks or (), keys.nth or 1, keys.plus or 0)
+        return SeenMoment(kind, str(what), plus_ns=keys.plus or 0)
 
     def _check_links(self, ranks: tuple[int, ...], location: Location) -> None:
         """Report ranks whose messages pass no proxy."""
