@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -23,28 +23,32 @@ LEFT_OUT = {
 """Fields of `RunOptions` that are no option of the command line printed, and why. All others are."""
 
 
-def command_line(options: RunOptions, scenario: Scenario, seed: int, configured: Collection[str] = ()) -> str:
+def command_line(options: RunOptions, scenario: Scenario, seed: int, alone: bool = False) -> str:
     """`rdzv-harness run ...` for just this cell, as it was played; options at their defaults are left out.
 
     The option of a field of `RunOptions` has its name: each is there that is not in `LEFT_OUT`.
 
     Args:
-        configured: fields that a configuration file has set: they are there also at their default.
+        alone: whether it is to read no file with defaults, which would change what it says.
     """
     chosen = ["-k", scenario.id] if scenario.cell else []
-    words = ["rdzv-harness", "run", str(scenario.path), *chosen, *_played_as(options, configured)]
+    words = [*_program(alone), "run", str(scenario.path), *chosen, *_played_as(options)]
     return shlex.join([*words, "--seed", str(seed), *(["--", *options.command] if options.command else [])])
 
 
-def line_of_file(options: RunOptions, path: Path) -> str:
+def line_of_file(options: RunOptions, path: Path, alone: bool = False) -> str:
     """`rdzv-harness run ...` for a file that was made of what was played with these options; the seed is drawn."""
-    return shlex.join(["rdzv-harness", "run", str(path), *_played_as(options)])
+    return shlex.join([*_program(alone), "run", str(path), *_played_as(options)])
 
 
-def _played_as(options: RunOptions, configured: Collection[str] = ()) -> Iterator[str]:
+def _program(alone: bool) -> list[str]:
+    return ["rdzv-harness", "--no-config"] if alone else ["rdzv-harness"]
+
+
+def _played_as(options: RunOptions) -> Iterator[str]:
     for field in fields(RunOptions):
         value = getattr(options, field.name)
-        if field.name not in LEFT_OUT and (value != getattr(DEFAULTS, field.name) or field.name in configured):
+        if field.name not in LEFT_OUT and value != getattr(DEFAULTS, field.name):
             yield from _words(f"--{field.name.replace('_', '-')}", value)
 
 

@@ -31,9 +31,19 @@ app.add_typer(groups.findings, name="findings")
 def every_command(
     context: typer.Context,
     version: o.Version = False,
+    config: o.Config = None,
+    no_config: o.NoConfig = False,
 ) -> None:
+    from harness.cli import defaults
+
+    context.default_map = defaults.of(context.command, config, no_config)
     if context.obj and context.invoked_subcommand != "run":
         raise UsageError("only `run --subject command` takes words behind `--`")
+
+
+def _is_configured(context: typer.Context) -> bool:
+    """Whether a file has defaults, or none was to be read: then a line that is printed must not read one either."""
+    return context.find_root().default_map is not None
 
 
 @app.command()
@@ -89,6 +99,7 @@ def run(
         shard=None if shard is None else shards.parse(shard),
         durations=durations,
         fail_fast=fail_fast,
+        alone=_is_configured(context),
     )
     options = RunOptions(
         subject=subject,
@@ -109,6 +120,7 @@ def run(
 
 @app.command()
 def explore(
+    context: typer.Context,
     subject: o.Subject = "static",
     python: o.Python = o.OWN_PYTHON,
     toxiproxy: o.Toxiproxy = "auto",
@@ -146,6 +158,7 @@ def explore(
         until_find,
         quiet,
         reporting.chosen(report or ()),
+        alone=_is_configured(context),
     )
     options = RunOptions(
         subject=subject,

@@ -59,6 +59,7 @@ class Request:
         wants_canary: whether the canary must be found.
         until_find: whether the first confirmed finding that is new ends it.
         reports: what is written of all findings of the subject when the session is over.
+        alone: whether the lines that play a scenario again are to read no file with defaults.
     """
 
     span: str | None
@@ -71,6 +72,7 @@ class Request:
     until_find: bool = False
     quiet: bool = False
     reports: tuple[ReportChoice, ...] = ()
+    alone: bool = False
 
 
 class Playing(Protocol):
@@ -148,7 +150,7 @@ def _explore(
         what, problems = _play(playing, explorer, progress)
     tally = explorer.tally
     about = f"{what or options.subject}, seed {playing.seed}"
-    again = partial(line_of_file, replace(options, world=None))  # each draft names its world
+    again = partial(line_of_file, replace(options, world=None), alone=request.alone)  # each draft names its world
     for line in summary_lines(tally, progress.seconds, about, again, request.wants_canary):
         console.print(line, soft_wrap=True)
     for problem in problems:

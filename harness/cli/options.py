@@ -34,6 +34,15 @@ LARGEST_SEED = (1 << 53) - 1
 """Every reader of JSON takes it as it is, and so does the seed of a repetition."""
 
 Version = Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="take defaults of options from its table [tool.rdzv-harness]; by default the nearest pyproject.toml",
+    ),
+]
+NoConfig = Annotated[bool, typer.Option("--no-config", help="take defaults from no file")]
 Paths = Annotated[
     list[Path] | None,
     typer.Argument(

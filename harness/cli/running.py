@@ -48,6 +48,7 @@ class Request:
         shard: only this part of the cells.
         durations: how many of the slowest plays the console shows; 0 is all, None none.
         fail_fast: end at the first red result.
+        alone: whether the lines that play a cell again are to read no file with defaults.
     """
 
     paths: tuple[Path, ...]
@@ -63,6 +64,7 @@ class Request:
     shard: Shard | None = None
     durations: int | None = None
     fail_fast: bool = False
+    alone: bool = False
 
     @property
     def runs(self) -> int:
@@ -93,7 +95,7 @@ def run(request: Request, options: RunOptions, make_runner: MakeRunner | None = 
     with ExitStack() as held:  # the run directories that the reports name
         held.callback(reports.release)
         reports.opened("importing torch" if options.needs_torch else "making a world")
-        make = make_runner or partial(_real_runner, held)
+        make = make_runner or partial(_real_runner, held, request.alone)
         results, ended, failure = _play(request, options, cells, reports, make)
         reports.close(results, interrupted=ended != WHOLE)
         _remember(options, results)
@@ -152,7 +154,7 @@ def _remember(options: RunOptions, results: Sequence[Result]) -> None:
         streams.say(f"--last-failed will not know of this run: {error}")
 
 
-def _real_runner(held: ExitStack, options: RunOptions) -> AbstractContextManager[Playing]:
+def _real_runner(held: ExitStack, alone: bool, options: RunOptions) -> AbstractContextManager[Playing]:
     from harness.archive import RunDirs
     from harness.campaign.runner import Runner
     from harness.cli.again import command_line
@@ -160,7 +162,7 @@ def _real_runner(held: ExitStack, options: RunOptions) -> AbstractContextManager
     check_machine(options)
     run_dirs = RunDirs(options.runs_dir, options.keep)
     held.callback(run_dirs.release)
-    return Runner(options, command_line, run_dirs=run_dirs)
+    return Runner(options, partial(command_line, alone=alone), run_dirs=run_dirs)
 
 
 def check_machine(options: RunOptions) -> None:

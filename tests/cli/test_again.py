@@ -69,7 +69,8 @@ def test_no_option_is_lost(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lost == ({name} & again.LEFT_OUT.keys()) - {"command", "seed"}
 
 
-def test_what_a_file_has_set_is_said_also_at_its_default() -> None:
-    """Else the line would be read with the file's value in place of the one that was played."""
-    line = command_line(RunOptions(), CELL, 7, configured={"isolation", "keep", "world"})
-    assert line == "rdzv-harness run scenarios/late.rdzv.yaml --isolation auto --seed 7"
+def test_a_line_reads_no_file_with_defaults_if_the_run_had_one_or_declined_it() -> None:
+    """Else the file's values would come on top of those that were played."""
+    line = command_line(RunOptions(isolation="host"), CELL, 7, alone=True)
+    assert line == "rdzv-harness --no-config run scenarios/late.rdzv.yaml --isolation host --seed 7"
+    assert again.line_of_file(RunOptions(), CELL.path, alone=True) == f"rdzv-harness --no-config run {CELL.path}"
