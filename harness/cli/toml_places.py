@@ -30,13 +30,14 @@ class NotToml(Exception):
 def parse(text: str) -> dict[str, Any]:
     """The value of a TOML text; raises NotToml."""
     try:
-        return tomllib.loads(text)
+        value: dict[str, Any] = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         message = str(error)
         match = _AT.search(message)
         end = (text.count("\n") + 1, 1)
         place = (int(match[1]), int(match[2])) if match and match[1] else end
         raise NotToml(_AT.sub("", message), place) from None
+    return value
 
 
 def find(text: str, wanted: Sequence[Keys]) -> dict[Keys, Place]:
