@@ -236,6 +236,25 @@ def test_the_fixture_plays_keys_and_returns_verdict_and_history(
     session(pytester).assert_outcomes(passed=1)
 
 
+def test_what_the_fixture_cannot_play_here_skips_its_test(
+    pytester: pytest.Pytester, controllers: FakeControllers
+) -> None:
+    """At the line of the test. `check=False` returns the run, and --rdzv-fail-on-skip fails a check."""
+    keys = 'needs={"torch": ">=99"}, world={"size": 2}, workload=[{"do": "rendezvous"}], '
+    keys += 'expect=[{"step": "rendezvous"}]'
+    pytester.makepyfile(
+        test_w=f"def test_new(world):\n    world({keys})\n    assert False\n\n\n"
+        f"def test_free(world):\n    assert world({keys}, check=False).verdict.status == 'skipped'\n"
+    )
+    result = session(pytester, "-rs")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED [[]1[]] test_w.py:1: torch: needs torch >=99*"])
+    forbidden = session(pytester, "--rdzv-fail-on-skip")
+    forbidden.assert_outcomes(passed=1, failed=1)
+    forbidden.stdout.fnmatch_lines(["skipped, which --rdzv-fail-on-skip forbids: torch: needs *"])
+    assert all(not controller.orders for controller in controllers.started)
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [
