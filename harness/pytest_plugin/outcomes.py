@@ -40,7 +40,7 @@ def settle(result: Result, fail_on_skip: bool) -> None:
     if result.status == SKIPPED and fail_on_skip:
         pytest.fail(f"skipped, which --rdzv-fail-on-skip forbids: {because}", pytrace=False)
     if result.status == SKIPPED:
-        pytest.skip(because)
+        raise pytest.skip.Exception(because, _use_item_location=True)
     if result.status == KNOWN:
         refs = ", ".join(result.judgement.known_refs)
         pytest.xfail(one_line(f"known failure ({refs}): {result.judgement.because}"))

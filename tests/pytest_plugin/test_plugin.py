@@ -10,45 +10,25 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from fake_controllers import FakeControllers
+from plugin_sessions import ALONE, FAILS, KNOWN, MATRIX, PASSES, SKIPPED, VACUOUS, session, session_apart
 
 pytest_plugins = ["pytester"]
 
-HEAD = "schema: rdzv-scenario/v1\ntitle: A claim\n"
-WORLD = "world: {size: 2, timeout: 2s, route: direct}\nworkload:\n  - {do: rendezvous}\n"
-PASSES = HEAD + WORLD + "expect:\n  - {step: rendezvous, is: ok, within: 2s}\n"
-FAILS = HEAD + WORLD + "expect:\n  - {step: rendezvous, is: failed}\n"
-VACUOUS = PASSES + "faults:\n  - {id: late, inject: kill, ranks: 1, after: 60s}\n"
-KNOWN = FAILS + (
-    "known:\n  - subject: echo\n    breaks: [rendezvous]\n    instead: [{step: rendezvous, is: ok}]\n"
-    "    because: echo joins\n    refs: [F99]\n"
-)
-SKIPPED = PASSES.replace("world:", "needs: {torch: '>=99'}\nworld:")
-MATRIX = HEAD + "matrix:\n  world.timeout: [1s, 2s]\n" + WORLD + "expect:\n  - {step: rendezvous, is: ok}\n"
 
-
-def played(pytester: pytest.Pytester, *arguments: str, **files: str) -> pytest.RunResult:
-    """Run pytest over these scenarios with the subject that needs no torch."""
-    for name, text in files.items():
-        (pytester.path / f"{name}.rdzv.yaml").write_text(text)
-    return pytester.runpytest_subprocess("--rdzv-subject", "echo", "-p", "no:cacheprovider", *arguments)
-
-
-@pytest.mark.parametrize(
-    ("text", "outcomes"),
-    [
-        (PASSES, {"passed": 1}),
-        (FAILS, {"failed": 1}),
-        (VACUOUS, {"failed": 1}),
-        (KNOWN, {"xfailed": 1}),
-        (SKIPPED, {"skipped": 1}),
-    ],
-    ids=["passed", "failed", "vacuous", "known", "skipped"],
-)
-def test_a_verdict_becomes_the_outcome_of_an_item(
-    pytester: pytest.Pytester, text: str, outcomes: dict[str, int]
-) -> None:
-    """Failed and vacuous are failures, known an expected failure, skipped a skip."""
-    played(pytester, a=text).assert_outcomes(**outcomes)
+def test_a_verdict_becomes_the_outcome_of_an_item(pytester: pytest.Pytester) -> None:
+    """Failed and vacuous are failures, known an expected failure, skipped a skip. Pytest is a process of its own."""
+    result = session_apart(pytester, "-rA", passes=PASSES, fails=FAILS, vacuous=VACUOUS, known=KNOWN, skipped=SKIPPED)
+    result.assert_outcomes(passed=1, failed=2, xfailed=1, skipped=1)
+    result.stdout.fnmatch_lines_random(
+        [
+            "PASSED passes.rdzv.yaml::passes",
+            "FAILED fails.rdzv.yaml::fails - *",
+            "FAILED vacuous.rdzv.yaml::vacuous - *",
+            "XFAIL known.rdzv.yaml::known - *",
+            "SKIPPED * skipped.rdzv.yaml:2: torch: needs torch >=99*",
+        ]
+    )
 
 
 def test_what_is_no_regular_file_is_an_error_of_the_collection(pytester: pytest.Pytester) -> None:
@@ -56,33 +36,33 @@ def test_what_is_no_regular_file_is_an_error_of_the_collection(pytester: pytest.
     os.mkfifo(pytester.path / "pipe.rdzv.yaml")
     (pytester.path / "endless.rdzv.yaml").symlink_to("/dev/zero")
     (pytester.path / "nowhere.rdzv.yaml").symlink_to("absent")
-    result = played(pytester, "--collect-only", "-q", a=PASSES)
+    result = session(pytester, "--collect-only", "-q", a=PASSES)
     result.assert_outcomes(errors=3)
     result.stdout.fnmatch_lines(["*pipe.rdzv.yaml: this is a FIFO*"])
     result.stdout.fnmatch_lines(["*endless.rdzv.yaml: this is a device*"])
     result.stdout.fnmatch_lines(["*nowhere.rdzv.yaml: cannot be read: No such file*"])
-    alone = played(pytester, "--collect-only", "-q", "pipe.rdzv.yaml")
+    alone = session(pytester, "--collect-only", "-q", "pipe.rdzv.yaml")
     alone.assert_outcomes(errors=1)
 
 
 def test_the_name_of_an_item_is_safe_to_print(pytester: pytest.Pytester) -> None:
     """Also if the label of a cell is an escape sequence."""
     label = MATRIX.replace("world.timeout: [1s, 2s]", 'world.run_id: ["\\e[31m"]')
-    result = played(pytester, "--collect-only", "-q", a=label)
+    result = session(pytester, "--collect-only", "-q", a=label)
     result.stdout.fnmatch_lines(["a.rdzv.yaml::a*run_id=*x1b*"])
     assert "\x1b" not in result.stdout.str()
 
 
 def test_an_interpreter_that_does_not_work_is_one_usage_error(pytester: pytest.Pytester) -> None:
     """Said once with the plug-in's own option, not by each item; was an error of each item."""
-    result = played(pytester, "--rdzv-python", "/bin/false", a=PASSES, b=PASSES)
+    result = session(pytester, "--rdzv-python", "/bin/false", a=PASSES, b=PASSES)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: /bin/false is not a Python that works *; give --rdzv-python another"])
     assert result.stderr.str().count("/bin/false") == 1
 
 
 def test_the_summary_line_is_the_reason_and_the_call_is_the_play(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    pytester: pytest.Pytester, controllers: FakeControllers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a file and of a test in Python, which shows no frame of the harness and fails unless it asks not to.
 
@@ -97,7 +77,7 @@ def test_the_summary_line_is_the_reason_and_the_call_is_the_play(
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_WORKSPACE", str(pytester.path))
     report = "--rdzv-report=r.json"
-    result = played(pytester, "--durations=0", "-vv", "--rdzv-seed=7", "--junitxml=j.xml", report, claim=FAILS)
+    result = session(pytester, "--durations=0", "-vv", "--rdzv-seed=7", "--junitxml=j.xml", report, claim=FAILS)
     result.assert_outcomes(failed=2, passed=1)
     text = result.stdout.str()
     result.stdout.re_match_lines(
@@ -119,7 +99,7 @@ def test_the_summary_line_is_the_reason_and_the_call_is_the_play(
 def test_options_stand_in_the_configuration_file_too(pytester: pytest.Pytester) -> None:
     """All that is wrong is said at once, with near misses, wherever it was written."""
     pytester.makeini("[pytest]\nrdzv_subjct = echo\nrdzv_seed = -3\n")
-    result = played(pytester, "--rdzv-isolation", "privte", "--rdzv-jobs", "0", a=PASSES)
+    result = session(pytester, "--rdzv-isolation", "privte", "--rdzv-jobs", "0", a=PASSES)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines_random(
         [
@@ -131,47 +111,49 @@ def test_options_stand_in_the_configuration_file_too(pytester: pytest.Pytester) 
     )
 
 
-def test_a_skip_can_be_a_failure(pytester: pytest.Pytester) -> None:
+def test_a_skip_can_be_a_failure(pytester: pytest.Pytester, controllers: FakeControllers) -> None:
     """With an option, or a line of the configuration file."""
     pytester.makeini("[pytest]\nrdzv_fail_on_skip = true\n")
-    played(pytester, a=SKIPPED).assert_outcomes(failed=1)
+    session(pytester, a=SKIPPED).assert_outcomes(failed=1)
 
 
-def test_a_failure_shows_the_failing_line_and_the_command_that_plays_it_again(pytester: pytest.Pytester) -> None:
+def test_a_failure_shows_the_failing_line_and_the_command_that_plays_it_again(
+    pytester: pytest.Pytester, controllers: FakeControllers
+) -> None:
     """The reader sees the claim, what happened, and what to type."""
-    result = played(pytester, claim=FAILS)
+    result = session(pytester, claim=FAILS)
     result.stdout.fnmatch_lines(["*claim.rdzv.yaml:7*", "*expected*", "*rdzv-harness run *claim.rdzv.yaml*"])
 
 
 def test_each_cell_is_an_item_with_a_readable_id(pytester: pytest.Pytester) -> None:
     """`-k` finds a cell by what it is about."""
-    result = played(pytester, "--collect-only", "-q", m=MATRIX)
+    result = session(pytester, "--collect-only", "-q", m=MATRIX)
     result.stdout.fnmatch_lines(["m.rdzv.yaml::m[[]timeout=1s[]]", "m.rdzv.yaml::m[[]timeout=2s[]]"])
 
 
-def test_scenarios_are_marked(pytester: pytest.Pytester) -> None:
+def test_scenarios_are_marked(pytester: pytest.Pytester, controllers: FakeControllers) -> None:
     """`-m rdzv` selects scenario files among other tests."""
     pytester.makepyfile(test_other="def test_other(): pass")
-    played(pytester, "--strict-markers", "-m", "rdzv", a=PASSES).assert_outcomes(passed=1, deselected=1)
+    session(pytester, "--strict-markers", "-m", "rdzv", a=PASSES).assert_outcomes(passed=1, deselected=1)
 
 
 def test_scenarios_can_be_left_out_where_there_are_none(pytester: pytest.Pytester) -> None:
     """`-m "not rdzv"`, whatever is collected."""
     pytester.makepyfile("def test_of_ours(): pass")
-    result = pytester.runpytest("--strict-markers", "-m", "not rdzv")
+    result = pytester.runpytest_inprocess(*ALONE, "--strict-markers", "-m", "not rdzv")
     result.assert_outcomes(passed=1)
 
 
-def test_tags_are_markers(pytester: pytest.Pytester) -> None:
+def test_tags_are_markers(pytester: pytest.Pytester, controllers: FakeControllers) -> None:
     """`-m` selects by tag, also under --strict-markers."""
     tagged = PASSES.replace("title: A claim", "title: A claim\ntags: [slow-links]")
-    result = played(pytester, "--strict-markers", "-m", "slow-links", a=tagged, b=PASSES)
+    result = session(pytester, "--strict-markers", "-m", "slow-links", a=tagged, b=PASSES)
     result.assert_outcomes(passed=1, deselected=1)
 
 
 def test_a_file_that_cannot_be_read_is_reported_with_its_lines(pytester: pytest.Pytester) -> None:
     """Bad input is a collection error with `file:line:column`, never a traceback of ours."""
-    result = played(pytester, a=PASSES.replace("step: rendezvous", "stepp: rendezvous"))
+    result = session(pytester, a=PASSES.replace("step: rendezvous", "stepp: rendezvous"))
     result.stdout.fnmatch_lines(["*a.rdzv.yaml:7:*", "*did you mean*step*"])
     assert result.ret == pytest.ExitCode.INTERRUPTED
 
@@ -181,7 +163,9 @@ def test_workers_of_xdist_each_play_in_worlds_of_their_own(pytester: pytest.Pyte
     report, junit = tmp_path / "report.json", tmp_path / "new" / "report.xml"
     page, nights = tmp_path / "page.html", tmp_path / "nights.jsonl"
     words = [str(report), f"junit={junit}", f"html={page}", f"history={nights}"]
-    result = played(pytester, "-n", "2", *(f"--rdzv-report={word}" for word in words), a=PASSES, b=PASSES, c=FAILS)
+    result = session_apart(
+        pytester, "-n", "2", *(f"--rdzv-report={word}" for word in words), a=PASSES, b=PASSES, c=FAILS
+    )
     result.assert_outcomes(passed=2, failed=1)
     statuses = sorted(row["status"] for row in json.loads(report.read_text())["results"])
     assert statuses == ["failed", "passed", "passed"]
@@ -194,6 +178,7 @@ def test_workers_of_xdist_each_play_in_worlds_of_their_own(pytester: pytest.Pyte
     assert len(nights.read_text().splitlines()) == 1
 
 
+@pytest.mark.nightly
 def test_a_scenario_that_was_played_again_is_named_in_the_summary(pytester: pytest.Pytester) -> None:
     """Although it passed, and whichever worker of xdist played it."""
     pytester.makeconftest("""
@@ -205,7 +190,7 @@ def test_a_scenario_that_was_played_again_is_named_in_the_summary(pytester: pyte
 
         Runner.play = disturbed
     """)
-    result = played(pytester, "-n", "2", a=PASSES)
+    result = session_apart(pytester, "-n", "2", a=PASSES)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["played again: a: the zygote stood still for 4.12 s"])
 
@@ -214,7 +199,7 @@ def test_reports_that_cannot_be_written_are_a_usage_error(pytester: pytest.Pytes
     """All of them at once, before anything is played."""
     (pytester.path / "file").write_text("x")
     words = ["timeline=t.txt", "junit=-", "jsno=r.json", "file/r.json"]
-    result = played(pytester, *(f"--rdzv-report={word}" for word in words), a=PASSES)
+    result = session(pytester, *(f"--rdzv-report={word}" for word in words), a=PASSES)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [
@@ -226,16 +211,18 @@ def test_reports_that_cannot_be_written_are_a_usage_error(pytester: pytest.Pytes
     )
 
 
-def test_a_report_that_fails_at_the_end_is_an_error(pytester: pytest.Pytester) -> None:
+def test_a_report_that_fails_at_the_end_is_an_error(pytester: pytest.Pytester, controllers: FakeControllers) -> None:
     """A file is in its folder's place: a line on standard error and an exit code, and the other report is written."""
     pytester.makeconftest("def pytest_collection_finish(): open('gone', 'w').close()")
-    result = played(pytester, "--rdzv-report", "gone/r.json", "--rdzv-report", "json=r.json", a=SKIPPED)
+    result = session(pytester, "--rdzv-report", "gone/r.json", "--rdzv-report", "json=r.json", a=SKIPPED)
     result.stderr.fnmatch_lines(["*cannot write the report *gone/r.json (*); give a file that you may write"])
     assert result.ret == pytest.ExitCode.INTERNAL_ERROR
     assert [row["status"] for row in json.loads((pytester.path / "r.json").read_text())["results"]] == ["skipped"]
 
 
-def test_the_fixture_plays_keys_and_returns_verdict_and_history(pytester: pytest.Pytester) -> None:
+def test_the_fixture_plays_keys_and_returns_verdict_and_history(
+    pytester: pytest.Pytester, controllers: FakeControllers
+) -> None:
     """A test in Python takes the keys of a file."""
     pytester.makepyfile(
         """
@@ -246,7 +233,26 @@ def test_the_fixture_plays_keys_and_returns_verdict_and_history(pytester: pytest
             assert [call.outcome for call in run.history.rendezvous_calls] == ["ok", "ok"]
         """
     )
-    played(pytester).assert_outcomes(passed=1)
+    session(pytester).assert_outcomes(passed=1)
+
+
+def test_what_the_fixture_cannot_play_here_skips_its_test(
+    pytester: pytest.Pytester, controllers: FakeControllers
+) -> None:
+    """At the line of the test. `check=False` returns the run, and --rdzv-fail-on-skip fails a check."""
+    keys = 'needs={"torch": ">=99"}, world={"size": 2}, workload=[{"do": "rendezvous"}], '
+    keys += 'expect=[{"step": "rendezvous"}]'
+    pytester.makepyfile(
+        test_w=f"def test_new(world):\n    world({keys})\n    assert False\n\n\n"
+        f"def test_free(world):\n    assert world({keys}, check=False).verdict.status == 'skipped'\n"
+    )
+    result = session(pytester, "-rs")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED [[]1[]] test_w.py:1: torch: needs torch >=99*"])
+    forbidden = session(pytester, "--rdzv-fail-on-skip")
+    forbidden.assert_outcomes(passed=1, failed=1)
+    forbidden.stdout.fnmatch_lines(["skipped, which --rdzv-fail-on-skip forbids: torch: needs *"])
+    assert all(not controller.orders for controller in controllers.started)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +272,7 @@ def test_the_fixture_plays_keys_and_returns_verdict_and_history(pytester: pytest
 )
 def test_the_impossible_is_a_usage_error(pytester: pytest.Pytester, option: list[str], message: str) -> None:
     """Once, and before anything is played."""
-    result = played(pytester, *option, a=PASSES)
+    result = session(pytester, *option, a=PASSES)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: {message}"])
 
@@ -274,7 +280,7 @@ def test_the_impossible_is_a_usage_error(pytester: pytest.Pytester, option: list
 def test_a_need_in_the_environment_is_looked_at_too(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """A misspelt need in RDZV_REQUIRE would let a job skip its tests without an error."""
     monkeypatch.setenv("RDZV_REQUIRE", "engine,gpu")
-    assert played(pytester, a=PASSES).ret == pytest.ExitCode.USAGE_ERROR
+    assert session(pytester, a=PASSES).ret == pytest.ExitCode.USAGE_ERROR
 
 
 def test_unused_the_plug_in_imports_nothing_of_the_harness_but_itself(
@@ -294,7 +300,7 @@ def test_unused_the_plug_in_imports_nothing_of_the_harness_but_itself(
             assert heavy & set(sys.modules) == set()
         """
     )
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess(*ALONE)
     result.assert_outcomes(passed=1)
 
 
@@ -309,10 +315,12 @@ def test_the_parent_never_imports_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 
-def test_a_runs_folder_that_cannot_be_used_is_an_error_of_the_item(pytester: pytest.Pytester) -> None:
+def test_a_runs_folder_that_cannot_be_used_is_an_error_of_the_item(
+    pytester: pytest.Pytester, controllers: FakeControllers
+) -> None:
     """A file is in its place: the same sentence as of the command, and no internal error."""
     (pytester.path / ".rdzv").touch()
-    result = played(pytester, a=PASSES)
+    result = session(pytester, a=PASSES)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["cannot write to *.rdzv/runs (Not a directory); choose another --rdzv-runs-dir"])
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
