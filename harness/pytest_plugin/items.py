@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.pytest_plugin import life, outcomes, playing, slots
+from harness.pytest_plugin import arguments, life, outcomes, playing, slots
 from harness.pytest_plugin.options import in_our_words, settings_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def not_regular(folder: Path) -> list[Path]:
 
 
 class ScenarioFile(pytest.File):
-    """One file: an item for each cell of its matrix."""
+    """One file: an item for each cell of its matrix. One that was given by a built-in name has that as its id."""
 
     def collect(self) -> Iterator[pytest.Item]:
         from harness.loader import load
@@ -42,7 +42,7 @@ class ScenarioFile(pytest.File):
         if life.is_over(self.config):
             return
         try:
-            cells = load(self.path)
+            cells = load(arguments.name_of(self.config, self.path) or self.path)
         except ScenarioError as error:
             raise self.CollectError(str(error)) from None
         for scenario in cells:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.pytest_plugin import items, life, outcomes, playing, rows, slots
+from harness.pytest_plugin import arguments, items, life, outcomes, playing, rows, slots
 from harness.pytest_plugin.items import MARK, SUFFIX, ScenarioFile, ScenarioItem
 from harness.pytest_plugin.options import add_to, settings_of
 from harness.pytest_plugin.outcomes import RunFailed
@@ -31,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Also where there is no scenario: `-m "not rdzv"` needs it.
     config.addinivalue_line("markers", f"{MARK}: a cell of a scenario file")
     settings = settings_of(config)
+    arguments.take(config)
     if hasattr(config, "workerinput"):
         return
     config.pluginmanager.register(rows.Gathered(), "rdzv-rows")
@@ -66,7 +67,7 @@ def pytest_configure_node(node: Any) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
     """In the main process, when a worker has collected: what no scenario has here is said once, not by each worker."""
-    if any(f"{SUFFIX}::" in one for one in ids):
+    if any(f"{SUFFIX}::" in one or one.startswith(arguments.PREFIX) for one in ids):
         _check_machine(node.config)
 
 
@@ -140,7 +141,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     if file_path.name.endswith(SUFFIX):
-        return ScenarioFile.from_parent(parent, path=file_path)
+        name = arguments.name_of(parent.config, file_path)
+        return ScenarioFile.from_parent(parent, path=file_path, nodeid=name and str(name))
     return None
 
 

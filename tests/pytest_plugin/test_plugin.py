@@ -294,7 +294,7 @@ def test_unused_the_plug_in_imports_nothing_of_the_harness_but_itself(
 
         def test_foreign():
             ours = sorted(name for name in sys.modules if name.split(".")[0] == "harness")
-            rooms = {"items", "life", "options", "outcomes", "playing", "plugin", "rows", "slots"}
+            rooms = {"arguments", "items", "life", "options", "outcomes", "playing", "plugin", "rows", "slots"}
             assert set(ours) == {"harness", "harness.pytest_plugin", *(f"harness.pytest_plugin.{one}" for one in rooms)}
             heavy = {"torch", "pydantic", "ruamel.yaml", "toxiproxy", "requests", "docker", "rich", "typer", "psutil"}
             assert heavy & set(sys.modules) == set()
