@@ -258,11 +258,11 @@ def _has_rounds(of_run: Sequence[Join]) -> bool:
 
 
 def _reopened(history: History, of_run: Sequence[Join]) -> bool:
-    """Whether a master joined again after it had let its server go."""
+    """Whether a master joined again after it had let its server go; in another life it is another server anyway."""
     masters = [join for join in of_run if join.is_master]
     for call in history.calls:
         if call.f in ("drop", "shutdown") and call.begun_ns is not None:
-            mine = [join for join in masters if join.call.rank == call.rank and join.call.life == call.life]
+            mine = [join for join in masters if join.call.rank == call.rank]
             if any(join.begun_ns < call.begun_ns for join in mine) and any(
                 join.begun_ns > call.begun_ns for join in mine
             ):

@@ -74,6 +74,14 @@ def test_a_master_that_fails_to_join_again_serves_on(rank: int, verb: str, begin
     assert status(calls) == PASSED
 
 
+@pytest.mark.parametrize("verb", ["drop", "shutdown"])
+def test_a_master_that_let_its_server_go_and_fails_to_join_again_may_have_served_anew(verb: str) -> None:
+    """Whether its second join returned does not matter: a server may have been there meanwhile."""
+    calls = Calls().call(0, "add", "x", amount=1, returned=1).call(1, "add", "x", amount=1, returned=2)
+    calls.past.call(0, verb, 5, 5.1).join(0, 6, 6.1, "failed", step="again")
+    assert status(calls) == ERROR
+
+
 def test_a_drop_that_was_skipped_lets_nothing_go() -> None:
     """It never began."""
     calls = Calls().call(0, "add", "x", amount=1, returned=1).call(1, "add", "x", amount=1, returned=2)
