@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.cli import streams
 from harness.cli.exit_codes import AS_EXPECTED, SOME_ERROR
+from harness.cli.scenarios import write_new
 from harness.explore.causes import explaining
 from harness.explore.finding import UNREPRODUCED, StoredFinding
 from harness.explore.findings import MINIMAL, RUN, TIMELINE, Findings, read_document, read_file, read_finding
@@ -83,21 +84,10 @@ def promote(cause: str, folder: Path, name: str, directory: Path) -> int:
     scenario = promoted(finding, read_document(path / MINIMAL), claim, _because(finding, path))
     file = directory / f"{scenario.name}{SUFFIX}"
     load_text(scenario.text, file)
-    _write(file, scenario.text)
+    write_new(file, scenario.text, "--name")
     subject = shlex.join(["rdzv-harness", "run", str(file), "--subject", finding.subject])
     print(printable(f"{file}: give it the title that you would say, then play it with `{subject}`"))
     return AS_EXPECTED
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with open(file, "x", encoding="utf-8") as target:
-            target.write(text)
-    except FileExistsError:
-        raise UsageError(f"{file} exists already; choose another --name") from None
-    except OSError as error:
-        raise UsageError(f"cannot write {file} ({error.strerror}); choose another --dir") from error
 
 
 def _path(cause: str, *folders: Path) -> Path:

@@ -37,6 +37,24 @@ def _about(keys: Mapping[str, Any]) -> str:
     return printable(f"{world.get('kind', 'processes')}, {ranks}" + (f"; {tags}" if tags else ""))
 
 
+def write_new(path: Path, text: str, instead: str) -> None:
+    """Write a scenario file that is not there yet, with its folder.
+
+    Args:
+        instead: what to choose another of if the file exists.
+
+    Raises UsageError if it exists or cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{path} exists already; choose another {instead}") from None
+    except OSError as error:
+        raise UsageError(f"cannot write {path} ({error.strerror}); choose another --dir") from error
+
+
 def new(name: str, directory: Path, source: str | None = None) -> int:
     """Write a scenario to begin with: the commented template, or a copy of the built-in scenario `source`.
 
@@ -49,14 +67,7 @@ def new(name: str, directory: Path, source: str | None = None) -> int:
         )
     text = _beginning(claim, source)
     path = directory / Path(name).parent / f"{claim}{SUFFIX}"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise UsageError(f"{path} exists already; choose another name") from None
-    except OSError as error:
-        raise UsageError(f"cannot write {path} ({error.strerror}); choose another --dir") from error
+    write_new(path, text, "name")
     print(printable(f"{path}: run it with `rdzv-harness run {path}`"))
     return AS_EXPECTED
 
