@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding, unless_stalled
 from harness.history.disturbances import RELEASING, Disturbances
-from harness.history.joins import Join, configured_run_id, handler_config, joins
+from harness.history.joins import Join, configured_run_id, handler_config, joins, window_of
 from harness.history.lateness import lateness
 from harness.history.timed_calls import timed_call
 from harness.history.wording import counted, describe_call, describe_end, with_stacks
@@ -77,7 +77,7 @@ def _is_plain(scenario: Scenario, group: Sequence[Join]) -> bool:
 
 
 def _is_undisturbed(scenario: Scenario, history: History, disturbances: Disturbances, group: Sequence[Join]) -> bool:
-    window = _window(history, group)
+    window = window_of(history, group)
     allowed_ns = _allowed_ns(scenario, history, group)
     ranks = {join.call.rank for join in group}
     masters = disturbances.masters
@@ -87,29 +87,9 @@ def _is_undisturbed(scenario: Scenario, history: History, disturbances: Disturba
         and lateness(history, window).total_ns <= allowed_ns
         and masters <= {join.call.rank for join in group if join.is_master}
         and not disturbances.hit({*ranks, *masters}, window)
-        and not _is_held_up(disturbances, group, window)
+        and not disturbances.holds_up(group, window)
         and not _has_gone(history, group, window)
         and not disturbances.released(range(scenario.world.size), window[1], _IN_THE_WAY)
-    )
-
-
-def _is_held_up(disturbances: Disturbances, group: Sequence[Join], window: tuple[int, int]) -> bool:
-    """Whether a join of a member's process, which a fault had hit before the window, was still going on in it.
-
-    Static-strict makes the stores of one process one after the other (docs/rendezvous.md): a constructor that waits at
-    a link that was silent holds up the next one.
-    """
-    members = {(join.call.rank, join.call.life) for join in group}
-    others = [
-        join
-        for join in joins(disturbances.history)
-        if (join.call.rank, join.call.life) in members
-        and join.begun_ns < window[1]
-        and (join.call.ended_ns is None or join.ended_ns > window[0])
-    ]
-    return disturbances.is_strict and any(
-        disturbances.hit({join.call.rank, *disturbances.masters}, disturbances.history.window_of(join.call))
-        for join in others
     )
 
 
@@ -125,11 +105,6 @@ def _has_gone(history: History, group: Sequence[Join], window: tuple[int, int]) 
     )
 
 
-def _window(history: History, group: Sequence[Join]) -> tuple[int, int]:
-    windows = [history.window_of(join.call) for join in group]
-    return min(begun for begun, _ in windows), max(ended for _, ended in windows)
-
-
 def _allowed_ns(scenario: Scenario, history: History, group: Sequence[Join]) -> int | None:
     """A part of the shortest timeout; None if it is too short, or if a join died with its process."""
     timed = [timed_call(scenario, history, join.call) for join in group]
@@ -143,5 +118,5 @@ def _alone(history: History, group: Sequence[Join], join: Join) -> Finding:
     if join.call.error is not None and join.call.error.first_line:
         because += f": {join.call.error.first_line}"
     because = with_stacks(history, join.call, because)
-    window = _window(history, group)
+    window = window_of(history, group)
     return unless_stalled(history, window, because, happened=happened, evidence=join.call.evidence)

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding, unless_stalled
 from harness.history.disturbances import RELEASING, Disturbances
-from harness.history.joins import Join, Rounds, joins, ranks_missing
+from harness.history.joins import Join, Rounds, joins, ranks_missing, window_of
 from harness.history.wording import and_n_more, counted, describe_call, ranks_named
 from harness.scenario.scenario import EXIT, Scenario
 from harness.values.attribute import Declaration
@@ -92,8 +92,7 @@ def _is_one_each(group: list[Join]) -> bool:
 def _is_disturbed(history: History, disturbances: Disturbances, group: list[Join]) -> bool:
     """Whether a message or a process may have been lost: then one rank may return and another raise."""
     ranks = {*(join.call.rank for join in group), *disturbances.masters}
-    windows = [history.window_of(join.call) for join in group]
-    window = min(begun for begun, _ in windows), max(ended for _, ended in windows)
+    window = window_of(history, group)
     return (
         disturbances.hit(ranks, window)
         or disturbances.gone(ranks, window[1])
@@ -177,10 +176,9 @@ def _split(history: History, group: list[Join]) -> Iterator[Finding]:
     }
     if returned and raised:
         first = next(iter(raised.values()))
-        everybody = [history.window_of(join.call) for join in group]
         yield unless_stalled(
             history,
-            (min(begun for begun, _ in everybody), max(ended for _, ended in everybody)),
+            window_of(history, group),
             f"{ranks_named(sorted(returned))} returned, but {describe_call(first.call)} raised"
             + and_n_more(len(raised)),
             evidence=tuple(index for join in (*returned.values(), *raised.values()) for index in join.call.evidence),

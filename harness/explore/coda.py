@@ -72,9 +72,14 @@ def with_its_coda(document: Mapping[str, Any], check: str) -> Document | None:
     Args:
         check: what is violated; of the coda's claims only this one stays.
     """
-    if not check.startswith(f"{CODA}-"):
+    if not of_coda(check):
         return copied(document)
     return essential(with_coda(document), check) if allows_coda(document) else None
+
+
+def of_coda(check: str) -> bool:
+    """Whether it is a claim of the coda, by its name."""
+    return check.startswith(f"{CODA}-")
 
 
 def without_coda(document: Mapping[str, Any]) -> Document:

@@ -87,6 +87,12 @@ def _reported_round(call: Call) -> int | None:
     return call.end.round if call.end.round is not None else whole(mapping(call.returned).get("round"))
 
 
+def window_of(history: History, group: Iterable[Join]) -> tuple[int, int]:
+    """From the first begin of these joins to their last end; what has not ended lasts until the history does."""
+    windows = [history.window_of(join.call) for join in group]
+    return min(begun for begun, _ in windows), max(ended for _, ended in windows)
+
+
 def handler_of(call: Call) -> str:
     """The name of the handler whose call, or whose store's call, it is."""
     op = call.invoke or call.end

@@ -82,3 +82,46 @@ def test_a_call_that_was_skipped_is_no_violation_beside_the_one_that_ended_its_p
     result = Result(DRAFT.scenario, judge(DRAFT.scenario, history), history, Path("run"), 1.0)
     for found, kept in (({died, skipped}, {died}), ({skipped}, {skipped})):
         assert observe(DRAFT, result, lambda *_, found=found: frozenset(found), features).signatures == kept
+
+
+CODA_DRAFT = Draft(
+    {
+        "schema": "rdzv-scenario/v1",
+        "title": "A coda joins",
+        "world": {"size": 2, "timeout": "1s"},
+        "workload": [
+            {"id": "join", "do": "rendezvous"},
+            {
+                "id": "coda-join",
+                "do": "rendezvous",
+                "run_id": "coda",
+                "handler": "coda",
+                "thread": "coda",
+                "after": "0.6s",
+            },
+        ],
+        "faults": [{"id": "down", "inject": "down", "ranks": 1, "for": "500ms"}],
+        "expect": [{"id": "coda-joins", "step": "coda-join", "is": "ok"}, {"id": "joins", "step": "join", "is": "ok"}],
+    },
+    UNIFORM,
+    1,
+)
+
+
+def of_coda(subject: str, until: float, hit: bool = True) -> set[str]:
+    """What is seen where rank 1's first join, which a fault may have hit, goes on until then, and the coda's fails."""
+    past = Past(2, subject=subject).join(0, 0.1, 0.3).join(1, 0.1, until)
+    past.fault("down", 0.05, 0.5 if hit else 0.09, kind="down", ranks=(1,))
+    for rank in (0, 1):
+        past.join(rank, 0.6, 1.6, "failed", step="coda-join", run_id="coda", handler="coda", thread="coda")
+    history = past.whole()
+    result = Result(CODA_DRAFT.scenario, judge(CODA_DRAFT.scenario, history), history, Path("run"), 1.0, seed=4)
+    return {one.check for one in observe(CODA_DRAFT, result, signatures, features).signatures}
+
+
+def test_a_coda_behind_a_join_that_a_fault_has_hit_is_a_limit_of_static_strict() -> None:
+    """Its constructors run one after the other, also once the fault is healed; nothing else excuses a coda."""
+    assert of_coda("static-strict", until=1.2) == set()
+    assert of_coda("static", until=1.2) == {"coda-joins"}
+    assert of_coda("static-strict", until=0.55) == {"coda-joins"}
+    assert of_coda("static-strict", until=1.2, hit=False) == {"coda-joins"}
