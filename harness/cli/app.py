@@ -199,11 +199,11 @@ def explain(kind: o.Kind) -> int:
 
 
 @app.command()
-def new(name: o.Name, directory: o.Directory = Path(), source: o.Source = None) -> int:
+def new(name: o.Name, directory: o.Directory = Path(), source: o.Source = None, job: o.OwnJob = False) -> int:
     """Write a commented scenario to begin with, or copy a built-in one."""
     from harness.cli import scenarios
 
-    return scenarios.new(name, directory, source)
+    return scenarios.new(name, directory, source, job)
 
 
 @app.command()

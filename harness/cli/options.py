@@ -81,6 +81,9 @@ Source = Annotated[
     str | None,
     typer.Option("--from", metavar="BUILTIN", help="copy this one; `rdzv-harness list scenarios` names them"),
 ]
+OwnJob = Annotated[
+    bool, typer.Option("--job", help="for a program of your own (`--subject command`), in place of steps")
+]
 
 Subject = Annotated[
     str, typer.Option(metavar="NAME", help="static, another backend of torch's registry, echo, or command (-- ARGV)")

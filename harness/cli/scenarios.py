@@ -55,28 +55,34 @@ def write_new(path: Path, text: str, instead: str) -> None:
         raise UsageError(f"cannot write {path} ({error.strerror}); choose another --dir") from error
 
 
-def new(name: str, directory: Path, source: str | None = None) -> int:
+def new(name: str, directory: Path, source: str | None = None, job: bool = False) -> int:
     """Write a scenario to begin with: the commented template, or a copy of the built-in scenario `source`.
 
-    Raises UsageError for an invalid name, a file that exists, or a source that there is not.
+    Args:
+        job: the template for a job of one's own, which has a program in place of steps.
+
+    Raises UsageError for an invalid name, a file that exists, a source that there is not, or a source and `job`.
     """
+    if job and source is not None:
+        raise UsageError("--job and --from exclude each other; give --job for a program of your own")
     claim = Path(name).name.removesuffix(SUFFIX)
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", claim):
         raise UsageError(
             f"{claim!r} is not a name for a scenario; write the claim in small letters and hyphens: a-late-worker-joins"
         )
-    text = _beginning(claim, source)
+    text = _beginning(claim, source, job)
     path = directory / Path(name).parent / f"{claim}{SUFFIX}"
     write_new(path, text, "name")
-    print(printable(f"{path}: run it with `rdzv-harness run {path}`"))
+    subject = " --subject command" if job else ""
+    print(printable(f"{path}: run it with `rdzv-harness run {path}{subject}`"))
     return AS_EXPECTED
 
 
-def _beginning(claim: str, source: str | None) -> str:
+def _beginning(claim: str, source: str | None, job: bool) -> str:
     from harness.reference import template
 
     if source is None:
-        return template(claim)
+        return template(claim, job)
     from harness import __version__
     from harness.loader import builtin
     from harness.reference.addresses import SCHEMA_LINE

@@ -69,6 +69,7 @@ def test_help_names_every_command_and_the_exit_codes(words: list[str], capsys: C
         (["explain", "blackhoel"], "blackhole"),
         (["list", "toxins"], "toxins"),
         (["new", "Not A Name"], "small letters and hyphens"),
+        (["new", "mine", "--job", "--from", "a-late-worker-is-waited-for"], "--job and --from exclude each other"),
         (["doctor", "--require", "luck"], "no such check"),
         (["toxiproxy"], "command"),
         (["toxiproxy", "remove"], "remove"),

@@ -82,6 +82,19 @@ def test_a_stored_run_is_shown_and_judged_again(
     assert main(["show", str(run_dir), "--ranks", "2"]) == 2
 
 
+def test_the_template_for_a_job_is_played_as_it_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`new --job` and then the command that it prints: rank 1 dies at its third line, and rank 0 goes on to its end."""
+    assert main(["new", "--job", "my-job-survives", "--dir", str(tmp_path)]) == 0
+    command = capsys.readouterr().out.split("`")[1].split()
+    assert command[-2:] == ["--subject", "command"]
+    runs = ["--runs-dir", str(tmp_path / "runs"), "--jobs", "1", "--fail-on-skip"]
+    assert main([*command[1:], *runs]) == 0, capsys.readouterr().out
+    (run_dir,) = (path.parent for path in (tmp_path / "runs").glob("*/run.json"))
+    printed = [(run_dir / "logs" / f"rank-{rank}.life-1.log").read_text().count("step=") for rank in (0, 1)]
+    assert printed[0] == 5
+    assert printed[1] >= 3
+
+
 DIES = """\
 schema: rdzv-scenario/v1
 title: A job lives until it is killed

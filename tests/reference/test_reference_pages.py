@@ -180,6 +180,21 @@ def test_the_template_is_a_scenario() -> None:
     assert "title: A slow link delays nobody else\n" in template("a-slow-link-delays-nobody-else")
 
 
+def test_the_template_for_a_job_is_a_scenario_of_a_job() -> None:
+    """It has a program in place of steps, and every line that is commented out can be read in its place too."""
+    (cell,) = load_text(template("my-job-survives", job=True), Path("x.rdzv.yaml"))
+    assert cell.job is not None
+    assert [fault.kind for fault in cell.faults] == ["kill"]
+    uncommented = re.sub("^  # - ", "  - ", template("my-job-survives", job=True), flags=re.MULTILINE)
+    torchrun = re.search(r"^#   (argv: \[torchrun[^]]*\])", uncommented, re.MULTILINE)
+    assert torchrun is not None
+    uncommented = re.sub(r"argv: \[sh.*", " ".join(torchrun[1].replace("#", "").split()), uncommented)
+    (cell,) = load_text(uncommented, Path("x.rdzv.yaml"))
+    assert [fault.kind for fault in cell.faults] == ["kill", "latency", "down"]
+    assert cell.job is not None
+    assert (cell.job.argv[0], cell.job.argv[-1]) == ("torchrun", "train.py")
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "../x", "a b", "-x"])
 def test_a_name_that_is_no_file_name_is_refused(name: str) -> None:
     """`new` writes one file in one place."""
