@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-collect_ignore = ["harness/builtin_scenarios"]
-"""A link to scenarios/."""
+collect_ignore = ["harness/builtin_scenarios", "harness/builtin_examples"]
+"""Links to scenarios/ and examples/."""
 WORLDS_PER_PROCESSOR = 3
 """Scenarios mostly wait, so `-n auto` plays more worlds than there are processors."""
 

@@ -199,10 +199,20 @@ def explain(kind: o.Kind) -> int:
 
 
 @app.command()
-def new(name: o.Name, directory: o.Directory = Path(), source: o.Source = None, job: o.OwnJob = False) -> int:
-    """Write a commented scenario to begin with, or copy a built-in one."""
+def new(
+    name: o.Name,
+    directory: o.Directory = Path(),
+    source: o.Source = None,
+    job: o.OwnJob = False,
+    example: o.Example = None,
+) -> int:
+    """Write a commented scenario to begin with, or copy a built-in one, or an example."""
     from harness.cli import scenarios
 
+    if job + (source is not None) + (example is not None) > 1:
+        raise UsageError("--from, --job and --example exclude each other; give one of them")
+    if example is not None:
+        return scenarios.new_example(name, directory, example)
     return scenarios.new(name, directory, source, job)
 
 

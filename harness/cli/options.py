@@ -76,13 +76,19 @@ Kind = Annotated[
     str,
     typer.Argument(metavar="WORD", help="a fault, step, check, world or report, a failure (F02), or a word (vacuous)"),
 ]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="the claim in hyphens: a-late-worker-joins")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="the claim in hyphens: a-late-worker-joins; of an example, a new folder")
+]
 Source = Annotated[
     str | None,
     typer.Option("--from", metavar="BUILTIN", help="copy this one; `rdzv-harness list scenarios` names them"),
 ]
 OwnJob = Annotated[
     bool, typer.Option("--job", help="for a program of your own (`--subject command`), in place of steps")
+]
+Example = Annotated[
+    str | None,
+    typer.Option(metavar="EXAMPLE", help="copy this folder: own_job, a job under torchrun and scenarios that break it"),
 ]
 
 Subject = Annotated[

@@ -1,4 +1,4 @@
-"""The scenarios that ship with the harness: as a list, and as the beginning of one's own."""
+"""The scenarios and examples that ship with the harness: as a list, and as the beginning of one's own."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _about(keys: Mapping[str, Any]) -> str:
 
 
 def write_new(path: Path, text: str, instead: str) -> None:
-    """Write a scenario file that is not there yet, with its folder.
+    """Write a file that is not there yet, with its folder.
 
     Args:
         instead: what to choose another of if the file exists.
@@ -61,10 +61,8 @@ def new(name: str, directory: Path, source: str | None = None, job: bool = False
     Args:
         job: the template for a job of one's own, which has a program in place of steps.
 
-    Raises UsageError for an invalid name, a file that exists, a source that there is not, or a source and `job`.
+    Raises UsageError for an invalid name, a file that exists, or a source that there is not.
     """
-    if job and source is not None:
-        raise UsageError("--job and --from exclude each other; give --job for a program of your own")
     claim = Path(name).name.removesuffix(SUFFIX)
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", claim):
         raise UsageError(
@@ -75,6 +73,26 @@ def new(name: str, directory: Path, source: str | None = None, job: bool = False
     write_new(path, text, "name")
     subject = " --subject command" if job else ""
     print(printable(f"{path}: run it with `rdzv-harness run {path}{subject}`"))
+    return AS_EXPECTED
+
+
+def new_example(name: str, directory: Path, example: str) -> int:
+    """Copy an example that ships with the harness into a new folder.
+
+    Args:
+        name: of the folder, which lies in `directory`.
+
+    Raises UsageError for a folder that exists or cannot be written, or an example that there is not.
+    """
+    from harness.reference import examples
+
+    files = examples.copy_of(example)
+    folder = directory / name
+    if folder.exists():
+        raise UsageError(f"{folder} exists already; choose another name")
+    for file, text in files.items():
+        write_new(folder / file, text, "name")
+    print(printable(f"{folder}: run it with `cd {folder} && rdzv-harness run . --subject command`"))
     return AS_EXPECTED
 
 

@@ -14,7 +14,17 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[2]
 HARNESS, STRICT = "rdzv_harness", "rdzv_static_strict"
 WHEEL, SDIST = ".whl", ".tar.gz"
-SOURCES = (".ci/distributions", "harness", "scenarios", "docker", "packaging", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = (
+    ".ci/distributions",
+    "harness",
+    "scenarios",
+    "examples",
+    "docker",
+    "packaging",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+)
 """Everything that the distributions are made of."""
 NEEDED = Version("77")
 """Of setuptools: what `build-system` asks for; the lock file of CI has a later one."""

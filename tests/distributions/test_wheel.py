@@ -36,6 +36,10 @@ def test_the_wheel_has_every_file_of_the_package(build: Build) -> None:
     wanted |= {Path("harness/builtin_scenarios") / path for path in shipped}
     assert {str(path) for path in wanted} - has.keys() == set()
     assert len(shipped) > 100
+    own_job = [path for path in (ROOT / "examples" / "own_job").iterdir() if path.is_file()]
+    assert {path.suffix for path in own_job} == {".md", ".py", ".yaml"}
+    for path in own_job:
+        assert has[f"harness/builtin_examples/own_job/{path.name}"] == path.read_bytes()
     for path in shipped:
         assert has[f"harness/builtin_scenarios/{path}"] == (ROOT / "scenarios" / path).read_bytes()
     assert f"rdzv_harness-{__version__}.dist-info/licenses/LICENSE" in has
@@ -83,6 +87,8 @@ def test_the_installed_package_plays_what_it_brings(build: Build, tmp_path: Path
     assert "builtin:port_conflicts/port-zero-is-refused\n" in run("explain", "F29")
     run("new", "mine", "--from", ONE)
     assert run("validate", ".") == "mine.rdzv.yaml: ok, 1 cell\n"
+    run("new", "--example", "own_job", "job")
+    assert run("validate", "job").count(": ok, 1 cell\n") == 3
     where = "import harness.loader.builtin as b; print(b.FOLDER)"
     ran = subprocess.run(
         [sys.executable, "-c", where], env={**os.environ, "PYTHONPATH": str(target)}, cwd=outside, capture_output=True
