@@ -68,6 +68,7 @@ PURE = (
     "explore.canary", "explore.hunts", "explore.lanes", "explore.observe", "explore.parts", "explore.tally",
     "reproduce.claims", "reproduce.issue", "reproduce.limits", "reproduce.script", "reproduce.written",
     "reproduce.faults", "reproduce.roles",
+    "campaign.plan", "campaign.driver",
     "explore.benign", "explore.coda", "explore.documents", "explore.generate", "explore.injecting", "explore.mutate",
     "explore.ranges", "explore.traffic", "explore.workloads",
 )

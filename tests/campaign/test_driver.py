@@ -1,0 +1,116 @@
+"""The driver of a campaign: who gets what, and who is blamed for a loss."""
+
+from __future__ import annotations
+
+from harness.campaign.driver import Driver, GivenUp, Shard
+from harness.campaign.plan import Plan
+
+
+def _driver(plays: int, *machines: str) -> Driver:
+    driver = Driver(Plan(["a"] * plays))
+    for machine in machines:
+        driver.joined(machine, worlds=1)
+    return driver
+
+
+def _first(driver: Driver) -> Shard:
+    return driver.next_shards()[0]
+
+
+def test_a_machine_has_two_shards_at_most() -> None:
+    """The one that it plays, and the next; all have one before any has two."""
+    driver = _driver(1000, "a", "b")
+    assert [shard.machine for shard in driver.next_shards()] == ["a", "b", "a", "b"]
+    assert driver.next_shards() == []
+    driver.ended(2)
+    assert [shard.machine for shard in driver.next_shards()] == ["b"]
+
+
+def test_a_lost_shard_is_sent_again_without_what_is_recorded() -> None:
+    """To a machine that lives."""
+    driver = _driver(4, "a", "b")
+    first = Driver.next_shards(driver)
+    assert [(shard.machine, shard.plays) for shard in first] == [("a", (0,)), ("b", (1,)), ("a", (2,)), ("b", (3,))]
+    assert driver.finished(0, 1.0)
+    driver.left("a", "it died")
+    driver.ended(2)
+    (again,) = [shard for shard in driver.next_shards() if shard.machine == "b"][:1]
+    assert again.plays == (1,)  # its machine said that it ended, and played nothing
+    assert driver.plan.left == 3
+
+
+def test_a_play_that_had_not_begun_is_never_blamed() -> None:
+    """However often its machine dies before it."""
+    driver = _driver(1)
+    for number in range(1, 20):
+        driver.joined(f"m{number}", worlds=1)
+        assert _first(driver).plays == (0,)
+        driver.left(f"m{number}", "it died")
+    assert driver.given_up() == []
+    assert driver.losses == 0
+
+
+def test_blame_is_on_what_had_begun() -> None:
+    """Once: sent again beside others; twice: alone; three times: given up."""
+    driver = _driver(8, "a")
+    shard = _first(driver)
+    assert shard.plays == (0, 1, 2, 3)
+    driver.begun(shard.number, 0)
+    driver.begun(shard.number, 1)
+    driver.finished(0, 1.0)
+    driver.left("a", "it died")
+    driver.joined("b", worlds=1)
+    again = _first(driver)
+    assert 1 in again.plays
+    assert len(again.plays) > 1
+    driver.begun(again.number, 1)
+    driver.left("b", "it died")
+    driver.joined("c", worlds=1)
+    alone = _first(driver)
+    assert alone.plays == (1,)
+    driver.shard_begun(alone.number)
+    driver.left("c", "it burnt")
+    assert driver.given_up() == [GivenUp(1, "it burnt")]
+    assert driver.given_up() == []
+    driver.finished(1, 0.0)
+    driver.joined("d", worlds=1)
+    assert all(1 not in shard.plays for shard in driver.next_shards())
+
+
+def test_a_result_of_a_lost_shard_counts_if_it_is_the_first() -> None:
+    """A machine may be thought dead, and its rows come all the same."""
+    driver = _driver(1, "a", "b")
+    lost = _first(driver)
+    driver.begun(lost.number, 0)
+    driver.lost(lost.number, "it is silent")
+    again = _first(driver)
+    assert driver.finished(0, 1.0)
+    assert not driver.finished(0, 1.0)
+    driver.lost(again.number, "it is silent")
+    assert driver.is_done
+    assert driver.given_up() == []
+
+
+def test_what_comes_late_or_from_nowhere_changes_nothing() -> None:
+    """Of shards that are over, and of machines that nobody knows."""
+    driver = _driver(2, "a")
+    driver.begun(77, 0)
+    driver.shard_begun(77)
+    driver.lost(77, "?")
+    driver.ended(77)
+    driver.left("nobody", "?")
+    assert driver.plan.left == 2
+    assert driver.machines == ("a",)
+
+
+def test_a_machine_without_work_gets_what_a_slow_one_has_not_played() -> None:
+    """Once for each shard, and never its own."""
+    driver = _driver(2, "slow")
+    assert [shard.plays for shard in driver.next_shards()] == [(0,), (1,)]
+    driver.joined("quick", worlds=1)
+    assert [(shard.machine, shard.plays) for shard in driver.next_shards()] == [("quick", (0,))]
+    driver.finished(0, 1.0)
+    driver.ended(3)
+    assert [(shard.machine, shard.plays) for shard in driver.next_shards()] == [("quick", (1,))]
+    driver.ended(4)
+    assert driver.next_shards()[0].plays == (1,)  # it said that it had ended, and had not played
