@@ -272,6 +272,20 @@ def compare(reports: o.JsonReports, fail_on_regression: o.FailOnRegression = Fal
 
 
 @app.command()
+def merge(
+    paths: o.ShardReports,
+    report: o.Reports = None,
+    json: o.Json = None,
+    junit: o.JUnit = None,
+    fail_on_skip: o.FailOnSkip = False,
+) -> int:
+    """Put the JSON reports of `run --shard` together: each play once, and what is missing named."""
+    from harness.cli import merging, reporting
+
+    return merging.merge(paths, reporting.chosen(report or (), json=json, junit=junit), fail_on_skip)
+
+
+@app.command()
 def reproduce(
     what: o.ScriptOf,
     output: o.ScriptFile = Path("repro.py"),

@@ -66,6 +66,12 @@ FailOnRegression = Annotated[
 JsonReports = Annotated[
     list[Path], typer.Argument(metavar="REPORT...", help="two reports or more, written by `run --json`")
 ]
+ShardReports = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="REPORT|DIR...", help="reports of `run --shard I/N --json FILE`, and folders with such reports"
+    ),
+]
 Family = Annotated[
     str | None,
     typer.Argument(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.cli.shards import Shard
     from harness.judge.result import Result
     from harness.play.options import RunOptions
-    from harness.reports.base import Report
+    from harness.reports.base import Part, Report
     from harness.scenario.scenario import Scenario
 
 # `--until-fail` alone: enough for a weekend.
@@ -88,10 +88,12 @@ def run(request: Request, options: RunOptions, make_runner: MakeRunner | None = 
     """
     if request.repeat is not None and request.repeat < 1:
         raise UsageError(f"--repeat {request.repeat}: a cell is played at least once")
-    cells = _selected(request, options)
+    cells, of = _selected(request, options)
     if not cells:
         return NOTHING_SELECTED
     reports = _reports(request, len(cells))
+    if request.shard is not None:
+        reports.covers(_part(request, request.shard, len(cells), of))
     with ExitStack() as held:  # the run directories that the reports name
         held.callback(reports.release)
         reports.opened("importing torch" if options.needs_torch else "making a world")
@@ -106,15 +108,22 @@ def run(request: Request, options: RunOptions, make_runner: MakeRunner | None = 
     return _exit_code(results, ended == INTERRUPT, problems, request.fail_on_skip)
 
 
-def _selected(request: Request, options: RunOptions) -> list[Scenario]:
-    """The cells that are played; if there are none, why is said."""
+def _part(request: Request, shard: Shard, cells: int, of: int) -> Part:
+    from harness.reports.base import Part
+
+    return Part(shard.number, shard.count, cells, of, 0 if request.until_fail else request.runs)
+
+
+def _selected(request: Request, options: RunOptions) -> tuple[list[Scenario], int]:
+    """The cells that are played, and how many there are with all other shards; if there are none, why is said."""
     cells = select(load_all(request.paths, options.subject == "command"), request.tags, request.names)
     check_programs(cells, options)
     if not cells:
         streams.say("nothing selected: no cell fits --tags and -k; `rdzv-harness validate` lists the files")
+    of = len(cells)
     if cells and request.shard is not None:
         cells = _in_shard(cells, request.shard)
-    return _red_before(cells, options) if cells and request.last_failed else cells
+    return (_red_before(cells, options) if cells and request.last_failed else cells), of
 
 
 def _in_shard(cells: list[Scenario], shard: Shard) -> list[Scenario]:
@@ -230,6 +239,9 @@ class _Reports:
     def release(self) -> None:
         """Leave the terminal as it was, however the run ended."""
         self._each(lambda report: report.released())
+
+    def covers(self, part: Part) -> None:
+        self._each(lambda report: report.covers(part))
 
     def started(self, scenario: Scenario, attempt: int) -> None:
         self._each(lambda report: report.started(scenario, attempt))

@@ -9,6 +9,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,6 +21,25 @@ from harness.scenario.scenario import Scenario
 from harness.values.refusals import cannot, cannot_begin
 
 ANOTHER_FILE = "give a file that you may write"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which part of a larger run a run plays: `--shard`.
+
+    Attributes:
+        number: of the part, from 1.
+        count: how many parts there are.
+        cells: how many cells are played.
+        of: how many cells all parts have.
+        runs: how often each is played; 0 if that is not known before.
+    """
+
+    number: int
+    count: int
+    cells: int
+    of: int
+    runs: int
 
 
 class Report(ABC):
@@ -40,6 +60,9 @@ class Report(ABC):
 
     def remember(self, nights: Nights, name: str) -> None:  # noqa: B027 - most reports show one run
         """What earlier runs found, and the name of the file that says so; called before the first result."""
+
+    def covers(self, part: Part) -> None:  # noqa: B027 - only what programs put together needs it
+        """The run is a part of a larger one; called before the first result."""
 
     def finished(self, result: Result) -> None:  # noqa: B027 - most reports wait for the end
         """A cell has been judged; called in the order in which they end."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from harness import __version__
 from harness.history.time_to_error import TimeToError
-from harness.reports.base import REPORTS, RowReport
+from harness.reports.base import REPORTS, Part, RowReport
 from harness.reports.parts import deadlines, facts
 from harness.reports.parts.rows import Row
 
@@ -25,12 +26,17 @@ _COMMAND = re.compile(r"#(?=#(?:vso|teamcity)?\[)", re.IGNORECASE)
 class JsonReport(RowReport):
     """`meta`, then `results` in the order in which they ended."""
 
+    _part: Part | None = None
+
+    def covers(self, part: Part) -> None:
+        self._part = part
+
     def text(self, rows: Sequence[Row], interrupted: bool) -> str:
-        text = json.dumps(_whole(document(rows, interrupted)), indent=2)
+        text = json.dumps(_whole(document(rows, interrupted, self._part)), indent=2)
         return _COMMAND.sub(r"\\u0023", text) + "\n"  # `#` stands in texts only
 
 
-def document(rows: Sequence[Row], interrupted: bool = False) -> dict[str, Any]:
+def document(rows: Sequence[Row], interrupted: bool = False, part: Part | None = None) -> dict[str, Any]:
     """The whole document as plain values; what every row says of where it ran stands in `meta` once."""
     meta = {
         "schema": FORMAT,
@@ -39,6 +45,7 @@ def document(rows: Sequence[Row], interrupted: bool = False) -> dict[str, Any]:
         "counts": facts.counts(str(row["status"]) for row in rows),
         "deadlines": [line.to_json() for line in deadlines.lines(_times_to_error(rows))],
         "interrupted": interrupted,
+        **({} if part is None else {"shard": asdict(part)}),
     }
     return {"meta": meta, "results": list(rows)}
 

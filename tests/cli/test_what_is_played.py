@@ -133,6 +133,17 @@ def test_a_shard_keeps_the_order_of_the_files(run: Run) -> None:
     assert run([PASSED], shard=Shard(2, 2), tags="links")[1] == ["late[cut=2B]"]
 
 
+def test_the_json_report_says_which_shard_it_is(run: Run, tmp_path: Path) -> None:
+    """And how many results it should have, so that `merge` knows what is missing; a whole run has no shard."""
+    for shard, said in (
+        (Shard(2, 3), {"number": 2, "count": 3, "cells": 1, "of": 4, "runs": 2}),
+        (None, None),
+    ):
+        path = tmp_path / "report.json"
+        run([PASSED] * 8, shard=shard, repeat=2, reports=(ReportChoice("json", path),))
+        assert json.loads(path.read_text())["meta"].get("shard") == said
+
+
 def test_an_empty_shard_is_nothing_selected(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     """With how many there may be."""
     assert run([], shard=Shard(5, 5)) == (5, [])
