@@ -11,8 +11,8 @@ from harness.values.errors import UsageError
 from harness.values.printable import printable
 from harness.values.suggest import nearest
 
-# A link to examples/ in a checkout, a folder in an installed package.
-FOLDER = (Path(__file__).parents[1] / "builtin_examples").resolve()
+# Each is a link to its folder of examples/ in a checkout, a folder in an installed package.
+FOLDER = Path(__file__).parents[1] / "builtin_examples"
 
 _PAGE = "README.md"
 
