@@ -9,7 +9,7 @@ from dataclasses import replace
 from harness.faults.base import FAULTS
 from harness.machine.toxiproxy import server as proxy_server
 from harness.play.options import AUTO, EMBEDDED, REAL, is_url
-from harness.scenario.messages import messages_of
+from harness.scenario.messages import messages_of, sights_of
 from harness.scenario.scenario import Scenario
 from harness.worlds.base import WORLDS
 
@@ -26,6 +26,9 @@ def needs_of(scenario: Scenario) -> Iterator[tuple[str, str]]:
             yield capability, f"the fault {fault.name!r} ({fault.kind})" if fault.name != fault.kind else fault.kind
     if scenario.world.family == "ipv6":
         yield "hosts", "`family: ipv6`"
+    for one in sights_of(scenario):
+        if one.kind == "file" and not one.what.startswith("{run_dir}/"):
+            yield "shared_files", f"the moment of the file {one.what!r}, which is not in {{run_dir}},"
     configs = (config for rank in scenario.world.ranks for config in rank.handlers.values())
     for host in sorted({config.host for config in configs if config.host}):
         if _is_loopback(host):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 
 from harness.play.addresses import Addresses
 from harness.play.options import Order
@@ -15,8 +16,12 @@ from harness.values.errors import Unsupported
 from harness.values.plan import HandlerPlan, Plan, RankPlan, StepPlan
 
 
-def make_plan(order: Order, addresses: Addresses) -> Plan:
-    """The plan of a play; raises Unsupported for a subject that torchrun cannot have as its rendezvous."""
+def make_plan(order: Order, addresses: Addresses, run_dir: PurePath) -> Plan:
+    """The plan of a play; raises Unsupported for a subject that torchrun cannot have as its rendezvous.
+
+    Args:
+        run_dir: the path that ranks have of the run directory.
+    """
     scenario = order.scenario
     return Plan(
         order.subject,
@@ -28,7 +33,7 @@ def make_plan(order: Order, addresses: Addresses) -> Plan:
                 env=dict(spec.env),
                 handlers={name: _handler_plan(rank, one, addresses) for name, one in spec.handlers.items()},
                 fresh=spec.fresh,
-                argv=_argv(rank, spec, order, addresses),
+                argv=_argv(rank, spec, order, addresses, run_dir),
             )
             for rank, spec in enumerate(scenario.world.ranks)
         ),
@@ -46,7 +51,7 @@ def filled_in(text: str, values: Mapping[str, object]) -> str:
     return re.sub("{(%s)}" % "|".join(PLACEHOLDERS), lambda found: str(values[found[1]]), text)  # noqa: UP031
 
 
-def _argv(rank: int, spec: RankSpec, order: Order, addresses: Addresses) -> tuple[str, ...]:
+def _argv(rank: int, spec: RankSpec, order: Order, addresses: Addresses, run_dir: PurePath) -> tuple[str, ...]:
     """The program of a rank of a job: its own, else the words of the command line, else those of the file."""
     if order.subject != COMMAND:
         return ()
@@ -57,7 +62,7 @@ def _argv(rank: int, spec: RankSpec, order: Order, addresses: Addresses) -> tupl
         "world_size": handler.world_size,
         "master_addr": handler.host,
         "master_port": handler.port,
-        "run_dir": order.run_dir.absolute(),
+        "run_dir": run_dir,
     }
     return tuple(filled_in(word, values) for word in argv_of(order.scenario, rank, order.command))
 

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, ClassVar, Protocol
 
 from harness.machine.launch.rank_launcher import LaunchedRank, RankLauncher
@@ -220,6 +220,10 @@ class WorldSession(ABC):
     @abstractmethod
     def helper(self, module: str, arguments: Mapping[str, Any]) -> AbstractContextManager[int]:
         """A process on the master's host that runs `harness.rank.<module>`; yields its pid once ready, and ends it."""
+
+    def seen_by_ranks(self, run_dir: Path) -> PurePath:
+        """The path that ranks have of the run directory: this machine's, unless their file system is another."""
+        return run_dir.absolute()
 
     def fileno(self) -> int:
         """Readable when a rank may have ended; `reap` empties it."""

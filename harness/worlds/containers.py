@@ -8,14 +8,14 @@ import select
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from harness.machine.docker import engine, images, leases, mounts
 from harness.machine.docker.client import Client
 from harness.machine.docker.hosts import PROXY, ContainerHost, ContainerNetwork
 from harness.machine.docker.proxy import ContainerEngineLauncher, ContainerServerLauncher
-from harness.machine.docker.ranks import ContainerLauncher, ContainerProcess, SharedRunDir
+from harness.machine.docker.ranks import RUN, ContainerLauncher, ContainerProcess, SharedRunDir
 from harness.machine.names import name_files
 from harness.machine.process import slots, stalls
 from harness.machine.process.exits import Exits
@@ -193,7 +193,7 @@ class ContainerSession(WorldSession):
         holding.callback(os.close, slots.acquire(leases.folder(), MOST_WORLDS, TURN_WITHIN_NS))
         kept.network.need([PROXY, *self._names])
         holding.callback(kept.network.refresh)
-        self._run = SharedRunDir(run_dir, kept.user)
+        self._run = SharedRunDir(run_dir, kept.user, writable=scenario.job is not None)
         holding.callback(self._run.close)
         exits.also(self._run.bell_fd)
         self._settle_in(run_dir / "etc")
@@ -241,6 +241,9 @@ class ContainerSession(WorldSession):
                 yield contained.pid
             finally:
                 stalls.forget(contained.pid)
+
+    def seen_by_ranks(self, run_dir: Path) -> PurePath:
+        return PurePosixPath(RUN)
 
     def fileno(self) -> int:
         return self._exits.fileno()

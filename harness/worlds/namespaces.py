@@ -102,7 +102,9 @@ class Namespaces(World):
         details="All masters share one host, `r0`; other ranks are on `r1`, `r2` ... The proxy server is on `px`. "
         "Needs private namespaces, and a kernel with bridge and veth.",
     )
-    capabilities = frozenset({"kill", "pause", "restart", "ports", "file_limit", "helper", "hosts", "address_change"})
+    capabilities = frozenset(
+        {"kill", "pause", "restart", "ports", "file_limit", "helper", "hosts", "address_change", "shared_files"}
+    )
     isolation = "private"
 
     def __init__(self, resources: WorldResources) -> None:

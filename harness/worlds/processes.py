@@ -93,7 +93,7 @@ class Processes(World):
         example="world: {size: 4, kind: processes}",
         details="In private user, network, pid and mount namespaces if the kernel allows, else on the host.",
     )
-    capabilities = frozenset({"kill", "pause", "restart", "ports", "file_limit", "helper", "loopback"})
+    capabilities = frozenset({"kill", "pause", "restart", "ports", "file_limit", "helper", "loopback", "shared_files"})
 
     def __init__(self, resources: WorldResources) -> None:
         super().__init__(resources)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from harness.campaign.runner import Runner
 from harness.judge.result import Result
 from harness.loader import load_text
-from harness.play.options import RunOptions
-from harness.play.plan import filled_in
+from harness.machine.docker.ranks import RUN
+from harness.play.addresses import Addresses
+from harness.play.options import Order, RunOptions
+from harness.play.plan import filled_in, make_plan
+from harness.worlds.containers import ContainerSession
 
 HEAD = "schema: rdzv-scenario/v1\ntitle: A job\n"
 Play = Callable[..., Result]
@@ -38,6 +42,18 @@ def test_only_the_placeholders_of_a_word_are_filled_in() -> None:
     assert filled_in("${X} {rank}/{world_size} {master_addr}:{master_port} {'a': 1} {run_dir}", values) == (
         "${X} 1/2 ::1:5 {'a': 1} /r"
     )
+
+
+def test_the_run_directory_in_a_job_s_words_is_the_one_that_ranks_have(tmp_path: Path) -> None:
+    """In a container it is mounted elsewhere, and this machine's path is nowhere in the plan."""
+    text = HEAD + "job: {argv: [train, '--out={run_dir}/model']}\nworld: {size: 2}\nexpect: [{step: exit, code: 0}]\n"
+    (cell,) = load_text(text, tmp_path / "job.rdzv.yaml")
+    order = Order(cell, tmp_path / "run", RunOptions(subject="command"))
+    inside = ContainerSession.seen_by_ranks(object.__new__(ContainerSession), order.run_dir)
+    assert inside == PurePosixPath(RUN)
+    plan = make_plan(order, Addresses(cell, 29500, "127.0.0.1", "127.0.0.1"), inside)
+    assert [rank.argv for rank in plan.ranks] == [("train", f"--out={RUN}/model")] * 2
+    assert str(tmp_path) not in json.dumps(plan.to_json())
 
 
 def test_each_rank_of_a_job_runs_its_own_words_and_is_judged_by_its_exit_code(play: Play) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from harness.loader import load_mapping
 from harness.machine.toxiproxy import server as proxy_server
-from harness.play.needs import server_for, through_the_same, unmet_by_proxy, wants_engine
+from harness.play.needs import server_for, through_the_same, unmet_by_proxy, unmet_by_world, wants_engine
 from harness.scenario.scenario import Scenario
 
 JOIN = {"do": "rendezvous"}
@@ -67,3 +67,31 @@ def test_what_needs_the_real_server_is_skipped_without(found: bool) -> None:
     scenario = cell(needs={"proxy": "real"})
     assert (unmet_by_proxy(scenario, "auto") is None) == found
     assert "give --toxiproxy real" in (unmet_by_proxy(scenario, "embedded") or ("", ""))[1]
+
+
+@pytest.mark.parametrize(("file", "seen"), [("{run_dir}/sign", True), ("/tmp/sign", False), ("sign", False)])
+def test_of_the_files_in_a_container_only_those_of_the_run_directory_are_seen(file: str, seen: bool) -> None:
+    """A cell that waits for another would wait for ever; it is skipped by name, and other worlds can play it."""
+
+    def waits(kind: str) -> Scenario:
+        fault = {"inject": "kill", "ranks": 1, "after": {"file": file}}
+        (one,) = load_mapping(
+            {
+                "schema": "rdzv-scenario/v1",
+                "title": "A job",
+                "job": {"argv": ["x"]},
+                "world": {"size": 2, "kind": kind},
+                "faults": [fault],
+                "expect": [{"step": "exit", "is": "died"}],
+            },
+            "x",
+        )
+        return one
+
+    assert unmet_by_world(waits("processes")) is None
+    assert unmet_by_world(waits("namespaces")) is None
+    _, reason = unmet_by_world(waits("containers")) or ("", "")
+    assert (not reason) == seen
+    if not seen:
+        assert f"the moment of the file '{file}', which is not in {{run_dir}}, needs shared_files" in reason
+        assert reason.endswith("give --world namespaces or processes")

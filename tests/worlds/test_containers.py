@@ -20,6 +20,7 @@ from bodies import HEAD, cell_of, printed
 from harness import clock
 from harness.campaign.runner import Runner
 from harness.judge.result import Result
+from harness.loader import load_text
 from harness.machine.docker import leases
 from harness.machine.docker.client import Client
 from harness.machine.docker.engine import DockerEngine
@@ -145,6 +146,22 @@ def test_a_rank_can_do_no_more_than_it_needs(play: Callable[..., Result]) -> Non
     assert found["etc"] is not True
     # The first process of a tree ignores what it has no handler for: SIGABRT of a crash, its own SIGKILL.
     assert found["first"] is False
+
+
+def test_a_job_and_the_harness_see_the_same_run_directory(docker_engine: DockerEngine, tmp_path: Path) -> None:
+    """Each by its own path: what the program makes at `{run_dir}` is the moment at which it is killed."""
+    text = (
+        f"{HEAD}world: {{size: 1, kind: containers, guard: 60s}}\n"
+        "job: {argv: [sh, -c, 'echo 1 > \"$0/sign\" && exec sleep 60', '{run_dir}']}\n"
+        "faults:\n  - {inject: kill, after: {file: '{run_dir}/sign'}}\n"
+        "expect:\n  - {step: exit, is: died, within: 30s, since: {file: '{run_dir}/sign'}}\n"
+    )
+    (cell,) = load_text(text, tmp_path / "job.rdzv.yaml")
+    with Runner(RunOptions(subject="command", jobs=1, runs_dir=tmp_path / "runs")) as runner:
+        result = runner.play(cell)
+    assert result.status == "passed", result.judgement.because
+    assert result.run_dir is not None
+    assert (result.run_dir / "sign").read_text() == "1\n"
 
 
 def test_hosts_have_names_and_addresses_for_tests(play: Callable[..., Result]) -> None:

@@ -61,9 +61,10 @@ class SharedRunDir:
 
     Args:
         user: `uid:gid` of the containers' processes.
+        writable: they may make files in it, and take away none of others.
     """
 
-    def __init__(self, run_dir: Path, user: str) -> None:
+    def __init__(self, run_dir: Path, user: str, writable: bool = False) -> None:
         self.path = run_dir
         self._user, self._group = (int(number) for number in user.split(":"))
         pipes = run_dir / _PIPES
@@ -72,6 +73,9 @@ class SharedRunDir:
             folder.mkdir(exist_ok=True)
             self._give(folder)
         run_dir.chmod(run_dir.stat().st_mode | stat.S_IXGRP | stat.S_IXOTH)
+        if writable and os.geteuid() == 0:
+            os.chown(run_dir, -1, self._group)
+            run_dir.chmod(run_dir.stat().st_mode | stat.S_IRWXG | stat.S_ISVTX)
         self.bell_fd = self.pipe("doorbell")
 
     def close(self) -> None:

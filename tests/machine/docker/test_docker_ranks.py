@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +13,8 @@ from typing import Any
 import pytest
 
 from harness.machine.docker import ranks as container_ranks
-from harness.machine.docker.ranks import ContainerProcess
+from harness.machine.docker.mounts import NOBODY
+from harness.machine.docker.ranks import ContainerProcess, SharedRunDir
 from harness.values.errors import HarnessError
 
 
@@ -70,3 +73,32 @@ def test_the_throttled_time_of_a_rank_that_has_ended_is_unknown(
     process.kill()
     process.wait()
     assert living.throttled_ns() is None
+
+
+_MAKES_AND_TAKES = """
+import os, sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534); os.chdir(sys.argv[1])
+def done(act, *words):
+    try:
+        act(*words)
+    except PermissionError:
+        return False
+    return True
+print(done(os.mkdir, "model"), done(os.unlink, "plan.json"))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes run directories whose ranks are another user")
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_job_makes_files_in_its_run_directory_and_takes_none_away(writable: bool, tmp_path: Path) -> None:
+    """As the user of containers; a rank that is no job of one's own makes none."""
+    for folder in (tmp_path, *tmp_path.parents):
+        if not folder.stat().st_mode & 0o001:
+            folder.chmod(folder.stat().st_mode | 0o011)
+    run_dir = tmp_path / "run"
+    run_dir.mkdir(mode=0o755)
+    (run_dir / "plan.json").touch()
+    with contextlib.closing(SharedRunDir(run_dir, NOBODY, writable)):
+        command = [sys.executable, "-c", _MAKES_AND_TAKES, str(run_dir)]
+        ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == [str(writable), "False"]
