@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,9 @@ def _program(alone: bool) -> list[str]:
 
 
 def _played_as(options: RunOptions) -> Iterator[str]:
+    from harness.machine.torches import torches
+
+    options = replace(options, python=torches.called(options.python))
     for field in fields(RunOptions):
         value = getattr(options, field.name)
         if field.name not in LEFT_OUT and value != getattr(DEFAULTS, field.name):

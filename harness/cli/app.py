@@ -25,6 +25,7 @@ app.add_typer(groups.toxiproxy, name="toxiproxy")
 app.add_typer(groups.proxy, name="proxy")
 app.add_typer(groups.docker, name="docker")
 app.add_typer(groups.findings, name="findings")
+app.add_typer(groups.torch, name="torch")
 
 
 @app.callback()
@@ -308,6 +309,6 @@ def reproduce(
 def doctor(python: o.Python = o.OWN_PYTHON, require: o.MustPass = None) -> int:
     """Check what this machine can do, and what it lacks."""
     from harness.cli import doctor as checks
-    from harness.cli.selecting import interpreter
+    from harness.cli.selecting import interpreter, with_torch
 
-    return checks.report(interpreter(python), require or ())
+    return checks.report(with_torch(interpreter(python)), require or ())

@@ -241,6 +241,8 @@ def _problem_of_text(option: Option, text: str) -> str:
             expression.parse(text, f"--{option.key}")
         elif option.key == "shard":
             shards.parse(text)
+        elif option.key == "python":
+            selecting.interpreter(text)
     except UsageError as error:
         return str(error).partition(": ")[2] or str(error)
     if option.key == "isolation" and text not in selecting.ISOLATIONS:

@@ -15,6 +15,7 @@ from harness.cli.exit_codes import AS_EXPECTED, INTERRUPTED, SOME_ERROR, SOME_FA
 from harness.cli.running import Request as RunRequest
 from harness.cli.running import check_machine
 from harness.cli.running import run as run_files
+from harness.cli.selecting import with_torch
 from harness.explore.draft import CANARY, LANES
 from harness.values.errors import HarnessError, UsageError
 from harness.values.printable import printable
@@ -105,6 +106,7 @@ def explore(
     """
     span_ns = _span_ns(request)
     _lanes(request)
+    options = replace(options, python=with_torch(options.python))
     if request.replay is not None:
         return _replay(request, options, find_files or _real_files)
     from harness.cli.reporting import make as make_reports

@@ -1,4 +1,4 @@
-"""The commands that have a group of their own: `toxiproxy`, `proxy`, `docker`, `findings`."""
+"""The commands that have a group of their own: `toxiproxy`, `proxy`, `docker`, `findings`, `torch`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ toxiproxy = typer.Typer(help="The real proxy server, as an alternative to the em
 proxy = typer.Typer(help="The embedded proxy engine, for any client of Toxiproxy's API.", rich_markup_mode=None)
 docker = typer.Typer(help="The Docker engine that worlds of containers need, and its images.", rich_markup_mode=None)
 findings = typer.Typer(help="What the explorer has found.", rich_markup_mode=None)
+torch = typer.Typer(help="Versions of torch, for --python torch:VERSION (needs uv).", rich_markup_mode=None)
 
 
 @toxiproxy.command()
@@ -102,3 +103,27 @@ def promote(
     from harness.cli import finding_commands
 
     return finding_commands.promote(cause, folder, name, directory)
+
+
+@torch.command("install")
+def install_torch(versions: o.TorchVersions, limit: o.TorchLimit = "40GB") -> int:
+    """Install versions of torch into the cache, and print the interpreter of each."""
+    from harness.cli import torch_commands
+
+    return torch_commands.install(versions, limit)
+
+
+@torch.command("list")
+def list_torch(available: o.Available = False) -> int:
+    """Print the versions that are installed: size, last use, Python."""
+    from harness.cli import torch_commands
+
+    return torch_commands.list_versions(available)
+
+
+@torch.command("remove")
+def remove_torch(versions: o.TorchVersions) -> int:
+    """Remove versions from the cache, unless they are in use."""
+    from harness.cli import torch_commands
+
+    return torch_commands.remove(versions)

@@ -100,7 +100,7 @@ Example = Annotated[
 Subject = Annotated[
     str, typer.Option(metavar="NAME", help="static, another backend of torch's registry, echo, or command (-- ARGV)")
 ]
-Python = Annotated[str, typer.Option(metavar="PATH", help="the ranks' interpreter; it must have torch")]
+Python = Annotated[str, typer.Option(metavar="PATH", help="the ranks' interpreter, which has torch; or torch:2.9.1")]
 Toxiproxy = Annotated[
     str,
     typer.Option(
@@ -259,6 +259,14 @@ Checkout = Annotated[
 Torch = Annotated[
     str, typer.Option(metavar="WORDS", help="what pip installs in it too: 'torch numpy'; by default it has no torch")
 ]
+TorchVersions = Annotated[list[str], typer.Argument(metavar="VERSION...", help="2.9.1, or 2.9 for its newest patch")]
+TorchLimit = Annotated[
+    str,
+    typer.Option(
+        metavar="SIZE", help="what all versions may take on disk; those used the longest ago are removed; as 40GB"
+    ),
+]
+Available = Annotated[bool, typer.Option("--available", help="every release that the package index has, from 2.6 on")]
 EngineDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="a folder for everything of the engine")]
 
 ApiPort = Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="of the API; 0 is any free one")]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli import streams
 from harness.cli.exit_codes import AS_EXPECTED, SOME_FAILED
-from harness.cli.selecting import load_all, select
+from harness.cli.selecting import load_all, select, with_torch
 from harness.loader import builtin
 from harness.values.errors import UsageError
 from harness.values.json import mapping
@@ -73,8 +73,9 @@ def _try(wish: Wish, made: Script) -> int:
     from harness.machine.process.interpreter import require
     from harness.reproduce.trying import others, runs_of, seen_in
 
-    require(Path(wish.python))
-    runs = runs_of(wish.output, wish.python, wish.runs)
+    python = with_torch(wish.python)
+    require(Path(python))
+    runs = runs_of(wish.output, python, wish.runs)
     seen = seen_in(runs)
     _write(wish.output, made.text(seen))
     if wish.issue:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.cli import streams
 from harness.cli.exit_codes import INTERRUPTED, NOTHING_SELECTED, SOME_ERROR, exit_code
-from harness.cli.selecting import check_programs, load_all, select
+from harness.cli.selecting import check_programs, load_all, select, with_torch
 from harness.values.errors import HarnessError, UsageError
 from harness.values.refusals import cannot
 from harness.values.verdict import SKIPPED
@@ -91,6 +91,7 @@ def run(request: Request, options: RunOptions, make_runner: MakeRunner | None = 
     cells, of = _selected(request, options)
     if not cells:
         return NOTHING_SELECTED
+    options = replace(options, python=with_torch(options.python))
     reports = _reports(request, len(cells))
     if request.shard is not None:
         reports.covers(_part(request, request.shard, len(cells), of))

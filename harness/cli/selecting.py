@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.cli import streams
 from harness.cli.expression import parse
 from harness.scenario.scenario import Scenario
 from harness.values.errors import ScenarioError, UsageError
@@ -69,10 +70,29 @@ def _searched(cell: Scenario) -> str:
 
 
 def interpreter(python: str) -> str:
-    """The interpreter's absolute path, links kept (virtual environments are links); a bare name is found on PATH."""
+    """The interpreter's absolute path, links kept (virtual environments are links); a bare name is found on PATH.
+
+    `torch:2.9.1` stays as it is, for `with_torch`; raises UsageError if that is no version.
+    """
+    if python.startswith("torch:"):
+        from harness.machine.torches import torches
+
+        torches.check(python.removeprefix(torches.PREFIX))
+        return python
     if os.sep in python:
         return os.path.abspath(python)
     return shutil.which(python) or python
+
+
+def with_torch(python: str) -> str:
+    """The interpreter's path for `torch:2.9.1`, any other as it is; a version that is not installed is installed now.
+
+    Raises NoUv, NoSuchTorch, UvFailed, BrokenTorch.
+    """
+    from harness.machine.torches import torches
+
+    version = torches.named(python)
+    return python if version is None else str(torches.interpreter(version, streams.say))
 
 
 def check_subject(subject: str, command: Sequence[str]) -> None:
@@ -97,7 +117,7 @@ def check_programs(cells: Sequence[Scenario], options: RunOptions) -> None:
 
 
 def checked(options: RunOptions) -> RunOptions:
-    """The options with the path of their interpreter.
+    """The options with the path of their interpreter, unless they name a version of torch.
 
     Raises UsageError for an isolation or a kind of world that does not exist.
     """

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.running import check_machine
+from harness.cli.selecting import with_torch
 from harness.machine.process.interpreter import require, require_backend
 from harness.play.options import SUBJECTS, RunOptions
 from harness.pytest_plugin.options import in_our_words
@@ -19,6 +20,7 @@ def check(options: RunOptions) -> None:
     """Raises pytest.UsageError for an interpreter, a subject, a server or a need that no scenario has here."""
     ours = [one for one in SUBJECTS if one != "command"]
     try:
+        options = replace(options, python=with_torch(options.python))
         if options.subject not in ours:
             require(Path(options.python))
             require_backend(Path(options.python), options.subject, ours)

@@ -49,7 +49,7 @@ class Option:
 
 OPTIONS = (
     Option("subject", "NAME", "static (the default), another registered backend, or echo"),
-    Option("python", "PATH", "the ranks' interpreter; default: the one that runs pytest"),
+    Option("python", "PATH", "the ranks' interpreter, or torch:2.9.1; default: the one that runs pytest"),
     Option("toxiproxy", "WHICH", "auto (the default), embedded, real, or the URL of a running server on loopback"),
     Option("isolation", "KIND", "private namespaces, the host, or auto (the default): private where possible"),
     Option("world", "KIND", "processes, namespaces or containers for all; default: as the files say"),
@@ -272,8 +272,12 @@ def _python(given: _Given) -> str:
     if os.sep in _as_it_is(given):
         return os.path.abspath(given.folder / given.text)
     from harness.cli.selecting import interpreter
+    from harness.values.errors import UsageError
 
-    return interpreter(given.text)
+    try:
+        return interpreter(given.text)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
 
 
 def _folder(given: _Given) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -54,11 +55,14 @@ def runner_of(config: pytest.Config) -> Runner:
     """The one runner of this process, started when the first scenario needs it."""
     from harness.campaign.pool import start_process
     from harness.campaign.runner import Runner
+    from harness.cli.selecting import with_torch
 
     runner: Runner | None = config.stash.get(_RUNNER, None)
     if runner is None:
         start = partial(start_process, life_fd=life.life_fd(config))
-        runner = Runner(options_of(config), partial(_command, config), start)
+        options = options_of(config)
+        options = replace(options, python=with_torch(options.python))
+        runner = Runner(options, partial(_command, config), start)
         runner.__enter__()
         config.stash[_RUNNER] = runner
     return runner

@@ -8,6 +8,7 @@ from typing import Union
 
 NANOSECONDS = {"us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "min": 60_000_000_000}
 BYTES = {"B": 1, "KB": 1000, "MB": 1000**2, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+BYTES_ON_DISK = {**BYTES, "GB": 1000**3}
 BYTES_PER_SECOND = {"B/s": 1, "KB/s": 1000, "MB/s": 1000**2}
 
 LONGEST_NS = 86_400_000_000_000
@@ -26,6 +27,9 @@ MOST_TIMEOUTS = 1000
 
 MOST_BYTES = 1 << 40
 """The largest size: a tebibyte, more than any machine of a test has as memory."""
+
+MOST_BYTES_ON_DISK = 1_000_000_000_000_000
+"""The largest limit of a folder: more than a machine's disk has."""
 
 MOST_BYTES_PER_SECOND = 1_000_000_000
 """The largest rate: what loopback carries, so a limit above it limits nothing."""
@@ -114,6 +118,11 @@ def is_duration(value: object) -> bool:
 def parse_size(value: object) -> int:
     """Read `5B`, `100KB` or `512MiB` as bytes, at most MOST_BYTES; raises ValueError with a hint."""
     return _parse_units(value, BYTES, "a size", "5B, 100KB, 512MiB", MOST_BYTES)
+
+
+def parse_disk_size(value: object) -> int:
+    """Read `40GB` as bytes, at most MOST_BYTES_ON_DISK; raises ValueError with a hint."""
+    return _parse_units(value, BYTES_ON_DISK, "a size", "40GB, 500MB", MOST_BYTES_ON_DISK)
 
 
 def parse_rate(value: object) -> int:
