@@ -22,7 +22,7 @@ FLOORS = (
     ("judge", "reports", "loader", "reference", "archive"),
     ("play",),
     ("campaign",),
-    ("explore", "reproduce"),
+    ("explore", "reproduce", "record"),
     ("cli", "pytest_plugin"),
 )
 PLACES = {room: (floor, place) for floor, rooms in enumerate(FLOORS) for place, room in enumerate(rooms)}
@@ -71,6 +71,8 @@ PURE = (
     "campaign.plan", "campaign.driver",
     "explore.benign", "explore.coda", "explore.documents", "explore.generate", "explore.injecting", "explore.mutate",
     "explore.ranges", "explore.traffic", "explore.workloads",
+    "record.normal", "record.document", "record.observed", "record.words", "record.record", "record.catalogue",
+    "record.difference", "record.bounds", "record.bisect", "record.pages", "record.derived", "record.html",
 )
 EFFECTS = (
     "asyncio", "ctypes", "docker", "io", "logging", "multiprocessing", "os", "psutil", "random", "requests", "resource",

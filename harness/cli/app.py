@@ -26,6 +26,7 @@ app.add_typer(groups.proxy, name="proxy")
 app.add_typer(groups.docker, name="docker")
 app.add_typer(groups.findings, name="findings")
 app.add_typer(groups.torch, name="torch")
+app.add_typer(groups.record, name="record")
 
 
 @app.callback()

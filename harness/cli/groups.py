@@ -1,8 +1,9 @@
-"""The commands that have a group of their own: `toxiproxy`, `proxy`, `docker`, `findings`, `torch`."""
+"""The commands that have a group of their own: `toxiproxy`, `proxy`, `docker`, `findings`, `torch`, `record`."""
 
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 import typer
 
@@ -14,6 +15,7 @@ proxy = typer.Typer(help="The embedded proxy engine, for any client of Toxiproxy
 docker = typer.Typer(help="The Docker engine that worlds of containers need, and its images.", rich_markup_mode=None)
 findings = typer.Typer(help="What the explorer has found.", rich_markup_mode=None)
 torch = typer.Typer(help="Versions of torch, for --python torch:VERSION (needs uv).", rich_markup_mode=None)
+record = typer.Typer(help="The track record: which failures which torch has.", rich_markup_mode=None)
 
 
 @toxiproxy.command()
@@ -127,3 +129,102 @@ def remove_torch(versions: o.TorchVersions) -> int:
     from harness.cli import torch_commands
 
     return torch_commands.remove(versions)
+
+
+@record.command("run")
+def run_record(
+    paths: o.Paths = None,
+    torch: o.RecordTorches = None,
+    python: o.RecordPythons = None,
+    subject: o.RecordSubjects = None,
+    repeat: o.RecordRepeat = 5,
+    limit: o.TorchLimit = "40GB",
+    folder: o.RecordTo = Path(".rdzv/record"),
+    jobs: o.Jobs = None,
+    tags: o.Tags = None,
+    names: o.Names = None,
+    shard: o.PartOfCells = None,
+    toxiproxy: o.Toxiproxy = "auto",
+    isolation: o.Isolation = "auto",
+    keep: o.Keep = 50,
+    replays: o.Replays = 2,
+    runs_dir: o.RunsDir = o.RUNS_DIR,
+) -> int:
+    """Play scenarios against several torches, and keep how each stands to each claim; goes on where it was ended."""
+    from harness.cli import environments, recording, shards
+    from harness.cli.selecting import checked
+    from harness.play.options import RunOptions
+
+    request = recording.Request(
+        tuple(paths or ()),
+        tuple(subject or ("static", "static-strict")),
+        folder,
+        repeat,
+        tags,
+        names,
+        None if shard is None else shards.parse(shard),
+    )
+    options = RunOptions(
+        toxiproxy=toxiproxy, isolation=isolation, jobs=jobs, keep=keep, replays=replays, runs_dir=runs_dir
+    )
+    return recording.run(request, checked(options), environments.chosen(python or (), torch or (), limit))
+
+
+@record.command("merge")
+def merge_records(paths: o.RecordFiles, folder: o.RecordTo = Path(".rdzv/record")) -> int:
+    """Add what other machines have played to a record."""
+    from harness.cli import record_commands
+
+    return record_commands.merge(paths, folder)
+
+
+@record.command("show")
+def show_record(
+    paths: o.Paths = None, folder: o.RecordFolder = None, form: o.RecordForm = "md", output: o.RecordPages = None
+) -> int:
+    """Print which failure which torch has, and what changed between releases; or write it as pages."""
+    from harness.cli import record_commands
+
+    return record_commands.show(paths or (), folder, form, output)
+
+
+@record.command("diff")
+def diff_records(
+    before: o.RecordBefore, after: o.RecordAfter, folder: o.RecordFolder = None, subject: o.RecordSubjects = None
+) -> int:
+    """Print what differs between two torches: claims, classes, messages, times to an error; exit code 1 if anything."""
+    from harness.cli import record_commands
+
+    return record_commands.diff(before, after, folder, subject or ())
+
+
+@record.command("known")
+def check_known(paths: o.Paths = None, folder: o.RecordFolder = None) -> int:
+    """Compare the versions that known failures name with the record; exit code 1 if it contradicts one."""
+    from harness.cli import record_commands
+
+    return record_commands.known(paths or (), folder)
+
+
+@record.command("bisect")
+def bisect_record(
+    file: o.BisectFile,
+    good: o.BisectGood,
+    bad: o.BisectBad,
+    python: o.RecordPythons = None,
+    subject: o.Subject = "static",
+    repeat: o.RecordRepeat = 3,
+    limit: o.TorchLimit = "40GB",
+    names: o.Names = None,
+    jobs: o.Jobs = None,
+    runs_dir: o.RunsDir = o.RUNS_DIR,
+) -> int:
+    """Find between which releases a scenario's claims changed: both ends first, then the middle of what is left."""
+    from harness.cli import environments, recording
+    from harness.cli.selecting import checked
+    from harness.play.options import RunOptions
+
+    options = checked(RunOptions(subject=subject, jobs=jobs, runs_dir=runs_dir))
+    return recording.bisect(
+        file, (good, bad), repeat, names, options, environments.between(python or (), good, bad, limit)
+    )

@@ -309,3 +309,45 @@ UntilFind = Annotated[
 RequireCanary = Annotated[
     bool, typer.Option("--require-canary", help="plant a claim that cannot hold; exit 3 unless it is found and shrunk")
 ]
+
+RecordFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--record",
+        metavar="DIR",
+        help="the record; by default .rdzv/record if it is there, else the one that ships with the harness",
+    ),
+]
+RecordTo = Annotated[Path, typer.Option("--record", metavar="DIR", help="the record that is added to")]
+RecordTorches = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--torch",
+        metavar="VERSIONS",
+        help="2.9.1, or 2.6..2.15 for all releases of the package index in between, or 2.6.. for all from there; "
+        "repeatable; each is installed when its turn comes",
+    ),
+]
+RecordPythons = Annotated[
+    list[str] | None,
+    typer.Option("--python", metavar="PATH", help="an interpreter with torch, beside those of --torch; repeatable"),
+]
+RecordSubjects = Annotated[
+    list[str] | None,
+    typer.Option("--subject", metavar="NAME", help="repeatable; by default static and static-strict"),
+]
+RecordRepeat = Annotated[
+    int, typer.Option("--repeat", min=1, max=MOST_RUNS, metavar="N", help="play each cell N times, with seeds 1 to N")
+]
+RecordFiles = Annotated[list[Path], typer.Argument(metavar="PATH...", help="result files, or folders of them")]
+RecordForm = Annotated[str, typer.Option("--format", metavar="FORM", help="md, html or json")]
+RecordPages = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="DIR", help="a folder that gets the pages; by default standard output"),
+]
+_RESULTS = "a torch of the record (2.8.0), a result file or a folder"
+RecordBefore = Annotated[str, typer.Argument(metavar="A", help=_RESULTS)]
+RecordAfter = Annotated[str, typer.Argument(metavar="B", help=_RESULTS)]
+BisectFile = Annotated[Path, typer.Argument(metavar="FILE", help="a scenario file, or a built-in one")]
+BisectGood = Annotated[str, typer.Option("--good", metavar="VERSION", help="a release that keeps its claims")]
+BisectBad = Annotated[str, typer.Option("--bad", metavar="VERSION", help="a release that breaks them")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -84,11 +84,20 @@ def number_of(word: str) -> str:
 
 def shown(numbers: Collection[str]) -> dict[str, Shown]:
     """By number, what the scenarios that ship with the harness show."""
-    found = {number: Shown() for number in numbers}
+    return shown_by(numbers, _shipped(numbers))
+
+
+def _shipped(numbers: Collection[str]) -> Iterator[Scenario]:
     for name in builtin.shipped():
-        if found.keys() & set(_NUMBER.findall(builtin.file_of(name).read_text(encoding="utf-8"))):
-            for cell in load(name):
-                _note_cell(found, cell, name)
+        if set(numbers) & set(_NUMBER.findall(builtin.file_of(name).read_text(encoding="utf-8"))):
+            yield from load(name)
+
+
+def shown_by(numbers: Collection[str], cells: Iterable[Scenario]) -> dict[str, Shown]:
+    """By number, what these cells show."""
+    found = {number: Shown() for number in numbers}
+    for cell in cells:
+        _note_cell(found, cell, cell.path)
     return found
 
 

@@ -1,0 +1,158 @@
+"""`record merge`, `show`, `diff` and `known`: what a record says, without playing anything."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli import streams
+from harness.cli.exit_codes import AS_EXPECTED, SOME_FAILED
+from harness.cli.selecting import load_all as load_scenarios
+from harness.machine.whole import whole_file
+from harness.reports.parts.safe import one_line
+from harness.values.errors import UsageError
+from harness.values.suggest import nearest
+
+if TYPE_CHECKING:
+    from harness.record.document import Results
+    from harness.record.pages import Sources
+    from harness.record.record import Record
+
+FORMS = ("md", "html", "json")
+CHOSEN = Path(".rdzv/record")
+
+
+def folder_of(record: Path | None) -> Path:
+    """The folder that is named, else `.rdzv/record` if it is there, else the record that ships with the harness."""
+    from harness.record.folder import OWN
+
+    if record is not None:
+        return record
+    return CHOSEN if CHOSEN.exists() else OWN
+
+
+def merge(paths: Sequence[Path], record: Path) -> int:
+    """Add what is in files and folders to a record; returns the exit code. Raises UsageError for what is not one."""
+    from harness.record import folder
+
+    there = [record] if record.exists() and any(record.rglob(f"*{folder.SUFFIX}")) else []
+    for results in folder.load_all([*there, *paths]):
+        print(one_line(str(folder.save(record, results))))
+    return AS_EXPECTED
+
+
+def show(paths: Sequence[Path], record: Path | None, form: str, output: Path | None) -> int:
+    """Print or write what is derived from a record; returns the exit code.
+
+    Args:
+        paths: the scenarios of today; none is all built-in ones.
+        output: a folder, which gets the pages of this form.
+
+    Raises UsageError for another form, and for a record that cannot be read.
+    """
+    if form not in FORMS:
+        raise UsageError(f"--format {form}: there is {', '.join(FORMS)}")
+    pages = _pages(sources(paths, record, output), form)
+    for name, text in pages.items():
+        if output is None:
+            print(text, end="")
+            continue
+        with whole_file(output / name) as partial:
+            partial.write_text(text, encoding="utf-8")
+        streams.say(one_line(str(output / name)))
+    return AS_EXPECTED
+
+
+def sources(paths: Sequence[Path], record: Path | None, output: Path | None = None) -> Sources:
+    """A record beside the scenarios of today; says what is out of date."""
+    from harness.record import folder
+    from harness.record.pages import Sources
+    from harness.reference.failures import failures
+
+    where = folder_of(record)
+
+    def link(subject: str, torch: str) -> str:
+        return Path(os.path.relpath(folder.path_of(where, torch, subject), output or Path())).as_posix()
+
+    return Sources(_record(paths, where), failures(), link)
+
+
+def _record(paths: Sequence[Path], where: Path) -> Record:
+    from harness.record import folder
+    from harness.record.record import Record
+
+    record = Record(folder.load_all([where]), load_scenarios(paths))
+    for line in record.out_of_date():
+        streams.say(line)
+    return record
+
+
+def _pages(sources: Sources, form: str) -> dict[Path, str]:
+    from harness.record import derived, html, pages
+
+    if form == "md":
+        return {name: write(sources) for name, write in pages.PAGES.items()}
+    if form == "html":
+        return {Path("track-record.html"): html.page(sources.record, sources.failures)}
+    document = derived.document(sources.record, sources.failures)
+    return {Path("track-record.json"): json.dumps(document, indent=1) + "\n"}
+
+
+def diff(before: str, after: str, record: Path | None, subjects: Sequence[str]) -> int:
+    """Print what differs between two torches of a record, or between two files or folders; 1 if anything does.
+
+    Raises UsageError for what is neither, and if the two have no subject in common.
+    """
+    from harness.record.difference import differences
+    from harness.record.pages import today
+    from harness.record.record import Record
+
+    one, other = (_by_subject(word, record) for word in (before, after))
+    common = [subject for subject in sorted(one.keys() & other.keys()) if not subjects or subject in subjects]
+    if not common:
+        raise UsageError(f"{before} has {', '.join(one)}, {after} has {', '.join(other)}: no subject to compare")
+    cells = today(Record([], load_scenarios([])))
+    found = 0
+    for subject in common:
+        for difference in differences(one[subject], other[subject], cells):
+            found += 1
+            claim = f" {difference.claim}" if difference.claim else ""
+            line = f"{subject}: {difference.cell}{claim}: {difference.kind}: {difference.before} -> {difference.after}"
+            print(one_line(line))
+    streams.say(f"{found} difference{'s' if found != 1 else ''}")
+    return SOME_FAILED if found else AS_EXPECTED
+
+
+def _by_subject(word: str, record: Path | None) -> dict[str, Results]:
+    """The results that a word means: those of a file or a folder, else those of a torch of the record."""
+    from harness.record import folder
+
+    if Path(word).exists():
+        found = folder.load_all([Path(word)])
+        torches = sorted({one.torch for one in found})
+        if len(torches) > 1:
+            raise UsageError(f"{word} has torch {', '.join(torches)}; name the file of one of them")
+    else:
+        results = folder.load_all([folder_of(record)])
+        found = [one for one in results if word in (one.torch, one.torch.split("+")[0])]
+        torches = sorted({one.torch for one in results})
+        if not found:
+            near = nearest(word, torches)
+            hint = f"did you mean {near}? " if near else ""
+            raise UsageError(f"{word}: no file, and no torch of the record; {hint}it has {', '.join(torches)}")
+    return {one.subject: one for one in found}
+
+
+def known(paths: Sequence[Path], record: Path | None) -> int:
+    """Print every `known` entry with a range of versions, and what the record says of it; 1 if it contradicts one."""
+    from harness.record.bounds import CONTRADICTED, bounds
+
+    found = list(bounds(_record(paths, folder_of(record))))
+    for bound in found:
+        print(one_line(str(bound)))
+    if not found:
+        print("no `known` entry names versions of torch")
+    return SOME_FAILED if any(bound.word == CONTRADICTED for bound in found) else AS_EXPECTED

@@ -1,0 +1,169 @@
+"""Playing what a record lacks: a source of the plays that are missing, and the loop that keeps what was played."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+from harness.campaign.source import Source, Trial
+from harness.judge.result import Result
+from harness.record.document import Outcome, Play, Results, merged
+from harness.record.identity import cell_name, digest, play_id
+from harness.record.observed import observed
+from harness.record.words import applies
+from harness.scenario.scenario import Scenario
+from harness.values.verdict import SKIPPED
+
+SAVED_EVERY_NS = 10_000_000_000
+"""A record that is interrupted by SIGKILL loses what was played since it was saved last."""
+
+SAID_EVERY_NS = 15_000_000_000
+
+Keep = Callable[[Results], None]
+Say = Callable[[str], None]
+
+
+class Playing(Protocol):
+    """What is needed of a runner."""
+
+    def run_source(self, source: Source) -> Iterator[Result]: ...
+
+
+class Listed:
+    """A source that gives trials in their order, some at a time, and ends when all have their results."""
+
+    def __init__(self, trials: Sequence[Trial], at_once: int) -> None:
+        self._trials = iter(trials)
+        self._at_once = max(at_once, 1)
+        self._awaited = 0
+
+    def next(self, results: Sequence[Result]) -> Sequence[Trial] | None:
+        self._awaited -= len(results)
+        trials = tuple(islice(self._trials, self._at_once))
+        self._awaited += len(trials)
+        return trials if self._awaited else None
+
+
+def missing(results: Results, cells: Sequence[Scenario], repeat: int) -> list[Trial]:
+    """The trials that a record lacks: each cell `repeat` times, with the seeds 1 to `repeat`.
+
+    A play that says nothing is played again; a cell that is not about this torch is not played.
+    """
+    return [
+        Trial(cell, attempt, seed=attempt)
+        for attempt in range(1, repeat + 1)
+        for cell in cells
+        if applies(cell, results.torch) and not _has(results, cell, attempt)
+    ]
+
+
+def _has(results: Results, cell: Scenario, seed: int) -> bool:
+    play = results.plays(cell_name(cell), digest(cell)).get(play_id(cell, seed, results.torch, results.subject))
+    return play is not None and play.is_conclusive
+
+
+class _Gathered:
+    """Plays that are not merged yet."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+        self._cells: dict[str, dict[str, dict[str, Play]]] = {}
+        self._outcomes: dict[str, Outcome] = {}
+
+    def add(self, scenario: Scenario, id: str, play: Play, outcomes: Mapping[str, Outcome]) -> None:
+        self._cells.setdefault(cell_name(scenario), {}).setdefault(digest(scenario), {})[id] = play
+        for key, outcome in outcomes.items():
+            held = self._outcomes.get(key)
+            self._outcomes[key] = outcome if held is None or outcome.play < held.play else held
+
+    def merge(self) -> Results:
+        """Everything so far."""
+        held = self._results
+        fresh = Results(torch=held.torch, subject=held.subject, cells=self._cells, outcomes=self._outcomes)
+        self._results = merged(held, fresh)
+        self._cells, self._outcomes = {}, {}
+        return self._results
+
+
+@dataclass
+class Progress:
+    """How far the plays of one torch and one subject are.
+
+    Attributes:
+        begun_ns: when they began.
+        nothing: how many plays said nothing, by why.
+    """
+
+    results: Results
+    total: int
+    begun_ns: int
+    done: int = 0
+    nothing: Counter[str] | None = None
+
+    def count(self, play: Play) -> None:
+        """One play more."""
+        self.done += 1
+        if not play.is_conclusive:
+            self.nothing = self.nothing or Counter()
+            self.nothing[f"{play.status}: {play.because}"] += 1
+
+    def sentence(self, now_ns: int) -> str:
+        """`static, torch 2.15.0: 120 of 1705 (7 %), 2 without a verdict, about 42 min left`."""
+        elapsed_min = (now_ns - self.begun_ns) / 60e9
+        left = f", about {elapsed_min / self.done * (self.total - self.done):.0f} min left" if self.done else ""
+        empty = sum((self.nothing or {}).values())
+        without = f", {empty} without a verdict" if empty else ""
+        share = f"{self.done} of {self.total} ({100 * self.done // max(self.total, 1)} %)"
+        return f"{self.results.subject}, torch {self.results.torch}: {share}{without}{left}"
+
+    def reasons(self) -> list[str]:
+        """Why plays said nothing, the most frequent first."""
+        return [f"{count} x {why}" for why, count in (self.nothing or Counter()).most_common()]
+
+
+def play(
+    runner: Playing,
+    results: Results,
+    trials: Sequence[Trial],
+    keep: Keep,
+    say: Say,
+    now_ns: Callable[[], int],
+    at_once: int = 64,
+) -> Progress:
+    """Play trials into a record; however it ends, what was played is kept, so that a next call goes on.
+
+    Args:
+        keep: stores the record; called again and again.
+        say: is given a line now and then.
+
+    Raises what the runner and `keep` raise.
+    """
+    gathered = _Gathered(results)
+    progress = Progress(results, len(trials), now_ns())
+    saved_ns = said_ns = now_ns()
+    try:
+        with closing(_plays(runner, trials, at_once)) as plays:
+            for result in plays:
+                id = play_id(result.scenario, result.seed, results.torch, results.subject)
+                one, outcomes = observed(result, id)
+                progress.count(one)
+                if one.status != SKIPPED:  # another machine may be able to play it
+                    gathered.add(result.scenario, id, one, outcomes)
+                if now_ns() - saved_ns >= SAVED_EVERY_NS:
+                    keep(gathered.merge())
+                    saved_ns = now_ns()
+                if now_ns() - said_ns >= SAID_EVERY_NS:
+                    said_ns = now_ns()
+                    say(progress.sentence(said_ns))
+    finally:
+        progress.results = gathered.merge()
+        keep(progress.results)
+    return progress
+
+
+def _plays(runner: Playing, trials: Sequence[Trial], at_once: int) -> Generator[Result, None, None]:
+    yield from runner.run_source(Listed(trials, at_once))
