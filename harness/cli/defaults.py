@@ -171,8 +171,12 @@ def _fill(
 def _set(
     collected: dict[str, Any], key: str, value: Any, command: Any, at: Keys, folder: Path | None
 ) -> Iterator[Wrong]:
-    """Set an option of a command, or of each command of a group that has it."""
+    """Set an option of a command, or of each command of a group that has it.
+
+    Where some commands take it once and others several times, a value is for those that take it so.
+    """
     users = [(names, option) for names, option in _options(command) if option.key == key]
+    users = [one for one in users if one[1].many == isinstance(value, list)] or users
     if not users:
         yield _unknown(at, [*_keys(command), *getattr(command, "commands", {})], "option")
     for names, option in users:

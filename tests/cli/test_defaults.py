@@ -239,3 +239,11 @@ def test_places_are_those_of_the_statement() -> None:
         ("a",): (11, 2),
         ("x", "s"): (3, 1),
     }
+
+
+def test_a_value_is_for_the_commands_that_take_it_so(project: Path, asked: Asked) -> None:
+    """`run` takes one interpreter, and `record run` several: one value is no mistake of the other command."""
+    (project / "pyproject.toml").write_text('[tool.rdzv-harness]\npython = "x/python"\nsubject = ["static"]\n')
+    assert main(["run"]) == 0
+    assert asked.options.python == str(project / "x/python")
+    assert asked.options.subject == "static"
