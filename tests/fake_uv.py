@@ -89,7 +89,7 @@ def make_environment(folder):
 
 def install(words):
     folder = Path(words[words.index("--python") + 1]).parents[1]
-    version = re.search(r'"torch"\nversion = "([^"]+)"', Path(words[-1]).read_text()).group(1)
+    version = re.search(r"^torch==(.+)$", sys.stdin.read(), re.MULTILINE).group(1)
     site = folder / "lib" / "python{}.{}".format(*sys.version_info[:2]) / "site-packages"
     at("fetch")
     broken = "raise ImportError('libcudart.so: cannot open')\n" if text("broken") else ""

@@ -48,9 +48,10 @@ def build(store: Store, uv: Uv, version: str, held: int, say: Say) -> None:
             lock = folder / "pylock.toml"
             needed = index.needed(uv, python, version, lock, both)
             say(_announced(version, needed, store.folder))
-            # Compiled now, so that the first play starts as quickly as all others.
-            words = ["pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), "-r", str(lock)]
-            uv.run(words, held=both)
+            # By name and version: what a lock file names by its address, uv 0.13 takes from its cache only where the
+            # index lets it. Compiled now, so that the first play starts as quickly as all others.
+            words = ["pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--compile-bytecode"]
+            uv.run([*words, "--python", str(python), "-r", "-"], "\n".join(needed.packages), both)
         facts = {
             "torch": version,
             "python": _tried(python, version, held),

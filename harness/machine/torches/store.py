@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from harness.values.refusals import cannot
 VARIABLE = "RDZV_TORCHES"
 UNFINISHED = "unfinished-"
 FACTS = "rdzv-torch.json"
+_LARGEST_POINTER = 100_000
 Say = Callable[[str], None]
 
 
@@ -167,9 +168,17 @@ class Store:
         uv fetches again what it misses.
         """
         with contextlib.suppress(BlockingIOError), self.locked("uv", fcntl.LOCK_EX | fcntl.LOCK_NB):
-            for package in (one for kind in self.cache.glob("archive-*") for one in _entries(kind)):
-                if all(status.st_nlink == 1 for status in _files(package)):
-                    _delete(package)
+            packages = [one for kind in self.cache.glob("archive-*") for one in _entries(kind)]
+            unshared = [one for one in packages if all(status.st_nlink == 1 for status in _files(one))]
+            for path in self._naming([one.name for one in unshared]):
+                path.unlink()
+            for package in unshared:
+                _delete(package)
+
+    def _naming(self, packages: Sequence[str]) -> list[Path]:
+        """The entries of uv's cache that name one of these packages, as links or inside small files."""
+        places = (path for kind in self.cache.glob("wheels-*") for path in kind.rglob("*"))
+        return [path for path in places if packages and any(one.encode() in _pointer(path) for one in packages)]
 
     def on_disk(self) -> int:
         """Bytes on the disk; what several environments share counts once."""
@@ -231,6 +240,16 @@ def _files(folder: Path) -> Iterator[os.stat_result]:
         for name in names:
             with contextlib.suppress(OSError):
                 yield os.lstat(os.path.join(path, name))
+
+
+def _pointer(path: Path) -> bytes:
+    """What an entry of uv's cache says of where its package lies; empty for a folder and a large file."""
+    try:
+        if path.is_symlink():
+            return os.fsencode(os.readlink(path))
+        return path.read_bytes() if path.is_file() and path.stat().st_size <= _LARGEST_POINTER else b""
+    except OSError:
+        return b""
 
 
 def _delete(path: Path) -> None:

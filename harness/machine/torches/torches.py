@@ -18,7 +18,8 @@ PREFIX = "torch:"
 """Before a version where an interpreter may stand: `--python torch:2.9.1`."""
 
 LIMIT = 40_000_000_000
-"""Bytes that all environments may take together, unless another limit is given: about 14 releases."""
+"""Bytes that all environments may take together, unless another limit is given; one takes 6 to 7 GB, and shares what
+others need too."""
 
 _until_exit = contextlib.ExitStack()
 _given: dict[tuple[Path, str], Path] = {}
