@@ -104,19 +104,19 @@ def _pages(sources: Sources, form: str) -> dict[Path, str]:
 def diff(before: str, after: str, record: Path | None, subjects: Sequence[str]) -> int:
     """Print what differs between two torches of a record, or between two files or folders; 1 if anything does.
 
+    Plays of one text of a scenario are compared with plays of the same text.
+
     Raises UsageError for what is neither, and if the two have no subject in common.
     """
-    from harness.record.difference import differences
-    from harness.record.pages import today
-    from harness.record.record import Record
+    from harness.record.difference import common, differences
 
     one, other = (_by_subject(word, record) for word in (before, after))
-    common = [subject for subject in sorted(one.keys() & other.keys()) if not subjects or subject in subjects]
-    if not common:
+    both = [subject for subject in sorted(one.keys() & other.keys()) if not subjects or subject in subjects]
+    if not both:
         raise UsageError(f"{before} has {', '.join(one)}, {after} has {', '.join(other)}: no subject to compare")
-    cells = today(Record([], load_scenarios([])))
     found = 0
-    for subject in common:
+    for subject in both:
+        cells = common(one[subject], other[subject])
         for difference in differences(one[subject], other[subject], cells):
             found += 1
             claim = f" {difference.claim}" if difference.claim else ""

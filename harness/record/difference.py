@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -47,17 +47,30 @@ class Times:
         return f"{self.median:.2f} s ({self.shortest:.2f} to {self.longest:.2f})"
 
 
-def differences(one: Results, other: Results, cells: Mapping[str, str]) -> list[Difference]:
+Cells = Collection[tuple[str, str]]
+"""Names of cells, with the digests of their scenarios."""
+
+
+def common(one: Results, other: Results) -> Cells:
+    """The cells that both have, of the same text of the scenario, whatever it is today."""
+    return _pairs(one) & _pairs(other)
+
+
+def _pairs(results: Results) -> set[tuple[str, str]]:
+    return {(cell, digest) for cell, digests in results.cells.items() for digest in digests}
+
+
+def differences(one: Results, other: Results, cells: Cells) -> list[Difference]:
     """Everything that differs between two results, by cell; what only one of them has is no difference.
 
     Chance is none: a word differs if no play of one is like any play of the other. An end of a call differs if it
     was there in every play of one and in none of the other.
 
     Args:
-        cells: the names of today's cells, with the digests of their scenarios.
+        cells: those that are looked at.
     """
     found: list[Difference] = []
-    for cell, digest in sorted(cells.items()):
+    for cell, digest in sorted(cells):
         plays = [_said(results.plays(cell, digest)) for results in (one, other)]
         if all(plays):
             found += _of_cell(cell, one, other, *plays)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.record.bounds import bounds
 from harness.record.catalogue import Row, evidence, files_of, row_of_cells, row_of_failure
-from harness.record.difference import Difference, differences
+from harness.record.difference import Cells, Difference, differences
 from harness.record.identity import digest
 from harness.record.record import Record
 from harness.record.words import BROKEN, DIFFERENTLY, UNTESTED, Word
@@ -187,9 +187,9 @@ def _behaviour(record: Record) -> Iterator[str]:
             yield from _table(differences(one, other, cells), record.cells)
 
 
-def today(record: Record) -> dict[str, str]:
-    """The names of today's cells with the digests of their scenarios."""
-    return {name: digest(scenario) for name, scenario in record.cells.items()}
+def today(record: Record) -> Cells:
+    """The cells as they are today."""
+    return {(name, digest(scenario)) for name, scenario in record.cells.items()}
 
 
 def _table(found: Sequence[Difference], scenarios: Mapping[str, Scenario]) -> Iterator[str]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 
 import pytest
-from record_parts import error, results, scenario
+from record_parts import TEXT, error, results, scenario
 
-from harness.record.difference import CLASS, MESSAGE, OUTCOME, TIME, WORD, differences
+from harness.record.difference import CLASS, MESSAGE, OUTCOME, TIME, WORD, common, differences
 from harness.record.document import CallOutcome, Results
 from harness.record.identity import cell_name, digest
 
 TIMES = 10
-CELLS = {cell_name(scenario()): digest(scenario())}
+CELLS = {(cell_name(scenario()), digest(scenario()))}
 
 
 def drawn(
@@ -57,7 +57,14 @@ def test_what_only_one_of_two_has_is_no_difference() -> None:
     """Nothing is known of the other; and results of another text of a scenario are not looked at."""
     empty = Results(torch="2.7.0", subject="static")
     assert differences(drawn(1), empty, CELLS) == []
-    assert differences(drawn(1), drawn(2, broken=()), {cell_name(scenario()): "another"}) == []
+    assert differences(drawn(1), drawn(2, broken=()), {(cell_name(scenario()), "another")}) == []
+
+
+def test_only_plays_of_one_text_are_compared() -> None:
+    """A scenario that was changed in between is not the same measurement."""
+    assert common(drawn(1), drawn(2)) == CELLS
+    changed = results("2.7.0", {1: ([], error(), 2.0)}, scenario(TEXT.replace("timeout: 2s", "timeout: 3s")))
+    assert common(drawn(1), changed) == set()
 
 
 def test_a_difference_names_both_sides() -> None:
