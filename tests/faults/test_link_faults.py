@@ -46,7 +46,7 @@ def met(evidence: Evidence) -> int:
 
 
 def data_segments(connection: socket.socket) -> int:
-    """How many segments with data the kernel has received: each as it was sent, whoever reads them when."""
+    """How many segments with data the kernel has received: each as it was sent, at whatever time it is read."""
     info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCPI_DATA_SEGS_IN + 4)
     return int(struct.unpack_from("=I", info, TCPI_DATA_SEGS_IN)[0])
 
