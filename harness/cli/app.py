@@ -313,3 +313,11 @@ def doctor(python: o.Python = o.OWN_PYTHON, require: o.MustPass = None) -> int:
     from harness.cli.selecting import interpreter, with_torch
 
     return checks.report(with_torch(interpreter(python)), require or ())
+
+
+@app.command()
+def completion(shell: o.Shell) -> int:
+    """Print the script that completes our command lines in a shell."""
+    from harness.cli import completing
+
+    return completing.script(app, shell)

@@ -12,6 +12,7 @@ from types import FrameType
 
 from harness.cli import streams
 from harness.cli.exit_codes import AS_EXPECTED, BROKEN_PIPE, INTERRUPTED, SOME_ERROR, USAGE
+from harness.cli.known_values import COMPLETION
 from harness.values.errors import HarnessError, ScenarioError, UsageError
 from harness.values.refusals import cannot, describe, is_refusal
 
@@ -20,6 +21,11 @@ TRACEBACK = "RDZV_TRACEBACK"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. `arguments` are those of the process unless given."""
+    if COMPLETION in os.environ:
+        from harness.cli import completing
+        from harness.cli.app import app
+
+        return completing.answer(app, os.environ[COMPLETION])
     streams.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from harness.cli import group_options as g
 from harness.cli import options as o
 from harness.cli import streams
 
@@ -29,11 +30,11 @@ def install() -> int:
 
 @proxy.command()
 def serve(
-    port: o.ApiPort = 8474,
-    host: o.ApiHost = "127.0.0.1",
-    seed: o.EngineSeed = None,
-    allow_host: o.AllowHost = None,
-    token_file: o.TokenFile = None,
+    port: g.ApiPort = 8474,
+    host: g.ApiHost = "127.0.0.1",
+    seed: g.EngineSeed = None,
+    allow_host: g.AllowHost = None,
+    token_file: g.TokenFile = None,
 ) -> int:
     """Serve until it is ended; prints the API's address as one line of JSON."""
     from harness.engine.__main__ import main as serve_engine
@@ -45,7 +46,7 @@ def serve(
 
 @docker.command("build")
 def build_images(
-    base: o.Base = None, rebuild: o.Rebuild = False, checkout: o.Checkout = None, torch: o.Torch = ""
+    base: g.Base = None, rebuild: g.Rebuild = False, checkout: g.Checkout = None, torch: g.Torch = ""
 ) -> int:
     """Build the images of ranks and proxy server, and of the harness if asked for."""
     from harness.machine.docker import engine, harness_image, images
@@ -58,7 +59,7 @@ def build_images(
 
 
 @docker.command("start")
-def start_engine(directory: o.EngineDirectory) -> int:
+def start_engine(directory: g.EngineDirectory) -> int:
     """Start a private engine in a folder (needs root); prints its address, and the line that exports it."""
     from harness.machine.docker import private_engine
 
@@ -70,7 +71,7 @@ def start_engine(directory: o.EngineDirectory) -> int:
 
 
 @docker.command("stop")
-def stop_engine(directory: o.EngineDirectory) -> int:
+def stop_engine(directory: g.EngineDirectory) -> int:
     """End the private engine of a folder, and all that it made."""
     from harness.machine.docker import private_engine
 
@@ -108,7 +109,7 @@ def promote(
 
 
 @torch.command("install")
-def install_torch(versions: o.TorchVersions, limit: o.TorchLimit = "40GB") -> int:
+def install_torch(versions: g.TorchVersions, limit: g.TorchLimit = "40GB") -> int:
     """Install versions of torch into the cache, and print the interpreter of each."""
     from harness.cli import torch_commands
 
@@ -116,7 +117,7 @@ def install_torch(versions: o.TorchVersions, limit: o.TorchLimit = "40GB") -> in
 
 
 @torch.command("list")
-def list_torch(available: o.Available = False) -> int:
+def list_torch(available: g.Available = False) -> int:
     """Print the versions that are installed: size, last use, Python."""
     from harness.cli import torch_commands
 
@@ -124,7 +125,7 @@ def list_torch(available: o.Available = False) -> int:
 
 
 @torch.command("remove")
-def remove_torch(versions: o.TorchVersions) -> int:
+def remove_torch(versions: g.TorchVersions) -> int:
     """Remove versions from the cache, unless they are in use."""
     from harness.cli import torch_commands
 
@@ -138,7 +139,7 @@ def run_record(
     python: o.RecordPythons = None,
     subject: o.RecordSubjects = None,
     repeat: o.RecordRepeat = 5,
-    limit: o.TorchLimit = "40GB",
+    limit: g.TorchLimit = "40GB",
     folder: o.RecordTo = Path(".rdzv/record"),
     jobs: o.Jobs = None,
     tags: o.Tags = None,
@@ -214,7 +215,7 @@ def bisect_record(
     python: o.RecordPythons = None,
     subject: o.Subject = "static",
     repeat: o.RecordRepeat = 3,
-    limit: o.TorchLimit = "40GB",
+    limit: g.TorchLimit = "40GB",
     names: o.Names = None,
     jobs: o.Jobs = None,
     runs_dir: o.RunsDir = o.RUNS_DIR,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import known_values as known
 from harness.reports import kinds
 
 
@@ -48,13 +49,19 @@ Paths = Annotated[
     typer.Argument(
         metavar="[PATH...]",
         help="scenario files, folders of them, or built-in ones: builtin:FOLDER/NAME; by default all built-in ones",
+        autocompletion=known.scenarios,
     ),
 ]
 _A_RUN = "latest or -1, -2 for the one before, a name or how it begins, or a path"
 RunDir = Annotated[
-    str | None, typer.Argument(metavar="[RUN]", help=f"a stored run: {_A_RUN}; none: which runs there are")
+    str | None,
+    typer.Argument(
+        metavar="[RUN]", help=f"a stored run: {_A_RUN}; none: which runs there are", autocompletion=known.runs
+    ),
 ]
-RunDirs = Annotated[list[str], typer.Argument(metavar="RUN...", help=f"stored runs: {_A_RUN}")]
+RunDirs = Annotated[
+    list[str], typer.Argument(metavar="RUN...", help=f"stored runs: {_A_RUN}", autocompletion=known.runs)
+]
 StoredIn = Annotated[Path, typer.Option("--runs-dir", metavar="DIR", help="where run directories are")]
 FailOnRegression = Annotated[
     bool,
@@ -75,19 +82,30 @@ ShardReports = Annotated[
 Family = Annotated[
     str | None,
     typer.Argument(
-        metavar="[FAMILY]", help="steps, faults, checks, worlds, reports, scenarios, failures, words or another"
+        metavar="[FAMILY]",
+        help="steps, faults, checks, worlds, reports, scenarios, failures, words or another",
+        autocompletion=known.families,
     ),
 ]
 Kind = Annotated[
     str,
-    typer.Argument(metavar="WORD", help="a fault, step, check, world or report, a failure (F02), or a word (vacuous)"),
+    typer.Argument(
+        metavar="WORD",
+        help="a fault, step, check, world or report, a failure (F02), or a word (vacuous)",
+        autocompletion=known.words,
+    ),
 ]
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="the claim in hyphens: a-late-worker-joins; of an example, a new folder")
 ]
 Source = Annotated[
     str | None,
-    typer.Option("--from", metavar="BUILTIN", help="copy this one; `rdzv-harness list scenarios` names them"),
+    typer.Option(
+        "--from",
+        metavar="BUILTIN",
+        help="copy this one; `rdzv-harness list scenarios` names them",
+        autocompletion=known.built_in,
+    ),
 ]
 OwnJob = Annotated[
     bool, typer.Option("--job", help="for a program of your own (`--subject command`), in place of steps")
@@ -98,7 +116,12 @@ Example = Annotated[
 ]
 
 Subject = Annotated[
-    str, typer.Option(metavar="NAME", help="static, another backend of torch's registry, echo, or command (-- ARGV)")
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="static, another backend of torch's registry, echo, or command (-- ARGV)",
+        autocompletion=known.subjects,
+    ),
 ]
 Python = Annotated[str, typer.Option(metavar="PATH", help="the ranks' interpreter, which has torch; or torch:2.9.1")]
 Toxiproxy = Annotated[
@@ -106,16 +129,23 @@ Toxiproxy = Annotated[
     typer.Option(
         metavar="WHICH",
         help="embedded, real, the URL of a running one on loopback, or auto: a real one if found, else embedded",
+        autocompletion=known.servers,
     ),
 ]
 Isolation = Annotated[
-    str, typer.Option(metavar="KIND", help="private namespaces, the host, or auto: private where the kernel allows")
+    str,
+    typer.Option(
+        metavar="KIND",
+        help="private namespaces, the host, or auto: private where the kernel allows",
+        autocompletion=known.isolations,
+    ),
 ]
 World = Annotated[
     str | None,
     typer.Option(
         metavar="KIND",
         help="play everything in worlds of processes, namespaces or containers; by default as the files say",
+        autocompletion=known.worlds,
     ),
 ]
 Tags = Annotated[
@@ -142,7 +172,11 @@ Seed = Annotated[
 ]
 Require = Annotated[
     list[str] | None,
-    typer.Option(metavar="KIND", help="a need (torch, world, proxy, ...) whose absence is an error, not a skip"),
+    typer.Option(
+        metavar="KIND",
+        help="a need (torch, world, proxy, ...) whose absence is an error, not a skip",
+        autocompletion=known.needs,
+    ),
 ]
 FailOnSkip = Annotated[
     bool, typer.Option("--fail-on-skip", help="exit with 1 if a cell is, or would be, skipped for want of something")
@@ -167,6 +201,7 @@ Reports = Annotated[
         "--report",
         metavar="KIND=PATH",
         help=f"write a report ({', '.join(kinds())}); - or no path is standard output; may be repeated",
+        autocompletion=known.reports,
     ),
 ]
 JUnit = Annotated[Path | None, typer.Option(metavar="FILE", help="short for --report junit=FILE")]
@@ -199,7 +234,12 @@ FailFast = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="only red results, and the summary")]
 
 Cause = Annotated[
-    str, typer.Argument(metavar="CAUSE", help="its name, as `findings list` prints it, or how only its name begins")
+    str,
+    typer.Argument(
+        metavar="CAUSE",
+        help="its name, as `findings list` prints it, or how only its name begins",
+        autocompletion=known.findings,
+    ),
 ]
 FindingsDir = Annotated[Path, typer.Option("--findings", metavar="DIR", help="where findings are")]
 ScenarioName = Annotated[
@@ -211,6 +251,7 @@ ScriptOf = Annotated[
     typer.Argument(
         metavar="FILE|ID",
         help="a scenario file, a built-in scenario (builtin:FOLDER/NAME), or a finding in .rdzv/findings",
+        autocompletion=known.scenarios_and_findings,
     ),
 ]
 ScriptFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="where the script goes")]
@@ -224,7 +265,11 @@ Issue = Annotated[
 
 StoredRuns = Annotated[
     list[str],
-    typer.Argument(metavar="RUN|REPORT...", help="stored runs (latest, -2, a name, a path), folders, JSON reports"),
+    typer.Argument(
+        metavar="RUN|REPORT...",
+        help="stored runs (latest, -2, a name, a path), folders, JSON reports",
+        autocompletion=known.runs,
+    ),
 ]
 PageFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="where the page goes")]
 EarlierNights = Annotated[
@@ -232,9 +277,16 @@ EarlierNights = Annotated[
 ]
 Opened = Annotated[bool, typer.Option("--open", help="open the page in a browser")]
 ShownAs = Annotated[
-    str, typer.Option("--format", metavar="FORM", help="text, or perfetto: trace events for ui.perfetto.dev, as JSON")
+    str,
+    typer.Option(
+        "--format",
+        metavar="FORM",
+        help="text, or perfetto: trace events for ui.perfetto.dev, as JSON",
+        autocompletion=known.forms,
+    ),
 ]
 
+Shell = Annotated[str, typer.Argument(metavar="SHELL", help="bash, zsh or fish", autocompletion=known.shells)]
 Directory = Annotated[Path, typer.Option("--dir", metavar="DIR", help="the folder it goes to")]
 Ranks = Annotated[str | None, typer.Option(metavar="RANKS", help="only these columns, as 0,3 or 4-7")]
 Lines = Annotated[
@@ -243,44 +295,11 @@ Lines = Annotated[
 ]
 MustPass = Annotated[
     list[str] | None,
-    typer.Option("--require", metavar="CHECK", help="a check that must pass, or all; exit 3 if it does not"),
-]
-
-Base = Annotated[
-    str | None,
     typer.Option(
-        metavar="IMAGE", help="what the ranks' image is built on; by default a public image, else Debian's packages"
-    ),
-]
-Rebuild = Annotated[bool, typer.Option("--rebuild", help="build also what is up to date")]
-Checkout = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="build the image of the harness too, from this checkout")
-]
-Torch = Annotated[
-    str, typer.Option(metavar="WORDS", help="what pip installs in it too: 'torch numpy'; by default it has no torch")
-]
-TorchVersions = Annotated[list[str], typer.Argument(metavar="VERSION...", help="2.9.1, or 2.9 for its newest patch")]
-TorchLimit = Annotated[
-    str,
-    typer.Option(
-        metavar="SIZE", help="what all versions may take on disk; those used the longest ago are removed; as 40GB"
-    ),
-]
-Available = Annotated[bool, typer.Option("--available", help="every release that the package index has, from 2.6 on")]
-EngineDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="a folder for everything of the engine")]
-
-ApiPort = Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="of the API; 0 is any free one")]
-ApiHost = Annotated[str, typer.Option(metavar="ADDRESS", help="where the API listens")]
-EngineSeed = Annotated[
-    str | None, typer.Option(metavar="TEXT", help="seed of everything random; by default drawn, and printed")
-]
-AllowHost = Annotated[
-    list[str] | None, typer.Option(metavar="NAME", help="a further host that requests may name; repeatable")
-]
-TokenFile = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="PATH", help="the token that all requests must carry; default: $RDZV_TOXIPROXY_TOKEN, or none"
+        "--require",
+        metavar="CHECK",
+        help="a check that must pass, or all; exit 3 if it does not",
+        autocompletion=known.checks_of_doctor,
     ),
 ]
 
@@ -296,11 +315,20 @@ Runs = Annotated[
 ]
 Corpus = Annotated[Path, typer.Option(metavar="DIR", help="what was learned so far; it is gone on from, and kept")]
 Replay = Annotated[
-    str | None, typer.Option(metavar="ID", help="play a draft of the corpus or a finding again, and explore nothing")
+    str | None,
+    typer.Option(
+        metavar="ID",
+        help="play a draft of the corpus or a finding again, and explore nothing",
+        autocompletion=known.findings,
+    ),
 ]
 Lane = Annotated[
     list[str] | None,
-    typer.Option(metavar="LANE", help="only this lane: systematic, mutation, uniform, clean, canary; repeatable"),
+    typer.Option(
+        metavar="LANE",
+        help="only this lane: systematic, mutation, uniform, clean, canary; repeatable",
+        autocompletion=known.lanes,
+    ),
 ]
 UntilFind = Annotated[
     bool,
