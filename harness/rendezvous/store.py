@@ -154,14 +154,24 @@ class StrictStore(PrefixStore):  # type: ignore[misc]
         timeout_s = self.timeout.total_seconds()
         with self._bounded_store.bounded("get", timeout_s):
             deadline = time.monotonic() + timeout_s
-            value = super().get(key)
-            if not value:
-                value = self._read(key)
-            while value is None:
-                left = max(_SHORTEST_WAIT_S, deadline - time.monotonic())
-                super().wait([key], datetime.timedelta(seconds=left))
-                value = self._read(key)
-            return value
+            return super().get(key) or self._read_again(key, deadline)
+
+    def multi_get(self, keys: Any) -> Any:
+        """As torch's, with what `get` says of keys that are deleted meanwhile; for all keys together one timeout."""
+        timeout_s = self.timeout.total_seconds()
+        with self._bounded_store.bounded("multi_get", timeout_s):
+            deadline = time.monotonic() + timeout_s
+            values = super().multi_get(keys)
+            return [value or self._read_again(key, deadline) for key, value in zip(keys, values)]
+
+    def _read_again(self, key: Any, deadline: float) -> Any:
+        """The value of a key that seemed empty; while the key is missing, it is waited for."""
+        value = self._read(key)
+        while value is None:
+            left = max(_SHORTEST_WAIT_S, deadline - time.monotonic())
+            super().wait([key], datetime.timedelta(seconds=left))
+            value = self._read(key)
+        return value
 
     def _read(self, key: Any) -> Any:
         """The value, None if the key is missing, in one message: a comparison with what no value is changes nothing."""
@@ -214,7 +224,7 @@ def _bounded(name: str, is_write: bool) -> Callable[..., Any]:
     return method
 
 
-_READS = ("add", "compare_set", "check", "delete_key", "num_keys", "multi_get", "list_keys")
+_READS = ("add", "compare_set", "check", "delete_key", "num_keys", "list_keys")
 _QUEUES = ("queue_len", "queue_pop")
 _WRITES = ("set", "append", "multi_set", "queue_push")
 # Torch 2.6 lacks the queues, `list_keys`, `barrier` and `clone`.

@@ -54,6 +54,32 @@ class Promised(unittest.TestCase):
         self.assertEqual((late.value, late.error), (b"v", None))
         self.assertFalse(stores[0].check(["missing"]))
 
+    def test_a_multi_get_of_a_key_that_comes_and_goes_returns_its_value(self):
+        """F61 likewise: torch's own returned an empty value in 1,170 of 3,000 calls of this race."""
+        stores = [info.store for info in join(world(2, timeout=TIMEOUT))]
+        ended = threading.Event()
+
+        def come_and_go():
+            while not ended.is_set():
+                stores[0].set("k", "v")
+                stores[0].delete_key("k")
+
+        writer = Timed(come_and_go)
+        try:
+            values = {tuple(stores[1].multi_get(["k"])) for _ in range(300)}
+        finally:
+            ended.set()
+            writer.join()
+        self.assertEqual((values, writer.error), ({(b"v",)}, None))
+
+    def test_an_empty_value_is_one_that_a_multi_get_returns(self):
+        """A key that is missing is waited for until the timeout, as one call."""
+        (info,) = join(world(1, timeout=TIMEOUT))
+        info.store.multi_set(["empty", "full"], ["", "v"])
+        self.assertEqual(info.store.multi_get(["empty", "full"]), [b"", b"v"])
+        with self.assertRaises(DistStoreError):
+            info.store.multi_get(["full", "missing"])
+
     def test_every_call_from_python_ends_in_time_at_a_frozen_master(self):
         """One connection each, since a call that is cut costs the connection."""
         calls = {
