@@ -37,9 +37,9 @@ class FakeUv:
             return pipe.read().strip()
 
     def begin(self, statement: str) -> subprocess.Popen[str]:
-        """Run a statement of `torches` in another process."""
+        """Run a statement of `torches` in another process; what it says is there at once, whatever the environment."""
         program = f"from harness.machine.torches import torches; {statement}"
-        return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+        return subprocess.Popen([sys.executable, "-u", "-c", program], stdout=subprocess.PIPE, text=True)
 
 
 def fake_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeUv:

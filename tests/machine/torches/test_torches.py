@@ -83,7 +83,6 @@ def test_an_install_that_is_killed_leaves_nothing_usable(uv: FakeUv, tmp_path: P
     assert (versions(), unfinished(tmp_path)) == (["2.9.1"], [])
 
 
-@pytest.mark.nightly
 def test_two_that_ask_at_once_get_one_install(uv: FakeUv):
     """The second waits for the first, and says so."""
     uv.write("stop", "linked")
