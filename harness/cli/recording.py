@@ -104,7 +104,7 @@ def _runner(options: RunOptions) -> AbstractContextManager[Playing]:
 
 
 def _play(request: Request, runner: Playing, subject: str, cells: Sequence[Scenario]) -> int:
-    """Play one torch and one subject; returns how many plays said nothing."""
+    """Play one torch and one subject; returns how many plays said nothing, skipped ones left out."""
     from harness.record import folder, playing
 
     torch = _build(runner, cells)
@@ -120,9 +120,7 @@ def _play(request: Request, runner: Playing, subject: str, cells: Sequence[Scena
     streams.say(progress.sentence(clock.now_ns()))
     for reason in progress.reasons()[:REASONS_SHOWN]:
         streams.say(f"  without a verdict: {reason}")
-    return sum((progress.nothing or {}).values()) - sum(
-        count for reason, count in (progress.nothing or {}).items() if reason.startswith("skipped")
-    )
+    return progress.unsettled
 
 
 def _save(record: Path, results: Any) -> None:

@@ -104,11 +104,6 @@ class Results(_Value):
         """The plays of a cell whose scenario has this digest; those of other digests are not looked at."""
         return self.cells.get(cell, {}).get(digest, {})
 
-    def with_play(self, cell: str, digest: str, id: str, play: Play, outcomes: Mapping[str, Outcome]) -> Results:
-        """These results and one play more."""
-        one = Results(torch=self.torch, subject=self.subject, cells={cell: {digest: {id: play}}}, outcomes=outcomes)
-        return merged(self, one)
-
 
 def merged(one: Results, other: Results) -> Results:
     """The union by play id; in whatever order results are merged, they are the same.

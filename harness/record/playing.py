@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
@@ -95,34 +95,38 @@ class Progress:
 
     Attributes:
         begun_ns: when they began.
-        nothing: how many plays said nothing, by why.
+        nothing: how many plays said nothing, by their status and why.
     """
 
     results: Results
     total: int
     begun_ns: int
     done: int = 0
-    nothing: Counter[str] | None = None
+    nothing: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def count(self, play: Play) -> None:
         """One play more."""
         self.done += 1
         if not play.is_conclusive:
-            self.nothing = self.nothing or Counter()
-            self.nothing[f"{play.status}: {play.because}"] += 1
+            self.nothing[play.status, play.because] += 1
+
+    @property
+    def unsettled(self) -> int:
+        """How many plays said nothing that another call may settle here: what this machine cannot play stays so."""
+        return sum(count for (status, _), count in self.nothing.items() if status != SKIPPED)
 
     def sentence(self, now_ns: int) -> str:
         """`static, torch 2.15.0: 120 of 1705 (7 %), 2 without a verdict, about 42 min left`."""
         elapsed_min = (now_ns - self.begun_ns) / 60e9
         left = f", about {elapsed_min / self.done * (self.total - self.done):.0f} min left" if self.done else ""
-        empty = sum((self.nothing or {}).values())
+        empty = self.nothing.total()
         without = f", {empty} without a verdict" if empty else ""
         share = f"{self.done} of {self.total} ({100 * self.done // max(self.total, 1)} %)"
         return f"{self.results.subject}, torch {self.results.torch}: {share}{without}{left}"
 
     def reasons(self) -> list[str]:
         """Why plays said nothing, the most frequent first."""
-        return [f"{count} x {why}" for why, count in (self.nothing or Counter()).most_common()]
+        return [f"{count} x {status}: {why}" for (status, why), count in self.nothing.most_common()]
 
 
 def play(
