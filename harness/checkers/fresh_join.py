@@ -40,7 +40,7 @@ class FreshJoin(Checker):
             " the port or on a host; faults that were healed before do not count. Not judged are joins with settings of"
             " their own (`config`), of torchrun's agents, at a port that another process is or was to serve, and after"
             " a `set_closed`, `fork_child` or `bind`, each of which can keep a join from returning; with"
-            " `static-strict` also not while another join of a process goes on that a fault has hit."
+            " `static-strict` also not while another join, or a `clone`, of a process goes on that a fault has hit."
         ),
     )
     explored = True

@@ -29,8 +29,8 @@ def observe(draft: Draft, result: Result, signatures: Signatures, features: Feat
     Where a fault touched nothing, its claims are not judged, so a violation beside it would stay unseen. Then the same
     history is judged a second time, as one of the scenario without that fault.
 
-    The claims of a coda are not judged where a join that a fault has hit still goes on beside it in a process of
-    static-strict, which is a documented limit of it (docs/rendezvous.md).
+    The claims of a coda are not judged where a call that makes a store, and that a fault has hit, still goes on beside
+    it in a process of static-strict, which is a documented limit of it (docs/rendezvous.md).
 
     An `error` and a skipped play say nothing about the subject: they have neither signatures nor features.
     """

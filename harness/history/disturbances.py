@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
-from harness.history.joins import Join, configured_run_id, joins
+from harness.history.joins import MAKING_STORES, Join, configured_run_id, joins
 from harness.history.waiting.paths import ON_LINKS
 from harness.scenario.scenario import EXIT, Scenario
 from harness.values.history import History, Injection
@@ -88,21 +88,23 @@ class Disturbances:
         )
 
     def holds_up(self, group: Collection[Join], window: tuple[int, int]) -> bool:
-        """Whether a join of a member's process, which a fault had hit before the window, was still going on in it.
+        """Whether a call of a member's process that makes a store, and that a fault had hit, went on in the window.
 
         Static-strict makes the stores of one process one after the other (docs/rendezvous.md): a constructor that waits
         at a link that was silent holds up the next one.
         """
         members = {(join.call.rank, join.call.life) for join in group}
         others = [
-            join
-            for join in joins(self.history)
-            if (join.call.rank, join.call.life) in members
-            and join.begun_ns < window[1]
-            and (join.call.ended_ns is None or join.ended_ns > window[0])
+            call
+            for call in self.history.calls
+            if call.f in MAKING_STORES
+            and call.invoke is not None
+            and (call.rank, call.life) in members
+            and (call.begun_ns or 0) < window[1]
+            and (call.ended_ns is None or call.ended_ns > window[0])
         ]
         return self.is_strict and any(
-            self.hit({join.call.rank, *self.masters}, self.history.window_of(join.call)) for join in others
+            self.hit({call.rank, *self.masters}, self.history.window_of(call)) for call in others
         )
 
     def _hits_all(self, injection: Injection) -> bool:

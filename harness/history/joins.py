@@ -12,6 +12,8 @@ from harness.values.history import Call, History
 from harness.values.json import mapping, whole
 
 DEFAULT_HANDLER = "main"
+MAKING_STORES = ("rendezvous", "clone")
+"""The verbs that make a store, each with a connection of its own."""
 MOST_MISSING = 1000
 
 

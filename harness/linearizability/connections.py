@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from harness.history.joins import handler_of
+from harness.history.joins import MAKING_STORES, handler_of
 from harness.values.history import Call, History
-
-_REPLACING = ("rendezvous", "clone")
 
 
 class Replacements:
@@ -16,7 +14,7 @@ class Replacements:
     def __init__(self, history: History) -> None:
         self._windows: dict[tuple[int, int, str], list[tuple[int, int | None]]] = defaultdict(list)
         for call in history.calls:
-            if call.f in _REPLACING and call.begun_ns is not None:
+            if call.f in MAKING_STORES and call.begun_ns is not None:
                 self._windows[call.rank, call.life, handler_of(call)].append((call.begun_ns, call.ended_ns))
 
     def may_part(self, first: Call, last: Call) -> bool:

@@ -111,7 +111,11 @@ CODA_DRAFT = Draft(
 def of_coda(subject: str, until: float, hit: bool = True) -> set[str]:
     """What is seen where rank 1's first join, which a fault may have hit, goes on until then, and the coda's fails."""
     past = Past(2, subject=subject).join(0, 0.1, 0.3).join(1, 0.1, until)
-    past.fault("down", 0.05, 0.5 if hit else 0.09, kind="down", ranks=(1,))
+    return of_failed_coda(past.fault("down", 0.05, 0.5 if hit else 0.09, kind="down", ranks=(1,)))
+
+
+def of_failed_coda(past: Past) -> set[str]:
+    """What is seen where the coda's joins fail after what came before."""
     for rank in (0, 1):
         past.join(rank, 0.6, 1.6, "failed", step="coda-join", run_id="coda", handler="coda", thread="coda")
     history = past.whole()
@@ -125,3 +129,18 @@ def test_a_coda_behind_a_join_that_a_fault_has_hit_is_a_limit_of_static_strict()
     assert of_coda("static", until=1.2) == {"coda-joins"}
     assert of_coda("static-strict", until=0.55) == {"coda-joins"}
     assert of_coda("static-strict", until=1.2, hit=False) == {"coda-joins"}
+
+
+def test_a_clone_that_a_fault_has_hit_holds_up_a_coda_as_a_join_does() -> None:
+    """It makes a store of the same process; one that ended before, or that no fault has hit, holds up nothing."""
+
+    def seen(subject: str, rank: int, until: float, hit: bool = True) -> set[str]:
+        past = Past(2, subject=subject).join(0, 0.1, 0.2).join(1, 0.1, 0.2)
+        past.call(rank, "clone", 0.3, until).fault("down", 0.25, 0.5 if hit else 0.28, kind="down", ranks=(1,))
+        return of_failed_coda(past)
+
+    assert seen("static-strict", 1, until=1.2) == set()
+    assert seen("static", 1, until=1.2) == {"coda-joins"}
+    assert seen("static-strict", 0, until=1.2) == {"coda-joins"}
+    assert seen("static-strict", 1, until=0.55) == {"coda-joins"}
+    assert seen("static-strict", 1, until=1.2, hit=False) == {"coda-joins"}
