@@ -371,7 +371,12 @@ RecordFiles = Annotated[list[Path], typer.Argument(metavar="PATH...", help="resu
 RecordForm = Annotated[str, typer.Option("--format", metavar="FORM", help="md, html or json")]
 RecordPages = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="DIR", help="a folder that gets the pages; by default standard output"),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="DIR",
+        help="a folder for the pages, made if need be; by default standard output",
+    ),
 ]
 _RESULTS = "a torch of the record (2.8.0), a result file or a folder"
 RecordBefore = Annotated[str, typer.Argument(metavar="A", help=_RESULTS)]

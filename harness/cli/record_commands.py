@@ -14,6 +14,7 @@ from harness.cli.selecting import load_all as load_scenarios
 from harness.machine.whole import whole_file
 from harness.reports.parts.safe import one_line
 from harness.values.errors import UsageError
+from harness.values.refusals import cannot_begin
 from harness.values.suggest import nearest
 
 if TYPE_CHECKING:
@@ -49,13 +50,15 @@ def show(paths: Sequence[Path], record: Path | None, form: str, output: Path | N
 
     Args:
         paths: the scenarios of today; none is all built-in ones.
-        output: a folder, which gets the pages of this form.
+        output: a folder, which gets the pages of this form; it is made if it is not there.
 
-    Raises UsageError for another form, and for a record that cannot be read.
+    Raises UsageError for another form, for a record that cannot be read, and for a folder that cannot be made.
     """
     if form not in FORMS:
         raise UsageError(f"--format {form}: there is {', '.join(FORMS)}")
     pages = _pages(sources(paths, record, output), form)
+    if output is not None:
+        _make_folder(output)
     for name, text in pages.items():
         if output is None:
             print(text, end="")
@@ -64,6 +67,13 @@ def show(paths: Sequence[Path], record: Path | None, form: str, output: Path | N
             partial.write_text(text, encoding="utf-8")
         streams.say(one_line(str(output / name)))
     return AS_EXPECTED
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_begin(f"make {folder}", error, "choose another folder with --output") from error
 
 
 def sources(paths: Sequence[Path], record: Path | None, output: Path | None = None) -> Sources:

@@ -153,6 +153,18 @@ def test_show_prints_each_form(record: Path, tmp_path: Path, capsys: pytest.Capt
     assert main([*shown, "--format", "pdf"]) == 2
 
 
+def test_the_folder_of_the_pages_is_made(record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With those above it; where that cannot be, the error says why and what to do, and nothing is made."""
+    shown = ["record", "show", NAME, "--record", str(record)]
+    assert main([*shown, "--output", str(tmp_path / "site" / "pages")]) == 0
+    assert sorted(path.suffix for path in (tmp_path / "site" / "pages").iterdir()) == [".md", ".md"]
+    (tmp_path / "file").touch()
+    capsys.readouterr()
+    assert main([*shown, "--output", str(tmp_path / "file" / "pages")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: cannot make {tmp_path / 'file' / 'pages'} (Not a directory); choose another")
+
+
 def test_known_says_which_entries_the_record_confirms(record: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """None of this scenario names versions."""
     assert main(["record", "known", NAME, "--record", str(record)]) == 0
