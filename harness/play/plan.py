@@ -16,11 +16,12 @@ from harness.values.errors import Unsupported
 from harness.values.plan import HandlerPlan, Plan, RankPlan, StepPlan
 
 
-def make_plan(order: Order, addresses: Addresses, run_dir: PurePath) -> Plan:
+def make_plan(order: Order, addresses: Addresses, run_dir: PurePath, python: str) -> Plan:
     """The plan of a play; raises Unsupported for a subject that torchrun cannot have as its rendezvous.
 
     Args:
         run_dir: the path that ranks have of the run directory.
+        python: the path that ranks have of their interpreter.
     """
     scenario = order.scenario
     return Plan(
@@ -33,7 +34,7 @@ def make_plan(order: Order, addresses: Addresses, run_dir: PurePath) -> Plan:
                 env=dict(spec.env),
                 handlers={name: _handler_plan(rank, one, addresses) for name, one in spec.handlers.items()},
                 fresh=spec.fresh,
-                argv=_argv(rank, spec, order, addresses, run_dir),
+                argv=_argv(rank, spec, order, addresses, run_dir, python),
             )
             for rank, spec in enumerate(scenario.world.ranks)
         ),
@@ -42,7 +43,7 @@ def make_plan(order: Order, addresses: Addresses, run_dir: PurePath) -> Plan:
     )
 
 
-PLACEHOLDERS = ("rank", "world_size", "master_addr", "master_port", "run_dir")
+PLACEHOLDERS = ("rank", "world_size", "master_addr", "master_port", "run_dir", "python")
 """What may stand in the words of a job, in braces; other braces are left as they are."""
 
 
@@ -51,7 +52,9 @@ def filled_in(text: str, values: Mapping[str, object]) -> str:
     return re.sub("{(%s)}" % "|".join(PLACEHOLDERS), lambda found: str(values[found[1]]), text)  # noqa: UP031
 
 
-def _argv(rank: int, spec: RankSpec, order: Order, addresses: Addresses, run_dir: PurePath) -> tuple[str, ...]:
+def _argv(
+    rank: int, spec: RankSpec, order: Order, addresses: Addresses, run_dir: PurePath, python: str
+) -> tuple[str, ...]:
     """The program of a rank of a job: its own, else the words of the command line, else those of the file."""
     if order.subject != COMMAND:
         return ()
@@ -63,6 +66,7 @@ def _argv(rank: int, spec: RankSpec, order: Order, addresses: Addresses, run_dir
         "master_addr": handler.host,
         "master_port": handler.port,
         "run_dir": run_dir,
+        "python": python,
     }
     return tuple(filled_in(word, values) for word in argv_of(order.scenario, rank, order.command))
 

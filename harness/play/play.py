@@ -264,7 +264,8 @@ def _rank_processes(
 ) -> Iterator[RankGroup]:
     """The ranks, before any is launched; on exit every process that still lives is ended."""
     plan = order.run_dir / PLAN
-    write(plan, json.dumps(make_plan(order, addresses, session.seen_by_ranks(order.run_dir)).to_json()))
+    python = session.python_of_ranks(order.options.python)
+    write(plan, json.dumps(make_plan(order, addresses, session.seen_by_ranks(order.run_dir), python).to_json()))
     kind = Ranks if order.scenario.world.torchrun is None else TorchrunRanks
     ranks = kind(order.scenario, schedule, log, session, resources.doorbell_fd, order.run_dir, plan)
     try:

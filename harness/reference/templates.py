@@ -39,10 +39,10 @@ title: {title}
 tags: [example]                    # pytest markers
 
 # Your program, once for each rank: put it in place of the loop, which only prints. It finds RANK, WORLD_SIZE,
-# MASTER_ADDR and MASTER_PORT in its environment, and {{rank}}, {{world_size}}, {{master_addr}}, {{master_port}} and
-# {{run_dir}} in its words are filled in. Under torchrun a rank is a node:
-#   argv: [torchrun, --nnodes, "{{world_size}}", --nproc-per-node, "2", --node-rank, "{{rank}}",
-#          --master-addr, "{{master_addr}}", --master-port, "{{master_port}}", train.py]
+# MASTER_ADDR and MASTER_PORT in its environment, and {{rank}}, {{world_size}}, {{master_addr}}, {{master_port}},
+# {{run_dir}} and {{python}} (the interpreter of --python) in its words are filled in. Under torchrun a rank is a node:
+#   argv: ["{{python}}", -m, torch.distributed.run, --nnodes, "{{world_size}}", --nproc-per-node, "2",
+#          --node-rank, "{{rank}}", --master-addr, "{{master_addr}}", --master-port, "{{master_port}}", train.py]
 job:
   argv: [sh, -c, "for step in 1 2 3 4 5; do echo step=$step; sleep 0.2; done"]
 

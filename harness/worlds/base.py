@@ -225,6 +225,10 @@ class WorldSession(ABC):
         """The path that ranks have of the run directory: this machine's, unless their file system is another."""
         return run_dir.absolute()
 
+    def python_of_ranks(self, python: str) -> str:
+        """The path that ranks have of their interpreter: this machine's, unless their file system is another."""
+        return python
+
     def fileno(self) -> int:
         """Readable when a rank may have ended; `reap` empties it."""
         return self.children.fileno()

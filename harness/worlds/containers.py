@@ -245,6 +245,9 @@ class ContainerSession(WorldSession):
     def seen_by_ranks(self, run_dir: Path) -> PurePath:
         return PurePosixPath(RUN)
 
+    def python_of_ranks(self, python: str) -> str:
+        return self._kept.python.executable
+
     def fileno(self) -> int:
         return self._exits.fileno()
 

@@ -29,7 +29,7 @@ def test_a_scenario_of_the_example_loads_and_starts_the_example_on_each_node(pat
     """As a file whose workload is a job; the program that its words name is in the folder, and the page has a row."""
     (cell,) = load_text(path.read_text(encoding="utf-8"), path)
     assert cell.job is not None
-    assert cell.job.argv[0] == "torchrun"
+    assert cell.job.argv[:3] == ("{python}", "-m", "torch.distributed.run")
     assert (FOLDER / cell.job.argv[-1]).is_file()
     assert {"{rank}", "{world_size}", "{master_addr}", "{master_port}"} <= set(cell.job.argv)
     assert f"]({path.name})" in (FOLDER / "README.md").read_text(encoding="utf-8")
@@ -65,12 +65,10 @@ def test_a_folder_that_is_there_is_not_written_into(tmp_path: Path, capsys: pyte
 @pytest.mark.nightly
 @pytest.mark.needs_torch
 def test_the_example_is_played_as_its_page_says(tmp_path: Path, rank_python: str) -> None:
-    """All scenarios of a copy pass with the torchrun beside the interpreter of the ranks."""
-    environment = {
-        **os.environ,
-        "PATH": os.pathsep.join([str(Path(rank_python).parent), os.environ["PATH"]]),
-        "PYTHONPATH": str(ROOT),
-    }
+    """All scenarios of a copy pass with the torchrun of the ranks' interpreter, and none on PATH."""
+    places = os.environ["PATH"].split(os.pathsep)
+    without = os.pathsep.join(place for place in places if not (Path(place) / "torchrun").exists())
+    environment = {**os.environ, "PATH": without, "PYTHONPATH": str(ROOT)}
 
     def harness(folder: Path, *words: str) -> str:
         done = subprocess.run(

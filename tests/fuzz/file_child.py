@@ -75,7 +75,7 @@ def check_scenario(scenario: Scenario) -> None:
     order = Order(scenario, Path("run"), RunOptions(subject="static"), seed=1)
     assert Order.from_json(order.to_json()) == order
     try:
-        plan = make_plan(order, Addresses(scenario, 29500, "127.0.0.1", "127.0.0.1"), order.run_dir)
+        plan = make_plan(order, Addresses(scenario, 29500, "127.0.0.1", "127.0.0.1"), order.run_dir, "python")
     except Unsupported:
         return
     json.dumps(plan.to_json(), allow_nan=False).encode()

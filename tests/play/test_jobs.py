@@ -38,21 +38,23 @@ def play(tmp_path: Path) -> Play:
 
 def test_only_the_placeholders_of_a_word_are_filled_in() -> None:
     """Braces of a shell or of Python stay."""
-    values = {"rank": 1, "world_size": 2, "master_addr": "::1", "master_port": 5, "run_dir": "/r"}
-    assert filled_in("${X} {rank}/{world_size} {master_addr}:{master_port} {'a': 1} {run_dir}", values) == (
-        "${X} 1/2 ::1:5 {'a': 1} /r"
+    values = {"rank": 1, "world_size": 2, "master_addr": "::1", "master_port": 5, "run_dir": "/r", "python": "/p"}
+    assert filled_in("${X} {rank}/{world_size} {master_addr}:{master_port} {'a': 1} {run_dir} {python}", values) == (
+        "${X} 1/2 ::1:5 {'a': 1} /r /p"
     )
 
 
 def test_the_run_directory_in_a_job_s_words_is_the_one_that_ranks_have(tmp_path: Path) -> None:
-    """In a container it is mounted elsewhere, and this machine's path is nowhere in the plan."""
-    text = HEAD + "job: {argv: [train, '--out={run_dir}/model']}\nworld: {size: 2}\nexpect: [{step: exit, code: 0}]\n"
+    """In a container it is mounted elsewhere, as the interpreter is; this machine's path is nowhere in the plan."""
+    text = (
+        HEAD + "job: {argv: ['{python}', '--out={run_dir}/model']}\nworld: {size: 2}\nexpect: [{step: exit, code: 0}]\n"
+    )
     (cell,) = load_text(text, tmp_path / "job.rdzv.yaml")
     order = Order(cell, tmp_path / "run", RunOptions(subject="command"))
     inside = ContainerSession.seen_by_ranks(object.__new__(ContainerSession), order.run_dir)
     assert inside == PurePosixPath(RUN)
-    plan = make_plan(order, Addresses(cell, 29500, "127.0.0.1", "127.0.0.1"), inside)
-    assert [rank.argv for rank in plan.ranks] == [("train", f"--out={RUN}/model")] * 2
+    plan = make_plan(order, Addresses(cell, 29500, "127.0.0.1", "127.0.0.1"), inside, "/rdzv/python/bin/python3")
+    assert [rank.argv for rank in plan.ranks] == [("/rdzv/python/bin/python3", f"--out={RUN}/model")] * 2
     assert str(tmp_path) not in json.dumps(plan.to_json())
 
 
@@ -70,6 +72,19 @@ def test_each_rank_of_a_job_runs_its_own_words_and_is_judged_by_its_exit_code(pl
     logs = [(result.run_dir / "logs" / f"rank-{rank}.life-1.log").read_text() for rank in range(3)]
     assert logs[:2] == ["words 0 3 ''\n", "words 1 3 ''\n"]
     assert logs[2] == "own\n"
+
+
+def test_a_job_is_started_by_the_interpreter_that_was_given(tmp_path: Path) -> None:
+    """`{python}` is the one of the ranks, which need not be on PATH."""
+    given = tmp_path / "given"
+    given.symlink_to(sys.executable)
+    text = HEAD + "job: {argv: ['{python}', -c, 'import sys; print(sys.argv, sys.orig_argv[0])']}\n"
+    cells = load_text(text + "world: {size: 1}\nexpect: [{step: exit, code: 0}]\n", tmp_path / "job.rdzv.yaml")
+    with Runner(RunOptions(subject="command", python=str(given), runs_dir=tmp_path / "runs", jobs=1)) as runner:
+        (result,) = runner.run(cells)
+    assert result.status == "passed", result.judgement.because
+    assert result.run_dir is not None
+    assert (result.run_dir / "logs" / "rank-0.life-1.log").read_text() == f"['-c'] {given}\n"
 
 
 def test_another_exit_code_than_claimed_is_named(play: Play) -> None:

@@ -123,8 +123,8 @@ class JobKeys(Keys):
 
     argv: Words | None = key(
         "the program and its words, if none stand behind `--`; `{rank}`, `{world_size}`, `{master_addr}`, "
-        "`{master_port}` and `{run_dir}` are those of the rank",
-        default="the words behind `--`", example='[python, train.py, --node, "{rank}"]',
+        "`{master_port}` and `{run_dir}` are those of the rank, `{python}` is the interpreter of `--python`",
+        default="the words behind `--`", example='["{python}", train.py, --node, "{rank}"]',
     )  # fmt: skip
 
 
