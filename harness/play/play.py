@@ -255,12 +255,7 @@ def _looking_for_leftovers(session: WorldSession, addresses: Addresses, log: Log
 
 @contextmanager
 def _rank_processes(
-    order: Order,
-    resources: PlayResources,
-    schedule: Schedule,
-    session: WorldSession,
-    addresses: Addresses,
-    log: Log,
+    order: Order, resources: PlayResources, schedule: Schedule, session: WorldSession, addresses: Addresses, log: Log
 ) -> Iterator[RankGroup]:
     """The ranks, before any is launched; on exit every process that still lives is ended."""
     plan = order.run_dir / PLAN
