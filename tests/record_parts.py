@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.loader import load_text
 from harness.record.document import CallOutcome, ClaimOutcome, Outcome, Play, Results
-from harness.record.identity import cell_name, digest, play_id
+from harness.record.identity import cell_name, digest, record_id
 from harness.record.record import Record
 from harness.scenario.scenario import Scenario
 
@@ -59,7 +59,7 @@ def results(
     stored: dict[str, Play] = {}
     outcomes: dict[str, Outcome] = {}
     for seed, (broken, end, seconds) in plays.items():
-        id = play_id(cell, seed, torch, subject)
+        id = record_id(cell, seed, torch, subject)
         key = f"{end.outcome}-{'-'.join(end.classes)}-{end.message}"
         stored[id] = Play(
             status="failed" if broken else "passed",

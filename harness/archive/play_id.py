@@ -20,7 +20,9 @@ def play_id(
     command: Sequence[str] = (),
     harness: str = __version__,
 ) -> str:
-    """A hash of what a play is made of, as hexadecimal digits.
+    """A hash of what a play is made of, as hexadecimal digits; its id in run directories, reports and campaigns.
+
+    A track record has ids of its own (`harness.record.identity.record_id`), which do not change with the title.
 
     Args:
         scenario: its text and its cell count; where its file lies does not.

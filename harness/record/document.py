@@ -42,7 +42,7 @@ class Outcome(_Value):
     Attributes:
         calls: the different ends, sorted.
         sample: the messages as they were, of one play.
-        play: the id of that play: the smallest of those that are known.
+        play: the id of that play in the record: the smallest of those that are known.
     """
 
     calls: tuple[CallOutcome, ...]
@@ -82,7 +82,7 @@ class Play(_Value):
 
 
 Plays = Mapping[str, Play]
-"""By id."""
+"""By their ids in the record (`harness.record.identity.record_id`)."""
 
 
 class Results(_Value):
@@ -106,7 +106,7 @@ class Results(_Value):
 
 
 def merged(one: Results, other: Results) -> Results:
-    """The union by play id; in whatever order results are merged, they are the same.
+    """The union by the ids of plays; in whatever order results are merged, they are the same.
 
     Of two plays of one id one that says something counts before one that does not, then the first by its text.
 

@@ -1,4 +1,4 @@
-"""What a stored result belongs to: the digest of a scenario, the name of a cell, the id of a play."""
+"""What a stored result belongs to: the digest of a scenario, the name of a cell, the id of a play in a record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.scenario.builtin import PREFIX
 from harness.scenario.scenario import Scenario
 
 DIGITS = 12
-PLAY_DIGITS = 16
+ID_DIGITS = 16
 
 NOT_PLAYED = ("schema", "title", "tags", "refs", "known")
 """Keys of a scenario that change neither what is played nor what is claimed.
@@ -40,14 +40,17 @@ def cell_name(scenario: Scenario) -> str:
     return f"{folder}/{scenario.id}" if folder else scenario.id
 
 
-def play_id(scenario: Scenario, seed: int, torch: str, subject: str, harness: str = __version__) -> str:
-    """The name of a play: the same wherever and whenever it is played.
+def record_id(scenario: Scenario, seed: int, torch: str, subject: str, harness: str = __version__) -> str:
+    """The id of a play in a record: the same wherever and whenever it is played.
+
+    It is not the id that a run directory has (`harness.archive.play_id`): that one is of a scenario's whole text, and
+    this one of its digest, so that a recorded play outlives another title, and a corrected `known` entry.
 
     Args:
         torch: the version with its build, as the ranks' interpreter says.
     """
     cell = [list(pair) for pair in scenario.cell]
-    return _hash([digest(scenario), cell, seed, torch, subject, harness], PLAY_DIGITS)
+    return _hash([digest(scenario), cell, seed, torch, subject, harness], ID_DIGITS)
 
 
 def _hash(value: Any, digits: int) -> str:

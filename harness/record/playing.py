@@ -12,7 +12,7 @@ from typing import Protocol
 from harness.campaign.source import Source, Trial
 from harness.judge.result import Result
 from harness.record.document import Outcome, Play, Results, merged
-from harness.record.identity import cell_name, digest, play_id
+from harness.record.identity import cell_name, digest, record_id
 from harness.record.observed import observed
 from harness.record.words import applies
 from harness.scenario.scenario import Scenario
@@ -62,7 +62,7 @@ def missing(results: Results, cells: Sequence[Scenario], repeat: int) -> list[Tr
 
 
 def _has(results: Results, cell: Scenario, seed: int) -> bool:
-    play = results.plays(cell_name(cell), digest(cell)).get(play_id(cell, seed, results.torch, results.subject))
+    play = results.plays(cell_name(cell), digest(cell)).get(record_id(cell, seed, results.torch, results.subject))
     return play is not None and play.is_conclusive
 
 
@@ -152,7 +152,7 @@ def play(
     try:
         with closing(_plays(runner, trials, at_once)) as plays:
             for result in plays:
-                id = play_id(result.scenario, result.seed, results.torch, results.subject)
+                id = record_id(result.scenario, result.seed, results.torch, results.subject)
                 one, outcomes = observed(result, id)
                 progress.count(one)
                 if one.status != SKIPPED:  # another machine may be able to play it

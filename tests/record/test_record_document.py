@@ -12,7 +12,7 @@ from record_parts import error, five, results, scenario
 
 from harness.record import folder
 from harness.record.document import ClaimOutcome, Outcome, Play, Results, canonical, merged, parsed
-from harness.record.identity import cell_name, digest, play_id
+from harness.record.identity import cell_name, digest, record_id
 from harness.values.errors import UsageError
 
 TORCH = "2.6.0"
@@ -90,14 +90,14 @@ def test_a_digest_is_of_what_is_played_and_claimed() -> None:
 def test_a_play_has_the_same_name_wherever_it_is_played() -> None:
     """Each thing that it is made of changes the name."""
     cell = scenario()
-    assert play_id(cell, 1, TORCH, "static") == play_id(scenario(), 1, TORCH, "static")
+    assert record_id(cell, 1, TORCH, "static") == record_id(scenario(), 1, TORCH, "static")
     others = [
-        play_id(cell, 2, TORCH, "static"),
-        play_id(cell, 1, "2.6.0+cpu", "static"),
-        play_id(cell, 1, TORCH, "static-strict"),
-        play_id(cell, 1, TORCH, "static", "another harness"),
+        record_id(cell, 2, TORCH, "static"),
+        record_id(cell, 1, "2.6.0+cpu", "static"),
+        record_id(cell, 1, TORCH, "static-strict"),
+        record_id(cell, 1, TORCH, "static", "another harness"),
     ]
-    assert len({play_id(cell, 1, TORCH, "static"), *others}) == 5
+    assert len({record_id(cell, 1, TORCH, "static"), *others}) == 5
     assert cell_name(cell) == "timeouts/a-join-ends-in-time"
 
 
