@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
+import psutil
 import pytest
 
 from harness.campaign.runner import Runner
@@ -26,8 +28,10 @@ Play = Callable[..., Result]
 def play(tmp_path: Path) -> Play:
     """Plays a file of a job with these words behind `--`."""
 
-    def of(text: str, *argv: str) -> Result:
-        options = RunOptions(subject="command", command=argv, runs_dir=tmp_path / "runs", jobs=1, seed=1)
+    def of(text: str, *argv: str, isolation: str = "auto") -> Result:
+        options = RunOptions(
+            subject="command", command=argv, runs_dir=tmp_path / "runs", jobs=1, seed=1, isolation=isolation
+        )
         cells = load_text(HEAD + text, tmp_path / "job.rdzv.yaml", job=True)
         with Runner(options) as runner:
             (result,) = runner.run(cells)
@@ -112,3 +116,62 @@ def test_what_a_job_has_started_ends_with_it_when_its_guard_does(play: Play) -> 
     (look,) = (op for op in result.history if op.f == "left_behind")
     assert look.value["processes"] == []
     assert "no_hang" in result.judgement.because
+
+
+# -- without namespaces: the job's processes are among those of everybody -------------------------------------------
+
+TREE = "sh -c 'sleep 60 & echo below=$!; wait' & echo below=$!; wait"
+"""Two processes below the rank's, which print their numbers."""
+
+
+@pytest.fixture
+def stranger() -> Iterator[subprocess.Popen[bytes]]:
+    """A process of somebody else, which runs what the job runs; the job's processes know nothing of it."""
+    with subprocess.Popen(["sh", "-c", TREE], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        below = [psutil.Process(int(other.stdout.readline().partition(b"=")[2])) for _ in range(2)]
+        yield other
+        other.kill()
+        for one in below:
+            one.kill()
+
+
+def whole(process: subprocess.Popen[bytes]) -> int:
+    """How many processes live in its tree."""
+    return 1 + len(psutil.Process(process.pid).children(recursive=True)) if process.poll() is None else 0
+
+
+def living(result: Result) -> list[int]:
+    """Those of the numbers that rank 0 printed that are still processes."""
+    assert result.run_dir is not None
+    log = (result.run_dir / "logs" / "rank-0.life-1.log").read_text()
+    below = [int(line.partition("=")[2]) for line in log.splitlines()]
+    assert len(below) == 2
+    return [pid for pid in below if psutil.pid_exists(pid)]
+
+
+ENDINGS = {
+    "killed": (
+        "faults:\n  - {inject: kill, tree: true, after: {log: below=, nth: 2}}\n"
+        "expect:\n  - {step: exit, is: died, within: 30s, since: {log: below=, nth: 2}}\n",
+        "passed",
+    ),
+    "hung": ("expect:\n  - {step: exit, is: died, within: 30s, since: 0s}\n", "failed"),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_without_namespaces_the_tree_of_a_job_ends_and_no_stranger_does(
+    ending: str, play: Play, stranger: subprocess.Popen[bytes]
+) -> None:
+    """Killed by a fault or by its guard; who runs the same elsewhere runs on."""
+    rest, status = ENDINGS[ending]
+    guard = "2s" if ending == "hung" else "60s"
+    result = play(f"world: {{size: 1, timeout: 1s, guard: {guard}}}\n{rest}", "sh", "-c", TREE, isolation="host")
+    assert result.status == status, result.judgement.because
+    (begin,) = (op for op in result.history if op.f == "begin")
+    assert begin.value["world"]["private_network"] is False
+    (look,) = (op for op in result.history if op.f == "left_behind")
+    assert look.value["processes"] == []
+    assert living(result) == []
+    assert whole(stranger) == 3
