@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -133,7 +134,8 @@ def stranger() -> Iterator[subprocess.Popen[bytes]]:
         yield other
         other.kill()
         for one in below:
-            one.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
 
 
 def whole(process: subprocess.Popen[bytes]) -> int:
