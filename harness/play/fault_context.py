@@ -12,6 +12,7 @@ from harness.play.rank_group import RankGroup, RankProcess
 from harness.play.recording import Log
 from harness.proxies.base import Link
 from harness.scenario.scenario import Scenario
+from harness.steps import STEP_MEMBERS
 from harness.values.endpoint import Endpoint
 from harness.values.ops import RESUME, SUSPEND
 from harness.worlds.base import Host, WorldSession
@@ -89,7 +90,7 @@ class PlayFaultContext:
         return any(
             self._in_join(step.name, rank, time_ns)
             for step in self._scenario.steps
-            if step.do == "rendezvous"
+            if STEP_MEMBERS[step.do].configures_handler
             for rank in step.ranks
             if self._is_master(rank, step.handler)
         )

@@ -144,6 +144,11 @@ MEASURED = [
     ),
     ("F42", call("no_crash", "rendezvous", "died", "master"), world("file_limit", spare=2)),
     ("F61", call("linearizable", "get", wire="reply get passed"), world(steps=[{"do": "delete_key"}, {"do": "get"}])),
+    (
+        "F61",
+        call("linearizable", "multi_get", wire="reply multi_get passed"),
+        world(steps=[{"do": "delete_key"}, {"do": "multi_get"}]),
+    ),
 ]
 
 
@@ -187,6 +192,7 @@ NEW = [
     (call("not_early", "rendezvous", "failed", error="DistStoreError"), world()),
     (call("no_crash", "exit", "died"), world("blackhole")),
     (call("linearizable", "get", wire="reply get passed"), world(steps=[{"do": "set"}, {"do": "get"}])),
+    (call("linearizable", "multi_get", wire="reply multi_get passed"), world(steps=[{"do": "multi_get"}])),
     (call("error_contract", "rendezvous", "failed", "master", error="RuntimeError"), world("file_limit")),
     (Signature("no_leak"), world("reset_peer")),
 ]
