@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from harness.cli import doctor_options as d
 from harness.cli import groups
 from harness.cli import options as o
 from harness.cli.command import RunsCommand
@@ -46,6 +47,12 @@ def every_command(
 def _is_configured(context: typer.Context) -> bool:
     """Whether a file has defaults, or none was to be read: then a line that is printed must not read one either."""
     return context.find_root().default_map is not None
+
+
+def _source(context: typer.Context, parameter: str) -> str:
+    """Where the value of an option is from: COMMANDLINE, DEFAULT_MAP (a file of defaults), or DEFAULT."""
+    source = context.get_parameter_source(parameter)
+    return "" if source is None else source.name
 
 
 @app.command()
@@ -307,12 +314,29 @@ def reproduce(
 
 
 @app.command()
-def doctor(python: o.Python = o.OWN_PYTHON, require: o.MustPass = None) -> int:
-    """Check what this machine can do, and what it lacks."""
+def doctor(
+    context: typer.Context,
+    python: o.Python = o.OWN_PYTHON,
+    require: o.MustPass = None,
+    torch: d.Torch = None,
+    record: d.Record = None,
+) -> int:
+    """Check what this machine can do, and what it lacks; of a torch that is named, say which failures it has."""
     from harness.cli import doctor as checks
+    from harness.cli import torch_doctor
     from harness.cli.selecting import interpreter, with_torch
 
-    return checks.report(with_torch(interpreter(python)), require or ())
+    if torch is not None:
+        if require or _source(context, "python") == "COMMANDLINE":
+            raise UsageError(
+                "--torch is answered from a record, and --python and --require look at this machine; give one of them"
+            )
+        return torch_doctor.report(torch, record)
+    path = with_torch(interpreter(python))
+    code = checks.report(path, require or ())
+    if not require and _source(context, "python") != "DEFAULT":
+        torch_doctor.report_interpreter(path, record)
+    return code
 
 
 @app.command()

@@ -169,6 +169,12 @@ def checks_of_doctor() -> list[str]:
     return ["all", *(name for name, _ in examinations(""))]
 
 
+def recorded_torches() -> list[str]:
+    """Releases that the record of the harness has, from the names of its files."""
+    names = [entry.name.split("+")[0].removesuffix(".json") for entry in _entries(ROOT / "record/results/static")]
+    return plain(dict.fromkeys(names))
+
+
 def isolations() -> list[str]:
     """Kinds of isolation."""
     from harness.cli.selecting import ISOLATIONS

@@ -13,6 +13,14 @@ from harness.scenario.scenario import Known, Scenario
 
 FILE = Path(__file__).with_name("failures.yaml")
 STOCK, STRICT = "static", "static-strict"
+HARMS: Mapping[str, str] = {
+    "wrong": "goes on with a wrong world or wrong data",
+    "hangs": "waits long after it should",
+    "fails": "ends although it could go on",
+    "late": "is slower than it says",
+    "unclear": "gives errors or answers that do not say what is meant",
+}
+"""What a failure does to a job, the worst first; a failure that does several things has the worst of them."""
 _NUMBER = re.compile(r"F\d\d")
 _UPSTREAM = re.compile(r"[\w.-]+/[\w.-]+#\d+")
 
@@ -22,6 +30,7 @@ class Failure:
     """One failure that users, maintainers or exploration have met.
 
     Attributes:
+        harm: one of `HARMS`.
         see: what users see, in the words of their logs where these are known.
         helps: what helps today.
         stock, strict: how both rendezvous handle it, if no scenario shows it; else empty.
@@ -30,6 +39,7 @@ class Failure:
     """
 
     failure: str
+    harm: str
     see: str
     helps: str
     stock: str = ""

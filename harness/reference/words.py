@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.reference.addresses import DOCS
-from harness.reference.failures import STOCK, STRICT, Failure, Shown, failures, is_number, shown
+from harness.reference.failures import HARMS, STOCK, STRICT, Failure, Shown, failures, is_number, shown
 from harness.reference.glossary import Term
 from harness.reference.pages import Page
 from harness.scenario.scenario import Known
@@ -25,6 +25,7 @@ def failure_page(number: str) -> Page:
 
 
 def _paragraphs(number: str, failure: Failure, found: Shown) -> Iterator[str]:
+    yield f"what it does to a job: {failure.harm}, it {HARMS[failure.harm]}"
     yield f"what helps: {failure.helps}."
     why = failure.note or "; ".join(found.because)
     words = [f"{STOCK}: {failure.stock or found.of(STOCK)}", f"{STRICT}: {failure.strict or found.of(STRICT)}"]

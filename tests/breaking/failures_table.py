@@ -26,13 +26,14 @@ def table(text: str) -> str:
 
 
 def _lines(found: Mapping[str, Shown]) -> Iterator[str]:
-    yield "| | failure | scenarios | static | static-strict | why, or what remains |"
-    yield "| --- | --- | --- | --- | --- | --- |"
+    yield "| | failure | harm | scenarios | static | static-strict | why, or what remains |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
     for number, failure in failures().items():
         files = found[number]
         words = (failure.stock or files.of(STOCK), failure.strict or files.of(STRICT))
         why = failure.note or "; ".join(files.because)
-        cells = (f"[{number}](#{number.lower()})", failure.failure, str(len(files.titles) or ""), *words, why)
+        link = f"[{number}](#{number.lower()})"
+        cells = (link, failure.failure, failure.harm, str(len(files.titles) or ""), *words, why)
         yield "".join(f"| {cell} " if cell else "| " for cell in cells) + "|"
     for number, failure in failures().items():
         yield from _part(number, failure, found[number])

@@ -10,7 +10,7 @@ from typing import NoReturn
 import pytest
 from torch_installs import FakeUv, fake_uv
 
-from harness.cli import doctor, exploring, main, running, selecting
+from harness.cli import doctor, exploring, main, running, selecting, torch_doctor
 from harness.cli.again import command_line
 from harness.machine.process.interpreter import examine
 from harness.machine.torches import torches
@@ -75,6 +75,7 @@ def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return 0
 
     monkeypatch.setattr(doctor, "report", report)
+    monkeypatch.setattr(torch_doctor, "report_interpreter", lambda python, record: 0)
     return given
 
 

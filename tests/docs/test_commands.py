@@ -80,7 +80,8 @@ def path_with_torch(tmp_path: Path) -> str:
     programs.mkdir()
     script = f"#!{sys.executable}\nimport sys\nfrom harness.cli import main\n"
     script += (
-        "words = sys.argv[1:]\nif words[0] in ('run', 'explore', 'doctor', 'reproduce') and '--python' not in words:\n"
+        "words = sys.argv[1:]\nif words[0] in ('run', 'explore', 'doctor', 'reproduce') "
+        "and not {'--python', '--torch'} & {*words}:\n"
     )
     script += f"    words[1:1] = ['--python', {python!r}]\nsys.exit(main(words))\n"
     (programs / "rdzv-harness").write_text(script, encoding="utf-8")

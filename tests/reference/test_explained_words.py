@@ -9,7 +9,7 @@ import pytest
 
 from harness.loader import builtin
 from harness.reference import explain
-from harness.reference.failures import failures, number_of, shown
+from harness.reference.failures import HARMS, failures, number_of, shown
 from harness.reference.glossary import terms
 from harness.reference.pages import every_page
 from harness.reference.words import term_page
@@ -62,10 +62,17 @@ def test_a_failure_without_a_scenario_has_its_note() -> None:
 def test_every_failure_says_what_users_see_and_what_helps(number: str) -> None:
     """Sentences without their end, which the pages add."""
     failure = failures()[number]
+    assert failure.harm in HARMS
     for sentence in (failure.failure, failure.see, failure.helps):
         assert len(sentence) > 10
         assert not sentence.endswith(".")
         assert sentence == sentence.strip()
+
+
+def test_the_page_of_failures_defines_each_harm_in_its_order() -> None:
+    """With the words that `explain` and `doctor --torch` print."""
+    page = (DOCS / "failures.md").read_text(encoding="utf-8")
+    assert re.findall(r"^- \*(\w+)\*: it (.*)$", page, re.MULTILINE) == list(HARMS.items())
 
 
 def test_every_verdict_and_every_outcome_is_a_word_of_the_glossary() -> None:
