@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.pytest_plugin import arguments, items, life, outcomes, playing, rows, slots
+from harness.pytest_plugin import arguments, collected, items, life, outcomes, playing, rows, slots
 from harness.pytest_plugin.items import MARK, SUFFIX, ScenarioFile, ScenarioItem
 from harness.pytest_plugin.options import add_to, settings_of
 from harness.pytest_plugin.outcomes import RunFailed
@@ -58,28 +58,39 @@ def _register_reports(config: pytest.Config, words: tuple[str, ...]) -> None:
 def pytest_configure_node(node: Any) -> None:
     """Called by xdist in the main process, before a worker starts."""
     life.give(node.config, node.workerinput)
+    collected.give(node.config, node.workerinput)
     node.workerinput[playing.SEED] = playing.seed_of(node.config)
     jobs = settings_of(node.config).jobs
     if jobs is not None:
         slots.give(node.config, node.workerinput, jobs)
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
-    """In the main process, when a worker has collected: what no scenario has here is said once, not by each worker."""
-    if any(f"{SUFFIX}::" in one or one.startswith(arguments.PREFIX) for one in ids):
-        _check_machine(node.config)
-
-
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Without xdist, the same."""
-    in_worker, only_listed = hasattr(session.config, "workerinput"), session.config.option.collectonly
-    if not in_worker and not only_listed and any(map(_is_ours, session.items)):
+    """What no scenario has here is said once, before tests run, and only where there are tests of ours.
+
+    A worker of xdist tells the main process first: xdist lets that know then that the worker has collected.
+    """
+    if session.config.option.collectonly or not any(map(_is_ours, session.items)):
+        return
+    if hasattr(session.config, "workerinput"):
+        collected.tell(session.config)
+    else:
         _check_machine(session.config)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any) -> None:
+    """In the main process, when a worker has collected."""
+    if collected.is_told(node.config):
+        _check_machine(node.config)
+
+
 def _is_ours(item: pytest.Item) -> bool:
-    return isinstance(item, ScenarioItem) or FIXTURE in getattr(item, "fixturenames", ())
+    """Whether it plays a scenario; a fixture `world` of somebody else is none of ours."""
+    info = getattr(item, "_fixtureinfo", None)
+    worlds = info.name2fixturedefs.get(FIXTURE, ()) if info is not None else ()
+    return isinstance(item, ScenarioItem) or any(one.func.__module__ == __name__ for one in worlds[-1:])
 
 
 def _check_machine(config: pytest.Config) -> None:
@@ -103,6 +114,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     life.end(config)
     playing.end(config)
     slots.close(config)
+    collected.close(config)
 
 
 # -- reports of tests --------------------------------------------------------------------------------------------------

@@ -162,7 +162,7 @@ ENDINGS = {
 }
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("ending", ["killed", pytest.param("hung", marks=pytest.mark.nightly)])
 def test_without_namespaces_the_tree_of_a_job_ends_and_no_stranger_does(
     ending: str, play: Play, stranger: subprocess.Popen[bytes]
 ) -> None:

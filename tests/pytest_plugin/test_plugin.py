@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 from fake_controllers import FakeControllers
-from plugin_sessions import ALONE, FAILS, KNOWN, MATRIX, PASSES, SKIPPED, VACUOUS, session, session_apart
+from plugin_sessions import ALONE, ECHO, FAILS, KNOWN, MATRIX, PASSES, SKIPPED, VACUOUS, session, session_apart
 
 pytest_plugins = ["pytester"]
 
@@ -59,6 +59,37 @@ def test_an_interpreter_that_does_not_work_is_one_usage_error(pytester: pytest.P
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: /bin/false is not a Python that works *; give --rdzv-python another"])
     assert result.stderr.str().count("/bin/false") == 1
+
+
+@pytest.mark.parametrize("words", [(), ("-n", "2")], ids=["alone", "workers"])
+def test_an_interpreter_that_does_not_work_is_one_usage_error_of_tests_in_python_too(
+    pytester: pytest.Pytester, words: tuple[str, ...]
+) -> None:
+    """Before any test runs; with workers of xdist it was said by each test."""
+    pytester.makepyfile(
+        "import pathlib\n\n\n"
+        + "".join(f"def test_{one}(world):\n    pathlib.Path('has-run').touch()\n    world()\n\n\n" for one in "abcd")
+    )
+    result = pytester.runpytest_subprocess(*ECHO, "--rdzv-python", "/bin/false", *words)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: /bin/false is not a Python that works *; give --rdzv-python another"])
+    assert (result.stdout.str() + result.stderr.str()).count("/bin/false is not") == 1
+    assert not (pytester.path / "has-run").exists()
+
+
+def test_a_fixture_of_the_same_name_is_not_ours(pytester: pytest.Pytester) -> None:
+    """A suite that has its own `world` needs no interpreter with torch."""
+    pytester.makepyfile("""
+        import pytest
+
+        @pytest.fixture
+        def world():
+            return "mine"
+
+        def test_of_mine(world):
+            assert world == "mine"
+    """)
+    session(pytester, "--rdzv-python", "/bin/false").assert_outcomes(passed=1)
 
 
 def test_the_summary_line_is_the_reason_and_the_call_is_the_play(
@@ -294,7 +325,8 @@ def test_unused_the_plug_in_imports_nothing_of_the_harness_but_itself(
 
         def test_foreign():
             ours = sorted(name for name in sys.modules if name.split(".")[0] == "harness")
-            rooms = {"arguments", "items", "life", "options", "outcomes", "playing", "plugin", "rows", "slots"}
+            rooms = {"arguments", "collected", "items", "life", "options", "outcomes", "playing", "plugin"}
+            rooms |= {"rows", "slots"}
             assert set(ours) == {"harness", "harness.pytest_plugin", *(f"harness.pytest_plugin.{one}" for one in rooms)}
             heavy = {"torch", "pydantic", "ruamel.yaml", "toxiproxy", "requests", "docker", "rich", "typer", "psutil"}
             assert heavy & set(sys.modules) == set()
