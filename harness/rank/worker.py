@@ -15,10 +15,12 @@ from harness import clock
 from harness.rank import step_modules
 from harness.rank.control import Control
 from harness.rank.holdings import holdings
+from harness.rank.interrupts import INTERRUPTS
 from harness.rank.recorder import Recorder, Usage, error_info
 from harness.rank.refused import Refusals
 from harness.rank.steps import STEPS
 from harness.rank.steps.base import StepMember
+from harness.rank.steps.flow import INTERRUPT
 from harness.rank.subjects import CommandSubject, Handler, subject_of
 from harness.rank.subjects.command import SKIP_REASON
 from harness.values.endpoint import Endpoint
@@ -122,6 +124,8 @@ class Worker:
 
     def run_steps(self, steps: Tuple[StepPlan, ...]) -> List[threading.Thread]:
         """Start the other threads and run the main thread's steps to the end; returns the other threads."""
+        if any(step.do == INTERRUPT for step in steps):
+            INTERRUPTS.install()
         names = dict.fromkeys(step.thread for step in steps if step.thread != MAIN)
         threads = [
             threading.Thread(target=self._run_thread, args=(name, steps), name=name, daemon=True) for name in names
@@ -239,9 +243,13 @@ class StepRun:
         refused = Refusals() if member.configures_handler else None
         before = Usage.now()
         self._write(INVOKE, verb, number, value=self._config() if member.configures_handler else arguments, **fields)
+        is_main = self._step.thread == MAIN
         try:
+            INTERRUPTS.may_raise |= is_main
             value = member.run(self, arguments)
+            INTERRUPTS.may_raise &= not is_main
         except BaseException as error:
+            INTERRUPTS.may_raise &= not is_main
             self._worker.has_failed = True
             self._complete(
                 FAIL,

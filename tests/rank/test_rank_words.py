@@ -52,6 +52,9 @@ ARGUMENTS = {
     "set_bytes": "key hex ~repeat",
     "same_bytes": "key hex ~repeat",
     "move_wall_clock": "by ~back",
+    "interrupt": "",
+    "set_timeout": "timeout ~prefix",
+    "uses_libuv": "",
     "init_process_group": "~port",
     "all_reduce": "",
 }

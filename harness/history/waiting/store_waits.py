@@ -40,7 +40,7 @@ from harness.values.wire import QUERY
 _WRITE_KEY = ("set", "set_bytes", "add", "append", "queue_push", "compare_set")
 _WRITE_NOTHING = ("get", "wait", "multi_get", "queue_pop", "check", "delete_key", "num_keys", JOIN, "sleep", "exit",
                   "bind", "drop", "shutdown", "set_closed", "is_closed", "fork_child", "num_nodes_waiting", "cycle",
-                  "clone", "move_wall_clock")  # fmt: skip
+                  "clone", "move_wall_clock", "set_timeout", "uses_libuv", "interrupt")  # fmt: skip
 _CHANGES = ("set", "compare_set", "add", "append", "multi_set", "queue_push")
 _RANKS_NAMED = 4
 UNDER_WAY_NS = 50_000_000

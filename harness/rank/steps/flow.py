@@ -1,4 +1,4 @@
-"""The verbs of the flow: wait, exit, fork, and bind the port."""
+"""The verbs of the flow: wait, exit, interrupt, fork, and bind the port."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import socket
 from typing import Dict, NoReturn, Optional
 
 from harness import clock
+from harness.rank import interrupts
 from harness.rank.steps.base import Arguments, Context, step
 from harness.values.attribute import Attribute, Declaration
 from harness.values.endpoint import Endpoint
 from harness.values.quantity import format_ns
 
+INTERRUPT = "interrupt"
+"""The verb for which a rank handles SIGINT."""
 _POLL_NS = 5_000_000
 
 
@@ -41,6 +44,21 @@ def sleep(_context: Context, arguments: Arguments) -> None:
 )
 def exit_(context: Context, arguments: Arguments) -> None:
     context.leave(arguments["code"])
+
+
+@step(
+    Declaration(
+        kind=INTERRUPT,
+        summary="Interrupt the rank's main thread, as Ctrl-C does.",
+        example="{do: interrupt, thread: user, after: {step: join, is: begun, plus: 500ms}}",
+        details=(
+            "In a thread of its own: the call of the main thread raises KeyboardInterrupt as soon as it handles the"
+            " signal. An interrupt between two calls does nothing."
+        ),
+    )
+)
+def interrupt(_context: Context, _arguments: Arguments) -> None:
+    interrupts.send()
 
 
 @step(
