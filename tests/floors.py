@@ -56,6 +56,7 @@ TIME = {
 # What is awkward about a library is handled in one or two places.
 FEW_PLACES = {
     "toxiproxy": ("machine.toxiproxy.client", "proxies.toxiproxy"),
+    "watchfiles": ("machine.folder_changes",),
     "ruamel": ("loader", "reference.json_schema"),
 }
 

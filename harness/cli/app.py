@@ -85,6 +85,7 @@ def run(
     shard: o.PartOfCells = None,
     durations: o.Durations = None,
     fail_fast: o.FailFast = False,
+    watch: o.Watch = False,
 ) -> int:
     """Play scenarios and judge them."""
     from harness.cli import reporting, running, shards
@@ -124,6 +125,10 @@ def run(
         replays=replays,
         require=frozenset(require or ()),
     )
+    if watch:
+        from harness.cli import watching
+
+        return watching.watch(request, checked(options))
     return running.run(request, checked(options))
 
 

@@ -14,8 +14,8 @@ from harness.values.errors import UsageError
 NAME = "pyproject.toml"
 TABLE = ("tool", "rdzv-harness")
 MOST_BYTES = 1 << 20
-NOT_SET = {"--help", "--version", "--config", "--no-config"}
-"""Options that a file cannot set."""
+NOT_SET = {"--help", "--version", "--config", "--no-config", "--watch"}
+"""Options that a file cannot set; with `--watch` the runs of a CI job would never end."""
 Keys = tuple[str, ...]
 
 
@@ -281,6 +281,8 @@ def _unknown(at: Keys, known: Sequence[str], what: str) -> Wrong:
     from harness.loader.tree.problems import suggestion
 
     word = at[-1].replace("_", "-").lstrip("-")
+    if f"--{word}" in NOT_SET:
+        return Wrong(at, f"there is no {what} {at[-1]!r} in a file", "take it out, and give it on the command line")
     hint = f"did you mean {word!r}?" if word in known and word != at[-1] else suggestion(at[-1], known)
     return Wrong(at, f"there is no {what} {at[-1]!r}", hint)
 

@@ -231,6 +231,9 @@ Durations = Annotated[
 FailFast = Annotated[
     bool, typer.Option("--fail-fast", help="end at the first red result; what still runs is healed and ended")
 ]
+Watch = Annotated[
+    bool, typer.Option("--watch", help="then wait, and play the files again that change, until Ctrl-C ends it")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="only red results, and the summary")]
 
 Cause = Annotated[

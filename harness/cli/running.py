@@ -92,9 +92,21 @@ def run(request: Request, options: RunOptions, make_runner: MakeRunner | None = 
     if not cells:
         return NOTHING_SELECTED
     options = replace(options, python=with_torch(options.python))
+    part = None if request.shard is None else _part(request, request.shard, len(cells), of)
+    return play_cells(request, options, cells, make_runner, part)
+
+
+def play_cells(
+    request: Request,
+    options: RunOptions,
+    cells: Sequence[Scenario],
+    make_runner: MakeRunner | None = None,
+    part: Part | None = None,
+) -> int:
+    """Play these cells and report; returns the exit code. Raises UsageError before anything is played."""
     reports = _reports(request, len(cells))
-    if request.shard is not None:
-        reports.covers(_part(request, request.shard, len(cells), of))
+    if part is not None:
+        reports.covers(part)
     with ExitStack() as held:  # the run directories that the reports name
         held.callback(reports.release)
         reports.opened("importing torch" if options.needs_torch else "making a world")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.loader import builtin
@@ -12,6 +13,21 @@ from harness.values.errors import UsageError
 from harness.values.printable import printable
 
 SUFFIX = ".rdzv.yaml"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is where some paths lead.
+
+    Attributes:
+        files: files as named, those of folders sorted.
+        folders: those that were looked through.
+        problems: every path that does not exist or cannot be listed, and every file of another name.
+    """
+
+    files: tuple[Path, ...]
+    folders: tuple[Path, ...]
+    problems: tuple[str, ...]
 
 
 def discover(paths: Iterable[Path]) -> list[Path]:
@@ -26,21 +42,28 @@ def discover(paths: Iterable[Path]) -> list[Path]:
     no file is found.
     """
     named = [Path(path) for path in paths]
-    problems: list[str] = []
-    found: dict[str, Path] = {}
-    for path in named:
-        for file in _below(path, problems):
-            place = builtin.file_of(file) if builtin.is_builtin(file) else file
-            found.setdefault(os.path.realpath(place), file)
-    if problems:
-        raise UsageError("\n".join(problems))
-    if not found:
+    found = search(named)
+    if found.problems:
+        raise UsageError("\n".join(found.problems))
+    if not found.files:
         where = ", ".join(printable(str(path)) for path in named) or "no path"
         raise UsageError(f"no scenario in {where}; a scenario's file name ends in {SUFFIX}")
-    return list(found.values())
+    return list(found.files)
 
 
-def _below(path: Path, problems: list[str]) -> Iterator[Path]:
+def search(paths: Iterable[Path]) -> Found:
+    """The same files, and what is wrong with the others."""
+    problems: list[str] = []
+    folders: list[Path] = []
+    found: dict[str, Path] = {}
+    for path in paths:
+        for file in _below(path, folders, problems):
+            place = builtin.file_of(file) if builtin.is_builtin(file) else file
+            found.setdefault(os.path.realpath(place), file)
+    return Found(tuple(found.values()), tuple(folders), tuple(problems))
+
+
+def _below(path: Path, folders: list[Path], problems: list[str]) -> Iterator[Path]:
     if builtin.is_builtin(path):
         try:
             yield from builtin.names(path)
@@ -63,12 +86,12 @@ def _below(path: Path, problems: list[str]) -> Iterator[Path]:
     if path.name.endswith(SUFFIX):
         yield path
     elif is_folder:
-        yield from _in_folder(path, problems)
+        yield from _in_folder(path, folders, problems)
     else:
         problems.append(f"{shown} is not a scenario by its name; end it in {SUFFIX}")
 
 
-def _in_folder(top: Path, problems: list[str]) -> Iterator[Path]:
+def _in_folder(top: Path, folders: list[Path], problems: list[str]) -> Iterator[Path]:
     """The files below a folder, each folder's own before those of the folders in it; links to folders are not followed.
 
     It is not recursive: folders may lie as deep as a path can name.
@@ -83,6 +106,7 @@ def _in_folder(top: Path, problems: list[str]) -> Iterator[Path]:
             shown = printable(str(folder))
             problems.append(f"{shown} cannot be listed: {_reason(error)}; name other folders, or give permission")
             continue
+        folders.append(folder)
         ordered = sorted(names)
         yield from (folder / name for name in ordered if name.endswith(SUFFIX))
         below = [name for name in ordered if names[name] and not name.startswith(".") and not name.endswith(SUFFIX)]

@@ -142,7 +142,7 @@ def test_all_mistakes_are_reported_at_once_each_in_its_place(project: Path, caps
     assert [line.partition("pyproject.toml:")[2] for line in lines] == [
         "5:1: there is no option 'isolatoin'",
         "6:5: jobs = 0: it is from 1 to 1000",
-        "7:1: there is no option 'version'",
+        "7:1: there is no option 'version' in a file",
         "8:22: rebuild = 1: write true or false",
         "8:37: there is no command 'stat'",
         "10:1: require-canary = 'yes': write true or false",
@@ -227,6 +227,15 @@ def test_each_option_of_each_command_may_be_set(project: Path, monkeypatch: pyte
     assert kinds["run", "history"] == (Path, False)
     assert kinds["run", "k"] == (str, False)
     assert ("findings", "findings") in kinds
+
+
+def test_a_file_can_make_no_run_endless(project: Path, asked: Asked, capsys: pytest.CaptureFixture[str]) -> None:
+    """A CI job that reads the file would watch for ever; the line says where the option stands instead."""
+    (project / "pyproject.toml").write_text("[tool.rdzv-harness.run]\nwatch = true\n")
+    assert main(["run"]) == 2
+    said = capsys.readouterr().err
+    assert "pyproject.toml:2:1: there is no option 'watch' in a file" in said
+    assert "take it out, and give it on the command line" in said
 
 
 def test_places_are_those_of_the_statement() -> None:
