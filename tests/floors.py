@@ -74,7 +74,7 @@ PURE = (
     "explore.ranges", "explore.traffic", "explore.workloads",
     "record.normal", "record.document", "record.observed", "record.words", "record.record", "record.catalogue",
     "record.difference", "record.bounds", "record.bisect", "record.pages", "record.derived", "record.html",
-    "record.named", "record.advice", "record.advice_page",
+    "record.comparing", "record.named", "record.advice", "record.advice_page",
 )
 EFFECTS = (
     "asyncio", "ctypes", "docker", "io", "logging", "multiprocessing", "os", "psutil", "random", "requests", "resource",

@@ -28,6 +28,7 @@ SETUPS = (
     "tox.ini",
     ".github/workflows/docs.yml",
     ".github/workflows/nightly.yml",
+    ".github/workflows/record.yml",
     ".github/workflows/tests.yml",
 )
 

@@ -29,6 +29,10 @@ TorchLimit = Annotated[
 ]
 Available = Annotated[bool, typer.Option("--available", help="every release that the package index has, from 2.6 on")]
 EngineDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="a folder for everything of the engine")]
+VersionsAsJson = Annotated[
+    bool, typer.Option("--json", help="only the versions, as an array: the matrix of a job in CI")
+]
+DiffForm = Annotated[str, typer.Option("--format", metavar="FORM", help="text or md")]
 
 ApiPort = Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="of the API; 0 is any free one")]
 ApiHost = Annotated[str, typer.Option(metavar="ADDRESS", help="where the API listens")]

@@ -117,11 +117,11 @@ def install_torch(versions: g.TorchVersions, limit: g.TorchLimit = "40GB") -> in
 
 
 @torch.command("list")
-def list_torch(available: g.Available = False) -> int:
+def list_torch(available: g.Available = False, as_json: g.VersionsAsJson = False) -> int:
     """Print the versions that are installed: size, last use, Python."""
     from harness.cli import torch_commands
 
-    return torch_commands.list_versions(available)
+    return torch_commands.list_json(available) if as_json else torch_commands.list_versions(available)
 
 
 @torch.command("remove")
@@ -191,12 +191,16 @@ def show_record(
 
 @record.command("diff")
 def diff_records(
-    before: o.RecordBefore, after: o.RecordAfter, folder: o.RecordFolder = None, subject: o.RecordSubjects = None
+    before: o.RecordBefore,
+    after: o.RecordAfter,
+    folder: o.RecordFolder = None,
+    subject: o.RecordSubjects = None,
+    form: g.DiffForm = "text",
 ) -> int:
     """Print what differs between two torches: claims, classes, messages, times to an error; exit code 1 if anything."""
     from harness.cli import record_commands
 
-    return record_commands.diff(before, after, folder, subject or ())
+    return record_commands.diff(before, after, folder, subject or (), form)
 
 
 @record.command("known")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.record.record import Record
 
 FORMS = ("md", "html", "json")
+DIFF_FORMS = ("text", "md")
 CHOSEN = Path(".rdzv/record")
 
 
@@ -111,49 +112,54 @@ def _pages(sources: Sources, form: str) -> dict[Path, str]:
     return {Path("track-record.json"): json.dumps(document, indent=1) + "\n"}
 
 
-def diff(before: str, after: str, record: Path | None, subjects: Sequence[str]) -> int:
+def diff(before: str, after: str, record: Path | None, subjects: Sequence[str], form: str = "text") -> int:
     """Print what differs between two torches of a record, or between two files or folders; 1 if anything does.
 
-    Plays of one text of a scenario are compared with plays of the same text.
+    Of two folders of which one has several torches each torch is compared with itself; one that is new with its
+    predecessor. Plays of one text of a scenario are compared with plays of the same text.
 
-    Raises UsageError for what is neither, and if the two have no subject in common.
+    Raises UsageError for what is neither, if the two have no subject in common, and for another form.
     """
-    from harness.record.difference import common, differences
+    from harness.record import comparing
 
-    one, other = (_by_subject(word, record) for word in (before, after))
-    both = [subject for subject in sorted(one.keys() & other.keys()) if not subjects or subject in subjects]
-    if not both:
-        raise UsageError(f"{before} has {', '.join(one)}, {after} has {', '.join(other)}: no subject to compare")
-    found = 0
-    for subject in both:
-        cells = common(one[subject], other[subject])
-        for difference in differences(one[subject], other[subject], cells):
-            found += 1
-            claim = f" {difference.claim}" if difference.claim else ""
-            line = f"{subject}: {difference.cell}{claim}: {difference.kind}: {difference.before} -> {difference.after}"
-            print(one_line(line))
-    streams.say(f"{found} difference{'s' if found != 1 else ''}")
-    return SOME_FAILED if found else AS_EXPECTED
+    if form not in DIFF_FORMS:
+        raise UsageError(f"--format {form}: there is {', '.join(DIFF_FORMS)}")
+    one, other = (_results(word, record) for word in (before, after))
+    are_folders = Path(before).is_dir() and Path(after).is_dir()
+    has_torches = are_folders and max(len(_torches(one)), len(_torches(other))) > 1
+    for word, found in () if has_torches else ((before, one), (after, other)):
+        if len(_torches(found)) > 1:
+            raise UsageError(f"{word} has torch {', '.join(_torches(found))}; name the file of one of them")
+    names = [", ".join(sorted({its.subject for its in found})) for found in (one, other)]
+    one, other = ([its for its in found if not subjects or its.subject in subjects] for found in (one, other))
+    if not {its.subject for its in one} & {its.subject for its in other}:
+        raise UsageError(f"{before} has {names[0]}, {after} has {names[1]}: no subject to compare")
+    compared = (comparing.of_many if has_torches else comparing.of_two)(one, other)
+    lines = list(comparing.lines(compared, has_torches))
+    for line in lines if form == "text" else comparing.markdown(compared):
+        print(line)
+    streams.say(f"{len(lines)} difference{'s' if len(lines) != 1 else ''}")
+    return SOME_FAILED if lines else AS_EXPECTED
 
 
-def _by_subject(word: str, record: Path | None) -> dict[str, Results]:
+def _torches(found: Sequence[Results]) -> list[str]:
+    return sorted({one.torch for one in found})
+
+
+def _results(word: str, record: Path | None) -> list[Results]:
     """The results that a word means: those of a file or a folder, else those of a torch of the record."""
     from harness.record import folder
 
     if Path(word).exists():
-        found = folder.load_all([Path(word)])
-        torches = sorted({one.torch for one in found})
-        if len(torches) > 1:
-            raise UsageError(f"{word} has torch {', '.join(torches)}; name the file of one of them")
-    else:
-        results = folder.load_all([folder_of(record)])
-        found = [one for one in results if word in (one.torch, one.torch.split("+")[0])]
-        torches = sorted({one.torch for one in results})
-        if not found:
-            near = nearest(word, torches)
-            hint = f"did you mean {near}? " if near else ""
-            raise UsageError(f"{word}: no file, and no torch of the record; {hint}it has {', '.join(torches)}")
-    return {one.subject: one for one in found}
+        return folder.load_all([Path(word)])
+    results = folder.load_all([folder_of(record)])
+    found = [one for one in results if word in (one.torch, one.torch.split("+")[0])]
+    if not found:
+        torches = _torches(results)
+        near = nearest(word, torches)
+        hint = f"did you mean {near}? " if near else ""
+        raise UsageError(f"{word}: no file, and no torch of the record; {hint}it has {', '.join(torches)}")
+    return found
 
 
 def known(paths: Sequence[Path], record: Path | None) -> int:

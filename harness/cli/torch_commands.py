@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 
@@ -42,6 +43,12 @@ def list_versions(available: bool) -> int:
     for line in _table([["version", "size", "last use (UTC)", "python", "in"], *map(_row, there)]):
         print(printable(line))
     print(f"all together {_gb(torches.on_disk())} on disk, with uv's cache; what several share counts once")
+    return AS_EXPECTED
+
+
+def list_json(available: bool) -> int:
+    """Print the versions that are installed, or all that the index has, as an array on one line."""
+    print(json.dumps(list(torches.available()) if available else [one.version for one in torches.installed()]))
     return AS_EXPECTED
 
 

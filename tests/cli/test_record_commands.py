@@ -123,6 +123,51 @@ def test_diff_takes_torches_and_files(record: Path, capsys: pytest.CaptureFixtur
     assert "it has 2.8.0+cpu, 2.9.0+cpu" in capsys.readouterr().err
 
 
+@pytest.fixture
+def nights(tmp_path: Path) -> tuple[str, str]:
+    """Two records: the second lacks 2.7.0, has a change in 2.9.0, and has 2.10.0, which breaks what 2.9.0 keeps."""
+    for night, breaks in (
+        ("a", {"2.7.0": True, "2.8.0": True, "2.9.0": True}),
+        ("b", {"2.8.0": True, "2.9.0": False, "2.10.0": True}),
+    ):
+        machine = Machine(breaks)
+        recording.run(request(tmp_path / night), RunOptions(), machine.environments, machine.runner)
+    return str(tmp_path / "a"), str(tmp_path / "b")
+
+
+CELL = "timeouts/a-missing-worker-is-named"
+
+
+def test_diff_of_two_nights_has_each_torch(nights: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside itself; one that is new beside its predecessor, and one that is gone is named."""
+    assert main(["record", "diff", *nights]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "torch 2.10.0+cpu: new",
+        "torch 2.7.0+cpu: gone",
+        f"static, torch 2.9.0+cpu: {CELL}: claims: breaks named -> kept",
+        f"static, torch 2.10.0+cpu, which is new, after 2.9.0+cpu: {CELL}: claims: kept -> breaks named",
+    ]
+    assert main(["record", "diff", nights[0], nights[0]]) == 0
+    assert main(["record", "diff", nights[0], "2.8.0", "--record", nights[1]]) == 2
+    assert "name the file of one of them" in capsys.readouterr().err
+
+
+def test_diff_is_a_page_for_the_summary_of_a_job(nights: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The same in Markdown, with a table for each torch that differs and one line for the others."""
+    assert main(["record", "diff", *nights, "--format", "md"]) == 1
+    page = capsys.readouterr().out
+    assert "\nNew: torch 2.10.0+cpu.\n" in page
+    assert "\nGone: torch 2.7.0+cpu.\n" in page
+    assert f"## static, torch 2.9.0+cpu\n\n{HEAD}| {CELL} | all | claims | breaks named | kept |\n" in page
+    assert "## static, torch 2.10.0+cpu, which is new, after 2.9.0+cpu\n" in page
+    assert page.endswith("Nothing differs: static, torch 2.8.0+cpu.\n")
+    assert main(["record", "diff", *nights, "--format", "html"]) == 2
+    assert "there is text, md" in capsys.readouterr().err
+
+
+HEAD = "| scenario | claim | what | before | after |\n| --- | --- | --- | --- | --- |\n"
+
+
 def test_merge_adds_what_other_machines_have_played(record: Path, tmp_path: Path) -> None:
     """To what is there."""
     file = folder.path_of(record, "2.8.0+cpu", "static")
