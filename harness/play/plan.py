@@ -108,6 +108,7 @@ def _handler_plan(rank: int, config: HandlerConfig, addresses: Addresses) -> Han
         master_host=real.host,
         master_port=real.port,
         config=dict(config.config),
+        endpoint=config.endpoint,
     )
 
 

@@ -13,7 +13,6 @@ from harness.rank.control import ControlUntilBegun
 from harness.rank.recorder import CANNOT_RECORD, Recorder
 from harness.rank.subjects.rendezvous import STATIC, facts_of, listeners_of_master, registered, torchrun_config
 from harness.rank.worker import EXIT, MAIN, HandlerState, StepRun, Worker, end
-from harness.values.endpoint import Endpoint
 from harness.values.ops import INVOKE
 from harness.values.plan import JOIN, HandlerPlan, Plan, StepPlan
 
@@ -149,7 +148,7 @@ def torchrun_arguments(plan: Plan, handler: HandlerPlan, log_folder: str, script
         f"--nnodes={handler.world_size}",
         "--nproc-per-node=1",
         f"--rdzv-backend={plan.subject}",
-        f"--rdzv-endpoint={Endpoint(handler.host, handler.port)}",
+        f"--rdzv-endpoint={handler.given_endpoint}",
         f"--rdzv-id={handler.run_id}",
         f"--rdzv-conf={','.join(f'{name}={value}' for name, value in config.items())}",
         f"--max-restarts={plan.max_restarts}",

@@ -300,7 +300,7 @@ class StepRun:
             "rank": plan.rank,
             "world_size": plan.world_size,
             "run_id": plan.run_id,
-            "endpoint": str(Endpoint(plan.host, plan.port)),
+            "endpoint": plan.given_endpoint,
             "master_endpoint": str(Endpoint(plan.master_host, plan.master_port)),
             "timeout_ns": plan.timeout_ns,
         }

@@ -171,6 +171,7 @@ def _configuration(scenario: Scenario, rank: int, config: HandlerConfig) -> list
     shown = f"[{host}]" if host and ":" in host else host or "127.0.0.1"
     port = config.port if config.port is not None else f"{{{_port(scenario, rank, config)}}}"
     endpoint = f'f"{shown}:{port}"' if config.port is None else text(f"{shown}:{port}")
+    endpoint = endpoint if config.endpoint is None else text(config.endpoint)
     options = [f"{name}={value}" for name, value in words.items()]
     return [endpoint, f"run_id={text(config.run_id)}", f"nodes={config.world_size}", *options]
 

@@ -27,6 +27,7 @@ class HandlerConfig:
         timeout_ns: the timeout in nanoseconds; `config` may override what the subject sees of it.
         host, port: the real endpoint; None means the master's host, and the world's free port.
         config: passed to the subject as it is.
+        endpoint: passed to the subject as it is, in place of host and port; None means that these are.
     """
 
     rank: int
@@ -36,6 +37,7 @@ class HandlerConfig:
     host: str | None = None
     port: int | None = None
     config: Mapping[str, str] = field(default_factory=dict)
+    endpoint: str | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
+from harness.values.endpoint import Endpoint
+
 JOIN = "rendezvous"
 """The verb of the rendezvous."""
 
@@ -18,6 +20,7 @@ class HandlerPlan:
         timeout_ns: nanoseconds.
         host, port: the link's address; for the master, and under `route: direct`, the real endpoint.
         master_host, master_port: always the real endpoint.
+        endpoint: what the subject gets in place of host and port; None for these.
     """
 
     rank: int
@@ -29,6 +32,12 @@ class HandlerPlan:
     master_host: str
     master_port: int
     config: Mapping[str, str] = field(default_factory=dict)
+    endpoint: Optional[str] = None
+
+    @property
+    def given_endpoint(self) -> str:
+        """The endpoint as the subject gets it; perhaps none at all."""
+        return str(Endpoint(self.host, self.port)) if self.endpoint is None else self.endpoint
 
 
 @dataclass(frozen=True)

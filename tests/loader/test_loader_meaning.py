@@ -11,6 +11,7 @@ from harness.loader import load_keys, load_mapping, load_text, written
 from harness.scenario.moment import AllMoments, FaultMoment, StepMoment, TimeMoment, WireMoment
 from harness.scenario.scenario import Scenario
 from harness.values.errors import ScenarioError
+from harness.values.plan import HandlerPlan
 
 SECOND = 1_000_000_000
 JOIN = {"id": "join", "do": "rendezvous"}
@@ -107,6 +108,16 @@ def test_the_nearest_of_step_rank_and_world_wins() -> None:
     first, second = (spec.handlers["main"] for spec in cells(world=world, workload=workload)[0].world.ranks)
     assert (first.run_id, first.timeout_ns, first.host, first.port) == ("step", 2 * SECOND, "localhost", None)
     assert (second.run_id, second.timeout_ns, second.config) == ("rank", 4 * SECOND, {"timeout": "0.5"})
+
+
+@pytest.mark.parametrize("raw", ["127.0.0.1:99999", "no port", ""])
+def test_an_endpoint_is_passed_as_it_is_written(raw: str) -> None:
+    """Also one that no endpoint can be, and none; without the key it is made of host and port."""
+    (cell,) = cells(world={"size": 2, "timeout": "2s", "ranks": {1: {"endpoint": raw}}})
+    first, second = (spec.handlers["main"] for spec in cell.world.ranks)
+    assert (first.endpoint, second.endpoint) == (None, raw)
+    assert HandlerPlan(1, 2, "train", 1, "h", 1, "h", 1, endpoint=second.endpoint).given_endpoint == raw
+    assert HandlerPlan(0, 2, "train", 1, "::1", 1, "h", 1, endpoint=first.endpoint).given_endpoint == "[::1]:1"
 
 
 def test_a_guard_follows_the_longest_timeout_of_its_rank() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -213,3 +214,5 @@ def test_torchrun_gets_the_rank_as_its_backend_needs_it(backend: str, place: lis
     assert [one for one in arguments if one.startswith("--node-rank")] == place
     assert {"--rdzv-endpoint=r0:29500", "--rdzv-id=a=b", f"--rdzv-conf={conf}", "--max-restarts=3"} <= set(arguments)
     assert arguments[-2:] == ["worker.py", "{}"]
+    raw = torchrun_arguments(Plan(backend, (), 7, (), (), 3), replace(plan, endpoint="r0:99999"), "/logs", [])
+    assert "--rdzv-endpoint=r0:99999" in raw

@@ -216,6 +216,12 @@ def test_a_scenario_without_a_known_failure_fails_by_any_claim() -> None:
     assert '"agreement": agreement(' in source
 
 
+def test_a_script_gives_its_handlers_the_endpoint_that_the_scenario_does() -> None:
+    """As it is written, in place of the address of a link."""
+    made = world(world={"size": 2, "timeout": "1s", "ranks": {1: {"endpoint": "127.0.0.1:99999"}}})
+    assert '"127.0.0.1:99999"' in script(made, "static", ("join",)).text()
+
+
 def test_the_pieces_are_all_in_the_order_of_a_script() -> None:
     """A piece that is not listed would never be used."""
     assert sorted(PARTS) == sorted(path.stem for path in PARTS_FOLDER.glob("*.py") if path.stem != "__init__")

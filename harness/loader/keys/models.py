@@ -89,6 +89,11 @@ class HandlerKeys(Keys):
         "the endpoint's host", default="127.0.0.1; in worlds of hosts the master's name", example="localhost"
     )
     port: int | None = key("the endpoint's port", default="a free one", example="29500", ge=0, le=65535)
+    endpoint: str | None = key(
+        "passed raw to the subject in place of host and port, as `--rdzv-endpoint` is",
+        default="the link's `HOST:PORT`; of the master, the real one",
+        example='"127.0.0.1:99999"',
+    )
     world_size: int | None = key("the world size", default="`world.size`", example="2", ge=-LARGEST_INT, le=LARGEST_INT)
     config: Settings | None = key(
         "passed raw to the subject, as `--rdzv-conf` is; values are text",

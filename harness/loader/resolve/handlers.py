@@ -136,6 +136,7 @@ def _handler_config(rank: int, given: Mapping[str, Any], cell: CellKeys) -> Hand
         host=given.get("host"),
         port=given.get("port"),
         config=dict(given.get("config", {})),
+        endpoint=given.get("endpoint"),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from harness import clock
@@ -30,6 +31,10 @@ class EchoSubject:
         return {}
 
     def open(self, plan: HandlerPlan) -> EchoHandler:
+        """Raises ValueError for invalid arguments."""
+        if plan.endpoint is not None:
+            given = Endpoint.parse(plan.endpoint)
+            plan = replace(plan, host=given.host, port=given.port)
         return EchoHandler(plan)
 
 

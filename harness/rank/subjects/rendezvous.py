@@ -10,7 +10,6 @@ import weakref
 from typing import Any, Dict, FrozenSet, Iterable, Optional
 
 from harness.rank.listeners import inodes_now, listeners_since
-from harness.values.endpoint import Endpoint
 from harness.values.plan import HandlerPlan
 
 _RENDEZVOUS = "torch.distributed.elastic.rendezvous"
@@ -118,7 +117,7 @@ class TorchHandler:
         self._handler: Any = get_rendezvous_handler(
             RendezvousParameters(
                 backend=backend,
-                endpoint=str(Endpoint(plan.host, plan.port)),
+                endpoint=plan.given_endpoint,
                 run_id=plan.run_id,
                 min_nodes=plan.world_size,
                 max_nodes=plan.world_size,
