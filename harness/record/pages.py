@@ -102,9 +102,8 @@ def _failure(sources: Sources, number: str, shown: Shown) -> Iterator[str]:
     record, failure = sources.record, sources.failures[number]
     yield from (f"## {number}", "", f"**{failure.failure}.** {failure.see}.", "")
     yield f"What helps: {failure.helps}."
-    strict = failure.strict or shown.of(STRICT)
     because = f" ({'; '.join(shown.because)})" if shown.because else ""
-    yield from ("", f"`static-strict`: {strict}{because}.")
+    yield from ("", f"`static-strict`: {shown.of(STRICT)}{because}.")
     if shown.upstream:
         yield from ("", f"Upstream: {', '.join(map(_issue, sorted(shown.upstream)))}.")
     yield from ("", *_head(record, ["scenario", "subject"]))

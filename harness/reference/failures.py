@@ -33,19 +33,12 @@ class Failure:
         harm: one of `HARMS`.
         see: what users see, in the words of their logs where these are known.
         helps: what helps today.
-        stock, strict: how both rendezvous handle it, if no scenario shows it; else empty.
-        note: why, if no scenario shows it.
-        test: the test that holds the note; empty if none can.
     """
 
     failure: str
     harm: str
     see: str
     helps: str
-    stock: str = ""
-    strict: str = ""
-    note: str = ""
-    test: str = ""
 
 
 @dataclass

@@ -27,8 +27,8 @@ def failure_page(number: str) -> Page:
 def _paragraphs(number: str, failure: Failure, found: Shown) -> Iterator[str]:
     yield f"what it does to a job: {failure.harm}, it {HARMS[failure.harm]}"
     yield f"what helps: {failure.helps}."
-    why = failure.note or "; ".join(found.because)
-    words = [f"{STOCK}: {failure.stock or found.of(STOCK)}", f"{STRICT}: {failure.strict or found.of(STRICT)}"]
+    why = "; ".join(found.because)
+    words = [f"{STOCK}: {found.of(STOCK)}", f"{STRICT}: {found.of(STRICT)}"]
     yield "; ".join(words) + (f" ({why})" if why else "")
     if found.upstream:
         yield f"upstream: {', '.join(sorted(found.upstream))}"

@@ -71,14 +71,9 @@ def test_the_failures_of_the_page_are_as_the_files_show_them() -> None:
     assert f"The {len(failures())} failures that" in there
 
 
-def test_a_failure_without_a_scenario_says_why_and_what_holds_it() -> None:
-    """A row needs evidence: scenarios, or a note with its test; a note never contradicts the scenarios."""
-    found = shown(failures())
-    inside = "".join(path.read_text() for path in (README.parents[1] / "tests" / "rendezvous").rglob("*.py"))
-    for number, failure in failures().items():
-        assert bool(failure.note) == (not found[number].titles), number
-        assert bool(failure.stock) == bool(failure.strict) == bool(failure.note), number
-        assert not failure.test or f"def {failure.test}(" in inside, number
+def test_each_failure_has_a_scenario() -> None:
+    """How stock and static-strict handle it is read from scenarios alone, so a row without one would say `holds`."""
+    assert [number for number, found in shown(failures()).items() if not found.titles] == []
 
 
 def _is_of(entry: Known, torch: str) -> bool:

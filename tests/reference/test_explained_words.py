@@ -51,11 +51,12 @@ def test_a_number_is_read_as_people_write_it(word: str) -> None:
     assert number_of("f2") == "F02"
 
 
-def test_a_failure_without_a_scenario_has_its_note() -> None:
-    """There is nothing to play, so none is listed."""
+def test_a_failure_that_both_hold_lists_what_was_played() -> None:
+    """What was repaired in torch since is played all the same."""
     text = explain("F53")
-    assert "static: holds; static-strict: holds (a ValueError that names the range)" in text
-    assert "builtin:" not in text
+    assert "static: holds; static-strict: holds\n" in text
+    assert "builtin:port_conflicts/an-endpoint-without-a-valid-port-is-refused" in text
+    assert "kept by both: An endpoint whose port is out of range" in text
 
 
 @pytest.mark.parametrize("number", list(failures()))
