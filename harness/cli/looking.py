@@ -6,9 +6,8 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ from harness.values.printable import printable
 if TYPE_CHECKING:
     from harness.archive import Archived
     from harness.judge.result import Result
-    from harness.scenario.scenario import Scenario
 
 FORMS = TEXT, PERFETTO = "text", "perfetto"
 
@@ -32,35 +30,34 @@ def validate(paths: Sequence[Path], fail_on_skip: bool = False) -> int:
     """
     from harness.loader import discover, load
     from harness.loader.builtin import ALL
+    from harness.play.lacking import Machine
+    from harness.play.options import AUTO
 
     problems = 0
     skipped: Counter[str] = Counter()
-    machine = _machine()
-    for path in discover(paths or [ALL]):
-        try:
-            cells = load(path)
-        except ScenarioError as error:
-            problems += len(error.problems)
-            print(f"{error}\n", file=sys.stderr)
-        else:
-            print(f"{printable(str(path))}: ok, {len(cells)} cell{'s' if len(cells) != 1 else ''}")
-            skipped.update(reason for cell in cells for reason in machine(cell))
+    by_torch: Counter[str] = Counter()
+    with Machine() as machine:
+        for path in discover(paths or [ALL]):
+            try:
+                cells = load(path)
+            except ScenarioError as error:
+                problems += len(error.problems)
+                print(f"{error}\n", file=sys.stderr)
+            else:
+                print(f"{printable(str(path))}: ok, {len(cells)} cell{'s' if len(cells) != 1 else ''}")
+                first = (next(machine.lacking(cell, AUTO), None) for cell in cells)
+                skipped.update(": ".join(missing) for missing in first if missing is not None)
+                by_torch.update(cell.needs["torch"] for cell in cells if "torch" in cell.needs)
     for reason, count in skipped.items():
         cells_here = f"{count} cell{'s' if count != 1 else ''}"
         print(printable(f"warning: {cells_here} would be skipped here: {reason}"), file=sys.stderr)
+    for wanted, count in by_torch.items():
+        cells_here = f"{count} cell{'s need' if count != 1 else ' needs'}"
+        print(printable(f"note: {cells_here} torch {wanted}, else skipped: --python decides"), file=sys.stderr)
     if problems:
         print(f"{problems} problem{'s' if problems != 1 else ''}", file=sys.stderr)
         return USAGE
     return SOME_FAILED if fail_on_skip and skipped else AS_EXPECTED
-
-
-def _machine() -> Callable[[Scenario], list[str]]:
-    """A function that says why a cell would be skipped here: the first thing that is missing."""
-    from harness.play.lacking import Machine
-    from harness.play.options import AUTO
-
-    machine = Machine()
-    return lambda cell: [f"{need}: {reason}" for need, reason in islice(machine.lacking(cell, AUTO), 1)]
 
 
 def list_members(family: str | None) -> int:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
+from harness.machine.network import network_tools
 from harness.proxies.base import Link
 from harness.registry import Registry
 from harness.scenario.scenario import Fault
@@ -144,8 +145,18 @@ class FaultMember(ABC):
         """What this fault needs of the machine: `declaration.needs`, or less if its attributes ask for less."""
         return cls.declaration.needs
 
-    def arm(self, context: FaultContext) -> None:  # noqa: B027 - most members have nothing to do here
-        """Prepare before any rank starts; most faults need nothing."""
+    def try_here(self) -> None:
+        """Raise Unsupported where this machine cannot inject it: a program is missing, or a trial shows it.
+
+        Called where a controller of its world would be, and without one: `validate` asks it too.
+        """
+        for need in self.machine_needs(self.fault):
+            if need in network_tools.PACKAGES:
+                network_tools.path_of(need)
+
+    def arm(self, context: FaultContext) -> None:
+        """Prepare before any rank starts; most faults only look whether the machine can inject them."""
+        self.try_here()
 
     @abstractmethod
     def hold(self, context: FaultContext) -> AbstractContextManager[Callable[[], Evidence]]:

@@ -57,7 +57,7 @@ class Delay(FaultMember):
             return ("no packet can arrive before it is sent; make `jitter` at most `delay`",)
         return ()
 
-    def arm(self, context: FaultContext) -> None:
+    def try_here(self) -> None:
         delaying.mechanism(self.fault.attributes["way"])
 
     @contextlib.contextmanager

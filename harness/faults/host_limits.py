@@ -67,12 +67,15 @@ class HostLimits(FaultMember):
             return (f"no limit is given; write one or more of {', '.join(_FILES)}",)
         return ()
 
+    def try_here(self) -> None:
+        for name in self._limits:
+            if not os.access(_FILES[name], os.W_OK):
+                raise Unsupported("sysctl", f"{_FILES[name]} cannot be written here; {_ADVICE}")
+
     def arm(self, context: FaultContext) -> None:
         for host in hosts_of(self.fault, context):
             with host.inside():
-                for name in self._limits:
-                    if not os.access(_FILES[name], os.W_OK):
-                        raise Unsupported("sysctl", f"{_FILES[name]} cannot be written here; {_ADVICE}")
+                self.try_here()
 
     @contextlib.contextmanager
     def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:

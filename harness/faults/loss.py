@@ -45,9 +45,6 @@ class Loss(FaultMember):
     layer = "host"
     needs = frozenset({"hosts"})
 
-    def arm(self, context: FaultContext) -> None:
-        firewall.check()
-
     @contextlib.contextmanager
     def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
         hit = hosts_of(self.fault, context)

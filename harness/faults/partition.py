@@ -72,10 +72,6 @@ class Partition(ToxicFault):
     def toxic_attributes(self) -> dict[str, int]:
         return {"timeout": 0}
 
-    def arm(self, context: FaultContext) -> None:
-        if self.fault.attributes.get("pairs"):
-            firewall.check()
-
     @contextlib.contextmanager
     def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
         held = self._dropped(context) if self.fault.attributes.get("pairs") else super().hold(context)

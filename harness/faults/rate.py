@@ -38,7 +38,7 @@ class Rate(FaultMember):
     layer = "host"
     needs = frozenset({"hosts"})
 
-    def arm(self, context: FaultContext) -> None:
+    def try_here(self) -> None:
         shaping.check(self._discipline, self.fault.attributes["way"])
 
     @contextlib.contextmanager

@@ -33,9 +33,6 @@ class TcpReset(FaultMember):
     layer = "host"
     needs = frozenset({"hosts"})
 
-    def arm(self, context: FaultContext) -> None:
-        firewall.check()
-
     @contextlib.contextmanager
     def hold(self, context: FaultContext) -> Iterator[Callable[[], Evidence]]:
         rules: dict[str, tuple[Host, list[Rule]]] = {}

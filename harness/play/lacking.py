@@ -1,57 +1,48 @@
-"""What this machine lacks for a scenario, as far as that shows without playing it."""
+"""What this machine lacks for a scenario: what a play of it would be skipped for, with the same reason."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from harness.faults.base import FAULTS
-from harness.machine.docker import engine, images
-from harness.machine.network import network_tools
-from harness.machine.process.namespaces import probe_elsewhere
-from harness.play.needs import WORLD, unmet_by_proxy, unmet_by_world
+from harness.play.needs import unmet_by_proxy, unmet_by_world
+from harness.play.trial import Question, Trials, answer, of_fault, of_world
 from harness.scenario.scenario import Scenario
-from harness.values.errors import Unsupported
-from harness.worlds.base import WORLDS
+from harness.worlds.base import WORLDS, Isolation
 
 
 class Machine:
-    """What this machine has; each thing is looked for once."""
+    """What this machine has; each thing is looked for, or tried, once. A context manager, which ends the trials."""
 
     def __init__(self) -> None:
-        self._missing: dict[str, str] = {}
+        self._trials = Trials()
+        self._here: dict[str, tuple[str, str] | None] = {}
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._trials.close()
 
     def lacking(self, scenario: Scenario, toxiproxy: str) -> Iterator[tuple[str, str]]:
-        """(need, reason) of all that this machine lacks for a scenario; the reason ends with how to get it.
+        """(need, reason) of all that this machine lacks for a scenario, in the order in which a play meets it.
 
-        What only a trial shows (a kernel without a part) is found when it is played.
+        The reason ends with how to get it. What depends on the torch or the subject of a run is not among them.
+        Raises HarnessError where the machine cannot be tried.
         """
+        kind = scenario.world.kind
         for unmet in (unmet_by_proxy(scenario, toxiproxy), unmet_by_world(scenario)):
             if unmet is not None:
                 yield unmet
-        for need in dict.fromkeys(_needs(scenario)):
-            if need not in self._missing:
-                self._missing[need] = missing_here(need)
-            if self._missing[need]:
-                yield need, self._missing[need]
+        for question in (of_world(kind), *map(of_fault, scenario.faults)):
+            missing = self._answer(kind, question)
+            if missing is not None:
+                yield missing
 
-
-def _needs(scenario: Scenario) -> Iterable[str]:
-    yield from WORLDS[scenario.world.kind].declaration.needs
-    for fault in scenario.faults:
-        yield from FAULTS[fault.kind].machine_needs(fault)
-
-
-def missing_here(need: str) -> str:
-    """Why this machine lacks something, with how to get it; empty if it has it, or only a trial shows it."""
-    try:
-        if need in network_tools.PACKAGES:
-            network_tools.path_of(need)
-        elif need == engine.NEED:
-            with engine.connect() as client:
-                images.require(client)
-        elif need == WORLD:
-            isolation = probe_elsewhere()
-            return "" if isolation.possible else f"no network namespaces here ({isolation.reason})"
-    except Unsupported as missing:
-        return missing.reason
-    return ""
+    def _answer(self, kind: str, question: Question) -> tuple[str, str] | None:
+        """Of a world that needs private namespaces by a trial there; of any other here."""
+        if WORLDS[kind].isolation == "private":
+            return self._trials.lacking(question)
+        key = repr(question)
+        if key not in self._here:
+            self._here[key] = answer(question, Isolation("host"))
+        return self._here[key]

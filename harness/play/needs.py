@@ -42,6 +42,8 @@ def unmet_by_world(scenario: Scenario) -> tuple[str, str] | None:
     wanted = scenario.needs.get(WORLD)
     if wanted and wanted != kind and wanted not in capabilities:
         return WORLD, f"needs {wanted}, which worlds of {kind} lack{_who_has(wanted)}"
+    if refused := WORLDS[kind].refuses(scenario):
+        return WORLD, refused
     for capability, who in needs_of(scenario):
         if capability not in capabilities:
             return WORLD, f"{who} needs {capability}, which worlds of {kind} lack{_who_has(capability)}"

@@ -275,8 +275,22 @@ class World(ABC):
     def close(self) -> None:
         """End what is kept warm over plays; a later session makes it anew."""
 
+    @classmethod
+    def refuses(cls, scenario: Scenario) -> str:
+        """Why no world of this kind can play a scenario, on any machine, ending with what to do; empty if it can."""
+        return ""
+
+    @classmethod
+    def missing_under(cls, isolation: Isolation) -> str:
+        """Why this machine cannot have such a world, ending with what to do; empty if it can.
+
+        Args:
+            isolation: of this process.
+        """
+        return ""
+
     def missing(self) -> str:
-        """Why this machine cannot have such a world, ending with what to do; empty if it can."""
+        """`missing_under` for its controller; looked at once."""
         return ""
 
     def server_launcher(self, embedded: bool = False) -> ServerLauncher | None:

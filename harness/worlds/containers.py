@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.machine.docker import engine, images, leases, mounts
 from harness.machine.docker.client import Client
-from harness.machine.docker.hosts import PROXY, ContainerHost, ContainerNetwork
+from harness.machine.docker.hosts import MOST_RANKS, PROXY, ContainerHost, ContainerNetwork
 from harness.machine.docker.proxy import ContainerEngineLauncher, ContainerServerLauncher
 from harness.machine.docker.ranks import RUN, ContainerLauncher, ContainerProcess, SharedRunDir
 from harness.machine.names import name_files
@@ -22,7 +22,7 @@ from harness.machine.process.exits import Exits
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Declaration
 from harness.values.errors import HarnessError, Unsupported
-from harness.worlds.base import WORLDS, LaunchOrder, RankHandle, World, WorldResources, WorldSession, places
+from harness.worlds.base import WORLDS, Isolation, LaunchOrder, RankHandle, World, WorldResources, WorldSession, places
 
 _EVERYBODY = frozenset({"kill", "pause", "restart", "helper", "engine"})
 _ROOT = frozenset({"ports", "hosts", "address_change"})
@@ -76,8 +76,8 @@ class Containers(World):
     def open(self, scenario: Scenario, run_dir: Path) -> Iterator[WorldSession]:
         if self.missing():
             raise Unsupported(engine.NEED, self.missing())
-        if scenario.world.family != "ipv4":
-            raise Unsupported("world", "worlds of containers have IPv4 addresses only; give --world namespaces")
+        if refused := self.refuses(scenario):
+            raise Unsupported("world", refused)
         with ExitStack() as holding:
             session = ContainerSession(
                 self.resources, self._warm(), self._exits, self.describe(), scenario, run_dir.absolute(), holding
@@ -97,19 +97,30 @@ class Containers(World):
     def versions(self) -> Mapping[str, Any]:
         return {} if self.missing() else self._warm().versions(self.resources.needs_torch)
 
+    @classmethod
+    def refuses(cls, scenario: Scenario) -> str:
+        if scenario.world.family != "ipv4":
+            return "worlds of containers have IPv4 addresses only; give --world namespaces"
+        if any(int(name[1:]) >= MOST_RANKS for name in places(scenario)[1]):
+            return f"worlds of containers have up to {MOST_RANKS} ranks; give --world namespaces"
+        return ""
+
+    @classmethod
+    def missing_under(cls, isolation: Isolation) -> str:
+        try:
+            with engine.connect() as client:
+                images.require(client)
+        except Unsupported as unsupported:
+            return unsupported.reason
+        if engine.find().local:
+            return ""
+        return (
+            "folders of this machine cannot be mounted in an engine elsewhere; name one of this machine in DOCKER_HOST"
+        )
+
     def missing(self) -> str:
         if self._missing is None:
-            try:
-                self._missing = ""
-                with engine.connect() as client:
-                    images.require(client)
-                if not engine.find().local:
-                    self._missing = (
-                        "folders of this machine cannot be mounted in an engine elsewhere; "
-                        "name one of this machine in DOCKER_HOST"
-                    )
-            except Unsupported as unsupported:
-                self._missing = unsupported.reason
+            self._missing = self.missing_under(self.resources.isolation)
         return self._missing
 
     def server_launcher(self, embedded: bool = False) -> ContainerServerLauncher:

@@ -18,6 +18,7 @@ from harness.values.errors import Unsupported
 from harness.worlds.base import (
     WORLDS,
     Host,
+    Isolation,
     LaunchOrder,
     RankHandle,
     World,
@@ -138,16 +139,17 @@ class Namespaces(World):
 
     def missing(self) -> str:
         if self._missing is None:
-            self._missing = self._look_for_missing()
+            self._missing = self.missing_under(self.resources.isolation)
         return self._missing
 
     def close(self) -> None:
         self._launcher.close()
 
-    def _look_for_missing(self) -> str:
-        if self.resources.isolation.kind != "private":
+    @classmethod
+    def missing_under(cls, isolation: Isolation) -> str:
+        if isolation.kind != "private":
             return (
-                f"hosts need private namespaces, and this is {self.resources.isolation}; "
+                f"hosts need private namespaces, and this is {isolation}; "
                 "give --isolation auto and no --toxiproxy, and see `rdzv-harness doctor`"
             )
         return network.missing()

@@ -28,7 +28,7 @@ from harness.machine.docker.leases import Lease
 from harness.machine.names.resolution import NamedHost
 from harness.machine.network import netns
 from harness.machine.network.rtnetlink import Netlink
-from harness.values.errors import HarnessError, NothingToHit, Unsupported
+from harness.values.errors import HarnessError, NothingToHit
 
 PROXY = "px"
 """The host of the proxy server."""
@@ -256,10 +256,8 @@ class ContainerNetwork:
         self._each(worn, ContainerHost.remove)
 
     def address_of(self, name: str) -> str:
-        """The first address of a host; raises Unsupported for a rank too many."""
+        """The first address of a host, of one of at most `MOST_RANKS` ranks."""
         number = 0 if name == PROXY else int(name[1:])
-        if number >= MOST_RANKS:
-            raise Unsupported("world", f"worlds of containers have up to {MOST_RANKS} ranks; give --world namespaces")
         return str(self._subnet[_PROXY if name == PROXY else _FIRST_RANK + number])
 
     def spare_address(self) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.machine.network.network_tools import Done, Host, Task, explained, path_of, run_all
+from harness.machine.network.network_tools import Done, Host, Task, explained, run_all
 from harness.values.errors import HarnessError
 
 DROP, RESET = "drop", "reject with tcp reset"
@@ -61,11 +61,6 @@ Ruled = Sequence[tuple[Host, Sequence[Rule]]]
 
 Counts = Mapping[str, Sequence[Count]]
 """By host name, the packets of each of its rules, in their order."""
-
-
-def check() -> None:
-    """Raise Unsupported, with what to install, where no rules can be made."""
-    path_of("nft")
 
 
 @contextlib.contextmanager
