@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from harness.explore.benign import benign_fault
@@ -51,6 +52,8 @@ CLOSING = (*RELEASING, "cycle", "exit")
 """Verbs that end connections."""
 BYTES_OF_A_MESSAGE = 12
 """About: a reply to `add` has 8, a query has its key."""
+NEXT = 0.5
+"""How often the values of a fault speak of the call that waits for it only, and of nothing that comes later."""
 PARTIAL = 0.04
 """How often a toxic hits half of the connections only."""
 SHORTEST_NS = 150 * MS
@@ -225,7 +228,7 @@ def with_fault_at(
     ranks = _targets(draws, kind, where, found, profile) if ranks is None else ranks
     held = _next_call(found, profile, where, ranks) if draws.chance(placing.gates) else None
     place, waiting = (where.place, "") if held is None else held
-    scope = scope_of(found, profile, place, ranks, waiting)
+    scope = scope_of(found, profile, place, ranks, waiting, held is not None and draws.chance(NEXT))
     attributes = fault_attributes(draws, kind, kind_of(found), ranks, scope)
     if attributes is None:
         return with_fault_at(draws, document, profile, "pause", where, placing, ranks or (0,))
@@ -290,22 +293,27 @@ def present_of(document: Mapping[str, Any]) -> list[int]:
     return [rank for rank in range(size_of(document)) if (given.get(rank) or {}).get("start") != "never"]
 
 
-def scope_of(document: Document, profile: Profile, place: int, ranks: tuple[int, ...], step: str = "") -> Scope:
+def scope_of(
+    document: Document, profile: Profile, place: int, ranks: tuple[int, ...], step: str = "", is_next: bool = False
+) -> Scope:
     """What the values of a fault may speak of: messages of these ranks that come after a position, and keys.
 
     Args:
         step: the one that waits for the fault; its keys are the first to be met. Empty if none does.
+        is_next: whether only messages of its first call count, where there are some.
     """
-    messages = [
-        anchor.kind
-        for anchor in profile.anchors[place + 1 :]
-        if anchor.rank in ranks and anchor.kind.startswith(MESSAGES)
-    ]
+    later = [one for one in profile.anchors[place + 1 :] if one.rank in ranks]
+    first = list(takewhile(lambda one: not _begins_call(one), later)) if is_next else []
+    messages = _messages(first) or _messages(later)
     steps = steps_of(document)
     keys = keys_in(one for one in steps if name_of(one) == step) or keys_in(steps) or ("a",)
     few_bytes = min(FEW_BYTES, BYTES_OF_A_MESSAGE * max(len(messages), 2))
     timeout_ns, size = timeout_ns_of(document), size_of(document)
     return Scope(timeout_ns, size, keys, words=frozenset(messages), texts=keys, few_bytes=few_bytes)
+
+
+def _messages(anchors: Iterable[Anchor]) -> list[str]:
+    return [anchor.kind for anchor in anchors if anchor.kind.startswith(MESSAGES)]
 
 
 def _targets(draws: Draws, kind: str, where: Where, document: Document, profile: Profile) -> tuple[int, ...]:

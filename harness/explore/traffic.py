@@ -41,9 +41,16 @@ SEVERAL = 0.6
 """How often a call that may read several keys does."""
 REPEATED = ("add", "append", "check")
 """Verbs of which a step may make several calls."""
-BUILDING = ("add", "append")
+BUILDING = ("add", "append", "set")
 BUILT = 0.5
-"""How often a step of these verbs follows another one: they build on what is there, so one call shows little."""
+"""How often a step of these verbs follows another one of the same key: one call shows little of what is there."""
+READ_BACK = 0.6
+"""How often the last step reads what the steps before it have written."""
+MIXED = 0.15
+"""How often a step is a mix, whatever verbs the draft has: it makes the most calls."""
+LARGE_AMOUNTS = (1 << 31, -(1 << 31) - 1, 1 << 40)
+LARGE = 0.15
+"""How often an `add` leaves the range of 32 bits."""
 FLOW = 0.06
 """How often a step is one that needs no store, such as a pause of the rank's own."""
 
@@ -118,7 +125,11 @@ class Traffic:
 
     def draw(self, count: int, ranks: Any = "drawn") -> list[str]:
         """Write so many steps, of these ranks or of drawn ones; their names."""
-        return [self._one(self._steps.some_ranks() if ranks == "drawn" else ranks) for _ in range(count)]
+        names = [self._one(self._steps.some_ranks() if ranks == "drawn" else ranks) for _ in range(count)]
+        keys = [key for key in self._writers if key not in QUEUES]
+        if keys and self._may_wait and not self._is_deleted and self._draws.chance(READ_BACK):
+            names.append(self._read_back(keys, self._steps.some_ranks() if ranks == "drawn" else ranks))
+        return names
 
     def seed_keys(self, ranks: Any = 0) -> str:
         """Write texts that later steps read."""
@@ -136,10 +147,19 @@ class Traffic:
             return self._waiting(verb, ranks)
         return self._plain(verb, ranks, _OWN_KEYS.get(verb, self._texts))
 
+    def _read_back(self, keys: list[str], ranks: Any) -> str:
+        """A read of all that was written, when those who write it have ended."""
+        after = joined(*(self._writers[key] for key in keys))
+        if len(keys) == 1:
+            return self._write("get", ranks, after=after, key=keys[0])
+        return self._write("multi_get", ranks, after=after, keys=keys)
+
     def _verb(self) -> str:
         reads = [verb for verb in READS if self._may_wait or verb not in AWAITING]
         if any(key not in QUEUES for key in self._writers) and self._draws.chance(READING):
             return self._draws.choice(reads)
+        if self._draws.chance(MIXED):
+            return "mix"
         return self._draws.weighted(self._flow if self._flow and self._draws.chance(FLOW) else self._verbs)
 
     def _plain(self, verb: str, ranks: Any, keys: tuple[str, ...]) -> str:
@@ -151,7 +171,7 @@ class Traffic:
         if verb == "compare_set" and self._draws.chance(0.7):
             attributes["expected"] = ""  # another text is for a key that holds it, which few do
         if verb in BUILDING and self._draws.chance(BUILT):
-            self._write(verb, ranks, **self._attributes(verb, keys))
+            self._write(verb, ranks, **{**self._attributes(verb, keys), "key": attributes["key"]})
         name = self._write(verb, ranks, times=times, **attributes)
         written = attributes.get("values") or ([attributes["key"]] if "key" in attributes else [])
         if verb not in ("check", "delete_key") and member.needs == "store":
@@ -203,6 +223,8 @@ class Traffic:
         found = attributes_for(self._draws, member.declaration, member.problems, self._scope(keys))
         if found is None:
             raise LookupError(f"no arguments of {verb!r} fit together; check its declaration and its `problems`")
+        if verb == "add" and self._draws.chance(LARGE):
+            found["amount"] = self._draws.choice(LARGE_AMOUNTS)
         return found
 
     def _scope(self, keys: tuple[str, ...]) -> Scope:

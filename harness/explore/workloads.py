@@ -25,6 +25,8 @@ REPEATS = (1 << 8, 1 << 12, 1 << 16)
 """Of 16 bytes: a value of 4 MB, the largest that a scenario may write, takes a busy machine 20 s."""
 LARGEST_AMOUNT = (1 << 63) - 1
 """That `add` takes: torch's server adds up in 64 bits (F46)."""
+ENDING = ("set_closed", "shutdown")
+"""After these a handler joins no more."""
 MOST_STEPS = 12
 """Of a draft; four of them are the coda's."""
 
@@ -199,12 +201,20 @@ def _closing(steps: Steps) -> Mapping[str, Any]:
     for _ in range(draws.whole(2, 4)):
         last = steps.steps[-1]["id"]
         after = last if draws.chance(0.5) else None
-        steps.add(draws.weighted(verbs), ranks=steps.some_ranks(), after=after)
+        verb = draws.choice(ENDING) if draws.chance(0.3) else draws.weighted(verbs)
+        steps.add(verb, ranks=steps.some_ranks(), after=after)
     if draws.chance(0.6):
         own = {} if draws.chance(0.5) else {"handler": "next", "run_id": draws.choice(("train", "next"))}
-        again = steps.add("rendezvous", "again", ranks=steps.some_ranks(), after=steps.steps[-1]["id"], **own)
+        ranks = _last_ended(steps) if draws.chance(0.5) else steps.some_ranks()
+        again = steps.add("rendezvous", "again", ranks=ranks, after=steps.steps[-1]["id"], **own)
         Traffic(steps, joined(again), {"handler": "next"} if own else None).draw(1)
     return {}
+
+
+def _last_ended(steps: Steps) -> Any:
+    """The ranks whose handlers were closed or shut down last; of none, drawn ones."""
+    ended = [step.get("ranks") for step in steps.steps if step["do"] in ENDING]
+    return ended[-1] if ended else steps.some_ranks()
 
 
 def _cycle(steps: Steps) -> Mapping[str, Any]:
