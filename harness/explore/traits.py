@@ -15,12 +15,14 @@ SHAPES = (
     "missing rank", "late rank", "killed rank comes back", "joins again", "second run", "second handler",
     "threads share a handler", "greeting in pieces", "another rank", "another world size", "slash in a run id",
     "no fault", "huge amount", "long key", "add to text", "a write is dropped", "torchrun",
+    "late file limit",
 )  # fmt: skip
 """`joins again`: a rank joins one run twice; `second run`, `second handler`: more than one run id or handler, without
 those whose master waits for the workers' joins, as that of the coda does; `another ...`: a process is given another
 rank or world size than that of its place; `huge amount`: a number that a sum of 64 bits may wrap around at; `long
 key`: one that torch's server may refuse; `add to text`: a key is added to, and is given texts; `a
-write is dropped`: a proxy swallows a query that has no reply, on a connection that goes on."""
+write is dropped`: a proxy swallows a query that has no reply, on a connection that goes on; `late
+file limit`: descriptors are taken from a process that runs already."""
 
 _RUN_ID = "train"
 _HUGE = 1 << 62
@@ -52,6 +54,8 @@ def traits(document: Mapping[str, Any]) -> frozenset[str]:
         found.add("huge amount")
     if any(one.get("inject") == "x_drop_query" and one.get("query") in _WITHOUT_REPLY for one in faults):
         found.add("a write is dropped")
+    if any(one.get("inject") == "file_limit" and "after" in one for one in faults):
+        found.add("late file limit")
     if _adds_to_text(steps):
         found.add("add to text")
     if any(len(str(step.get("key"))) > _LONG for step in steps):

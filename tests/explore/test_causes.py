@@ -215,6 +215,23 @@ def test_a_greeting_in_pieces_is_a_limit_of_both(subject: str, size: str, stream
     assert explained(failed, subject, TORCH, world("slicer", average_size=size, stream=stream)) == ref
 
 
+@pytest.mark.parametrize(
+    ("verb", "role", "moment", "ref"),
+    [
+        ("rendezvous", "master", {"after": {"step": "join", "is": "begun"}}, "F42"),
+        ("rendezvous", "worker", {"after": {"step": "join", "is": "begun"}}, None),
+        ("set", "master", {"after": "join"}, None),
+        ("rendezvous", "master", {}, None),
+    ],
+)
+def test_a_limit_set_between_a_look_and_the_start_of_the_server_is_one_of_both(
+    verb: str, role: str, moment: dict[str, Any], ref: str | None
+) -> None:
+    """Of 30 plays of such a draft with static-strict 2 ended so: its master had descriptors when it looked."""
+    limited = world("file_limit", spare=3, **moment)
+    assert explained(call("no_crash", verb, "died", role), "static-strict", TORCH, limited) == ref
+
+
 def test_the_workers_of_torchrun_have_torchs_own_store() -> None:
     """So what is known of stock is known of them; the agents' joins are the subject's."""
     for ref, signature, document in MEASURED:
