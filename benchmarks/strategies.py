@@ -15,22 +15,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.explore.coda import can_end_with_coda
-from harness.explore.documents import copied, faults_of
+from harness.explore.documents import copied, faults_of, kind_of, masters_of, present_of
 from harness.explore.draft import CANARY, LANES, UNIFORM, Draft, Profile
 from harness.explore.draws import Draws
 from harness.explore.generate import dressed, loads, timed
-from harness.explore.injecting import (
-    AT_TIME,
-    LATER_NS,
-    Placing,
-    Where,
-    at_time,
-    cell_of,
-    kind_of,
-    masters_of,
-    present_of,
-    with_fault_at,
-)
+from harness.explore.injecting import Placing, cell_of, with_fault_at
+from harness.explore.moments import AT_TIME, LATER_NS, Where, at_time
 from harness.explore.parts import Parts
 from harness.explore.profile import role_of
 from harness.explore.ranges import MS, faults_for, written_ns

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
+from harness.values.quantity import parse_duration
+
 Document = dict[str, Any]
 """The keys of a scenario file without a matrix. A function here never changes the one that it is given."""
 Entry = dict[str, Any]
@@ -180,3 +182,25 @@ def _renamed_in(part: Any, old: str, new: str) -> Any:
     if isinstance(part, Mapping):
         return {**part, "fault": new} if part.get("fault") == old else part
     return new if part == old else part
+
+
+def timeout_ns_of(document: Mapping[str, Any]) -> int:
+    """Of the world."""
+    return parse_duration(document["world"]["timeout"]).offset_ns
+
+
+def kind_of(document: Mapping[str, Any]) -> str:
+    """Of the world."""
+    return str(document["world"].get("kind", "processes"))
+
+
+def masters_of(document: Mapping[str, Any]) -> set[int]:
+    """The ranks that are given rank 0: they serve the store, and have no link."""
+    given = document["world"].get("ranks") or {}
+    return {rank for rank in range(size_of(document)) if (given.get(rank) or {}).get("as_rank", rank) == 0}
+
+
+def present_of(document: Mapping[str, Any]) -> list[int]:
+    """The ranks that come."""
+    given = document["world"].get("ranks") or {}
+    return [rank for rank in range(size_of(document)) if (given.get(rank) or {}).get("start") != "never"]

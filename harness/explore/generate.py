@@ -8,26 +8,19 @@ from typing import Any
 
 from harness.explore.benign import LEAST_TIMEOUT_NS, with_benign_claims
 from harness.explore.coda import can_end_with_coda, with_coda
-from harness.explore.documents import Document, copied, faults_of
+from harness.explore.documents import Document, copied, faults_of, masters_of, present_of
 from harness.explore.draft import SYSTEMATIC, UNIFORM, Draft, Profile
 from harness.explore.draws import Draws
 from harness.explore.injecting import (
-    AT_START,
     Placing,
-    Where,
-    at_anchor,
-    at_time,
     has_second_life,
     kinds_for,
-    masters_of,
-    present_of,
     restart_of,
-    usable_anchors,
-    where_of,
     with_benign_fault,
     with_fault,
     with_fault_at,
 )
+from harness.explore.moments import AT_START, Where, at_anchor, at_time, usable_anchors, where_of
 from harness.explore.ranges import written_ns
 from harness.explore.workloads import FAMILIES
 from harness.faults.base import FAULTS
@@ -65,8 +58,12 @@ def systematic(draft: Draft, profile: Profile) -> Iterator[Draft]:
     draws = Draws(draft.seed).child("systematic")
     singles = draws.shuffled(_singles(draft, profile))
     placing = Placing(at_anchor, 1, can_end_with_coda(draft.document, draft.workload))
+    given: set[tuple[str, tuple[int, ...]]] = set()
     for kind, where, ranks in singles:
         made = with_fault_at(draws, draft.document, profile, kind, where, placing, ranks)
+        if (made[1], ranks) in given:
+            continue  # a fault that meets nothing at its anchor is there from the start
+        given.add((made[1], ranks))
         yield from _finished([made], draft, profile, SYSTEMATIC, draft.seed)
     for kind, where, ranks in singles:
         other, other_where, other_ranks = draws.choice(singles)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any
 
 from harness.explore.benign import benign_fault
@@ -18,28 +17,35 @@ from harness.explore.documents import (
     faults_of,
     fresh_name,
     joined,
-    keys_in,
+    kind_of,
+    masters_of,
     name_of,
     names_of,
+    present_of,
     ranks_in,
     size_of,
     steps_of,
+    timeout_ns_of,
 )
-from harness.explore.draft import Anchor, Profile
+from harness.explore.draft import Profile
 from harness.explore.draws import Draws
-from harness.explore.ranges import FEW_BYTES, MS, Scope, fault_attributes, faults_for, written_ns
+from harness.explore.moments import (
+    AT_START,
+    Where,
+    at_anchor,
+    is_restarted,
+    last_places,
+    names_messages,
+    next_call,
+    scope_of,
+)
+from harness.explore.ranges import MS, fault_attributes, faults_for, written_ns
 from harness.explore.traffic import written_share
 from harness.faults.base import FAULTS
 from harness.history.disturbances import RELEASING
-from harness.steps import STEP_MEMBERS
-from harness.values.quantity import parse_duration
 
 MOST_FAULTS = 4
 STREAMS = ("upstream", "downstream", "both")
-AT_START, AT_FAULT, AT_TIME = "start", "fault", "time"
-"""Kinds of moments beside those of anchors."""
-MESSAGES = ("query ", "reply ")
-"""The begins of kinds of anchors that are messages."""
 OTHERS = 0.8
 """How often a further fault is of a kind that is not there yet: two pauses of one rank are one."""
 RECONNECTED = 0.35
@@ -50,8 +56,6 @@ BENIGN_AT_START = 0.4
 """How often a benign fault of a link is there before its rank's greeting (F01)."""
 CLOSING = (*RELEASING, "cycle", "exit")
 """Verbs that end connections."""
-BYTES_OF_A_MESSAGE = 12
-"""About: a reply to `add` has 8, a query has its key."""
 NEXT = 0.5
 """How often the values of a fault speak of the call that waits for it only, and of nothing that comes later."""
 PARTIAL = 0.04
@@ -60,25 +64,6 @@ SHORTEST_NS = 150 * MS
 """The least time until a fault is healed: what waits for it must begin meanwhile."""
 SHORTEST_AT_START_NS = 200 * MS
 """The same for a fault that is there before the ranks are."""
-LATER_NS = 500 * MS
-"""How long after the end of a clean run a fault at a drawn time may come."""
-
-
-@dataclass(frozen=True)
-class Where:
-    """A moment to inject at.
-
-    Attributes:
-        moment: `after` of the fault; None is the start.
-        kind: of the anchor, for the budget of its cell.
-        rank: whose message or call it is; None if nobody's.
-        place: position of its anchor in the profile; -1 if all of the run comes after it.
-    """
-
-    moment: Any
-    kind: str
-    rank: int | None = None
-    place: int = -1
 
 
 @dataclass(frozen=True)
@@ -96,96 +81,6 @@ class Placing:
     heals: bool
 
 
-def timeout_ns_of(document: Mapping[str, Any]) -> int:
-    """Of the world."""
-    return parse_duration(document["world"]["timeout"]).offset_ns
-
-
-def kind_of(document: Mapping[str, Any]) -> str:
-    """Of the world."""
-    return str(document["world"].get("kind", "processes"))
-
-
-# -- moments --------------------------------------------------------------------------------------------------------
-
-
-def at_anchor(draws: Draws, document: Document, profile: Profile, layer: str) -> Where:
-    """An anchor, each kind of anchor as likely as another; or the start, or a moment of an earlier fault.
-
-    A fault of a link or a rank comes before the last step of its rank, which can wait for it, so that it meets
-    something. One that works on the port is there from the start more often, since the master takes the port only once.
-    """
-    earlier = faults_of(document)
-    start = {"port": 86, "link": 6}.get(layer, 3)
-    after = 0 if not earlier or (layer == "port" and not _is_restarted(document)) else 110
-    form = draws.weighted({"anchor": 90 - start, "start": start, "fault": after})
-    last = last_places(profile)
-    anchors = [(place, one) for place, one in usable_anchors(document, profile) if place < last.get(one.rank, 0)]
-    if form == "fault":
-        return _at_fault(draws, earlier)
-    if form == "start" or not anchors:
-        return Where(None, AT_START)
-    kinds = sorted({(anchor.kind, anchor.role) for _, anchor in anchors})
-    kind = draws.choice(kinds)
-    return where_of(*draws.choice([one for one in anchors if (one[1].kind, one[1].role) == kind]), draws)
-
-
-def last_places(profile: Profile) -> dict[int, int]:
-    """By rank, the position before which a fault meets something: where its last step with calls of the store begins.
-
-    Of a rank that has none, the position of its first reply: the rest of its join is still to come.
-    """
-    replies: dict[int, int] = {}
-    steps: dict[tuple[int, Any], int] = {}
-    for place, one in enumerate(profile.anchors):
-        if one.kind.startswith("reply "):
-            replies.setdefault(one.rank, place)
-        elif _begins_call(one):
-            steps.setdefault((one.rank, one.moment.get("step")), place)
-    return replies | {rank: place for (rank, _), place in steps.items()}
-
-
-def _begins_call(anchor: Anchor) -> bool:
-    """Whether a call of the store begins."""
-    verb = anchor.kind.removeprefix("step ").removesuffix(" begun")
-    return verb in STEP_MEMBERS and STEP_MEMBERS[verb].needs == "store" and anchor.kind == f"step {verb} begun"
-
-
-def where_of(place: int, anchor: Anchor, draws: Draws | None = None) -> Where:
-    """The moment of an anchor; sometimes a little later."""
-    moment = dict(anchor.moment)
-    if draws is not None and draws.chance(0.15):
-        moment["plus"] = f"{draws.choice((1, 2, 5, 10, 20, 50))}ms"
-    return Where(moment, anchor.kind, anchor.rank, place)
-
-
-def usable_anchors(document: Document, profile: Profile) -> list[tuple[int, Anchor]]:
-    """The anchors that can still come in this document, which may have lost steps, with their positions."""
-    names = names_of(document)
-    return [
-        (place, anchor)
-        for place, anchor in enumerate(profile.anchors)
-        if ("step" not in anchor.moment or anchor.moment["step"] in names) and anchor.rank < size_of(document)
-    ]
-
-
-def _at_fault(draws: Draws, earlier: list[Entry]) -> Where:
-    fault = draws.choice(earlier)
-    state = "healed" if "for" in fault and draws.chance(0.4) else "injected"
-    moment: Entry = {"fault": name_of(fault), "is": state}
-    if draws.chance(0.5):
-        moment["plus"] = f"{draws.choice((5, 20, 50, 100))}ms"
-    return Where(moment, AT_FAULT)
-
-
-def at_time(draws: Draws, _document: Document, profile: Profile, _layer: str) -> Where:
-    """A time, uniform over the run as it was without faults and a little longer, in whole milliseconds."""
-    return Where(f"{int(draws.uniform(0, profile.lasted_ns + LATER_NS)) // MS}ms", AT_TIME)
-
-
-# -- faults ---------------------------------------------------------------------------------------------------------
-
-
 def with_fault(
     draws: Draws, document: Mapping[str, Any], profile: Profile, kinds: Mapping[str, float], placing: Placing
 ) -> tuple[Document, str]:
@@ -195,13 +90,9 @@ def with_fault(
     new = {kind: weight for kind, weight in kinds.items() if kind not in there}
     kind = draws.weighted(new if new and draws.chance(OTHERS) else kinds)
     where = placing.where(draws, found, profile, FAULTS[kind].layer)
-    if FAULTS[kind].wants == "nobody" and placing.where is at_anchor and not _is_restarted(found):
+    if FAULTS[kind].wants == "nobody" and placing.where is at_anchor and not is_restarted(found):
         where = Where(None, AT_START)  # the master listens from then on
     return with_fault_at(draws, found, profile, kind, where, placing)
-
-
-def _is_restarted(document: Document) -> bool:
-    return any(FAULTS[fault["inject"]].restarts_ranks for fault in faults_of(document))
 
 
 def kinds_for(document: Mapping[str, Any]) -> list[str]:
@@ -226,9 +117,12 @@ def with_fault_at(
     """
     found = copied(document)
     ranks = _targets(draws, kind, where, found, profile) if ranks is None else ranks
-    held = _next_call(found, profile, where, ranks) if draws.chance(placing.gates) else None
+    held = next_call(found, profile, where, ranks) if draws.chance(placing.gates) else None
     place, waiting = (where.place, "") if held is None else held
     scope = scope_of(found, profile, place, ranks, waiting, held is not None and draws.chance(NEXT))
+    if where.moment is not None and not scope.words and names_messages(kind):
+        # None of its messages comes later; nearly every such fault would touch nothing.
+        return with_fault_at(draws, found, profile, kind, Where(None, AT_START), placing, ranks)
     attributes = fault_attributes(draws, kind, kind_of(found), ranks, scope)
     if attributes is None:
         return with_fault_at(draws, document, profile, "pause", where, placing, ranks or (0,))
@@ -281,41 +175,6 @@ def cell_of(fault: Entry, where: Where, document: Document) -> str:
     return f"{fault['inject']}|{fault.get('stream', '')}|{role}|{where.kind}"
 
 
-def masters_of(document: Mapping[str, Any]) -> set[int]:
-    """The ranks that are given rank 0: they serve the store, and have no link."""
-    given = document["world"].get("ranks") or {}
-    return {rank for rank in range(size_of(document)) if (given.get(rank) or {}).get("as_rank", rank) == 0}
-
-
-def present_of(document: Mapping[str, Any]) -> list[int]:
-    """The ranks that come."""
-    given = document["world"].get("ranks") or {}
-    return [rank for rank in range(size_of(document)) if (given.get(rank) or {}).get("start") != "never"]
-
-
-def scope_of(
-    document: Document, profile: Profile, place: int, ranks: tuple[int, ...], step: str = "", is_next: bool = False
-) -> Scope:
-    """What the values of a fault may speak of: messages of these ranks that come after a position, and keys.
-
-    Args:
-        step: the one that waits for the fault; its keys are the first to be met. Empty if none does.
-        is_next: whether only messages of its first call count, where there are some.
-    """
-    later = [one for one in profile.anchors[place + 1 :] if one.rank in ranks]
-    first = list(takewhile(lambda one: not _begins_call(one), later)) if is_next else []
-    messages = _messages(first) or _messages(later)
-    steps = steps_of(document)
-    keys = keys_in(one for one in steps if name_of(one) == step) or keys_in(steps) or ("a",)
-    few_bytes = min(FEW_BYTES, BYTES_OF_A_MESSAGE * max(len(messages), 2))
-    timeout_ns, size = timeout_ns_of(document), size_of(document)
-    return Scope(timeout_ns, size, keys, words=frozenset(messages), texts=keys, few_bytes=few_bytes)
-
-
-def _messages(anchors: Iterable[Anchor]) -> list[str]:
-    return [anchor.kind for anchor in anchors if anchor.kind.startswith(MESSAGES)]
-
-
 def _targets(draws: Draws, kind: str, where: Where, document: Document, profile: Profile) -> tuple[int, ...]:
     """The ranks that a fault hits: mostly the one whose moment it is."""
     layer = FAULTS[kind].layer
@@ -342,20 +201,6 @@ def _healing(draws: Draws, document: Document, placing: Placing, where: Where) -
     if form == "until":
         return {"until": {"step": name_of(draws.choice(steps_of(document))), "is": "ended"}}
     return {"for": length} if form == "for" else {}
-
-
-def _next_call(document: Document, profile: Profile, where: Where, ranks: tuple[int, ...]) -> tuple[int, str] | None:
-    """The step whose first call comes next on a rank that is hit, and the position of that call; None without one."""
-    if where.moment is None:
-        return None
-    hit = ranks or tuple(range(size_of(document)))
-    begun = [(place, one) for place, one in enumerate(profile.anchors) if _begins_call(one)]
-    under_way = {one.moment.get("step") for place, one in begun if place <= where.place}
-    waiting = names_of(document) - under_way
-    for place, one in begun:
-        if place > where.place and one.rank in hit and one.moment.get("step") in waiting:
-            return place, str(one.moment["step"])
-    return None
 
 
 def _gated(document: Document, step: str, fault: str) -> Document:

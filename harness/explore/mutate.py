@@ -15,6 +15,8 @@ from harness.explore.documents import (
     copied,
     faults_of,
     fresh_name,
+    kind_of,
+    masters_of,
     moments_of,
     name_of,
     named_in,
@@ -24,25 +26,13 @@ from harness.explore.documents import (
     renamed,
     size_of,
     steps_of,
+    timeout_ns_of,
 )
 from harness.explore.draft import MUTATION, Draft, Profile
 from harness.explore.draws import Draws
 from harness.explore.generate import GATED, dressed, loads
-from harness.explore.injecting import (
-    AT_START,
-    MOST_FAULTS,
-    Placing,
-    Where,
-    at_anchor,
-    cell_of,
-    kind_of,
-    kinds_for,
-    masters_of,
-    scope_of,
-    timeout_ns_of,
-    with_fault,
-    with_fault_at,
-)
+from harness.explore.injecting import MOST_FAULTS, Placing, cell_of, kinds_for, with_fault, with_fault_at
+from harness.explore.moments import AT_START, Where, at_anchor, scope_of
 from harness.explore.ranges import Scope, attributes_for, fault_attributes
 from harness.explore.traffic import SHORTEST_NS, Steps, Traffic
 from harness.explore.workloads import MOST_STEPS

@@ -41,7 +41,7 @@ SEVERAL = 0.6
 """How often a call that may read several keys does."""
 REPEATED = ("add", "append", "check")
 """Verbs of which a step may make several calls."""
-BUILDING = ("add", "append", "set")
+BUILDING = ("add", "append", "set", "queue_push")
 BUILT = 0.5
 """How often a step of these verbs follows another one of the same key: one call shows little of what is there."""
 READ_BACK = 0.6

@@ -16,14 +16,13 @@ from harness.explore.benign import without_benign_claims
 from harness.explore.causes import explained
 from harness.explore.coda import without_coda
 from harness.explore.corpus import SUFFIX, Corpus
-from harness.explore.documents import faults_of, name_of, removed
+from harness.explore.documents import faults_of, kind_of, name_of, removed
 from harness.explore.draft import CLEAN, MUTATION, Draft
 from harness.explore.draws import Draws
 from harness.explore.effort import Arm, Effort
 from harness.explore.finding import StoredFinding, Tried
 from harness.explore.findings import FOUND, MINIMAL, RUN, Findings, NewFinding, read_document, read_finding
 from harness.explore.generate import loads, systematic, uniform
-from harness.explore.injecting import kind_of
 from harness.explore.investigation import Investigation
 from harness.explore.mutate import mutated
 from harness.explore.novelty import Noise, features

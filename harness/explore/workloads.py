@@ -116,10 +116,14 @@ def _missing(steps: Steps) -> Mapping[str, Any]:
 
 
 def _restarted(steps: Steps) -> Mapping[str, Any]:
-    """One rank may be restarted: its second life joins again, and so do the others. Without a kill nobody does."""
+    """One rank may be restarted: its second life joins again, and so do the others. Without a kill nobody does.
+
+    Where another rank comes late, the victim may die while it waits for it.
+    """
     draws = steps.draws
     victim = draws.whole(0, steps.size - 1)
-    others = choice_of((rank for rank in range(steps.size) if rank != victim), steps.size)
+    rest = [rank for rank in range(steps.size) if rank != victim]
+    others = choice_of(rest, steps.size)
     join = steps.add("rendezvous", "join")
     Traffic(steps, where={"life": 1}).draw(draws.whole(1, 3))
     again = {"step": join, "ranks": victim, "life": 2, "is": "begun"}
@@ -128,6 +132,8 @@ def _restarted(steps: Steps) -> Mapping[str, Any]:
     late = Traffic(steps, where={"life": 2})
     late.draw(draws.whole(1, 2), victim)
     Traffic(steps, rejoin, {"handler": handler} if handler else None).draw(draws.whole(1, 2), others)
+    if draws.chance(0.4):
+        return {"ranks": {draws.choice(rest): {"start": written_share(draws, steps.timeout_ns, 0.1, 0.5)}}}
     return {}
 
 
@@ -285,7 +291,7 @@ FAMILIES: Mapping[str, Family] = {
     "traffic": Family("ranks exchange values", _traffic, 22),
     "late": Family("one rank comes late", _late, 10),
     "missing": Family("one rank is missing", _missing, 6, has_coda=False),
-    "odd": Family("one process is given what fits no world", _odd, 6, has_coda=False),
+    "odd": Family("one process is given what fits no world", _odd, 9, has_coda=False),
     "orphaned": Family("the master ends and a child of it holds its port", _orphaned, 3, has_coda=False),
     "limits": Family("ranks go to the limits of the store", _limits, 6),
     "restarted": Family("one rank may be restarted", _restarted, 14),
@@ -295,7 +301,7 @@ FAMILIES: Mapping[str, Family] = {
     "second-round": Family("the ranks join a second time", _second_round, 10),
     "threads": Family("two threads of each rank call the store", _threads, 10),
     "closing": Family("handlers are closed and dropped", _closing, 14),
-    "cycle": Family("a worker comes and goes", _cycle, 2, (2,)),
+    "cycle": Family("a worker comes and goes", _cycle, 5, (2,)),
     "torchrun": Family("agents of torchrun share a store", _torchrun, 2, (2,), {3: 1}, "timeout + 15s", False, True),
 }
 """By name."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.explore.documents import masters_of, present_of
 from harness.explore.draft import Anchor, Draft, Profile
-from harness.explore.injecting import masters_of, present_of
 from harness.scenario.scenario import Step
 
 MESSAGES = {"rendezvous": ("validate", "add", "wait", "get"), "set": ("set",), "add": ("add",), "get": ("wait", "get")}

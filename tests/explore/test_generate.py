@@ -11,11 +11,12 @@ from hypothesis import strategies as any_of
 from made_profiles import profile_of
 
 from harness.explore.coda import CODA, CODA_STEPS, without_coda
-from harness.explore.documents import faults_of, name_of, ranks_in, size_of, steps_of
+from harness.explore.documents import faults_of, masters_of, name_of, ranks_in, size_of, steps_of
 from harness.explore.draft import CLEAN, MUTATION, SYSTEMATIC, UNIFORM, Draft, Profile
 from harness.explore.draws import Draws
 from harness.explore.generate import systematic, timed, uniform
-from harness.explore.injecting import AT_START, MOST_FAULTS, kinds_for, masters_of
+from harness.explore.injecting import MOST_FAULTS, Placing, kinds_for, with_fault_at
+from harness.explore.moments import AT_START, at_anchor, where_of
 from harness.explore.mutate import mutated
 from harness.explore.workloads import FAMILIES, MOST_STEPS, workload
 from harness.faults.base import FAULTS
@@ -229,3 +230,19 @@ def has_read_of_built(draft: Draft) -> bool:
         elif step["do"] in ("get", "multi_get") and any(built.get(key, 0) > 1 for key in keys):
             return True
     return False
+
+
+@pytest.mark.parametrize("kind", ["x_drop_query", "x_drop_reply", "x_hold", "x_cut"])
+def test_a_fault_that_names_messages_comes_before_some(kind: str) -> None:
+    """At a moment after which its ranks send none it would touch nothing; it is there from the start instead."""
+    placing = Placing(at_anchor, gates=1, heals=True)
+    for seed in range(3):
+        clean, profile, _ = drawn(seed)
+        places = [place for place, one in enumerate(profile.anchors) if one.role == "worker"]
+        for place, is_late in ((places[-1], True), (places[0], False)):
+            anchor = profile.anchors[place]
+            where = where_of(place, anchor)
+            found, _ = with_fault_at(Draws(seed), clean.document, profile, kind, where, placing, (anchor.rank,))
+            (fault,) = faults_of(found)
+            assert fault["inject"] == kind
+            assert fault.get("after") == (None if is_late else anchor.moment)
