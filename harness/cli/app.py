@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import typer
@@ -137,13 +138,13 @@ def explore(
     context: typer.Context,
     subject: o.Subject = "static",
     python: o.Python = o.OWN_PYTHON,
-    toxiproxy: o.Toxiproxy = "auto",
+    toxiproxy: o.Toxiproxy = "embedded",
     isolation: o.Isolation = "auto",
     world: o.World = None,
     span: o.Span = None,
     runs: o.Runs = None,
     seed: o.Seed = None,
-    jobs: o.Jobs = None,
+    jobs: o.ExploreJobs = None,
     corpus: o.Corpus = o.CORPUS,
     findings: o.FindingsDir = o.FINDINGS_DIR,
     replay: o.Replay = None,
@@ -180,7 +181,7 @@ def explore(
         toxiproxy=toxiproxy,
         isolation=isolation,
         world=world,
-        jobs=jobs,
+        jobs=jobs or exploring.side_by_side(os.cpu_count() or 1),
         seed=seed,
         runs_dir=runs_dir,
         keep=keep,

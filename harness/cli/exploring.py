@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 DEFAULT_SPAN_NS = 600_000_000_000
 """Without `--for` and `--runs`."""
 
+WORLDS_PER_PROCESSOR = 4
+MOST_WORLDS = 64
+
 FIRST_FIND_SHARE = 1.0
 """Where the first find ends the session, nothing else is played while one is investigated."""
 
@@ -254,6 +257,11 @@ def _file_of(word: str, files: Mapping[str, Path], corpus: Path) -> Path:
 
 
 # -- what was asked for ----------------------------------------------------------------------------------------------
+
+
+def side_by_side(processors: int) -> int:
+    """How many worlds are explored side by side by default: they mostly wait (measured in docs/explore.md)."""
+    return min(WORLDS_PER_PROCESSOR * processors, MOST_WORLDS)
 
 
 def check_subject(subject: str) -> None:

@@ -159,6 +159,10 @@ Jobs = Annotated[
     int | None,
     typer.Option(min=1, max=MOST_JOBS, metavar="N", help="worlds side by side; by default twice the processors"),
 ]
+ExploreJobs = Annotated[
+    int | None,
+    typer.Option(min=1, max=MOST_JOBS, metavar="N", help="worlds side by side; by default four times the processors"),
+]
 Repeat = Annotated[
     int | None,
     typer.Option(min=1, max=MOST_RUNS, metavar="N", help="play each cell N times, and report how many passed"),

@@ -241,6 +241,22 @@ def test_wrong_words_are_explained(words: list[str], said: str, capsys: pytest.C
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "server", "jobs"),
+    [([], "embedded", 12), (["--toxiproxy", "real", "--jobs", "3"], "real", 3)],
+)
+def test_messages_are_decoded_and_many_worlds_are_played_unless_told_otherwise(
+    words: list[str], server: str, jobs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the embedded engine no fault is tied to a message; four worlds for each processor mostly wait."""
+    asked: list[Any] = []
+    monkeypatch.setattr(exploring, "explore", lambda request, options: asked.append(options) or 0)
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    assert main(["explore", *words]) == 0
+    assert [(one.toxiproxy, one.jobs) for one in asked] == [(server, jobs)]
+    assert exploring.side_by_side(1000) == exploring.MOST_WORLDS
+
+
 def test_an_unknown_id_names_the_nearest(tmp_path: Path) -> None:
     """Nothing is played, and no corpus is opened."""
     files = {"0123456789ab": tmp_path / "a", "hung.get--down": tmp_path / "b", "hung.set--down": tmp_path / "c"}
