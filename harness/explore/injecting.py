@@ -120,7 +120,7 @@ def with_fault_at(
     held = next_call(found, profile, where, ranks) if draws.chance(placing.gates) else None
     place, waiting = (where.place, "") if held is None else held
     scope = scope_of(found, profile, place, ranks, waiting, held is not None and draws.chance(NEXT))
-    if where.moment is not None and not scope.words and names_messages(kind):
+    if where.place >= 0 and not scope.words and names_messages(kind):
         # None of its messages comes later; nearly every such fault would touch nothing.
         return with_fault_at(draws, found, profile, kind, Where(None, AT_START), placing, ranks)
     attributes = fault_attributes(draws, kind, kind_of(found), ranks, scope)
