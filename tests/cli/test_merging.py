@@ -106,6 +106,14 @@ def test_red_results_are_named_and_decide_the_exit_code(tmp_path: Path, capsys: 
     assert "failed: scenarios/x/c.rdzv.yaml: c: rank 1 hung" in capsys.readouterr().err
 
 
+def test_a_skipped_result_fails_if_that_is_asked_for(tmp_path: Path) -> None:
+    """As in the runs of the shards."""
+    shards = _all(tmp_path)
+    _written(shards[2], 3, [row("c", status="skipped")])
+    assert _merge(*shards) == 0
+    assert _merge(*shards, "--fail-on-skip") == 1
+
+
 def test_other_reports_than_json_are_written_too(tmp_path: Path) -> None:
     """Those that are made of rows."""
     assert _merge(*_all(tmp_path), "--junit", tmp_path / "x.xml", "--report", f"html={tmp_path / 'x.html'}") == 0

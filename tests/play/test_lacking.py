@@ -159,3 +159,16 @@ def test_validate_says_which_cells_depend_on_the_torch_of_the_run(
     path.write_text(f"{BODY}world: {{size: 2, timeout: 2s}}\nneeds: {{torch: '>=99'}}\n")
     assert main(["validate", "--fail-on-skip", str(path)]) == 0
     assert capsys.readouterr().err == "note: 1 cell needs torch >=99, else skipped: --python decides\n"
+
+
+def test_a_run_with_a_skipped_cell_fails_if_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The option of the command line, and the sentence that says so."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "many.rdzv.yaml"
+    path.write_text(CASES["containers of many"][0])
+    words = ["run", str(path), "--subject", "echo"]
+    assert main(words) == 0
+    assert main([*words, "--fail-on-skip"]) == 1
+    assert "--fail-on-skip" in capsys.readouterr().err

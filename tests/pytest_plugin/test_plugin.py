@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 from fake_controllers import FakeControllers
-from plugin_sessions import ALONE, ECHO, FAILS, KNOWN, MATRIX, PASSES, SKIPPED, VACUOUS, session, session_apart
+from plugin_sessions import ALONE, ECHO, FAILS, KNOWN, MATRIX, PASSES, SKIPPED, VACUOUS, session, session_apart, write
 
 pytest_plugins = ["pytester"]
 
@@ -125,6 +125,20 @@ def test_the_summary_line_is_the_reason_and_the_call_is_the_play(
     assert "again      pytest test_w.py::test_red --rdzv-subject echo --rdzv-seed 7" in text
     assert len(json.loads((pytester.path / "r.json").read_text())["results"]) == 3
     assert '<property name="rdzv_seed" value="7" />' in (pytester.path / "j.xml").read_text()
+
+
+def test_what_plays_an_item_is_started_in_its_set_up(pytester: pytest.Pytester, controllers: FakeControllers) -> None:
+    """So the duration of its call is that of the play."""
+    write(pytester, a=PASSES)
+    found: list[int] = []
+
+    class Watch:
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_runtest_call(self) -> None:
+            found.append(len(controllers.started))
+
+    assert pytester.inline_run(*ECHO, plugins=[Watch()]).ret == pytest.ExitCode.OK
+    assert found == [1]
 
 
 def test_options_stand_in_the_configuration_file_too(pytester: pytest.Pytester) -> None:
