@@ -21,13 +21,13 @@ FLOORS = (
     ("proxies", "worlds", "faults", "checkers"),
     ("judge", "reports", "loader", "reference", "archive"),
     ("play",),
-    ("campaign",),
+    ("campaign", "clusters"),
     ("explore", "reproduce", "record"),
     ("cli", "pytest_plugin"),
 )
 PLACES = {room: (floor, place) for floor, rooms in enumerate(FLOORS) for place, room in enumerate(rooms)}
 
-FAMILIES = ("proxies", "worlds", "faults", "checkers", "reports", "rank.steps", "rank.subjects")
+FAMILIES = ("proxies", "worlds", "faults", "checkers", "reports", "clusters", "rank.steps", "rank.subjects")
 
 # What runs in a rank, under any interpreter with torch from Python 3.9 on, and what it may take from the harness.
 IN_RANKS = {

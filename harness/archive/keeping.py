@@ -15,10 +15,10 @@ from harness.archive import own_folder
 from harness.archive.files import MOST_BYTES_OF_TEXT, Damaged, Gone, json_of, read_bytes, text_of
 from harness.archive.holder import PREFIX, Holder, is_held, sweep
 from harness.archive.layout import HOLDER, META, VERDICT
-from harness.archive.writing import ANOTHER_RUNS_DIR, create_run
+from harness.archive.writing import ANOTHER_RUNS_DIR, create_run, new_run_dir
 from harness.scenario.scenario import Scenario
 from harness.values.json import mapping
-from harness.values.refusals import cannot_begin
+from harness.values.refusals import cannot, cannot_begin
 from harness.values.verdict import KNOWN, PASSED, SKIPPED
 
 AS_EXPECTED = (PASSED, KNOWN, SKIPPED)
@@ -82,6 +82,25 @@ class RunDirs:
         self._own.add(run_dir.name)
         self._states[run_dir.name] = _PLAYING
         return run_dir
+
+    @property
+    def folder(self) -> Path:
+        """Where they are."""
+        return self._folder
+
+    def adopt(self, run_dir: Path, scenario: Scenario) -> Path:
+        """Take over a run directory that another machine has filled, from elsewhere on this disk; returns its new path.
+
+        Raises HarnessError.
+        """
+        try:
+            adopted = new_run_dir(self._folder, scenario)
+            os.rename(run_dir, adopted)  # it is empty, and so it is replaced
+        except OSError as error:
+            raise cannot(f"move {run_dir}", error) from error
+        self._own.add(adopted.name)
+        self._states[adopted.name] = _PLAYING
+        return adopted
 
     def judged(self, run_dir: Path, status: str) -> None:
         """Say that one of these has its verdict; prunes in a small step."""

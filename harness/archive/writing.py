@@ -35,15 +35,24 @@ def create_run(runs_dir: Path, scenario: Scenario, meta: Mapping[str, Any]) -> P
     Raises UsageError for a path that cannot be used, HarnessError where the machine has too little of something. Then
     nothing of it is left.
     """
-    stamp = datetime.fromtimestamp(clock.wall_time(), timezone.utc).strftime("%Y%m%d-%H%M%S-%f")[:-3]
-    slug = re.sub(r"[^A-Za-z0-9=,.-]+", "-", scenario.id)[:LONGEST_NAME].strip("-")
-    run_dir = _make_unique(runs_dir.absolute(), f"{stamp}-{slug}")
+    stamp = _stamp()
+    run_dir = new_run_dir(runs_dir, scenario, stamp)
     try:
         fill_run(run_dir, scenario, {"started": stamp, **meta})
     except HarnessError:
         shutil.rmtree(run_dir, ignore_errors=True)
         raise
     return run_dir
+
+
+def new_run_dir(runs_dir: Path, scenario: Scenario, stamp: str = "") -> Path:
+    """A new, empty directory for a run of a scenario; raises as `create_run`."""
+    slug = re.sub(r"[^A-Za-z0-9=,.-]+", "-", scenario.id)[:LONGEST_NAME].strip("-")
+    return _make_unique(runs_dir.absolute(), f"{stamp or _stamp()}-{slug}")
+
+
+def _stamp() -> str:
+    return datetime.fromtimestamp(clock.wall_time(), timezone.utc).strftime("%Y%m%d-%H%M%S-%f")[:-3]
 
 
 def fill_run(run_dir: Path, scenario: Scenario, meta: Mapping[str, Any]) -> None:

@@ -77,10 +77,9 @@ class Driver:
         """Those that play."""
         return tuple(self._machines)
 
-    @property
-    def waits(self) -> bool:
+    def is_sent(self, number: int) -> bool:
         """Whether a shard is under way."""
-        return bool(self._sent)
+        return number in self._sent
 
     # -- what happens ------------------------------------------------------------------------------------------
 

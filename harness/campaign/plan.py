@@ -8,6 +8,9 @@ from collections.abc import Hashable, Sequence
 SHARD_SECONDS = 30.0
 """How long a machine should take for one shard: far more than it takes to begin it, and little is lost with it."""
 
+LEAST_SECONDS = 5.0
+"""Also at the end no shard is smaller: to begin one takes a second or two."""
+
 UNKNOWN_SECONDS = 2.0
 """What a play is expected to take before one of its group was recorded."""
 
@@ -80,11 +83,11 @@ class Plan:
             if not self._recorded[play]:
                 return (play,)
         most = -(-len(self._waiting) // (SHARDS_AT_THE_END * max(1, machines)))
-        room = SHARD_SECONDS * worlds
         plays: list[int] = []
-        while self._waiting and len(plays) < most and room > 0:
+        seconds = 0.0
+        while self._waiting and seconds < (SHARD_SECONDS if len(plays) < most else LEAST_SECONDS) * worlds:
             play = self._waiting.popleft()
             if not self._recorded[play]:
                 plays.append(play)
-                room -= self.expected(play)
+                seconds += self.expected(play)
         return tuple(plays)

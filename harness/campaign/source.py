@@ -81,6 +81,19 @@ class Repeats:
         return trials if self._awaited else None
 
 
+class Given:
+    """Plays trials, each once."""
+
+    def __init__(self, trials: Sequence[Trial]) -> None:
+        self._trials = tuple(trials)
+        self._awaited = 0
+
+    def next(self, results: Sequence[Result]) -> Sequence[Trial] | None:
+        trials, self._trials = self._trials, ()
+        self._awaited += len(trials) - len(results)
+        return trials if self._awaited else None
+
+
 class Queue:
     """The trials that a source has given and that have not begun, and the results that it has not seen yet.
 

@@ -87,6 +87,8 @@ def run(
     durations: o.Durations = None,
     fail_fast: o.FailFast = False,
     watch: o.Watch = False,
+    cluster: o.OnCluster = None,
+    ledger: o.LedgerFile = None,
 ) -> int:
     """Play scenarios and judge them."""
     from harness.cli import reporting, running, shards
@@ -111,6 +113,8 @@ def run(
         durations=durations,
         fail_fast=fail_fast,
         alone=_is_configured(context),
+        cluster=cluster,
+        ledger=ledger,
     )
     options = RunOptions(
         subject=subject,

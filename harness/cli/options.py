@@ -238,6 +238,12 @@ FailFast = Annotated[
 Watch = Annotated[
     bool, typer.Option("--watch", help="then wait, and play the files again that change, until Ctrl-C ends it")
 ]
+OnCluster = Annotated[
+    str | None, typer.Option("--cluster", metavar="WHERE", help="play on dask://HOST:PORT, dask:local:N or local:N")
+]
+LedgerFile = Annotated[
+    Path | None, typer.Option("--ledger", metavar="FILE", help="with --cluster: keep results, play only what it lacks")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="only red results, and the summary")]
 
 Cause = Annotated[

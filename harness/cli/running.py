@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness.cli import streams
+from harness.cli import clustering, streams
 from harness.cli.exit_codes import INTERRUPTED, NOTHING_SELECTED, SOME_ERROR, exit_code
 from harness.cli.selecting import check_programs, load_all, select, with_torch
 from harness.values.errors import HarnessError, UsageError
@@ -49,6 +49,8 @@ class Request:
         durations: how many of the slowest plays the console shows; 0 is all, None none.
         fail_fast: end at the first red result.
         alone: whether the lines that play a cell again are to read no file with defaults.
+        cluster: the machines that play, as `KIND:ADDRESS`; None is this one.
+        ledger: where a cluster's results are kept.
     """
 
     paths: tuple[Path, ...]
@@ -65,6 +67,8 @@ class Request:
     durations: int | None = None
     fail_fast: bool = False
     alone: bool = False
+    cluster: str | None = None
+    ledger: Path | None = None
 
     @property
     def runs(self) -> int:
@@ -88,6 +92,7 @@ def run(request: Request, options: RunOptions, make_runner: MakeRunner | None = 
     """
     if request.repeat is not None and request.repeat < 1:
         raise UsageError(f"--repeat {request.repeat}: a cell is played at least once")
+    clustering.check(request.cluster, request.ledger, options)
     cells, of = _selected(request, options)
     if not cells:
         return NOTHING_SELECTED
@@ -109,8 +114,8 @@ def play_cells(
         reports.covers(part)
     with ExitStack() as held:  # the run directories that the reports name
         held.callback(reports.release)
-        reports.opened("importing torch" if options.needs_torch else "making a world")
-        make = make_runner or partial(_real_runner, held, request.alone)
+        reports.opened(_first_of_all(request, options))
+        make = make_runner or _maker(request, held)
         results, ended, failure = _play(request, options, cells, reports, make)
         reports.close(results, interrupted=ended != WHOLE)
         _remember(options, results)
@@ -119,6 +124,20 @@ def play_cells(
         raise failure  # what ended before it is reported
     problems = [error for error in (failure, *reports.problems) if error is not None]
     return _exit_code(results, ended == INTERRUPT, problems, request.fail_on_skip)
+
+
+def _maker(request: Request, held: ExitStack) -> MakeRunner:
+    """Of a runner for this machine or for those of a cluster; `held` releases its run directories."""
+    if request.cluster is None:
+        return partial(_real_runner, held, request.alone)
+    return partial(clustering.runner, held, request.cluster, request.ledger, request.alone)
+
+
+def _first_of_all(request: Request, options: RunOptions) -> str:
+    """What takes time until the first cell starts."""
+    if request.cluster is not None:
+        return f"asking the machines of {request.cluster}"
+    return "importing torch" if options.needs_torch else "making a world"
 
 
 def _part(request: Request, shard: Shard, cells: int, of: int) -> Part:

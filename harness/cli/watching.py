@@ -66,6 +66,7 @@ def _conflicts(request: Request) -> Iterator[str]:
         ("--last-failed", request.last_failed, "give one of them"),
         ("--shard", request.shard is not None, "give one of them"),
         ("--until-fail", request.until_fail, "give --repeat N in its place"),
+        ("--cluster", request.cluster is not None, "each round would ask all machines again"),
         ("--history", any(one.kind == "history" for one in request.reports), "it has a line for each night"),
         ("a report on standard output", any(one.path is None for one in request.reports), "give it a file"),
     ):

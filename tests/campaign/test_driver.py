@@ -7,7 +7,7 @@ from harness.campaign.plan import Plan
 
 
 def _driver(plays: int, *machines: str) -> Driver:
-    driver = Driver(Plan(["a"] * plays))
+    driver = Driver(Plan(["a"] * plays, {"a": 6.0}))
     for machine in machines:
         driver.joined(machine, worlds=1)
     return driver
@@ -31,7 +31,7 @@ def test_a_lost_shard_is_sent_again_without_what_is_recorded() -> None:
     driver = _driver(4, "a", "b")
     first = Driver.next_shards(driver)
     assert [(shard.machine, shard.plays) for shard in first] == [("a", (0,)), ("b", (1,)), ("a", (2,)), ("b", (3,))]
-    assert driver.finished(0, 1.0)
+    assert driver.finished(0, 6.0)
     driver.left("a", "it died")
     driver.ended(2)
     (again,) = [shard for shard in driver.next_shards() if shard.machine == "b"][:1]
@@ -57,7 +57,7 @@ def test_blame_is_on_what_had_begun() -> None:
     assert shard.plays == (0, 1, 2, 3)
     driver.begun(shard.number, 0)
     driver.begun(shard.number, 1)
-    driver.finished(0, 1.0)
+    driver.finished(0, 6.0)
     driver.left("a", "it died")
     driver.joined("b", worlds=1)
     again = _first(driver)
@@ -84,8 +84,8 @@ def test_a_result_of_a_lost_shard_counts_if_it_is_the_first() -> None:
     driver.begun(lost.number, 0)
     driver.lost(lost.number, "it is silent")
     again = _first(driver)
-    assert driver.finished(0, 1.0)
-    assert not driver.finished(0, 1.0)
+    assert driver.finished(0, 6.0)
+    assert not driver.finished(0, 6.0)
     driver.lost(again.number, "it is silent")
     assert driver.is_done
     assert driver.given_up() == []
@@ -109,7 +109,7 @@ def test_a_machine_without_work_gets_what_a_slow_one_has_not_played() -> None:
     assert [shard.plays for shard in driver.next_shards()] == [(0,), (1,)]
     driver.joined("quick", worlds=1)
     assert [(shard.machine, shard.plays) for shard in driver.next_shards()] == [("quick", (0,))]
-    driver.finished(0, 1.0)
+    driver.finished(0, 6.0)
     driver.ended(3)
     assert [(shard.machine, shard.plays) for shard in driver.next_shards()] == [("quick", (1,))]
     driver.ended(4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.campaign.plan import SHARD_SECONDS, UNKNOWN_SECONDS, Plan
+from harness.campaign.plan import LEAST_SECONDS, SHARD_SECONDS, UNKNOWN_SECONDS, Plan
 
 
 def test_a_shard_takes_half_a_minute_on_its_machine() -> None:
@@ -22,12 +22,13 @@ def test_what_plays_took_says_how_many_there_are_in_a_shard() -> None:
 
 
 def test_shards_become_small_at_the_end() -> None:
-    """Each machine gets a part of what is left, and at last one play."""
-    plan = Plan(["a"] * 20)
+    """Each machine gets a part of what is left; but none that is over before it has begun."""
+    plan = Plan(["a"] * 40)
     sizes = []
-    while plays := plan.cut(worlds=100, machines=2):
+    while plays := plan.cut(worlds=2, machines=2):
         sizes.append(len(plays))
-    assert sizes == [5, 4, 3, 2, 2, 1, 1, 1, 1]
+    assert sizes == [10, 8, 6, 5, 5, 5, 1]
+    assert LEAST_SECONDS * 2 / UNKNOWN_SECONDS == 5
 
 
 def test_what_has_a_result_is_sent_no_more() -> None:
@@ -44,8 +45,8 @@ def test_what_has_a_result_is_sent_no_more() -> None:
 
 def test_what_was_lost_goes_first() -> None:
     """In its order; what is to be alone before it, each in a shard of its own."""
-    plan = Plan(["a"] * 8)
-    assert plan.cut(worlds=9, machines=1) == (0, 1, 2, 3)
+    plan = Plan(["a"] * 8, {"a": 6.0})
+    assert plan.cut(worlds=1, machines=1) == (0, 1, 2, 3)
     plan.again([0, 1])
     plan.again([2, 3], alone=True)
-    assert [plan.cut(worlds=9, machines=1) for _ in range(3)] == [(2,), (3,), (0, 1, 4)]
+    assert [plan.cut(worlds=1, machines=1) for _ in range(3)] == [(2,), (3,), (0, 1, 4)]

@@ -368,6 +368,7 @@ def test_each_save_is_another_stamp(tmp_path: Path) -> None:
         ([], "--watch: no path means scenarios that ship with the harness"),
         (["builtin:timeouts", "sc"], "--watch: builtin:timeouts means scenarios that ship with the harness"),
         (["sc", "--last-failed"], "--watch and --last-failed exclude each other"),
+        (["sc", "--cluster", "local:1"], "--watch and --cluster exclude each other; each round"),
         (["sc", "--shard", "1/2"], "--watch and --shard exclude each other"),
         (["sc", "--until-fail"], "--watch and --until-fail exclude each other; give --repeat N"),
         (["sc", "--history", "nights.jsonl"], "--watch and --history exclude each other"),

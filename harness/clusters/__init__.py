@@ -1,0 +1,1 @@
+"""Family: where plays run on other machines."""
