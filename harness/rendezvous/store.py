@@ -89,7 +89,7 @@ class BoundedStore:
         except TimedOut as error:
             raise DistNetworkError(f"clone: waited {timeout_s:.3g} s for {error}") from error
         clone = BoundedStore(connected)
-        with clone.bounded("clone", timeout_s):
+        with clone.bounded("clone", max(0.0, deadline - time.monotonic())):
             if not connected.store.check([witness]):
                 raise DistNetworkError(f"clone: the store at {self._where} is not the one that was joined")
         self._clones.add(clone)

@@ -1,5 +1,6 @@
 """The store that is handed out: what a wrapper can promise about it, and what it cannot."""
 
+import contextlib
 import datetime
 import threading
 import time
@@ -8,6 +9,8 @@ from unittest import mock
 
 from torch.distributed import DistNetworkError, DistStoreError, PrefixStore
 from worlds import Call, Stopwatch, free_port, frozen, handler, join, other_master, until, world
+
+from harness.rendezvous import store as strict
 
 TIMEOUT = 1.0
 
@@ -108,6 +111,26 @@ class Promised(unittest.TestCase):
                     one.join(30)
                     self.assertIsInstance(one.error, DistNetworkError, name)
                     self.assertLess(one.seconds, TIMEOUT + 1, name)
+
+    @unittest.skipUnless(hasattr(PrefixStore, "clone"), "this torch has no clones")
+    def test_a_clone_whose_connection_came_late_ends_in_time(self):
+        """One timeout for the connection and the question after it, whose answer does not come here."""
+        port = free_port()
+        with other_master(port) as process, contextlib.ExitStack() as stack:
+            info = Call(handler(1, 2, port)).wait()
+            info.store.set_timeout(datetime.timedelta(seconds=TIMEOUT))
+            make_store = strict.make_store
+
+            def make_late(*arguments):
+                connected = make_store(*arguments)
+                stack.enter_context(frozen(process))
+                time.sleep(0.9 * TIMEOUT)  # what is left of it is not enough for a second one
+                return connected
+
+            watch = Stopwatch()
+            with mock.patch.object(strict, "make_store", make_late), self.assertRaises(DistNetworkError):
+                info.store.clone()
+            self.assertLess(watch.seconds, TIMEOUT + 1)
 
     def test_a_missing_key_is_still_torchs_own_error(self):
         """It comes at the timeout, and the connection still works."""
