@@ -151,6 +151,7 @@ def _ends(folder: Path, arguments: argparse.Namespace) -> tuple[Explore, Holds]:
 
     def explored(name: str, seconds: float) -> Explored:
         words = ["--for", f"{seconds:.0f}s", "--seed", str(arguments.seed), "--jobs", str(arguments.jobs)]
+        words += ["--like", CATALOGUE[name].base]
         return explore(name, folder, arguments.python, *words, *UNTIL_FIND)
 
     def holds(subject: str, path: Path) -> bool:

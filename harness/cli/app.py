@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from harness.cli import doctor_options as d
+from harness.cli import explore_options as e
 from harness.cli import groups
 from harness.cli import options as o
 from harness.cli.command import RunsCommand
@@ -148,13 +149,14 @@ def explore(
     span: o.Span = None,
     runs: o.Runs = None,
     seed: o.Seed = None,
-    jobs: o.ExploreJobs = None,
+    jobs: e.ExploreJobs = None,
     corpus: o.Corpus = o.CORPUS,
     findings: o.FindingsDir = o.FINDINGS_DIR,
-    replay: o.Replay = None,
-    lane: o.Lane = None,
-    until_find: o.UntilFind = False,
-    require_canary: o.RequireCanary = False,
+    replay: e.Replay = None,
+    lane: e.Lane = None,
+    until_find: e.UntilFind = False,
+    like: e.Like = None,
+    require_canary: e.RequireCanary = False,
     keep: o.Keep = 50,
     runs_dir: o.RunsDir = o.RUNS_DIR,
     report: o.Reports = None,
@@ -166,6 +168,7 @@ def explore(
     from harness.play.options import RunOptions
 
     exploring.check_subject(subject)
+    exploring.check_like(like)
     request = exploring.Request(
         span,
         runs,
@@ -178,6 +181,7 @@ def explore(
         quiet,
         reporting.chosen(report or ()),
         alone=_is_configured(context),
+        like=like,
     )
     options = RunOptions(
         subject=subject,

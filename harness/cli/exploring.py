@@ -62,6 +62,7 @@ class Request:
         replay: the id of a draft or of a finding that is played again, or None.
         wants_canary: whether the canary must be found.
         until_find: whether the first confirmed finding that is new ends it.
+        like: a subject whose known causes count for the explored one too; None for none.
         reports: what is written of all findings of the subject when the session is over.
         alone: whether the lines that play a scenario again are to read no file with defaults.
     """
@@ -76,6 +77,7 @@ class Request:
     until_find: bool = False
     quiet: bool = False
     reports: tuple[ReportChoice, ...] = ()
+    like: str | None = None
     alone: bool = False
 
 
@@ -270,6 +272,17 @@ def check_subject(subject: str) -> None:
         raise UsageError("--subject command: its ranks take no steps, so there is nothing to explore; name a backend")
 
 
+def check_like(like: str | None) -> None:
+    """Raises UsageError for a subject of which no cause is known."""
+    from harness.explore.causes import known_subjects
+
+    known = known_subjects()
+    if like is not None and like not in known:
+        near = nearest(like, known)
+        hint = f"; did you mean {near}?" if near else ""
+        raise UsageError(f"--like {like}: known causes are kept of {' and '.join(known)}{hint}")
+
+
 def _span_ns(request: Request) -> int | None:
     """How long is explored; None if the number of plays decides. Raises UsageError."""
     if request.span is None:
@@ -305,7 +318,7 @@ def _real_parts(request: Request, options: RunOptions) -> AbstractContextManager
     check_machine(options)
     torch = require(Path(options.python), options.needs_torch).torch if options.needs_torch else ""
     world = {} if options.world is None else {"world": options.world}
-    return parts(request.corpus, request.findings, options.subject, torch or "", **world)
+    return parts(request.corpus, request.findings, options.subject, torch or "", like=request.like or "", **world)
 
 
 def _real_files(corpus: Path, findings: Path) -> Mapping[str, Path]:

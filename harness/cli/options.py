@@ -159,10 +159,6 @@ Jobs = Annotated[
     int | None,
     typer.Option(min=1, max=MOST_JOBS, metavar="N", help="worlds side by side; by default twice the processors"),
 ]
-ExploreJobs = Annotated[
-    int | None,
-    typer.Option(min=1, max=MOST_JOBS, metavar="N", help="worlds side by side; by default four times the processors"),
-]
 Repeat = Annotated[
     int | None,
     typer.Option(min=1, max=MOST_RUNS, metavar="N", help="play each cell N times, and report how many passed"),
@@ -327,29 +323,6 @@ Runs = Annotated[
     typer.Option(min=1, max=MOST_RUNS, metavar="N", help="explore until so many plays; with --replay, play it N times"),
 ]
 Corpus = Annotated[Path, typer.Option(metavar="DIR", help="what was learned so far; it is gone on from, and kept")]
-Replay = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ID",
-        help="play a draft of the corpus or a finding again, and explore nothing",
-        autocompletion=known.findings,
-    ),
-]
-Lane = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="LANE",
-        help="only this lane: systematic, mutation, uniform, clean, canary; repeatable",
-        autocompletion=known.lanes,
-    ),
-]
-UntilFind = Annotated[
-    bool,
-    typer.Option("--until-find", help="end at the first confirmed finding that is new, with exit code 1"),
-]
-RequireCanary = Annotated[
-    bool, typer.Option("--require-canary", help="plant a claim that cannot hold; exit 3 unless it is found and shrunk")
-]
 
 RecordFolder = Annotated[
     Path | None,

@@ -87,6 +87,11 @@ def explaining(
     return next((cause for cause in reviewed() if cause.fits(signature, subject, torch, has)), None)
 
 
+def known_subjects() -> list[str]:
+    """The subjects that the file has entries for, sorted."""
+    return sorted({subject for cause in reviewed() for subject in cause.subjects})
+
+
 @cache
 def reviewed(path: Path = REVIEWED) -> tuple[Cause, ...]:
     """The entries of the file, in its order; raises ScenarioError or HarnessError for one that is malformed."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 from harness.explore.benign import without_benign_claims
 from harness.explore.causes import explained
@@ -57,11 +58,14 @@ NEWEST, OF_NEWEST = 50, 0.5
 
 
 @contextmanager
-def parts(corpus: Path, findings: Path, subject: str, torch: str, world: str = PROCESSES) -> Iterator[Parts]:
+def parts(
+    corpus: Path, findings: Path, subject: str, torch: str, world: str = PROCESSES, like: str = ""
+) -> Iterator[Parts]:
     """All parts, with a corpus that is open until the end.
 
     Args:
         world: the kind of world that drafts are drawn for; shrinking may find that a plainer one suffices.
+        like: a subject whose known causes are known of this one too; empty for none.
 
     Raises UsageError for a corpus that cannot be used or that another explorer uses, HarnessError for a damaged one.
     """
@@ -77,7 +81,7 @@ def parts(corpus: Path, findings: Path, subject: str, torch: str, world: str = P
             signatures=_signatures,
             principal=principal,
             cause_key=cause_key,
-            explained=explained,
+            explained=partial(_explained, like),
             investigation=Investigated,
             knowledge=Known(opened, world),
             library=Stored(Findings(findings), subject, torch),
@@ -101,6 +105,12 @@ def clean(draft: Draft) -> Draft | None:
     document["title"] = f"The invariants hold while {FAMILIES[draft.workload].title}"
     found = Draft(document, CLEAN, draft.seed, draft.workload)
     return found if loads(found) else None
+
+
+def _explained(like: str, signature: Signature, subject: str, torch: str, document: Mapping[str, Any]) -> str | None:
+    """By what is known of the subject, or of the one that it is like."""
+    found = (explained(signature, one, torch, document) for one in (subject, like) if one)
+    return next(filter(None, found), None)
 
 
 def _signatures(

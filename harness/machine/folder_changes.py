@@ -41,6 +41,7 @@ class FolderChanges:
 
         Raises HarnessError if the system refuses.
         """
+        # `watchfiles.watch` begins only when its first changes are asked for; what comes before would be missed.
         from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
         try:

@@ -231,6 +231,10 @@ def test_a_session_may_end_at_its_first_find_and_compares_it(
         (["--for", "1m", "--runs", "3", "--replay", "x"], "a replay ends after its --runs"),
         (["--lane", "uniforn"], "--lane uniforn: there is systematic, mutation, uniform, clean, canary; did you mean"),
         (["--subject", "command"], "--subject command: its ranks take no steps"),
+        (
+            ["--like", "static_strict"],
+            "--like static_strict: known causes are kept of static and static-strict; did you mean static-strict",
+        ),
         (["--world", "clouds"], "--world clouds:"),
         (["--runs", "0"], "Input should be greater than or equal to 1"),
     ],

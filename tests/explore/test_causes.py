@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.explore.causes import REVIEWED, explained, explaining, reviewed
+from harness.explore.causes import REVIEWED, explained, explaining, known_subjects, reviewed
 from harness.explore.observation import Signature
 from harness.explore.traits import SHAPES, traits
 from harness.loader import catalogue
@@ -265,6 +265,11 @@ def test_the_coda_is_neither_a_second_run_nor_a_second_handler() -> None:
     assert explained(found, "static", TORCH, world(steps=[*AGAIN["steps"], *coda])) == "F05"
     assert explained(found, "static", TORCH, world(steps=[*AGAIN["steps"], coda[0]])) == "F08"
     assert explained(found, "static", TORCH, world(steps=coda)) is None
+
+
+def test_known_causes_are_kept_of_both_subjects_of_ours() -> None:
+    """So these are what a backend can be like."""
+    assert known_subjects() == ["static", "static-strict"]
 
 
 def test_every_reference_exists_and_is_a_documented_limit_of_static_strict() -> None:

@@ -15,7 +15,7 @@ from harness.explore.finding import Tried
 from harness.explore.findings import FOUND
 from harness.explore.generate import uniform
 from harness.explore.investigation import Investigation
-from harness.explore.observation import Observation
+from harness.explore.observation import Observation, Signature
 from harness.explore.parts import CONFIRMED, UNCONFIRMED, UNREPRODUCED, Find, Outcome
 from harness.explore.wiring import Investigated, Known, Stored, clean, files, parts
 from harness.explore.workloads import FAMILIES, workload
@@ -237,6 +237,21 @@ def test_an_investigation_says_what_it_has_found_out() -> None:
         for played in one.next():
             one.add(Observation(played, PASSED))
     assert (one.is_done, one.found_out.minimal) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("subject", "like", "ref"),
+    [("mine", "", None), ("mine", "static-strict", "F19"), ("static", "", "F19"), ("static", "static-strict", "F19")],
+)
+def test_what_is_known_of_a_backend_is_known_of_those_that_are_like_it(
+    subject: str, like: str, ref: str | None, tmp_path: Path
+) -> None:
+    """A key that torch's server refuses costs the connection, whatever made the store; what is new stays new."""
+    lost = Signature("unaffected", "check", "worker", "failed", error="DistNetworkError", message="connection lost")
+    document = {"world": {"size": 2}, "workload": [{"do": "set", "key": "k" * 8193}]}
+    with parts(tmp_path / "c", tmp_path / "f", subject, "2.15.0", like=like) as all_parts:
+        assert all_parts.explained(lost, subject, "2.15.0", document) == ref
+        assert all_parts.explained(replace(lost, check="no_hang"), subject, "2.15.0", document) is None
 
 
 def test_two_sessions_do_not_share_a_corpus(tmp_path: Path) -> None:
