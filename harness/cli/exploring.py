@@ -274,13 +274,19 @@ def check_subject(subject: str) -> None:
 
 def check_like(like: str | None) -> None:
     """Raises UsageError for a subject of which no cause is known."""
+    if like is None:
+        return
     from harness.explore.causes import known_subjects
 
     known = known_subjects()
-    if like is not None and like not in known:
-        near = nearest(like, known)
-        hint = f"; did you mean {near}?" if near else ""
-        raise UsageError(f"--like {like}: known causes are kept of {' and '.join(known)}{hint}")
+    if like not in known:
+        raise UsageError(f"--like {like}: known causes are kept of {' and '.join(known)}{_near(like, known)}")
+
+
+def _near(word: str, known: Collection[str]) -> str:
+    """The end of an error that says which known word is close; empty if none is."""
+    near = nearest(word, known)
+    return f"; did you mean {near}?" if near else ""
 
 
 def _span_ns(request: Request) -> int | None:
@@ -303,8 +309,7 @@ def _lanes(request: Request) -> Collection[str]:
     """The lanes that are used; raises UsageError for one that does not exist."""
     for lane in request.lanes:
         if lane not in LANES:
-            near = nearest(lane, LANES)
-            raise UsageError(f"--lane {lane}: there is {', '.join(LANES)}{f'; did you mean {near}?' if near else ''}")
+            raise UsageError(f"--lane {lane}: there is {', '.join(LANES)}{_near(lane, LANES)}")
     return request.lanes or tuple(lane for lane in LANES if lane != CANARY)
 
 

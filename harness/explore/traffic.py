@@ -125,10 +125,14 @@ class Traffic:
 
     def draw(self, count: int, ranks: Any = "drawn") -> list[str]:
         """Write so many steps, of these ranks or of drawn ones; their names."""
-        names = [self._one(self._steps.some_ranks() if ranks == "drawn" else ranks) for _ in range(count)]
+
+        def some() -> Any:
+            return self._steps.some_ranks() if ranks == "drawn" else ranks
+
+        names = [self._one(some()) for _ in range(count)]
         keys = [key for key in self._writers if key not in QUEUES]
         if keys and self._may_wait and not self._is_deleted and self._draws.chance(READ_BACK):
-            names.append(self._read_back(keys, self._steps.some_ranks() if ranks == "drawn" else ranks))
+            names.append(self._read_back(keys, some()))
         return names
 
     def seed_keys(self, ranks: Any = 0) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from harness.record.difference import Difference, common, differences
 from harness.record.document import Results
@@ -27,6 +28,7 @@ class Pair:
     after: Results
     is_new: bool = False
 
+    @cached_property
     def differences(self) -> Sequence[Difference]:
         """Of plays of one text of a scenario, whatever it is today."""
         return differences(self.before, self.after, common(self.before, self.after))
@@ -83,7 +85,7 @@ def lines(compared: Compared, has_torches: bool) -> Iterator[str]:
         yield from (one_line(f"torch {torch}: {word}") for torch in torches)
     for pair in compared.pairs:
         where = str(pair) if has_torches else pair.after.subject
-        for one in pair.differences():
+        for one in pair.differences:
             claim = f" {one.claim}" if one.claim else ""
             yield one_line(f"{where}: {one.cell}{claim}: {one.kind}: {one.before} -> {one.after}")
 
@@ -96,16 +98,16 @@ def markdown(compared: Compared) -> Iterator[str]:
             yield from (f"{word}: torch {text(', '.join(torches))}.", "")
     equal = []
     for pair in compared.pairs:
-        found = pair.differences()
-        if found:
-            yield from _table(pair, found)
+        if pair.differences:
+            yield from _table(pair)
         else:
             equal.append(str(pair))
     if equal:
         yield f"Nothing differs: {text('; '.join(equal))}."
 
 
-def _table(pair: Pair, found: Sequence[Difference]) -> Iterator[str]:
+def _table(pair: Pair) -> Iterator[str]:
+    found = pair.differences
     yield from (f"## {text(str(pair))}", "")
     yield table_line(["scenario", "claim", "what", "before", "after"])
     yield table_line(["---"] * 5)
