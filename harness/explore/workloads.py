@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.explore.documents import WORKERS, Document, choice_of, joined
+from harness.explore.documents import WORKERS, Document, choice_of, joined, steps_of
 from harness.explore.draft import CLEAN, Draft
 from harness.explore.draws import Draws
 from harness.explore.ranges import S, steps_for, unique_text
@@ -55,11 +55,19 @@ class Family:
 
 
 def workload(draws: Draws, kind: str = "processes") -> Draft:
-    """A workload of a drawn family, which claims the invariants only.
+    """A workload of a drawn family, which claims the invariants only and has at most `MOST_STEPS` steps.
 
     Args:
         kind: of the world.
     """
+    # About one in 250 has more, since traffic reads back what it wrote; it is drawn again.
+    while True:
+        draft = _workload(draws, kind)
+        if len(steps_of(draft.document)) <= MOST_STEPS:
+            return draft
+
+
+def _workload(draws: Draws, kind: str) -> Draft:
     name = draws.weighted({name: family.share for name, family in FAMILIES.items()})
     family = FAMILIES[name]
     timeout_s = draws.weighted(family.timeouts)
@@ -269,6 +277,8 @@ def _limits(steps: Steps) -> Mapping[str, Any]:
             steps.add("set", ranks=rank, key="k" * draws.choice(LENGTHS), value=unique_text(draws), after=join)
         elif kind == "value":
             steps.add("set_bytes", ranks=rank, key="large", hex="00ff" * 8, repeat=draws.choice(REPEATS), after=join)
+            # Nothing judges a value that nobody reads.
+            steps.add("get", ranks=steps.some_ranks(), key="large", after=join)
         elif kind == "sum":
             steps.add("add", ranks=rank, key="n", amount=draws.choice((LARGEST_AMOUNT, -LARGEST_AMOUNT)), after=join)
             steps.add("add", ranks=rank, key="n", amount=draws.choice((1, -2, LARGEST_AMOUNT)), after=join)

@@ -72,6 +72,21 @@ def test_every_family_is_drawn() -> None:
     assert all(len(drafts) > 1 for drafts in found.values())
 
 
+def test_large_values_are_read() -> None:
+    """Each value that is set for its size is read after it: nothing judges a value that nobody reads."""
+    drafts = [workload(Draws(seed)) for seed in range(2000)]
+    large = [draft for draft in drafts if any(step.get("key") == "large" for step in steps_of(draft.document))]
+    assert large
+    for draft in large:
+        steps = [step["do"] for step in steps_of(draft.document) if step.get("key") == "large"]
+        assert steps == ["set_bytes", "get"]
+
+
+def test_no_workload_has_too_many_steps() -> None:
+    """Not even one of thousands; most families could draw more."""
+    assert max(len(steps_of(workload(Draws(seed)).document)) for seed in range(2000)) <= MOST_STEPS
+
+
 def test_a_seed_gives_the_same_drafts() -> None:
     """Two draws of one seed are equal to the byte; another seed differs."""
     clean, profile, first = drawn(11)
