@@ -7,20 +7,26 @@ begun and have no result are blamed; the others are only sent again. If nothing 
 shard had, all of it are blamed. A play that was blamed once is sent again beside others, twice: alone, three times: not
 any more, and given up. At the end a machine without work gets what the others have not played yet: the first result
 of a play counts.
+
+A shard has plays of one lane. A machine stays in its lane while plays wait there, then goes to one whose environment it
+has; it takes on another environment only where nobody plays, or where that helps more than the environment costs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from harness.campaign.plan import Plan
+from harness.campaign.plan import ONLY, Lane, Plan
 
 WINDOW = 2
 """Shards that a machine has at most."""
 
 LOSSES_TO_SPLIT = 2
 LOSSES_TO_GIVE_UP = 3
+
+ENVIRONMENT_SECONDS = 60.0
+"""A machine takes on an environment beside others if each of these has at least so long to play in it."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class Shard:
     number: int
     machine: str
     plays: tuple[int, ...]
+    lane: Lane = ONLY
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,16 @@ class _Sent:
 
 @dataclass
 class _Machine:
+    """`environments` are those that it has, `refused` those that it cannot have."""
+
     worlds: int
+    environments: set[str]
+    lane: Lane | None = None
+    refused: set[str] = field(default_factory=set)
     shards: dict[int, _Sent] = field(default_factory=dict)
+
+    def has(self, environment: str) -> bool:
+        return not environment or environment in self.environments
 
 
 class Driver:
@@ -77,15 +92,27 @@ class Driver:
         """Those that play."""
         return tuple(self._machines)
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether nothing is under way, and no machine may play what waits."""
+        lanes = self.plan.open_lanes()
+        return not self._sent and not any(
+            lane.environment not in machine.refused for machine in self._machines.values() for lane in lanes
+        )
+
     def is_sent(self, number: int) -> bool:
         """Whether a shard is under way."""
         return number in self._sent
 
     # -- what happens ------------------------------------------------------------------------------------------
 
-    def joined(self, machine: str, worlds: int) -> None:
-        """A machine may play from now on, so many worlds side by side."""
-        self._machines.setdefault(machine, _Machine(worlds))
+    def joined(self, machine: str, worlds: int, environments: Iterable[str] = ()) -> None:
+        """A machine may play from now on, so many worlds side by side.
+
+        Args:
+            environments: those that it has.
+        """
+        self._machines.setdefault(machine, _Machine(worlds, set(environments)))
 
     def left(self, machine: str, because: str) -> None:
         """A machine is gone, and all its shards with it."""
@@ -95,8 +122,22 @@ class Driver:
 
     def shard_begun(self, number: int) -> None:
         """A machine has begun with a shard."""
-        if number in self._sent:
-            self._sent[number].is_begun = True
+        sent = self._sent.get(number)
+        if sent is not None:
+            sent.is_begun = True
+            machine = self._machines.get(sent.shard.machine)
+            if machine is not None:
+                machine.environments.add(sent.shard.lane.environment)
+
+    def refused(self, number: int, because: str) -> None:
+        """A machine cannot have the environment of a shard, which goes to others; no play is blamed for that."""
+        sent = self._sent.get(number)
+        machine = self._machines.get(sent.shard.machine) if sent is not None else None
+        if sent is not None and machine is not None:
+            machine.refused.add(sent.shard.lane.environment)
+            machine.lane = None
+            sent.is_begun = False
+        self.lost(number, because)
 
     def begun(self, number: int, play: int) -> None:
         """A play of a shard has begun."""
@@ -154,20 +195,55 @@ class Driver:
             for name, machine in self._machines.items():
                 if len(machine.shards) != depth:
                     continue
-                plays = self.plan.cut(machine.worlds, len(self._machines)) or (() if depth else self._copied(name))
+                plays = self._cut(machine) or (() if depth else self._copied(name, machine))
                 if plays:
                     self._shards += 1
-                    shards.append(Shard(self._shards, name, plays))
+                    shards.append(Shard(self._shards, name, plays, self.plan.lane(plays[0])))
                     machine.shards[self._shards] = self._sent[self._shards] = _Sent(shards[-1])
         return shards
 
-    def _copied(self, machine: str) -> tuple[int, ...]:
+    def _cut(self, machine: _Machine) -> tuple[int, ...]:
+        while (lane := self._lane(machine)) is not None:
+            machine.lane = lane
+            plays = self.plan.cut(machine.worlds, self._sharing(lane), lane)
+            if plays:
+                return plays
+        return ()
+
+    def _lane(self, machine: _Machine) -> Lane | None:
+        """The lane of a machine's next shard; None if there is nothing for it."""
+        lanes = [lane for lane in self.plan.open_lanes() if lane.environment not in machine.refused]
+        if machine.lane in lanes:
+            return machine.lane
+        lanes = [lane for lane in lanes if machine.has(lane.environment)] or list(filter(self._is_worth_it, lanes))
+        return max(lanes, key=self._waiting_for_each, default=None)
+
+    def _playing(self, environment: str) -> list[_Machine]:
+        """The machines that play in an environment now."""
+        return [one for one in self._machines.values() if one.lane is not None and one.lane.environment == environment]
+
+    def _sharing(self, lane: Lane) -> int:
+        """How many machines share what is left of a lane: those in its environment, or those that will come to it."""
+        environments = {one.environment for one in self.plan.open_lanes()}
+        return max(len(self._playing(lane.environment)), len(self._machines) // max(1, len(environments)))
+
+    def _waiting_for_each(self, lane: Lane) -> float:
+        return self.plan.waiting(lane) / (1 + len(self._playing(lane.environment)))
+
+    def _is_worth_it(self, lane: Lane) -> bool:
+        """Whether another machine should get the environment of a lane for it."""
+        worlds = sum(one.worlds for one in self._playing(lane.environment))
+        return self.plan.takes(lane, ENVIRONMENT_SECONDS * worlds)
+
+    def _copied(self, name: str, machine: _Machine) -> tuple[int, ...]:
         """What another machine has not played yet, for one that would have nothing: that one may be slow, or gone.
 
-        Each shard is copied once, the oldest first.
+        Each shard is copied once, the oldest first, to a machine that has its environment.
         """
         for sent in self._sent.values():
-            if not sent.is_copied and sent.shard.machine != machine:
+            environment = sent.shard.lane.environment
+            is_fit = environment not in machine.refused and machine.has(environment)
+            if is_fit and not sent.is_copied and sent.shard.machine != name:
                 sent.is_copied = True
                 plays = tuple(play for play in sent.shard.plays if not self.plan.is_recorded(play))
                 if plays:

@@ -1,8 +1,15 @@
 """What the driver of a campaign asks of a machine, and what the machine says: one line of JSON each.
 
-{"version": 1, "want": "facts", "options": {...}}     {"facts": {...}}
-{"version": 1, "want": "plays", "options": {...}, "scenarios": [...], "plays": [...]}
+{"version": 2, "want": "facts", "options": {...}}     {"facts": {...}}
+{"version": 2, "want": "torch", "options": {...}, "scenarios": [...], "plays": [...]}
+                        {"torch": "2.9.1+cu128"}
+{"version": 2, "want": "plays", "options": {...}, "scenarios": [...], "plays": [...]}
                         {"shard": "begun"}, then for each play {"begun": ID} and {"result": {"play": ID, ...}}
+{"version": 2, "want": "record", ...}
+                        as for plays; each result also has `observed` and `outcomes`, as a track record keeps them
+
+Where the interpreter is `torch:VERSION` the machine installs that release first; it says {"note": TEXT} meanwhile, and
+{"refused": WHY} if it cannot have it, or if it has another build than `build`.
 """
 
 from __future__ import annotations
@@ -17,8 +24,8 @@ from harness.scenario.codec import decode, encode
 from harness.scenario.scenario import Scenario
 from harness.values.json import Fields
 
-VERSION = 1
-FACTS, PLAYS = "facts", "plays"
+VERSION = 2
+FACTS, TORCH, PLAYS, RECORD = WANTS = ("facts", "torch", "plays", "record")
 
 
 @dataclass(frozen=True)
@@ -33,11 +40,19 @@ class PlayOrder:
 
 @dataclass(frozen=True)
 class MachineOrder:
-    """What a machine is asked for: its facts, or plays."""
+    """What a machine is asked for: its facts, the build of a torch, or plays.
+
+    Attributes:
+        plays: for the build of a torch those of the cells by which it is found out.
+        limit: bytes that all installed releases of torch may take there together.
+        build: of torch that the plays must have; empty is any.
+    """
 
     want: str
     options: RunOptions
     plays: tuple[PlayOrder, ...] = ()
+    limit: int = 0
+    build: str = ""
 
     def to_json(self) -> str:
         """One line; each scenario stands there once."""
@@ -52,6 +67,8 @@ class MachineOrder:
             "options": encode(self.options, RunOptions),
             "scenarios": [encode(scenario, Scenario) for _, scenario in scenarios.values()],
             "plays": rows,
+            "limit": self.limit,
+            "build": self.build,
         }
         return json.dumps(order, allow_nan=False)
 
@@ -63,7 +80,8 @@ class MachineOrder:
             raise ValueError(f"an order of version {fields.whole('version')}, and this is for {VERSION}")
         scenarios = [decode(row, Scenario) for row in fields.items("scenarios")]
         plays = tuple(_play(row, scenarios) for row in fields.items("plays"))
-        return cls(fields.one_of("want", (FACTS, PLAYS)), decode(fields.value("options"), RunOptions), plays)
+        options = decode(fields.value("options"), RunOptions)
+        return cls(fields.one_of("want", WANTS), options, plays, fields.whole("limit"), fields.text("build"))
 
 
 def _play(row: Any, scenarios: Sequence[Scenario]) -> PlayOrder:

@@ -60,7 +60,7 @@ def chosen(pythons: Sequence[str], versions: Sequence[str], limit: str) -> list[
     from harness.cli.torch_commands import limit_of
 
     most = limit_of(limit)
-    found: list[Given | Release] = [Release(name, most) for name in named(versions, _available)]
+    found: list[Given | Release] = [Release(name, most) for name in named(versions, available)]
     found += given(pythons)
     if not found:
         raise UsageError(f"no torch to play with; give --torch VERSIONS ({HOW}) or --python PATH")
@@ -86,7 +86,7 @@ def given(pythons: Sequence[str]) -> list[Given]:
     return [Given(str(info.torch), str(info.python)) for info in found]
 
 
-def _available() -> Sequence[str]:
+def available() -> Sequence[str]:
     from harness.machine.torches import torches
 
     streams.say("asking the package index which releases of torch there are")

@@ -150,9 +150,11 @@ def run_record(
     keep: o.Keep = 50,
     replays: o.Replays = 2,
     runs_dir: o.RunsDir = o.RUNS_DIR,
+    cluster: o.OnCluster = None,
+    ledger: o.LedgerFile = None,
 ) -> int:
     """Play scenarios against several torches, and keep how each stands to each claim; goes on where it was ended."""
-    from harness.cli import environments, recording, shards
+    from harness.cli import clustering, environments, record_clustering, recording, shards
     from harness.cli.selecting import checked
     from harness.play.options import RunOptions
 
@@ -164,10 +166,16 @@ def run_record(
         tags,
         names,
         None if shard is None else shards.parse(shard),
+        cluster,
+        ledger,
     )
     options = RunOptions(
         toxiproxy=toxiproxy, isolation=isolation, jobs=jobs, keep=keep, replays=replays, runs_dir=runs_dir
     )
+    clustering.check(cluster, ledger, options)
+    if cluster is not None:
+        chosen = record_clustering.torches(python or (), torch or (), limit)
+        return record_clustering.run(request, checked(options), chosen)
     return recording.run(request, checked(options), environments.chosen(python or (), torch or (), limit))
 
 

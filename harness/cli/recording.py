@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.judge.result import Result
     from harness.play.options import RunOptions
     from harness.record.bisect import Bisected
+    from harness.record.playing import Progress
     from harness.record.words import Word
     from harness.scenario.scenario import Scenario
 
@@ -33,6 +34,8 @@ class Request:
         record: the folder of the record.
         repeat: how often each cell is played.
         shard: only this part of the cells.
+        cluster: the machines that play, as `KIND:ADDRESS`; None is this one.
+        ledger: where a cluster's results are kept too.
     """
 
     paths: tuple[Path, ...]
@@ -42,6 +45,8 @@ class Request:
     tags: str | None = None
     names: str | None = None
     shard: Shard | None = None
+    cluster: str | None = None
+    ledger: Path | None = None
 
 
 class Environment(Protocol):
@@ -76,10 +81,8 @@ def run(
 
     Raises UsageError or ScenarioError before anything is played.
     """
-    cells = select(load_all(request.paths), request.tags, request.names)
-    cells = request.shard.of(cells) if request.shard is not None else cells
+    cells = selected(request)
     if not cells:
-        streams.say("nothing selected: no cell fits --tags, -k and --shard; `rdzv-harness validate` lists the files")
         return NOTHING_SELECTED
     empty = 0
     try:
@@ -90,9 +93,23 @@ def run(
                     with (make_runner or _runner)(chosen) as runner:
                         empty += _play(request, runner, subject, cells)
     except KeyboardInterrupt:
-        streams.say(f"interrupted; what was played is in {request.record}, and the same call goes on from there")
-        return INTERRUPTED
+        return interrupted(request)
     return SOME_ERROR if empty else AS_EXPECTED
+
+
+def selected(request: Request) -> list[Scenario]:
+    """The cells that are played; if there are none, why is said."""
+    cells = select(load_all(request.paths), request.tags, request.names)
+    cells = request.shard.of(cells) if request.shard is not None else cells
+    if not cells:
+        streams.say("nothing selected: no cell fits --tags, -k and --shard; `rdzv-harness validate` lists the files")
+    return cells
+
+
+def interrupted(request: Request) -> int:
+    """Say where a call goes on that was interrupted; returns the exit code."""
+    streams.say(f"interrupted; what was played is in {request.record}, and the same call goes on from there")
+    return INTERRUPTED
 
 
 def _runner(options: RunOptions) -> AbstractContextManager[Playing]:
@@ -117,10 +134,15 @@ def _play(request: Request, runner: Playing, subject: str, cells: Sequence[Scena
     progress = playing.play(
         runner, results, trials, lambda kept: _save(request.record, kept), streams.say, clock.now_ns, len(cells)
     )
+    say_progress(progress)
+    return progress.unsettled
+
+
+def say_progress(progress: Progress) -> None:
+    """Say how far the plays of one torch and one subject are, and why some said nothing."""
     streams.say(progress.sentence(clock.now_ns()))
     for reason in progress.reasons()[:REASONS_SHOWN]:
         streams.say(f"  without a verdict: {reason}")
-    return progress.unsettled
 
 
 def _save(record: Path, results: Any) -> None:
@@ -130,13 +152,13 @@ def _save(record: Path, results: Any) -> None:
 
 
 def _build(runner: Playing, cells: Sequence[Scenario]) -> str:
-    """The torch that the ranks have, with its build; a controller that imported it says so."""
-    for cell in sorted(cells, key=lambda cell: cell.world.kind != "processes"):
-        runner.prepare(cell)
-        torch = runner.facts.versions.get("torch")
-        if torch:
-            return str(torch)
-    raise UsageError("this machine can play none of these scenarios; `rdzv-harness validate` says what they need")
+    """The torch that the ranks have, with its build."""
+    from harness.campaign.torch_build import build_of
+
+    torch = build_of(runner, cells)
+    if not torch:
+        raise UsageError("this machine can play none of these scenarios; `rdzv-harness validate` says what they need")
+    return torch
 
 
 # -- bisect -------------------------------------------------------------------------------------------------------

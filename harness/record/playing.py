@@ -129,6 +129,38 @@ class Progress:
         return [f"{count} x {status}: {why}" for (status, why), count in self.nothing.most_common()]
 
 
+class Keeper:
+    """Takes plays of one torch and one subject into its record; a context manager that keeps what it has at the end.
+
+    Args:
+        total: how many plays there will be.
+        keep: stores the record; called again and again.
+    """
+
+    def __init__(self, results: Results, total: int, keep: Keep, now_ns: Callable[[], int]) -> None:
+        self.progress = Progress(results, total, now_ns())
+        self._gathered = _Gathered(results)
+        self._keep = keep
+        self._now_ns = now_ns
+        self._saved_ns = now_ns()
+
+    def __enter__(self) -> Keeper:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.results = self._gathered.merge()
+        self._keep(self.progress.results)
+
+    def take(self, scenario: Scenario, id: str, play: Play, outcomes: Mapping[str, Outcome]) -> None:
+        """One play more."""
+        self.progress.count(play)
+        if play.status != SKIPPED:  # another machine may be able to play it
+            self._gathered.add(scenario, id, play, outcomes)
+        if self._now_ns() - self._saved_ns >= SAVED_EVERY_NS:
+            self._keep(self._gathered.merge())
+            self._saved_ns = self._now_ns()
+
+
 def play(
     runner: Playing,
     results: Results,
@@ -146,27 +178,18 @@ def play(
 
     Raises what the runner and `keep` raise.
     """
-    gathered = _Gathered(results)
-    progress = Progress(results, len(trials), now_ns())
-    saved_ns = said_ns = now_ns()
-    try:
-        with closing(_plays(runner, trials, at_once)) as plays:
-            for result in plays:
-                id = record_id(result.scenario, result.seed, results.torch, results.subject)
-                one, outcomes = observed(result, id)
-                progress.count(one)
-                if one.status != SKIPPED:  # another machine may be able to play it
-                    gathered.add(result.scenario, id, one, outcomes)
-                if now_ns() - saved_ns >= SAVED_EVERY_NS:
-                    keep(gathered.merge())
-                    saved_ns = now_ns()
-                if now_ns() - said_ns >= SAID_EVERY_NS:
-                    said_ns = now_ns()
-                    say(progress.sentence(said_ns))
-    finally:
-        progress.results = gathered.merge()
-        keep(progress.results)
-    return progress
+    said_ns = now_ns()
+    with (
+        Keeper(results, len(trials), keep, now_ns) as keeper,
+        closing(_plays(runner, trials, at_once)) as plays,
+    ):
+        for result in plays:
+            id = record_id(result.scenario, result.seed, results.torch, results.subject)
+            keeper.take(result.scenario, id, *observed(result, id))
+            if now_ns() - said_ns >= SAID_EVERY_NS:
+                said_ns = now_ns()
+                say(keeper.progress.sentence(said_ns))
+    return keeper.progress
 
 
 def _plays(runner: Playing, trials: Sequence[Trial], at_once: int) -> Generator[Result, None, None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.campaign.driver import Driver, GivenUp, Shard
-from harness.campaign.plan import Plan
+from harness.campaign.plan import Lane, Plan
 
 
 def _driver(plays: int, *machines: str) -> Driver:
@@ -114,3 +114,100 @@ def test_a_machine_without_work_gets_what_a_slow_one_has_not_played() -> None:
     assert [(shard.machine, shard.plays) for shard in driver.next_shards()] == [("quick", (1,))]
     driver.ended(4)
     assert driver.next_shards()[0].plays == (1,)  # it said that it had ended, and had not played
+
+
+def _over(lanes: dict[str, int], *subjects: str) -> Driver:
+    """A driver with so many plays of six seconds for each environment and subject."""
+    of_each = [
+        Lane(name, subject) for name, count in lanes.items() for subject in subjects or ("s",) for _ in range(count)
+    ]
+    return Driver(Plan(["a"] * len(of_each), {"a": 6.0}, of_each))
+
+
+def _played(driver: Driver, shard: Shard) -> None:
+    driver.shard_begun(shard.number)
+    for play in shard.plays:
+        driver.finished(play, 6.0)
+    driver.ended(shard.number)
+
+
+def _all(driver: Driver) -> list[tuple[str, str]]:
+    """Play to the end; returns the machine and the environment of each shard."""
+    seen: list[tuple[str, str]] = []
+    while not driver.is_done:
+        shards = driver.next_shards()
+        assert shards
+        for shard in shards:
+            seen.append((shard.machine, shard.lane.environment))
+            _played(driver, shard)
+    return seen
+
+
+def test_a_machine_stays_in_its_environment() -> None:
+    """Each of four environments is played by the machine that has it, and by no other, although there are two."""
+    driver = _over(dict.fromkeys("ABCD", 40), "static", "strict")
+    driver.joined("one", 1, ["A", "C"])
+    driver.joined("two", 1, ["B", "D"])
+    assert set(_all(driver)) == {("one", "A"), ("one", "C"), ("two", "B"), ("two", "D")}
+
+
+def test_a_machine_plays_a_lane_to_its_end() -> None:
+    """It does not go to and fro between subjects, although the longer one waits meanwhile."""
+    driver = _over({"A": 60}, "static", "strict")
+    driver.joined("one", 1, ["A"])
+    seen: list[str] = []
+    while not driver.is_done:
+        for shard in driver.next_shards():
+            seen.append(shard.lane.subject)
+            _played(driver, shard)
+    assert len(seen) > 4
+    assert seen == sorted(seen, key=seen.index)
+
+
+def test_machines_that_have_no_environment_are_dealt_out() -> None:
+    """As many to each."""
+    driver = _over({"A": 500, "B": 400})
+    for name in ("a", "b"):
+        driver.joined(name, 1, [name.upper()])
+    for name in ("c", "d"):
+        driver.joined(name, 1)
+    shards = driver.next_shards()
+    assert sorted(shard.lane.environment for shard in shards[:4]) == ["A", "A", "B", "B"]
+
+
+def test_an_environment_is_not_taken_on_for_the_last_plays() -> None:
+    """To get it would take longer; what nobody plays is taken on, however little it is."""
+    driver = _over({"A": 10})
+    driver.joined("a", 1, ["A"])
+    driver.joined("idle", 1, ["B"])
+    assert {shard.machine for shard in driver.next_shards()} == {"a"}
+    driver.left("a", "it died")
+    assert {(shard.machine, shard.lane.environment) for shard in driver.next_shards()} == {("idle", "A")}
+
+
+def test_a_machine_that_cannot_have_an_environment_is_not_asked_again() -> None:
+    """Its plays go to others and none is blamed; if there is no other, the driver says that it is stuck."""
+    driver = _over({"A": 30})
+    driver.joined("bad", 1)
+    for _ in range(3):
+        for shard in driver.next_shards():
+            driver.shard_begun(shard.number)
+            driver.refused(shard.number, "no room on its disk")
+    assert driver.next_shards() == []
+    assert driver.is_stuck
+    assert driver.losses == 0
+    driver.joined("good", 1)
+    assert not driver.is_stuck
+    assert set(_all(driver)) == {("good", "A")}
+    assert driver.given_up() == []
+
+
+def test_a_copy_goes_to_a_machine_that_has_the_environment() -> None:
+    """Another one would only be ready when all is over."""
+    driver = _over({"A": 1})
+    driver.joined("slow", 1, ["A"])
+    (shard,) = driver.next_shards()
+    driver.joined("other", 1, ["B"])
+    assert driver.next_shards() == []
+    driver.joined("same", 1, ["A"])
+    assert [(one.machine, one.plays) for one in driver.next_shards()] == [("same", shard.plays)]

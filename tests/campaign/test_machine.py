@@ -7,14 +7,16 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from torch_installs import fake_uv
 
 from harness import __version__, clock
 from harness.campaign.machine import PREFIX
-from harness.campaign.orders import FACTS, PLAYS, MachineOrder, PlayOrder
+from harness.campaign.orders import FACTS, PLAYS, TORCH, MachineOrder, PlayOrder
 from harness.clusters.parts.player import PLAYER
 from harness.loader import load_text
 from harness.play.options import RunOptions
@@ -101,7 +103,29 @@ def test_a_player_ends_with_its_input(temporary: Path) -> None:
     assert list(temporary.glob(f"{PREFIX}*")) == []
 
 
-@pytest.mark.parametrize("order", ["hello", '{"version": 2}'])
+def test_a_machine_installs_the_torch_that_it_is_to_play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its own uv, into its own folder; one that no scenario can be played with is refused."""
+    uv = fake_uv(tmp_path, monkeypatch)
+    plays = (PlayOrder("", _cell(), 1, 1),)
+    with _started(MachineOrder(TORCH, replace(OPTIONS, python="torch:2.9.1"), plays, 10**12).to_json()) as player:
+        note, refused = _lines(player)
+    assert player.returncode == 0
+    assert note["note"].startswith(f"installing torch 2.9.1 into {tmp_path / 'torches'}")
+    assert refused["refused"].startswith("it can play none of these scenarios")
+    assert "venv" in uv.log()
+
+
+def test_a_torch_that_there_is_not_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine ends well: it may play another."""
+    fake_uv(tmp_path, monkeypatch)
+    plays = (PlayOrder("0" * 16, _cell(), 1, 1),)
+    with _started(MachineOrder(PLAYS, replace(OPTIONS, python="torch:9.9.9"), plays).to_json()) as player:
+        (line,) = _lines(player)
+    assert player.returncode == 0
+    assert "9.9.9" in line["refused"]
+
+
+@pytest.mark.parametrize("order", ["hello", '{"version": 7}'])
 def test_what_is_no_order_is_refused(order: str) -> None:
     """Without a word on its output."""
     done = subprocess.run([*PLAYER], input=order + "\n", capture_output=True, text=True, check=False)

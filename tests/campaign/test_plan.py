@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.campaign.plan import LEAST_SECONDS, SHARD_SECONDS, UNKNOWN_SECONDS, Plan
+from harness.campaign.plan import LEAST_SECONDS, SHARD_SECONDS, UNKNOWN_SECONDS, Lane, Plan
 
 
 def test_a_shard_takes_half_a_minute_on_its_machine() -> None:
@@ -50,3 +50,28 @@ def test_what_was_lost_goes_first() -> None:
     plan.again([0, 1])
     plan.again([2, 3], alone=True)
     assert [plan.cut(worlds=1, machines=1) for _ in range(3)] == [(2,), (3,), (0, 1, 4)]
+
+
+def test_a_shard_is_of_one_lane() -> None:
+    """Also what is sent again, and what goes alone; a lane without plays is not open."""
+    one, other = Lane("torch:2.8.0", "static"), Lane("torch:2.9.0", "static")
+    plan = Plan(["a"] * 5, lanes=[one, other, one, other, other])
+    assert plan.open_lanes() == [one, other]
+    assert plan.cut(worlds=4, machines=1, lane=other) == (1, 3, 4)
+    assert plan.open_lanes() == [one]
+    assert plan.cut(worlds=4, machines=1, lane=one) == (0, 2)
+    plan.again([3, 1])
+    plan.again([2], alone=True)
+    assert plan.cut(worlds=4, machines=1, lane=one) == (2,)
+    assert plan.cut(worlds=4, machines=1, lane=other) == (3, 1)
+    assert plan.open_lanes() == []
+
+
+def test_how_long_a_lane_takes_is_told_without_what_has_its_result() -> None:
+    """So that no machine makes itself ready for nothing."""
+    lane = Lane("torch:2.8.0", "static")
+    plan = Plan(["a"] * 4, {"a": 6.0}, [lane] * 4)
+    assert plan.takes(lane, 24)
+    assert not plan.takes(lane, 25)
+    plan.record(1)
+    assert not plan.takes(lane, 24)

@@ -126,7 +126,7 @@ def _kill_one(driver: psutil.Process, draw: random.Random) -> bool:
     """Kill a worker or its player; returns whether there was one."""
     try:
         worker = draw.choice(_workers(driver))
-        players = [one for one in worker.children() if "harness.campaign.machine" in one.cmdline()]
+        players = [one for one in worker.children() if "harness.cli.player" in one.cmdline()]
         draw.choice([worker, *players]).kill()
     except (IndexError, psutil.NoSuchProcess):  # it has ended meanwhile
         return False

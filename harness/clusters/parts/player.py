@@ -8,7 +8,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 
-PLAYER = (sys.executable, "-m", "harness.campaign.machine")
+PLAYER = (sys.executable, "-m", "harness.cli.player")
 """Reads an order from its standard input, says lines, and ends at the end of its input."""
 
 ENDS_WITHIN_S = 3.0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
-from harness.campaign.orders import FACTS, MachineOrder, PlayOrder
+from harness.campaign.orders import FACTS, TORCH, MachineOrder, PlayOrder
 from harness.campaign.shipping import shipped
 from harness.clusters.base import Cluster, Ended, Event, Left, Lost, Said
 from harness.judge.result import Result
@@ -54,18 +54,22 @@ class FakeCluster(Cluster):
     Args:
         machines: the facts of each.
         plays: what a machine says of a shard; may raise Died or Failed.
+        torches: what it says if it is asked for the build of a torch; likewise.
 
     Attributes:
         sent: each play with its machine, in order.
+        asked: each torch with the machine that was asked for its build.
     """
 
-    def __init__(self, plays: Plays | None = None, **machines: Any) -> None:
+    def __init__(self, plays: Plays | None = None, torches: Plays | None = None, **machines: Any) -> None:
         self._machines = {name: {**GOOD, **facts} for name, facts in machines.items()}
         self._plays = plays or (lambda machine, order: lines_of(order))
+        self._torches = torches or (lambda machine, order: iter(['{"torch":"2.15.0+cu132"}']))
         self._waiting: deque[tuple[int, str, MachineOrder]] = deque()
         self._events: deque[Event] = deque()
         self._tickets = 0
         self.sent: list[tuple[str, str]] = []
+        self.asked: list[tuple[str, str]] = []
         self.cancelled: list[int] = []
         self.opened = self.closed = 0
 
@@ -81,7 +85,8 @@ class FakeCluster(Cluster):
         self._tickets += 1
         read = MachineOrder.from_json(order)
         self._waiting.append((self._tickets, machine, read))
-        self.sent += [(machine, play.play) for play in read.plays]
+        self.sent += [(machine, play.play) for play in read.plays if read.want != TORCH]
+        self.asked += [(machine, read.options.python)] if read.want == TORCH else []
         return self._tickets
 
     def happens(self, event: Event, **facts: Any) -> None:
@@ -105,7 +110,7 @@ class FakeCluster(Cluster):
             self._events += [Said(ticket, json.dumps({"facts": self._machines[machine]})), Ended(ticket)]
             return
         try:
-            for line in self._plays(machine, order):
+            for line in (self._torches if order.want == TORCH else self._plays)(machine, order):
                 self._events.append(Said(ticket, line))
         except Died:
             del self._machines[machine]
