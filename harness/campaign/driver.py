@@ -4,9 +4,9 @@
 
 A machine has at most `WINDOW` shards: the one that it plays, and the next. When a shard is lost, the plays that had
 begun and have no result are blamed; the others are only sent again. If nothing is known to have begun, although the
-shard had, all of it are blamed. A play that was blamed once is sent again beside others, twice: alone, three times: not
-any more, and given up. At the end a machine without work gets what the others have not played yet: the first result
-of a play counts.
+shard had, all of it are blamed. A play that was blamed once is sent again beside others, twice: alone; one that was
+blamed three times and was alone the last time is given up. At the end a machine without work gets what the others have
+not played yet: the first result of a play counts.
 
 A shard has plays of one lane. A machine stays in its lane while plays wait there, then goes to one whose environment it
 has; it takes on another environment only where nobody plays, or where that helps more than the environment costs.
@@ -176,12 +176,13 @@ class Driver:
         suspects = ([play for play in open_ones if play in sent.begun] or open_ones) if sent.is_begun else []
         suspected = set(suspects)
         self.plan.again([play for play in open_ones if play not in suspected])
-        self._blame(suspects, because)
+        self._blame(suspects, because, is_alone=len(sent.shard.plays) == 1)
 
-    def _blame(self, suspects: Sequence[int], because: str) -> None:
+    def _blame(self, suspects: Sequence[int], because: str, is_alone: bool) -> None:
+        """Only a play that was alone in its shard is given up: a shard and its copy may both be lost."""
         for play in reversed(suspects):  # each goes before all others
             blamed = self._blamed[play] = self._blamed.get(play, 0) + 1
-            if blamed >= LOSSES_TO_GIVE_UP:
+            if blamed >= LOSSES_TO_GIVE_UP and is_alone:
                 self._given_up.append(GivenUp(play, because))
             else:
                 self.plan.again([play], alone=blamed >= LOSSES_TO_SPLIT)

@@ -77,6 +77,26 @@ def test_blame_is_on_what_had_begun() -> None:
     assert all(1 not in shard.plays for shard in driver.next_shards())
 
 
+def test_a_shard_and_its_copy_give_up_nothing_together() -> None:
+    """Three machines that died with the same plays say nothing about one of them; alone, each is played."""
+    driver = Driver(Plan(["a"] * 3, {"a": 0.5}))
+    driver.joined("a", worlds=1)
+    (first,) = driver.next_shards()
+    driver.shard_begun(first.number)
+    driver.left("a", "it died")
+    driver.joined("b", worlds=1)
+    (again,) = driver.next_shards()
+    driver.joined("c", worlds=1)
+    (copy,) = driver.next_shards()
+    assert first.plays == again.plays == copy.plays == (0, 1, 2)
+    for shard in (again, copy):
+        driver.shard_begun(shard.number)
+        driver.left(shard.machine, "it died")
+    assert driver.given_up() == []
+    driver.joined("d", worlds=1)
+    assert [len(shard.plays) for shard in driver.next_shards()] == [1, 1]
+
+
 def test_a_result_of_a_lost_shard_counts_if_it_is_the_first() -> None:
     """A machine may be thought dead, and its rows come all the same."""
     driver = _driver(1, "a", "b")
