@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +22,13 @@ from harness.machine.process.scratch import scratch
 with scratch({PREFIX!r}) as folder:
     print(folder, flush=True)
     sys.stdin.read()
+"""
+KILLED_WHILE_IT_DELETES = f"""
+import os, shutil, signal
+from harness.machine.process.scratch import scratch
+shutil.rmtree = lambda *words, **named: os.kill(os.getpid(), signal.SIGKILL)
+with scratch({PREFIX!r}) as folder:
+    (folder / "runs").mkdir()
 """
 
 
@@ -56,3 +67,45 @@ def test_what_a_killed_process_has_left_is_deleted_by_the_next(temporary: Path) 
     with scratch(PREFIX):
         assert not left.exists()
     assert sorted(temporary.iterdir()) == sorted([stranger, other])
+
+
+def _interrupted_after(act: Callable[..., Any]) -> Callable[..., Any]:
+    """It acts, and then an interrupt is there: a system call ends first."""
+
+    def acts(*words: Any, **named: Any) -> None:
+        act(*words, **named)
+        raise KeyboardInterrupt
+
+    return acts
+
+
+def test_an_interrupt_while_it_is_made_leaves_no_folder(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A player may be stopped at any moment."""
+    monkeypatch.setattr(os, "mkdir", _interrupted_after(os.mkdir))
+    with pytest.raises(KeyboardInterrupt), scratch(PREFIX):
+        pass
+    assert list(temporary.iterdir()) == []
+
+
+def test_an_interrupt_while_it_is_deleted_leaves_no_folder(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest is deleted all the same."""
+    rmdir = os.rmdir
+
+    def once(*words: Any, **named: Any) -> None:
+        monkeypatch.setattr(os, "rmdir", rmdir)
+        _interrupted_after(rmdir)(*words, **named)
+
+    monkeypatch.setattr(os, "rmdir", once)
+    with pytest.raises(KeyboardInterrupt), scratch(PREFIX) as folder:
+        (folder / "a" / "b").mkdir(parents=True)
+    assert list(temporary.iterdir()) == []
+
+
+def test_what_a_process_leaves_that_is_killed_while_it_deletes_is_deleted_by_the_next(temporary: Path) -> None:
+    """Its lock goes last."""
+    killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_IT_DELETES])
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(temporary.iterdir())) == 1
+    with scratch(PREFIX):
+        pass
+    assert list(temporary.iterdir()) == []
