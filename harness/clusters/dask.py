@@ -16,7 +16,7 @@ from typing import Any
 
 from harness import clock
 from harness.clusters.base import CLUSTERS, Cluster, Ended, Event, Joined, Left, Lost, Said
-from harness.clusters.parts import player
+from harness.clusters.parts import player, tls
 from harness.clusters.parts.inbox import Inbox, answer, attempt, count_of, needed
 from harness.machine.process.scratch import scratch
 from harness.values.errors import HarnessError, UsageError
@@ -67,7 +67,7 @@ class DaskCluster(Cluster):
         scheme, _, place = address.partition("://")
         if scheme not in ("tcp", "tls", "ws", "wss") or not place.rpartition(":")[2].isdigit():
             raise UsageError(f"--cluster dask:{address}: write dask://HOST:PORT, dask:tls://HOST:PORT, or dask:local:4")
-        return cls(address, 0)
+        return cls(tls.configured(address), 0)
 
     def open(self) -> Sequence[str]:
         import dask
@@ -84,7 +84,7 @@ class DaskCluster(Cluster):
             self.close()
             if self._workers:
                 raise HarnessError(f"Dask cannot start {self._workers} workers here ({error}); start fewer") from error
-            raise UsageError(f"no Dask scheduler answers at {self._address} ({error}); is it up?") from error
+            raise UsageError(tls.unanswered(self._address, error)) from error
         self._comm = self._client.scheduler_comm
         self._client.subscribe_topic(self._topic, lambda event: self._inbox.put(Said(event[1][0], str(event[1][1]))))
         self._looked()
