@@ -18,7 +18,7 @@ from harness.explore.coda import can_end_with_coda
 from harness.explore.documents import copied, faults_of, kind_of, masters_of, present_of
 from harness.explore.draft import CANARY, LANES, UNIFORM, Draft, Profile
 from harness.explore.draws import Draws
-from harness.explore.generate import dressed, loads, timed
+from harness.explore.generate import dressed, fits, timed
 from harness.explore.injecting import Placing, cell_of, with_fault_at
 from harness.explore.moments import AT_TIME, LATER_NS, Where, at_time
 from harness.explore.parts import Parts
@@ -112,7 +112,7 @@ class Ticks:
             plan.append(action)
             state = self._next.get((state, action), ("not known", *state, *action))
         finished = replace(made, document=dressed(made.document, made.workload, profile))
-        found = finished if loads(finished) else timed(Even(seed), draft, profile)
+        found = finished if fits(finished) else timed(Even(seed), draft, profile)
         if found is finished:
             self._plans[found.id] = tick_ns, tuple(plan)
         return found
@@ -169,7 +169,7 @@ def _injected(draws: Draws, made: Draft, profile: Profile, action: Action, tick:
     fault = {key: value for key, value in fault.items() if key != "until"} | {"for": written_ns(tick_ns)}
     document["faults"] = [*others, fault]
     found = replace(made, document=document, cells=(*made.cells, cell_of(fault, where, document) or cell))
-    return found if loads(found) else None
+    return found if fits(found) else None
 
 
 def states(scenario: Scenario, history: History, tick_ns: int) -> list[State]:

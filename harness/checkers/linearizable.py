@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.checkers.base import CHECKERS, Checker, Finding
 from harness.history.disturbances import Disturbances
 from harness.history.joins import Join, configured_run_id, joins, recorded_round
 from harness.history.keys import keys_of, writes_of
+from harness.history.stalls import explanation
+from harness.history.timed_calls import timed_call
+from harness.history.undisturbed import ANSWERED_WITHIN_NS, is_undisturbed
 from harness.history.wording import counted, describe_call, joined
 from harness.linearizability.calls import NO_REPLY, STORE_VERBS, Timed, mixed_keys, queue_keys, timed
 from harness.linearizability.components import Component, components, decide
@@ -20,6 +23,7 @@ from harness.linearizability.search import UNDECIDED, Budget
 from harness.scenario.scenario import Scenario
 from harness.values.attribute import Attribute, Declaration
 from harness.values.history import Call, History
+from harness.values.quantity import format_ns
 from harness.values.verdict import ERROR, Verdict
 
 STEPS = 300_000
@@ -56,7 +60,10 @@ class Linearizable(Checker):
             " `strict`, `ok` means done, and both are atomic. `check` is always atomic, `wait` never. Where the proxy"
             " server decodes the store's protocol, a write whose query never left it is not done. `num_keys` must count"
             " at least the keys that were certainly there; torch counts those of other prefixes too. Not judged: a key"
-            " used both as a queue and as a value. If the search does not end within its steps, or the run had several"
+            " used both as a queue and as a value. In `invariants`, a `get`, `multi_get` or `wait` that ended by its"
+            f" timeout has found a key missing, if the timeout was {format_ns(ANSWERED_WITHIN_NS)} at least, no fault"
+            " was on its rank, a master, the port or a host since its join, its server was there, and no other thread"
+            " of its process made a call meanwhile. If the search does not end within its steps, or the run had several"
             " rounds that the subject does not report, or several servers, the verdict is `error`: it is unknown."
         ),
     )
@@ -80,7 +87,7 @@ class Linearizable(Checker):
         disturbances = Disturbances(scenario, history)
         for prefix, calls in _by_prefix(scenario, history).items():
             if not _not_one_store(history, prefix):
-                reading = _as_promised(disturbances, calls)
+                reading = replace(_as_promised(disturbances, calls), found_missing=_FoundMissing(disturbances))
                 found.add(_judged(history, calls, reading, budget), "")
         return self._verdict(found)
 
@@ -159,11 +166,46 @@ def _prefix(scenario: Scenario, call: Call) -> _Prefix:
 
 @dataclass(frozen=True)
 class _Reading:
-    """How calls are read: `strict` and `atomic` as `timed` has them, and the keys to judge (None is all)."""
+    """How calls are read: as `timed` has it, and the keys to judge (None is all)."""
 
     strict: bool
     atomic: bool
     wanted: frozenset[str] | None = None
+    found_missing: Callable[[Call], bool] = lambda call: False
+
+
+@dataclass(frozen=True)
+class _FoundMissing:
+    """Whether a call has waited for keys until its timeout, and not all were there when the server was asked.
+
+    The server answers at once if they are. So it is if the server could answer, the timeout was long enough for that,
+    and no other call of the process, whose end the call may have waited for (F17), was under way.
+    """
+
+    disturbances: Disturbances
+
+    def __call__(self, call: Call) -> bool:
+        scenario, history = self.disturbances.scenario, self.disturbances.history
+        waited = timed_call(scenario, history, call)
+        return (
+            waited is not None
+            and min(waited.timeout_ns, call.elapsed_ns or 0) >= ANSWERED_WITHIN_NS
+            and scenario.world.torchrun is None
+            and is_undisturbed(self.disturbances, call, joins(history))
+            and not any(_is_beside(other, call) for other in history.calls)
+            and explanation(history, history.window_of(call)) is None
+        )
+
+
+def _is_beside(other: Call, call: Call) -> bool:
+    """Whether another thread of the call's process made a call in its time."""
+    return (
+        (other.rank, other.life) == (call.rank, call.life)
+        and other.thread != call.thread
+        and other.begun_ns is not None
+        and other.begun_ns <= (call.ended_ns or 0)
+        and (other.ended_ns is None or other.ended_ns >= (call.begun_ns or 0))
+    )
 
 
 def _as_promised(disturbances: Disturbances, calls: Sequence[Call]) -> _Reading:
@@ -199,7 +241,7 @@ def _may_wrap_around(calls: Sequence[Call]) -> frozenset[str]:
 
 def _judged(history: History, calls: Sequence[Call], reading: _Reading, budget: Budget) -> _Judged:
     wanted = reading.wanted
-    parts, mixed = timed(history, calls, reading.strict, reading.atomic), mixed_keys(calls)
+    parts, mixed = timed(history, calls, reading.strict, reading.atomic, reading.found_missing), mixed_keys(calls)
     groups = [one for one in components(parts) if wanted is None or not wanted.isdisjoint(one.keys)]
     judged = [one for one in groups if one.tells and mixed.isdisjoint(one.keys)]
     findings, undecided = [], []

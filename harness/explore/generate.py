@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from harness.explore.benign import LEAST_TIMEOUT_NS, with_benign_claims
+from harness.explore.benign import LEAST_TIMEOUT_NS, is_benign, with_benign_claims
 from harness.explore.coda import can_end_with_coda, with_coda
 from harness.explore.documents import Document, copied, faults_of, masters_of, present_of
 from harness.explore.draft import SYSTEMATIC, UNIFORM, Draft, Profile
@@ -141,7 +141,7 @@ def _finished(
     """The draft of a document with its faults, if it loads."""
     document, cells = made[-1][0], tuple(cell for _, cell in made)
     found = Draft(dressed(document, draft.workload, profile), lane, seed, draft.workload, draft.parent, cells)
-    if loads(found):
+    if fits(found):
         yield found
 
 
@@ -155,6 +155,7 @@ def dressed(document: Mapping[str, Any], family: str, profile: Profile) -> Docum
     return {key: found[key] for key in sorted(found, key=lambda key: (key in ENDING, ENDING.find(key)))}
 
 
-def loads(draft: Draft) -> bool:
-    """Whether the loader takes its document."""
-    return is_scenario(draft.document)
+def fits(draft: Draft) -> bool:
+    """Whether the loader takes its document, and its faults are such as its workload may have."""
+    may_fail = bool(faults_of(draft.document)) and not is_benign(draft.document)
+    return is_scenario(draft.document) and not (may_fail and FAMILIES[draft.workload].only_benign)

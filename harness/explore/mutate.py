@@ -30,7 +30,7 @@ from harness.explore.documents import (
 )
 from harness.explore.draft import MUTATION, Draft, Profile
 from harness.explore.draws import Draws
-from harness.explore.generate import GATED, dressed, loads
+from harness.explore.generate import GATED, dressed, fits
 from harness.explore.injecting import MOST_FAULTS, Placing, cell_of, kinds_for, with_fault, with_fault_at
 from harness.explore.moments import AT_START, Where, at_anchor, scope_of
 from harness.explore.ranges import Scope, attributes_for, fault_attributes
@@ -47,11 +47,11 @@ def mutated(draws: Draws, draft: Draft, profile: Profile, other: Draft) -> Draft
     """One to three changes of a draft; `other` gives faults where two are spliced.
 
     The cells of faults that stay are kept; the profile is that of the draft's workload before any change. None if no
-    change was found that makes another draft which loads.
+    change was found that makes another draft which fits.
     """
     for _ in range(TRIES):
         found = _changed_once_or_more(draws, draft, profile, other)
-        if found is not None and found.document != draft.document and loads(found):
+        if found is not None and found.document != draft.document and fits(found):
             return found
     return None
 

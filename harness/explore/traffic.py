@@ -46,6 +46,8 @@ BUILT = 0.5
 """How often a step of these verbs follows another one of the same key: one call shows little of what is there."""
 READ_BACK = 0.6
 """How often the last step reads what the steps before it have written."""
+CHECKED = 0.25
+"""How often it only asks whether all is there, and waits for nothing."""
 MIXED = 0.15
 """How often a step is a mix, whatever verbs the draft has: it makes the most calls."""
 LARGE_AMOUNTS = (1 << 31, -(1 << 31) - 1, 1 << 40)
@@ -130,10 +132,15 @@ class Traffic:
             return self._steps.some_ranks() if ranks == "drawn" else ranks
 
         names = [self._one(some()) for _ in range(count)]
-        keys = [key for key in self._writers if key not in QUEUES]
+        keys = self.written
         if keys and self._may_wait and not self._is_deleted and self._draws.chance(READ_BACK):
             names.append(self._read_back(keys, some()))
         return names
+
+    @property
+    def written(self) -> list[str]:
+        """The keys of texts and numbers that were written."""
+        return [key for key in self._writers if key not in QUEUES]
 
     def seed_keys(self, ranks: Any = 0) -> str:
         """Write texts that later steps read."""
@@ -154,13 +161,15 @@ class Traffic:
     def _read_back(self, keys: list[str], ranks: Any) -> str:
         """A read of all that was written, when those who write it have ended."""
         after = joined(*(self._writers[key] for key in keys))
+        if self._draws.chance(CHECKED):
+            return self._write("check", ranks, after=after, keys=keys)
         if len(keys) == 1:
             return self._write("get", ranks, after=after, key=keys[0])
         return self._write("multi_get", ranks, after=after, keys=keys)
 
     def _verb(self) -> str:
         reads = [verb for verb in READS if self._may_wait or verb not in AWAITING]
-        if any(key not in QUEUES for key in self._writers) and self._draws.chance(READING):
+        if self.written and self._draws.chance(READING):
             return self._draws.choice(reads)
         if self._draws.chance(MIXED):
             return "mix"

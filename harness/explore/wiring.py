@@ -23,7 +23,7 @@ from harness.explore.draws import Draws
 from harness.explore.effort import Arm, Effort
 from harness.explore.finding import StoredFinding, Tried
 from harness.explore.findings import FOUND, MINIMAL, RUN, Findings, NewFinding, read_document, read_finding
-from harness.explore.generate import loads, systematic, uniform
+from harness.explore.generate import fits, systematic, uniform
 from harness.explore.investigation import Investigation
 from harness.explore.mutate import mutated
 from harness.explore.novelty import Noise, features
@@ -104,7 +104,7 @@ def clean(draft: Draft) -> Draft | None:
     document = removed(bare, map(name_of, faults_of(bare)))
     document["title"] = f"The invariants hold while {FAMILIES[draft.workload].title}"
     found = Draft(document, CLEAN, draft.seed, draft.workload)
-    return found if loads(found) else None
+    return found if fits(found) else None
 
 
 def _explained(like: str, signature: Signature, subject: str, torch: str, document: Mapping[str, Any]) -> str | None:
@@ -201,7 +201,7 @@ def _in_world(draft: Draft | None, kind: str) -> Draft | None:
     if kind != PROCESSES:
         world["kind"] = kind
     moved = replace(draft, document={**draft.document, "world": world})
-    return moved if loads(moved) else None
+    return moved if fits(moved) else None
 
 
 class _Random:

@@ -10,7 +10,7 @@ from harness.explore.documents import WORKERS, Document, choice_of, joined, step
 from harness.explore.draft import CLEAN, Draft
 from harness.explore.draws import Draws
 from harness.explore.ranges import S, steps_for, unique_text
-from harness.explore.traffic import LEFT_OUT, TEXTS, Steps, Traffic, written_share
+from harness.explore.traffic import LEFT_OUT, NOBODY_SETS, TEXTS, Steps, Traffic, written_share
 
 SCHEMA = "rdzv-scenario/v1"
 INVARIANTS: Mapping[str, Any] = {"check": "invariants"}
@@ -25,6 +25,11 @@ REPEATS = (1 << 8, 1 << 12, 1 << 16)
 """Of 16 bytes: a value of 4 MB, the largest that a scenario may write, takes a busy machine 20 s."""
 LARGEST_AMOUNT = (1 << 63) - 1
 """That `add` takes: torch's server adds up in 64 bits (F46)."""
+ROUNDS = (4, 10)
+"""Of the family `cycle`; with fewer than six, `no_leak` has too few looks at a process to judge."""
+CLOCK = 0.3
+"""How often a wall clock is moved while a join waits."""
+MOVES = ("2s", "3600s")
 ENDING = ("set_closed", "shutdown")
 """After these a handler joins no more."""
 MOST_STEPS = 12
@@ -108,6 +113,7 @@ def _late(steps: Steps) -> Mapping[str, Any]:
     draws = steps.draws
     late = draws.whole(0, steps.size - 1)
     join = steps.add("rendezvous", "join")
+    _perhaps_move_clock(steps, join, late)
     _after_join(steps, join, 5)
     return {"ranks": {late: {"start": written_share(draws, steps.timeout_ns, 0.02, 0.4)}}}
 
@@ -115,12 +121,23 @@ def _late(steps: Steps) -> Mapping[str, Any]:
 def _missing(steps: Steps) -> Mapping[str, Any]:
     draws = steps.draws
     missing = draws.whole(0 if draws.chance(0.3) else 1, steps.size - 1)
-    steps.add("rendezvous", "join")
+    join = steps.add("rendezvous", "join")
+    _perhaps_move_clock(steps, join, missing)
     if draws.chance(0.5):
         Traffic(steps).draw(draws.whole(1, 2))
     if draws.chance(0.5):
         steps.add("rendezvous", "retry")
     return {"ranks": {missing: {"start": "never"}}}
+
+
+def _perhaps_move_clock(steps: Steps, join: str, absent: int) -> None:
+    """Seldom, move the wall clock of a rank that waits in its join for the one that is absent."""
+    draws = steps.draws
+    if draws.chance(CLOCK):
+        rank = draws.choice([rank for rank in range(steps.size) if rank != absent])
+        begun = {"step": join, "ranks": rank, "is": "begun"}
+        back = draws.chance(0.5) or None
+        steps.add("move_wall_clock", ranks=rank, thread="clock", after=begun, by=draws.choice(MOVES), back=back)
 
 
 def _restarted(steps: Steps) -> Mapping[str, Any]:
@@ -162,7 +179,16 @@ def _two_runs(steps: Steps) -> Mapping[str, Any]:
     of_a, of_b = Traffic(steps, after, {"handler": "a"}, texts=keys), Traffic(steps, after, {"handler": "b", **thread})
     for traffic in draws.shuffled([of_a, of_b]):
         traffic.draw(draws.whole(1, 3))
+    if draws.chance(0.3):
+        names = draws.shuffled([{"handler": "a"}, {"handler": "b", **thread}])
+        end = steps.add("shutdown", ranks=0 if draws.chance(0.5) else None, after=_lasts(steps), **names[0])
+        Traffic(steps, end, names[1], texts=keys).draw(draws.whole(1, 2))
     return {}
+
+
+def _lasts(steps: Steps) -> Any:
+    """The last step of each handler and thread."""
+    return joined(*{(step.get("handler"), step.get("thread")): step["id"] for step in steps.steps}.values())
 
 
 def _two_jobs(steps: Steps) -> Mapping[str, Any]:
@@ -184,9 +210,13 @@ def _second_round(steps: Steps) -> Mapping[str, Any]:
     draws = steps.draws
     own = {"handler": "next", "run_id": "next"} if draws.chance(0.3) else {}
     join = steps.add("rendezvous", "join")
-    Traffic(steps, join if draws.chance(0.5) else None).draw(draws.whole(1, 3))
+    first = Traffic(steps, join if draws.chance(0.5) else None)
+    first.draw(draws.whole(1, 3))
     again = steps.add("rendezvous", "again", after=join, **own)
     where = {"handler": "next"} if own else None
+    if first.written and draws.chance(0.5):
+        key = draws.choice(first.written)
+        steps.add("check", "look-back", ranks=steps.some_ranks(), after=again, keys=[key], **(where or {}))
     Traffic(steps, again if draws.chance(0.5) else None, where).draw(draws.whole(1, 4))
     return {}
 
@@ -218,6 +248,8 @@ def _closing(steps: Steps) -> Mapping[str, Any]:
         verb = draws.choice(ENDING) if draws.chance(0.3) else draws.weighted(verbs)
         steps.add(verb, ranks=steps.some_ranks(), after=after)
     if draws.chance(0.6):
+        steps.add("is_closed", after=steps.steps[-1]["id"])
+    if draws.chance(0.6):
         own = {} if draws.chance(0.5) else {"handler": "next", "run_id": draws.choice(("train", "next"))}
         ranks = _last_ended(steps) if draws.chance(0.5) else steps.some_ranks()
         again = steps.add("rendezvous", "again", ranks=ranks, after=steps.steps[-1]["id"], **own)
@@ -231,9 +263,23 @@ def _last_ended(steps: Steps) -> Any:
     return ended[-1] if ended else steps.some_ranks()
 
 
+def _waiting(steps: Steps) -> Mapping[str, Any]:
+    """Ranks wait for keys with timeouts of their own; nobody sets some of the keys."""
+    draws = steps.draws
+    join = steps.add("rendezvous", "join")
+    values = {key: unique_text(draws) for key in draws.some(TEXTS, draws.whole(1, 2))}
+    write = steps.add("multi_set", ranks=draws.whole(0, steps.size - 1), after=join, values=values)
+    for _ in range(draws.whole(1, 3)):
+        keys = draws.shuffled([*values, NOBODY_SETS]) if draws.chance(0.7) else [NOBODY_SETS]
+        own = written_share(draws, steps.timeout_ns, 0.05, 0.5) if draws.chance(0.8) else None
+        steps.add("wait", ranks=steps.some_ranks(), after=write, keys=keys, timeout=own)
+    Traffic(steps, join).draw(draws.whole(0, 2))
+    return {}
+
+
 def _cycle(steps: Steps) -> Mapping[str, Any]:
     """A worker comes and goes, while the master joins round after round."""
-    rounds = steps.draws.whole(2, 5)
+    rounds = steps.draws.whole(*ROUNDS)
     steps.add("rendezvous", "rounds", ranks=0, times=rounds)
     steps.add("cycle", "come-and-go", ranks=1, calls=3 * rounds)
     return {}
@@ -311,7 +357,8 @@ FAMILIES: Mapping[str, Family] = {
     "second-round": Family("the ranks join a second time", _second_round, 10),
     "threads": Family("two threads of each rank call the store", _threads, 10),
     "closing": Family("handlers are closed and dropped", _closing, 14),
-    "cycle": Family("a worker comes and goes", _cycle, 5, (2,)),
+    "waiting": Family("ranks wait for keys that nobody sets", _waiting, 5, timeouts={2: 1, 3: 3}),
+    "cycle": Family("a worker comes and goes", _cycle, 7, (2,)),
     "torchrun": Family("agents of torchrun share a store", _torchrun, 2, (2,), {3: 1}, "timeout + 15s", False, True),
 }
 """By name."""

@@ -46,13 +46,16 @@ class Timed:
         return id(self.call), self.action.keys
 
 
-def timed(history: History, calls: Iterable[Call], strict: bool, atomic: bool) -> list[Timed]:
+def timed(
+    history: History, calls: Iterable[Call], strict: bool, atomic: bool, found_missing: Callable[[Call], bool]
+) -> list[Timed]:
     """The parts of these calls, in the order of their beginning.
 
     Args:
         calls: store calls on the keys of one prefix.
         strict: whether `ok` of a write without reply means done.
         atomic: whether `multi_set` and `multi_get` are.
+        found_missing: whether a call that failed has waited for keys of which one was missing at some moment.
     """
     begun = [call for call in calls if call.begun_ns is not None and call.outcome != "skipped"]
     unsure = [call for call in begun if _is_unsure(call, strict)]
@@ -61,10 +64,18 @@ def timed(history: History, calls: Iterable[Call], strict: bool, atomic: bool) -
     connections: dict[tuple[int, int, str, str], _Connection] = defaultdict(lambda: _Connection(replacements))
     for call in begun:
         connections[call.rank, call.life, call.thread, handler_of(call)].take(
-            call, strict, atomic, narrowed.get(id(call))
+            call, strict, list(_actions(call, atomic, found_missing)), narrowed.get(id(call))
         )
     parts = [part for connection in connections.values() for part in connection.parts()]
     return sorted(parts, key=lambda part: part.begun_ns)
+
+
+def _actions(call: Call, atomic: bool, found_missing: Callable[[Call], bool]) -> Iterator[Action]:
+    """What the call did; one that waited until its timeout has found a key missing."""
+    if call.f in READS and call.outcome == "failed" and keys_of(call) and found_missing(call):
+        yield Action("check", keys_of(call), (), False)
+    else:
+        yield from actions_of(call, atomic)
 
 
 def _is_unsure(call: Call, strict: bool) -> bool:
@@ -88,8 +99,8 @@ class _Connection:
     def parts(self) -> list[Timed]:
         return self._parts
 
-    def take(self, call: Call, strict: bool, atomic: bool, narrowed: Narrowed | None) -> None:
-        """The next call."""
+    def take(self, call: Call, strict: bool, actions: Iterable[Action], narrowed: Narrowed | None) -> None:
+        """The next call, and what it did."""
         if self._waiting and self._replacements.may_part(self._parts[self._waiting[0]].call, call):
             self._wait_no_longer()
         if narrowed is not None and narrowed.never_done:
@@ -99,7 +110,7 @@ class _Connection:
             self._confirm(call)
         before = tuple(self._parts[place] for place in sorted(set(self._last.values())))
         is_maybe = _is_unsure(call, strict)
-        for action in actions_of(call, atomic):
+        for action in actions:
             part = Timed(call, action, call.begun_ns or 0, None if is_maybe else call.ended_ns, not is_maybe, ())
             if narrowed is not None:
                 part = replace(

@@ -10,6 +10,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as any_of
 from made_profiles import profile_of
 
+from harness.checkers.no_leak import FEWEST
+from harness.explore.benign import is_benign
 from harness.explore.coda import CODA, CODA_STEPS, without_coda
 from harness.explore.documents import Entry, faults_of, masters_of, name_of, ranks_in, size_of, steps_of
 from harness.explore.draft import CLEAN, MUTATION, SYSTEMATIC, UNIFORM, Draft, Profile
@@ -18,8 +20,10 @@ from harness.explore.generate import systematic, timed, uniform
 from harness.explore.injecting import MOST_FAULTS, Placing, kinds_for, with_fault_at
 from harness.explore.moments import AT_START, at_anchor, where_of
 from harness.explore.mutate import mutated
+from harness.explore.traffic import NOBODY_SETS
 from harness.explore.workloads import FAMILIES, MOST_STEPS, workload
 from harness.faults.base import FAULTS
+from harness.rank.steps.rendezvous import CYCLE
 from harness.scenario.moment import FaultMoment
 
 SEEDS = any_of.integers(0, 2**48)
@@ -84,6 +88,30 @@ def test_large_values_are_read(workloads: list[list[Entry]]) -> None:
     assert large
     for verbs in large:
         assert verbs == ["set_bytes", "get"]
+
+
+def test_some_waits_have_a_timeout_of_their_own(workloads: list[list[Entry]]) -> None:
+    """Among them some for keys that nobody sets, beside keys that are there."""
+    waits = [step for steps in workloads for step in steps if step["do"] == "wait" and "timeout" in step]
+    assert [step for step in waits if NOBODY_SETS in step.get("keys", ()) and len(step["keys"]) > 1]
+
+
+def test_a_second_round_looks_for_keys_of_the_first(workloads: list[list[Entry]]) -> None:
+    """Some of them, right after they have joined again."""
+    assert any(step["id"] == "look-back" and step["after"] == "again" for steps in workloads for step in steps)
+
+
+def test_clocks_are_moved_while_a_join_waits(workloads: list[list[Entry]]) -> None:
+    """By a thread of the rank that waits."""
+    moves = [step for steps in workloads for step in steps if step.get("thread") == "clock"]
+    assert {step["do"] for step in moves} == {"move_wall_clock"}
+    assert all(step["after"]["is"] == "begun" and step["after"]["ranks"] == step["ranks"] for step in moves)
+
+
+def test_cycles_are_long_enough_to_show_a_leak(workloads: list[list[Entry]]) -> None:
+    """Most of them: `no_leak` judges a process that was looked at often enough."""
+    calls = [step["calls"] for steps in workloads for step in steps if step["do"] == "cycle"]
+    assert sum(count // len(CYCLE) > FEWEST for count in calls) > len(calls) / 2
 
 
 def test_no_workload_has_too_many_steps(workloads: list[list[Entry]]) -> None:
@@ -191,6 +219,18 @@ def test_the_systematic_lane_meets_every_fault_at_every_anchor() -> None:
     assert moments["kill"] == moments["blackhole"] == {AT_START, "query add"}
     assert len({one.cells for one in singles}) == len(singles)
     assert len(pair.cells) == 2
+
+
+def test_every_fault_of_agents_only_delays() -> None:
+    """Whichever lane makes the draft: an agent whose calls fail waits 300 s for the others at its end."""
+    seeds = (seed for seed in range(1000) if workload(Draws(seed)).workload == "torchrun")
+    found = []
+    for seed in islice(seeds, 3):
+        clean, profile, draft = drawn(seed)
+        changed = [mutated(Draws(number), draft, profile, draft) for number in range(8)]
+        found += [draft, *filter(None, changed), *islice(systematic(clean, profile), 8)]
+    assert len(found) > 3
+    assert all(is_benign(one.document) for one in found)
 
 
 @pytest.mark.nightly
