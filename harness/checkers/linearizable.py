@@ -178,8 +178,9 @@ class _Reading:
 class _FoundMissing:
     """Whether a call has waited for keys until its timeout, and not all were there when the server was asked.
 
-    The server answers at once if they are. So it is if the server could answer, the timeout was long enough for that,
-    and no other call of the process, whose end the call may have waited for (F17), was under way.
+    The server answers at once if they are. So it is if the server could answer, the timeout was long enough for that on
+    a machine that was late, and no other call of the process, whose end the call may have waited for (F17), was under
+    way.
     """
 
     disturbances: Disturbances
@@ -190,6 +191,7 @@ class _FoundMissing:
         return (
             waited is not None
             and min(waited.timeout_ns, call.elapsed_ns or 0) >= ANSWERED_WITHIN_NS
+            and waited.timeout_ns - waited.lateness.total_ns >= ANSWERED_WITHIN_NS // 2
             and scenario.world.torchrun is None
             and is_undisturbed(self.disturbances, call, joins(history))
             and not any(_is_beside(other, call) for other in history.calls)

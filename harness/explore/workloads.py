@@ -277,6 +277,20 @@ def _waiting(steps: Steps) -> Mapping[str, Any]:
     return {}
 
 
+def _handover(steps: Steps) -> Mapping[str, Any]:
+    """One rank writes key after key, and others read each when it is written: most jobs begin so."""
+    draws = steps.draws
+    join = steps.add("rendezvous", "join")
+    writer = draws.whole(0 if draws.chance(0.2) else 1, steps.size - 1)
+    others = [rank for rank in range(steps.size) if rank != writer]
+    for key in draws.some(TEXTS, draws.whole(2, 3)):
+        verb = draws.weighted({"set": 3, "append": 1})
+        write = steps.add(verb, ranks=writer, after=join, key=key, value=unique_text(draws))
+        readers = draws.choice(others) if draws.chance(0.5) else choice_of(others, steps.size)
+        steps.add(draws.weighted({"get": 2, "check": 1}), ranks=readers, after=write, key=key)
+    return {}
+
+
 def _cycle(steps: Steps) -> Mapping[str, Any]:
     """A worker comes and goes, while the master joins round after round."""
     rounds = steps.draws.whole(*ROUNDS)
@@ -357,6 +371,7 @@ FAMILIES: Mapping[str, Family] = {
     "second-round": Family("the ranks join a second time", _second_round, 10),
     "threads": Family("two threads of each rank call the store", _threads, 10),
     "closing": Family("handlers are closed and dropped", _closing, 14),
+    "handover": Family("one rank writes what the others read", _handover, 12),
     "waiting": Family("ranks wait for keys that nobody sets", _waiting, 5, timeouts={2: 1, 3: 3}),
     "cycle": Family("a worker comes and goes", _cycle, 7, (2,)),
     "torchrun": Family("agents of torchrun share a store", _torchrun, 2, (2,), {3: 1}, "timeout + 15s", False, True),

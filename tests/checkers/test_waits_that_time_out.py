@@ -77,6 +77,9 @@ def test_a_key_that_was_missing_for_a_moment_may_be_found_missing(past: Past) ->
         reads(written(world()), "wait", key="a", timeout=SECOND - 1),  # the server may be slower
         reads(written(world()).call(2, "other", 1.1, 1.2, f="check", value=True, thread="second")),
         reads(written(world()).stall(1.0, 1.5)),
+        written(world()).call(
+            2, "read", 1, 2.1, "failed", f="wait", arguments={"key": "a", "timeout": SECOND}, lag=0.6
+        ),
     ],
 )
 def test_what_may_have_been_disturbed_says_nothing(past: Past) -> None:

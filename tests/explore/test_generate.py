@@ -197,7 +197,7 @@ def test_the_systematic_lane_meets_every_fault_at_every_anchor() -> None:
 
     What needs the port where nobody listens is there at the start only.
     """
-    clean = workload(Draws(4))
+    clean = next(one for seed in range(100) if (one := workload(Draws(seed))).workload == "traffic")
     whole = profile_of(clean)
     anchor = next(one for one in whole.anchors if one.kind == "query add")
     lane = systematic(clean, replace(whole, anchors=(anchor,)))
